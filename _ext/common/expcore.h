@@ -1,0 +1,124 @@
+/* Exponentials as pairs: e^x = (1 + s) * 2^n with n integral and held in a float.
+ *
+ * Nothing is reconstructed, so no x of usable size overflows or underflows, and a sum of exponentials
+ * needs no maximum first (Dukhan & Ablavatski, arXiv 2001.04438, section 4).
+ *
+ * The fits are good to 1.05e-8 (float32) and 1.7e-17 (float64); `fit_exp.py` derives the coefficients.
+ *
+ * Safe range: |x| <= SAFE_EXPONENT * ln2. It is 2^18 / 2^45 with FMA. Without FMA the product n * ln2_hi
+ * must be exact by itself, so ln2_hi has trailing zero bits and the range shrinks to 2^11 / 2^21.
+ */
+#ifndef SOLVERS_EXPCORE_H
+#define SOLVERS_EXPCORE_H
+
+#include "simd.h"
+
+#if SV_REAL == 32
+#define LOG2_E 0x1.715476p+0f
+#ifdef V_HAS_FMA
+#define LN2_HI 0x1.62E430p-1f
+#define LN2_LO -0x1.05C610p-29f
+#define SAFE_EXPONENT 0x1p18f
+#else
+#define LN2_HI 0x1.62E000p-1f /* 12 significant bits */
+#define LN2_LO 0x1.0BFBE8p-15f
+#define SAFE_EXPONENT 0x1p11f
+#endif
+#define NEGLIGIBLE_EXPONENT 320.0f /* 2^-320 of the maximum cannot be seen in the result */
+#else
+#define LOG2_E 0x1.71547652b82fep+0
+#ifdef V_HAS_FMA
+#define LN2_HI 0x1.62e42fefa39efp-1
+#define LN2_LO 0x1.abc9e3b39803fp-56
+#define SAFE_EXPONENT 0x1p45
+#else
+#define LN2_HI 0x1.62e42feep-1 /* 32 significant bits */
+#define LN2_LO 0x1.a39ef35793c76p-33
+#define SAFE_EXPONENT 0x1p21
+#endif
+#define NEGLIGIBLE_EXPONENT 2300.0
+#endif
+
+#define LOWEST_EXPONENT (-SAFE_EXPONENT)
+#define LOWEST_X ((real)(LOWEST_EXPONENT * 0.69314718055994530942))
+
+/* q(t) of e^t = 1 + t + t^2 q(t) on |t| <= ln2/2. */
+static inline vreal v_exp_tail(vreal t)
+{
+#if SV_REAL == 32
+    vreal q = v_set1(0x1.6d113cp-10f);
+    q = v_fma(q, t, v_set1(0x1.120ba2p-7f));
+    q = v_fma(q, t, v_set1(0x1.55551ap-5f));
+    q = v_fma(q, t, v_set1(0x1.5554dcp-3f));
+    return v_fma(q, t, v_set1(0x1.0p-1f));
+#else
+    vreal q = v_set1(0x1.af38d53857513p-26);
+    q = v_fma(q, t, v_set1(0x1.2891a8c1d838dp-22));
+    q = v_fma(q, t, v_set1(0x1.71de0d9c145d0p-19));
+    q = v_fma(q, t, v_set1(0x1.a019b8ef67c6cp-16));
+    q = v_fma(q, t, v_set1(0x1.a01a01a7c8d47p-13));
+    q = v_fma(q, t, v_set1(0x1.6c16c17893833p-10));
+    q = v_fma(q, t, v_set1(0x1.11111111109adp-7));
+    q = v_fma(q, t, v_set1(0x1.5555555553d4fp-5));
+    q = v_fma(q, t, v_set1(0x1.5555555555556p-3));
+    return v_fma(q, t, v_set1(0x1.0p-1));
+#endif
+}
+
+/* e^x = (1 + s) * 2^n for LOWEST_X <= x <= SAFE_EXPONENT ln2; NaN and +inf give a NaN s.
+ * 1 + s is left to the caller: it can often be added where nothing is lost. With FMA x - n ln2_hi is
+ * exact, so s carries about half a unit in the last place of 1/2: its absolute error is below 2^-25 / 2^-54. */
+static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
+{
+    *n = v_rint(v_mul(x, v_set1(LOG2_E)));
+    vreal t = v_fnma(*n, v_set1(LN2_HI), x);
+    t = v_fnma(*n, v_set1(LN2_LO), t);
+    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+}
+
+#if SV_REAL == 64
+/* 2^x as an ordinary number; 0 below the normal range (AVX-512: below the subnormals), inf above it.
+ * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is:
+ * the relative error stays below 2 ULP. */
+#ifdef V_HAS_LOOKUP16
+/* Grid 1/16: a table of 2^(k/16) in two registers, and a fit of degree 6 instead of 11. */
+static inline vreal v_exp2(vreal x)
+{
+    static const double powers[16] = {
+        0x1.0000000000000p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
+        0x1.306fe0a31b715p+0, 0x1.3dea64c123422p+0, 0x1.4bfdad5362a27p+0, 0x1.5ab07dd485429p+0,
+        0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
+        0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0};
+    const vreal to_grid = v_set1(0x1.8p48); /* leaves x rounded to 1/16, and 16 times it in the low bits */
+    x = v_max(v_set1(-4096), x);
+    vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
+    vreal power = v_lookup16(powers, on_grid);
+    vreal r = v_set1(0x1.430a1d08ec681p-13);
+    r = v_fma(r, t, v_set1(0x1.5d897e525c216p-10));
+    r = v_fma(r, t, v_set1(0x1.3b2ab6fb41213p-7));
+    r = v_fma(r, t, v_set1(0x1.c6b08d6f2a289p-5));
+    r = v_fma(r, t, v_set1(0x1.ebfbdff82c590p-3));
+    r = v_fma(r, t, v_set1(0x1.62e42fefa39f3p-1));
+    return v_ldexp_floor(v_fma(v_mul(power, t), r, power), nearest);
+}
+#else
+static inline vreal v_exp2(vreal x)
+{
+    vreal n = v_rint(x), t = v_sub(x, n);
+    vreal r = v_set1(0x1.e9d3fe3952179p-32);
+    r = v_fma(r, t, v_set1(0x1.e6063f7217bc6p-28));
+    r = v_fma(r, t, v_set1(0x1.b524fae627834p-24));
+    r = v_fma(r, t, v_set1(0x1.62bfd47773353p-20));
+    r = v_fma(r, t, v_set1(0x1.ffcbfc670dcd4p-17));
+    r = v_fma(r, t, v_set1(0x1.430913096fd9fp-13));
+    r = v_fma(r, t, v_set1(0x1.5d87fe78a5276p-10));
+    r = v_fma(r, t, v_set1(0x1.3b2ab6fba1ddap-7));
+    r = v_fma(r, t, v_set1(0x1.c6b08d704a0c2p-5));
+    r = v_fma(r, t, v_set1(0x1.ebfbdff82c598p-3));
+    r = v_fma(r, t, v_set1(0x1.62e42fefa39efp-1));
+    return v_mul(v_fma(r, t, v_set1(1.0)), v_power_of_two(n));
+}
+#endif
+#endif
+
+#endif

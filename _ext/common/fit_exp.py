@@ -1,0 +1,60 @@
+"""Derive the polynomial coefficients of expcore.h and print them as C tables.
+
+Run as ``python _ext/common/fit_exp.py`` (needs mpmath). Both fits are near-minimax (Chebyshev)
+fits of the analytic remainder, so that the leading coefficients stay exact:
+
+* ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2   (softmax family)
+* ``2^t  = 1 + t r(t)``         on |t| <= 0.5            (optimal transport works in base 2)
+
+The printed error is that of the rounded coefficients, measured in 60-digit arithmetic.
+"""
+
+import struct
+
+import mpmath as mp
+
+mp.mp.dps = 60
+
+
+def rounded(value, bits):
+    """Round to float32 or float64."""
+    return float(value) if bits == 64 else struct.unpack("f", struct.pack("f", float(value)))[0]
+
+
+def fit(function, assemble, half_width, degree, bits):
+    coefficients = mp.chebyfit(function, [-half_width, half_width], degree + 1)[::-1]
+    coefficients = [rounded(c, bits) for c in coefficients]
+    grid = [half_width * (mp.mpf(2 * k) / 400 - 1) for k in range(401)]
+    error = max(abs(assemble(t, mp.polyval([mp.mpf(c) for c in coefficients[::-1]], t))) for t in grid if t)
+    return coefficients, error
+
+
+def report(title, coefficients, error):
+    print(f"/* {title}; relative error of the fit {mp.nstr(error, 3)} */")
+    print(",\n".join(f"    {float(c).hex()}" for c in coefficients))
+
+
+def main():
+    half_e, half_2 = mp.log(2) / 2 * mp.mpf("1.0005"), mp.mpf("0.5")
+    for bits, degree in ((32, 6), (64, 11)):
+        # q has degree - 1 coefficients: 1 + t + t^2 q(t) has the degree asked for.
+        q, error = fit(
+            lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
+            lambda t, q: (1 + t + t * t * q) / mp.exp(t) - 1,
+            half_e,
+            degree - 2,
+            bits,
+        )
+        report(f"e^t, float{bits}, degree {degree}", q, error)
+        r, error = fit(
+            lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),
+            lambda t, r: (1 + t * r) / mp.power(2, t) - 1,
+            half_2,
+            degree - 1,
+            bits,
+        )
+        report(f"2^t, float{bits}, degree {degree}", r, error)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+/* What every kernel family shares at run time: the instruction-set level and the thread pool. */
+#ifndef SOLVERS_RUNTIME_H
+#define SOLVERS_RUNTIME_H
+
+#include <stddef.h>
+
+#include "solvers.h"
+
+/* Entry points for our own Python binding: exported, but not part of the C interface (solvers.h). */
+#define SV_BINDING SV_API
+
+enum sv_isa_level { SV_ISA_BASELINE, SV_ISA_AVX2, SV_ISA_AVX512 };
+
+/* The level in use: the best that this CPU, this build and SOLVERS_ISA allow. Found once. */
+enum sv_isa_level sv_isa_level(void);
+
+/* Defines `static const type *picker(void)`, which returns the table of the level in use out of
+ * name_baseline, name_avx2, name_avx512. Levels that the compiler could not build fall back. */
+#ifdef SV_BUILD_AVX2
+#define SV_IF_AVX2(x, otherwise) x
+#else
+#define SV_IF_AVX2(x, otherwise) otherwise
+#endif
+#ifdef SV_BUILD_AVX512
+#define SV_IF_AVX512(x, otherwise) x
+#else
+#define SV_IF_AVX512(x, otherwise) otherwise
+#endif
+#define SV_DISPATCH(type, picker, name) SV_DISPATCH_(type, picker, name)
+#define SV_DISPATCH_(type, picker, name)                                                      \
+    extern const type name##_baseline, name##_avx2, name##_avx512;                            \
+    static const type *picker(void)                                                           \
+    {                                                                                         \
+        switch (sv_isa_level()) {                                                             \
+        case SV_ISA_AVX512: return &SV_IF_AVX512(name##_avx512, name##_baseline);             \
+        case SV_ISA_AVX2: return &SV_IF_AVX2(name##_avx2, name##_baseline);                   \
+        default: return &name##_baseline;                                                     \
+        }                                                                                     \
+    }
+
+/* Calls task(context, index) for every index in [0, tasks), on up to `threads` threads, the caller
+ * among them (threads <= 0: the library-wide setting). Returns when all are done. Which thread takes
+ * which index is left open: a task's result must depend on its index alone. A call from inside a
+ * task, or while another thread's call holds the pool, runs on the calling thread. */
+typedef void (*sv_task)(void *context, size_t index);
+SV_BINDING void sv_parallel_for(int threads, size_t tasks, sv_task task, void *context);
+
+#endif

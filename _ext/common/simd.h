@@ -1,0 +1,101 @@
+/* The vector layer: one kernel source, every instruction set.
+ *
+ * A kernel file is compiled once per (level, float width) with SV_REAL = 32 or 64 and the level's
+ * own compiler flags. It then sees:
+ *
+ *   real                      float or double
+ *   vreal, SV_W               a vector of SV_W lanes of `real`
+ *   v_load_n(p, k, fill)      the first k lanes from memory, `fill` in the others; reads nothing else
+ *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
+ *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
+ *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded
+ *   v_stream(p, v)            store past the cache; p aligned to a vector
+ *   SV_TABLE(name)            the name of this build's table of entry points
+ *
+ * Everything here is `static inline`: an inline function with external linkage, compiled for
+ * AVX-512, might be the copy that the linker keeps for all levels.
+ */
+#ifndef SOLVERS_SIMD_H
+#define SOLVERS_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if SV_REAL == 32
+typedef float real;
+#define R_EXPONENT_BIAS 127
+#define R_MANTISSA_BITS 23
+#elif SV_REAL == 64
+typedef double real;
+#define R_EXPONENT_BIAS 1023
+#define R_MANTISSA_BITS 52
+#else
+#error "compile kernel files with -DSV_REAL=32 or -DSV_REAL=64"
+#endif
+
+#define SV_PASTE_(a, b, c) a##_f##b##_##c
+#define SV_PASTE(a, b, c) SV_PASTE_(a, b, c)
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && !defined(SV_PLAIN_C)
+#define SV_LEVEL avx512
+#include "simd_avx512.h"
+#elif defined(__AVX2__) && defined(__FMA__) && !defined(SV_PLAIN_C)
+#define SV_LEVEL avx2
+#include "simd_avx2.h"
+#elif defined(__SSE4_2__) && !defined(SV_PLAIN_C)
+#define SV_LEVEL baseline
+#include "simd_sse4.h"
+#else
+#define SV_LEVEL baseline
+#include "simd_plain.h"
+#endif
+
+#define SV_TABLE(name) SV_PASTE(name, SV_REAL, SV_LEVEL)
+
+/* Adding this number puts d + bias into the low mantissa bits of the sum, for integral d. */
+#if SV_REAL == 32
+#define V_EXPONENT_MAGIC (0x1.8p23f + 127.0f)
+#else
+#define V_EXPONENT_MAGIC (0x1.8p52 + 1023.0)
+#endif
+
+#ifndef V_HAS_SCALEF
+static inline vreal v_power_of_two(vreal d)
+{
+    d = v_min(v_set1(R_EXPONENT_BIAS + 1), v_max(v_set1(-R_EXPONENT_BIAS), d)); /* 0 and inf at the ends */
+    return v_shift_to_exponent(v_add(d, v_set1((real)V_EXPONENT_MAGIC)));
+}
+
+/* Two factors: the first keeps the product normal, the second rounds it once into the subnormals. */
+static inline vreal v_ldexp(vreal p, vreal d)
+{
+    d = v_max(v_set1(-2 * (R_EXPONENT_BIAS - 1)), v_min(v_set1(2 * R_EXPONENT_BIAS), d));
+    vreal half = v_rint(v_mul(d, v_set1((real)0.5)));
+    return v_mul(v_mul(p, v_power_of_two(half)), v_power_of_two(v_sub(d, half)));
+}
+#endif
+
+/* Sum and maximum over the lanes, in a fixed tree. */
+static inline real v_sum_lanes(vreal v)
+{
+    real lane[SV_W];
+    v_store(lane, v);
+    for (int width = SV_W / 2; width > 0; width /= 2)
+        for (int k = 0; k < width; k++)
+            lane[k] += lane[k + width];
+    return lane[0];
+}
+
+static inline real v_max_lanes(vreal v)
+{
+    real lane[SV_W];
+    v_store(lane, v);
+    for (int width = SV_W / 2; width > 0; width /= 2)
+        for (int k = 0; k < width; k++)
+            lane[k] = lane[k + width] > lane[k] ? lane[k + width] : lane[k];
+    return lane[0];
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* AVX2 + FMA (x86-64-v3): 256-bit vectors, sign-bit masks for tails. */
+#include <immintrin.h>
+
+#define V_HAS_FMA 1
+
+#if SV_REAL == 32
+
+#define SV_W 8
+typedef __m256 vreal;
+static inline __m256i v_first(size_t k)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)k), lane);
+}
+static inline vreal v_set1(real x) { return _mm256_set1_ps(x); }
+static inline vreal v_load(const real *p) { return _mm256_loadu_ps(p); }
+static inline vreal v_load_n(const real *p, size_t k, real fill)
+{
+    __m256i mask = v_first(k);
+    return _mm256_blendv_ps(v_set1(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+}
+static inline void v_store(real *p, vreal v) { _mm256_storeu_ps(p, v); }
+static inline void v_store_n(real *p, vreal v, size_t k) { _mm256_maskstore_ps(p, v_first(k), v); }
+static inline void v_stream(real *p, vreal v) { _mm256_stream_ps(p, v); }
+static inline vreal v_add(vreal a, vreal b) { return _mm256_add_ps(a, b); }
+static inline vreal v_sub(vreal a, vreal b) { return _mm256_sub_ps(a, b); }
+static inline vreal v_mul(vreal a, vreal b) { return _mm256_mul_ps(a, b); }
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm256_fnmadd_ps(a, b, c); }
+static inline vreal v_max(vreal a, vreal b) { return _mm256_max_ps(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm256_min_ps(a, b); }
+static inline vreal v_rint(vreal a) { return _mm256_round_ps(a, 8); }
+static inline vreal v_shift_to_exponent(vreal magic_sum)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(magic_sum), R_MANTISSA_BITS));
+}
+
+#else
+
+#define SV_W 4
+typedef __m256d vreal;
+static inline __m256i v_first(size_t k)
+{
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)k), lane);
+}
+static inline vreal v_set1(real x) { return _mm256_set1_pd(x); }
+static inline vreal v_load(const real *p) { return _mm256_loadu_pd(p); }
+static inline vreal v_load_n(const real *p, size_t k, real fill)
+{
+    __m256i mask = v_first(k);
+    return _mm256_blendv_pd(v_set1(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
+}
+static inline vreal v_load_float(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline void v_store(real *p, vreal v) { _mm256_storeu_pd(p, v); }
+static inline void v_store_n(real *p, vreal v, size_t k) { _mm256_maskstore_pd(p, v_first(k), v); }
+static inline void v_stream(real *p, vreal v) { _mm256_stream_pd(p, v); }
+static inline vreal v_add(vreal a, vreal b) { return _mm256_add_pd(a, b); }
+static inline vreal v_sub(vreal a, vreal b) { return _mm256_sub_pd(a, b); }
+static inline vreal v_mul(vreal a, vreal b) { return _mm256_mul_pd(a, b); }
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm256_fmadd_pd(a, b, c); }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm256_fnmadd_pd(a, b, c); }
+static inline vreal v_max(vreal a, vreal b) { return _mm256_max_pd(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm256_min_pd(a, b); }
+static inline vreal v_rint(vreal a) { return _mm256_round_pd(a, 8); }
+static inline vreal v_sqrt(vreal a) { return _mm256_sqrt_pd(a); }
+static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+static inline vreal v_shift_to_exponent(vreal magic_sum)
+{
+    return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(magic_sum), R_MANTISSA_BITS));
+}
+
+#endif
+
+static inline void v_stream_fence(void) { _mm_sfence(); }

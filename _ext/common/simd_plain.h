@@ -1,0 +1,55 @@
+/* Plain C for machines that are no x86-64: one lane, the compiler's own vectoriser does the rest. */
+#define SV_W 1
+typedef real vreal;
+
+#if (SV_REAL == 32 && defined(FP_FAST_FMAF)) || (SV_REAL == 64 && defined(FP_FAST_FMA))
+#define V_HAS_FMA 1
+#if SV_REAL == 32
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return fmaf(a, b, c); }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return fmaf(-a, b, c); }
+#else
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return fma(a, b, c); }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return fma(-a, b, c); }
+#endif
+#else
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return a * b + c; }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return c - a * b; }
+#endif
+
+static inline vreal v_set1(real x) { return x; }
+static inline vreal v_load(const real *p) { return *p; }
+static inline vreal v_load_n(const real *p, size_t k, real fill) { return k ? *p : fill; }
+static inline void v_store(real *p, vreal v) { *p = v; }
+static inline void v_store_n(real *p, vreal v, size_t k)
+{
+    if (k)
+        *p = v;
+}
+static inline void v_stream(real *p, vreal v) { *p = v; }
+static inline void v_stream_fence(void) {}
+static inline vreal v_add(vreal a, vreal b) { return a + b; }
+static inline vreal v_sub(vreal a, vreal b) { return a - b; }
+static inline vreal v_mul(vreal a, vreal b) { return a * b; }
+static inline vreal v_max(vreal a, vreal b) { return a > b ? a : b; }
+static inline vreal v_min(vreal a, vreal b) { return a < b ? a : b; }
+#if SV_REAL == 32
+static inline vreal v_rint(vreal a) { return rintf(a); }
+#else
+static inline vreal v_rint(vreal a) { return rint(a); }
+static inline vreal v_load_float(const float *p) { return (real)*p; }
+static inline vreal v_sqrt(vreal a) { return sqrt(a); }
+static inline vreal v_abs(vreal a) { return fabs(a); }
+#endif
+static inline vreal v_shift_to_exponent(vreal magic_sum)
+{
+    real power;
+#if SV_REAL == 32
+    uint32_t bits;
+#else
+    uint64_t bits;
+#endif
+    memcpy(&bits, &magic_sum, sizeof bits);
+    bits <<= R_MANTISSA_BITS;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}

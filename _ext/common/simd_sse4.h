@@ -1,0 +1,62 @@
+/* SSE4.2 (x86-64-v2): 128-bit vectors, no FMA; tails go through a small buffer. */
+#include <nmmintrin.h>
+
+#if SV_REAL == 32
+
+#define SV_W 4
+typedef __m128 vreal;
+static inline vreal v_set1(real x) { return _mm_set1_ps(x); }
+static inline vreal v_load(const real *p) { return _mm_loadu_ps(p); }
+static inline void v_store(real *p, vreal v) { _mm_storeu_ps(p, v); }
+static inline void v_stream(real *p, vreal v) { _mm_stream_ps(p, v); }
+static inline vreal v_add(vreal a, vreal b) { return _mm_add_ps(a, b); }
+static inline vreal v_sub(vreal a, vreal b) { return _mm_sub_ps(a, b); }
+static inline vreal v_mul(vreal a, vreal b) { return _mm_mul_ps(a, b); }
+static inline vreal v_max(vreal a, vreal b) { return _mm_max_ps(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm_min_ps(a, b); }
+static inline vreal v_rint(vreal a) { return _mm_round_ps(a, 8); }
+static inline vreal v_shift_to_exponent(vreal magic_sum)
+{
+    return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(magic_sum), R_MANTISSA_BITS));
+}
+
+#else
+
+#define SV_W 2
+typedef __m128d vreal;
+static inline vreal v_set1(real x) { return _mm_set1_pd(x); }
+static inline vreal v_load(const real *p) { return _mm_loadu_pd(p); }
+static inline vreal v_load_float(const float *p) { return _mm_set_pd(p[1], p[0]); }
+static inline void v_store(real *p, vreal v) { _mm_storeu_pd(p, v); }
+static inline void v_stream(real *p, vreal v) { _mm_stream_pd(p, v); }
+static inline vreal v_add(vreal a, vreal b) { return _mm_add_pd(a, b); }
+static inline vreal v_sub(vreal a, vreal b) { return _mm_sub_pd(a, b); }
+static inline vreal v_mul(vreal a, vreal b) { return _mm_mul_pd(a, b); }
+static inline vreal v_max(vreal a, vreal b) { return _mm_max_pd(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm_min_pd(a, b); }
+static inline vreal v_rint(vreal a) { return _mm_round_pd(a, 8); }
+static inline vreal v_sqrt(vreal a) { return _mm_sqrt_pd(a); }
+static inline vreal v_abs(vreal a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a); }
+static inline vreal v_shift_to_exponent(vreal magic_sum)
+{
+    return _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(magic_sum), R_MANTISSA_BITS));
+}
+
+#endif
+
+static inline vreal v_fma(vreal a, vreal b, vreal c) { return v_add(v_mul(a, b), c); }
+static inline vreal v_fnma(vreal a, vreal b, vreal c) { return v_sub(c, v_mul(a, b)); }
+static inline vreal v_load_n(const real *p, size_t k, real fill)
+{
+    real lane[SV_W];
+    for (size_t i = 0; i < SV_W; i++)
+        lane[i] = i < k ? p[i] : fill;
+    return v_load(lane);
+}
+static inline void v_store_n(real *p, vreal v, size_t k)
+{
+    real lane[SV_W];
+    v_store(lane, v);
+    memcpy(p, lane, k * sizeof(real));
+}
+static inline void v_stream_fence(void) { _mm_sfence(); }

@@ -1,0 +1,188 @@
+# cython: freethreading_compatible=True
+"""Binding of the transport kernels: the cost as an object, the passes as its methods.
+
+Shapes are checked here, since a wrong one would read foreign memory; values are checked by the callers.
+"""
+
+from cpython.buffer cimport (
+    Py_buffer, PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer,
+)
+from libc.stdlib cimport free, malloc
+
+cdef extern from "ot.h" nogil:
+    cdef enum sv_ot_cost_kind:
+        SV_COST_FLOAT64
+        SV_COST_FLOAT32
+        SV_COST_SQEUCLIDEAN
+        SV_COST_EUCLIDEAN
+        SV_COST_CITYBLOCK
+
+    struct sv_ot_cost:
+        sv_ot_cost_kind kind
+        size_t n, m, d
+        const void *matrix
+        Py_ssize_t stride
+        const double *x
+        const double *y
+        const double *offset
+
+    struct sv_ot_sparse_hessian:
+        size_t n, m
+        const Py_ssize_t *row_starts
+        const int *columns
+        const double *values
+        const double *row_sums
+        const double *column_sums
+
+    size_t sv_ot_worksize(size_t, size_t)
+    void sv_ot_sweep(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *, int)
+    double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
+                           int)
+    void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, int)
+    void sv_ot_column_max(const sv_ot_cost *, double, const double *, double *, double *, int)
+    int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
+                        double *)
+
+METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
+
+
+cdef const double *vector(const double[::1] values, Py_ssize_t length, str name) except NULL:
+    if values.shape[0] != length or length == 0:
+        raise ValueError(f"{name} has length {values.shape[0]}, not {length}")
+    return &values[0]
+
+
+cdef double *out_vector(double[::1] values, Py_ssize_t length, str name) except NULL:
+    return <double *>vector(values, length, name)
+
+
+cdef double *workspace(size_t doubles) except NULL:
+    cdef double *work = <double *>malloc(doubles * sizeof(double))
+    if work == NULL:
+        raise MemoryError
+    return work
+
+
+cdef class Cost:
+    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i))."""
+
+    cdef sv_ot_cost cost
+    cdef Py_buffer matrix
+    cdef const double[:, ::1] x, y
+    cdef const double[::1] offset
+
+    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None):
+        if matrix is not None:
+            self._take_matrix(matrix)
+        else:
+            self.x, self.y = x, y
+            self.cost.kind = <sv_ot_cost_kind><int>METRICS[metric]
+            self.cost.n, self.cost.d, self.cost.m = self.x.shape[0], self.x.shape[1], self.y.shape[1]
+            if self.y.shape[0] != self.x.shape[1] or not self.cost.d:
+                raise ValueError("x is (n, d) and y is (d, m) with the same d > 0")
+            if self.cost.n and self.cost.m:
+                self.cost.x, self.cost.y = &self.x[0, 0], &self.y[0, 0]
+        if not self.cost.n or not self.cost.m:
+            raise ValueError("the cost is empty")
+        if offset is not None:
+            self.offset = offset
+            self.cost.offset = vector(self.offset, self.cost.n, "offset")
+
+    cdef _take_matrix(self, matrix):
+        cdef Py_buffer *view = &self.matrix
+        PyObject_GetBuffer(matrix, view, PyBUF_FORMAT | PyBUF_STRIDES)
+        if view.ndim != 2 or view.format[0] not in b"df" or view.format[1] != 0:
+            raise ValueError("the cost matrix has two dimensions and native float32 or float64 entries")
+        if view.shape[1] > 1 and view.strides[1] != view.itemsize or view.strides[0] % view.itemsize:
+            raise ValueError("the rows of the cost matrix are not contiguous")
+        self.cost.kind = SV_COST_FLOAT64 if view.format[0] == c"d" else SV_COST_FLOAT32
+        self.cost.n, self.cost.m = view.shape[0], view.shape[1]
+        self.cost.matrix, self.cost.stride = view.buf, view.strides[0] // view.itemsize
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.matrix)
+
+    @property
+    def shape(self):
+        return self.cost.n, self.cost.m
+
+    def sweep(self, double scale, const double[::1] a, double[::1] u, const double[::1] v, double[::1] column_sums,
+              int threads):
+        """One Sinkhorn iteration: u (in place) so that the rows sum to a, then the column sums."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef double *pu = out_vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            sv_ot_sweep(&self.cost, scale, pa, pu, pv, pc, work, threads)
+        free(work)
+
+    def marginals(self, double scale, const double[::1] u, const double[::1] v, double[::1] row_sums,
+                  double[::1] column_sums, int threads):
+        """Row sums and column sums of the plan, in place; returns sum_ij (C_ij - offset_i) P_ij."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef double *pr = out_vector(row_sums, n, "row_sums")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double paid
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            paid = sv_ot_marginals(&self.cost, scale, pu, pv, pr, pc, work, threads)
+        free(work)
+        return paid
+
+    def plan_rows(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
+                  double[:, ::1] plan, int threads):
+        """Rows [first, last) of the plan, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 <= first < last <= n or plan.shape[0] != last - first or plan.shape[1] != m:
+            raise ValueError("these rows of the plan do not fit")
+        with nogil:
+            sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], threads)
+
+    def column_max(self, double scale, const double[::1] u, double[::1] out, int threads):
+        """max_i u_i - scale (C_ij - offset_i) of each column, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pu = vector(u, n, "u")
+        cdef double *po = out_vector(out, m, "out")
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            sv_ot_column_max(&self.cost, scale, pu, po, work, threads)
+        free(work)
+
+
+def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
+              const double[::1] row_sums, const double[::1] column_sums, const double[::1] p, const double[::1] q,
+              double[::1] x, double[::1] y, double rtol, int max_iter):
+    """Solve the thinned Newton system for (x, y), in place; returns the iterations taken."""
+    cdef Py_ssize_t n = row_sums.shape[0], m = column_sums.shape[0], k
+    cdef sv_ot_sparse_hessian hessian
+    cdef int taken
+    if row_starts.shape[0] != n + 1 or row_starts[0] != 0 or row_starts[n] > min(columns.shape[0], values.shape[0]):
+        raise ValueError("row_starts does not fit the entries")
+    for k in range(n):
+        if row_starts[k] > row_starts[k + 1]:
+            raise ValueError("row_starts decreases")
+    for k in range(row_starts[n]):
+        if not 0 <= columns[k] < m:
+            raise ValueError("a column index is out of range")
+    hessian.n, hessian.m = n, m
+    hessian.row_starts = &row_starts[0]
+    hessian.columns = &columns[0] if columns.shape[0] else NULL
+    hessian.values = &values[0] if values.shape[0] else NULL
+    hessian.row_sums = vector(row_sums, n, "row_sums")
+    hessian.column_sums = vector(column_sums, m, "column_sums")
+    cdef const double *pp = vector(p, n, "p")
+    cdef const double *pq = vector(q, m, "q")
+    cdef double *px = out_vector(x, n, "x")
+    cdef double *py = out_vector(y, m, "y")
+    cdef double *work = workspace(4 * (n + m))
+    with nogil:
+        taken = sv_ot_newton_cg(&hessian, pp, pq, px, py, rtol, max_iter, work)
+    free(work)
+    return taken

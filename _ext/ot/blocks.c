@@ -1,0 +1,141 @@
+/* The passes of kernels.c over all rows: blocks of rows as tasks, and the merging of their sums.
+ *
+ * The blocks depend on n alone and their column sums are added in block order, so every thread count
+ * gives the same bits.
+ */
+#include <string.h>
+
+#include "ot.h"
+
+SV_DISPATCH(struct ot_kernels, kernels, ot_kernels_f64)
+
+enum { MAX_BLOCKS = 16, BLOCK_MIN_ROWS = 32, PARALLEL_MIN = 32768 /* entries: some 20 microseconds */ };
+
+struct pass {
+    const struct sv_ot_cost *cost;
+    double scale;
+    const double *a, *v;
+    double *u, *row_sums;
+    size_t first, rows, blocks;
+    double *sums, *terms; /* for each block m column sums, and m doubles for a row */
+    double paid[MAX_BLOCKS];
+};
+
+static size_t blocks_of(size_t n)
+{
+    size_t blocks = (n + BLOCK_MIN_ROWS - 1) / BLOCK_MIN_ROWS;
+    return blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS;
+}
+
+size_t sv_ot_worksize(size_t n, size_t m) { return 2 * blocks_of(n) * m; }
+
+static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
+{
+    struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .rows = cost->n,
+                        .blocks = blocks_of(cost->n), .sums = work};
+    pass.terms = work + pass.blocks * cost->m;
+    return pass;
+}
+
+static void run(struct pass *pass, sv_task task, int threads)
+{
+    sv_parallel_for(pass->rows * pass->cost->m < PARALLEL_MIN ? 1 : threads, pass->blocks, task, pass);
+}
+
+static size_t start(const struct pass *pass, size_t block)
+{
+    return pass->first + pass->rows * block / pass->blocks;
+}
+
+static void fill(double *p, size_t n, double value)
+{
+    for (size_t k = 0; k < n; k++)
+        p[k] = value;
+}
+
+static void add_blocks(const struct pass *pass, double *column_sums)
+{
+    const size_t m = pass->cost->m;
+    memcpy(column_sums, pass->sums, m * sizeof(double));
+    for (size_t block = 1; block < pass->blocks; block++)
+        for (size_t j = 0; j < m; j++)
+            column_sums[j] += pass->sums[block * m + j];
+}
+
+static void sweep_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    const size_t m = pass->cost->m;
+    fill(pass->sums + block * m, m, 0);
+    kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->sums + block * m,
+                     pass->terms + block * m, start(pass, block), start(pass, block + 1));
+}
+
+void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                 double *column_sums, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    pass.a = a;
+    run(&pass, sweep_block, threads);
+    add_blocks(&pass, column_sums);
+}
+
+static void marginals_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    const size_t m = pass->cost->m;
+    fill(pass->sums + block * m, m, 0);
+    pass->paid[block] = kernels()->marginals(pass->cost, pass->scale, pass->u, pass->v, pass->row_sums,
+                                             pass->sums + block * m, start(pass, block), start(pass, block + 1));
+}
+
+double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *row_sums,
+                       double *column_sums, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    pass.row_sums = row_sums;
+    run(&pass, marginals_block, threads);
+    add_blocks(&pass, column_sums);
+    double paid = 0;
+    for (size_t block = 0; block < pass.blocks; block++)
+        paid += pass.paid[block];
+    return paid;
+}
+
+static void plan_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    size_t first = start(pass, block), last = start(pass, block + 1);
+    kernels()->plan_rows(pass->cost, pass->scale, pass->u, pass->v, pass->sums + (first - pass->first) * pass->cost->m,
+                         first, last);
+}
+
+void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, size_t first,
+                     size_t last, double *plan, int threads)
+{
+    struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .first = first, .rows = last - first,
+                        .blocks = blocks_of(last - first), .sums = plan};
+    run(&pass, plan_block, threads);
+}
+
+static void column_max_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    const size_t m = pass->cost->m;
+    fill(pass->sums + block * m, m, -1e308);
+    kernels()->column_max(pass->cost, pass->scale, pass->u, pass->sums + block * m, start(pass, block),
+                          start(pass, block + 1));
+}
+
+void sv_ot_column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, double *work,
+                      int threads)
+{
+    struct pass pass = prepare(cost, scale, u, NULL, work);
+    const size_t m = cost->m;
+    run(&pass, column_max_block, threads);
+    memcpy(column_max, pass.sums, m * sizeof(double));
+    for (size_t block = 1; block < pass.blocks; block++)
+        for (size_t j = 0; j < m; j++)
+            if (pass.sums[block * m + j] > column_max[j])
+                column_max[j] = pass.sums[block * m + j];
+}

@@ -1,0 +1,241 @@
+/* The fused passes of entropic optimal transport over blocks of rows.
+ *
+ *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry
+ *   marginals   row sums, column sums and <C, P> of the plan
+ *   plan_rows   the plan itself
+ *   column_max  the largest exponent of each column (for columns whose sum underflows)
+ *
+ * A sweep moves 8 bytes an entry (float64 C; 4 with float32 C; 0 from points) and does about 17
+ * multiply-add class operations: with two 256-bit pipes some 2 cycles an entry, so a stored C in cache
+ * is bound by arithmetic and a large one by both. `make bench` prints what was reached.
+ *
+ * The exponent's reference is the row's previous potential: after the first sweep it is nearly right,
+ * so no maximum is searched and the terms are the entries of the previous plan. A row whose sum leaves
+ * the safe range (a first sweep, a jump of v) is done again with its true maximum as reference.
+ *
+ * Accuracy: the exponent z is rounded once or twice, an error of |z| 2^-53 that the formula itself
+ * implies; 2^z is within 1.5 ULP; sums run in SV_W lanes and blocks of rows.
+ *
+ * In NumPy (u, v and C in units of reg ln2):
+ *     P = np.exp2(u[:, None] + v - C)
+ *     s = P.sum(1)                                # sweep: u += log2(a / s), P *= a / s
+ *     column_sums = P.sum(0)
+ */
+#include "expcore.h"
+#include "ot.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. */
+#define SUM_MIN 1e-250
+#define SUM_MAX 1e250
+
+struct row {
+    const double *matrix64;
+    const float *matrix32;
+    const double *x;
+    vreal offset, scale;
+};
+
+INLINE struct row row_of(const struct sv_ot_cost *cost, double scale, size_t i)
+{
+    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0)};
+    ptrdiff_t start = (ptrdiff_t)i * cost->stride;
+    if (cost->kind == SV_COST_FLOAT64)
+        row.matrix64 = (const double *)cost->matrix + start;
+    else if (cost->kind == SV_COST_FLOAT32)
+        row.matrix32 = (const float *)cost->matrix + start;
+    else
+        row.x = cost->x + i * cost->d;
+    return row;
+}
+
+INLINE vreal load(const double *p, size_t left) { return left >= SV_W ? v_load(p) : v_load_n(p, left, 0); }
+
+INLINE void store(double *p, vreal v, size_t left)
+{
+    if (left >= SV_W)
+        v_store(p, v);
+    else
+        v_store_n(p, v, left);
+}
+
+INLINE vreal load_float(const float *p, size_t left)
+{
+    if (left >= SV_W)
+        return v_load_float(p);
+    float lane[SV_W] = {0};
+    memcpy(lane, p, left * sizeof(float));
+    return v_load_float(lane);
+}
+
+/* C_ij - offset_i for the columns j, j + 1, ...; `kind` and small `d` are compile-time constants. */
+INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int kind, size_t d)
+{
+    if (kind == SV_COST_FLOAT64)
+        return v_sub(load(row->matrix64 + j, left), row->offset);
+    if (kind == SV_COST_FLOAT32)
+        return v_sub(load_float(row->matrix32 + j, left), row->offset);
+    vreal sum = v_set1(0);
+    for (size_t k = 0; k < d; k++) {
+        vreal difference = v_sub(v_set1(row->x[k]), load(cost->y + k * cost->m + j, left));
+        sum = kind == SV_COST_CITYBLOCK ? v_add(sum, v_abs(difference)) : v_fma(difference, difference, sum);
+    }
+    if (kind == SV_COST_EUCLIDEAN)
+        sum = v_sqrt(sum);
+    return v_sub(sum, row->offset);
+}
+
+/* v, with `fill` in the lanes past the end. */
+INLINE vreal fill_past(vreal v, size_t left, double fill)
+{
+    if (left >= SV_W)
+        return v;
+    double lane[SV_W];
+    v_store(lane, v_set1(fill));
+    v_store_n(lane, v, left);
+    return v_load(lane);
+}
+
+/* out[j] = 2^(u + v_j - scale c_j); returns the sum. */
+INLINE double exponentials(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v,
+                           double *out, int kind, size_t d)
+{
+    const size_t m = cost->m;
+    const vreal vu = v_set1(u);
+    vreal sum = v_set1(0);
+    for (size_t j = 0; j < m; j += SV_W) {
+        size_t left = m - j;
+        vreal c = cost_at(row, cost, j, left, kind, d);
+        vreal e = v_exp2(v_fnma(row->scale, c, v_add(load(v + j, left), vu)));
+        store(out + j, e, left);
+        sum = v_add(sum, fill_past(e, left, 0));
+    }
+    return v_sum_lanes(sum);
+}
+
+INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *cost, const double *v, int kind,
+                               size_t d)
+{
+    const size_t m = cost->m;
+    vreal top = v_set1(-INFINITY);
+    for (size_t j = 0; j < m; j += SV_W) {
+        size_t left = m - j;
+        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, kind, d), load(v + j, left));
+        top = v_max(fill_past(z, left, -INFINITY), top);
+    }
+    return v_max_lanes(top);
+}
+
+INLINE void add_scaled(double *sums, const double *terms, double factor, size_t m)
+{
+    const vreal f = v_set1(factor);
+    size_t j = 0;
+    for (; j + SV_W <= m; j += SV_W)
+        v_store(sums + j, v_fma(f, v_load(terms + j), v_load(sums + j)));
+    for (; j < m; j++)
+        sums[j] += factor * terms[j];
+}
+
+INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                       double *column_sums, double *terms, size_t first, size_t last, int kind, size_t d)
+{
+    for (size_t i = first; i < last; i++) {
+        struct row row = row_of(cost, scale, i);
+        double sum = exponentials(&row, cost, u[i], v, terms, kind, d);
+        if (!(sum > SUM_MIN && sum < SUM_MAX)) {
+            u[i] = -largest_exponent(&row, cost, v, kind, d);
+            sum = exponentials(&row, cost, u[i], v, terms, kind, d);
+        }
+        u[i] += log2(a[i] / sum);
+        add_scaled(column_sums, terms, a[i] / sum, cost->m);
+    }
+}
+
+INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                                double *row_sums, double *column_sums, size_t first, size_t last, int kind, size_t d)
+{
+    const size_t m = cost->m;
+    double total = 0;
+    for (size_t i = first; i < last; i++) {
+        struct row row = row_of(cost, scale, i);
+        const vreal vu = v_set1(u[i]);
+        vreal sum = v_set1(0), paid = v_set1(0);
+        for (size_t j = 0; j < m; j += SV_W) {
+            size_t left = m - j;
+            vreal c = cost_at(&row, cost, j, left, kind, d);
+            vreal p = fill_past(v_exp2(v_fnma(row.scale, c, v_add(load(v + j, left), vu))), left, 0);
+            sum = v_add(sum, p);
+            paid = v_fma(c, p, paid);
+            store(column_sums + j, v_add(load(column_sums + j, left), p), left);
+        }
+        row_sums[i] = v_sum_lanes(sum);
+        total += v_sum_lanes(paid);
+    }
+    return total;
+}
+
+INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
+                         size_t first, size_t last, int kind, size_t d)
+{
+    for (size_t i = first; i < last; i++, plan += cost->m) {
+        struct row row = row_of(cost, scale, i);
+        exponentials(&row, cost, u[i], v, plan, kind, d);
+    }
+}
+
+INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
+                               size_t first, size_t last, int kind, size_t d)
+{
+    const size_t m = cost->m;
+    for (size_t i = first; i < last; i++) {
+        struct row row = row_of(cost, scale, i);
+        const vreal vu = v_set1(u[i]);
+        for (size_t j = 0; j < m; j += SV_W) {
+            size_t left = m - j;
+            vreal z = v_fnma(row.scale, cost_at(&row, cost, j, left, kind, d), vu);
+            store(column_max + j, v_max(z, load(column_max + j, left)), left);
+        }
+    }
+}
+
+/* One copy of a pass for each kind of cost, and for points in the plane and in space. */
+#define FOR_COST(pass, ...)                                                                         \
+    switch (cost->kind) {                                                                           \
+    case SV_COST_FLOAT64: return pass(__VA_ARGS__, SV_COST_FLOAT64, 0);                             \
+    case SV_COST_FLOAT32: return pass(__VA_ARGS__, SV_COST_FLOAT32, 0);                             \
+    case SV_COST_EUCLIDEAN: return pass(__VA_ARGS__, SV_COST_EUCLIDEAN, cost->d);                   \
+    case SV_COST_CITYBLOCK: return pass(__VA_ARGS__, SV_COST_CITYBLOCK, cost->d);                   \
+    default:                                                                                        \
+        switch (cost->d) {                                                                          \
+        case 2: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, 2);                                   \
+        case 3: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, 3);                                   \
+        default: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, cost->d);                            \
+        }                                                                                           \
+    }
+
+static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                  double *column_sums, double *row, size_t first, size_t last)
+{
+    FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, row, first, last)
+}
+
+static double marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                        double *row_sums, double *column_sums, size_t first, size_t last)
+{
+    FOR_COST(marginals_of_rows, cost, scale, u, v, row_sums, column_sums, first, last)
+}
+
+static void plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
+                      size_t first, size_t last)
+{
+    FOR_COST(plan_of_rows, cost, scale, u, v, plan, first, last)
+}
+
+static void column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
+                       size_t first, size_t last)
+{
+    FOR_COST(column_max_of_rows, cost, scale, u, column_max, first, last)
+}
+
+const struct ot_kernels SV_TABLE(ot_kernels) = {sweep, marginals, plan_rows, column_max};

@@ -1,0 +1,82 @@
+/* Kernels of entropic optimal transport, in base 2.
+ *
+ * With the potentials f, g of the problem, u = (f - offset)/(reg ln2) and v = g/(reg ln2):
+ *
+ *     P_ij = 2^(u_i + v_j - scale * (C_ij - offset_i)),      scale = 1/(reg ln2)
+ *
+ * offset (row minima, or NULL) keeps a large common part of C out of the exponents.
+ */
+#ifndef SOLVERS_OT_H
+#define SOLVERS_OT_H
+
+#include <stddef.h>
+
+#include "runtime.h"
+
+enum sv_ot_cost_kind {
+    SV_COST_FLOAT64,
+    SV_COST_FLOAT32,
+    SV_COST_SQEUCLIDEAN,
+    SV_COST_EUCLIDEAN,
+    SV_COST_CITYBLOCK,
+};
+
+/* A cost matrix, stored or made on the fly from points. */
+struct sv_ot_cost {
+    enum sv_ot_cost_kind kind;
+    size_t n, m;          /* rows, columns */
+    const void *matrix;   /* stored: rows of m contiguous entries, `stride` entries apart */
+    ptrdiff_t stride;
+    const double *x, *y;  /* points: x is (n, d), y is (d, m), both contiguous */
+    size_t d;
+    const double *offset; /* (n,) or NULL */
+};
+
+/* Doubles of work space that the calls below need. */
+SV_BINDING size_t sv_ot_worksize(size_t n, size_t m);
+
+/* One Sinkhorn iteration in one read of C: u becomes the best potential against v (each row of the
+ * plan then sums to a_i), and column_sums those of the plan at the new u. */
+SV_BINDING void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                            double *column_sums, double *work, int threads);
+
+/* Row sums and column sums of the plan, and sum_ij (C_ij - offset_i) P_ij (returned). */
+SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                                  double *row_sums, double *column_sums, double *work, int threads);
+
+/* Rows [first, last) of the plan, contiguous. */
+SV_BINDING void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                                size_t first, size_t last, double *plan, int threads);
+
+/* column_max_j = max_i u_i - scale * (C_ij - offset_i). */
+SV_BINDING void sv_ot_column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
+                                 double *work, int threads);
+
+/* A plan thinned to its large entries, in compressed rows (an entry of row i and column `columns[k]`
+ * at row_starts[i] <= k < row_starts[i + 1]), with the full plan's row and column sums. */
+struct sv_ot_sparse_hessian {
+    size_t n, m;
+    const ptrdiff_t *row_starts;
+    const int *columns;
+    const double *values, *row_sums, *column_sums;
+};
+
+/* Solves [diag(row_sums) P; P' diag(column_sums)] (x; y) = (p; q) by conjugate gradients with the
+ * diagonal as preconditioner, from 0, until the residual's 2-norm is at most rtol times that of the
+ * right-hand side. Returns the iterations taken. work: 4 (n + m) doubles. */
+SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const double *p, const double *q, double *x,
+                               double *y, double rtol, int max_iter, double *work);
+
+/* What a level provides: the same calls for the rows [first, last), sums being added to. */
+struct ot_kernels {
+    void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                  double *column_sums, double *row, size_t first, size_t last);
+    double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                        double *row_sums, double *column_sums, size_t first, size_t last);
+    void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
+                      size_t first, size_t last);
+    void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
+                       size_t last);
+};
+
+#endif

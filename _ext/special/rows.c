@@ -1,0 +1,326 @@
+/* softmax, log_softmax and logsumexp of rows: the safe path, the special values, the threads.
+ *
+ * Compiled once per float width at the machine's base level; the arithmetic is in softmax.c.
+ * A long row is cut into segments whose number depends on its length alone, and the segments' sums
+ * are merged in their order, so every thread count gives the same bits.
+ */
+#include <math.h>
+#include <stdint.h>
+
+#include "../common/runtime.h"
+#include "softmax_kernels.h"
+
+#if SV_REAL == 32
+typedef float real;
+#define NAME(stem) stem##_f32
+#else
+typedef double real;
+#define NAME(stem) stem##_f64
+#endif
+
+typedef struct NAME(softmax_kernels) softmax_kernels;
+SV_DISPATCH(softmax_kernels, kernels, NAME(softmax_kernels))
+
+enum {
+    MAX_SEGMENTS = 64,
+    SEGMENT_MIN = 32768,      /* elements: some 10 microseconds of work */
+    PARALLEL_MIN = 65536,     /* elements: below it waking a thread costs more than it gives */
+    ROWS_TASKS = 64,
+    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
+};
+
+/* ---- one row, cut into segments ------------------------------------------------------------ */
+
+struct row {
+    const real *x, *b;
+    real *y;
+    size_t length, segment; /* elements of the row, and of all its segments but the last */
+    real shift, offset;
+    int stream;
+    struct scaled_sum total, sums[MAX_SEGMENTS];
+    real tops[MAX_SEGMENTS];
+};
+
+static size_t segments(const struct row *row) { return (row->length + row->segment - 1) / row->segment; }
+
+static size_t segment_length(const struct row *row, size_t k)
+{
+    size_t left = row->length - k * row->segment;
+    return left < row->segment ? left : row->segment;
+}
+
+static struct row cut(const real *x, const real *b, real *y, size_t length)
+{
+    size_t segment = (length + MAX_SEGMENTS - 1) / MAX_SEGMENTS;
+    segment = segment < SEGMENT_MIN ? SEGMENT_MIN : (segment + 63) / 64 * 64;
+    struct row row;
+    row.x = x, row.b = b, row.y = y, row.length = length, row.segment = segment;
+    row.shift = 0, row.offset = 0, row.stream = 0;
+    return row;
+}
+
+static void for_segments(struct row *row, sv_task task, int threads)
+{
+    size_t count = segments(row);
+    if (count == 1)
+        task(row, 0);
+    else
+        sv_parallel_for(row->length < PARALLEL_MIN ? 1 : threads, count, task, row);
+}
+
+static struct scaled_sum merge(struct scaled_sum a, struct scaled_sum b)
+{
+    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
+    /* The smaller one's factor may underflow to 0: then it does not count. */
+    double fa = a.exponent == top ? 1 : exp2(a.exponent - top), fb = b.exponent == top ? 1 : exp2(b.exponent - top);
+    double ahi = a.hi * fa, bhi = b.hi * fb;
+    double hi = ahi + bhi, added = hi - ahi;
+    double lo = (ahi - (hi - added)) + (bhi - added) + (a.lo * fa + b.lo * fb);
+    double total = hi + lo;
+    return (struct scaled_sum){total, lo - (total - hi), top};
+}
+
+static void sum_segment(void *context, size_t k)
+{
+    struct row *row = context;
+    size_t start = k * row->segment;
+    row->sums[k] = kernels()->sum(row->x + start, row->b ? row->b + start : NULL, segment_length(row, k), row->shift);
+}
+
+static struct scaled_sum row_sum(struct row *row, int threads)
+{
+    if (row->length == 0)
+        return (struct scaled_sum){0, 0, -INFINITY};
+    for_segments(row, sum_segment, threads);
+    struct scaled_sum total = row->sums[0];
+    for (size_t k = 1; k < segments(row); k++)
+        total = merge(total, row->sums[k]);
+    return total;
+}
+
+static void max_segment(void *context, size_t k)
+{
+    struct row *row = context;
+    row->tops[k] = kernels()->max(row->x + k * row->segment, segment_length(row, k));
+}
+
+/* The maximum and the segment that holds it first; NaN where the row has one. */
+static real row_max(struct row *row, size_t *where, int threads)
+{
+    for_segments(row, max_segment, threads);
+    *where = 0;
+    for (size_t k = 0; k < segments(row); k++) {
+        if (isnan(row->tops[k]))
+            return row->tops[k];
+        if (row->tops[k] > row->tops[*where])
+            *where = k;
+    }
+    return row->tops[*where];
+}
+
+static void divide_segment(void *context, size_t k)
+{
+    struct row *row = context;
+    size_t start = k * row->segment;
+    kernels()->divide(row->x + start, row->y + start, segment_length(row, k), row->shift, row->total, row->stream);
+}
+
+static void subtract_segment(void *context, size_t k)
+{
+    struct row *row = context;
+    size_t start = k * row->segment;
+    kernels()->subtract(row->x + start, row->y + start, segment_length(row, k), row->shift, row->offset);
+}
+
+static void fill(real *y, size_t n, real value)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = value;
+}
+
+/* Whether pairs without a shift served: comparisons are false for NaN. */
+static int is_safe(struct scaled_sum total)
+{
+    return total.hi != 0 && fabs(total.hi) < INFINITY && total.exponent >= kernels()->lowest_exponent
+           && total.exponent <= kernels()->highest_exponent;
+}
+
+/* ---- softmax ------------------------------------------------------------------------------- */
+
+static void softmax_row(const real *x, real *y, size_t length, int stream, int threads)
+{
+    struct row row = cut(x, NULL, y, length);
+    row.total = row_sum(&row, threads);
+    row.stream = stream;
+    if (!is_safe(row.total)) { /* far from 0, infinite or NaN: shift by the maximum */
+        size_t where;
+        row.shift = row_max(&row, &where, threads);
+        if (!(fabs((double)row.shift) < INFINITY)) {
+            fill(y, length, NAN);
+            return;
+        }
+        row.total = row_sum(&row, threads);
+    }
+    for_segments(&row, divide_segment, threads);
+}
+
+/* ---- log_softmax --------------------------------------------------------------------------- */
+
+/* log(sum / e^max) = log1p(sum of the others / e^max): nothing is lost where the maximum stands out
+ * (a probability near 1). All terms of (x - max) - log1p(...) have one sign: no cancellation. */
+static void log_softmax_row(const real *x, real *y, size_t length, int threads)
+{
+    struct row row = cut(x, NULL, y, length);
+    size_t where;
+    real top = row_max(&row, &where, threads);
+    if (fabs((double)top) < INFINITY) {
+        where *= row.segment;
+        while (x[where] != top)
+            where++;
+        int safe = fabs((double)top) < 0.6 * kernels()->highest_exponent;
+        real shift = safe ? 0 : top;
+        struct row before = cut(x, NULL, NULL, where), after = cut(x + where + 1, NULL, NULL, length - where - 1);
+        before.shift = after.shift = shift;
+        struct scaled_sum others = merge(row_sum(&before, threads), row_sum(&after, threads));
+        struct scaled_sum largest = kernels()->sum(x + where, NULL, 1, shift);
+        row.offset = others.hi == 0 ? 0
+                     : (real)log1p((others.hi + others.lo) / largest.hi * exp2(others.exponent - largest.exponent));
+    }
+    row.shift = top; /* inf and NaN come out of the subtraction as SciPy has them */
+    for_segments(&row, subtract_segment, threads);
+}
+
+/* ---- logsumexp ----------------------------------------------------------------------------- */
+
+/* log((hi + lo) * 2^exponent) + shift, hi > 0. */
+static real log_of(struct scaled_sum total, double shift)
+{
+    const double ln2_hi = 0x1.62e42fefa39efp-1, ln2_lo = 0x1.abc9e3b39803fp-56;
+    int e;
+    double m = frexp(total.hi, &e); /* in [1/2, 1) */
+    if (m < 0.70710678118654752)
+        m *= 2, e -= 1;
+    double lo = ldexp(total.lo, -e), n = total.exponent + e;
+    double log_m = log1p((m - 1) + lo);
+    double big = n * ln2_hi, rest = fma(n, ln2_hi, -big) + n * ln2_lo + log_m;
+    if (shift == 0)
+        return (real)(big + rest);
+    double sum = big + shift, added = sum - big;
+    return (real)(sum + ((big - (sum - added)) + (shift - added) + rest));
+}
+
+/* Infinite terms decide alone: +inf, -inf in sign, or NaN where both signs meet. */
+static double sign_of_infinite_terms(const real *x, const real *b, size_t length)
+{
+    int positive = 0, negative = 0;
+    for (size_t i = 0; i < length; i++)
+        if (isinf(x[i]) && x[i] > 0) {
+            positive |= !b || b[i] > 0;
+            negative |= b && b[i] < 0;
+        }
+    return positive && negative ? NAN : positive ? 1 : -1;
+}
+
+static real logsumexp_row(const real *x, const real *b, real *sign, size_t length, int threads)
+{
+    struct row row = cut(x, b, NULL, length);
+    struct scaled_sum total = row_sum(&row, threads);
+    if (!is_safe(total)) {
+        size_t where;
+        real top = length ? row_max(&row, &where, threads) : -INFINITY;
+        if (!(fabs((double)top) < INFINITY)) {
+            *sign = top > 0 ? (real)sign_of_infinite_terms(x, b, length) : isnan(top) ? top : 0;
+            return isnan(*sign) ? *sign : top;
+        }
+        row.shift = top;
+        total = row_sum(&row, threads);
+    }
+    *sign = total.hi > 0 ? 1 : total.hi < 0 ? -1 : total.hi == 0 ? 0 : NAN;
+    if (total.hi == 0)
+        return -INFINITY;
+    if (!(fabs(total.hi) < INFINITY)) /* infinite or NaN weights */
+        return (real)fabs(total.hi);
+    if (total.hi < 0)
+        total.hi = -total.hi, total.lo = -total.lo;
+    return log_of(total, row.shift);
+}
+
+/* ---- batches of rows ------------------------------------------------------------------------ */
+
+struct batch {
+    const real *x, *b;
+    real *y, *sign;
+    ptrdiff_t x_stride, b_stride, y_stride;
+    size_t rows, length;
+    int stream, threads; /* threads for one row: those of the batch where there is one task */
+    void (*one)(const struct batch *, size_t row);
+};
+
+static void run_block(void *context, size_t k)
+{
+    const struct batch *batch = context;
+    size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
+    for (size_t r = batch->rows * k / tasks; r < batch->rows * (k + 1) / tasks; r++)
+        batch->one(batch, r);
+}
+
+/* Few long rows: the threads share each row. Many rows: each thread takes whole rows. */
+static void run_batch(struct batch *batch, int threads)
+{
+    int small = batch->rows * batch->length < PARALLEL_MIN;
+    int wide = !small && batch->rows < 8 && batch->length >= 2 * SEGMENT_MIN;
+    batch->threads = wide ? threads : 1;
+    size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
+    if (small || wide)
+        for (size_t k = 0; k < tasks; k++)
+            run_block(batch, k);
+    else
+        sv_parallel_for(threads, tasks, run_block, batch);
+}
+
+static void one_softmax(const struct batch *batch, size_t r)
+{
+    ptrdiff_t row = (ptrdiff_t)r;
+    softmax_row(batch->x + row * batch->x_stride, batch->y + row * batch->y_stride, batch->length, batch->stream,
+                batch->threads);
+}
+
+static void one_log_softmax(const struct batch *batch, size_t r)
+{
+    ptrdiff_t row = (ptrdiff_t)r;
+    log_softmax_row(batch->x + row * batch->x_stride, batch->y + row * batch->y_stride, batch->length, batch->threads);
+}
+
+static void one_logsumexp(const struct batch *batch, size_t r)
+{
+    ptrdiff_t row = (ptrdiff_t)r;
+    real sign;
+    batch->y[r] = logsumexp_row(batch->x + row * batch->x_stride, batch->b ? batch->b + row * batch->b_stride : NULL,
+                                &sign, batch->length, batch->threads);
+    if (batch->sign)
+        batch->sign[r] = sign;
+}
+
+void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                      int threads)
+{
+    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && length * sizeof(real) > 4096;
+    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, stream, 1, one_softmax};
+    if (length)
+        run_batch(&batch, threads);
+}
+
+void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                          int threads)
+{
+    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, 0, 1, one_log_softmax};
+    if (length)
+        run_batch(&batch, threads);
+}
+
+void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdiff_t b_stride, real *out, real *sign,
+                        size_t rows, size_t length, int threads)
+{
+    struct batch batch = {x, b, out, sign, x_stride, b_stride, 1, rows, length, 0, 1, one_logsumexp};
+    run_batch(&batch, threads);
+}

@@ -1,0 +1,30 @@
+/* The table of softmax kernels that each instruction-set level fills in, and the sum they exchange. */
+#ifndef SOLVERS_SOFTMAX_KERNELS_H
+#define SOLVERS_SOFTMAX_KERNELS_H
+
+#include <stddef.h>
+
+/* The sum (hi + lo) * 2^exponent; exponent is integral. {0, 0, lowest} is the empty sum. */
+struct scaled_sum {
+    double hi, lo, exponent;
+};
+
+#define SV_SOFTMAX_TABLE(name, real)                                                              \
+    struct name {                                                                                 \
+        /* sum_i b_i exp(x_i - shift); b may be NULL (all ones) */                                \
+        struct scaled_sum (*sum)(const real *x, const real *b, size_t n, real shift);             \
+        /* y_i = exp(x_i - shift) / total; stream: write past the cache, y and x disjoint */      \
+        void (*divide)(const real *x, real *y, size_t n, real shift, struct scaled_sum total,     \
+                       int stream);                                                               \
+        /* the largest element; NaN where there is one; -inf of nothing */                        \
+        real (*max)(const real *x, size_t n);                                                     \
+        /* y_i = (x_i - a) - b */                                                                 \
+        void (*subtract)(const real *x, real *y, size_t n, real a, real b);                       \
+        /* below and above these exponents of the total the pair arithmetic is not safe */        \
+        double lowest_exponent, highest_exponent;                                                 \
+    }
+
+SV_SOFTMAX_TABLE(softmax_kernels_f32, float);
+SV_SOFTMAX_TABLE(softmax_kernels_f64, double);
+
+#endif

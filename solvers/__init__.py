@@ -1,0 +1,55 @@
+"""Numerical solvers under a SciPy-like API over compiled AVX2 and AVX-512 kernels.
+
+Sub-packages are loaded when they are first used:
+
+* `solvers.special`  softmax, log_softmax, logsumexp
+* `solvers.ot`       entropic optimal transport
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import ot, special
+    from ._base.config import show_config
+    from ._base.errors import MethodError, OptionError, SolveError, SolversError
+    from ._base.method import Method, methods, register
+    from ._base.result import SolveResult, Status
+
+_LAZY = {
+    "Method": "_base.method",
+    "MethodError": "_base.errors",
+    "OptionError": "_base.errors",
+    "SolveError": "_base.errors",
+    "SolveResult": "_base.result",
+    "SolversError": "_base.errors",
+    "Status": "_base.result",
+    "methods": "_base.method",
+    "ot": "",
+    "register": "_base.method",
+    "show_config": "_base.config",
+    "special": "",
+}
+
+__all__ = [
+    "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "methods", "ot",
+    "register", "show_config", "special",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("solvers-toolkit")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'solvers' has no attribute {name!r}")
+    if not _LAZY[name]:
+        return importlib.import_module(f".{name}", __name__)
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

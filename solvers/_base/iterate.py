@@ -1,0 +1,162 @@
+"""The one loop that runs every method.
+
+A solver is an immutable object of four functions over a problem and a state; the loop adds what is the
+same for all: the limits, the callback, the log, the history, resuming. A simulation code that wants its
+own loop calls the four functions itself and gets the same bits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from . import threads
+from .errors import OptionError
+from .log import Log
+from .method import Method
+from .options import build
+from .result import SolveResult, Status
+
+Callback = Callable[[SolveResult], Any]
+
+
+class State(Protocol):
+    """Arrays and scalars alone, in a dataclass: it can be saved and resumed to the same bits."""
+
+    nit: int
+    measure: float
+
+
+class Problem(Protocol):
+    """Checked problem data. `needs` names the capabilities that a method must have to serve it."""
+
+    @property
+    def tol(self) -> float: ...
+    @property
+    def needs(self) -> frozenset[str]: ...
+    @property
+    def stats(self) -> Mapping[str, Any]: ...
+    @property
+    def title(self) -> str: ...
+
+    def answer(self, state: Any) -> Any:
+        """What a user sees of a state, as a cheap view: the `x` of the callback's argument."""
+
+
+class Solver(Protocol):
+    """What a method's solver class provides; its dataclass fields are the method's options."""
+
+    def init(self, problem: Any) -> Any:
+        """The state before the first step, its measure evaluated."""
+
+    def step(self, problem: Any, state: Any) -> Any:
+        """One natural unit of work. Returns a new state and leaves the old one as it was."""
+
+    def done(self, problem: Any, state: Any) -> Status | None:
+        """CONVERGED where the running measure meets the tolerance, another status to give up, else None."""
+
+    def finish(self, problem: Any, state: Any) -> SolveResult:
+        """The answer, with its measure recomputed in full from what is returned."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """The common keywords of all solves, checked."""
+
+    max_iter: int
+    time_limit: float | None = None
+    callback: Callback | None = None
+    verbose: int = 0
+    resume: Any = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int | np.integer) or self.max_iter < 0:
+            raise OptionError(f"max_iter must be an integer >= 0, not {self.max_iter!r}")
+        if self.time_limit is not None and not self.time_limit >= 0:
+            raise OptionError(f"time_limit must be >= 0 seconds or None, not {self.time_limit!r}")
+        if self.callback is not None and not callable(self.callback):
+            raise OptionError(f"callback must be callable, not {self.callback!r}")
+        if self.verbose not in (0, 1, 2):
+            raise OptionError(f"verbose must be 0, 1 or 2, not {self.verbose!r}")
+
+
+def run(
+    method: Method, problem: Problem, control: Control, options: Mapping[str, Any] | None = None, why: str = ""
+) -> SolveResult:
+    """Run a method on a problem; `why` tells in the message why it was chosen."""
+    solver: Solver = build(method.solver, method.name, options)
+    start = time.perf_counter()
+    state = _initial_state(solver, problem, control.resume)
+    history: list[tuple[int, float, float]] = []
+    with Log(control.verbose, method.name, problem.title) as log:
+        while True:
+            elapsed = time.perf_counter() - start
+            history.append((state.nit, state.measure, elapsed))
+            log.row(*history[-1])
+            status = solver.done(problem, state)
+            # The first state is none of the callback's: nothing has been done yet.
+            if len(history) > 1 and _wants_stop(control.callback, method, problem, state, elapsed):
+                status = status or Status.CALLBACK_STOP
+            if status is None and state.nit >= control.max_iter:
+                status = Status.MAX_ITER
+            if status is None and control.time_limit is not None and elapsed >= control.time_limit:
+                status = Status.TIME_LIMIT
+            if status is not None:
+                break
+            state = solver.step(problem, state)
+        result = solver.finish(problem, state)
+        status = _verified(status, result.measure, problem.tol)
+        log.close(status, result.measure)
+    nit, measure, seconds = (np.array(column) for column in zip(*history, strict=True))
+    return dataclasses.replace(
+        result,
+        status=status,
+        success=status is Status.CONVERGED,
+        message=f"{status.sentence} {why}".strip(),
+        nit=state.nit,
+        method=method.name,
+        options=dataclasses.asdict(solver),  # type: ignore[call-overload]
+        state=state,
+        history={"nit": nit, "measure": measure, "seconds": seconds},
+        stats={
+            **problem.stats, **result.stats,
+            "seconds": time.perf_counter() - start, "isa": threads.build_info()["isa"],
+        },
+    )  # fmt: skip
+
+
+def _verified(status: Status, measure: float, tol: float) -> Status:
+    """The status that the recomputed measure bears out: it alone decides on success."""
+    if measure <= tol:
+        return Status.CALLBACK_STOP if status is Status.CALLBACK_STOP else Status.CONVERGED
+    if not np.isfinite(measure):
+        return Status.NONFINITE
+    return Status.STAGNATION if status is Status.CONVERGED else status
+
+
+def _initial_state(solver: Solver, problem: Problem, resume: Any) -> Any:
+    if resume is None:
+        return solver.init(problem)
+    fresh = solver.init(problem)
+    shapes = [(type(s), [np.shape(getattr(s, f.name)) for f in dataclasses.fields(s)]) for s in (fresh, resume)]
+    if shapes[0] != shapes[1]:
+        raise OptionError("resume must be the state of a result of the same method on a problem of the same size")
+    return resume
+
+
+def _wants_stop(callback: Callback | None, method: Method, problem: Problem, state: Any, elapsed: float) -> bool:
+    if callback is None:
+        return False
+    intermediate = SolveResult(
+        x=problem.answer(state), success=False, status=Status.MAX_ITER, message="intermediate", nit=state.nit,
+        measure=state.measure, method=method.name, stats={"seconds": elapsed},
+    )  # fmt: skip
+    try:
+        return callback(intermediate) is True
+    except StopIteration:
+        return True

@@ -1,0 +1,18 @@
+"""Random numbers: no global state, one argument `rng` everywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RNG = None | int | np.random.Generator | np.random.SeedSequence
+
+
+def as_generator(rng: RNG) -> np.random.Generator:
+    """A Generator from None (fresh entropy), an integer seed, a SeedSequence, or a Generator (returned as it is)."""
+    if isinstance(rng, np.random.RandomState):
+        raise TypeError("rng: RandomState is not taken; pass numpy.random.default_rng(seed)")
+    if rng is not None and (
+        isinstance(rng, bool) or not isinstance(rng, int | np.integer | np.random.Generator | np.random.SeedSequence)
+    ):
+        raise TypeError(f"rng must be None, an integer, a Generator or a SeedSequence, not {type(rng).__name__}")
+    return np.random.default_rng(rng)

@@ -1,0 +1,50 @@
+"""Checks of array arguments, shared by all families. An error names the argument and what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: bool = False) -> Array:
+    """A native floating array: float64, or float32 where that is kept. Nothing is copied that fits already.
+
+    Integers and booleans become float64; float16 and longdouble become float64 too, where `keep_float32`
+    does not ask for the caller's own precision. Objects, strings and complex numbers raise TypeError.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, not {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, not shape {array.shape}")
+    dtype = np.float32 if keep_float32 and array.dtype == np.float32 else np.float64
+    return array.astype(dtype, copy=False)
+
+
+def check_finite(array: Array, name: str) -> None:
+    """ValueError naming the first NaN or infinity."""
+    # The sum is a cheap first look: it is finite for nearly all finite arrays.
+    with np.errstate(all="ignore"):
+        if array.size == 0 or math.isfinite(float(array.sum(dtype=np.float64))):
+            return
+        finite = np.isfinite(array)
+    if not finite.all():
+        index = tuple(int(k) for k in np.argwhere(~finite)[0])
+        place = index[0] if len(index) == 1 else index
+        raise ValueError(f"{name} must be finite; {name}[{place}] is {array[index]}")
+
+
+def positive(value: Any, name: str) -> float:
+    """A finite number > 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {value!r}") from None
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be positive and finite, not {value!r}")
+    return number
