@@ -1,0 +1,9 @@
+from typing import Any
+
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+def softmax(x: Array, y: Array, threads: int = 0) -> None: ...
+def log_softmax(x: Array, y: Array, threads: int = 0) -> None: ...
+def logsumexp(x: Array, b: Array | None, out: Array, sign: Array, threads: int = 0) -> None: ...
