@@ -1,0 +1,9 @@
+"""Entropic optimal transport between weighted sets, from a cost matrix or from points."""
+
+from ._plan import Plan
+from ._problem import TransportResult
+from ._sinkhorn import Sinkhorn
+from ._sns import SinkhornNewtonSparse
+from ._solve import solve, solve_sample
+
+__all__ = ["Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "solve", "solve_sample"]

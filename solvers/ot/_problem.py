@@ -1,0 +1,188 @@
+"""The checked transport problem, the result of a solve, and the certificate of an answer.
+
+    minimise  <C, P> + reg KL(P | a b')   over  P >= 0,  P 1 = a,  P' 1 = b
+
+The solution is P_ij = exp((f_i + g_j - C_ij) / reg). The methods work in base 2, with
+u = (f - offset) / (reg ln2), v = g / (reg ln2) and scale = 1 / (reg ln2); rows and columns of zero weight
+are left out and put back at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.result import SolveResult, Status
+from ._cost import Cost
+from ._plan import Plan
+
+Array = npt.NDArray[Any]
+
+LN2 = float(np.log(2.0))
+
+NORMS = ("l1", "l2", "linf")
+
+#: A column sum below this may have lost digits to underflow: the column is summed again by itself.
+UNDERFLOW = 1e-280
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class TransportResult(SolveResult):
+    """Result of an entropic transport solve: a `SolveResult` with the following.
+
+    Attributes
+    ----------
+    x, plan : Plan
+        The transport plan, made on demand: ``plan.dense()``, ``plan.matvec(x)``, ``plan.barycentric(Y)``.
+    f, g : ndarray, shapes (n,) and (m,)
+        Potentials: ``P_ij = exp((f_i + g_j - C_ij) / reg)``, shifted so that ``sum(b * g) = 0``; -inf at
+        zero weights. In units of the cost.
+    value : float
+        ``<C, P> + reg * KL(P | a b')``, as POT's `ot.solve` counts.
+    value_linear : float
+        ``<C, P>``.
+    marginal_error : float
+        The norm of both marginal violations of the returned plan, recomputed; equal to `measure`.
+    """
+
+    f: Array
+    g: Array
+    value: float
+    value_linear: float
+    marginal_error: float
+
+    @property
+    def plan(self) -> Plan:
+        """The transport plan; the same object as `x`."""
+        plan: Plan = self.x
+        return plan
+
+
+@dataclass(frozen=True, eq=False)
+class TransportProblem:
+    """A transport problem with positive weights, ready for the methods."""
+
+    cost: Cost
+    a: Array
+    b: Array
+    reg: float
+    tol: float
+    norm: str
+    threads: int
+    #: The start, in base 2.
+    u0: Array
+    v0: Array
+    kept_rows: Array | None
+    kept_columns: Array | None
+    shape: tuple[int, int]
+    copies: int
+
+    @property
+    def scale(self) -> float:
+        """Exponents (base 2) per unit of cost."""
+        return 1.0 / (self.reg * LN2)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The capability that a method must have."""
+        return frozenset({"point-cloud" if self.cost.matrix is None else "dense-cost"})
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What the result says of the problem."""
+        return {"threads": self.threads, "copies": self.copies}
+
+    @property
+    def title(self) -> str:
+        """One line for the log."""
+        n, m = self.shape
+        kind = "matrix" if self.cost.matrix is not None else "points"
+        return f"{n} x {m} transport ({kind}), reg {self.reg:g}, tol {self.tol:g} ({self.norm})"
+
+    @cached_property
+    def roundoff(self) -> float:
+        """About the smallest marginal error that float64 exponents of this size allow."""
+        return 2.0**-52 * (4 + self.scale * self.cost.span()) * float(self.a.sum())
+
+    def error(self, row_sums: Array | None, column_sums: Array) -> float:
+        """The norm of the marginal violations; None means that the rows are met."""
+        gaps = [column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b]
+        if self.norm == "l1":
+            return float(sum(np.abs(gap).sum() for gap in gaps))
+        if self.norm == "l2":
+            return float(np.sqrt(sum(gap @ gap for gap in gaps)))
+        return float(max(np.abs(gap).max() for gap in gaps))
+
+    def sweep(self, u: Array, v: Array) -> tuple[Array, Array]:
+        """The best u against v, from the reference u, and the column sums then. One read of C."""
+        u, column_sums = u.copy(), np.empty_like(v)
+        self.cost.kernel.sweep(self.scale, self.a, u, v, column_sums, self.threads)
+        return u, column_sums
+
+    def sums(self, u: Array, v: Array) -> tuple[Array, Array]:
+        """Row sums and column sums of the plan."""
+        row_sums, column_sums = np.empty_like(u), np.empty_like(v)
+        self.cost.kernel.marginals(self.scale, u, v, row_sums, column_sums, self.threads)
+        return row_sums, column_sums
+
+    def best_v(self, u: Array, v: Array, column_sums: Array) -> Array:
+        """The best v against u, from the column sums at (u, v)."""
+        if column_sums.min() > UNDERFLOW:
+            return v + np.log2(self.b / column_sums)
+        top = np.empty_like(v)
+        self.cost.kernel.column_max(self.scale, u, top, self.threads)
+        return -top + np.log2(self.b / self.sums(u, -top)[1])
+
+    def stop(self, measure: float, steps_without_progress: int) -> Status | None:
+        """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""
+        if measure <= self.tol:
+            return Status.CONVERGED
+        if not np.isfinite(measure):
+            return Status.NONFINITE
+        if steps_without_progress >= 30 and measure < 1e3 * self.roundoff:
+            return Status.STAGNATION
+        return None
+
+    def answer(self, state: Any) -> Plan:
+        """The plan of a state."""
+        u, v = state.u.view(), state.v.view()
+        u.flags.writeable = v.flags.writeable = False
+        return Plan(self.cost, self.scale, u, v, self.kept_rows, self.kept_columns, self.shape, self.threads)
+
+    def certify(self, state: Any, stats: dict[str, Any]) -> TransportResult:
+        """The result of a state, its marginal error and values recomputed from the plan that is returned."""
+        plan = self.answer(state)
+        row_sums, column_sums, paid = plan.sums()
+        error = self.error(row_sums, column_sums)
+        linear = paid + (0.0 if self.cost.offset is None else float(self.cost.offset @ row_sums))
+        # sum P log P, from log P = ln2 (u + v) - (C - offset) / reg
+        log_plan = LN2 * float(plan.u @ row_sums + plan.v @ column_sums) - paid / self.reg
+        log_product = float(row_sums @ np.log(self.a) + column_sums @ np.log(self.b))
+        f, g = self._potentials(plan)
+        return TransportResult(
+            x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
+            value=linear + self.reg * (log_plan - log_product), value_linear=linear,
+            # the loop fills these in
+            success=False, status=Status.MAX_ITER, message="", nit=state.nit,
+        )  # fmt: skip
+
+    def _potentials(self, plan: Plan) -> tuple[Array, Array]:
+        f, g = plan.u / self.scale, plan.v / self.scale
+        shift = float(self.b @ g) / float(self.b.sum())
+        f, g = f + shift, g - shift
+        if self.cost.offset is not None:
+            f = f + self.cost.offset
+        return _spread(f, self.kept_rows, self.shape[0]), _spread(g, self.kept_columns, self.shape[1])
+
+
+def _spread(values: Array, kept: Array | None, size: int) -> Array:
+    """Values at the kept places, -inf elsewhere."""
+    if kept is None:
+        return values
+    full = np.full(size, -np.inf)
+    full[kept] = values
+    return full
