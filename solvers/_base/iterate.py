@@ -140,13 +140,16 @@ def _verified(status: Status, measure: float, tol: float) -> Status:
 
 
 def _initial_state(solver: Solver, problem: Problem, resume: Any) -> Any:
-    if resume is None:
-        return solver.init(problem)
     fresh = solver.init(problem)
-    shapes = [(type(s), [np.shape(getattr(s, f.name)) for f in dataclasses.fields(s)]) for s in (fresh, resume)]
-    if shapes[0] != shapes[1]:
+    if resume is None:
+        return fresh
+    if type(resume) is not type(fresh) or _shapes(resume) != _shapes(fresh):
         raise OptionError("resume must be the state of a result of the same method on a problem of the same size")
     return resume
+
+
+def _shapes(state: Any) -> list[tuple[int, ...]]:
+    return [np.shape(getattr(state, field.name)) for field in dataclasses.fields(state)]
 
 
 def _wants_stop(callback: Callback | None, method: Method, problem: Problem, state: Any, elapsed: float) -> bool:

@@ -82,7 +82,7 @@ class SolveResult(Mapping[str, Any]):
             raise SolveError(self)
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self.keys():
+        if key not in tuple(self):
             raise KeyError(key)
         return getattr(self, key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,16 @@ class Cost:
             return self
         return Cost(matrix=self.matrix, offset=self.matrix.min(axis=1).astype(np.float64))
 
+    @cached_property
     def span(self) -> float:
         """An upper bound of max C_ij - min C_ij within rows, in the cost's units."""
         if self.matrix is not None:
             low = self.matrix.min(axis=1) if self.offset is None else self.offset
-            return float((self.matrix.max(axis=1) - low).max())
+            with np.errstate(over="ignore"):
+                return float((self.matrix.max(axis=1) - low).max())
         assert self.points is not None
         x, y, metric = self.points
-        widths = np.maximum(x.max(axis=0), y.max(axis=1)) - np.minimum(x.min(axis=0), y.min(axis=1))
-        by_metric = {"sqeuclidean": (widths**2).sum(), "cityblock": widths.sum()}
-        return float(by_metric.get(metric, np.sqrt((widths**2).sum())))
+        with np.errstate(over="ignore"):
+            widths = np.maximum(x.max(axis=0), y.max(axis=1)) - np.minimum(x.min(axis=0), y.min(axis=1))
+            by_metric = {"sqeuclidean": (widths**2).sum(), "cityblock": widths.sum()}
+            return float(by_metric.get(metric, np.sqrt((widths**2).sum())))

@@ -38,7 +38,7 @@ class Plan:
     def __repr__(self) -> str:
         return f"<transport plan of shape {self.shape}, made on demand>"
 
-    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
         """The rows of positive weight, block by block; the array is used again for the next block."""
         n, m = self.cost.shape
         size = max(1, BLOCK_BYTES // (8 * m))
@@ -57,7 +57,7 @@ class Plan:
             return plan
         plan = np.zeros(self.shape)
         rows, columns = self._kept()
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             plan[np.ix_(rows[where], columns)] = block
         return plan
 
@@ -71,7 +71,7 @@ class Plan:
         x = self._operand(x, self.shape[1])
         rows, columns = self._kept()
         out = np.zeros((self.shape[0], *x.shape[1:]))
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             out[rows[where]] = block @ x[columns]
         return out
 
@@ -80,7 +80,7 @@ class Plan:
         x = self._operand(x, self.shape[0])
         rows, columns = self._kept()
         out = np.zeros((self.shape[1], *x.shape[1:]))
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             out[columns] += block.T @ x[rows[where]]
         return out
 

@@ -106,7 +106,7 @@ class TransportProblem:
     @cached_property
     def roundoff(self) -> float:
         """About the smallest marginal error that float64 exponents of this size allow."""
-        return 2.0**-52 * (4 + self.scale * self.cost.span()) * float(self.a.sum())
+        return 2.0**-52 * (4 + self.scale * self.cost.span) * float(self.a.sum())
 
     def error(self, row_sums: Array | None, column_sums: Array) -> float:
         """The norm of the marginal violations; None means that the rows are met."""

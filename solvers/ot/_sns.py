@@ -25,6 +25,7 @@ from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from . import _kernels
+from ._plan import Plan
 from ._problem import LN2, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
@@ -32,6 +33,8 @@ Array = npt.NDArray[Any]
 ARMIJO = 1e-4
 SHORTEST_STEP = 2.0**-10
 LARGEST_MOVE = 64.0
+GAIN_SEEN = 1e-12
+NEGLIGIBLE = 1e-30
 FIRST_PAUSE = 10
 
 
@@ -97,9 +100,9 @@ class SinkhornNewtonSparse:
         """The step along the thinned Newton direction; where it does not ascend, a state that pauses Newton."""
         n, m = problem.cost.shape
         density = min(1.0, 30.0 / max(n, m)) if self.density is None else self.density
-        starts, columns, values, threshold = _largest_entries(
-            problem.answer(state), int(np.ceil(density * n * m)), state.threshold
-        )
+        count = max(1, int(np.ceil(density * n * m)))
+        floor = NEGLIGIBLE * float(problem.a.sum())
+        starts, columns, values, threshold = _largest_entries(problem.answer(state), count, state.threshold, floor)
         gradient_u, gradient_v = problem.a - state.row_sums, problem.b - state.column_sums
         du, dv = np.empty(n), np.empty(m)
         taken = _kernels.newton_cg(
@@ -117,23 +120,26 @@ class SinkhornNewtonSparse:
 def _line_search(
     problem: TransportProblem, state: SNSState, du: Array, dv: Array, gradient_u: Array, gradient_v: Array
 ) -> SNSState | None:
-    """Halve the step until the dual ascends by a share of what its slope promises (Armijo)."""
+    """Halve the step until the dual ascends by a share of what its slope promises (Armijo); None if it does not."""
     largest = max(np.abs(du).max(), np.abs(dv).max())
     slope = float(gradient_u @ du + gradient_v @ dv)
     if not (np.isfinite(largest) and slope > 0):
         return None
     step = min(1.0, LARGEST_MOVE / largest)
-    shortest = SHORTEST_STEP * step
+    shortest, mass = SHORTEST_STEP * step, float(problem.a.sum())
     while step >= shortest:
         u, v = state.u + step * du, state.v + step * dv
         row_sums, column_sums = problem.sums(u, v)
         # The dual in units of reg ln2 is <a, u> + <b, v> - sum P / ln2. Its gain is formed from differences:
         # the dual itself would drown it in rounding.
         gain = step * float(problem.a @ du + problem.b @ dv) - float((row_sums - state.row_sums).sum()) / LN2
-        if gain >= ARMIJO * step * slope:
+        measure = problem.error(row_sums, column_sums)
+        # Close to the solution rounding hides the gain; the marginal error still shows.
+        hidden = slope < GAIN_SEEN * mass
+        if measure < state.measure if hidden else gain >= ARMIJO * step * slope:
             return replace(
-                state, u=u, v=v, row_sums=row_sums, column_sums=column_sums, nit=state.nit + 1,
-                measure=problem.error(row_sums, column_sums), newton=state.newton + 1,
+                state, u=u, v=v, row_sums=row_sums, column_sums=column_sums, nit=state.nit + 1, measure=measure,
+                newton=state.newton + 1,
             )  # fmt: skip
         step /= 2
     return None
@@ -149,16 +155,16 @@ def _sinkhorn_step(problem: TransportProblem, state: SNSState) -> SNSState:
     )  # fmt: skip
 
 
-def _largest_entries(plan: Any, count: int, guess: float) -> tuple[Array, Array, Array, float]:
-    """The `count` largest entries of a plan in compressed rows, and the smallest of them.
+def _largest_entries(plan: Plan, count: int, guess: float, floor: float) -> tuple[Array, Array, Array, float]:
+    """The `count` largest entries of a plan, those above the floor, in compressed rows; and the smallest of them.
 
     One pass over blocks of rows, keeping what reaches the threshold; whenever too much is kept the threshold
-    rises. The guess (from an earlier plan) only saves time: if it was too high the pass is repeated from 0.
+    rises. The guess (from an earlier plan) only saves time: if it was too high the pass is repeated without.
     """
     n, m = plan.cost.shape
-    threshold = 0.5 * guess
+    threshold = max(0.5 * guess, floor)
     kept_values, kept_places, kept = [np.empty(0)], [np.empty(0, np.int64)], 0
-    for where, block in plan._blocks():
+    for where, block in plan.blocks():
         flat = block.ravel()
         places = np.flatnonzero(flat >= threshold)
         kept_values.append(flat[places])
@@ -167,8 +173,8 @@ def _largest_entries(plan: Any, count: int, guess: float) -> tuple[Array, Array,
         if kept > 2 * count:
             kept_values, kept_places, threshold = _trim(kept_values, kept_places, count)
             kept = len(kept_values[0])
-    if kept < min(count, n * m):
-        return _largest_entries(plan, count, 0.0)
+    if kept < count and 0.5 * guess > floor:
+        return _largest_entries(plan, count, 0.0, floor)
     (values,), (places,), threshold = _trim(kept_values, kept_places, count)
     starts = np.searchsorted(places, np.arange(n + 1) * m)
     return starts.astype(np.intp), (places % m).astype(np.intc), values, threshold
@@ -178,7 +184,7 @@ def _trim(values: list[Array], places: list[Array], count: int) -> tuple[list[Ar
     """The `count` largest of what was kept, in their order, and the smallest of them."""
     joined, where = np.concatenate(values), np.concatenate(places)
     if len(joined) <= count:
-        return [joined], [where], float(joined.min(initial=np.inf))
+        return [joined], [where], float(joined.min()) if len(joined) else 0.0
     threshold = np.partition(joined, len(joined) - count)[len(joined) - count]
     large = np.flatnonzero(joined >= threshold)[:count]
     return [joined[large]], [where[large]], float(threshold)

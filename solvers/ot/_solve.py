@@ -16,7 +16,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
 from . import _kernels
 from ._cost import Cost
-from ._problem import NORMS, TransportProblem, TransportResult
+from ._problem import LN2, NORMS, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
 
@@ -217,7 +217,7 @@ EASY_SPAN = 200.0
 
 def _choose(problem: TransportProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
-    ratio = problem.cost.span() / problem.reg
+    ratio = problem.cost.span / problem.reg
     if ratio <= EASY_SPAN:
         return "sinkhorn", f"Chose sinkhorn: the costs span {ratio:.3g} reg, at most {EASY_SPAN:g}."
     return "sns", f"Chose sns: the costs span {ratio:.3g} reg, more than {EASY_SPAN:g}."
@@ -248,7 +248,9 @@ def _problem(
         cost, copies = cost.restricted(rows, columns), copies + 1
         weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
     cost = cost.with_offset()
-    scale = 1.0 / (reg * np.log(2.0))
+    scale = 1.0 / (reg * LN2)
+    if not np.isfinite(scale * cost.span):
+        raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
     return TransportProblem(
         cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,

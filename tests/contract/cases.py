@@ -1,0 +1,80 @@
+"""One small problem for each kind that a family serves: all that the contract needs to know of a family.
+
+The data are whole numbers (weights: 1024ths), so that every conversion of their types is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import solvers
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem: its inputs by name, the public call, and the independent judgement of a result."""
+
+    capability: str
+    inputs: dict[str, np.ndarray]
+    #: solve(inputs, **keywords)
+    solve: Callable[..., Any]
+    #: The answer of a result, or of what a callback gets, as a plain array.
+    answer: Callable[[Any], np.ndarray]
+    #: The measure, recomputed in extended precision from the user's data and the answer.
+    measure: Callable[[dict[str, np.ndarray], np.ndarray], float]
+    #: Keywords that start the solve at the answer of an earlier result.
+    start_at: Callable[[Any], dict[str, Any]]
+
+
+def _weights(rng, size):
+    counts = rng.multinomial(1024 - size, np.full(size, 1 / size)) + 1
+    return counts / 1024
+
+
+def _marginal_error(inputs, plan):
+    plan = plan.astype(np.longdouble)
+    return float(np.abs(plan.sum(1) - inputs["a"]).sum() + np.abs(plan.sum(0) - inputs["b"]).sum())
+
+
+def _transport(capability, seed):
+    rng = np.random.default_rng(seed)
+    n, m = 37, 29
+    weights = {"a": _weights(rng, n), "b": _weights(rng, m)}
+    if capability == "dense-cost":
+        data = {"C": rng.integers(0, 40, (n, m)).astype(float)}
+
+        def solve(inputs, **keywords):
+            return solvers.ot.solve(inputs["C"], inputs["a"], inputs["b"], **{"reg": 1.5, **keywords})
+    else:
+        data = {"X": rng.integers(0, 9, (n, 3)).astype(float), "Y": rng.integers(0, 9, (m, 3)).astype(float)}
+
+        def solve(inputs, **keywords):
+            return solvers.ot.solve_sample(*inputs.values(), **{"reg": 6.0, **keywords})
+
+    return Case(
+        capability,
+        {**data, **weights},
+        solve,
+        answer=lambda result: result.x.dense(),
+        measure=_marginal_error,
+        start_at=lambda result: {"warm_start": (result.f, result.g)},
+    )
+
+
+#: family -> (capability, seed) -> Case. A new family adds one line.
+MAKERS = {"ot": _transport}
+
+
+def cases():
+    """Every registered method on every kind of problem that it says it serves."""
+    for method in solvers.methods():
+        for capability in sorted(method.capabilities):
+            yield method, capability
+
+
+def make(method, capability, seed=7):
+    return MAKERS[method.family](capability, seed)

@@ -1,0 +1,150 @@
+"""Every kind of bad input ends in an error that names the argument, or in an honest status."""
+
+import numpy as np
+import pytest
+
+from solvers import OptionError, Status
+from solvers.ot import solve, solve_sample
+
+C = np.arange(12.0).reshape(3, 4)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite(bad):
+    matrix = C.copy()
+    matrix[1, 2] = bad
+    with pytest.raises(ValueError, match=r"C must be finite; C\[\(1, 2\)\]"):
+        solve(matrix, reg=1)
+    with pytest.raises(ValueError, match=r"C must be finite; C\[\(1, 2\)\]"):
+        solve(matrix.astype(np.float32), reg=1)
+    with pytest.raises(ValueError, match=r"a must be finite; a\[1\]"):
+        solve(C, [0.5, bad, 0.5], reg=1)
+    with pytest.raises(ValueError, match=r"b must be finite; b\[0\]"):
+        solve(C, None, [bad, 1, 1, 1], reg=1)
+    with pytest.raises(ValueError, match=r"X must be finite; X\[\(0, 1\)\]"):
+        solve_sample([[0, bad]], [[0, 1]], reg=1)
+    with pytest.raises(ValueError, match=r"Y must be finite"):
+        solve_sample([[0, 1]], [[0, bad]], reg=1)
+    with pytest.raises(ValueError, match=r"warm_start g must be finite"):
+        solve(C, reg=1, warm_start=(np.zeros(3), [0, 0, abs(bad), 0]))
+
+
+def test_weights():
+    with pytest.raises(ValueError, match=r"a must be >= 0; a\[2\] is -0.5"):
+        solve(C, [1, 0.5, -0.5], reg=1)
+    with pytest.raises(ValueError, match="b has no mass"):
+        solve(C, None, np.zeros(4), reg=1)
+    with pytest.raises(ValueError, match=r"a sums to 1.5, b to 1.0"):
+        solve(C, [0.5, 0.5, 0.5], reg=1)
+    with pytest.raises(ValueError, match=r"a has shape \(4,\), which does not fit the cost's shape \(3, 4\)"):
+        solve(C, np.ones(4) / 4, reg=1)
+    with pytest.raises(ValueError, match=r"b must have 1 dimension, not shape \(2, 2\)"):
+        solve(C, None, np.ones((2, 2)), reg=1)
+
+
+def test_slightly_different_masses():
+    a, b = np.full(3, 1 / 3), np.full(4, 0.25)
+    with pytest.warns(RuntimeWarning, match="b is rescaled"):
+        result = solve(C, a, b * (1 + 1e-8), reg=1)
+    assert result.success
+    assert solve(C, a, b * (1 + 1e-14), reg=1).success  # silently: warnings are errors here
+
+
+@pytest.mark.parametrize("reg", [0, -1, np.nan, np.inf])
+def test_reg_out_of_range(reg):
+    with pytest.raises(ValueError, match="reg must be positive and finite"):
+        solve(C, reg=reg)
+
+
+@pytest.mark.parametrize("reg", ["0.1", None, [1, 2]])
+def test_reg_is_no_number(reg):
+    if reg == "0.1":
+        assert solve(C, reg=reg).success  # float("0.1") is what Python makes of it
+        return
+    with pytest.raises(TypeError, match="reg must be a number"):
+        solve(C, reg=reg)
+
+
+def test_shapes():
+    with pytest.raises(ValueError, match=r"C must have 2 dimensions, not shape \(3,\)"):
+        solve(np.ones(3), reg=1)
+    with pytest.raises(ValueError, match=r"C is empty: shape \(0, 4\)"):
+        solve(np.ones((0, 4)), reg=1)
+    with pytest.raises(ValueError, match=r"Y is empty"):
+        solve_sample(np.ones((2, 3)), np.ones((0, 3)), reg=1)
+    with pytest.raises(ValueError, match=r"X is empty"):
+        solve_sample(np.ones((2, 0)), np.ones((2, 0)), reg=1)
+    with pytest.raises(ValueError, match=r"X and Y differ in dimension: shapes \(2, 3\) and \(2, 2\)"):
+        solve_sample(np.ones((2, 3)), np.ones((2, 2)), reg=1)
+
+
+@pytest.mark.parametrize("data", [C * 1j, C.astype(str), C.astype(object), [["x"]]])
+def test_types(data):
+    with pytest.raises(TypeError, match="C must be real"):
+        solve(data, reg=1)
+
+
+def test_words():
+    with pytest.raises(ValueError, match="norm must be one of l1, l2, linf, not 'L1'"):
+        solve(C, reg=1, norm="L1")
+    with pytest.raises(ValueError, match="metric must be one of sqeuclidean"):
+        solve_sample(C, C, reg=1, metric="cosine")
+
+
+@pytest.mark.parametrize("start", [3, (1, 2, 3), (np.zeros(4), np.zeros(4)), (np.zeros(3), np.zeros((4, 1)))])
+def test_warm_start(start):
+    with pytest.raises(ValueError, match="warm_start"):
+        solve(C, reg=1, warm_start=start)
+
+
+def test_state_of_another_size():
+    state = solve(C[:2], reg=1).state
+    with pytest.raises(OptionError, match="same size"):
+        solve(C, reg=1, resume=state, method="sinkhorn")
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+def test_unreachable_tolerance_is_said(method, seed):
+    matrix = np.random.default_rng(seed).random((30, 30))
+    result = solve(matrix, reg=0.05, tol=1e-18, method=method, max_iter=100_000)
+    assert result.status is Status.STAGNATION
+    assert not result.success
+    assert "looser tol" in result.message
+    assert result.measure < 1e-13
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+def test_reg_far_below_the_costs(method, seed):
+    """Exponents of 1e17: nothing to be had, and said so; no NaN leaves."""
+    matrix = np.random.default_rng(seed).random((20, 20))
+    result = solve(matrix, reg=1e-17, method=method, max_iter=200)
+    assert not result.success
+    assert result.status is not Status.CONVERGED
+    assert not np.isnan(result.plan.dense()).any()
+
+
+def test_costs_that_overflow():
+    with pytest.raises(ValueError, match="the costs overflow in units of reg"):
+        solve([[0.0, 1e300], [1e300, 0.0]], reg=1e-10)
+    with pytest.raises(ValueError, match="the costs overflow in units of reg"):
+        solve([[-1e308, 1e308]], reg=1)
+    with pytest.raises(ValueError, match="the costs overflow in units of reg"):
+        solve_sample([[1e200]], [[0.0]], reg=1)
+    with pytest.raises(ValueError, match="the costs overflow in units of reg"):
+        solve(C, reg=1e-310)
+
+
+@pytest.mark.parametrize("scale", [2.0**996, 2.0**-996])
+def test_extreme_units_of_cost(scale, seed):
+    matrix = np.random.default_rng(seed).random((10, 12))
+    expected = solve(matrix, reg=0.125, tol=1e-11).plan.dense()
+    np.testing.assert_array_equal(solve(matrix * scale, reg=0.125 * scale, tol=1e-11).plan.dense(), expected)
+
+
+def test_operands_of_the_plan():
+    plan = solve(C, reg=1).plan
+    with pytest.raises(ValueError, match=r"expected shape \(4,\) or \(4, k\)"):
+        plan.matvec(np.ones(3))
+    with pytest.raises(ValueError, match="without a copy"):
+        np.array(plan, copy=False)
+    assert np.asarray(plan, dtype=np.float32).dtype == np.float32
