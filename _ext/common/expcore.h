@@ -1,4 +1,4 @@
-/* Exponentials as pairs: e^x = (1 + s) * 2^n with n integral and held in a float.
+/* Exponentials as pairs: e^x = p * 2^n with n integral and held in a float, p = 1 + r + q in parts.
  *
  * Nothing is reconstructed, so no x of usable size overflows or underflows, and a sum of exponentials
  * needs no maximum first (Dukhan & Ablavatski, arXiv 2001.04438, section 4).
@@ -65,15 +65,16 @@ static inline vreal v_exp_tail(vreal t)
 #endif
 }
 
-/* e^x = (1 + s) * 2^n for LOWEST_X <= x <= SAFE_EXPONENT ln2; NaN and +inf give a NaN s.
- * 1 + s is left to the caller: it can often be added where nothing is lost. With FMA x - n ln2_hi is
- * exact, so s carries about half a unit in the last place of 1/2: its absolute error is below 2^-25 / 2^-54. */
-static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
+/* e^x = (1 + r + q) * 2^n for LOWEST_X <= x <= SAFE_EXPONENT ln2; NaN and +inf give a NaN r.
+ * r = x - n ln2_hi is exact and |r| < 0.42; q, which holds the rest of the series and what n ln2_lo takes
+ * away, is below 0.07 (0.14 without FMA). So nearly all of the rounding is left to the caller, who adds the
+ * parts where nothing is lost. */
+static inline void v_exp_parts(vreal x, vreal *r, vreal *q, vreal *n)
 {
     *n = v_rint(v_mul(x, v_set1(LOG2_E)));
-    vreal t = v_fnma(*n, v_set1(LN2_HI), x);
-    t = v_fnma(*n, v_set1(LN2_LO), t);
-    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+    *r = v_fnma(*n, v_set1(LN2_HI), x);
+    vreal t = v_fnma(*n, v_set1(LN2_LO), *r);
+    *q = v_fnma(*n, v_set1(LN2_LO), v_mul(v_mul(t, t), v_exp_tail(t)));
 }
 
 #if SV_REAL == 64
@@ -90,7 +91,7 @@ static inline vreal v_exp2(vreal x)
         0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
         0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0};
     const vreal to_grid = v_set1(0x1.8p48); /* leaves x rounded to 1/16, and 16 times it in the low bits */
-    x = v_max(v_set1(-4096), x);
+    x = v_max(v_set1(-4096), x); /* -inf too */
     vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
     vreal power = v_lookup16(powers, on_grid);
     vreal r = v_set1(0x1.430a1d08ec681p-13);
@@ -104,6 +105,7 @@ static inline vreal v_exp2(vreal x)
 #else
 static inline vreal v_exp2(vreal x)
 {
+    x = v_max(v_set1(-4096), x); /* -inf too */
     vreal n = v_rint(x), t = v_sub(x, n);
     vreal r = v_set1(0x1.e9d3fe3952179p-32);
     r = v_fma(r, t, v_set1(0x1.e6063f7217bc6p-28));

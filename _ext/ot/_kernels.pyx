@@ -39,6 +39,8 @@ cdef extern from "ot.h" nogil:
     double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
                            int)
     void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, int)
+    void sv_ot_large_entries(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double,
+                             double *, int *, Py_ssize_t *, int)
     void sv_ot_column_max(const sv_ot_cost *, double, const double *, double *, double *, int)
     int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
                         double *)
@@ -144,6 +146,20 @@ cdef class Cost:
             raise ValueError("these rows of the plan do not fit")
         with nogil:
             sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], threads)
+
+    def large_entries(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
+                      double threshold, double[::1] values, int[::1] columns, Py_ssize_t[::1] counts, int threads):
+        """Entries >= threshold of the rows [first, last) of the plan, in place: values, columns, and counts a row."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 <= first < last <= n or counts.shape[0] != last - first:
+            raise ValueError("these rows of the plan do not fit")
+        if values.shape[0] < (last - first) * m or columns.shape[0] < (last - first) * m:
+            raise ValueError("values and columns need room for all entries of the rows")
+        with nogil:
+            sv_ot_large_entries(&self.cost, scale, pu, pv, first, last, threshold, &values[0], &columns[0], &counts[0],
+                                threads)
 
     def column_max(self, double scale, const double[::1] u, double[::1] out, int threads):
         """max_i u_i - scale (C_ij - offset_i) of each column, in place."""

@@ -17,6 +17,9 @@ struct pass {
     const double *a, *v;
     double *u, *row_sums;
     size_t first, rows, blocks;
+    double threshold;
+    int *columns;
+    ptrdiff_t *counts;
     double *sums, *terms; /* for each block m column sums, and m doubles for a row */
     double paid[MAX_BLOCKS];
 };
@@ -116,6 +119,29 @@ void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *
     struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .first = first, .rows = last - first,
                         .blocks = blocks_of(last - first), .sums = plan};
     run(&pass, plan_block, threads);
+}
+
+static void large_entries_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    size_t first = start(pass, block), row = first - pass->first, place = row * pass->cost->m;
+    kernels()->large_entries(pass->cost, pass->scale, pass->u, pass->v, pass->threshold, pass->sums + place,
+                             pass->columns + place, pass->counts + row, first, start(pass, block + 1));
+}
+
+void sv_ot_large_entries(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, size_t first,
+                         size_t last, double threshold, double *values, int *columns, ptrdiff_t *counts, int threads)
+{
+    struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .first = first, .rows = last - first,
+                        .blocks = blocks_of(last - first), .sums = values, .threshold = threshold,
+                        .columns = columns, .counts = counts};
+    run(&pass, large_entries_block, threads);
+    size_t kept = 0;
+    for (size_t row = 0; row < pass.rows; row++) { /* close the gaps between the rows */
+        memmove(values + kept, values + row * cost->m, (size_t)counts[row] * sizeof(double));
+        memmove(columns + kept, columns + row * cost->m, (size_t)counts[row] * sizeof(int));
+        kept += (size_t)counts[row];
+    }
 }
 
 static void column_max_block(void *context, size_t block)

@@ -3,6 +3,7 @@
  *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry
  *   marginals   row sums, column sums and <C, P> of the plan
  *   plan_rows   the plan itself
+ *   large_entries  the plan's entries above a threshold, each row at its place in the full matrix
  *   column_max  the largest exponent of each column (for columns whose sum underflows)
  *
  * A sweep moves 8 bytes an entry (float64 C; 4 with float32 C; 0 from points) and does about 17
@@ -29,6 +30,8 @@
 /* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. */
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
+
+enum { PREFETCH_BYTES = 4096 };
 
 struct row {
     const double *matrix64;
@@ -72,10 +75,14 @@ INLINE vreal load_float(const float *p, size_t left)
 /* C_ij - offset_i for the columns j, j + 1, ...; `kind` and small `d` are compile-time constants. */
 INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int kind, size_t d)
 {
-    if (kind == SV_COST_FLOAT64)
+    if (kind == SV_COST_FLOAT64) {
+        __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
         return v_sub(load(row->matrix64 + j, left), row->offset);
-    if (kind == SV_COST_FLOAT32)
+    }
+    if (kind == SV_COST_FLOAT32) {
+        __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
         return v_sub(load_float(row->matrix32 + j, left), row->offset);
+    }
     vreal sum = v_set1(0);
     for (size_t k = 0; k < d; k++) {
         vreal difference = v_sub(v_set1(row->x[k]), load(cost->y + k * cost->m + j, left));
@@ -184,6 +191,24 @@ INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const doub
     }
 }
 
+INLINE void large_entries_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                                  double threshold, double *values, int *columns, ptrdiff_t *counts, size_t first,
+                                  size_t last, int kind, size_t d)
+{
+    for (size_t i = first; i < last; i++, values += cost->m, columns += cost->m) {
+        struct row row = row_of(cost, scale, i);
+        exponentials(&row, cost, u[i], v, values, kind, d);
+        ptrdiff_t kept = 0;
+        for (size_t j = 0; j < cost->m; j++) { /* no branch: which entries are large cannot be predicted */
+            double p = values[j];
+            values[kept] = p;
+            columns[kept] = (int)j;
+            kept += p >= threshold;
+        }
+        counts[i - first] = kept;
+    }
+}
+
 INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
                                size_t first, size_t last, int kind, size_t d)
 {
@@ -232,10 +257,16 @@ static void plan_rows(const struct sv_ot_cost *cost, double scale, const double 
     FOR_COST(plan_of_rows, cost, scale, u, v, plan, first, last)
 }
 
+static void large_entries(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                          double threshold, double *values, int *columns, ptrdiff_t *counts, size_t first, size_t last)
+{
+    FOR_COST(large_entries_of_rows, cost, scale, u, v, threshold, values, columns, counts, first, last)
+}
+
 static void column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
                        size_t first, size_t last)
 {
     FOR_COST(column_max_of_rows, cost, scale, u, column_max, first, last)
 }
 
-const struct ot_kernels SV_TABLE(ot_kernels) = {sweep, marginals, plan_rows, column_max};
+const struct ot_kernels SV_TABLE(ot_kernels) = {sweep, marginals, plan_rows, large_entries, column_max};

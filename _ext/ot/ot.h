@@ -48,6 +48,12 @@ SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, c
 SV_BINDING void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                                 size_t first, size_t last, double *plan, int threads);
 
+/* The entries >= threshold of the rows [first, last) of the plan, in row order: their values, their columns
+ * and how many there are in each row. values and columns have room for all (last - first) m entries. */
+SV_BINDING void sv_ot_large_entries(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                                    size_t first, size_t last, double threshold, double *values, int *columns,
+                                    ptrdiff_t *counts, int threads);
+
 /* column_max_j = max_i u_i - scale * (C_ij - offset_i). */
 SV_BINDING void sv_ot_column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
                                  double *work, int threads);
@@ -75,6 +81,9 @@ struct ot_kernels {
                         double *row_sums, double *column_sums, size_t first, size_t last);
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
                       size_t first, size_t last);
+    void (*large_entries)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                          double threshold, double *values, int *columns, ptrdiff_t *counts, size_t first,
+                          size_t last);
     void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
                        size_t last);
 };

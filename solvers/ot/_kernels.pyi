@@ -22,6 +22,19 @@ class Cost:
         self, scale: float, u: Array, v: Array, row_sums: Array, column_sums: Array, threads: int
     ) -> float: ...
     def plan_rows(self, scale: float, u: Array, v: Array, first: int, last: int, plan: Array, threads: int) -> None: ...
+    def large_entries(
+        self,
+        scale: float,
+        u: Array,
+        v: Array,
+        first: int,
+        last: int,
+        threshold: float,
+        values: Array,
+        columns: Array,
+        counts: Array,
+        threads: int,
+    ) -> None: ...
     def column_max(self, scale: float, u: Array, out: Array, threads: int) -> None: ...
 
 def newton_cg(

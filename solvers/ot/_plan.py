@@ -38,16 +38,20 @@ class Plan:
     def __repr__(self) -> str:
         return f"<transport plan of shape {self.shape}, made on demand>"
 
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """The rows of positive weight, block by block; the array is used again for the next block."""
+    def row_blocks(self) -> Iterator[slice]:
+        """The rows of positive weight in blocks of about BLOCK_BYTES."""
         n, m = self.cost.shape
         size = max(1, BLOCK_BYTES // (8 * m))
-        buffer = np.empty((min(size, n), m))
-        for first in range(0, n, size):
-            last = min(first + size, n)
-            block = buffer[: last - first]
-            self.cost.kernel.plan_rows(self.scale, self.u, self.v, first, last, block, self.threads)
-            yield slice(first, last), block
+        return (slice(first, min(first + size, n)) for first in range(0, n, size))
+
+    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        """The entries of the rows of positive weight, block by block; the array is used again for the next block."""
+        buffer = np.empty(0)
+        for rows in self.row_blocks():
+            buffer = buffer if len(buffer) else np.empty((rows.stop, self.cost.shape[1]))
+            block = buffer[: rows.stop - rows.start]
+            self.cost.kernel.plan_rows(self.scale, self.u, self.v, rows.start, rows.stop, block, self.threads)
+            yield rows, block
 
     def dense(self) -> Array:
         """The plan as an (n, m) float64 array."""
@@ -57,7 +61,7 @@ class Plan:
             return plan
         plan = np.zeros(self.shape)
         rows, columns = self._kept()
-        for where, block in self.blocks():
+        for where, block in self._blocks():
             plan[np.ix_(rows[where], columns)] = block
         return plan
 
@@ -71,7 +75,7 @@ class Plan:
         x = self._operand(x, self.shape[1])
         rows, columns = self._kept()
         out = np.zeros((self.shape[0], *x.shape[1:]))
-        for where, block in self.blocks():
+        for where, block in self._blocks():
             out[rows[where]] = block @ x[columns]
         return out
 
@@ -80,7 +84,7 @@ class Plan:
         x = self._operand(x, self.shape[0])
         rows, columns = self._kept()
         out = np.zeros((self.shape[1], *x.shape[1:]))
-        for where, block in self.blocks():
+        for where, block in self._blocks():
             out[columns] += block.T @ x[rows[where]]
         return out
 

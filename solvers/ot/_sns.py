@@ -29,6 +29,8 @@ from ._plan import Plan
 from ._problem import LN2, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
+#: Entries of a sparse matrix by rows: values, columns, and how many there are in each row.
+Entries = tuple[Array, Array, Array]
 
 ARMIJO = 1e-4
 SHORTEST_STEP = 2.0**-10
@@ -158,36 +160,40 @@ def _sinkhorn_step(problem: TransportProblem, state: SNSState) -> SNSState:
 def _largest_entries(plan: Plan, count: int, guess: float, floor: float) -> tuple[Array, Array, Array, float]:
     """The `count` largest entries of a plan, those above the floor, in compressed rows; and the smallest of them.
 
-    One pass over blocks of rows, keeping what reaches the threshold; whenever too much is kept the threshold
-    rises. The guess (from an earlier plan) only saves time: if it was too high the pass is repeated without.
+    One pass over the plan, keeping what reaches the threshold; whenever too much is kept the threshold rises. The
+    guess (from an earlier plan) only saves time: if it was too high the pass is repeated without.
     """
-    n, m = plan.cost.shape
     threshold = max(0.5 * guess, floor)
-    kept_values, kept_places, kept = [np.empty(0)], [np.empty(0, np.int64)], 0
-    for where, block in plan.blocks():
-        flat = block.ravel()
-        places = np.flatnonzero(flat >= threshold)
-        kept_values.append(flat[places])
-        kept_places.append(places + where.start * m)
-        kept += len(places)
-        if kept > 2 * count:
-            kept_values, kept_places, threshold = _trim(kept_values, kept_places, count)
-            kept = len(kept_values[0])
-    if kept < count and 0.5 * guess > floor:
+    kept: list[Entries] = []
+    size, blocks = 0, list(plan.row_blocks())
+    room = blocks[0].stop * plan.cost.shape[1]  # the first block is the largest
+    buffers = np.empty(room), np.empty(room, np.intc)
+    for rows in blocks:
+        counts = np.empty(rows.stop - rows.start, np.intp)
+        plan.cost.kernel.large_entries(
+            plan.scale, plan.u, plan.v, rows.start, rows.stop, threshold, *buffers, counts, plan.threads
+        )
+        found = int(counts.sum())
+        kept.append((buffers[0][:found].copy(), buffers[1][:found].copy(), counts))
+        size += found
+        if size > 2 * count:
+            kept, threshold = _trimmed(kept, count)
+            size = len(kept[0][0])
+    if size < count and 0.5 * guess > floor:
         return _largest_entries(plan, count, 0.0, floor)
-    (values,), (places,), threshold = _trim(kept_values, kept_places, count)
-    starts = np.searchsorted(places, np.arange(n + 1) * m)
-    return starts.astype(np.intp), (places % m).astype(np.intc), values, threshold
+    ((values, columns, counts),), threshold = _trimmed(kept, count)
+    return np.concatenate([[0], np.cumsum(counts)]), columns, values, threshold
 
 
-def _trim(values: list[Array], places: list[Array], count: int) -> tuple[list[Array], list[Array], float]:
-    """The `count` largest of what was kept, in their order, and the smallest of them."""
-    joined, where = np.concatenate(values), np.concatenate(places)
-    if len(joined) <= count:
-        return [joined], [where], float(joined.min()) if len(joined) else 0.0
-    threshold = np.partition(joined, len(joined) - count)[len(joined) - count]
-    large = np.flatnonzero(joined >= threshold)[:count]
-    return [joined[large]], [where[large]], float(threshold)
+def _trimmed(parts: list[Entries], count: int) -> tuple[list[Entries], float]:
+    """The parts as one, with only its `count` largest; and the smallest of them."""
+    values, columns, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    if len(values) <= count:
+        return [(values, columns, counts)], float(values.min()) if len(values) else 0.0
+    threshold = np.partition(values, len(values) - count)[len(values) - count]
+    large = np.flatnonzero(values >= threshold)[:count]
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return [(values[large], columns[large], np.bincount(rows[large], minlength=len(counts)))], float(threshold)
 
 
 METHOD = register(

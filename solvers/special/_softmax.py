@@ -20,7 +20,7 @@ from . import _kernels
 Array = npt.NDArray[Any]
 Axis = int | tuple[int, ...] | None
 
-_FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+_FLOATS = "fd"  # type characters of float32 and float64, whatever the byte order
 
 
 def softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None, threads: int | None = None) -> Any:
@@ -148,7 +148,7 @@ def logsumexp(
 
     Notes
     -----
-    Reads a once; about 17 flops an element.
+    Reads a once; 22 (float32) or 27 operations an element.
 
     Examples
     --------
@@ -162,12 +162,11 @@ def logsumexp(
     """
     a = _floating(a, "a")
     if b is not None:
-        b = np.asarray(b)
-        _floating(b, "b")
-        a, b = np.broadcast_arrays(a, b)
-        dtype = np.result_type(a, b)
-        a = np.where(b == 0, -np.inf, a).astype(dtype, copy=False)
-        b = b.astype(dtype, copy=False)
+        weights = _floating(b, "b")
+        dtype = np.result_type(a, b if isinstance(b, (int, float)) else np.asarray(b))  # a plain number has no type
+        a, weights = np.broadcast_arrays(a, weights)
+        a = np.where(weights == 0, -np.inf, a).astype(dtype, copy=False)
+        b = weights.astype(dtype, copy=False)
     axes = _axes(axis, a.ndim)
     rows = _rows(a, axes)
     res, sign = np.empty(len(rows), a.dtype), np.empty(len(rows), a.dtype)
@@ -186,12 +185,13 @@ def _map(kernel: Callable[..., None], x: npt.ArrayLike, axis: Axis, out: Array |
         out = np.empty(x.shape, x.dtype)
     else:
         _check_out(out, x)
-    if x.ndim == 1 and x.flags.c_contiguous and axis in (None, 0, -1) and out.flags.c_contiguous:
+    one = axis is None or (isinstance(axis, int) and -1 <= axis <= 0)
+    if one and x.ndim == 1 and x.flags.c_contiguous and out.flags.c_contiguous:
         rows, target = x, out  # nothing to arrange
     else:
         axes = _axes(axis, x.ndim)
         rows, target = _rows(x, axes), _last(out, axes)
-    if target.flags.c_contiguous and not _overlap(rows, target):
+    if target.flags.carray and not _overlap(rows, target):
         kernel(rows, target.reshape(rows.shape), count)
     else:
         result = np.empty(rows.shape, x.dtype)
@@ -202,8 +202,9 @@ def _map(kernel: Callable[..., None], x: npt.ArrayLike, axis: Axis, out: Array |
 
 def _floating(x: npt.ArrayLike, name: str) -> Array:
     array = np.asarray(x)
-    if array.dtype in _FLOATS:
-        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.char in _FLOATS:
+        ready = array.dtype.isnative and array.flags.aligned
+        return array if ready else array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind in "biu":
         return array.astype(np.float64)
     raise TypeError(f"{name} must be float32, float64, integer or boolean, not {array.dtype}")
@@ -219,17 +220,18 @@ def _check_out(out: Array, x: Array) -> None:
 
 
 def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes as sorted non-negative numbers."""
+    """The axes as sorted non-negative numbers. A scalar takes axis 0 or -1, as in NumPy's reductions."""
     if axis is None:
         return tuple(range(ndim))
+    span = max(ndim, 1)
     axes = []
     for k in axis if isinstance(axis, tuple) else (axis,):
-        if not -ndim <= operator.index(k) < ndim:
+        if not -span <= operator.index(k) < span:
             raise np.exceptions.AxisError(k, ndim)
-        axes.append(operator.index(k) % ndim)
+        axes.append(operator.index(k) % span)
     if len(set(axes)) < len(axes):
         raise ValueError(f"axis has a number twice: {axis}")
-    return tuple(sorted(axes))
+    return tuple(sorted(axes)) if ndim else ()
 
 
 def _last(x: Array, axes: tuple[int, ...]) -> Array:

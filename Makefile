@@ -1,0 +1,80 @@
+# make demo, make test: the two commands of the README. Everything runs in .venv, where the package is
+# installed editable: a changed C or Cython file is rebuilt on the next import.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint types layers test-c test-python test-isa test-asan test-dist bench lib clean
+
+demo: .venv/ready
+	python -P -m solvers demo
+
+test: lint types layers test-c test-python
+
+# ---- environments: a stamp each -------------------------------------------------------------------
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --upgrade pip
+	python -m pip install --quiet --group build
+	python -m pip install --quiet --no-build-isolation --editable '.[demo]'
+	touch $@
+
+.venv/ready-test: .venv/ready
+	python -m pip install --quiet --no-build-isolation --editable '.[test]'
+	touch $@
+
+.venv/ready-bench: .venv/ready-test
+	python -m pip install --quiet --no-build-isolation --editable '.[bench]'
+	touch $@
+
+# ---- what `make test` does ------------------------------------------------------------------------
+
+lint: .venv/ready-test
+	ruff check .
+	ruff format --check .
+
+types: .venv/ready-test
+	mypy
+
+layers: .venv/ready-test
+	python -P tests/layers.py
+
+test-c: .venv/ready-test
+	meson setup --reconfigure build/c -Dpython=false >build/c-setup.log || meson setup build/c -Dpython=false
+	meson test -C build/c --print-errorlogs
+
+test-python: .venv/ready-test
+	pytest -n 2
+
+# ---- more tests -----------------------------------------------------------------------------------
+
+# All tests at every instruction-set level of this CPU, and the C tests of the plain-C build.
+test-isa: .venv/ready-test
+	python -P tests/every_level.py
+	meson setup --reconfigure build/plain -Dpython=false -Dsimd=false >build/plain-setup.log || meson setup build/plain -Dpython=false -Dsimd=false
+	meson test -C build/plain --print-errorlogs
+
+# C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, in an environment of their own.
+test-asan: .venv/ready-test
+	python -P tests/sanitized.py
+
+# The sdist and the wheel, each from a clean environment.
+test-dist: .venv/ready-test
+	python -P tests/distributions.py
+
+# ---- figures and products -------------------------------------------------------------------------
+
+bench: .venv/ready-bench
+	python -P bench/run.py
+
+bench-%: .venv/ready-bench
+	python -P bench/run.py $*
+
+# The C library alone, installed under build/lib/prefix.
+lib: .venv/ready
+	meson setup --reconfigure build/lib -Dpython=false --prefix $(CURDIR)/build/lib/prefix
+	meson install -C build/lib
+
+clean:
+	rm -rf build dist .venv .venv-asan

@@ -1,0 +1,187 @@
+"""Validation, random numbers, threads, configuration, the command line, and what an import costs others."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import solvers
+from solvers._base import threads
+from solvers._base.rng import as_generator
+from solvers._base.validate import check_finite, positive, real_array
+
+
+def python(script, **environment):
+    """The output of a script in a fresh process."""
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+# ---- arrays and numbers ------------------------------------------------------------------------
+
+
+def test_real_array_copies_only_what_must_be():
+    array = np.ones((2, 3))
+    assert real_array(array, "a") is array
+    single = array.astype(np.float32)
+    assert real_array(single, "a", keep_float32=True) is single
+    assert real_array(single, "a").dtype == np.float64
+    for dtype in (bool, np.int8, np.uint64, np.float16, np.longdouble, ">f8"):
+        converted = real_array(array.astype(dtype), "a")
+        assert converted.dtype == np.float64
+        assert converted.dtype.isnative
+    for wrong in (array * 1j, ["a"], [None], [object()]):
+        with pytest.raises(TypeError, match="a must be real numbers"):
+            real_array(wrong, "a")
+
+
+def test_check_finite_names_the_first():
+    check_finite(np.array([]), "a")
+    check_finite(np.full(10, 1e308), "a")  # the sum overflows, the entries do not
+    with pytest.raises(ValueError, match=r"a must be finite; a\[3\] is nan"):
+        check_finite(np.array([0, 1, 2, np.nan, np.inf]), "a")
+    with pytest.raises(ValueError, match=r"a\[\(1, 0\)\] is -inf"):
+        check_finite(np.array([[0, 1], [-np.inf, np.inf]]), "a")
+
+
+def test_positive():
+    assert positive(np.float32(0.5), "reg") == 0.5
+    for value in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="reg must be positive"):
+            positive(value, "reg")
+    with pytest.raises(TypeError, match="reg must be a number"):
+        positive("much", "reg")
+
+
+def test_rng():
+    generator = np.random.default_rng(5)
+    assert as_generator(generator) is generator
+    assert as_generator(17).random() == as_generator(np.int64(17)).random()
+    assert as_generator(np.random.SeedSequence(9)).random() == as_generator(9).random()
+    with pytest.raises(TypeError, match="default_rng"):
+        as_generator(np.random.RandomState(5))
+    for wrong in ("x", 1.5, True):
+        with pytest.raises(TypeError, match="rng must be"):
+            as_generator(wrong)
+
+
+# ---- threads and levels ------------------------------------------------------------------------
+
+
+def test_threads():
+    assert threads.resolve(3) == 3
+    assert threads.resolve(None) >= 1
+    for wrong in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="threads must be"):
+            threads.resolve(wrong)
+
+
+THREADS = "import solvers; print(solvers.show_config()['threads'])"
+
+
+def test_threads_from_the_environment():
+    assert python(THREADS, SOLVERS_NUM_THREADS="3", OMP_NUM_THREADS="5") == "3"
+    assert python(THREADS, SOLVERS_NUM_THREADS="", OMP_NUM_THREADS="5") == "5"
+    cores = str(min(len(os.sched_getaffinity(0)), 8))
+    for nonsense in ("", "0", "-2", "many"):
+        assert python(THREADS, SOLVERS_NUM_THREADS=nonsense, OMP_NUM_THREADS="") == cores
+
+
+ISA = "import solvers; print(solvers.show_config()['isa'])"
+
+
+def test_level_from_the_environment():
+    available = solvers.show_config()["isa_available"]
+    assert python(ISA, SOLVERS_ISA="baseline") == "baseline"
+    assert python(ISA, SOLVERS_ISA="avx512") == available
+    assert python(ISA, SOLVERS_ISA="") == available
+
+
+def test_unknown_level_warns_and_caps_nothing():
+    script = "import warnings; warnings.simplefilter('error'); import solvers; solvers.show_config()"
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, env={**os.environ, "SOLVERS_ISA": "avx9"}
+    )
+    assert "SOLVERS_ISA='avx9' is none of baseline, avx2, avx512" in run.stderr
+
+
+# ---- the process that imports us ---------------------------------------------------------------
+
+SUBNORMAL = """
+import threading
+import numpy as np
+def subnormals_live():
+    for dtype in (np.float32, np.float64):
+        half = np.finfo(dtype).smallest_normal / dtype(2)
+        assert half > 0 and (np.array([half]) * dtype(1)).max() > 0
+import solvers
+from solvers import special, ot
+subnormals_live()
+special.softmax(np.zeros((64, 4096)), axis=1, threads=4)
+ot.solve(np.random.default_rng(3).random((300, 300)), reg=0.1, threads=4)
+subnormals_live()
+failed = []
+def run():
+    try:
+        subnormals_live()
+    except AssertionError:
+        failed.append(1)
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+assert not failed
+"""
+
+
+def test_subnormals_survive_us():
+    python(SUBNORMAL)
+
+
+def test_import_is_light():
+    heavy = ("scipy.optimize", "scipy.sparse.linalg", "numba", "sklearn", "matplotlib", "ot", "torch", "jinja2")
+    loaded = json.loads(python("import json, sys, solvers; print(json.dumps(sorted(sys.modules)))"))
+    assert not set(heavy) & set(loaded)
+    assert "solvers.ot" not in loaded
+    loaded = json.loads(python("import json, sys, solvers.ot, solvers.special; print(json.dumps(sorted(sys.modules)))"))
+    assert not set(heavy) & set(loaded)
+
+
+def test_names():
+    assert set(solvers.__all__) <= set(dir(solvers))
+    for name in dir(solvers):
+        assert getattr(solvers, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        solvers.nonsense  # noqa: B018
+
+
+def test_version_is_one():
+    assert solvers.__version__ == solvers.show_config()["version"]
+
+
+# ---- the command line --------------------------------------------------------------------------
+
+
+def command(*arguments):
+    return subprocess.run([sys.executable, "-P", "-m", "solvers", *arguments], capture_output=True, text=True)
+
+
+def test_methods_command():
+    listed = command("methods").stdout
+    for method in solvers.methods():
+        assert f"{method.family}.{method.name}: {method.summary}" in listed
+        for option in method.options:
+            assert option.text in listed
+
+
+def test_config_command():
+    assert json.loads(command("config").stdout) == solvers.show_config()
+
+
+def test_unknown_command():
+    assert command("nonsense").returncode == 2

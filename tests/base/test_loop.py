@@ -1,0 +1,101 @@
+"""The loop's own promises, with solvers made for the purpose."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from solvers import Method, SolveResult, Status
+from solvers._base.iterate import Control, run
+
+
+@dataclass(frozen=True)
+class CountState:
+    x: np.ndarray
+    nit: int
+    measure: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The measures that the solver believes, and what a recomputation gives."""
+
+    running: list
+    recomputed: float
+    tol: float = 1e-6
+    needs: frozenset = frozenset()
+    stats: dict = field(default_factory=dict)
+    title: str = "counting"
+
+    def answer(self, state):
+        return state.x
+
+
+@dataclass(frozen=True)
+class Counter:
+    def init(self, problem):
+        return CountState(np.zeros(2), 0, problem.running[0])
+
+    def step(self, problem, state):
+        return CountState(state.x + 1, state.nit + 1, problem.running[state.nit + 1])
+
+    def done(self, problem, state):
+        if not np.isfinite(state.measure):
+            return Status.NONFINITE
+        return Status.CONVERGED if state.measure <= problem.tol else None
+
+    def finish(self, problem, state):
+        return SolveResult(
+            x=state.x, success=False, status=Status.MAX_ITER, message="", nit=state.nit, measure=problem.recomputed
+        )
+
+
+METHOD = Method(name="counter", family="test", summary="Counts", reference="Nobody", solver=Counter)
+
+
+def result_of(running, recomputed, **control):
+    return run(METHOD, Problem(running, recomputed), Control(**{"max_iter": 10, **control}))
+
+
+def test_a_believed_success_that_does_not_hold_is_none():
+    result = result_of([1, 1e-9], recomputed=1e-3)
+    assert (result.success, result.status, result.measure) == (False, Status.STAGNATION, 1e-3)
+
+
+def test_a_success_that_the_solver_did_not_see_is_one():
+    result = result_of([1, 1, 1, 1], recomputed=1e-9, max_iter=3)
+    assert (result.success, result.status, result.nit) == (True, Status.CONVERGED, 3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_leaving_the_numbers(bad):
+    result = result_of([1, bad], recomputed=1.0)
+    assert (result.success, result.status) == (False, Status.NONFINITE)
+    result = result_of([1, 1e-9], recomputed=bad)
+    assert (result.success, result.status) == (False, Status.NONFINITE)
+
+
+def test_limit_of_zero_steps_of_a_solved_problem():
+    result = result_of([1e-9], recomputed=1e-9, max_iter=0)
+    assert (result.success, result.nit) == (True, 0)
+
+
+def test_why_is_told():
+    result = run(METHOD, Problem([1e-9], 1e-9), Control(max_iter=1), why="Chose it for a test.")
+    assert result.message == f"{Status.CONVERGED.sentence} Chose it for a test."
+
+
+def test_log_of_an_interrupted_solve(capsys):
+    def callback(result):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        result_of([1, 1, 1], 1.0, callback=callback, verbose=1)
+    assert capsys.readouterr().out.splitlines()[-1].strip() == "stopped by KeyboardInterrupt"
+
+
+def test_status_numbers_are_stable():
+    numbers = {"CONVERGED": 0, "CALLBACK_STOP": 2, "MAX_ITER": 10, "TIME_LIMIT": 12, "STAGNATION": 13, "NONFINITE": 22}
+    assert {s.name: int(s) for s in Status} == numbers
+    assert all(s.sentence.endswith(".") for s in Status)
+    assert Status(13) is Status.STAGNATION

@@ -1,0 +1,36 @@
+"""The README's examples and the docstrings' run."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import solvers
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_readme_example(example, capsys):
+    exec(compile(example, "README.md", "exec"), {})
+    assert "False" not in capsys.readouterr().out
+
+
+def test_every_public_call_has_a_readme_example():
+    for call in ("softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"):
+        assert any(f"{call}(" in example for example in EXAMPLES), call
+
+
+def _modules():
+    for module in pkgutil.walk_packages(solvers.__path__, "solvers."):
+        if not module.name.startswith(("solvers.demo", "solvers.__main__")) and "_kernels" not in module.name:
+            yield module.name
+
+
+@pytest.mark.parametrize("name", list(_modules()))
+def test_docstring_examples(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -1,0 +1,24 @@
+"""Run all Python tests at every instruction-set level that this CPU and this build have.
+
+Each run is told the level that it must find; tests/conftest.py asserts it.
+"""
+
+import os
+import subprocess
+import sys
+
+import solvers
+
+LEVELS = ("baseline", "avx2", "avx512")
+
+
+def main():
+    available = solvers.show_config()["isa_available"]
+    for level in LEVELS[: LEVELS.index(available) + 1]:
+        print(f"---- {level}", flush=True)
+        environment = {**os.environ, "SOLVERS_ISA": level, "SOLVERS_EXPECT_ISA": level}
+        subprocess.run([sys.executable, "-P", "-m", "pytest", "-n", "2", "-q"], env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Build with AddressSanitizer and UndefinedBehaviorSanitizer and run the C and Python tests against that build.
+
+The Python tests run in an environment of their own (.venv-asan): the editable install of .venv would win over
+any path. tests/conftest.py asserts that the sanitized library is the one that was loaded.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / ".venv-asan"
+PYTHON = HOME / "bin" / "python"
+SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
+TESTED = ("numpy", "scipy", "pytest", "hypothesis", "mpmath", "threadpoolctl", "POT")
+CHOSEN = ("tests/base", "tests/contract", "tests/ot", "tests/special")
+REPORTS = {
+    # Python itself leaks on exit; the C tests below do look for leaks.
+    "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+
+def run(*command, **environment):
+    """Run a command in the repository; stop where it fails."""
+    print("$", *command, flush=True)
+    subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **environment}, check=True)
+
+
+def runtime_library(name):
+    """Where the compiler keeps a run-time library; it must be loaded before Python's own allocations."""
+    answer = subprocess.run(["cc", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    return answer.stdout.strip()
+
+
+def test_c():
+    """The C tests, with leak detection."""
+    folder = ROOT / "build" / "c-asan"
+    run("meson", "setup", *(["--reconfigure"] if folder.exists() else []), folder, "-Dpython=false", *SANITIZE)
+    run("meson", "test", "-C", folder, "--print-errorlogs", UBSAN_OPTIONS=REPORTS["UBSAN_OPTIONS"])
+
+
+def test_python():
+    """The Python tests but those that measure memory or run peers for long."""
+    if not PYTHON.exists():
+        venv.create(HOME, with_pip=True)
+        run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
+        run(PYTHON, "-m", "pip", "install", "--quiet", "--group", "build", *TESTED)
+    setup = [f"-Csetup-args={argument}" for argument in SANITIZE]
+    path = f"{HOME / 'bin'}:{os.environ['PATH']}"
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--force-reinstall", ".",
+        f"-Cbuild-dir={ROOT / 'build' / 'py-asan'}", *setup, PATH=path)  # fmt: skip
+    preload = f"{runtime_library('libasan.so')}:{runtime_library('libubsan.so')}"
+    run(PYTHON, "-P", "-m", "pytest", "-q", "-m", "not memory", *CHOSEN,
+        LD_PRELOAD=preload, SOLVERS_EXPECT_SANITIZER="address", **REPORTS)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    test_c()
+    test_python()
