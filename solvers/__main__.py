@@ -24,13 +24,38 @@ def show_config() -> None:
     print(json.dumps(show_config(), indent=2))
 
 
+def run_demo(output: str, threads: int | None) -> None:
+    """Solve real problems beside their usual package; a table and a page with pictures."""
+    from .demo import demo
+
+    demo(output, threads)
+
+
+def count(text: str) -> int:
+    """An argument that is an integer >= 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def main() -> None:
     """Parse the arguments and run the command."""
     parser = argparse.ArgumentParser(prog="python -m solvers", description="Numerical solvers.")
     commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo", help="solve real problems beside their usual package; write a page with pictures"
+    )
+    demo.add_argument("--output", default="build/demo", metavar="DIR", help="where to write (default: build/demo)")
+    demo.add_argument(
+        "--threads", type=count, metavar="N", help="threads for both sides (default: all cores, at most 8)"
+    )
+    demo.set_defaults(run=run_demo)
     commands.add_parser("methods", help="list the methods and their options").set_defaults(run=show_methods)
     commands.add_parser("config", help="show version, instruction-set level and threads").set_defaults(run=show_config)
-    parser.parse_args().run()
+    arguments = vars(parser.parse_args())
+    arguments.pop("command")
+    arguments.pop("run")(**arguments)
 
 
 if __name__ == "__main__":

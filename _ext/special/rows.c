@@ -145,6 +145,9 @@ static int is_safe(struct scaled_sum total)
            && total.exponent <= kernels()->highest_exponent;
 }
 
+/* Whether pairs without a shift serve a row with this maximum: what lies too low for them does not count. */
+static int is_near(real top) { return fabs((double)top) < 0.6 * kernels()->highest_exponent; }
+
 /* ---- softmax ------------------------------------------------------------------------------- */
 
 static void softmax_row(const real *x, real *y, size_t length, int stream, int threads)
@@ -177,8 +180,7 @@ static void log_softmax_row(const real *x, real *y, size_t length, int threads)
         where *= row.segment;
         while (x[where] != top)
             where++;
-        int safe = fabs((double)top) < 0.6 * kernels()->highest_exponent;
-        real shift = safe ? 0 : top;
+        real shift = is_near(top) ? 0 : top;
         struct row before = cut(x, NULL, NULL, where), after = cut(x + where + 1, NULL, NULL, length - where - 1);
         before.shift = after.shift = shift;
         struct scaled_sum others = merge(row_sum(&before, threads), row_sum(&after, threads));
@@ -209,36 +211,94 @@ static real log_of(struct scaled_sum total, double shift)
     return (real)(sum + ((big - (sum - added)) + (shift - added) + rest));
 }
 
-/* Infinite terms decide alone: +inf, -inf in sign, or NaN where both signs meet. */
-static double sign_of_infinite_terms(const real *x, const real *b, size_t length)
+/* Infinite terms decide alone: +inf, -inf, or NaN where both signs meet or a term is NaN; 0 where all are finite. */
+static double sum_of_infinite_terms(const real *x, const real *b, size_t length)
 {
-    int positive = 0, negative = 0;
-    for (size_t i = 0; i < length; i++)
-        if (isinf(x[i]) && x[i] > 0) {
-            positive |= !b || b[i] > 0;
-            negative |= b && b[i] < 0;
+    double sum = 0;
+    for (size_t i = 0; i < length; i++) {
+        double size = x[i] == -INFINITY ? 0 : isfinite(x[i]) ? 1 : x[i];
+        double term = b ? b[i] * size : size;
+        if (!isfinite(term))
+            sum += term;
+    }
+    return sum;
+}
+
+/* The kernel takes its exponent from x alone: a sum of huge weights would overflow, and a huge weight of a
+ * small exponential would be lost. Weights within this span of powers of two around 1 are harmless. */
+enum { WEIGHT_SPAN = SV_REAL == 32 ? 64 : 512, WEIGHT_CHUNK = 512 };
+
+static int weight_exponent(real b)
+{
+    int exponent;
+    frexp(b, &exponent);
+    return exponent;
+}
+
+static int has_wide_weights(const real *b, size_t length)
+{
+    const real high = (real)ldexp(1, WEIGHT_SPAN / 2 - 1), low = 1 / high;
+    int wide = 0;
+    for (size_t i = 0; i < length; i++) {
+        real size = b[i] < 0 ? -b[i] : b[i];
+        if (!(size < INFINITY))
+            return 0; /* the plain sum shows it */
+        wide |= size > high || (size > 0 && size < low);
+    }
+    return wide;
+}
+
+/* The terms of a chunk whose weights lie within the span around 2^exponent. */
+static struct scaled_sum sum_of_weight_class(const struct row *row, size_t start, int exponent)
+{
+    real x[WEIGHT_CHUNK], b[WEIGHT_CHUNK];
+    size_t n = 0;
+    for (size_t i = start; i < row->length && i < start + WEIGHT_CHUNK; i++) {
+        int above = weight_exponent(row->b[i]) - exponent;
+        if (row->b[i] != 0 && above > -WEIGHT_SPAN / 2 && above <= WEIGHT_SPAN / 2) {
+            x[n] = row->x[i];
+            b[n++] = (real)ldexp(row->b[i], -exponent);
         }
-    return positive && negative ? NAN : positive ? 1 : -1;
+    }
+    if (n == 0)
+        return (struct scaled_sum){0, 0, -INFINITY};
+    struct scaled_sum sum = kernels()->sum(x, b, n, row->shift);
+    sum.exponent += exponent;
+    return sum;
+}
+
+/* The sum for weights of any size: each class of them has its own exponent. Slow and rare. */
+static struct scaled_sum sum_by_weight(const struct row *row)
+{
+    struct scaled_sum total = {0, 0, -INFINITY};
+    for (size_t start = 0; start < row->length; start += WEIGHT_CHUNK)
+        for (int exponent = -2 * WEIGHT_SPAN; exponent <= 2 * WEIGHT_SPAN; exponent += WEIGHT_SPAN) {
+            struct scaled_sum sum = sum_of_weight_class(row, start, exponent);
+            if (sum.hi != 0)
+                total = merge(total, sum);
+        }
+    return total;
 }
 
 static real logsumexp_row(const real *x, const real *b, real *sign, size_t length, int threads)
 {
     struct row row = cut(x, b, NULL, length);
-    struct scaled_sum total = row_sum(&row, threads);
+    int wide = b && has_wide_weights(b, length);
+    struct scaled_sum total = wide ? (struct scaled_sum){0, 0, 0} : row_sum(&row, threads);
     if (!is_safe(total)) {
         size_t where;
         real top = length ? row_max(&row, &where, threads) : -INFINITY;
-        if (!(fabs((double)top) < INFINITY)) {
-            *sign = top > 0 ? (real)sign_of_infinite_terms(x, b, length) : isnan(top) ? top : 0;
-            return isnan(*sign) ? *sign : top;
+        if (fabs((double)top) < INFINITY) {
+            row.shift = wide && is_near(top) ? 0 : top;
+            total = wide ? sum_by_weight(&row) : row_sum(&row, threads);
         }
-        row.shift = top;
-        total = row_sum(&row, threads);
+        if (!(fabs((double)top) < INFINITY) || !(fabs(total.hi) < INFINITY))
+            total.hi = sum_of_infinite_terms(x, b, length);
     }
     *sign = total.hi > 0 ? 1 : total.hi < 0 ? -1 : total.hi == 0 ? 0 : NAN;
     if (total.hi == 0)
         return -INFINITY;
-    if (!(fabs(total.hi) < INFINITY)) /* infinite or NaN weights */
+    if (!(fabs(total.hi) < INFINITY))
         return (real)fabs(total.hi);
     if (total.hi < 0)
         total.hi = -total.hi, total.lo = -total.lo;

@@ -1,16 +1,16 @@
 /* The two passes of softmax over extended-exponent pairs (Dukhan & Ablavatski, arXiv 2001.04438).
  *
- *   sum      reads x once;                    moves   8 bytes an element (float64), about 17 flops
+ *   sum      reads x once;                    moves   8 bytes an element (float64), 27 operations (float32: 22)
  *   divide   reads x, recomputes, writes y;   moves  16 bytes with streaming stores, 24 without
  *
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming
  * copy); `make bench` prints how near it comes. In cache the bound is arithmetic.
  *
  * Accuracy: softmax within 2 ULP at every level, whatever the length. Differs from the paper in:
- *   1. one degree more in the polynomial (6 for float32, 11 for float64): 2 ULP instead of 4;
- *   2. e^t is kept as 1 + s, and the 1 is added only where the sum or the quotient is formed;
- *   3. the running sum carries its own rounding error along (two-sum, once a tile), and 1/total has
- *      two words, so the quotient is rounded once;
+ *   1. one degree more in the polynomial (6 for float32, 11 for float64);
+ *   2. e^t is kept as 1 + r + q, r exact, and the parts meet only where the sum or the quotient is formed;
+ *   3. no term's rounding is lost from the sum (a fixed grid within a tile of vectors, two-sum between tiles:
+ *      a plain sum of 8 vectors costs up to 3 ULP where the terms differ much in size), and 1/total has two words;
  *   4. x is clamped below, so -inf and mask constants add exactly 0; rows outside the safe range
  *      are told by the exponent of the total, and the caller (rows.c) shifts them by their maximum.
  *
@@ -23,6 +23,7 @@
 #include "softmax_kernels.h"
 
 enum { TILE = 8, PREFETCH_BYTES = 2048 };
+#define SUM_START ((real)16) /* TILE terms below 1.5 keep it below 32 */
 
 /* A running sum per lane: (sum + error) * 2^exponent. */
 struct accumulator {
@@ -51,23 +52,52 @@ static inline vreal sum_tree(vreal terms[], int count)
     return terms[0];
 }
 
-/* Adds the terms weight[k] * (1 + s[k]) * 2^n[k]. The powers of two are summed apart from their
- * fractions, so 1 + s is never rounded. Overwrites weight and s. */
-static inline void accumulate(struct accumulator *acc, vreal weight[], vreal s[], const vreal n[], int count)
+/* Brings the accumulator to the exponent `top`. */
+static inline void raise_exponent(struct accumulator *acc, vreal top)
 {
-    vreal top = acc->exponent;
-    for (int k = 0; k < count; k++)
-        top = v_max(top, n[k]);
     vreal drop = v_power_of_two(v_sub(acc->exponent, top));
     acc->sum = v_mul(acc->sum, drop);
     acc->error = v_mul(acc->error, drop);
     acc->exponent = top;
+}
+
+static inline vreal highest(vreal top, const vreal n[], int count)
+{
+    for (int k = 0; k < count; k++)
+        top = v_max(top, n[k]);
+    return top;
+}
+
+/* Adds the terms (1 + r[k] + q[k]) * 2^n[k]. At the exponent of the largest they sum to less than 16, so a sum
+ * that starts at SUM_START stays within one binade, and so on one grid: each step's rounding is found exactly
+ * and kept. The q are small enough to be summed plainly. */
+static inline void accumulate(struct accumulator *acc, const vreal r[], const vreal q[], const vreal n[], int count)
+{
+    const vreal start = v_set1(SUM_START);
+    vreal sum = start, lost = v_set1(0), rest = v_set1(0);
+    raise_exponent(acc, highest(acc->exponent, n, count));
     for (int k = 0; k < count; k++) {
-        weight[k] = v_mul(weight[k], v_power_of_two(v_sub(n[k], top)));
-        s[k] = v_mul(s[k], weight[k]);
+        vreal power = v_power_of_two(v_sub(n[k], acc->exponent));
+        vreal next = v_fma(r[k], power, v_add(sum, power)), added = v_sub(next, sum);
+        lost = v_add(lost, v_fma(r[k], power, v_sub(power, added)));
+        rest = v_fma(q[k], power, rest);
+        sum = next;
+    }
+    add_compensated(v_sub(sum, start), &acc->sum, &acc->error);
+    add_compensated(v_add(rest, lost), &acc->sum, &acc->error);
+}
+
+/* The same with weights of either sign and of sizes that know no grid: sums in trees. Overwrites weight and r. */
+static inline void accumulate_weighted(struct accumulator *acc, vreal weight[], vreal r[], const vreal q[],
+                                       const vreal n[], int count)
+{
+    raise_exponent(acc, highest(acc->exponent, n, count));
+    for (int k = 0; k < count; k++) {
+        weight[k] = v_mul(weight[k], v_power_of_two(v_sub(n[k], acc->exponent)));
+        r[k] = v_mul(v_add(r[k], q[k]), weight[k]);
     }
     add_compensated(sum_tree(weight, count), &acc->sum, &acc->error);
-    add_compensated(sum_tree(s, count), &acc->sum, &acc->error);
+    add_compensated(sum_tree(r, count), &acc->sum, &acc->error);
 }
 
 static inline vreal safe_argument(vreal x, vreal shift, int shifted)
@@ -91,26 +121,34 @@ static inline struct scaled_sum reduce(struct accumulator acc)
     return (struct scaled_sum){total, lo - (total - hi), top};
 }
 
+/* The next `count` vectors of terms; of the last vector only its first `left` lanes are there. */
+static inline void add_terms(struct accumulator *acc, const real *x, const real *b, size_t left, vreal shift,
+                             int shifted, int count)
+{
+    vreal r[TILE], q[TILE], n[TILE], weight[TILE];
+    for (int k = 0; k < count; k++) {
+        const real *at = x + (size_t)k * SV_W;
+        __builtin_prefetch((const char *)at + PREFETCH_BYTES);
+        vreal v = left == SV_W ? v_load(at) : v_load_n(at, left, -INFINITY); /* lanes past the end add 0 */
+        v_exp_parts(safe_argument(v, shift, shifted), &r[k], &q[k], &n[k]);
+        if (b)
+            weight[k] = left == SV_W ? v_load(b + (size_t)k * SV_W) : v_load_n(b, left, 0);
+    }
+    if (b)
+        accumulate_weighted(acc, weight, r, q, n, count);
+    else
+        accumulate(acc, r, q, n, count);
+}
+
 static inline struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real shift, int shifted)
 {
     struct accumulator acc = empty_accumulator();
-    vreal vshift = v_set1(shift), weight[TILE], s[TILE], e[TILE];
+    const vreal vshift = v_set1(shift);
     size_t i = 0;
-    for (; i + TILE * SV_W <= n; i += TILE * SV_W) {
-        for (int k = 0; k < TILE; k++) {
-            size_t at = i + (size_t)k * SV_W;
-            __builtin_prefetch((const char *)(x + at) + PREFETCH_BYTES);
-            v_exp_pair(safe_argument(v_load(x + at), vshift, shifted), &s[k], &e[k]);
-            weight[k] = b ? v_load(b + at) : v_set1(1);
-        }
-        accumulate(&acc, weight, s, e, TILE);
-    }
-    for (; i < n; i += SV_W) { /* lanes past the end have x = -inf: they add 0 */
-        size_t left = n - i < SV_W ? n - i : SV_W;
-        v_exp_pair(safe_argument(v_load_n(x + i, left, -INFINITY), vshift, shifted), s, e);
-        weight[0] = b ? v_load_n(b + i, left, 0) : v_set1(1);
-        accumulate(&acc, weight, s, e, 1);
-    }
+    for (; i + TILE * SV_W <= n; i += TILE * SV_W)
+        add_terms(&acc, x + i, b ? b + i : NULL, SV_W, vshift, shifted, TILE);
+    for (; i < n; i += SV_W)
+        add_terms(&acc, x + i, b ? b + i : NULL, n - i < SV_W ? n - i : SV_W, vshift, shifted, 1);
     return reduce(acc);
 }
 
@@ -140,9 +178,10 @@ struct divisor {
 
 static inline vreal quotient(vreal x, const struct divisor *by, int shifted)
 {
-    vreal s, n;
-    v_exp_pair(safe_argument(x, by->shift, shifted), &s, &n);
-    vreal p = v_add(by->inverse_hi, v_fma(s, by->inverse_hi, by->inverse_lo)); /* (1 + s) / total */
+    vreal r, q, n;
+    v_exp_parts(safe_argument(x, by->shift, shifted), &r, &q, &n);
+    vreal rest = v_fma(r, by->inverse_hi, v_fma(q, by->inverse_hi, by->inverse_lo));
+    vreal p = v_add(by->inverse_hi, rest); /* (1 + r + q) / total */
     return v_ldexp(p, v_sub(n, by->exponent));
 }
 

@@ -1,0 +1,66 @@
+"""Run by test_layout.py in a process of its own: rows that begin or end at a page that must not be touched.
+
+A read or write outside the arrays ends the process with a segmentation fault.
+"""
+
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+
+from solvers.special import log_softmax, logsumexp, softmax
+
+PROT_NONE = 0
+PAGE = mmap.PAGESIZE
+LENGTHS = [*range(1, 70), 127, 128, 129, 130, 255, 256, 257, 1000, 1023, 1025]
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def fenced(nbytes):
+    """Bytes of whole pages between two pages without access."""
+    pages = -(-nbytes // PAGE)
+    block = mmap.mmap(-1, (pages + 2) * PAGE)
+    whole = np.frombuffer(block, np.uint8)
+    start = whole.ctypes.data
+    for fence in (start, start + (pages + 1) * PAGE):
+        if libc.mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(PAGE), PROT_NONE):
+            sys.exit(f"mprotect: errno {ctypes.get_errno()}")
+    return whole[PAGE:-PAGE]
+
+
+def at_both_ends(n, dtype):
+    """An array right behind the first fence, and one right before the second."""
+    size = n * np.dtype(dtype).itemsize
+    yield fenced(size)[:size].view(dtype)
+    room = fenced(size)
+    yield room[len(room) - size :].view(dtype)
+
+
+def try_length(n, dtype):
+    values = np.random.default_rng(n).standard_normal(n).astype(dtype)
+    for x in at_both_ends(n, dtype):
+        x[:] = values
+        assert logsumexp(x) == logsumexp(values)
+        for b in at_both_ends(n, dtype):
+            b[:] = values
+            assert logsumexp(x, b=b, return_sign=True) == logsumexp(values, b=values, return_sign=True)
+        for function in (softmax, log_softmax):
+            for y in at_both_ends(n, dtype):
+                function(x, out=y)
+                assert np.array_equal(y, function(values))
+            function(x, out=x)
+            assert np.array_equal(x, function(values))
+            x[:] = values
+
+
+def main():
+    for dtype in (np.float32, np.float64):
+        for n in LENGTHS:
+            try_length(n, dtype)
+        # Long enough to be cut into segments and to be written past the cache.
+        try_length((9 << 20) // np.dtype(dtype).itemsize + 3, dtype)
+
+
+main()
