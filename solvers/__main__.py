@@ -33,10 +33,9 @@ def run_demo(output: str, threads: int | None) -> None:
 
 def count(text: str) -> int:
     """An argument that is an integer >= 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, not {text!r}")
+    return int(text)
 
 
 def main() -> None:
@@ -48,7 +47,7 @@ def main() -> None:
     )
     demo.add_argument("--output", default="build/demo", metavar="DIR", help="where to write (default: build/demo)")
     demo.add_argument(
-        "--threads", type=count, metavar="N", help="threads for both sides (default: all cores, at most 8)"
+        "--threads", type=count, metavar="N", help="threads of both sides (default: the cores, at most 8)"
     )
     demo.set_defaults(run=run_demo)
     commands.add_parser("methods", help="list the methods and their options").set_defaults(run=show_methods)

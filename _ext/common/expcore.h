@@ -77,6 +77,14 @@ static inline void v_exp_parts(vreal x, vreal *r, vreal *q, vreal *n)
     *q = v_fnma(*n, v_set1(LN2_LO), v_mul(v_mul(t, t), v_exp_tail(t)));
 }
 
+/* e^x = (1 + s) * 2^n for the same x, the parts added: s is rounded once, to 2^-26 / 2^-55. Cheaper. */
+static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
+{
+    *n = v_rint(v_mul(x, v_set1(LOG2_E)));
+    vreal t = v_fnma(*n, v_set1(LN2_LO), v_fnma(*n, v_set1(LN2_HI), x));
+    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+}
+
 #if SV_REAL == 64
 /* 2^x as an ordinary number; 0 below the normal range (AVX-512: below the subnormals), inf above it.
  * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is:

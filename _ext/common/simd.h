@@ -35,6 +35,9 @@ typedef double real;
 #error "compile kernel files with -DSV_REAL=32 or -DSV_REAL=64"
 #endif
 
+/* For functions whose arguments are constants at each call: one specialised copy a call. */
+#define INLINE static inline __attribute__((always_inline))
+
 #define SV_PASTE_(a, b, c) a##_f##b##_##c
 #define SV_PASTE(a, b, c) SV_PASTE_(a, b, c)
 

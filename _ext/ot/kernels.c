@@ -25,8 +25,6 @@
 #include "expcore.h"
 #include "ot.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. */
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250

@@ -32,12 +32,12 @@ def png_of_figure(figure: Figure) -> bytes:
 
 
 def convergence(curves: Sequence[Curve], label: str) -> bytes:
-    """Errors against time, both on logarithmic axes; the first curve is ours."""
+    """Errors, on a logarithmic axis, against time; the first curve is ours."""
     figure = Figure(figsize=(7.2, 3.2))
     axes = figure.subplots()
     for curve, colour in zip(curves, (OURS, PEER, "#6b8f3c", "#8a6fb0"), strict=False):
-        shown = (curve.seconds > 0) & (curve.errors > 0)
-        axes.loglog(curve.seconds[shown], curve.errors[shown], color=colour, label=curve.label, linewidth=1.8)
+        shown = curve.errors > 0
+        axes.semilogy(curve.seconds[shown], curve.errors[shown], color=colour, label=curve.label, linewidth=1.8)
     axes.set_xlabel("seconds")
     axes.set_ylabel(label)
     axes.grid(True, which="major", color="#dddddd", linewidth=0.6)

@@ -31,12 +31,13 @@ class Stage:
 
     def callback(self, tol: float) -> Callable[[SolveResult], None]:
         """For a solve: its progress is the digits gained of those asked for."""
-        first: list[float] = []
+        start = 0.0
 
         def show(result: SolveResult) -> None:
-            first.append(result.measure) if not first else None
-            digits = math.log(max(first[0] / tol, 1.0 + 1e-9))
-            self.at(math.log(first[0] / max(result.measure, 1e-300)) / digits, f"{result.nit} steps")
+            nonlocal start
+            start = start or result.measure
+            if 0 < result.measure < math.inf and start > tol:
+                self.at(math.log(start / result.measure) / math.log(start / tol), f"{result.nit} steps")
 
         return show
 
@@ -58,7 +59,7 @@ class Progress:
     def stage(self, text: str) -> Iterator[Stage]:
         """One stage of the row, timed."""
         start = time.perf_counter()
-        layout = "    {desc:<52} {percentage:3.0f}% |{bar:24}| {elapsed} {postfix}"
+        layout = "    {desc:<44} |{bar:12}| {elapsed}{postfix}"
         with tqdm(desc=text, total=1.0, bar_format=layout, leave=False, disable=not self.live) as bar:
             over = threading.Event()
             if self.live:
@@ -67,7 +68,7 @@ class Progress:
                 yield Stage(bar)
             finally:
                 over.set()
-        self._line(f"    {text:<52} {time.perf_counter() - start:6.1f} s")
+        self._line(f"    {text:<44} {time.perf_counter() - start:6.1f} s")
 
     def _line(self, text: str) -> None:
         tqdm.write(text, file=sys.stderr)

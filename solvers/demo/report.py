@@ -17,8 +17,11 @@ from .row import Picture, Row
 from .table import HEAD, cells
 
 
-def write_report(rows: Sequence[Row], output: Path, threads: int) -> Path:
-    """Write report.html and every picture into `output`; the page carries its pictures inside."""
+def write_report(rows: Sequence[Row], output: Path, threads: int, note: str = "") -> Path:
+    """Write report.html and every picture into `output`; the page carries its pictures inside.
+
+    `note` stands below the table: what a reader must know of this run.
+    """
     output.mkdir(parents=True, exist_ok=True)
     sections = []
     for row in rows:
@@ -27,7 +30,7 @@ def write_report(rows: Sequence[Row], output: Path, threads: int) -> Path:
             (output / f"{row.name}-{picture.name}.png").write_bytes(picture.png)
         sections.append({"row": row, "cells": cells(row), "pictures": row.pictures, "curves": curves})
     page = output / "report.html"
-    page.write_text(_render(sections, threads), encoding="utf-8")
+    page.write_text(_render(sections, threads, note), encoding="utf-8")
     return page
 
 
@@ -37,10 +40,10 @@ def _curves(row: Row) -> tuple[Picture, ...]:
     return (Picture("convergence", row.curves_caption, convergence(row.curves, row.curves_label), wide=True),)
 
 
-def _render(sections: Sequence[dict[str, object]], threads: int) -> str:
+def _render(sections: Sequence[dict[str, object]], threads: int, note: str) -> str:
     # The file's ending is not .html, so that autoescape must be asked for.
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["embedded"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
     template = resources.files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8")
     facts = {**show_config(), "threads": threads, "cores": os.cpu_count()}
-    return environment.from_string(template).render(head=HEAD, sections=sections, facts=facts)
+    return environment.from_string(template).render(head=HEAD, sections=sections, facts=facts, note=note)

@@ -1,15 +1,17 @@
-"""Entropic transport between two weighted point sets, by this library and by POT, timed and judged alike.
+"""Entropic transport between two weighted point sets by this library and by POT, timed and judged alike.
 
 Both are timed from the points to the map that sends each point where its mass goes on average: POT's cost
-matrix is part of its time. POT goes first; ours is then asked for at least the accuracy that POT's plan had.
+matrix is part of its time. POT goes first, with all threads or with one, whichever is faster; ours is then asked
+for at least the accuracy that POT's plan had.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +23,18 @@ import solvers
 
 from .check import Judgement, agree, judge
 from .progress import Progress
-from .row import Curve
+from .row import Curve, Picture, Row
 
 Array = npt.NDArray[Any]
+
+PEER = f"POT {pot.__version__}"
+
+#: Seconds of rest before each timed run: the threads of a BLAS go on spinning for a while after its last call.
+REST = 0.2
+#: No run is repeated after this many seconds of repeating.
+PATIENCE = 8.0
+#: Entries of the kernel that the trial of POT's thread counts reads.
+TRIAL = 400 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,96 +57,138 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Both sides' times, plans' judgements, and the library's result."""
+    """Both sides' times, plans' judgements and curves, and the library's result."""
 
+    peer: str
     seconds: float
     peer_seconds: float
     judged: Judgement
     peer_judged: Judgement
-    status: str
     result: solvers.ot.TransportResult
     curves: tuple[Curve, ...]
 
-    PEER = f"POT {pot.__version__}"
-    CAPTION = (
-        "Both in the l2 norm, the one that POT logs every ten iterations. The library's curve is from a run of its own "
-        "with that norm; POT's log has no times, so its errors are spread evenly over its time."
-    )
+    @property
+    def status(self) -> str:
+        """ "ok", or what is wrong."""
+        if not self.result.success:
+            return self.result.status.name
+        if not np.isfinite(self.peer_judged.marginal_error):
+            return "the peer has no plan"
+        return "ok" if agree(self.judged, self.peer_judged) else "the plans differ"
 
 
 def compare(case: Case, progress: Progress, threads: int) -> Outcome:
-    """Run both sides, alternating where they are repeated, and judge both plans."""
+    """Run both sides, in turn where they are repeated, and judge both plans. Times are medians."""
     with threadpool_limits(limits=threads), warnings.catch_warnings():
         # POT warns where it stops early; here its plan is judged, not its word.
         warnings.simplefilter("ignore")
         _warm_up(case, threads)
-        times: list[float] = []
-        peer_times: list[float] = []
-        with progress.stage(f"{Outcome.PEER}, ot.sinkhorn, {case.peer_method!r}"):
-            taken, (peer_plan, log) = _timed(lambda: _run_peer(case))
-            peer_times.append(taken)
+        with progress.stage("a trial: POT with one thread and with all"):
+            peer_threads = _best_peer_threads(case, threads)
+        with progress.stage(f"{PEER}, {case.peer_method!r}, threads: {peer_threads}"):
+            peer_first, (peer_plan, log) = _time_peer(case, peer_threads)
         with progress.stage("judging its plan"):
-            peer_judged = judge(peer_plan, case.X, case.Y, case.a, case.b, case.reg)
+            peer_judged = _judge(case, peer_plan)
             del peer_plan
-        tol = peer_judged.marginal_error
-        with progress.stage(f"solvers, {case.method!r}, asked for {tol:.1e}") as stage:
-            taken, result = _timed(lambda: _run_ours(case, threads, tol=tol, callback=stage.callback(tol)))
-            times.append(taken)
-        if case.repeats > 1:
-            with progress.stage(f"both again, {case.repeats - 1} times") as stage:
-                for k in range(1, case.repeats):
-                    stage.at(k / case.repeats)
-                    peer_times.append(_timed(lambda: _run_peer(case))[0])
-                    times.append(_timed(lambda: _run_ours(case, threads, tol=tol))[0])
-        with progress.stage("judging ours, and its convergence curve"):
-            judged = judge(result.plan.dense(), case.X, case.Y, case.a, case.b, case.reg)
-            errors = np.array(log["err"])
-            history = _run_ours(case, threads, tol=float(errors[-1]), norm="l2").history
-    seconds, peer_seconds = float(np.median(times)), float(np.median(peer_times))
-    spread = np.linspace(0.0, peer_seconds, len(errors) + 1)[1:]
-    curves = Curve("solvers", history["seconds"], history["measure"]), Curve(Outcome.PEER, spread, errors)
-    return Outcome(
-        seconds, peer_seconds, judged, peer_judged, _status(result, judged, peer_judged), result, curves
-    )  # fmt: skip
+        error = peer_judged.marginal_error
+        tol = error if np.isfinite(error) else case.peer_stop
+        with progress.stage(f"solvers, {case.method!r}, for an error of {tol:.1e}") as stage:
+            first, result = _time_ours(case, threads, tol=tol, callback=stage.callback(tol))
+        times, peer_times = [first], [peer_first]
+        with progress.stage("both again, in turn") if case.repeats > 1 else nullcontext():
+            end = time.perf_counter() + PATIENCE
+            while len(times) < case.repeats and time.perf_counter() < end:
+                peer_times.append(_time_peer(case, peer_threads)[0])
+                times.append(_time_ours(case, threads, tol=tol)[0])
+        with progress.stage("judging this plan, and a run for the curve"):
+            judged = _judge(case, result.plan.dense())
+            curves = _curves(case, threads, np.array(log["err"]), float(np.median(peer_times)))
+    peer = f"{PEER}, {case.peer_method}" + (", one thread" if peer_threads < threads else "")
+    return Outcome(peer, float(np.median(times)), float(np.median(peer_times)), judged, peer_judged, result, curves)
 
 
-def _run_ours(case: Case, threads: int, **keywords: Any) -> solvers.ot.TransportResult:
+def to_row(
+    case: Case,
+    outcome: Outcome,
+    *,
+    name: str,
+    title: str,
+    problem: str,
+    text: tuple[str, ...],
+    pictures: tuple[Picture, ...],
+) -> Row:
+    """The row of a comparison."""
+    return Row(
+        name=name,
+        title=title,
+        problem=problem,
+        size=f"{len(case.a)} x {len(case.b)}",
+        method=f"ot.solve_sample, {case.method}",
+        seconds=outcome.seconds,
+        peer=outcome.peer,
+        peer_seconds=outcome.peer_seconds,
+        accuracy_label="l1 marginal error of the plan, summed by the demo's own checker",
+        accuracy=outcome.judged.marginal_error,
+        peer_accuracy=outcome.peer_judged.marginal_error,
+        status=outcome.status,
+        text=text,
+        pictures=pictures,
+        curves=outcome.curves,
+        curves_label="marginal error (l2)",
+        curves_caption="Both in the l2 norm, which is what POT logs every ten iterations. The library's curve is from "
+        "a run of its own with that norm; POT's log has no times, so its errors are spread evenly over its time.",
+    )
+
+
+def _time_ours(case: Case, threads: int, **keywords: Any) -> tuple[float, solvers.ot.TransportResult]:
+    """The library's seconds and result."""
+    time.sleep(REST)
+    start = time.perf_counter()
     result = solvers.ot.solve_sample(
         case.X, case.Y, case.a, case.b, reg=case.reg, method=case.method, options=case.options, threads=threads,
         **keywords,
     )  # fmt: skip
     result.plan.barycentric(case.Y)
-    return result
+    return time.perf_counter() - start, result
 
 
-def _run_peer(case: Case) -> tuple[Array, dict[str, Any]]:
-    cost = pot.dist(case.X, case.Y)
-    plan, log = pot.sinkhorn(
-        case.a, case.b, cost, case.reg, method=case.peer_method, stopThr=case.peer_stop,
-        numItermax=case.peer_max_iter, log=True, warn=False,
-    )  # fmt: skip
-    (plan @ case.Y) / plan.sum(axis=1)[:, None]
-    return plan, log
+def _time_peer(case: Case, threads: int) -> tuple[float, tuple[Array, dict[str, Any]]]:
+    """POT's seconds, plan and log."""
+    with threadpool_limits(limits=threads):
+        time.sleep(REST)
+        start = time.perf_counter()
+        cost = pot.dist(case.X, case.Y)
+        plan, log = pot.sinkhorn(
+            case.a, case.b, cost, case.reg, method=case.peer_method, stopThr=case.peer_stop,
+            numItermax=case.peer_max_iter, log=True, warn=False,
+        )  # fmt: skip
+        (plan @ case.Y) / plan.sum(axis=1)[:, None]
+        return time.perf_counter() - start, (plan, log)
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    answer = call()
-    return time.perf_counter() - start, answer
+def _best_peer_threads(case: Case, threads: int) -> int:
+    """All threads or one: a BLAS with more threads than idle cores can be many times slower than with one."""
+    trial = replace(case, peer_max_iter=max(20, TRIAL // (len(case.a) * len(case.b))))
+    return min({threads, 1}, key=lambda count: _time_peer(trial, count)[0])
 
 
 def _warm_up(case: Case, threads: int) -> None:
     """A small problem on both sides: the first call of anything pays for loading it."""
     size = min(64, len(case.a), len(case.b))
     a, b = case.a[:size] / case.a[:size].sum(), case.b[:size] / case.b[:size].sum()
-    small = Case(
-        case.X[:size], case.Y[:size], a, b, 1.0, case.peer_method, case.peer_stop, 20, case.method
-    )  # fmt: skip
-    _run_peer(small)
-    _run_ours(small, threads, tol=1e-3)
+    small = replace(case, X=case.X[:size], Y=case.Y[:size], a=a, b=b, reg=1.0, peer_max_iter=20)
+    _time_peer(small, threads)
+    _time_ours(small, threads, tol=1e-3)
 
 
-def _status(result: solvers.ot.TransportResult, judged: Judgement, peer_judged: Judgement) -> str:
-    if not result.success:
-        return result.status.name
-    return "ok" if agree(judged, peer_judged) else "the plans differ"
+def _judge(case: Case, plan: Array) -> Judgement:
+    return judge(plan, case.X, case.Y, case.a, case.b, case.reg)
+
+
+def _curves(case: Case, threads: int, peer_errors: Array, peer_seconds: float) -> tuple[Curve, ...]:
+    """Ours from a run in the norm that POT logs, and POT's log spread over its time."""
+    if not np.isfinite(peer_errors).all() or not peer_errors[-1] > 0:
+        return ()
+    history = _time_ours(case, threads, tol=float(peer_errors[-1]), norm="l2")[1].history
+    spread = np.linspace(0.0, peer_seconds, len(peer_errors) + 1)[1:]
+    return Curve("solvers", history["seconds"], history["measure"]), Curve(PEER, spread, peer_errors)

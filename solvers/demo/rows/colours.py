@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_images
 from ..pictures import png_of_array
 from ..progress import Progress
 from ..row import Picture, Row
-from ..transport import Case, Outcome, compare
+from ..transport import Case, compare, to_row
 
 Array = npt.NDArray[Any]
 
@@ -26,7 +26,7 @@ REG = 0.005
 #: exp(-C / reg) does not underflow. At this bound its plan has an l1 error of about 1e-6.
 PEER_METHOD, PEER_STOP, PEER_MAX_ITER = "sinkhorn", 1e-7, 5000
 
-#: A plan this blurred needs more than the 30 entries a row that `sns` keeps by itself.
+#: The plan is wide at this reg: Newton steps pay with more entries than usual, after more Sinkhorn steps.
 OPTIONS = {"warmup": 100, "density": 0.04}
 
 
@@ -55,31 +55,21 @@ def run(progress: Progress, threads: int) -> Row:
                 png_of_array(recoloured(flower, (back - Y)[bins_y])),
             ),
         )
-    return Row(
+    return to_row(
+        case,
+        outcome,
         name="colours",
         title=TITLE,
         problem="colours of a photograph",
-        size=f"{len(X)} x {len(Y)}",
-        method="ot.solve_sample, sns",
-        seconds=outcome.seconds,
-        peer=f"{outcome.PEER}, {PEER_METHOD}",
-        peer_seconds=outcome.peer_seconds,
-        accuracy_label="l1 marginal error of the plan, summed by the demo's own checker",
-        accuracy=outcome.judged.marginal_error,
-        peer_accuracy=outcome.peer_judged.marginal_error,
-        status=outcome.status,
         text=(
-            f"Each photograph of {temple.shape[1]} x {temple.shape[0]} pixels becomes a cloud of colours (RGB in [0, 1], "
-            f"{BITS} bits a channel, each bin at its mean) weighted by how many pixels have them: {len(X)} and {len(Y)} "
-            f"colours. The cost is the squared distance, reg = {REG}.",
+            f"Each photograph of {temple.shape[1]} x {temple.shape[0]} pixels becomes a cloud of colours (RGB in "
+            f"[0, 1], {BITS} bits a channel, each bin at its mean) weighted by how many pixels have them: {len(X)} "
+            f"and {len(Y)} colours. The cost is the squared distance, reg = {REG}.",
             "Both times run from the two clouds to where each colour of the first goes, POT's cost matrix included. "
             "Each pixel then moves by the displacement of its colour, smoothed within the objects of the picture by "
             "a guided filter (He, Sun, Tang 2013); that last step is the same for any solver and is not timed.",
         ),
         pictures=pictures,
-        curves=outcome.curves,
-        curves_label="marginal error (l2)",
-        curves_caption=Outcome.CAPTION,
     )
 
 

@@ -1,0 +1,87 @@
+"""The problems that the benchmarks share, each by a formula and a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Exponents whose softmax is easy, underflows, overflows when done naively, and does both.
+DISTRIBUTIONS = ("normal*10", "uniform(-80,0)", "uniform(900,1000)", "uniform(-1000,1000)")
+
+
+def exponents(distribution: str, shape: tuple[int, ...], dtype: str, seed: int = 7) -> Array:
+    """Input of softmax, drawn from one of `DISTRIBUTIONS` or "normal"."""
+    rng = np.random.default_rng(seed)
+    kind, _, tail = distribution.partition("(")
+    if kind == "uniform":
+        low, high = (float(end) for end in tail.rstrip(")").split(","))
+        return (low + (high - low) * rng.random(shape)).astype(dtype)
+    spread = 10 if kind == "normal*10" else 1
+    normal = rng.standard_normal(shape, np.float32) if dtype == "float32" else rng.standard_normal(shape)
+    normal *= spread
+    return normal
+
+
+@dataclass(frozen=True)
+class Transport:
+    """A cost scaled to at most 1 and the weights of its two sides."""
+
+    name: str
+    cost: Array
+    a: Array
+    b: Array
+
+    @property
+    def size(self) -> int:
+        return len(self.a)
+
+
+def assignment(n: int, seed: int = 3) -> Transport:
+    """Random assignment: independent uniform costs, uniform weights."""
+    return Transport(f"assignment n={n}", np.random.default_rng(seed).random((n, n)), *_uniform(n, n))
+
+
+def digits(metric: str, pair: tuple[int, int] = (3, 7), side: int = 28) -> Transport:
+    """Two of scikit-learn's 8 x 8 digits, enlarged linearly to `side` pixels; metric "l1" or "l2" (squared)."""
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images
+    ticks = np.arange(side) / (side - 1)
+    pixels = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), -1).reshape(-1, 2)
+    apart = pixels[:, None, :] - pixels[None, :, :]
+    cost = np.abs(apart).sum(-1) if metric == "l1" else (apart**2).sum(-1)
+    a, b = (_weights(images[k], side) for k in pair)
+    return Transport(f"digits {metric} {side}x{side}", cost / cost.max(), a, b)
+
+
+def _weights(image: Array, side: int) -> Array:
+    from scipy.ndimage import zoom
+
+    large = np.clip(zoom(image, side / len(image), order=1), 0, None)
+    large = large / large.max() + 0.01
+    weights: Array = (large / large.sum()).ravel()
+    return weights
+
+
+def points(n: int, dim: int = 3, seed: int = 11) -> tuple[Array, Array]:
+    """Two clouds: uniform in the unit cube, and normal around its middle."""
+    rng = np.random.default_rng(seed)
+    return rng.random((n, dim)), 0.3 * rng.standard_normal((n, dim)) + 0.5
+
+
+def cloud(n: int, dim: int = 3, seed: int = 11) -> Transport:
+    """Squared distances between two point clouds, divided by the largest."""
+    x, y = points(n, dim, seed)
+    cost = (x**2).sum(1)[:, None] - 2 * x @ y.T + (y**2).sum(1)
+    np.maximum(cost, 0, out=cost)
+    cost /= cost.max()
+    return Transport(f"cloud n={n} d={dim}", cost, *_uniform(n, n))
+
+
+def _uniform(n: int, m: int) -> tuple[Array, Array]:
+    return np.full(n, 1 / n), np.full(m, 1 / m)

@@ -1,0 +1,165 @@
+"""Tables, targets, and how they are written: Markdown, CSV and a picture."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .harness import Timing
+
+Row = dict[str, Any]
+
+READING = (
+    "Times are medians of interleaved rounds ± half the interquartile range; a ratio is a peer's time over ours, above "
+    "1 we are faster."
+)
+
+
+@dataclass
+class Table:
+    """Rows of named cells. A cell may be a `Timing`: Markdown shows it in short, CSV in numbers."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+
+    def columns(self) -> list[str]:
+        """All names, in the order of their first appearance."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def markdown(self) -> str:
+        columns = self.columns()
+        cells = [[_text(row.get(name)) for name in columns] for row in self.rows]
+        widths = [max(len(column[k]) for column in [columns, *cells]) for k in range(len(columns))]
+        lines = [columns, ["-" * width for width in widths], *cells]
+        body = ("| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines)
+        return f"### {self.title}\n\n" + "\n".join(body)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that was promised, and what came of it."""
+
+    figure: str
+    #: ">=" or "<=", and the number.
+    relation: str
+    bound: float
+    measured: float | None
+    unit: str = "x"
+
+    @property
+    def met(self) -> bool:
+        if self.measured is None:
+            return False
+        return self.measured >= self.bound if self.relation == ">=" else self.measured <= self.bound
+
+    def row(self) -> Row:
+        verdict = "not measured" if self.measured is None else "met" if self.met else "MISSED"
+        measured = None if self.measured is None else f"{self.measured:.3g} {self.unit}"
+        return {
+            "figure": self.figure, "target": f"{self.relation} {self.bound:g} {self.unit}", "measured": measured,
+            "verdict": verdict,
+        }  # fmt: skip
+
+
+@dataclass
+class Bars:
+    """A picture of ratios: bars to the right of 1 are in our favour."""
+
+    axis: str
+    labels: list[str] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def add(self, label: str, value: float) -> None:
+        self.labels.append(label)
+        self.values.append(value)
+
+
+@dataclass
+class Report:
+    """What one command leaves behind: <name>.md, <name>.csv and <name>.png."""
+
+    name: str
+    title: str
+    header: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    picture: Bars | None = None
+
+    def table(self, title: str) -> Table:
+        """A new table at the end."""
+        self.tables.append(Table(title))
+        return self.tables[-1]
+
+    def all_tables(self) -> list[Table]:
+        """The tables, that of the targets last."""
+        return self.tables + ([Table("Targets", [t.row() for t in self.targets])] if self.targets else [])
+
+    def markdown(self) -> str:
+        head = [f"## {self.title}\n", *("- " + line for line in [*self.header, READING])]
+        notes = [f"{k}. {note}" for k, note in enumerate(self.notes, 1)]
+        parts = ["\n".join(head), *(table.markdown() for table in self.all_tables()), "\n".join(notes)]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self.name}.md").write_text(self.markdown(), encoding="utf-8")
+        rows = [{"table": t.title, **_numbers(row)} for t in self.all_tables() for row in t.rows]
+        with open(folder / f"{self.name}.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+        if self.picture is not None and self.picture.values:
+            _draw(self.picture, self.title, folder / f"{self.name}.png")
+
+
+def speed(value: float, at_least: bool = False) -> str:
+    """A ratio in words that cannot be misread: above 1 we are faster; `at_least` where it is only a lower bound."""
+    return f"{'>= ' if at_least else ''}{value:.3g}x" + (" SLOWER" if value < 1 and not at_least else "")
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return "-"
+    return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def _numbers(row: Row) -> Row:
+    """The row with each timing as numbers in columns of its own."""
+    flat: Row = {}
+    for name, cell in row.items():
+        if isinstance(cell, Timing):
+            low, high = cell.quartiles
+            flat |= {f"{name} median s": cell.median, f"{name} q1 s": low, f"{name} q3 s": high}
+            flat[f"{name} rounds"] = cell.rounds
+        else:
+            flat[name] = cell
+    return flat
+
+
+def _draw(bars: Bars, title: str, path: Path) -> None:
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        print(f"matplotlib is not installed: no {os.fspath(path.name)}")
+        return
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    count = len(bars.values)
+    figure, axes = plt.subplots(figsize=(9, 1.6 + 0.24 * count), layout="constrained")
+    colours = ["#2a78b5" if value >= 1 else "#c8442c" for value in bars.values]
+    drawn = axes.barh(range(count), [value - 1 for value in bars.values], left=1, color=colours, height=0.7)
+    axes.bar_label(drawn, [f"{value:.3g}" for value in bars.values], padding=3, fontsize=7)
+    axes.set_xscale("log")
+    axes.margins(x=0.15, y=0.01)
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks(range(count), bars.labels, fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlabel(bars.axis)
+    axes.set_title(title, fontsize=10)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,201 @@
+"""The benchmarks' own honesty: ratios, losses in the tables, a judge that is not fooled; and a smoke of each.
+
+No speed is asserted anywhere.
+"""
+
+import csv
+import importlib
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import solvers
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def command():
+    """bench/run.py, which makes the package `bench` importable."""
+    spec = importlib.util.spec_from_file_location("bench_command", ROOT / "bench" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.load_package()
+    return module
+
+
+@pytest.fixture
+def bench(command):
+    """A module of `bench` by name."""
+    return lambda name: importlib.import_module(f"bench.{name}")
+
+
+# ---- timing and reports ------------------------------------------------------------------------
+
+
+def test_ratio_is_above_one_where_we_are_faster(bench):
+    harness = bench("harness")
+    ours, peer = harness.Timing((1.0, 2.0, 9.0)), harness.Timing((4.0, 4.0, 4.0))
+    assert harness.ratio(peer, ours) == 2.0
+    assert harness.ratio(ours, peer) == 0.5
+
+
+def test_rounds_are_interleaved_and_rotated(bench):
+    order = []
+    seen = {}
+    calls = {name: lambda name=name: order.append(name) or name for name in "abc"}
+    times = bench("harness").interleave(calls, rounds=3, inspect=seen.__setitem__)
+    assert "".join(order) == "abc" + "abc" + "bca" + "cab"
+    assert seen == {"a": "a", "b": "b", "c": "c"}
+    assert {timing.rounds for timing in times.values()} == {3}
+
+
+def test_a_long_call_is_timed_once(bench):
+    order = []
+    calls = {"long": lambda: order.append("long"), "short": lambda: order.append("short")}
+    times = bench("harness").interleave(calls, rounds=2, budget=5.0, known={"long": 60.0})
+    assert order == ["short", "short", "short"]
+    assert times["long"].seconds == (60.0,)
+    assert times["short"].rounds == 2
+    assert "(1x)" in str(times["long"])
+
+
+def test_threads_are_forced_equal(bench):
+    with bench("harness").threads(1):
+        assert solvers.show_config()["threads"] == 1
+
+
+def test_a_loss_is_shown(bench, tmp_path):
+    report, harness = bench("report"), bench("harness")
+    ours, peer = harness.Timing((2.0, 2.0)), harness.Timing((1.0, 1.0))
+    result = report.Report("name", "Title", ["header"])
+    result.table("Cells").rows.append({"ours": ours, "ratio": report.speed(harness.ratio(peer, ours))})
+    result.targets += [report.Target("speed", ">=", 1.5, 0.5), report.Target("other", "<=", 2.0, None)]
+    result.write(tmp_path)
+    text = (tmp_path / "name.md").read_text(encoding="utf-8")
+    assert "0.5x SLOWER" in text
+    assert "MISSED" in text
+    assert "not measured" in text
+    assert "header" in text
+    with open(tmp_path / "name.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["table"] for row in rows] == ["Cells", "Targets", "Targets"]
+    assert float(rows[0]["ours median s"]) == 2.0
+
+
+def test_targets_are_judged_on_the_right_side(bench):
+    target = bench("report").Target
+    assert target("a", ">=", 1.5, 1.5).met
+    assert not target("a", ">=", 1.5, 1.4).met
+    assert target("a", "<=", 1.5, 1.4).met
+    assert not target("a", "<=", 1.5, 1.6).met
+    assert not target("a", "<=", 1.5, None).met
+
+
+# ---- the judge ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def solved(bench):
+    problem, reg = bench("problems").assignment(50, seed=23), 1 / 50
+    plan = solvers.ot.solve(problem.cost, problem.a, problem.b, reg=reg, tol=1e-12).plan.dense()
+    return problem, reg, plan
+
+
+def test_the_judge_passes_the_plan(bench, solved):
+    problem, reg, plan = solved
+    assert bench("check").plan_error(plan, problem, reg) <= 1e-12
+
+
+def test_the_judge_sees_wrong_marginals(bench, solved):
+    problem, reg, plan = solved
+    assert bench("check").plan_error(1.001 * plan, problem, reg) == pytest.approx(2e-3, rel=1e-9)
+
+
+@pytest.mark.parametrize("wrong", ["independent", "other reg", "negative", "nan", "sparse", "shape"])
+def test_the_judge_refuses_what_is_no_entropic_plan(bench, solved, wrong):
+    problem, reg, plan = solved
+    plan = {
+        "independent": lambda: np.outer(problem.a, problem.b),  # perfect marginals
+        "other reg": lambda: solvers.ot.solve(problem.cost, reg=2 * reg, tol=1e-12).plan.dense(),
+        "negative": lambda: plan - 1e-3 * plan.max(),
+        "nan": lambda: np.where(plan == plan.max(), np.nan, plan),
+        "sparse": lambda: np.eye(problem.size) / problem.size,
+        "shape": lambda: plan[:-1],
+    }[wrong]()
+    assert bench("check").plan_error(plan, problem, reg) == np.inf
+
+
+def test_ulp_counts_spacings(bench):
+    check = bench("check")
+    x = np.array([[0.0, -1.0, -700.0, 3.0]])
+    exact = check.exact_rows(x)
+    right = np.array([[float(value) for value in exact["softmax"][0]]])
+    assert check.ulp_exact(right, exact["softmax"]) <= 0.5
+    wrong = right.copy()
+    wrong[0, 1] += 3 * np.spacing(wrong[0, 1])
+    assert 2.5 <= check.ulp_exact(wrong, exact["softmax"]) <= 3.5
+    assert check.ulp_exact(np.full((1, 4), np.nan), exact["softmax"]) == np.inf
+
+
+def test_the_long_reference_agrees_with_mpmath(bench):
+    check = bench("check")
+    x = bench("problems").exponents("normal*10", (50,), "float32")
+    exact, places = check.exact_rows(x[None]), np.arange(50)
+    for function in ("softmax", "log_softmax", "logsumexp"):
+        mine = check.LongReference(x).exact(function, places)
+        np.testing.assert_allclose(
+            mine.astype(float), [float(value) for value in exact[function][0]], rtol=1e-14, atol=1e-17
+        )
+
+
+# ---- the peers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "sinkhorn_log", "sinkhorn_stabilized"])
+def test_a_peer_is_stopped_at_the_level_and_not_long_after(bench, method):
+    peer, check = bench("pot_peer"), bench("check")
+    problem, reg, level = bench("problems").assignment(50, seed=23), 1 / 200, 1e-6
+    tuned = peer.tune(problem, reg, method, (level,), cap=10.0)[level]
+    assert tuned.reached
+    assert tuned.error <= level
+    before = tuned.iterations - 2 * peer.PERIOD[method]
+    plan, _ = peer.solve(problem, reg, method, 0.0, before)
+    assert check.plan_error(plan, problem, reg) > level
+
+
+def test_a_peer_that_does_not_arrive_is_marked(bench):
+    peer = bench("pot_peer")
+    problem = bench("problems").assignment(50, seed=23)
+    tuned = peer.tune(problem, 1 / 5000, "sinkhorn_log", (1e-9,), cap=0.05)[1e-9]
+    assert not tuned.reached
+    assert tuned.error > 1e-9
+
+
+# ---- every command, tiny -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["special", "ot", "ot-paper", "library"])
+def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
+    harness = bench("harness")
+    monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
+    assert command.main([name, "--quick", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "QUICK RUN" in printed
+    assert "### Targets" in printed
+    text = (tmp_path / f"{name}.md").read_text(encoding="utf-8")
+    assert text == printed.removesuffix("\n")
+    with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
+        assert {"table", "figure", "target", "verdict"} <= set(next(csv.DictReader(file)))
+    if name == "special":
+        assert "torch is not installed" in text
+        assert "not measured" in text
+
+
+def test_missing_peers_are_told(bench, capsys):
+    assert bench("harness").peer("no_such_package_here") is None
+    assert "no_such_package_here is not installed" in capsys.readouterr().err
+    assert bench("harness").peer("json") is json
