@@ -86,12 +86,12 @@ static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
 }
 
 #if SV_REAL == 64
-/* 2^x as an ordinary number; 0 below the normal range (AVX-512: below the subnormals), inf above it.
+/* 2^x as an ordinary number, |x| < 2^46; 0 below the normal range (AVX-512: below the subnormals), inf above it.
  * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is:
  * the relative error stays below 2 ULP. */
 #ifdef V_HAS_LOOKUP16
 /* Grid 1/16: a table of 2^(k/16) in two registers, and a fit of degree 6 instead of 11. */
-static inline vreal v_exp2(vreal x)
+static inline vreal v_exp2_near(vreal x)
 {
     static const double powers[16] = {
         0x1.0000000000000p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
@@ -99,7 +99,6 @@ static inline vreal v_exp2(vreal x)
         0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
         0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0};
     const vreal to_grid = v_set1(0x1.8p48); /* leaves x rounded to 1/16, and 16 times it in the low bits */
-    x = v_max(v_set1(-4096), x); /* -inf too */
     vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
     vreal power = v_lookup16(powers, on_grid);
     vreal r = v_set1(0x1.430a1d08ec681p-13);
@@ -111,9 +110,8 @@ static inline vreal v_exp2(vreal x)
     return v_ldexp_floor(v_fma(v_mul(power, t), r, power), nearest);
 }
 #else
-static inline vreal v_exp2(vreal x)
+static inline vreal v_exp2_near(vreal x)
 {
-    x = v_max(v_set1(-4096), x); /* -inf too */
     vreal n = v_rint(x), t = v_sub(x, n);
     vreal r = v_set1(0x1.e9d3fe3952179p-32);
     r = v_fma(r, t, v_set1(0x1.e6063f7217bc6p-28));
@@ -129,6 +127,9 @@ static inline vreal v_exp2(vreal x)
     return v_mul(v_fma(r, t, v_set1(1.0)), v_power_of_two(n));
 }
 #endif
+
+/* The same for any x below the range, -inf too. */
+static inline vreal v_exp2(vreal x) { return v_exp2_near(v_max(v_set1(-4096), x)); }
 #endif
 
 #endif

@@ -70,16 +70,21 @@ INLINE vreal load_float(const float *p, size_t left)
     return v_load_float(lane);
 }
 
-/* C_ij - offset_i for the columns j, j + 1, ...; `kind` and small `d` are compile-time constants. */
-INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int kind, size_t d)
+INLINE vreal minus_offset(vreal c, const struct row *row, int careful) { return careful ? v_sub(c, row->offset) : c; }
+
+/* C_ij - offset_i for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
+ * Where there is no offset the exponents are known to be moderate (see sv_ot_cost), and a sweep need not be careful:
+ * every operation that it saves is a twentieth of its time. */
+INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int careful, int kind,
+                     size_t d)
 {
     if (kind == SV_COST_FLOAT64) {
         __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
-        return v_sub(load(row->matrix64 + j, left), row->offset);
+        return minus_offset(load(row->matrix64 + j, left), row, careful);
     }
     if (kind == SV_COST_FLOAT32) {
         __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
-        return v_sub(load_float(row->matrix32 + j, left), row->offset);
+        return minus_offset(load_float(row->matrix32 + j, left), row, careful);
     }
     vreal sum = v_set1(0);
     for (size_t k = 0; k < d; k++) {
@@ -88,7 +93,7 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
     }
     if (kind == SV_COST_EUCLIDEAN)
         sum = v_sqrt(sum);
-    return v_sub(sum, row->offset);
+    return minus_offset(sum, row, careful);
 }
 
 /* v, with `fill` in the lanes past the end. */
@@ -104,15 +109,16 @@ INLINE vreal fill_past(vreal v, size_t left, double fill)
 
 /* out[j] = 2^(u + v_j - scale c_j); returns the sum. */
 INLINE double exponentials(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v,
-                           double *out, int kind, size_t d)
+                           double *out, int careful, int kind, size_t d)
 {
     const size_t m = cost->m;
     const vreal vu = v_set1(u);
     vreal sum = v_set1(0);
     for (size_t j = 0; j < m; j += SV_W) {
         size_t left = m - j;
-        vreal c = cost_at(row, cost, j, left, kind, d);
-        vreal e = v_exp2(v_fnma(row->scale, c, v_add(load(v + j, left), vu)));
+        vreal c = cost_at(row, cost, j, left, careful, kind, d);
+        vreal z = v_fnma(row->scale, c, v_add(load(v + j, left), vu));
+        vreal e = careful ? v_exp2(z) : v_exp2_near(z);
         store(out + j, e, left);
         sum = v_add(sum, fill_past(e, left, 0));
     }
@@ -126,7 +132,7 @@ INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *c
     vreal top = v_set1(-INFINITY);
     for (size_t j = 0; j < m; j += SV_W) {
         size_t left = m - j;
-        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, kind, d), load(v + j, left));
+        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, 1, kind, d), load(v + j, left));
         top = v_max(fill_past(z, left, -INFINITY), top);
     }
     return v_max_lanes(top);
@@ -143,14 +149,15 @@ INLINE void add_scaled(double *sums, const double *terms, double factor, size_t 
 }
 
 INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                       double *column_sums, double *terms, size_t first, size_t last, int kind, size_t d)
+                       double *column_sums, double *terms, size_t first, size_t last, int careful, int kind,
+                       size_t d)
 {
     for (size_t i = first; i < last; i++) {
         struct row row = row_of(cost, scale, i);
-        double sum = exponentials(&row, cost, u[i], v, terms, kind, d);
+        double sum = exponentials(&row, cost, u[i], v, terms, careful, kind, d);
         if (!(sum > SUM_MIN && sum < SUM_MAX)) {
             u[i] = -largest_exponent(&row, cost, v, kind, d);
-            sum = exponentials(&row, cost, u[i], v, terms, kind, d);
+            sum = exponentials(&row, cost, u[i], v, terms, 1, kind, d);
         }
         u[i] += log2(a[i] / sum);
         add_scaled(column_sums, terms, a[i] / sum, cost->m);
@@ -168,7 +175,7 @@ INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, con
         vreal sum = v_set1(0), paid = v_set1(0);
         for (size_t j = 0; j < m; j += SV_W) {
             size_t left = m - j;
-            vreal c = cost_at(&row, cost, j, left, kind, d);
+            vreal c = cost_at(&row, cost, j, left, 1, kind, d);
             vreal p = fill_past(v_exp2(v_fnma(row.scale, c, v_add(load(v + j, left), vu))), left, 0);
             sum = v_add(sum, p);
             paid = v_fma(c, p, paid);
@@ -185,7 +192,7 @@ INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const doub
 {
     for (size_t i = first; i < last; i++, plan += cost->m) {
         struct row row = row_of(cost, scale, i);
-        exponentials(&row, cost, u[i], v, plan, kind, d);
+        exponentials(&row, cost, u[i], v, plan, 1, kind, d);
     }
 }
 
@@ -195,7 +202,7 @@ INLINE void large_entries_of_rows(const struct sv_ot_cost *cost, double scale, c
 {
     for (size_t i = first; i < last; i++, values += cost->m, columns += cost->m) {
         struct row row = row_of(cost, scale, i);
-        exponentials(&row, cost, u[i], v, values, kind, d);
+        exponentials(&row, cost, u[i], v, values, 1, kind, d);
         ptrdiff_t kept = 0;
         for (size_t j = 0; j < cost->m; j++) { /* no branch: which entries are large cannot be predicted */
             double p = values[j];
@@ -216,7 +223,7 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
         const vreal vu = v_set1(u[i]);
         for (size_t j = 0; j < m; j += SV_W) {
             size_t left = m - j;
-            vreal z = v_fnma(row.scale, cost_at(&row, cost, j, left, kind, d), vu);
+            vreal z = v_fnma(row.scale, cost_at(&row, cost, j, left, 1, kind, d), vu);
             store(column_max + j, v_max(z, load(column_max + j, left)), left);
         }
     }
@@ -240,7 +247,10 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
 static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
                   double *column_sums, double *row, size_t first, size_t last)
 {
-    FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, row, first, last)
+    if (cost->offset)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, row, first, last, 1)
+    else
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, row, first, last, 0)
 }
 
 static double marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,

@@ -29,7 +29,7 @@ struct sv_ot_cost {
     ptrdiff_t stride;
     const double *x, *y;  /* points: x is (n, d), y is (d, m), both contiguous */
     size_t d;
-    const double *offset; /* (n,) or NULL */
+    const double *offset; /* (n,), or NULL where the exponents scale * C_ij stay far below 2^46 */
 };
 
 /* Doubles of work space that the calls below need. */

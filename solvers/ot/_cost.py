@@ -13,6 +13,9 @@ from . import _kernels
 
 Array = npt.NDArray[Any]
 
+#: Exponents (base 2) beyond this want care; the kernels' fast path is exact far beyond it.
+HUGE_EXPONENT = 1e9
+
 
 @dataclass(frozen=True, eq=False)
 class Cost:
@@ -48,14 +51,18 @@ class Cost:
         x, y, metric = self.points
         return Cost(points=(np.ascontiguousarray(x[rows]), np.ascontiguousarray(y[:, columns]), metric))
 
-    def with_offset(self) -> Cost:
-        """The same cost with its row minima as offset: a large common part must not reach the exponents.
+    def with_offset(self, scale: float) -> Cost:
+        """The same cost with the offset that it needs, if any.
 
-        Costs from points start at 0 by themselves, and need none.
+        A part common to a row and larger than what the costs span must not reach the exponents, since it would
+        cost their digits: then the row minima are the offset. Where the exponents `scale` times the span are
+        huge the offset (0 for points) also makes the kernels careful; elsewhere they are faster without.
         """
+        huge = scale * self.span > HUGE_EXPONENT
         if self.matrix is None:
-            return self
-        return Cost(matrix=self.matrix, offset=self.matrix.min(axis=1).astype(np.float64))
+            return Cost(points=self.points, offset=np.zeros(self.shape[0])) if huge else self
+        low = self.matrix.min(axis=1).astype(np.float64)
+        return Cost(matrix=self.matrix, offset=low) if huge or np.abs(low).max() > self.span else self
 
     @cached_property
     def span(self) -> float:

@@ -247,10 +247,10 @@ def _problem(
         columns = np.arange(m) if kept_columns is None else kept_columns
         cost, copies = cost.restricted(rows, columns), copies + 1
         weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
-    cost = cost.with_offset()
     scale = 1.0 / (reg * LN2)
     if not np.isfinite(scale * cost.span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
+    cost = cost.with_offset(scale)
     return TransportProblem(
         cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
