@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import _base as _base  # tells what to do where the compiled part is missing
+
 if TYPE_CHECKING:
     from . import ot, special
     from ._base.config import show_config
