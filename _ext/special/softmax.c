@@ -8,7 +8,8 @@
  *
  * Accuracy: softmax within 2 ULP at every level, whatever the length. Differs from the paper in:
  *   1. one degree more in the polynomial (6 for float32, 11 for float64);
- *   2. e^t is kept as 1 + r + q, r exact, and the parts meet only where the sum or the quotient is formed;
+ *   2. e^t is kept as 1 + s, or 1 + r + q with r exact, and the parts meet only where the sum or the
+ *      quotient is formed;
  *   3. no term's rounding is lost from the sum (a fixed grid within a tile of vectors, two-sum between tiles:
  *      a plain sum of 8 vectors costs up to 3 ULP where the terms differ much in size), and 1/total has two words;
  *   4. x is clamped below, so -inf and mask constants add exactly 0; rows outside the safe range

@@ -13,13 +13,6 @@ import pytest
 import solvers
 from solvers import __main__ as command_line
 from solvers import demo
-
-pytest.importorskip("ot")
-pytest.importorskip("jinja2")
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
-pytest.importorskip("sklearn")
-
 from solvers.demo import check, report, run, table, transport
 from solvers.demo.pictures import png_of_array
 from solvers.demo.progress import Progress

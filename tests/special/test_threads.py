@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 import solvers
 from solvers.special import log_softmax, logsumexp, softmax
@@ -194,7 +195,6 @@ def test_long_calls_let_other_python_threads_run():
 
 
 def test_threadpoolctl_sees_and_limits_the_pool():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
     x = data((40, 3001), np.float64)
     before = solvers.show_config()["threads"]
     (pool,) = [p for p in threadpoolctl.threadpool_info() if p["user_api"] == "solvers"]
