@@ -86,50 +86,56 @@ static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
 }
 
 #if SV_REAL == 64
+/* coefficients[0] + coefficients[1] t + ...; `count` is a constant at each call. */
+INLINE vreal v_polynomial(const double *coefficients, int count, vreal t)
+{
+    vreal sum = v_set1(coefficients[count - 1]);
+    for (int k = count - 2; k >= 0; k--)
+        sum = v_fma(sum, t, v_set1(coefficients[k]));
+    return sum;
+}
+
 /* 2^x as an ordinary number, |x| < 2^46; 0 below the normal range (AVX-512: below the subnormals), inf above it.
- * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is:
- * the relative error stays below 2 ULP. */
+ * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is: the relative
+ * error stays below 2 ULP, or below 1e-14 where `rough`, which has one term less. */
 #ifdef V_HAS_LOOKUP16
 /* Grid 1/16: a table of 2^(k/16) in two registers, and a fit of degree 6 instead of 11. */
-static inline vreal v_exp2_near(vreal x)
+INLINE vreal v_exp2_near(vreal x, int rough)
 {
     static const double powers[16] = {
         0x1.0000000000000p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
         0x1.306fe0a31b715p+0, 0x1.3dea64c123422p+0, 0x1.4bfdad5362a27p+0, 0x1.5ab07dd485429p+0,
         0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
         0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0};
+    static const double fit[6] = {0x1.62e42fefa39f3p-1, 0x1.ebfbdff82c590p-3,  0x1.c6b08d6f2a289p-5,
+                                  0x1.3b2ab6fb41213p-7, 0x1.5d897e525c216p-10, 0x1.430a1d08ec681p-13};
+    static const double rough_fit[5] = {0x1.62e42fefa39efp-1, 0x1.ebfbdff6988c8p-3, 0x1.c6b08d6faa1bep-5,
+                                        0x1.3b2c4ac7da565p-7, 0x1.5d893e58acc63p-10};
     const vreal to_grid = v_set1(0x1.8p48); /* leaves x rounded to 1/16, and 16 times it in the low bits */
     vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
     vreal power = v_lookup16(powers, on_grid);
-    vreal r = v_set1(0x1.430a1d08ec681p-13);
-    r = v_fma(r, t, v_set1(0x1.5d897e525c216p-10));
-    r = v_fma(r, t, v_set1(0x1.3b2ab6fb41213p-7));
-    r = v_fma(r, t, v_set1(0x1.c6b08d6f2a289p-5));
-    r = v_fma(r, t, v_set1(0x1.ebfbdff82c590p-3));
-    r = v_fma(r, t, v_set1(0x1.62e42fefa39f3p-1));
+    vreal r = rough ? v_polynomial(rough_fit, 5, t) : v_polynomial(fit, 6, t);
     return v_ldexp_floor(v_fma(v_mul(power, t), r, power), nearest);
 }
 #else
-static inline vreal v_exp2_near(vreal x)
+INLINE vreal v_exp2_near(vreal x, int rough)
 {
+    static const double fit[11] = {0x1.62e42fefa39efp-1,  0x1.ebfbdff82c598p-3,  0x1.c6b08d704a0c2p-5,
+                                   0x1.3b2ab6fba1ddap-7,  0x1.5d87fe78a5276p-10, 0x1.430913096fd9fp-13,
+                                   0x1.ffcbfc670dcd4p-17, 0x1.62bfd47773353p-20, 0x1.b524fae627834p-24,
+                                   0x1.e6063f7217bc6p-28, 0x1.e9d3fe3952179p-32};
+    static const double rough_fit[10] = {0x1.62e42fefa39f7p-1,  0x1.ebfbdff82c590p-3,  0x1.c6b08d7044119p-5,
+                                         0x1.3b2ab6fba385fp-7,  0x1.5d87fe908f88ap-10, 0x1.4309130378460p-13,
+                                         0x1.ffcb76789860fp-17, 0x1.62bfe46117445p-20, 0x1.b6571de2f2351p-24,
+                                         0x1.e5e9f548e5725p-28};
     vreal n = v_rint(x), t = v_sub(x, n);
-    vreal r = v_set1(0x1.e9d3fe3952179p-32);
-    r = v_fma(r, t, v_set1(0x1.e6063f7217bc6p-28));
-    r = v_fma(r, t, v_set1(0x1.b524fae627834p-24));
-    r = v_fma(r, t, v_set1(0x1.62bfd47773353p-20));
-    r = v_fma(r, t, v_set1(0x1.ffcbfc670dcd4p-17));
-    r = v_fma(r, t, v_set1(0x1.430913096fd9fp-13));
-    r = v_fma(r, t, v_set1(0x1.5d87fe78a5276p-10));
-    r = v_fma(r, t, v_set1(0x1.3b2ab6fba1ddap-7));
-    r = v_fma(r, t, v_set1(0x1.c6b08d704a0c2p-5));
-    r = v_fma(r, t, v_set1(0x1.ebfbdff82c598p-3));
-    r = v_fma(r, t, v_set1(0x1.62e42fefa39efp-1));
+    vreal r = rough ? v_polynomial(rough_fit, 10, t) : v_polynomial(fit, 11, t);
     return v_mul(v_fma(r, t, v_set1(1.0)), v_power_of_two(n));
 }
 #endif
 
 /* The same for any x below the range, -inf too. */
-static inline vreal v_exp2(vreal x) { return v_exp2_near(v_max(v_set1(-4096), x)); }
+static inline vreal v_exp2(vreal x) { return v_exp2_near(v_max(v_set1(-4096), x), 0); }
 #endif
 
 #endif

@@ -4,7 +4,7 @@ Run as ``python _ext/common/fit_exp.py`` (needs mpmath). Both fits are near-mini
 fits of the analytic remainder, so that the leading coefficients stay exact:
 
 * ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2   (softmax family)
-* ``2^t  = 1 + t r(t)``         on |t| <= 0.5            (optimal transport works in base 2)
+* ``2^t  = 1 + t r(t)``         on |t| <= 1/2 or 1/32    (optimal transport works in base 2)
 
 The printed error is that of the rounded coefficients, measured in 60-digit arithmetic.
 """
@@ -35,7 +35,7 @@ def report(title, coefficients, error):
 
 
 def main():
-    half_e, half_2 = mp.log(2) / 2 * mp.mpf("1.0005"), mp.mpf("0.5")
+    half_e = mp.log(2) / 2 * mp.mpf("1.0005")
     for bits, degree in ((32, 6), (64, 11)):
         # q has degree - 1 coefficients: 1 + t + t^2 q(t) has the degree asked for.
         q, error = fit(
@@ -46,14 +46,15 @@ def main():
             bits,
         )
         report(f"e^t, float{bits}, degree {degree}", q, error)
+    for half_2, degree in ((mp.mpf(1) / 2, 11), (mp.mpf(1) / 2, 10), (mp.mpf(1) / 32, 6), (mp.mpf(1) / 32, 5)):
         r, error = fit(
             lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),
             lambda t, r: (1 + t * r) / mp.power(2, t) - 1,
             half_2,
             degree - 1,
-            bits,
+            64,
         )
-        report(f"2^t, float{bits}, degree {degree}", r, error)
+        report(f"2^t, |t| <= {mp.nstr(half_2)}, degree {degree}", r, error)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ struct pass {
     double threshold;
     int *columns;
     ptrdiff_t *counts;
-    double *sums, *terms; /* for each block m column sums, and m doubles for a row */
+    double *sums, *room; /* for each block m column sums, and room for two rows */
     double paid[MAX_BLOCKS];
 };
 
@@ -30,13 +30,13 @@ static size_t blocks_of(size_t n)
     return blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS;
 }
 
-size_t sv_ot_worksize(size_t n, size_t m) { return 2 * blocks_of(n) * m; }
+size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (m + 2 * ot_row_room(m)); }
 
 static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
 {
     struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .rows = cost->n,
                         .blocks = blocks_of(cost->n), .sums = work};
-    pass.terms = work + pass.blocks * cost->m;
+    pass.room = work + pass.blocks * cost->m;
     return pass;
 }
 
@@ -71,7 +71,7 @@ static void sweep_block(void *context, size_t block)
     const size_t m = pass->cost->m;
     fill(pass->sums + block * m, m, 0);
     kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->sums + block * m,
-                     pass->terms + block * m, start(pass, block), start(pass, block + 1));
+                     pass->room + block * 2 * ot_row_room(m), start(pass, block), start(pass, block + 1));
 }
 
 void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,

@@ -73,10 +73,14 @@ struct sv_ot_sparse_hessian {
 SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const double *p, const double *q, double *x,
                                double *y, double rtol, int max_iter, double *work);
 
-/* What a level provides: the same calls for the rows [first, last), sums being added to. */
+/* Doubles for the terms of one row, with room to choose where within a page they begin. */
+#define OT_PAGE_BYTES 4096
+static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(double); }
+
+/* What a level provides: the same calls for the rows [first, last), sums being added to. `room`: that of two rows. */
 struct ot_kernels {
     void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *row, size_t first, size_t last);
+                  double *column_sums, double *room, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
