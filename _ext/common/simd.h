@@ -10,6 +10,8 @@
  *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded
  *   v_stream(p, v)            store past the cache; p aligned to a vector
+ *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers
+ *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   SV_TABLE(name)            the name of this build's table of entry points
  *
  * Everything here is `static inline`: an inline function with external linkage, compiled for

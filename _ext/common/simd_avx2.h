@@ -34,6 +34,11 @@ static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(magic_sum), R_MANTISSA_BITS));
 }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(b), shift)));
+}
 
 #else
 
@@ -68,6 +73,11 @@ static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(magic_sum), R_MANTISSA_BITS));
+}
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm256_castsi256_pd(
+        _mm256_add_epi64(_mm256_castpd_si256(a), _mm256_slli_epi64(_mm256_castpd_si256(b), shift)));
 }
 
 #endif

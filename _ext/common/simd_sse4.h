@@ -19,6 +19,11 @@ static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(magic_sum), R_MANTISSA_BITS));
 }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm_castsi128_ps(
+        _mm_add_epi32(_mm_castps_si128(a), _mm_slli_epi32(_mm_castps_si128(b), shift)));
+}
 
 #else
 
@@ -40,6 +45,11 @@ static inline vreal v_abs(vreal a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a);
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(magic_sum), R_MANTISSA_BITS));
+}
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm_castsi128_pd(
+        _mm_add_epi64(_mm_castpd_si128(a), _mm_slli_epi64(_mm_castpd_si128(b), shift)));
 }
 
 #endif

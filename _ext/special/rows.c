@@ -68,18 +68,6 @@ static void for_segments(struct row *row, sv_task task, int threads)
         sv_parallel_for(row->length < PARALLEL_MIN ? 1 : threads, count, task, row);
 }
 
-static struct scaled_sum merge(struct scaled_sum a, struct scaled_sum b)
-{
-    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
-    /* The smaller one's factor may underflow to 0: then it does not count. */
-    double fa = a.exponent == top ? 1 : exp2(a.exponent - top), fb = b.exponent == top ? 1 : exp2(b.exponent - top);
-    double ahi = a.hi * fa, bhi = b.hi * fb;
-    double hi = ahi + bhi, added = hi - ahi;
-    double lo = (ahi - (hi - added)) + (bhi - added) + (a.lo * fa + b.lo * fb);
-    double total = hi + lo;
-    return (struct scaled_sum){total, lo - (total - hi), top};
-}
-
 static void sum_segment(void *context, size_t k)
 {
     struct row *row = context;
@@ -94,7 +82,7 @@ static struct scaled_sum row_sum(struct row *row, int threads)
     for_segments(row, sum_segment, threads);
     struct scaled_sum total = row->sums[0];
     for (size_t k = 1; k < segments(row); k++)
-        total = merge(total, row->sums[k]);
+        total = sv_merge(total, row->sums[k]);
     return total;
 }
 
@@ -183,7 +171,7 @@ static void log_softmax_row(const real *x, real *y, size_t length, int threads)
         real shift = is_near(top) ? 0 : top;
         struct row before = cut(x, NULL, NULL, where), after = cut(x + where + 1, NULL, NULL, length - where - 1);
         before.shift = after.shift = shift;
-        struct scaled_sum others = merge(row_sum(&before, threads), row_sum(&after, threads));
+        struct scaled_sum others = sv_merge(row_sum(&before, threads), row_sum(&after, threads));
         struct scaled_sum largest = kernels()->sum(x + where, NULL, 1, shift);
         row.offset = others.hi == 0 ? 0
                      : (real)log1p((others.hi + others.lo) / largest.hi * exp2(others.exponent - largest.exponent));
@@ -275,7 +263,7 @@ static struct scaled_sum sum_by_weight(const struct row *row)
         for (int exponent = -2 * WEIGHT_SPAN; exponent <= 2 * WEIGHT_SPAN; exponent += WEIGHT_SPAN) {
             struct scaled_sum sum = sum_of_weight_class(row, start, exponent);
             if (sum.hi != 0)
-                total = merge(total, sum);
+                total = sv_merge(total, sum);
         }
     return total;
 }

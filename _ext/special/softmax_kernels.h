@@ -2,12 +2,25 @@
 #ifndef SOLVERS_SOFTMAX_KERNELS_H
 #define SOLVERS_SOFTMAX_KERNELS_H
 
+#include <math.h>
 #include <stddef.h>
 
-/* The sum (hi + lo) * 2^exponent; exponent is integral. {0, 0, lowest} is the empty sum. */
+/* The sum (hi + lo) * 2^exponent; exponent is integral. {0, 0, -INFINITY} is the empty sum. */
 struct scaled_sum {
     double hi, lo, exponent;
 };
+
+static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum b)
+{
+    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
+    /* The smaller one's factor may underflow to 0: then it does not count. */
+    double fa = a.exponent == top ? 1 : exp2(a.exponent - top), fb = b.exponent == top ? 1 : exp2(b.exponent - top);
+    double ahi = a.hi * fa, bhi = b.hi * fb;
+    double hi = ahi + bhi, added = hi - ahi;
+    double lo = (ahi - (hi - added)) + (bhi - added) + (a.lo * fa + b.lo * fb);
+    double total = hi + lo;
+    return (struct scaled_sum){total, lo - (total - hi), top};
+}
 
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
     struct name {                                                                                 \
