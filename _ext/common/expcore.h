@@ -152,6 +152,22 @@ static inline real real_from_bits(real_bits bits)
     return value;
 }
 
+/* The same with what the rounding of s, or of the table's 2^(k/16), left: for those who need more than 0.8 units in
+ * the last place. With the table s holds it, and low is 0. */
+static inline void v_exp_split_fine(vreal x, vreal *s, vreal *low, vreal *on_grid)
+{
+#ifdef V_HAS_LOOKUP
+    v_exp_split(x, s, on_grid);
+    *s = v_add(*s, v_pick(v_load_table(ROOT_RESTS), *on_grid));
+    *low = v_set1(0);
+#else
+    vreal r, q;
+    v_exp_parts(x, &r, &q, on_grid);
+    *s = v_add(r, q);
+    *low = v_add(v_sub(r, *s), q); /* exact: |q| < |r| or both are tiny */
+#endif
+}
+
 /* What v_exp_power needs to make 2^(k - lower), lower integral; 2^(k/16) itself is rounded once. */
 static inline v_fractions v_exp_base(real lower)
 {

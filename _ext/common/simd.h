@@ -82,7 +82,8 @@ static inline vreal v_ldexp(vreal p, vreal d)
 }
 #endif
 
-/* Sum and maximum over the lanes, in a fixed tree. */
+/* Sum and maximum over the lanes, in a fixed tree; the sum of floats also in double. */
+#ifndef V_HAS_REDUCE
 static inline real v_sum_lanes(vreal v)
 {
     real lane[SV_W];
@@ -91,6 +92,16 @@ static inline real v_sum_lanes(vreal v)
         for (int k = 0; k < width; k++)
             lane[k] += lane[k + width];
     return lane[0];
+}
+
+static inline double v_sum_wide(vreal v)
+{
+    real lane[SV_W];
+    double sum = 0;
+    v_store(lane, v);
+    for (int k = 0; k < SV_W; k++)
+        sum += lane[k];
+    return sum;
 }
 
 static inline real v_max_lanes(vreal v)
@@ -102,5 +113,6 @@ static inline real v_max_lanes(vreal v)
             lane[k] = lane[k + width] > lane[k] ? lane[k + width] : lane[k];
     return lane[0];
 }
+#endif
 
 #endif

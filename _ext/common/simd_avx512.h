@@ -4,6 +4,7 @@
 #define V_HAS_SCALEF 1
 #define V_HAS_FMA 1
 #define V_HAS_LOOKUP 1
+#define V_HAS_REDUCE 1
 
 #if SV_REAL == 32
 
@@ -28,6 +29,13 @@ static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_ps(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
+static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_ps(v); }
+static inline double v_sum_wide(vreal v)
+{
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
+}
+static inline real v_max_lanes(vreal v) { return _mm512_reduce_max_ps(v); }
 static inline vreal v_add_bits(vreal a, vreal b, int shift)
 {
     return _mm512_castsi512_ps(
@@ -69,6 +77,9 @@ static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_pd(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_ldexp_floor(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
+static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_pd(v); }
+static inline double v_sum_wide(vreal v) { return _mm512_reduce_add_pd(v); }
+static inline real v_max_lanes(vreal v) { return _mm512_reduce_max_pd(v); }
 static inline vreal v_add_bits(vreal a, vreal b, int shift)
 {
     return _mm512_castsi512_pd(

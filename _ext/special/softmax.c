@@ -72,23 +72,23 @@ static inline void add_grid_sum(struct grid_sum block, real start, vreal *sum, v
     add_compensated(block.lost, sum, error);
 }
 
-/* The lanes of sum + error together, in a fixed tree of exact sums. */
+/* The lanes of sum + error together: in double, or for doubles in a fixed tree of exact sums. */
 static inline struct scaled_sum over_lanes(vreal sum, vreal error, double exponent)
 {
-    real sums[SV_W], errors[SV_W];
-    double hi[SV_W], lo[SV_W];
-    v_store(sums, sum);
-    v_store(errors, error);
-    for (int k = 0; k < SV_W; k++)
-        hi[k] = sums[k], lo[k] = errors[k];
+#if SV_REAL == 32
+    return (struct scaled_sum){v_sum_wide(sum) + v_sum_wide(error), 0, exponent};
+#else
+    double hi[SV_W], lost = 0;
+    v_store(hi, sum);
     for (int width = SV_W / 2; width > 0; width /= 2)
         for (int k = 0; k < width; k++) {
             double total = hi[k] + hi[k + width], added = total - hi[k];
-            lo[k] = ((hi[k] - (total - added)) + (hi[k + width] - added)) + (lo[k] + lo[k + width]);
+            lost += (hi[k] - (total - added)) + (hi[k + width] - added);
             hi[k] = total;
         }
-    double total = hi[0] + lo[0];
-    return (struct scaled_sum){total, lo[0] - (total - hi[0]), exponent};
+    double lo = lost + v_sum_lanes(error), total = hi[0] + lo;
+    return (struct scaled_sum){total, lo - (total - hi[0]), exponent};
+#endif
 }
 
 /* What v_exp_power can make of exponents up to `lower` + its bias, and the x below which it would go wrong. */
@@ -316,6 +316,163 @@ static void divide(const real *x, real *y, size_t n, real shift, struct scaled_s
         divide_terms(x, y, n, 0, total, 0, 0);
 }
 
+/* ---- rows in cache: one exponential an element ----------------------------------------------- */
+
+/* Terms are kept times 2^TERM_EXPONENT, so that each is a normal number where its quotient is one. */
+enum { TERM_EXPONENT = SV_REAL == 32 ? 60 : 500 };
+
+static inline real raised(int start)
+{
+    return (real)ldexp(start, TERM_EXPONENT);
+}
+
+/* Whether the kernels below serve a row with this maximum; infinite or far from 0 they do not. */
+static inline int is_near(real top) { return top < -LOWEST_X && top > LOWEST_X; }
+
+/* Adds the exponential of x at the base's exponent, and returns it rounded once. */
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, v_fractions base)
+{
+    vreal s, low, on_grid;
+    v_exp_split_fine(x, &s, &low, &on_grid);
+    vreal power = v_exp_power(base, on_grid), term = add_term(acc, s, power);
+#ifdef V_HAS_LOOKUP
+    return term;
+#else
+    return v_add(power, v_fma(s, power, v_mul(low, power)));
+#endif
+}
+
+/* term_i = 2^TERM_EXPONENT e^x_i / 2^exponent; returns their sum. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, real exponent, real *terms)
+{
+    const struct window window = window_above(exponent - TERM_EXPONENT);
+    const real start = raised(2 * BLOCK);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(start);
+        size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+#pragma GCC unroll 4
+        for (size_t i = j; i < end; i += SV_W) {
+            vreal term = add_fine_term(&block, v_max(window.lowest_x, load(x + i, n - i, -INFINITY)), window.base);
+            if (n - i >= SV_W)
+                v_store(terms + i, term);
+            else
+                v_store_n(terms + i, term, n - i);
+        }
+        add_grid_sum(block, start, &sum, &error);
+    }
+    return over_lanes(sum, error, 0);
+}
+
+static inline vreal scaled(vreal term, vreal hi, vreal lo) { return v_fma(term, hi, v_mul(term, lo)); }
+
+/* y = terms / total. On the way the maximum of the next row is found, which also brings it into the cache;
+ * `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scaled_sum total, int stream)
+{
+    real hi, lo;
+    reciprocal(total, &hi, &lo);
+    const vreal vhi = v_set1(hi), vlo = v_set1(lo);
+    size_t head = stream ? unaligned_head(y, n) : 0, i = head;
+    vreal top = load(next, n, -INFINITY); /* covers the head */
+    if (head)
+        v_store_n(y, scaled(v_load_n(terms, head, 0), vhi, vlo), head);
+#pragma GCC unroll 2
+    for (; i + SV_W <= n; i += SV_W) {
+        top = v_max(v_load(next + i), top);
+        __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
+        store(y + i, scaled(v_load(terms + i), vhi, vlo), stream);
+    }
+    if (i < n) {
+        top = v_max(v_load_n(next + i, n - i, -INFINITY), top);
+        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), vhi, vlo), n - i);
+    }
+    return v_max_lanes(top);
+}
+
+/* Softmax of rows until one needs the safe path; returns how many were done. Without `room` the terms of a row
+ * wait in y. */
+INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
+                          real *room, int stream)
+{
+    real top = max_of(x, n);
+    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+        if (!is_near(top))
+            return r;
+        real *terms = room ? room : y;
+        struct scaled_sum total = store_terms(x, n, exponent_above(top), terms);
+        if (!(total.hi < INFINITY)) /* a NaN */
+            return r;
+        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, total, stream);
+    }
+    return rows;
+}
+
+/* The same for a row of `count` vectors (a constant at each call), the terms waiting in registers. */
+INLINE int register_row(const real *x, real *y, size_t n, int count)
+{
+    const size_t last = (size_t)(count - 1) * SV_W;
+    vreal v[REGISTER_ROW], top = v_set1(-INFINITY);
+    for (int k = 0; k < count; k++) {
+        v[k] = k < count - 1 ? v_load(x + k * SV_W) : load(x + last, n - last, -INFINITY);
+        top = v_max(v[k], top);
+    }
+    real highest = v_max_lanes(top);
+    if (!is_near(highest))
+        return 0;
+    const struct window window = window_above(exponent_above(highest) - TERM_EXPONENT);
+    const real start = raised(2 * REGISTER_ROW);
+    struct grid_sum row = empty_sum(start);
+    for (int k = 0; k < count; k++) {
+        v[k] = add_fine_term(&row, v_max(window.lowest_x, v[k]), window.base);
+    }
+    struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
+    if (!(total.hi < INFINITY))
+        return 0;
+    real hi, lo;
+    reciprocal(total, &hi, &lo);
+    for (int k = 0; k < count - 1; k++)
+        v_store(y + k * SV_W, scaled(v[k], v_set1(hi), v_set1(lo)));
+    v_store_n(y + last, scaled(v[count - 1], v_set1(hi), v_set1(lo)), n - last);
+    return 1;
+}
+
+INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                            int count)
+{
+    for (size_t r = 0; r < rows; r++)
+        if (!register_row(x + (ptrdiff_t)r * x_stride, y + (ptrdiff_t)r * y_stride, length, count))
+            return r;
+    return rows;
+}
+
+/* Softmax of rows until one needs the safe path; returns how many were done. */
+static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                           int stream)
+{
+#ifndef V_HAS_FMA /* the product with 1/total would be rounded twice: leave all rows to the two passes */
+    return 0;
+#endif
+    real room[ROOM_BYTES / sizeof(real)];
+    switch ((length + SV_W - 1) / SV_W) {
+#define REGISTER_ROWS(count) \
+    case count: return register_rows(x, x_stride, y, y_stride, rows, length, count)
+        REGISTER_ROWS(1);
+        REGISTER_ROWS(2);
+        REGISTER_ROWS(3);
+        REGISTER_ROWS(4);
+        REGISTER_ROWS(5);
+        REGISTER_ROWS(6);
+        REGISTER_ROWS(7);
+        REGISTER_ROWS(8);
+    }
+    if (!stream)
+        return cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+    size_t done = cached_rows(x, x_stride, y, y_stride, rows, length, room, 1);
+    v_stream_fence();
+    return done;
+}
+
 /* The x86 maximum forgets a NaN in its first operand, so NaNs are kept in a sum of their own:
  * x * 0 is 0 or NaN (inf gives NaN too, and then the caller looks at the maximum). */
 static real max(const real *x, size_t n)
@@ -357,6 +514,7 @@ const struct softmax_kernels_f32 SV_TABLE(softmax_kernels) = {
 const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
 #endif
     .sum = sum,
+    .softmax_rows = softmax_rows,
     .divide = divide,
     .max = max,
     .subtract = subtract,

@@ -22,6 +22,9 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
     return (struct scaled_sum){total, lo - (total - hi), top};
 }
 
+/* Bytes of the longest row whose terms wait in a buffer of the first cache. */
+enum { ROOM_BYTES = 16384 };
+
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
     struct name {                                                                                 \
         /* sum_i b_i exp(x_i - shift); b may be NULL (all ones) */                                \
@@ -29,6 +32,10 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
         /* y_i = exp(x_i - shift) / total; stream: write past the cache, y and x disjoint */      \
         void (*divide)(const real *x, real *y, size_t n, real shift, struct scaled_sum total,     \
                        int stream);                                                               \
+        /* softmax of rows of few vectors, or of up to ROOM_BYTES if they are streamed; x is y or disjoint from it. \
+         * Returns how many were done: the next one needs the safe path. */                       \
+        size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
+                               size_t rows, size_t length, int stream);                           \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
         /* y_i = (x_i - a) - b */                                                                 \
