@@ -6,6 +6,7 @@
  *   real                      float or double
  *   vreal, SV_W               a vector of SV_W lanes of `real`
  *   v_load_n(p, k, fill)      the first k lanes from memory, `fill` in the others; reads nothing else
+ *   v_keep(v, k, fill)        v's first k lanes, `fill` in the others
  *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
  *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded

@@ -14,6 +14,10 @@ static inline __m256i v_first(size_t k)
 }
 static inline vreal v_set1(real x) { return _mm256_set1_ps(x); }
 static inline vreal v_load(const real *p) { return _mm256_loadu_ps(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    return _mm256_blendv_ps(v_set1(fill), v, _mm256_castsi256_ps(v_first(k)));
+}
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     __m256i mask = v_first(k);
@@ -51,6 +55,10 @@ static inline __m256i v_first(size_t k)
 }
 static inline vreal v_set1(real x) { return _mm256_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm256_loadu_pd(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    return _mm256_blendv_pd(v_set1(fill), v, _mm256_castsi256_pd(v_first(k)));
+}
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     __m256i mask = v_first(k);

@@ -13,6 +13,7 @@ typedef __m512 vreal;
 static inline __mmask16 v_first(size_t k) { return (__mmask16)((1u << k) - 1u); }
 static inline vreal v_set1(real x) { return _mm512_set1_ps(x); }
 static inline vreal v_load(const real *p) { return _mm512_loadu_ps(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return _mm512_mask_mov_ps(v_set1(fill), v_first(k), v); }
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     return _mm512_mask_loadu_ps(v_set1(fill), v_first(k), p);
@@ -57,6 +58,7 @@ typedef __m512d vreal;
 static inline __mmask8 v_first(size_t k) { return (__mmask8)((1u << k) - 1u); }
 static inline vreal v_set1(real x) { return _mm512_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm512_loadu_pd(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return _mm512_mask_mov_pd(v_set1(fill), v_first(k), v); }
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     return _mm512_mask_loadu_pd(v_set1(fill), v_first(k), p);

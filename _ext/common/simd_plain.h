@@ -19,6 +19,7 @@ static inline vreal v_fnma(vreal a, vreal b, vreal c) { return c - a * b; }
 static inline vreal v_set1(real x) { return x; }
 static inline vreal v_load(const real *p) { return *p; }
 static inline vreal v_load_n(const real *p, size_t k, real fill) { return k ? *p : fill; }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return k ? v : fill; }
 static inline void v_store(real *p, vreal v) { *p = v; }
 static inline void v_store_n(real *p, vreal v, size_t k)
 {

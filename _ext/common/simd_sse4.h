@@ -63,6 +63,12 @@ static inline vreal v_load_n(const real *p, size_t k, real fill)
         lane[i] = i < k ? p[i] : fill;
     return v_load(lane);
 }
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    real lane[SV_W];
+    v_store(lane, v);
+    return v_load_n(lane, k, fill);
+}
 static inline void v_store_n(real *p, vreal v, size_t k)
 {
     real lane[SV_W];

@@ -368,7 +368,7 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
 void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
                       int threads)
 {
-    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && length * sizeof(real) > 4096;
+    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && (y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096);
     struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, stream, 1, some_softmax};
     if (length)
         run_batch(&batch, threads);

@@ -32,7 +32,8 @@ enum {
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
     PREFETCH_BYTES = 4096,
-    REGISTER_ROW = 8 /* vectors of a row that is kept in registers */
+    REGISTER_ROW = 8,   /* vectors of a row that is kept in registers */
+    PANEL_BYTES = 2048 /* of such rows that are written together */
 };
 
 /* ---- sums ----------------------------------------------------------------------------------- */
@@ -91,15 +92,18 @@ static inline struct scaled_sum over_lanes(vreal sum, vreal error, double expone
 #endif
 }
 
-/* What v_exp_power can make of exponents up to `lower` + its bias, and the x below which it would go wrong. */
+/* Exponentials at an exponent `lower`, and the x below which they would leave the normal numbers. The guard keeps
+ * products with what their roundings left normal too: a subnormal result takes a hundred cycles. */
 struct window {
     v_fractions base;
     vreal lowest_x;
 };
 
+enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
+
 static inline struct window window_above(real lower)
 {
-    real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2)) * 0.69314718055994530942);
+    real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2 - GUARD_BITS)) * 0.69314718055994530942);
     return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X)};
 }
 
@@ -342,10 +346,9 @@ INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, v_fractions base)
 #endif
 }
 
-/* term_i = 2^TERM_EXPONENT e^x_i / 2^exponent; returns their sum. */
-INLINE struct scaled_sum store_terms(const real *x, size_t n, real exponent, real *terms)
+/* The terms e^x_i in this window; returns their sum. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms)
 {
-    const struct window window = window_above(exponent - TERM_EXPONENT);
     const real start = raised(2 * BLOCK);
     vreal sum = v_set1(0), error = v_set1(0);
     for (size_t j = 0; j < n; j += BLOCK * SV_W) {
@@ -364,28 +367,42 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, real exponent, rea
     return over_lanes(sum, error, 0);
 }
 
-static inline vreal scaled(vreal term, vreal hi, vreal lo) { return v_fma(term, hi, v_mul(term, lo)); }
+/* A row's terms become quotients: term / total, and exactly 0 for the least term there is. */
+struct scale {
+    vreal hi, lo, least;
+};
 
-/* y = terms / total. On the way the maximum of the next row is found, which also brings it into the cache;
- * `next` may be this row itself where there is none. */
-INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scaled_sum total, int stream)
+static inline struct scale scale_by(struct scaled_sum total, struct window window)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
-    const vreal vhi = v_set1(hi), vlo = v_set1(lo);
+    struct grid_sum none = empty_sum(0);
+    return (struct scale){v_set1(hi), v_set1(lo), add_fine_term(&none, window.lowest_x, window.base)};
+}
+
+static inline vreal scaled(vreal term, const struct scale *by)
+{
+    term = v_sub(term, by->least);
+    return v_fma(term, by->hi, v_mul(term, by->lo));
+}
+
+/* y = scaled terms. On the way the maximum of the next row is found, which also brings it into the cache;
+ * `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale, int stream)
+{
     size_t head = stream ? unaligned_head(y, n) : 0, i = head;
     vreal top = load(next, n, -INFINITY); /* covers the head */
     if (head)
-        v_store_n(y, scaled(v_load_n(terms, head, 0), vhi, vlo), head);
+        v_store_n(y, scaled(v_load_n(terms, head, 0), &scale), head);
 #pragma GCC unroll 2
     for (; i + SV_W <= n; i += SV_W) {
         top = v_max(v_load(next + i), top);
         __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
-        store(y + i, scaled(v_load(terms + i), vhi, vlo), stream);
+        store(y + i, scaled(v_load(terms + i), &scale), stream);
     }
     if (i < n) {
         top = v_max(v_load_n(next + i, n - i, -INFINITY), top);
-        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), vhi, vlo), n - i);
+        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), &scale), n - i);
     }
     return v_max_lanes(top);
 }
@@ -400,50 +417,98 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         if (!is_near(top))
             return r;
         real *terms = room ? room : y;
-        struct scaled_sum total = store_terms(x, n, exponent_above(top), terms);
+        const struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
+        struct scaled_sum total = store_terms(x, n, window, terms);
         if (!(total.hi < INFINITY)) /* a NaN */
             return r;
-        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, total, stream);
+        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total, window), stream);
     }
     return rows;
 }
 
-/* The same for a row of `count` vectors (a constant at each call), the terms waiting in registers. */
-INLINE int register_row(const real *x, real *y, size_t n, int count)
+/* ---- short rows: the terms wait in registers ---------------------------------------------------- */
+
+/* Softmax of a row of `count` vectors (a constant at each call); 0 where it needs the safe path. The last vector is
+ * read whole if `readable` elements let it, and y has room for whole vectors if `roomy`. */
+INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size_t n, int count)
 {
     const size_t last = (size_t)(count - 1) * SV_W;
     vreal v[REGISTER_ROW], top = v_set1(-INFINITY);
-    for (int k = 0; k < count; k++) {
-        v[k] = k < count - 1 ? v_load(x + k * SV_W) : load(x + last, n - last, -INFINITY);
+    for (int k = 0; k < count - 1; k++)
+        v[k] = v_load(x + k * SV_W);
+    v[count - 1] = last + SV_W <= readable ? v_keep(v_load(x + last), n - last, -INFINITY)
+                                           : v_load_n(x + last, n - last, -INFINITY);
+    for (int k = 0; k < count; k++)
         top = v_max(v[k], top);
-    }
     real highest = v_max_lanes(top);
     if (!is_near(highest))
         return 0;
     const struct window window = window_above(exponent_above(highest) - TERM_EXPONENT);
     const real start = raised(2 * REGISTER_ROW);
     struct grid_sum row = empty_sum(start);
-    for (int k = 0; k < count; k++) {
+    for (int k = 0; k < count; k++)
         v[k] = add_fine_term(&row, v_max(window.lowest_x, v[k]), window.base);
-    }
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;
-    real hi, lo;
-    reciprocal(total, &hi, &lo);
-    for (int k = 0; k < count - 1; k++)
-        v_store(y + k * SV_W, scaled(v[k], v_set1(hi), v_set1(lo)));
-    v_store_n(y + last, scaled(v[count - 1], v_set1(hi), v_set1(lo)), n - last);
+    const struct scale scale = scale_by(total, window);
+    for (int k = 0; k < count; k++) {
+        vreal quotient = scaled(v[k], &scale);
+        if (k < count - 1 || roomy)
+            v_store(y + k * SV_W, quotient);
+        else
+            v_store_n(y + last, quotient, n - last);
+    }
     return 1;
 }
 
-INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                            int count)
+INLINE void copy(const real *from, real *to, size_t n, int stream)
 {
-    for (size_t r = 0; r < rows; r++)
-        if (!register_row(x + (ptrdiff_t)r * x_stride, y + (ptrdiff_t)r * y_stride, length, count))
-            return r;
+    size_t i = 0;
+    if (stream) {
+        i = unaligned_head(to, n);
+        v_store_n(to, v_load_n(from, i, 0), i);
+    }
+    for (; i + SV_W <= n; i += SV_W)
+        store(to + i, v_load(from + i), stream);
+    if (i < n)
+        v_store_n(to + i, v_load_n(from + i, n - i, 0), n - i);
+}
+
+/* Rows whose results are contiguous go through `room` a few at a time: whole vectors, and stores away from the loads
+ * (masked stores to y would hold up the loads of x at the same place of another page, row after row). */
+INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                            int stream, real *room, int count)
+{
+    size_t panel = PANEL_BYTES / (length * sizeof(real));
+    for (size_t done = 0; done < rows;) {
+        size_t few = rows - done < panel ? rows - done : panel, r = 0;
+        for (; r < few; r++, x += x_stride) {
+            size_t left = rows - 1 - done - r, readable = x_stride < (ptrdiff_t)length ? 0 : left * (size_t)x_stride;
+            int roomy = y_stride == (ptrdiff_t)length;
+            real *to = roomy ? room + r * length : y + (ptrdiff_t)(done + r) * y_stride;
+            if (!register_row(x, readable + length, to, roomy, length, count))
+                break;
+        }
+        if (y_stride == (ptrdiff_t)length)
+            copy(room, y + done * length, r * length, stream);
+        done += r;
+        if (r < few)
+            return done;
+    }
     return rows;
+}
+
+/* ---- the choice ----------------------------------------------------------------------------------- */
+
+enum { PAGE_BYTES = 4096 };
+
+/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
+ * went before it to its place in another page. */
+static inline real *away_from(const real *x, char *room)
+{
+    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
+    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
 }
 
 /* Softmax of rows until one needs the safe path; returns how many were done. */
@@ -453,10 +518,14 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
 #ifndef V_HAS_FMA /* the product with 1/total would be rounded twice: leave all rows to the two passes */
     return 0;
 #endif
-    real room[ROOM_BYTES / sizeof(real)];
+    char space[ROOM_BYTES + PAGE_BYTES + 64];
+    real *room = away_from(x, space);
+    size_t done;
     switch ((length + SV_W - 1) / SV_W) {
-#define REGISTER_ROWS(count) \
-    case count: return register_rows(x, x_stride, y, y_stride, rows, length, count)
+#define REGISTER_ROWS(count)                                                                             \
+    case count:                                                                                          \
+        done = register_rows(x, x_stride, y, y_stride, rows, length, stream, room, count);               \
+        break
         REGISTER_ROWS(1);
         REGISTER_ROWS(2);
         REGISTER_ROWS(3);
@@ -465,11 +534,12 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(6);
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
+    default:
+        done = stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
+                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
     }
-    if (!stream)
-        return cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
-    size_t done = cached_rows(x, x_stride, y, y_stride, rows, length, room, 1);
-    v_stream_fence();
+    if (stream)
+        v_stream_fence();
     return done;
 }
 
