@@ -5,10 +5,14 @@
  * are merged in their order, so every thread count gives the same bits.
  */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "../common/runtime.h"
+#include "rows.h"
 #include "softmax_kernels.h"
+#include "textbook.h"
 
 #if SV_REAL == 32
 typedef float real;
@@ -20,6 +24,9 @@ typedef double real;
 
 typedef struct NAME(softmax_kernels) softmax_kernels;
 SV_DISPATCH(softmax_kernels, kernels, NAME(softmax_kernels))
+
+typedef struct NAME(textbook) textbook_kernels;
+SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 
 enum {
     MAX_SEGMENTS = 64,
@@ -300,7 +307,7 @@ struct batch {
     real *y, *sign;
     ptrdiff_t x_stride, b_stride, y_stride;
     size_t rows, length;
-    int stream, threads; /* threads for one row: those of the batch where there is one task */
+    int method, stream, threads; /* threads for one row: those of the batch where there is one task */
     void (*some)(const struct batch *, size_t first, size_t last);
 };
 
@@ -325,15 +332,39 @@ static void run_batch(struct batch *batch, int threads)
         sv_parallel_for(threads, tasks, run_block, batch);
 }
 
+/* The textbook's method; NULL for ours. */
+static void (*by_textbook(int method))(const real *, real *, size_t)
+{
+    switch (method) {
+    case SV_SOFTMAX_THREE_PASS_RECOMPUTE: return textbook()->recompute;
+    case SV_SOFTMAX_THREE_PASS_RELOAD: return textbook()->reload;
+    case SV_SOFTMAX_ONLINE: return textbook()->online;
+    default: return NULL;
+    }
+}
+
+/* Whether the terms of a row wait in cache: those of long rows do not, nor those that several threads share. */
+static int wait_in_cache(const struct batch *batch)
+{
+    if (batch->method != SV_SOFTMAX_AUTO)
+        return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
+    return batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT_MIN;
+}
+
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
 static void some_softmax(const struct batch *batch, size_t first, size_t last)
 {
-    int cached = batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT_MIN;
+    int cached = wait_in_cache(batch);
+    void (*textbook_row)(const real *, real *, size_t) = by_textbook(batch->method);
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
         if (batch->length == 1) {
             *y = *x - *x + 1; /* NaN where x is no number */
+            continue;
+        }
+        if (textbook_row) {
+            textbook_row(x, y, batch->length);
             continue;
         }
         if (cached) {
@@ -365,19 +396,29 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
     }
 }
 
+void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows,
+                         size_t length, int threads)
+{
+    struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
+                          .method = method, .some = some_softmax};
+    int whole_lines = y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096;
+    batch.stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && whole_lines
+                   && method != SV_SOFTMAX_ONE_EXPONENTIAL;
+    if (length)
+        run_batch(&batch, threads);
+}
+
 void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
                       int threads)
 {
-    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && (y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096);
-    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, stream, 1, some_softmax};
-    if (length)
-        run_batch(&batch, threads);
+    NAME(sv_softmax_by)(SV_SOFTMAX_AUTO, x, x_stride, y, y_stride, rows, length, threads);
 }
 
 void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
                           int threads)
 {
-    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, 0, 1, some_log_softmax};
+    struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
+                          .some = some_log_softmax};
     if (length)
         run_batch(&batch, threads);
 }
@@ -385,6 +426,52 @@ void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
 void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdiff_t b_stride, real *out, real *sign,
                         size_t rows, size_t length, int threads)
 {
-    struct batch batch = {x, b, out, sign, x_stride, b_stride, 1, rows, length, 0, 1, some_logsumexp};
+    struct batch batch = {.x = x, .b = b, .y = out, .sign = sign, .x_stride = x_stride, .b_stride = b_stride,
+                          .y_stride = 1, .rows = rows, .length = length, .some = some_logsumexp};
     run_batch(&batch, threads);
+}
+
+/* ---- columns -------------------------------------------------------------------------------- */
+
+struct columns {
+    const real *x;
+    real *y;
+    ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
+    size_t length, width, panels;                   /* panels of each matrix */
+    atomic_int out_of_memory;
+};
+
+/* A column on its own, through a row of memory. */
+static void softmax_column(const struct columns *all, const real *x, real *y, real *row)
+{
+    for (size_t i = 0; i < all->length; i++)
+        row[i] = x[(ptrdiff_t)i * all->x_stride];
+    softmax_row(row, row, all->length, 0, 1);
+    for (size_t i = 0; i < all->length; i++)
+        y[(ptrdiff_t)i * all->y_stride] = row[i];
+}
+
+static void softmax_panel(void *context, size_t k)
+{
+    struct columns *all = context;
+    size_t start = k % all->panels * COLUMNS, left = all->width - start, columns = left < COLUMNS ? left : COLUMNS;
+    const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
+    real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
+    if (kernels()->softmax_columns(x, all->x_stride, y, all->y_stride, all->length, columns))
+        return;
+    real *row = malloc(all->length * sizeof(real));
+    if (!row)
+        atomic_store(&all->out_of_memory, 1);
+    for (size_t c = 0; row && c < columns; c++)
+        softmax_column(all, x + c, y + c, row);
+    free(row);
+}
+
+int NAME(sv_softmax_columns)(const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y, ptrdiff_t y_stride,
+                             ptrdiff_t y_outer, size_t outer, size_t length, size_t width, int threads)
+{
+    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, (width + COLUMNS - 1) / COLUMNS, 0};
+    if (length && width)
+        sv_parallel_for(outer * length * width < PARALLEL_MIN ? 1 : threads, outer * all.panels, softmax_panel, &all);
+    return atomic_load(&all.out_of_memory) ? -1 : 0;
 }

@@ -32,6 +32,7 @@ enum {
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
     PREFETCH_BYTES = 4096,
+    PREFETCH_ROWS = 16,
     REGISTER_ROW = 8,   /* vectors of a row that is kept in registers */
     PANEL_BYTES = 2048 /* of such rows that are written together */
 };
@@ -96,7 +97,8 @@ static inline struct scaled_sum over_lanes(vreal sum, vreal error, double expone
  * products with what their roundings left normal too: a subnormal result takes a hundred cycles. */
 struct window {
     v_fractions base;
-    vreal lowest_x;
+    vreal lowest_x, lower;
+    int by_lane; /* whether `lower` differs by lane: it is then not in `base` */
 };
 
 enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
@@ -104,7 +106,7 @@ enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
 static inline struct window window_above(real lower)
 {
     real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2 - GUARD_BITS)) * 0.69314718055994530942);
-    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X)};
+    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X), v_set1(lower), 0};
 }
 
 /* A whole exponent above that of e^x, within the safe range; for +inf and what lies above that range: infinity. */
@@ -333,12 +335,14 @@ static inline real raised(int start)
 /* Whether the kernels below serve a row with this maximum; infinite or far from 0 they do not. */
 static inline int is_near(real top) { return top < -LOWEST_X && top > LOWEST_X; }
 
-/* Adds the exponential of x at the base's exponent, and returns it rounded once. */
-INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, v_fractions base)
+/* Adds the exponential of x in this window, and returns it rounded once. */
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
-    v_exp_split_fine(x, &s, &low, &on_grid);
-    vreal power = v_exp_power(base, on_grid), term = add_term(acc, s, power);
+    v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
+    if (window->by_lane)
+        on_grid = v_sub(on_grid, window->lower);
+    vreal power = v_exp_power(window->base, on_grid), term = add_term(acc, s, power);
 #ifdef V_HAS_LOOKUP
     return term;
 #else
@@ -356,7 +360,7 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
         size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
 #pragma GCC unroll 4
         for (size_t i = j; i < end; i += SV_W) {
-            vreal term = add_fine_term(&block, v_max(window.lowest_x, load(x + i, n - i, -INFINITY)), window.base);
+            vreal term = add_fine_term(&block, load(x + i, n - i, -INFINITY), &window);
             if (n - i >= SV_W)
                 v_store(terms + i, term);
             else
@@ -372,12 +376,12 @@ struct scale {
     vreal hi, lo, least;
 };
 
-static inline struct scale scale_by(struct scaled_sum total, struct window window)
+INLINE struct scale scale_by(struct scaled_sum total, const struct window *window)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
     struct grid_sum none = empty_sum(0);
-    return (struct scale){v_set1(hi), v_set1(lo), add_fine_term(&none, window.lowest_x, window.base)};
+    return (struct scale){v_set1(hi), v_set1(lo), add_fine_term(&none, window->lowest_x, window)};
 }
 
 static inline vreal scaled(vreal term, const struct scale *by)
@@ -421,7 +425,7 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         struct scaled_sum total = store_terms(x, n, window, terms);
         if (!(total.hi < INFINITY)) /* a NaN */
             return r;
-        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total, window), stream);
+        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total, &window), stream);
     }
     return rows;
 }
@@ -447,11 +451,11 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     const real start = raised(2 * REGISTER_ROW);
     struct grid_sum row = empty_sum(start);
     for (int k = 0; k < count; k++)
-        v[k] = add_fine_term(&row, v_max(window.lowest_x, v[k]), window.base);
+        v[k] = add_fine_term(&row, v[k], &window);
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;
-    const struct scale scale = scale_by(total, window);
+    const struct scale scale = scale_by(total, &window);
     for (int k = 0; k < count; k++) {
         vreal quotient = scaled(v[k], &scale);
         if (k < count - 1 || roomy)
@@ -497,6 +501,99 @@ INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
             return done;
     }
     return rows;
+}
+
+/* ---- columns: a lane each -------------------------------------------------------------------------- */
+
+/* The window of each lane whose largest exponent is that of e^top. */
+static inline struct window window_by_lane(vreal top)
+{
+    vreal exponent = v_add(v_rint(v_mul(top, v_set1((real)LOG2_E))), v_set1(1));
+    vreal lower = v_sub(exponent, v_set1(TERM_EXPONENT));
+    vreal lowest = v_sub(lower, v_set1(R_EXPONENT_BIAS - 2 - GUARD_BITS));
+    vreal lowest_x = v_max(v_set1(LOWEST_X), v_mul(lowest, v_set1((real)0.69314718055994530942)));
+    return (struct window){v_exp_base(0), lowest_x, lower, 1};
+}
+
+/* Each lane's terms become its quotients. */
+static inline struct scale scale_by_lane(vreal sum, vreal error, const struct window *window)
+{
+    real hi[SV_W], lo[SV_W], sums[SV_W], errors[SV_W];
+    v_store(sums, sum);
+    v_store(errors, error);
+    for (int k = 0; k < SV_W; k++) {
+        double total = (double)sums[k] + errors[k];
+        reciprocal((struct scaled_sum){total, errors[k] - (total - sums[k]), 0}, &hi[k], &lo[k]);
+    }
+    struct grid_sum none = empty_sum(0);
+    return (struct scale){v_load(hi), v_load(lo), add_fine_term(&none, window->lowest_x, window)};
+}
+
+/* Softmax along `length` rows of up to one vector of columns with these maxima. */
+INLINE void softmax_lanes(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, size_t lanes,
+                          vreal top)
+{
+    const struct window window = window_by_lane(top);
+    const real start = raised(2 * BLOCK);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < length; j += BLOCK) {
+        struct grid_sum block = empty_sum(start);
+        size_t end = length - j < BLOCK ? length : j + BLOCK;
+#pragma GCC unroll 2
+        for (size_t i = j; i < end; i++) {
+            vreal term = add_fine_term(&block, load(x + (ptrdiff_t)i * x_stride, lanes, 0), &window);
+            if (lanes >= SV_W)
+                v_store(y + (ptrdiff_t)i * y_stride, term);
+            else
+                v_store_n(y + (ptrdiff_t)i * y_stride, term, lanes);
+        }
+        add_grid_sum(block, start, &sum, &error);
+    }
+    const struct scale scale = scale_by_lane(sum, error, &window);
+    for (size_t i = 0; i < length; i++, y += y_stride)
+        if (lanes >= SV_W)
+            v_store(y, scaled(v_load(y), &scale));
+        else
+            v_store_n(y, scaled(v_load_n(y, lanes, 0), &scale), lanes);
+}
+
+static inline int all_near(vreal top)
+{
+    real tops[SV_W];
+    int near = 1;
+    v_store(tops, top);
+    for (int k = 0; k < SV_W; k++)
+        near &= is_near(tops[k]);
+    return near;
+}
+
+/* Softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one needs the safe path. Their
+ * maxima are sought together: the first pass over memory then reads some cache lines of each row. */
+static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
+                           size_t columns)
+{
+    vreal tops[COLUMNS / SV_W];
+    size_t vectors = (columns + SV_W - 1) / SV_W;
+    for (size_t c = 0; c < vectors; c++)
+        tops[c] = v_set1(-INFINITY);
+    for (size_t i = 0; i < length; i++) {
+        const real *row = x + (ptrdiff_t)i * x_stride;
+        for (size_t c = 0; c < vectors; c++) {
+            __builtin_prefetch((const char *)(row + PREFETCH_ROWS * x_stride + (ptrdiff_t)(c * SV_W)));
+            tops[c] = v_max(load(row + c * SV_W, columns - c * SV_W, 0), tops[c]);
+        }
+    }
+    for (size_t c = 0; c < vectors; c++)
+        if (!all_near(tops[c]))
+            return 0;
+    for (size_t c = 0; c < vectors; c++) {
+        size_t at = c * SV_W, lanes = columns - at;
+        if (lanes >= SV_W)
+            softmax_lanes(x + at, x_stride, y + at, y_stride, length, SV_W, tops[c]);
+        else
+            softmax_lanes(x + at, x_stride, y + at, y_stride, length, lanes, tops[c]);
+    }
+    return 1;
 }
 
 /* ---- the choice ----------------------------------------------------------------------------------- */
@@ -585,6 +682,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
 #endif
     .sum = sum,
     .softmax_rows = softmax_rows,
+    .softmax_columns = softmax_columns,
     .divide = divide,
     .max = max,
     .subtract = subtract,
