@@ -178,7 +178,7 @@ def test_a_peer_that_does_not_arrive_is_marked(bench):
 # ---- every command, tiny -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["special", "ot", "ot-paper", "library"])
+@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "library"])
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
@@ -190,7 +190,7 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     assert text == printed.removesuffix("\n")
     with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
         assert {"table", "figure", "target", "verdict"} <= set(next(csv.DictReader(file)))
-    if name == "special":
+    if name == "softmax":
         assert "torch is not installed" in text
         assert "not measured" in text
 
