@@ -15,11 +15,10 @@ from .softmax_peers import Peers
 
 def report(quick: bool = False) -> Report:
     """All parts."""
-    # first, and in processes of their own: nothing of this one is loaded yet that could disturb them
     result = Report("softmax", "solvers.special against torch, onnxruntime, jax and SciPy", picture=Bars(
         "fastest peer's time / ours, out= and fresh each against its like, the smaller ratio (log scale)"
     ))  # fmt: skip
-    softmax_methods.add(result, quick)
+    softmax_methods.add(result, quick)  # first: the peers' idle threads could disturb its processes
     peers = softmax_peers.load()
     kept = not quick and harness.keep_freed_memory()
     with harness.threads(1):
@@ -30,8 +29,8 @@ def report(quick: bool = False) -> Report:
     softmax_calls.add_threads(result, quick)
     result.header = harness.versions("torch", "onnxruntime", "jax", "mpmath")
     result.notes += [
-        "'out' is written to an array given (and touched before; the same for all), 'fresh' to a new one, which is what "
-        "users call. SciPy and jax have no out=; onnxruntime writes to an array bound to its output.",
+        "'out' is written to an array given (and touched before; the same for all), 'fresh' to a new one, which is "
+        "what users call. SciPy and jax have no out=; onnxruntime writes to an array bound to its output.",
         "ULP columns of the cells: largest error of the timed results on a sample, against long double.",
         f"malloc keeps freed blocks below 32 MB: {kept}. Larger fresh results cost page faults on either side.",
         "Controls (bench/controls.c) run in the same rounds: a read, a copy by streaming stores (NT copy), by memcpy, "
