@@ -74,17 +74,24 @@ def exact_rows(x: Array) -> dict[str, list[list[Any]]]:
 
 def ulp_exact(got: Array, exact: list[list[Any]]) -> float:
     """The largest error of `got` against rows of mpmath numbers, in spacings of its type at the exact value."""
+    return float(errors_exact(got, exact).max())
+
+
+def errors_exact(got: Array, exact: list[list[Any]]) -> Array:
+    """All those errors, in one row; inf for a number that is not finite where the exact one is."""
     import mpmath
 
-    worst = 0.0
+    errors = []
     with mpmath.workdps(60):
-        for row, values in zip(np.reshape(got, (len(exact), -1)), exact, strict=True):
-            for number, value in zip(row, values, strict=True):
-                if not np.isfinite(number):
-                    return float("inf")
+        for number, value in zip(np.ravel(got), (value for row in exact for value in row), strict=True):
+            if not mpmath.isfinite(value):
+                errors.append(0.0 if float(number) == float(value) else np.inf)
+            elif not np.isfinite(number):
+                errors.append(np.inf)
+            else:
                 spacing = float(np.spacing(np.abs(got.dtype.type(float(value)))))
-                worst = max(worst, float(abs(mpmath.mpf(float(number)) - value) / spacing))
-    return worst
+                errors.append(float(abs(mpmath.mpf(float(number)) - value) / spacing))
+    return np.array(errors)
 
 
 class LongReference:
@@ -111,7 +118,12 @@ class LongReference:
 
 def ulp(got: Array, exact: Array) -> float:
     """The largest error in spacings of the type of `got` at the exact value."""
-    if not np.isfinite(got).all():
-        return float("inf")
+    return float(errors(got, exact).max())
+
+
+def errors(got: Array, exact: Array) -> Array:
+    """All those errors; inf for a number that is not finite."""
     spacing = np.spacing(np.abs(exact.astype(got.dtype)))
-    return float((np.abs(got.astype(np.longdouble) - exact) / spacing).max())
+    with np.errstate(invalid="ignore"):
+        found: Array = (np.abs(got.astype(np.longdouble) - exact) / spacing).astype(np.float64)
+    return np.where(np.isfinite(got), found, np.inf)

@@ -42,6 +42,10 @@ class Timing:
         return float(np.median(self.seconds))
 
     @property
+    def minimum(self) -> float:
+        return min(self.seconds)
+
+    @property
     def quartiles(self) -> tuple[float, float]:
         """Ends of the interquartile range."""
         low, high = np.percentile(self.seconds, [25, 75])
@@ -86,13 +90,14 @@ def interleave(
     budget: float = np.inf,
     inspect: Callable[[str, Any], None] | None = None,
     known: Mapping[str, float] | None = None,
+    fewest: int = 0,
 ) -> dict[str, Timing]:
     """Time callables in turns.
 
     Each is called once first, to warm up; `inspect(name, result)` sees what that call returned. `known` has the
     seconds of those that were called just before and need no warming up. A callable that would take longer than
-    `budget` seconds in all its rounds gets fewer of them; where even one call takes longer than that, the first
-    call is its only sample (set-up costs that a warm-up hides are nothing beside it).
+    `budget` seconds in all its rounds gets fewer of them, but `fewest` at least; where even one call takes longer
+    than that, the first call is its only sample (set-up costs that a warm-up hides are nothing beside it).
     """
     first = dict(known or {})
     for name, call in calls.items():
@@ -101,7 +106,7 @@ def interleave(
             if inspect is not None:
                 inspect(name, result)
             del result
-    wanted = {name: int(min(rounds, budget / max(first[name], 1e-9))) for name in calls}
+    wanted = {name: int(min(rounds, max(fewest, budget / max(first[name], 1e-9)))) for name in calls}
     samples: dict[str, list[float]] = {name: [] if wanted[name] else [first[name]] for name in calls}
     names = list(calls)
     for turn in range(max(wanted.values())):
@@ -140,6 +145,15 @@ def threads(count: int) -> Iterator[None]:
         finally:
             if torch:
                 torch.set_num_threads(before)
+
+
+def processors_used(call: Callable[[], Any], seconds: float) -> float:
+    """How many processors a call keeps busy: the process's own time over the clock's, for that long."""
+    call()
+    clock, own = time.perf_counter(), time.process_time()
+    while (passed := time.perf_counter() - clock) < seconds:
+        call()
+    return (time.process_time() - own) / passed
 
 
 def keep_freed_memory() -> bool:

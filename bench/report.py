@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,25 @@ class Bars:
 
 
 @dataclass
+class Lines:
+    """A picture of curves over sizes, side by side; both scales are logarithmic."""
+
+    name: str
+    title: str
+    axes: tuple[str, str]
+    #: Panel -> curve -> its points.
+    panels: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+
+    def add(self, panel: str, curve: str, x: float, y: float) -> None:
+        self.panels.setdefault(panel, {}).setdefault(curve, []).append((x, y))
+
+
+@dataclass
 class Report:
-    """What one command leaves behind: <name>.md, <name>.csv and <name>.png."""
+    """What one command leaves behind: <name>.md, <name>.csv and <name>.png.
+
+    With curves also <name>-<their name>.png, with timings <name>-timings.csv.
+    """
 
     name: str
     title: str
@@ -88,6 +106,9 @@ class Report:
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     picture: Bars | None = None
+    curves: list[Lines] = field(default_factory=list)
+    #: One timed call a row, for other programs to read.
+    timings: list[Row] = field(default_factory=list)
 
     def table(self, title: str) -> Table:
         """A new table at the end."""
@@ -108,12 +129,13 @@ class Report:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{self.name}.md").write_text(self.markdown(), encoding="utf-8")
         rows = [{"table": t.title, **_numbers(row)} for t in self.all_tables() for row in t.rows]
-        with open(folder / f"{self.name}.csv", "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
-            writer.writeheader()
-            writer.writerows(rows)
+        _write_csv(folder / f"{self.name}.csv", rows)
+        if self.timings:
+            _write_csv(folder / f"{self.name}-timings.csv", self.timings)
         if self.picture is not None and self.picture.values:
-            _draw(self.picture, self.title, folder / f"{self.name}.png")
+            _draw(folder / f"{self.name}.png", lambda pyplot: _bars(pyplot, self.picture, self.title))
+        for lines in self.curves:
+            _draw(folder / f"{self.name}-{lines.name}.png", lambda pyplot, lines=lines: _lines(pyplot, lines))
 
 
 def speed(value: float, at_least: bool = False) -> str:
@@ -140,7 +162,15 @@ def _numbers(row: Row) -> Row:
     return flat
 
 
-def _draw(bars: Bars, title: str, path: Path) -> None:
+def _write_csv(path: Path, rows: list[Row]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _draw(path: Path, make: Callable[[Any], Any]) -> None:
+    """Save the figure that `make` returns."""
     try:
         import matplotlib as mpl
     except ImportError:
@@ -149,8 +179,14 @@ def _draw(bars: Bars, title: str, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    figure = make(plt)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _bars(pyplot: Any, bars: Bars, title: str) -> Any:
     count = len(bars.values)
-    figure, axes = plt.subplots(figsize=(9, 1.6 + 0.24 * count), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 1.6 + 0.24 * count), layout="constrained")
     colours = ["#2a78b5" if value >= 1 else "#c8442c" for value in bars.values]
     drawn = axes.barh(range(count), [value - 1 for value in bars.values], left=1, color=colours, height=0.7)
     axes.bar_label(drawn, [f"{value:.3g}" for value in bars.values], padding=3, fontsize=7)
@@ -161,5 +197,23 @@ def _draw(bars: Bars, title: str, path: Path) -> None:
     axes.invert_yaxis()
     axes.set_xlabel(bars.axis)
     axes.set_title(title, fontsize=10)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    return figure
+
+
+def _lines(pyplot: Any, lines: Lines) -> Any:
+    count = len(lines.panels)
+    figure, panels = pyplot.subplots(
+        1, count, figsize=(6 * count, 4.5), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, (panel, curves) in zip(panels[0], lines.panels.items(), strict=True):
+        for curve, points in curves.items():
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.2, label=curve)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        axes.grid(alpha=0.3, which="both")
+        axes.set_xlabel(lines.axes[0])
+        axes.set_title(panel, fontsize=10)
+    panels[0, 0].set_ylabel(lines.axes[1])
+    panels[0, -1].legend(fontsize=8)
+    figure.suptitle(lines.title, fontsize=11)
+    return figure

@@ -178,7 +178,7 @@ def test_a_peer_that_does_not_arrive_is_marked(bench):
 # ---- every command, tiny -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["special", "ot", "ot-paper", "library"])
+@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "library"])
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
@@ -190,9 +190,47 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     assert text == printed.removesuffix("\n")
     with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
         assert {"table", "figure", "target", "verdict"} <= set(next(csv.DictReader(file)))
-    if name == "special":
-        assert "torch is not installed" in text
+    if name == "softmax":
+        for peer in ("torch", "onnxruntime", "jax"):
+            assert f"{peer} is not installed" in text
         assert "not measured" in text
+        with open(tmp_path / "softmax-timings.csv", newline="", encoding="utf-8") as file:
+            timed = list(csv.DictReader(file))
+        assert {row["benchmark"] for row in timed} == {"methods", "cells", "calls", "threads"}
+        assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
+
+
+def test_the_controls_copy_and_read(bench):
+    controls = bench("controls")
+    for size in (0, 1, 7, 63, 64, 65, 1000, 5003):
+        x = np.arange(size, dtype=np.int64)
+        for name in (controls.STREAM, controls.MEMCPY, controls.COPY):
+            y = np.full(size, -1, np.int64)
+            controls.calls(x, y)[name]()
+            np.testing.assert_array_equal(y, x, err_msg=name)
+        assert controls.calls(x, x)[controls.READ]() == x.sum()
+
+
+def test_every_level_runs_as_asked(bench):
+    levels = bench("levels")
+    for level in levels.available():
+        (found,) = levels.measure("softmax_methods", level, [256], 2, 0.01)
+        assert set(found) == set(bench("softmax_methods").METHODS)
+        assert all(ns > 0 for samples in found.values() for ns in samples)
+
+
+def test_a_crossing_must_last(bench):
+    crossing = bench("tune_softmax").crossing
+    sizes, old = [1, 2, 4, 8, 16], [2.0] * 5
+    assert crossing(sizes, old, [3, 3, 1, 1, 1]) == 4
+    assert crossing(sizes, old, [1, 3, 1, 1, 1]) == 4  # a lone win before counts for nothing
+    assert crossing(sizes, old, [3, 3, 3, 1, 1]) is None
+    assert crossing(sizes, old, [1, 1, 1, 1, 3]) is None
+
+
+def test_slow_calls_keep_their_fewest_rounds(bench):
+    times = bench("harness").interleave({"a": lambda: None}, 9, 0.5, known={"a": 1.0}, fewest=4)
+    assert times["a"].rounds == 4
 
 
 def test_missing_peers_are_told(bench, capsys):

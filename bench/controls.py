@@ -1,0 +1,53 @@
+"""The memory's own times: a read and copies of an array in C, timed beside the solvers in the same rounds."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .problems import Array
+
+HERE = Path(__file__).resolve().parent
+
+READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """controls.c, built for this processor; None, and a printed reason, where that fails."""
+    built = HERE.parent / "build" / "bench" / f"controls-{os.getpid()}.so"
+    command = [os.environ.get("CC", "cc"), "-O3", "-march=native", "-shared", "-fPIC", "-o", str(built)]
+    built.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run([*command, str(HERE / "controls.c")], check=True, capture_output=True, text=True)
+        found = ctypes.CDLL(str(built))
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"controls.c was not built ({getattr(error, 'stderr', None) or error}): no limits", file=sys.stderr)
+        return None
+    finally:
+        built.unlink(missing_ok=True)  # once loaded it needs no name
+    for name in ("stream", "memcpy", "copy"):
+        function = getattr(found, f"control_{name}")
+        function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], None
+    found.control_read.argtypes, found.control_read.restype = [ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int64
+    return found
+
+
+def calls(x: Array, y: Array) -> dict[str, Callable[[], Any]]:
+    """The controls as callables: x read, and copied to y (all contiguous, of one size)."""
+    built = library()
+    if built is None:
+        return {}
+    source, target, size = x.ctypes.data, y.ctypes.data, x.nbytes
+    return {
+        READ: lambda: built.control_read(source, size),
+        STREAM: lambda: built.control_stream(target, source, size),
+        MEMCPY: lambda: built.control_memcpy(target, source, size),
+        COPY: lambda: built.control_copy(target, source, size),
+    }
