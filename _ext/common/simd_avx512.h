@@ -30,6 +30,10 @@ static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_ps(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
+static inline vreal v_choose(vreal a, vreal b, const int32_t *lanes)
+{
+    return _mm512_permutex2var_ps(a, _mm512_loadu_si512(lanes), b);
+}
 static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_ps(v); }
 static inline double v_sum_wide(vreal v)
 {
@@ -79,6 +83,10 @@ static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_pd(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_ldexp_floor(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
+static inline vreal v_choose(vreal a, vreal b, const int64_t *lanes)
+{
+    return _mm512_permutex2var_pd(a, _mm512_loadu_si512(lanes), b);
+}
 static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_pd(v); }
 static inline double v_sum_wide(vreal v) { return _mm512_reduce_add_pd(v); }
 static inline real v_max_lanes(vreal v) { return _mm512_reduce_max_pd(v); }
@@ -99,3 +107,35 @@ static inline vreal v_lookup(v_table16 table, vreal bits)
 #endif
 
 static inline void v_stream_fence(void) { _mm_sfence(); }
+
+/* v[k], lane i becomes v[i], lane k: blocks of lanes change places between vectors, of one lane at first. */
+#define V_HAS_TRANSPOSE 1
+#if SV_REAL == 32
+enum { TRANSPOSE_STEPS = 4 };
+#define V_LANES(f, step)                                                                                            \
+    {f(0, step), f(1, step), f(2, step),  f(3, step),  f(4, step),  f(5, step),  f(6, step),  f(7, step),           \
+     f(8, step), f(9, step), f(10, step), f(11, step), f(12, step), f(13, step), f(14, step), f(15, step)}
+typedef int32_t v_lane;
+#else
+enum { TRANSPOSE_STEPS = 3 };
+#define V_LANES(f, step) {f(0, step), f(1, step), f(2, step), f(3, step), f(4, step), f(5, step), f(6, step), f(7, step)}
+typedef int64_t v_lane;
+#endif
+#define V_FROM_LOW(i, step) ((i) & (step) ? SV_W + (i) - (step) : (i))
+#define V_FROM_HIGH(i, step) ((i) & (step) ? SV_W + (i) : (i) + (step))
+static inline void v_transpose(vreal v[SV_W])
+{
+    static const v_lane low[4][SV_W] = {V_LANES(V_FROM_LOW, 1), V_LANES(V_FROM_LOW, 2), V_LANES(V_FROM_LOW, 4),
+                                        V_LANES(V_FROM_LOW, 8)};
+    static const v_lane high[4][SV_W] = {V_LANES(V_FROM_HIGH, 1), V_LANES(V_FROM_HIGH, 2), V_LANES(V_FROM_HIGH, 4),
+                                         V_LANES(V_FROM_HIGH, 8)};
+#pragma GCC unroll 4
+    for (int s = 0; s < TRANSPOSE_STEPS; s++)
+#pragma GCC unroll 16
+        for (int k = 0; k < SV_W; k++)
+            if (!(k & 1 << s)) {
+                vreal a = v[k], b = v[k + (1 << s)];
+                v[k] = v_choose(a, b, low[s]);
+                v[k + (1 << s)] = v_choose(a, b, high[s]);
+            }
+}

@@ -277,6 +277,12 @@ static struct scaled_sum sum_by_weight(const struct row *row)
 
 static real logsumexp_row(const real *x, const real *b, real *sign, size_t length, int threads)
 {
+    if (!b && length && length <= SEGMENT_MIN) { /* nothing to cut, nothing to weigh */
+        struct scaled_sum sum = kernels()->sum(x, NULL, length, 0);
+        *sign = 1;
+        if (is_safe(sum))
+            return log_of(sum, 0);
+    }
     struct row row = cut(x, b, NULL, length);
     int wide = b && has_wide_weights(b, length);
     struct scaled_sum total = wide ? (struct scaled_sum){0, 0, 0} : row_sum(&row, threads);

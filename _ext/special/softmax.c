@@ -34,6 +34,7 @@ enum {
     PREFETCH_BYTES = 4096,
     PREFETCH_ROWS = 16,
     REGISTER_ROW = 8,   /* vectors of a row that is kept in registers */
+    TRANSPOSED_ROW = 4, /* of a row that becomes a column: a lane */
     PANEL_BYTES = 2048 /* of such rows that are written together */
 };
 
@@ -371,22 +372,25 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
     return over_lanes(sum, error, 0);
 }
 
-/* A row's terms become quotients: term / total, and exactly 0 for the least term there is. */
+/* What turns terms into quotients. */
 struct scale {
-    vreal hi, lo, least;
+    vreal hi, lo;
 };
 
-INLINE struct scale scale_by(struct scaled_sum total, const struct window *window)
+static inline struct scale scale_by(struct scaled_sum total)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
-    struct grid_sum none = empty_sum(0);
-    return (struct scale){v_set1(hi), v_set1(lo), add_fine_term(&none, window->lowest_x, window)};
+    return (struct scale){v_set1(hi), v_set1(lo)};
 }
+
+/* What a clamped x left is a little below this: it becomes exactly 0, as a masked entry must. */
+#define LEAST_TERM (SV_REAL == 32 ? (real)0x1.1p-95 : (real)0x1.1p-961)
+_Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "LEAST_TERM is the window's end");
 
 static inline vreal scaled(vreal term, const struct scale *by)
 {
-    term = v_sub(term, by->least);
+    term = v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM)));
     return v_fma(term, by->hi, v_mul(term, by->lo));
 }
 
@@ -425,7 +429,7 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         struct scaled_sum total = store_terms(x, n, window, terms);
         if (!(total.hi < INFINITY)) /* a NaN */
             return r;
-        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total, &window), stream);
+        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total), stream);
     }
     return rows;
 }
@@ -455,7 +459,7 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;
-    const struct scale scale = scale_by(total, &window);
+    const struct scale scale = scale_by(total);
     for (int k = 0; k < count; k++) {
         vreal quotient = scaled(v[k], &scale);
         if (k < count - 1 || roomy)
@@ -516,7 +520,7 @@ static inline struct window window_by_lane(vreal top)
 }
 
 /* Each lane's terms become its quotients. */
-static inline struct scale scale_by_lane(vreal sum, vreal error, const struct window *window)
+static inline struct scale scale_by_lane(vreal sum, vreal error)
 {
     real hi[SV_W], lo[SV_W], sums[SV_W], errors[SV_W];
     v_store(sums, sum);
@@ -525,8 +529,7 @@ static inline struct scale scale_by_lane(vreal sum, vreal error, const struct wi
         double total = (double)sums[k] + errors[k];
         reciprocal((struct scaled_sum){total, errors[k] - (total - sums[k]), 0}, &hi[k], &lo[k]);
     }
-    struct grid_sum none = empty_sum(0);
-    return (struct scale){v_load(hi), v_load(lo), add_fine_term(&none, window->lowest_x, window)};
+    return (struct scale){v_load(hi), v_load(lo)};
 }
 
 /* Softmax along `length` rows of up to one vector of columns with these maxima. */
@@ -549,7 +552,7 @@ INLINE void softmax_lanes(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         }
         add_grid_sum(block, start, &sum, &error);
     }
-    const struct scale scale = scale_by_lane(sum, error, &window);
+    const struct scale scale = scale_by_lane(sum, error);
     for (size_t i = 0; i < length; i++, y += y_stride)
         if (lanes >= SV_W)
             v_store(y, scaled(v_load(y), &scale));
@@ -596,6 +599,61 @@ static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
     return 1;
 }
 
+#ifdef V_HAS_TRANSPOSE
+/* ---- short rows: a lane each ------------------------------------------------------------------------ */
+
+/* Rows become columns in `room`, and columns rows: SV_W rows of `length`, which lie `stride` apart. Whole vectors are
+ * read where `readable` elements from x on let it; rows written to y are followed by what they overwrite later. */
+INLINE void rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, size_t length, real *room)
+{
+    for (size_t j = 0; j < length; j += SV_W) {
+        vreal v[SV_W];
+        for (size_t k = 0; k < SV_W; k++) {
+            size_t at = k * (size_t)stride + j;
+            v[k] = at + SV_W <= readable ? v_load(x + at) : v_load_n(x + at, length - j < SV_W ? length - j : SV_W, 0);
+        }
+        v_transpose(v);
+        for (size_t i = 0; i < SV_W && j + i < length; i++)
+            v_store(room + (j + i) * SV_W, v[i]);
+    }
+}
+
+INLINE void columns_to_rows(const real *room, size_t length, real *y)
+{
+    for (size_t j = 0; j < length; j += SV_W) {
+        vreal v[SV_W];
+        for (size_t i = 0; i < SV_W; i++)
+            v[i] = j + i < length ? v_load(room + (j + i) * SV_W) : v_set1(0);
+        v_transpose(v);
+        for (size_t k = 0; k < SV_W; k++)
+            if (length - j >= SV_W)
+                v_store(y + k * length + j, v[k]);
+            else
+                v_store_n(y + k * length + j, v[k], length - j);
+    }
+}
+
+/* Softmax of groups of SV_W contiguous rows of at most TRANSPOSED_ROW vectors until one needs the safe path. */
+static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t length, int stream,
+                              real *room)
+{
+    size_t done = 0;
+    real *results = room + TRANSPOSED_ROW * SV_W * SV_W;
+    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * length) {
+        vreal top = v_set1(-INFINITY);
+        rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
+        for (size_t j = 0; j < length; j++)
+            top = v_max(v_load(room + j * SV_W), top);
+        if (!all_near(top))
+            break;
+        softmax_lanes(room, SV_W, room, SV_W, length, SV_W, top);
+        columns_to_rows(room, length, results);
+        copy(results, y, SV_W * length, stream);
+    }
+    return done;
+}
+#endif
+
 /* ---- the choice ----------------------------------------------------------------------------------- */
 
 enum { PAGE_BYTES = 4096 };
@@ -617,11 +675,17 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
 #endif
     char space[ROOM_BYTES + PAGE_BYTES + 64];
     real *room = away_from(x, space);
-    size_t done;
+    size_t done = 0;
+#ifdef V_HAS_TRANSPOSE
+    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
+        done = transposed_rows(x, x_stride, y, rows, length, stream, room);
+        x += (ptrdiff_t)done * x_stride, y += (ptrdiff_t)done * y_stride, rows -= done;
+    }
+#endif
     switch ((length + SV_W - 1) / SV_W) {
 #define REGISTER_ROWS(count)                                                                             \
     case count:                                                                                          \
-        done = register_rows(x, x_stride, y, y_stride, rows, length, stream, room, count);               \
+        done += register_rows(x, x_stride, y, y_stride, rows, length, stream, room, count);              \
         break
         REGISTER_ROWS(1);
         REGISTER_ROWS(2);
@@ -632,8 +696,8 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        done = stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
-                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+        done += stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
+                       : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
     }
     if (stream)
         v_stream_fence();
