@@ -12,6 +12,29 @@ cdef extern from "solvers.h" nogil:
     void sv_logsumexp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, double *, size_t, size_t,
                           int)
 
+cdef extern from "pairs.h" nogil:
+    struct sv_line_sum:
+        double top
+    void sv_join_sums(sv_line_sum *, const sv_line_sum *, size_t)
+    void sv_add_to_sums_f32(const float *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_add_to_sums_f64(const double *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_divide_by_sums_f32(const float *, Py_ssize_t, float *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_divide_by_sums_f64(const double *, Py_ssize_t, double *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_subtract_sums_f32(const float *, Py_ssize_t, float *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_subtract_sums_f64(const double *, Py_ssize_t, double *, Py_ssize_t, sv_line_sum *, size_t, size_t, int)
+    void sv_log_of_sums_f32(const sv_line_sum *, float *, size_t)
+    void sv_log_of_sums_f64(const sv_line_sum *, double *, size_t)
+    void sv_add_to_dots_f32(const float *, Py_ssize_t, const float *, Py_ssize_t, double *, size_t, size_t, int)
+    void sv_add_to_dots_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, size_t, size_t, int)
+    void sv_jvp_by_dots_f32(const float *, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t,
+                            const double *, size_t, size_t, int)
+    void sv_jvp_by_dots_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
+                            const double *, size_t, size_t, int)
+    void sv_softmax_jvp_f32(const float *, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t,
+                            size_t, size_t, int)
+    void sv_softmax_jvp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
+                            size_t, size_t, int)
+
 
 cdef void softmax_rows(Rows x, Rows y, int threads) noexcept nogil:
     if x.dtype == c"d":
@@ -67,3 +90,130 @@ def logsumexp(x, b, out, sign, int threads=0):
         else:
             sv_logsumexp_f32(<float *>rx.view.buf, rx.stride, <float *>weights, b_stride,
                              <float *>ry.view.buf, <float *>rs.view.buf, rx.rows, rx.length, threads)
+
+
+# ---- sums that are put together piece by piece: (rows, 5) float64, a struct sv_line_sum a row ----------
+
+
+cdef Rows take_words(object array, bint writable, Py_ssize_t words):
+    """The rows of so many float64 each, without gaps."""
+    cdef Rows taken = take_rows(array, writable)
+    if taken.dtype != c"d" or taken.length != words or taken.view.ndim != 2 or (taken.rows > 1 and taken.stride != words):
+        raise ValueError("expected contiguous rows of " + str(words) + " float64")
+    return taken
+
+
+def join_sums(sums, more):
+    """sums += more."""
+    cdef Rows rs = take_words(sums, True, 5), rm = take_words(more, False, 5)
+    if rs.rows != rm.rows:
+        raise ValueError("sums differ in number")
+    sv_join_sums(<sv_line_sum *>rs.view.buf, <const sv_line_sum *>rm.view.buf, rs.rows)
+
+
+def add_to_sums(x, sums, int threads=0):
+    """sums[r] += the exponentials of row r of x."""
+    cdef Rows rx = take_rows(x, False), rs = take_words(sums, True, 5)
+    cdef sv_line_sum *entries = <sv_line_sum *>rs.view.buf
+    if rx.rows != rs.rows:
+        raise ValueError("input and sums differ in number")
+    with nogil:
+        if rx.dtype == c"d":
+            sv_add_to_sums_f64(<double *>rx.view.buf, rx.stride, entries, rx.rows, rx.length, threads)
+        else:
+            sv_add_to_sums_f32(<float *>rx.view.buf, rx.stride, entries, rx.rows, rx.length, threads)
+
+
+cdef void divide_rows(Rows x, Rows y, Rows sums, int threads) noexcept nogil:
+    cdef sv_line_sum *entries = <sv_line_sum *>sums.view.buf
+    if x.dtype == c"d":
+        sv_divide_by_sums_f64(<double *>x.view.buf, x.stride, <double *>y.view.buf, y.stride, entries, x.rows, x.length,
+                              threads)
+    else:
+        sv_divide_by_sums_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, entries, x.rows, x.length,
+                              threads)
+
+
+cdef void subtract_rows(Rows x, Rows y, Rows sums, int threads) noexcept nogil:
+    cdef sv_line_sum *entries = <sv_line_sum *>sums.view.buf
+    if x.dtype == c"d":
+        sv_subtract_sums_f64(<double *>x.view.buf, x.stride, <double *>y.view.buf, y.stride, entries, x.rows, x.length,
+                             threads)
+    else:
+        sv_subtract_sums_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, entries, x.rows, x.length,
+                             threads)
+
+
+cdef map_by_sums(object x, object y, object sums, int threads, void (*kernel)(Rows, Rows, Rows, int) noexcept nogil):
+    cdef Rows rx = take_rows(x, False), ry = take_rows(y, True), rs = take_words(sums, False, 5)
+    if not rx.matches(ry) or rx.rows != rs.rows:
+        raise ValueError("input, output and sums differ in shape or dtype")
+    with nogil:
+        kernel(rx, ry, rs, threads)
+
+
+def divide_by_sums(x, y, sums, int threads=0):
+    """y[r] = exp(x[r]) / sums[r]; y may be x."""
+    map_by_sums(x, y, sums, threads, divide_rows)
+
+
+def subtract_sums(x, y, sums, int threads=0):
+    """y[r] = x[r] - log(sums[r]); y may be x."""
+    map_by_sums(x, y, sums, threads, subtract_rows)
+
+
+def log_of_sums(sums, out):
+    """out[r] = log(sums[r]); out is one row."""
+    cdef Rows rs = take_words(sums, False, 5), ry = take_rows(out, True)
+    if ry.rows != 1 or ry.length != rs.rows:
+        raise ValueError("sums and output differ in number")
+    if ry.dtype == c"d":
+        sv_log_of_sums_f64(<sv_line_sum *>rs.view.buf, <double *>ry.view.buf, rs.rows)
+    else:
+        sv_log_of_sums_f32(<sv_line_sum *>rs.view.buf, <float *>ry.view.buf, rs.rows)
+
+
+# ---- the derivative of softmax ---------------------------------------------------------------------
+
+
+def softmax_jvp(y, v, out, int threads=0):
+    """out = y (v - <y, v>) for each row; out may be y or v."""
+    cdef Rows ry = take_rows(y, False), rv = take_rows(v, False), ro = take_rows(out, True)
+    if not ry.matches(rv) or not ry.matches(ro):
+        raise ValueError("inputs and output differ in shape or dtype")
+    with nogil:
+        if ry.dtype == c"d":
+            sv_softmax_jvp_f64(<double *>ry.view.buf, ry.stride, <double *>rv.view.buf, rv.stride,
+                               <double *>ro.view.buf, ro.stride, ry.rows, ry.length, threads)
+        else:
+            sv_softmax_jvp_f32(<float *>ry.view.buf, ry.stride, <float *>rv.view.buf, rv.stride,
+                               <float *>ro.view.buf, ro.stride, ry.rows, ry.length, threads)
+
+
+def add_to_dots(y, v, dots, int threads=0):
+    """dots[r] += <y[r], v[r]>, two words each."""
+    cdef Rows ry = take_rows(y, False), rv = take_rows(v, False), rd = take_words(dots, True, 2)
+    if not ry.matches(rv) or rd.rows != ry.rows:
+        raise ValueError("inputs differ in shape or dtype")
+    with nogil:
+        if ry.dtype == c"d":
+            sv_add_to_dots_f64(<double *>ry.view.buf, ry.stride, <double *>rv.view.buf, rv.stride,
+                               <double *>rd.view.buf, ry.rows, ry.length, threads)
+        else:
+            sv_add_to_dots_f32(<float *>ry.view.buf, ry.stride, <float *>rv.view.buf, rv.stride,
+                               <double *>rd.view.buf, ry.rows, ry.length, threads)
+
+
+def jvp_by_dots(y, v, out, dots, int threads=0):
+    """out[r] = y[r] (v[r] - dots[r]); out may be y or v."""
+    cdef Rows ry = take_rows(y, False), rv = take_rows(v, False), ro = take_rows(out, True)
+    cdef Rows rd = take_words(dots, False, 2)
+    if not ry.matches(rv) or not ry.matches(ro) or rd.rows != ry.rows:
+        raise ValueError("inputs and output differ in shape or dtype")
+    with nogil:
+        if ry.dtype == c"d":
+            sv_jvp_by_dots_f64(<double *>ry.view.buf, ry.stride, <double *>rv.view.buf, rv.stride,
+                               <double *>ro.view.buf, ro.stride, <double *>rd.view.buf, ry.rows, ry.length, threads)
+        else:
+            sv_jvp_by_dots_f32(<float *>ry.view.buf, ry.stride, <float *>rv.view.buf, rv.stride,
+                               <float *>ro.view.buf, ro.stride, <double *>rd.view.buf, ry.rows, ry.length, threads)
