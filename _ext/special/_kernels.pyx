@@ -35,6 +35,10 @@ cdef extern from "pairs.h" nogil:
     void sv_softmax_jvp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
                             size_t, size_t, int)
 
+cdef extern from "copy.h" nogil:
+    void sv_copy_f32(int, const Py_ssize_t *, void *, const Py_ssize_t *, const void *, const Py_ssize_t *)
+    void sv_copy_f64(int, const Py_ssize_t *, void *, const Py_ssize_t *, const void *, const Py_ssize_t *)
+
 
 cdef void softmax_rows(Rows x, Rows y, int threads) noexcept nogil:
     if x.dtype == c"d":
@@ -217,3 +221,51 @@ def jvp_by_dots(y, v, out, dots, int threads=0):
         else:
             sv_jvp_by_dots_f32(<float *>ry.view.buf, ry.stride, <float *>rv.view.buf, rv.stride,
                                <float *>ro.view.buf, ro.stride, <double *>rd.view.buf, ry.rows, ry.length, threads)
+
+
+# ---- copies between layouts ------------------------------------------------------------------------
+
+
+@cython.final
+cdef class Block:
+    """An array of native, aligned float32 or float64, of any strides."""
+
+    cdef Py_buffer view
+
+    def __cinit__(self, array, bint writable):
+        PyObject_GetBuffer(array, &self.view, PyBUF_FORMAT | (PyBUF_STRIDES | PyBUF_WRITABLE if writable else PyBUF_STRIDES))
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+    cdef bint is_plain(self) noexcept:
+        cdef Py_ssize_t size = self.view.itemsize
+        cdef int axis
+        if (self.view.format[0] != c"f" and self.view.format[0] != c"d") or self.view.format[1] != 0:
+            return False
+        if <size_t>self.view.buf % <size_t>size:
+            return False
+        for axis in range(self.view.ndim):
+            if self.view.strides[axis] % size:
+                return False
+        return True
+
+
+def copy(to, source):
+    """to = source, of the same shape and dtype; in tiles where one is the other transposed."""
+    cdef Block target = Block(to, True), origin = Block(source, False)
+    cdef int axis, ndim = target.view.ndim
+    if not target.is_plain() or not origin.is_plain():
+        raise ValueError("expected native, aligned float32 or float64")
+    if origin.view.ndim != ndim or target.view.itemsize != origin.view.itemsize:
+        raise ValueError("source and target differ in shape or dtype")
+    for axis in range(ndim):
+        if target.view.shape[axis] != origin.view.shape[axis]:
+            raise ValueError("source and target differ in shape or dtype")
+    with nogil:
+        if target.view.itemsize == 8:
+            sv_copy_f64(ndim, target.view.shape, target.view.buf, target.view.strides, origin.view.buf,
+                        origin.view.strides)
+        else:
+            sv_copy_f32(ndim, target.view.shape, target.view.buf, target.view.strides, origin.view.buf,
+                        origin.view.strides)

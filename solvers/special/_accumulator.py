@@ -52,10 +52,10 @@ class LogSumExpAccumulator:
     ...     for k in range(0, 5000, 1000):
     ...         sums.update(x[:, k : k + 1000], axis=1)
     ...     for k in range(0, 5000, 1000):
-    ...         sums.softmax(x[:, k : k + 1000], axis=1, out=x[:, k : k + 1000])
+    ...         x[:, k : k + 1000] = sums.softmax(x[:, k : k + 1000], axis=1)
     ...     print(sums.logsumexp().round(6), np.allclose(x.sum(axis=1), 1))
     ...     del x
-    [16.213562 16.213562 16.213562 16.213562] True
+    [16.213563 16.213563 16.213563 16.213563] True
     """
 
     def __init__(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = np.float64) -> None:

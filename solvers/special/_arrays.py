@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _kernels
+
 Array = npt.NDArray[Any]
 Axis = int | tuple[int, ...] | None
 
@@ -87,13 +89,15 @@ def take_out(out: Any, shape: tuple[int, ...], form: Format) -> Array:
 
 
 def common_format(a: Input, b: Input) -> Format:
-    """The format of a result of both. bfloat16 beside another type counts as float32, but beside booleans."""
-    if BFLOAT16 not in (a.format, b.format):
-        return _format(np.result_type(a.array, b.array), "b")
+    """The format of a result of both. Integers in `a` count as float64, booleans in `b` adapt.
+
+    bfloat16 stays beside itself and booleans; beside other types it counts as float32.
+    """
     if a.format is BFLOAT16 and (b.format is BFLOAT16 or b.array.dtype == np.bool_):
         return BFLOAT16
-    types = [np.dtype(np.float32) if x.format is BFLOAT16 else x.array.dtype for x in (a, b)]
-    return _format(np.result_type(*types), "b")
+    first = a.format.work if a.format is BFLOAT16 else a.format.storage
+    second = b.format.work if b.format is BFLOAT16 else b.array.dtype
+    return _format(np.result_type(first, second), "b")
 
 
 def checked_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -120,6 +124,8 @@ def load(target: Array, source: Array, form: Format) -> None:
         bits = target.view(np.uint32)
         bits[...] = source
         bits <<= 16
+    elif _tiles_serve(target, source):
+        _kernels.copy(target, source)
     else:
         np.copyto(target, source, casting="unsafe")
 
@@ -133,9 +139,18 @@ def store(target: Array, source: Array, form: Format) -> None:
         bits >>= 16
         bits[nan] = 0x7FC0
         np.copyto(target, bits, casting="unsafe")
+    elif _tiles_serve(target, source):
+        _kernels.copy(target, source)
     else:
         with np.errstate(over="ignore", under="ignore"):
             np.copyto(target, source, casting="same_kind")
+
+
+def _tiles_serve(x: Array, y: Array) -> bool:
+    """Whether one runs across the other, which NumPy's copy takes no care of, and both are of one plain type."""
+    if x.ndim < 2 or x.dtype != y.dtype or x.dtype.char not in "fd" or x.strides[-1] == y.strides[-1]:
+        return False
+    return y.flags.aligned and x.flags.aligned and not any(step % x.itemsize for step in (*x.strides, *y.strides))
 
 
 # ---- hosts -------------------------------------------------------------------------------------------

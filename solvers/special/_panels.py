@@ -24,8 +24,8 @@ from ._arrays import Array, Format, Input, load, store
 #: Bytes of a scratch matrix: it stays in a core's own cache.
 SCRATCH_BYTES = 1 << 18
 
-#: Neighbouring lines that are taken together: a cache line of float32.
-NEIGHBOURS = 16
+#: Neighbouring lines that are taken together at least: a cache line of float32, or more where their chunks are short.
+NEIGHBOURS, CHUNK_NEIGHBOURS = 16, 64
 
 Slices = tuple[slice, ...]
 Work = np.dtype[Any]  # float32 or float64
@@ -55,6 +55,16 @@ def _put(values: Array, array: Array, lines: Slices) -> None:
     part[...] = values.reshape(part.shape)
 
 
+def _hide(numbers: Array, shown: Array, value: float) -> None:
+    """numbers = value where not shown. By bits: a branch an element, as np.where has, is what a random mask defeats."""
+    integer = np.dtype(f"i{numbers.itemsize}")
+    keep = -shown.astype(integer)  # all bits or none
+    bits = numbers.view(integer)
+    bits &= keep
+    if value != 0:
+        bits |= ~keep & numbers.dtype.type(value).view(integer)
+
+
 class Cut:
     """How the lines of an array along some axes are cut into panels.
 
@@ -75,13 +85,15 @@ class Cut:
         self.kept = sorted(kept, key=lambda k: -abs(x.strides[k]))  # neighbours in memory become neighbours here
         self.axes = axes
         lines, length = tuple(x.shape[k] for k in self.kept), tuple(x.shape[k] for k in axes)
-        room = SCRATCH_BYTES // itemsize
+        room, count, size = SCRATCH_BYTES // itemsize, math.prod(lines), max(math.prod(length), 1)
         steps_across = [abs(x.strides[k]) for k in kept if x.shape[k] > 1]
         steps_along = [abs(x.strides[k]) for k in axes if x.shape[k] > 1]
-        fewest = NEIGHBOURS if steps_across and min(steps_across) < min(steps_along, default=0) else 1
-        together = min(max(room // max(math.prod(length), 1), fewest), max(math.prod(lines), 1))
+        together = room // size
+        if steps_across and min(steps_across) < min(steps_along, default=0) and together < NEIGHBOURS:
+            together = NEIGHBOURS if whole else CHUNK_NEIGHBOURS
+        together = max(min(together, count), 1)
         self.lines = blocks(lines, together)
-        self.chunks = blocks(length, math.prod(length) if whole else max(room // together, 1))
+        self.chunks = blocks(length, size if whole else max(room // together, 1))
         self.whole = len(self.chunks) == 1
 
     def arrange(self, array: Array) -> Array:
@@ -129,7 +141,7 @@ class Source:
             with np.errstate(all="ignore"):
                 numbers /= _part(self.temperature, lines, chunk)
         if self.where is not None:
-            np.copyto(numbers, self.hidden, where=~_part(self.where, lines, chunk))
+            _hide(numbers, _part(self.where, lines, chunk), self.hidden)
         return numbers.reshape(math.prod(part.shape[: self.kept]), -1)
 
 
@@ -145,7 +157,7 @@ class Target:
         part = _part(self.out, lines, chunk)
         numbers = panel.reshape(part.shape)
         if self.where is not None:
-            np.copyto(numbers, self.hidden, where=~_part(self.where, lines, chunk))
+            _hide(numbers, _part(self.where, lines, chunk), self.hidden)
         store(part, numbers, self.format)
 
 
