@@ -121,9 +121,12 @@ def checked_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
 def load(target: Array, source: Array, form: Format) -> None:
     """target (float32 or float64, contiguous) = source."""
     if form is BFLOAT16:
-        bits = target.view(np.uint32)
+        narrow = target if target.itemsize == 4 else np.empty(target.shape, np.float32)
+        bits = narrow.view(np.uint32)
         bits[...] = source
         bits <<= 16
+        if narrow is not target:
+            target[...] = narrow
     elif _tiles_serve(target, source):
         _kernels.copy(target, source)
     else:
