@@ -29,9 +29,9 @@ def exact_rows(x):
 
 def filled(x, cuts, axis=-1):
     """An accumulator that has seen x in blocks along the axis."""
-    sums = LogSumExpAccumulator(
-        np.delete(np.array(x.shape), axis).tolist() and tuple(np.delete(x.shape, axis)), x.dtype
-    )
+    shape = list(x.shape)
+    del shape[axis]
+    sums = LogSumExpAccumulator(tuple(shape), x.dtype)
     for block in np.split(x, cuts, axis):
         sums.update(block, axis)
     return sums
