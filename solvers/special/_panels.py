@@ -32,10 +32,10 @@ Work = np.dtype[Any]  # float32 or float64
 
 
 def blocks(shape: tuple[int, ...], size: int) -> list[Slices]:
-    """Cut a shape into rectangles of about `size` elements, which run along the last axes first."""
+    """Cut a shape into rectangles of at most `size` elements, which run along the last axes first."""
     steps = []
     for n in reversed(shape):
-        step = max(1, min(n, size))
+        step = max(1, -(-n // max(1, -(-n // size))))  # pieces of about one length, none nearly empty
         steps.append(step)
         size //= step
     pieces = zip(shape, reversed(steps), strict=True)
