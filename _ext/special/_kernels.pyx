@@ -102,7 +102,8 @@ def logsumexp(x, b, out, sign, int threads=0):
 cdef Rows take_words(object array, bint writable, Py_ssize_t words):
     """The rows of so many float64 each, without gaps."""
     cdef Rows taken = take_rows(array, writable)
-    if taken.dtype != c"d" or taken.length != words or taken.view.ndim != 2 or (taken.rows > 1 and taken.stride != words):
+    cdef bint dense = taken.rows < 2 or taken.stride == words
+    if taken.dtype != c"d" or taken.length != words or taken.view.ndim != 2 or not dense:
         raise ValueError("expected contiguous rows of " + str(words) + " float64")
     return taken
 
@@ -233,7 +234,8 @@ cdef class Block:
     cdef Py_buffer view
 
     def __cinit__(self, array, bint writable):
-        PyObject_GetBuffer(array, &self.view, PyBUF_FORMAT | (PyBUF_STRIDES | PyBUF_WRITABLE if writable else PyBUF_STRIDES))
+        cdef int access = PyBUF_STRIDES | PyBUF_WRITABLE if writable else PyBUF_STRIDES
+        PyObject_GetBuffer(array, &self.view, PyBUF_FORMAT | access)
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)

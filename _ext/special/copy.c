@@ -28,7 +28,8 @@ static inline real *at(char *start, ptrdiff_t row, ptrdiff_t row_stride, ptrdiff
     return (real *)(start + row * row_stride + column * column_stride);
 }
 
-static void copy_tile(struct side to, struct side from, int row_axis, int column_axis, ptrdiff_t rows, ptrdiff_t columns)
+static void copy_tile(struct side to, struct side from, int row_axis, int column_axis, ptrdiff_t rows,
+                      ptrdiff_t columns)
 {
     const ptrdiff_t to_row = to.strides[row_axis], from_row = from.strides[row_axis];
     const ptrdiff_t to_column = to.strides[column_axis], from_column = from.strides[column_axis];

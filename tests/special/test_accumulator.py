@@ -1,7 +1,10 @@
 """Sums of exponentials that arrive in blocks."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import mpmath as mp
 import numpy as np
@@ -182,6 +185,27 @@ def test_pickles_and_copies(dtype):
         assert (twin.shape, twin.dtype) == ((4,), dtype)
         np.testing.assert_allclose(twin.logsumexp(), logsumexp(x, 1), rtol=2 * np.finfo(dtype).eps)
     np.testing.assert_allclose(sums.logsumexp(), logsumexp(x[:, :20], 1), rtol=2 * np.finfo(dtype).eps)
+
+
+def test_pickled_on_a_machine_of_another_level(dtype):
+    """Where one needs a shift and the other does not: the safe range is smaller without fused multiply-add."""
+    rows = np.array([[3e7], [5e3], [-3e7], [0]]) + np.random.default_rng(7).integers(-20, 20, (4, 30))
+    x = rows.astype(dtype)
+    code = (
+        "import pickle, sys, numpy as np; from solvers.special import LogSumExpAccumulator\n"
+        "x = pickle.loads(bytes.fromhex(sys.argv[1])); sums = LogSumExpAccumulator(4, x.dtype)\n"
+        "sums.update(x[:, :20]); print(pickle.dumps(sums).hex())"
+    )
+    for level in ("baseline", "avx2", "avx512"):
+        command = [sys.executable, "-P", "-c", code, pickle.dumps(x).hex()]
+        environment = {**os.environ, "SOLVERS_ISA": level}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        sums = pickle.loads(bytes.fromhex(done.stdout))
+        sums.update(x[:, 20:])
+        np.testing.assert_allclose(sums.softmax(x), softmax(x, 1), rtol=2 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(sums.log_softmax(x), log_softmax(x, 1), rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(sums.logsumexp(), logsumexp(x, 1), rtol=2 * np.finfo(dtype).eps)
 
 
 def test_merged_with_itself(dtype):
