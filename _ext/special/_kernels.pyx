@@ -35,7 +35,11 @@ cdef extern from "pairs.h" nogil:
     void sv_softmax_jvp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
                             size_t, size_t, int)
 
+from libc.stdint cimport uint16_t
+
 cdef extern from "copy.h" nogil:
+    void sv_half_to_float(const uint16_t *, float *, size_t)
+    void sv_float_to_half(const float *, uint16_t *, size_t)
     void sv_copy_f32(int, const Py_ssize_t *, void *, const Py_ssize_t *, const void *, const Py_ssize_t *)
     void sv_copy_f64(int, const Py_ssize_t *, void *, const Py_ssize_t *, const void *, const Py_ssize_t *)
 
@@ -271,3 +275,21 @@ def copy(to, source):
         else:
             sv_copy_f32(ndim, target.view.shape, target.view.buf, target.view.strides, origin.view.buf,
                         origin.view.strides)
+
+
+def half_to_float(const uint16_t[::1] bits, float[::1] numbers):
+    """numbers = the float16 of these bits."""
+    if bits.shape[0] != numbers.shape[0]:
+        raise ValueError("bits and numbers differ in length")
+    if bits.shape[0]:
+        with nogil:
+            sv_half_to_float(&bits[0], &numbers[0], bits.shape[0])
+
+
+def float_to_half(const float[::1] numbers, uint16_t[::1] bits):
+    """bits = those of the nearest float16."""
+    if bits.shape[0] != numbers.shape[0]:
+        raise ValueError("bits and numbers differ in length")
+    if bits.shape[0]:
+        with nogil:
+            sv_float_to_half(&numbers[0], &bits[0], bits.shape[0])

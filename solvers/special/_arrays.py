@@ -127,6 +127,9 @@ def load(target: Array, source: Array, form: Format) -> None:
         bits <<= 16
         if narrow is not target:
             target[...] = narrow
+    elif form is HALF and target.itemsize == 4:
+        halves = np.ascontiguousarray(source, form.storage)
+        _kernels.half_to_float(halves.view(np.uint16).reshape(-1), target.reshape(-1))
     elif _tiles_serve(target, source):
         _kernels.copy(target, source)
     else:
@@ -142,6 +145,10 @@ def store(target: Array, source: Array, form: Format) -> None:
         bits >>= 16
         bits[nan] = 0x7FC0
         np.copyto(target, bits, casting="unsafe")
+    elif form is HALF:
+        halves = np.empty(source.shape, form.storage)
+        _kernels.float_to_half(np.ascontiguousarray(source).reshape(-1), halves.view(np.uint16).reshape(-1))
+        target[...] = halves
     elif _tiles_serve(target, source):
         _kernels.copy(target, source)
     else:
