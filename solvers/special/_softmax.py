@@ -207,6 +207,9 @@ def logsumexp(
     >>> print(value.round(6), sign)
     1.541325 -1.0
     """
+    plain = b is None and where is None and type(temperature) is float and temperature == 1.0
+    if plain and out is None and not keepdims and not return_sign and _is_plain_row(a, axis):
+        return _logsumexp_row(a, threads)
     taken = take(a, "a")
     weights, form = None, taken.format
     if b is not None:
@@ -248,6 +251,13 @@ def _is_plain_row(x: Any, axis: Axis) -> bool:
         and x.flags.aligned
         and (axis is None or (isinstance(axis, int) and -1 <= axis <= 0))
     )
+
+
+def _logsumexp_row(a: Any, threads: int | None) -> Any:
+    """logsumexp of one contiguous row."""
+    value, sign = np.empty(1, a.dtype), np.empty(1, a.dtype)
+    _kernels.logsumexp(a, None, value, sign, _threads.resolve(threads))
+    return value[0]
 
 
 def _map_row(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
