@@ -1,9 +1,9 @@
-/* Exponentials as pairs: e^x = p * 2^n with n integral and held in a float, p = 1 + r + q in parts.
+/* Exponentials as pairs: e^x = (1 + s) 2^k, k on a grid and held in a float.
  *
  * Nothing is reconstructed, so no x of usable size overflows or underflows, and a sum of exponentials
  * needs no maximum first (Dukhan & Ablavatski, arXiv 2001.04438, section 4).
  *
- * The fits are good to 1.05e-8 (float32) and 1.7e-17 (float64); `fit_exp.py` derives the coefficients.
+ * The fits are good to 1.05e-8 (float32) and 2.9e-17 (float64); `fit_exp.py` derives the coefficients.
  *
  * Safe range: |x| <= SAFE_EXPONENT * ln2. It is 2^18 / 2^45 with FMA. Without FMA the product n * ln2_hi
  * must be exact by itself, so ln2_hi has trailing zero bits and the range shrinks to 2^11 / 2^21.
@@ -42,15 +42,32 @@
 #define LOWEST_EXPONENT (-SAFE_EXPONENT)
 #define LOWEST_X ((real)(LOWEST_EXPONENT * 0.69314718055994530942))
 
-/* q(t) of e^t = 1 + t + t^2 q(t) on |t| <= ln2/2. */
+/* x log2(e) is rounded to a grid by adding this number: the sum's low bits then hold it. */
+#ifdef V_HAS_LOOKUP /* a grid of 1/16, a table of 2^(k/16), and shorter fits */
+#define TO_GRID (SV_REAL == 32 ? (real)0x1.8p19 : (real)0x1.8p48)
+#define GRID_BITS 4
+#else
+#define TO_GRID (SV_REAL == 32 ? (real)0x1.8p23 : (real)0x1.8p52)
+#define GRID_BITS 0
+#endif
+
+/* q(t) of e^t = 1 + t + t^2 q(t) on |t| <= ln2/2, or ln2/32 where there is a table. */
 static inline vreal v_exp_tail(vreal t)
 {
-#if SV_REAL == 32
+#if SV_REAL == 32 && defined(V_HAS_LOOKUP)
+    return v_fma(v_set1(0x1.55565cp-3f), t, v_set1(0x1.000148p-1f));
+#elif SV_REAL == 32
     vreal q = v_set1(0x1.6d113cp-10f);
     q = v_fma(q, t, v_set1(0x1.120ba2p-7f));
     q = v_fma(q, t, v_set1(0x1.55551ap-5f));
     q = v_fma(q, t, v_set1(0x1.5554dcp-3f));
     return v_fma(q, t, v_set1(0x1.0p-1f));
+#elif defined(V_HAS_LOOKUP)
+    vreal q = v_set1(0x1.6c17bb91efb39p-10);
+    q = v_fma(q, t, v_set1(0x1.11120b36ff666p-7));
+    q = v_fma(q, t, v_set1(0x1.55555555192e5p-5));
+    q = v_fma(q, t, v_set1(0x1.55555554dd075p-3));
+    return v_fma(q, t, v_set1(0x1.0p-1));
 #else
     vreal q = v_set1(0x1.af38d53857513p-26);
     q = v_fma(q, t, v_set1(0x1.2891a8c1d838dp-22));
@@ -65,24 +82,110 @@ static inline vreal v_exp_tail(vreal t)
 #endif
 }
 
-/* e^x = (1 + r + q) * 2^n for LOWEST_X <= x <= SAFE_EXPONENT ln2; NaN and +inf give a NaN r.
- * r = x - n ln2_hi is exact and |r| < 0.42; q, which holds the rest of the series and what n ln2_lo takes
- * away, is below 0.07 (0.14 without FMA). So nearly all of the rounding is left to the caller, who adds the
- * parts where nothing is lost. */
-static inline void v_exp_parts(vreal x, vreal *r, vreal *q, vreal *n)
+/* e^x = (1 + s) 2^k for LOWEST_X <= x <= SAFE_EXPONENT ln2, k on the grid and held by the low bits of `on_grid`.
+ * s is rounded to 2^-26 / 2^-55 at worst (2^-30 / 2^-59 with the table). NaN and +inf give a NaN s. */
+static inline void v_exp_split(vreal x, vreal *s, vreal *on_grid)
 {
-    *n = v_rint(v_mul(x, v_set1(LOG2_E)));
-    *r = v_fnma(*n, v_set1(LN2_HI), x);
-    vreal t = v_fnma(*n, v_set1(LN2_LO), *r);
-    *q = v_fnma(*n, v_set1(LN2_LO), v_mul(v_mul(t, t), v_exp_tail(t)));
+    *on_grid = v_fma(x, v_set1(LOG2_E), v_set1(TO_GRID));
+    vreal k = v_sub(*on_grid, v_set1(TO_GRID));
+    vreal t = v_fnma(k, v_set1(LN2_LO), v_fnma(k, v_set1(LN2_HI), x));
+    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
 }
 
-/* e^x = (1 + s) * 2^n for the same x, the parts added: s is rounded once, to 2^-26 / 2^-55. Cheaper. */
-static inline void v_exp_pair(vreal x, vreal *s, vreal *n)
+/* The same with s = r + q, r = x - k ln2_hi exact: nearly all of the rounding is left to the caller, who adds the
+ * parts where nothing is lost. For levels whose s is not small. */
+static inline void v_exp_parts(vreal x, vreal *r, vreal *q, vreal *on_grid)
 {
-    *n = v_rint(v_mul(x, v_set1(LOG2_E)));
-    vreal t = v_fnma(*n, v_set1(LN2_LO), v_fnma(*n, v_set1(LN2_HI), x));
-    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+    *on_grid = v_fma(x, v_set1(LOG2_E), v_set1(TO_GRID));
+    vreal k = v_sub(*on_grid, v_set1(TO_GRID));
+    *r = v_fnma(k, v_set1(LN2_HI), x);
+    vreal t = v_fnma(k, v_set1(LN2_LO), *r);
+    *q = v_fnma(k, v_set1(LN2_LO), v_mul(v_mul(t, t), v_exp_tail(t)));
+}
+
+/* For every fraction of the grid one number: a table, or where the grid is integral one constant. */
+#ifdef V_HAS_LOOKUP
+typedef v_table16 v_fractions;
+static inline vreal v_pick(v_fractions table, vreal on_grid) { return v_lookup(table, on_grid); }
+#if SV_REAL == 32
+typedef uint32_t real_bits;
+/* The bits of 2^(k/16), k << 19 taken off: what v_exp_power adds of a fraction beyond the whole exponent. */
+static const real_bits ROOTS[16] = {
+    0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
+    0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+/* 2^(k/16) = root (1 + rest). */
+static const real ROOT_RESTS[16] = {
+    0.0f, 0x1.8d96d4p-25f, -0x1.9c0c22p-27f, 0x1.964904p-25f, 0x1.125002p-25f, 0x1.370be4p-25f,
+    -0x1.0a3550p-25f, -0x1.00d8acp-27f, 0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f,
+    -0x1.f9c304p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f};
+#else
+typedef uint64_t real_bits;
+static const real_bits ROOTS[16] = {
+    0x3ff0000000000000, 0x3fefb5586cf9890f, 0x3fef72b83c7d517b, 0x3fef387a6e756238,
+    0x3fef06fe0a31b715, 0x3feedea64c123422, 0x3feebfdad5362a27, 0x3feeab07dd485429,
+    0x3feea09e667f3bcd, 0x3feea11473eb0187, 0x3feeace5422aa0db, 0x3feec49182a3f090,
+    0x3feee89f995ad3ad, 0x3fef199bdd85529c, 0x3fef5818dcfba487, 0x3fefa4afa2a490da};
+static const real ROOT_RESTS[16] = {
+    0, 0x1.79aa65d837b6dp-54, -0x1.01b15eaa59348p-55, 0x1.68efde3a8a894p-54,
+    0x1.34d754db0abb6p-55, 0x1.59f48a72a4c6dp-55, 0x1.690cebb7aafb0p-56, 0x1.063e1e21c5409p-54,
+    -0x1.3b3efbf5e2228p-54, -0x1.b32dcb94da51dp-56, 0x1.db72fc1f0eab4p-55, 0x1.1affc2b91ce27p-56,
+    0x1.c1a7792cb3387p-55, 0x1.36eae30af0cb3p-56, 0x1.4a385a63d07a7p-56, -0x1.ff7128fd391f0p-55};
+#endif
+#else
+typedef vreal v_fractions;
+static inline vreal v_pick(v_fractions constant, vreal on_grid)
+{
+    (void)on_grid;
+    return constant;
+}
+#if SV_REAL == 32
+typedef uint32_t real_bits;
+#else
+typedef uint64_t real_bits;
+#endif
+#endif
+
+static inline real real_from_bits(real_bits bits)
+{
+    real value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The same with what the rounding of s, or of the table's 2^(k/16), left: for those who need more than 0.8 units in
+ * the last place. With the table s holds it, and low is 0. */
+static inline void v_exp_split_fine(vreal x, vreal *s, vreal *low, vreal *on_grid)
+{
+#ifdef V_HAS_LOOKUP
+    v_exp_split(x, s, on_grid);
+    *s = v_add(*s, v_pick(v_load_table(ROOT_RESTS), *on_grid));
+    *low = v_set1(0);
+#else
+    vreal r, q;
+    v_exp_parts(x, &r, &q, on_grid);
+    *s = v_add(r, q);
+    *low = v_add(v_sub(r, *s), q); /* exact: |q| < |r| or both are tiny */
+#endif
+}
+
+/* What v_exp_power needs to make 2^(k - lower), lower integral; 2^(k/16) itself is rounded once. */
+static inline v_fractions v_exp_base(real lower)
+{
+    real_bits drop = (real_bits)(int64_t)lower << R_MANTISSA_BITS;
+#ifdef V_HAS_LOOKUP
+    real raised[16];
+    for (int k = 0; k < 16; k++)
+        raised[k] = real_from_bits(ROOTS[k] - drop);
+    return v_load_table(raised);
+#else
+    return v_set1(real_from_bits(((real_bits)R_EXPONENT_BIAS << R_MANTISSA_BITS) - drop));
+#endif
+}
+
+/* 2^(k - lower) as an ordinary number; k - lower must lie between the least normal exponent and the bias. */
+static inline vreal v_exp_power(v_fractions base, vreal on_grid)
+{
+    return v_add_bits(v_pick(base, on_grid), on_grid, R_MANTISSA_BITS - GRID_BITS);
 }
 
 #if SV_REAL == 64
@@ -98,7 +201,7 @@ INLINE vreal v_polynomial(const double *coefficients, int count, vreal t)
 /* 2^x as an ordinary number, |x| < 2^46; 0 below the normal range (AVX-512: below the subnormals), inf above it.
  * x minus its nearest grid point is exact, so the fit and two or three roundings are all there is: the relative
  * error stays below 2 ULP, or below 1e-14 where `rough`, which has one term less. */
-#ifdef V_HAS_LOOKUP16
+#ifdef V_HAS_LOOKUP
 /* Grid 1/16: a table of 2^(k/16) in two registers, and a fit of degree 6 instead of 11. */
 INLINE vreal v_exp2_near(vreal x, int rough)
 {
@@ -113,7 +216,7 @@ INLINE vreal v_exp2_near(vreal x, int rough)
                                         0x1.3b2c4ac7da565p-7, 0x1.5d893e58acc63p-10};
     const vreal to_grid = v_set1(0x1.8p48); /* leaves x rounded to 1/16, and 16 times it in the low bits */
     vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
-    vreal power = v_lookup16(powers, on_grid);
+    vreal power = v_lookup(v_load_table(powers), on_grid);
     vreal r = rough ? v_polynomial(rough_fit, 5, t) : v_polynomial(fit, 6, t);
     return v_ldexp_floor(v_fma(v_mul(power, t), r, power), nearest);
 }

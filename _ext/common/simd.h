@@ -6,10 +6,13 @@
  *   real                      float or double
  *   vreal, SV_W               a vector of SV_W lanes of `real`
  *   v_load_n(p, k, fill)      the first k lanes from memory, `fill` in the others; reads nothing else
+ *   v_keep(v, k, fill)        v's first k lanes, `fill` in the others
  *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
  *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded
  *   v_stream(p, v)            store past the cache; p aligned to a vector
+ *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers
+ *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   SV_TABLE(name)            the name of this build's table of entry points
  *
  * Everything here is `static inline`: an inline function with external linkage, compiled for
@@ -80,7 +83,8 @@ static inline vreal v_ldexp(vreal p, vreal d)
 }
 #endif
 
-/* Sum and maximum over the lanes, in a fixed tree. */
+/* Sum and maximum over the lanes, in a fixed tree; the sum of floats also in double. */
+#ifndef V_HAS_REDUCE
 static inline real v_sum_lanes(vreal v)
 {
     real lane[SV_W];
@@ -89,6 +93,16 @@ static inline real v_sum_lanes(vreal v)
         for (int k = 0; k < width; k++)
             lane[k] += lane[k + width];
     return lane[0];
+}
+
+static inline double v_sum_wide(vreal v)
+{
+    real lane[SV_W];
+    double sum = 0;
+    v_store(lane, v);
+    for (int k = 0; k < SV_W; k++)
+        sum += lane[k];
+    return sum;
 }
 
 static inline real v_max_lanes(vreal v)
@@ -100,5 +114,6 @@ static inline real v_max_lanes(vreal v)
             lane[k] = lane[k + width] > lane[k] ? lane[k + width] : lane[k];
     return lane[0];
 }
+#endif
 
 #endif

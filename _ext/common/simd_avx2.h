@@ -14,6 +14,10 @@ static inline __m256i v_first(size_t k)
 }
 static inline vreal v_set1(real x) { return _mm256_set1_ps(x); }
 static inline vreal v_load(const real *p) { return _mm256_loadu_ps(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    return _mm256_blendv_ps(v_set1(fill), v, _mm256_castsi256_ps(v_first(k)));
+}
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     __m256i mask = v_first(k);
@@ -34,6 +38,11 @@ static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(magic_sum), R_MANTISSA_BITS));
 }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(a), _mm256_slli_epi32(_mm256_castps_si256(b), shift)));
+}
 
 #else
 
@@ -46,6 +55,10 @@ static inline __m256i v_first(size_t k)
 }
 static inline vreal v_set1(real x) { return _mm256_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm256_loadu_pd(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    return _mm256_blendv_pd(v_set1(fill), v, _mm256_castsi256_pd(v_first(k)));
+}
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     __m256i mask = v_first(k);
@@ -68,6 +81,11 @@ static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(magic_sum), R_MANTISSA_BITS));
+}
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm256_castsi256_pd(
+        _mm256_add_epi64(_mm256_castpd_si256(a), _mm256_slli_epi64(_mm256_castpd_si256(b), shift)));
 }
 
 #endif

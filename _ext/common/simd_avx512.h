@@ -3,6 +3,8 @@
 
 #define V_HAS_SCALEF 1
 #define V_HAS_FMA 1
+#define V_HAS_LOOKUP 1
+#define V_HAS_REDUCE 1
 
 #if SV_REAL == 32
 
@@ -11,6 +13,7 @@ typedef __m512 vreal;
 static inline __mmask16 v_first(size_t k) { return (__mmask16)((1u << k) - 1u); }
 static inline vreal v_set1(real x) { return _mm512_set1_ps(x); }
 static inline vreal v_load(const real *p) { return _mm512_loadu_ps(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return _mm512_mask_mov_ps(v_set1(fill), v_first(k), v); }
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     return _mm512_mask_loadu_ps(v_set1(fill), v_first(k), p);
@@ -27,6 +30,26 @@ static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_ps(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
+static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_ps(v); }
+static inline double v_sum_wide(vreal v)
+{
+    return _mm512_reduce_add_pd(_mm512_add_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+                                              _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))));
+}
+static inline real v_max_lanes(vreal v) { return _mm512_reduce_max_ps(v); }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(a), _mm512_slli_epi32(_mm512_castps_si512(b), shift)));
+}
+typedef struct {
+    vreal all;
+} v_table16;
+static inline v_table16 v_load_table(const real *table) { return (v_table16){v_load(table)}; }
+static inline vreal v_lookup(v_table16 table, vreal bits)
+{
+    return _mm512_permutexvar_ps(_mm512_castps_si512(bits), table.all);
+}
 
 #else
 
@@ -35,6 +58,7 @@ typedef __m512d vreal;
 static inline __mmask8 v_first(size_t k) { return (__mmask8)((1u << k) - 1u); }
 static inline vreal v_set1(real x) { return _mm512_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm512_loadu_pd(p); }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return _mm512_mask_mov_pd(v_set1(fill), v_first(k), v); }
 static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     return _mm512_mask_loadu_pd(v_set1(fill), v_first(k), p);
@@ -55,11 +79,21 @@ static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_pd(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_ldexp_floor(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
-#define V_HAS_LOOKUP16 1
-/* table[k], k being the low four bits of each lane. */
-static inline vreal v_lookup16(const double *table, vreal bits)
+static inline real v_sum_lanes(vreal v) { return _mm512_reduce_add_pd(v); }
+static inline double v_sum_wide(vreal v) { return _mm512_reduce_add_pd(v); }
+static inline real v_max_lanes(vreal v) { return _mm512_reduce_max_pd(v); }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
 {
-    return _mm512_permutex2var_pd(v_load(table), _mm512_castpd_si512(bits), v_load(table + 8));
+    return _mm512_castsi512_pd(
+        _mm512_add_epi64(_mm512_castpd_si512(a), _mm512_slli_epi64(_mm512_castpd_si512(b), shift)));
+}
+typedef struct {
+    vreal low, high;
+} v_table16;
+static inline v_table16 v_load_table(const real *table) { return (v_table16){v_load(table), v_load(table + 8)}; }
+static inline vreal v_lookup(v_table16 table, vreal bits)
+{
+    return _mm512_permutex2var_pd(table.low, _mm512_castpd_si512(bits), table.high);
 }
 
 #endif

@@ -19,6 +19,7 @@ static inline vreal v_fnma(vreal a, vreal b, vreal c) { return c - a * b; }
 static inline vreal v_set1(real x) { return x; }
 static inline vreal v_load(const real *p) { return *p; }
 static inline vreal v_load_n(const real *p, size_t k, real fill) { return k ? *p : fill; }
+static inline vreal v_keep(vreal v, size_t k, real fill) { return k ? v : fill; }
 static inline void v_store(real *p, vreal v) { *p = v; }
 static inline void v_store_n(real *p, vreal v, size_t k)
 {
@@ -40,16 +41,18 @@ static inline vreal v_load_float(const float *p) { return (real)*p; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }
 #endif
-static inline vreal v_shift_to_exponent(vreal magic_sum)
-{
-    real power;
 #if SV_REAL == 32
-    uint32_t bits;
+typedef uint32_t v_bits;
 #else
-    uint64_t bits;
+typedef uint64_t v_bits;
 #endif
-    memcpy(&bits, &magic_sum, sizeof bits);
-    bits <<= R_MANTISSA_BITS;
-    memcpy(&power, &bits, sizeof power);
-    return power;
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    v_bits bits_a, bits_b;
+    memcpy(&bits_a, &a, sizeof a);
+    memcpy(&bits_b, &b, sizeof b);
+    bits_a += bits_b << shift;
+    memcpy(&a, &bits_a, sizeof a);
+    return a;
 }
+static inline vreal v_shift_to_exponent(vreal magic_sum) { return v_add_bits(0, magic_sum, R_MANTISSA_BITS); }

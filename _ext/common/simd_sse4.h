@@ -19,6 +19,11 @@ static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(magic_sum), R_MANTISSA_BITS));
 }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm_castsi128_ps(
+        _mm_add_epi32(_mm_castps_si128(a), _mm_slli_epi32(_mm_castps_si128(b), shift)));
+}
 
 #else
 
@@ -41,6 +46,11 @@ static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(magic_sum), R_MANTISSA_BITS));
 }
+static inline vreal v_add_bits(vreal a, vreal b, int shift)
+{
+    return _mm_castsi128_pd(
+        _mm_add_epi64(_mm_castpd_si128(a), _mm_slli_epi64(_mm_castpd_si128(b), shift)));
+}
 
 #endif
 
@@ -52,6 +62,12 @@ static inline vreal v_load_n(const real *p, size_t k, real fill)
     for (size_t i = 0; i < SV_W; i++)
         lane[i] = i < k ? p[i] : fill;
     return v_load(lane);
+}
+static inline vreal v_keep(vreal v, size_t k, real fill)
+{
+    real lane[SV_W];
+    v_store(lane, v);
+    return v_load_n(lane, k, fill);
 }
 static inline void v_store_n(real *p, vreal v, size_t k)
 {

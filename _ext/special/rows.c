@@ -68,18 +68,6 @@ static void for_segments(struct row *row, sv_task task, int threads)
         sv_parallel_for(row->length < PARALLEL_MIN ? 1 : threads, count, task, row);
 }
 
-static struct scaled_sum merge(struct scaled_sum a, struct scaled_sum b)
-{
-    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
-    /* The smaller one's factor may underflow to 0: then it does not count. */
-    double fa = a.exponent == top ? 1 : exp2(a.exponent - top), fb = b.exponent == top ? 1 : exp2(b.exponent - top);
-    double ahi = a.hi * fa, bhi = b.hi * fb;
-    double hi = ahi + bhi, added = hi - ahi;
-    double lo = (ahi - (hi - added)) + (bhi - added) + (a.lo * fa + b.lo * fb);
-    double total = hi + lo;
-    return (struct scaled_sum){total, lo - (total - hi), top};
-}
-
 static void sum_segment(void *context, size_t k)
 {
     struct row *row = context;
@@ -94,7 +82,7 @@ static struct scaled_sum row_sum(struct row *row, int threads)
     for_segments(row, sum_segment, threads);
     struct scaled_sum total = row->sums[0];
     for (size_t k = 1; k < segments(row); k++)
-        total = merge(total, row->sums[k]);
+        total = sv_merge(total, row->sums[k]);
     return total;
 }
 
@@ -183,7 +171,7 @@ static void log_softmax_row(const real *x, real *y, size_t length, int threads)
         real shift = is_near(top) ? 0 : top;
         struct row before = cut(x, NULL, NULL, where), after = cut(x + where + 1, NULL, NULL, length - where - 1);
         before.shift = after.shift = shift;
-        struct scaled_sum others = merge(row_sum(&before, threads), row_sum(&after, threads));
+        struct scaled_sum others = sv_merge(row_sum(&before, threads), row_sum(&after, threads));
         struct scaled_sum largest = kernels()->sum(x + where, NULL, 1, shift);
         row.offset = others.hi == 0 ? 0
                      : (real)log1p((others.hi + others.lo) / largest.hi * exp2(others.exponent - largest.exponent));
@@ -275,7 +263,7 @@ static struct scaled_sum sum_by_weight(const struct row *row)
         for (int exponent = -2 * WEIGHT_SPAN; exponent <= 2 * WEIGHT_SPAN; exponent += WEIGHT_SPAN) {
             struct scaled_sum sum = sum_of_weight_class(row, start, exponent);
             if (sum.hi != 0)
-                total = merge(total, sum);
+                total = sv_merge(total, sum);
         }
     return total;
 }
@@ -313,15 +301,14 @@ struct batch {
     ptrdiff_t x_stride, b_stride, y_stride;
     size_t rows, length;
     int stream, threads; /* threads for one row: those of the batch where there is one task */
-    void (*one)(const struct batch *, size_t row);
+    void (*some)(const struct batch *, size_t first, size_t last);
 };
 
 static void run_block(void *context, size_t k)
 {
     const struct batch *batch = context;
     size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
-    for (size_t r = batch->rows * k / tasks; r < batch->rows * (k + 1) / tasks; r++)
-        batch->one(batch, r);
+    batch->some(batch, batch->rows * k / tasks, batch->rows * (k + 1) / tasks);
 }
 
 /* Few long rows: the threads share each row. Many rows: each thread takes whole rows. */
@@ -338,34 +325,51 @@ static void run_batch(struct batch *batch, int threads)
         sv_parallel_for(threads, tasks, run_block, batch);
 }
 
-static void one_softmax(const struct batch *batch, size_t r)
+/* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
+static void some_softmax(const struct batch *batch, size_t first, size_t last)
 {
-    ptrdiff_t row = (ptrdiff_t)r;
-    softmax_row(batch->x + row * batch->x_stride, batch->y + row * batch->y_stride, batch->length, batch->stream,
-                batch->threads);
+    int cached = batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT_MIN;
+    for (size_t r = first; r < last; r++) {
+        const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
+        real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
+        if (batch->length == 1) {
+            *y = *x - *x + 1; /* NaN where x is no number */
+            continue;
+        }
+        if (cached) {
+            size_t done = kernels()->softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length,
+                                                  batch->stream);
+            r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
+        }
+        if (r < last)
+            softmax_row(x, y, batch->length, batch->stream, batch->threads);
+    }
 }
 
-static void one_log_softmax(const struct batch *batch, size_t r)
+static void some_log_softmax(const struct batch *batch, size_t first, size_t last)
 {
-    ptrdiff_t row = (ptrdiff_t)r;
-    log_softmax_row(batch->x + row * batch->x_stride, batch->y + row * batch->y_stride, batch->length, batch->threads);
+    for (size_t r = first; r < last; r++)
+        log_softmax_row(batch->x + (ptrdiff_t)r * batch->x_stride, batch->y + (ptrdiff_t)r * batch->y_stride,
+                        batch->length, batch->threads);
 }
 
-static void one_logsumexp(const struct batch *batch, size_t r)
+static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
 {
-    ptrdiff_t row = (ptrdiff_t)r;
-    real sign;
-    batch->y[r] = logsumexp_row(batch->x + row * batch->x_stride, batch->b ? batch->b + row * batch->b_stride : NULL,
-                                &sign, batch->length, batch->threads);
-    if (batch->sign)
-        batch->sign[r] = sign;
+    for (size_t r = first; r < last; r++) {
+        real sign;
+        batch->y[r] = logsumexp_row(batch->x + (ptrdiff_t)r * batch->x_stride,
+                                    batch->b ? batch->b + (ptrdiff_t)r * batch->b_stride : NULL, &sign, batch->length,
+                                    batch->threads);
+        if (batch->sign)
+            batch->sign[r] = sign;
+    }
 }
 
 void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
                       int threads)
 {
-    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && length * sizeof(real) > 4096;
-    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, stream, 1, one_softmax};
+    int stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && (y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096);
+    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, stream, 1, some_softmax};
     if (length)
         run_batch(&batch, threads);
 }
@@ -373,7 +377,7 @@ void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_st
 void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
                           int threads)
 {
-    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, 0, 1, one_log_softmax};
+    struct batch batch = {x, NULL, y, NULL, x_stride, 0, y_stride, rows, length, 0, 1, some_log_softmax};
     if (length)
         run_batch(&batch, threads);
 }
@@ -381,6 +385,6 @@ void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
 void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdiff_t b_stride, real *out, real *sign,
                         size_t rows, size_t length, int threads)
 {
-    struct batch batch = {x, b, out, sign, x_stride, b_stride, 1, rows, length, 0, 1, one_logsumexp};
+    struct batch batch = {x, b, out, sign, x_stride, b_stride, 1, rows, length, 0, 1, some_logsumexp};
     run_batch(&batch, threads);
 }

@@ -1,19 +1,22 @@
-/* The two passes of softmax over extended-exponent pairs (Dukhan & Ablavatski, arXiv 2001.04438).
+/* The passes of softmax over rows (Dukhan & Ablavatski, arXiv 2001.04438, made safe, and faster in cache).
  *
- *   sum      reads x once;                    moves   8 bytes an element (float64), about 23 operations (float32: 18)
- *   divide   reads x, recomputes, writes y;   moves  16 bytes with streaming stores, 24 without
+ *   sum      reads x once;                   moves  8 bytes an element (float64; 4 with float32)
+ *   divide   reads x, recomputes, writes y;  moves 16 bytes with streaming stores, 24 without
+ *   rows     whole rows that fit the cache, one exponential an element
  *
- * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming
- * copy); `make bench` prints how near it comes. In cache the bound is arithmetic.
+ * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
+ * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 17, divide 14 (float32; 20 and 17 in float64).
+ * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
+ * and sum at 0.75 of that of a read. `make bench-softmax` prints what is reached.
  *
- * Accuracy: softmax within 2 ULP at every level, whatever the length. Differs from the paper in:
- *   1. one degree more in the polynomial (6 for float32, 11 for float64);
- *   2. e^t is kept as 1 + s, or 1 + r + q with r exact, and the parts meet only where the sum or the
- *      quotient is formed;
- *   3. no term's rounding is lost from the sum (a fixed grid within a tile of vectors, two-sum between tiles:
- *      a plain sum of 8 vectors costs up to 3 ULP where the terms differ much in size), and 1/total has two words;
- *   4. x is clamped below, so -inf and mask constants add exactly 0; rows outside the safe range
- *      are told by the exponent of the total, and the caller (rows.c) shifts them by their maximum.
+ * Accuracy: softmax within 1.5 ULP, whatever the length. Differs from the paper in:
+ *   1. where there is a register table, e^x = (1 + s) 2^k with k on a grid of 1/16: shorter polynomials, a smaller s;
+ *   2. no term's rounding is lost from the sum (see add_term: a plain sum of 8 vectors costs up to 3 ULP where the
+ *      terms differ much in size), and 1/total has two words;
+ *   3. one exponent serves a whole chunk instead of one for each lane and tile: the maximum of the chunk before it
+ *      is nearly right, and a chunk that proves larger is summed again;
+ *   4. x is clamped below, so -inf and mask constants add nothing; rows outside the safe range are told by the
+ *      total or its exponent, and the caller (rows.c) shifts them by their maximum.
  *
  * In NumPy:
  *     n = np.rint(x / np.log(2)); p = np.exp(x - n * np.log(2))
@@ -23,18 +26,36 @@
 #include "expcore.h"
 #include "softmax_kernels.h"
 
-/* Vectors of terms that are summed at one exponent, and how many of them in one chain of additions. */
-enum { TILE = 8, SPAN = 2, PREFETCH_BYTES = 2048 };
-#define SUM_START ((real)4)
-
-/* A running sum per lane: (sum + error) * 2^exponent. */
-struct accumulator {
-    vreal sum, error, exponent;
+enum {
+    BLOCK = 64,     /* vectors that are summed on one grid */
+    CHUNK = 128,    /* blocks that share an exponent */
+    PROBE = 1024,   /* elements whose maximum is the first guess of it */
+    HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
+    PREFETCH_BYTES = 4096,
+    REGISTER_ROW = 8,   /* vectors of a row that is kept in registers */
+    PANEL_BYTES = 2048 /* of such rows that are written together */
 };
 
-static inline struct accumulator empty_accumulator(void)
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+/* The terms of a block are at most 2^HEADROOM each: a sum that starts here stays within one binade. */
+#define SUM_START ((real)(2 * BLOCK << HEADROOM))
+
+/* start + terms on the grid of the start, and what their roundings to that grid lost. */
+struct grid_sum {
+    vreal sum, lost;
+};
+
+static inline struct grid_sum empty_sum(real start) { return (struct grid_sum){v_set1(start), v_set1(0)}; }
+
+/* Adds e = power (1 + s), whose rounding does not count either: sums within a binade are on one grid, so
+ * next - sum is exact and close to e, and power minus it too. Returns e rounded. */
+INLINE vreal add_term(struct grid_sum *acc, vreal s, vreal power)
 {
-    return (struct accumulator){v_set1(0), v_set1(0), v_set1(LOWEST_EXPONENT)};
+    vreal term = v_fma(s, power, power), next = v_add(acc->sum, term);
+    acc->lost = v_add(acc->lost, v_fma(s, power, v_sub(power, v_sub(next, acc->sum))));
+    acc->sum = next;
+    return term;
 }
 
 /* sum + error += term, error being what the rounding of the sum lost. */
@@ -46,120 +67,142 @@ static inline void add_compensated(vreal term, vreal *sum, vreal *error)
     *sum = total;
 }
 
-INLINE vreal sum_tree(vreal terms[], int count)
+static inline void add_grid_sum(struct grid_sum block, real start, vreal *sum, vreal *error)
 {
-    for (int width = count / 2; width > 0; width /= 2)
-        for (int k = 0; k < width; k++)
-            terms[k] = v_add(terms[k], terms[k + width]);
-    return terms[0];
+    add_compensated(v_sub(block.sum, v_set1(start)), sum, error);
+    add_compensated(block.lost, sum, error);
 }
 
-/* Brings the accumulator to the exponent `top`. */
-static inline void raise_exponent(struct accumulator *acc, vreal top)
+/* The lanes of sum + error together: in double, or for doubles in a fixed tree of exact sums. */
+static inline struct scaled_sum over_lanes(vreal sum, vreal error, double exponent)
 {
-    vreal drop = v_power_of_two(v_sub(acc->exponent, top));
-    acc->sum = v_mul(acc->sum, drop);
-    acc->error = v_mul(acc->error, drop);
-    acc->exponent = top;
-}
-
-INLINE vreal highest(vreal top, const vreal n[], int count)
-{
-    vreal tops[TILE]; /* a tree: a chain of maxima would hold up the next tile */
-    for (int k = 0; k < count; k++)
-        tops[k] = n[k];
-    for (int width = count / 2; width > 0; width /= 2)
-        for (int k = 0; k < width; k++)
-            tops[k] = v_max(tops[k], tops[k + width]);
-    return v_max(top, tops[0]);
-}
-
-/* Adds the terms (1 + s[k]) * 2^n[k]. At the exponent of the largest, SPAN of them sum to less than SUM_START, so a
- * sum that starts there stays within one binade, and so on one grid: each step's rounding is found exactly and
- * kept. Sums on the same grid add up exactly. */
-INLINE void accumulate(struct accumulator *acc, const vreal s[], const vreal n[], int count)
-{
-    const vreal start = v_set1(SUM_START);
-    vreal sums[TILE / SPAN], losses[TILE / SPAN];
-    raise_exponent(acc, highest(acc->exponent, n, count));
-    int chains = count < SPAN ? 1 : count / SPAN;
-    for (int chain = 0; chain < chains; chain++) {
-        vreal sum = start, lost = v_set1(0);
-        for (int k = chain; k < count; k += chains) {
-            vreal power = v_power_of_two(v_sub(n[k], acc->exponent)), fraction = v_mul(s[k], power);
-            vreal next = v_add(v_add(sum, power), fraction), added = v_sub(next, sum);
-            lost = v_add(lost, v_add(v_sub(power, added), fraction));
-            sum = next;
+#if SV_REAL == 32
+    return (struct scaled_sum){v_sum_wide(sum) + v_sum_wide(error), 0, exponent};
+#else
+    double hi[SV_W], lost = 0;
+    v_store(hi, sum);
+    for (int width = SV_W / 2; width > 0; width /= 2)
+        for (int k = 0; k < width; k++) {
+            double total = hi[k] + hi[k + width], added = total - hi[k];
+            lost += (hi[k] - (total - added)) + (hi[k + width] - added);
+            hi[k] = total;
         }
-        sums[chain] = v_sub(sum, start);
-        losses[chain] = lost;
+    double lo = lost + v_sum_lanes(error), total = hi[0] + lo;
+    return (struct scaled_sum){total, lo - (total - hi[0]), exponent};
+#endif
+}
+
+/* Exponentials at an exponent `lower`, and the x below which they would leave the normal numbers. The guard keeps
+ * products with what their roundings left normal too: a subnormal result takes a hundred cycles. */
+struct window {
+    v_fractions base;
+    vreal lowest_x;
+};
+
+enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
+
+static inline struct window window_above(real lower)
+{
+    real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2 - GUARD_BITS)) * 0.69314718055994530942);
+    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X)};
+}
+
+/* A whole exponent above that of e^x, within the safe range; for +inf and what lies above that range: infinity. */
+static inline real exponent_above(real x)
+{
+    if (!(x < -LOWEST_X))
+        return INFINITY;
+    return x > LOWEST_X ? (real)floor(x * LOG2_E) + 1 : LOWEST_EXPONENT;
+}
+
+INLINE vreal load(const real *x, size_t left, real fill) { return left >= SV_W ? v_load(x) : v_load_n(x, left, fill); }
+
+INLINE vreal shifted_by(vreal x, vreal shift, int shifted) { return shifted ? v_sub(x, shift) : x; }
+
+/* Adds the terms of up to BLOCK vectors to sum + error; `top` becomes at least their maximum. */
+INLINE void sum_block(const real *x, size_t n, vreal shift, int shifted, const struct window *window, vreal *sum,
+                      vreal *error, vreal *top)
+{
+    struct grid_sum block = empty_sum(SUM_START);
+    vreal highest = *top;
+    const struct window at = *window;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < n; i += SV_W) {
+        __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
+        vreal v = shifted_by(load(x + i, n - i, -INFINITY), shift, shifted), s, on_grid;
+        highest = v_max(v, highest);
+        v_exp_split(v_max(at.lowest_x, v), &s, &on_grid);
+        add_term(&block, s, v_exp_power(at.base, on_grid));
     }
-    add_compensated(sum_tree(sums, chains), &acc->sum, &acc->error);
-    add_compensated(sum_tree(losses, chains), &acc->sum, &acc->error);
+    *top = highest;
+    add_grid_sum(block, SUM_START, sum, error);
 }
 
-/* The same with weights of either sign and of sizes that know no grid: sums in trees. Overwrites weight and s. */
-INLINE void accumulate_weighted(struct accumulator *acc, vreal weight[], vreal s[], const vreal n[], int count)
+/* 1; 0 at the window's lower end and below, where a term must vanish lest a sum of opposite signs miss its 0. */
+static inline vreal inside(vreal x, const struct window *window)
 {
-    raise_exponent(acc, highest(acc->exponent, n, count));
-    for (int k = 0; k < count; k++) {
-        weight[k] = v_mul(weight[k], v_power_of_two(v_sub(n[k], acc->exponent)));
-        s[k] = v_mul(s[k], weight[k]);
+    const vreal zero = v_set1(0), one = v_set1(1);
+    return v_sub(one, v_max(zero, v_sub(one, v_max(zero, v_sub(x, window->lowest_x)))));
+}
+
+/* The same with weights of either sign and of sizes that know no grid. */
+INLINE void sum_weighted_block(const real *x, const real *b, size_t n, vreal shift, const struct window *window,
+                               vreal *sum, vreal *error, vreal *top)
+{
+    for (size_t i = 0; i < n; i += SV_W) {
+        vreal v = v_sub(load(x + i, n - i, -INFINITY), shift), s, on_grid;
+        *top = v_max(v, *top);
+        v_exp_split(v_max(window->lowest_x, v), &s, &on_grid);
+        vreal weight = v_mul(load(b + i, n - i, 0), inside(v, window));
+        vreal power = v_mul(weight, v_exp_power(window->base, on_grid));
+        add_compensated(power, sum, error);
+        add_compensated(v_mul(s, power), sum, error);
     }
-    add_compensated(sum_tree(weight, count), &acc->sum, &acc->error);
-    add_compensated(sum_tree(s, count), &acc->sum, &acc->error);
 }
 
-static inline vreal safe_argument(vreal x, vreal shift, int shifted)
+/* The sum of a chunk at this exponent; *top becomes its maximum. */
+INLINE struct scaled_sum sum_chunk(const real *x, const real *b, size_t n, real shift, int shifted, real exponent,
+                                   real *top)
 {
-    return v_max(v_set1(LOWEST_X), shifted ? v_sub(x, shift) : x);
-}
-
-static inline struct scaled_sum reduce(struct accumulator acc)
-{
-    real top = v_max_lanes(acc.exponent), sum[SV_W], error[SV_W];
-    vreal drop = v_power_of_two(v_sub(acc.exponent, v_set1(top)));
-    v_store(sum, v_mul(acc.sum, drop));
-    v_store(error, v_mul(acc.error, drop));
-    double hi = sum[0], lo = error[0];
-    for (int k = 1; k < SV_W; k++) {
-        double total = hi + sum[k], added = total - hi;
-        lo += ((hi - (total - added)) + (sum[k] - added)) + error[k];
-        hi = total;
-    }
-    double total = hi + lo;
-    return (struct scaled_sum){total, lo - (total - hi), top};
-}
-
-/* The next `count` vectors of terms; of the last vector only its first `left` lanes are there. */
-INLINE void add_terms(struct accumulator *acc, const real *x, const real *b, size_t left, vreal shift,
-                             int shifted, int count)
-{
-    vreal s[TILE], n[TILE], weight[TILE];
-    for (int k = 0; k < count; k++) {
-        const real *at = x + (size_t)k * SV_W;
-        __builtin_prefetch((const char *)at + PREFETCH_BYTES);
-        vreal v = left == SV_W ? v_load(at) : v_load_n(at, left, -INFINITY); /* lanes past the end add 0 */
-        v_exp_pair(safe_argument(v, shift, shifted), &s[k], &n[k]);
+    const struct window window = window_above(exponent);
+    const vreal vshift = v_set1(shift);
+    vreal sum = v_set1(0), error = v_set1(0), tops = v_set1(-INFINITY);
+    for (size_t i = 0; i < n; i += BLOCK * SV_W) {
+        size_t count = n - i < BLOCK * SV_W ? n - i : BLOCK * SV_W;
         if (b)
-            weight[k] = left == SV_W ? v_load(b + (size_t)k * SV_W) : v_load_n(b, left, 0);
+            sum_weighted_block(x + i, b + i, count, vshift, &window, &sum, &error, &tops);
+        else
+            sum_block(x + i, count, vshift, shifted, &window, &sum, &error, &tops);
     }
-    if (b)
-        accumulate_weighted(acc, weight, s, n, count);
-    else
-        accumulate(acc, s, n, count);
+    *top = v_max_lanes(tops);
+    return over_lanes(sum, error, exponent);
+}
+
+static real max_of(const real *x, size_t n)
+{
+    vreal top = v_set1(-INFINITY);
+    for (size_t i = 0; i < n; i += SV_W)
+        top = v_max(load(x + i, n - i, -INFINITY), top);
+    return v_max_lanes(top);
 }
 
 INLINE struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real shift, int shifted)
 {
-    struct accumulator acc = empty_accumulator();
-    const vreal vshift = v_set1(shift);
-    size_t i = 0;
-    for (; i + TILE * SV_W <= n; i += TILE * SV_W)
-        add_terms(&acc, x + i, b ? b + i : NULL, SV_W, vshift, shifted, TILE);
-    for (; i < n; i += SV_W)
-        add_terms(&acc, x + i, b ? b + i : NULL, n - i < SV_W ? n - i : SV_W, vshift, shifted, 1);
-    return reduce(acc);
+    struct scaled_sum total = {0, 0, -INFINITY};
+    real exponent = exponent_above(max_of(x, n < PROBE ? n : PROBE) - shift), top;
+    for (size_t i = 0; i < n; i += CHUNK * BLOCK * SV_W) {
+        size_t count = n - i < CHUNK * BLOCK * SV_W ? n - i : CHUNK * BLOCK * SV_W;
+        if (exponent == INFINITY)
+            return (struct scaled_sum){NAN, 0, 0};
+        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, count, shift, shifted, exponent, &top);
+        if (exponent_above(top) > exponent + HEADROOM) { /* once more, at its own exponent */
+            exponent = exponent_above(top);
+            i -= CHUNK * BLOCK * SV_W;
+            continue;
+        }
+        total = sv_merge(total, sum);
+    }
+    return total;
 }
 
 static struct scaled_sum sum(const real *x, const real *b, size_t n, real shift)
@@ -168,6 +211,8 @@ static struct scaled_sum sum(const real *x, const real *b, size_t n, real shift)
         return sum_terms(x, b, n, shift, 1);
     return shift == 0 ? sum_terms(x, NULL, n, 0, 0) : sum_terms(x, NULL, n, shift, 1);
 }
+
+/* ---- quotients ------------------------------------------------------------------------------ */
 
 /* 1 / total in two words of `real`. */
 static inline void reciprocal(struct scaled_sum total, real *hi, real *lo)
@@ -182,45 +227,82 @@ static inline void reciprocal(struct scaled_sum total, real *hi, real *lo)
 #endif
 }
 
+/* For each fraction of the grid 2^fraction / total in two words. */
 struct divisor {
-    vreal inverse_hi, inverse_lo, exponent, shift;
+    v_fractions hi, lo;
+    vreal exponent, shift;
 };
 
-static inline vreal quotient(vreal x, const struct divisor *by, int shifted)
-{
-    vreal n, rest;
-#if SV_REAL == 32 && defined(V_HAS_FMA) /* where 2 ULP allow it, and the time shows */
-    vreal s;
-    v_exp_pair(safe_argument(x, by->shift, shifted), &s, &n);
-    rest = v_fma(s, by->inverse_hi, by->inverse_lo);
-#else
-    vreal r, q;
-    v_exp_parts(safe_argument(x, by->shift, shifted), &r, &q, &n);
-    rest = v_fma(r, by->inverse_hi, v_fma(q, by->inverse_hi, by->inverse_lo));
-#endif
-    vreal p = v_add(by->inverse_hi, rest); /* e^t / total */
-    return v_ldexp(p, v_sub(n, by->exponent));
-}
-
-static inline void divide_terms(const real *x, real *y, size_t n, real shift, struct scaled_sum total,
-                                int shifted, int stream)
+static struct divisor divide_by(struct scaled_sum total, real shift)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
-    const struct divisor by = {v_set1(hi), v_set1(lo), v_set1((real)total.exponent), v_set1(shift)};
+    struct divisor by = {.exponent = v_set1((real)total.exponent), .shift = v_set1(shift)};
+#ifdef V_HAS_LOOKUP
+    real his[16], los[16];
+    for (int k = 0; k < 16; k++) {
+        real root = real_from_bits(ROOTS[k] + ((real_bits)k << (R_MANTISSA_BITS - GRID_BITS)));
+        his[k] = root * hi;
+#if SV_REAL == 32
+        los[k] = (real)((double)root * hi - his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
+#else
+        los[k] = fma(root, hi, -his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
+#endif
+    }
+    by.hi = v_load_table(his);
+    by.lo = v_load_table(los);
+#else
+    by.hi = v_set1(hi);
+    by.lo = v_set1(lo);
+#endif
+    return by;
+}
+
+INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
+{
+    vreal on_grid, rest;
+    x = v_max(v_set1(LOWEST_X), shifted_by(x, by->shift, shifted));
+#if defined(V_HAS_LOOKUP) || (SV_REAL == 32 && defined(V_HAS_FMA)) /* where 2 ULP allow it, and the time shows */
+    vreal s;
+    v_exp_split(x, &s, &on_grid);
+    vreal hi = v_pick(by->hi, on_grid);
+    rest = v_fma(s, hi, v_pick(by->lo, on_grid));
+#else
+    vreal r, q;
+    v_exp_parts(x, &r, &q, &on_grid);
+    vreal hi = v_pick(by->hi, on_grid);
+    rest = v_fma(r, hi, v_fma(q, hi, v_pick(by->lo, on_grid)));
+#endif
+    vreal k = v_sub(on_grid, v_set1(TO_GRID));
+    return v_ldexp(v_add(hi, rest), v_sub(k, by->exponent));
+}
+
+INLINE void store(real *y, vreal v, int stream)
+{
+    if (stream)
+        v_stream(y, v);
+    else
+        v_store(y, v);
+}
+
+/* Elements before the first that a streaming store may begin with; all n where it is never reached. */
+static inline size_t unaligned_head(const real *y, size_t n)
+{
+    size_t head = (-(uintptr_t)y / sizeof(real)) % SV_W;
+    return head < n ? head : n;
+}
+
+INLINE void divide_terms(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int shifted, int stream)
+{
+    const struct divisor by = divide_by(total, shift);
     size_t i = 0;
-    if (stream) { /* reach an aligned y first */
-        size_t head = (-(uintptr_t)y / sizeof(real)) % SV_W;
-        i = head < n ? head : n;
+    if (stream) {
+        i = unaligned_head(y, n);
         v_store_n(y, quotient(v_load_n(x, i, 0), &by, shifted), i);
     }
     for (; i + SV_W <= n; i += SV_W) {
         __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
-        vreal q = quotient(v_load(x + i), &by, shifted);
-        if (stream)
-            v_stream(y + i, q);
-        else
-            v_store(y + i, q);
+        store(y + i, quotient(v_load(x + i), &by, shifted), stream);
     }
     if (i < n)
         v_store_n(y + i, quotient(v_load_n(x + i, n - i, 0), &by, shifted), n - i);
@@ -236,6 +318,229 @@ static void divide(const real *x, real *y, size_t n, real shift, struct scaled_s
         divide_terms(x, y, n, 0, total, 0, 1);
     else
         divide_terms(x, y, n, 0, total, 0, 0);
+}
+
+/* ---- rows in cache: one exponential an element ----------------------------------------------- */
+
+/* Terms are kept times 2^TERM_EXPONENT, so that each is a normal number where its quotient is one. */
+enum { TERM_EXPONENT = SV_REAL == 32 ? 60 : 500 };
+
+static inline real raised(int start)
+{
+    return (real)ldexp(start, TERM_EXPONENT);
+}
+
+/* Whether the kernels below serve a row with this maximum; infinite or far from 0 they do not. */
+static inline int is_near(real top) { return top < -LOWEST_X && top > LOWEST_X; }
+
+/* Adds the exponential of x at the base's exponent, and returns it rounded once. */
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, v_fractions base)
+{
+    vreal s, low, on_grid;
+    v_exp_split_fine(x, &s, &low, &on_grid);
+    vreal power = v_exp_power(base, on_grid), term = add_term(acc, s, power);
+#ifdef V_HAS_LOOKUP
+    return term;
+#else
+    return v_add(power, v_fma(s, power, v_mul(low, power)));
+#endif
+}
+
+/* The terms e^x_i in this window; returns their sum. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms)
+{
+    const real start = raised(2 * BLOCK);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(start);
+        size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+#pragma GCC unroll 4
+        for (size_t i = j; i < end; i += SV_W) {
+            vreal term = add_fine_term(&block, v_max(window.lowest_x, load(x + i, n - i, -INFINITY)), window.base);
+            if (n - i >= SV_W)
+                v_store(terms + i, term);
+            else
+                v_store_n(terms + i, term, n - i);
+        }
+        add_grid_sum(block, start, &sum, &error);
+    }
+    return over_lanes(sum, error, 0);
+}
+
+/* A row's terms become quotients: term / total, and exactly 0 for the least term there is. */
+struct scale {
+    vreal hi, lo, least;
+};
+
+static inline struct scale scale_by(struct scaled_sum total, struct window window)
+{
+    real hi, lo;
+    reciprocal(total, &hi, &lo);
+    struct grid_sum none = empty_sum(0);
+    return (struct scale){v_set1(hi), v_set1(lo), add_fine_term(&none, window.lowest_x, window.base)};
+}
+
+static inline vreal scaled(vreal term, const struct scale *by)
+{
+    term = v_sub(term, by->least);
+    return v_fma(term, by->hi, v_mul(term, by->lo));
+}
+
+/* y = scaled terms. On the way the maximum of the next row is found, which also brings it into the cache;
+ * `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale, int stream)
+{
+    size_t head = stream ? unaligned_head(y, n) : 0, i = head;
+    vreal top = load(next, n, -INFINITY); /* covers the head */
+    if (head)
+        v_store_n(y, scaled(v_load_n(terms, head, 0), &scale), head);
+#pragma GCC unroll 2
+    for (; i + SV_W <= n; i += SV_W) {
+        top = v_max(v_load(next + i), top);
+        __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
+        store(y + i, scaled(v_load(terms + i), &scale), stream);
+    }
+    if (i < n) {
+        top = v_max(v_load_n(next + i, n - i, -INFINITY), top);
+        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), &scale), n - i);
+    }
+    return v_max_lanes(top);
+}
+
+/* Softmax of rows until one needs the safe path; returns how many were done. Without `room` the terms of a row
+ * wait in y. */
+INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
+                          real *room, int stream)
+{
+    real top = max_of(x, n);
+    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+        if (!is_near(top))
+            return r;
+        real *terms = room ? room : y;
+        const struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
+        struct scaled_sum total = store_terms(x, n, window, terms);
+        if (!(total.hi < INFINITY)) /* a NaN */
+            return r;
+        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total, window), stream);
+    }
+    return rows;
+}
+
+/* ---- short rows: the terms wait in registers ---------------------------------------------------- */
+
+/* Softmax of a row of `count` vectors (a constant at each call); 0 where it needs the safe path. The last vector is
+ * read whole if `readable` elements let it, and y has room for whole vectors if `roomy`. */
+INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size_t n, int count)
+{
+    const size_t last = (size_t)(count - 1) * SV_W;
+    vreal v[REGISTER_ROW], top = v_set1(-INFINITY);
+    for (int k = 0; k < count - 1; k++)
+        v[k] = v_load(x + k * SV_W);
+    v[count - 1] = last + SV_W <= readable ? v_keep(v_load(x + last), n - last, -INFINITY)
+                                           : v_load_n(x + last, n - last, -INFINITY);
+    for (int k = 0; k < count; k++)
+        top = v_max(v[k], top);
+    real highest = v_max_lanes(top);
+    if (!is_near(highest))
+        return 0;
+    const struct window window = window_above(exponent_above(highest) - TERM_EXPONENT);
+    const real start = raised(2 * REGISTER_ROW);
+    struct grid_sum row = empty_sum(start);
+    for (int k = 0; k < count; k++)
+        v[k] = add_fine_term(&row, v_max(window.lowest_x, v[k]), window.base);
+    struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
+    if (!(total.hi < INFINITY))
+        return 0;
+    const struct scale scale = scale_by(total, window);
+    for (int k = 0; k < count; k++) {
+        vreal quotient = scaled(v[k], &scale);
+        if (k < count - 1 || roomy)
+            v_store(y + k * SV_W, quotient);
+        else
+            v_store_n(y + last, quotient, n - last);
+    }
+    return 1;
+}
+
+INLINE void copy(const real *from, real *to, size_t n, int stream)
+{
+    size_t i = 0;
+    if (stream) {
+        i = unaligned_head(to, n);
+        v_store_n(to, v_load_n(from, i, 0), i);
+    }
+    for (; i + SV_W <= n; i += SV_W)
+        store(to + i, v_load(from + i), stream);
+    if (i < n)
+        v_store_n(to + i, v_load_n(from + i, n - i, 0), n - i);
+}
+
+/* Rows whose results are contiguous go through `room` a few at a time: whole vectors, and stores away from the loads
+ * (masked stores to y would hold up the loads of x at the same place of another page, row after row). */
+INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                            int stream, real *room, int count)
+{
+    size_t panel = PANEL_BYTES / (length * sizeof(real));
+    for (size_t done = 0; done < rows;) {
+        size_t few = rows - done < panel ? rows - done : panel, r = 0;
+        for (; r < few; r++, x += x_stride) {
+            size_t left = rows - 1 - done - r, readable = x_stride < (ptrdiff_t)length ? 0 : left * (size_t)x_stride;
+            int roomy = y_stride == (ptrdiff_t)length;
+            real *to = roomy ? room + r * length : y + (ptrdiff_t)(done + r) * y_stride;
+            if (!register_row(x, readable + length, to, roomy, length, count))
+                break;
+        }
+        if (y_stride == (ptrdiff_t)length)
+            copy(room, y + done * length, r * length, stream);
+        done += r;
+        if (r < few)
+            return done;
+    }
+    return rows;
+}
+
+/* ---- the choice ----------------------------------------------------------------------------------- */
+
+enum { PAGE_BYTES = 4096 };
+
+/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
+ * went before it to its place in another page. */
+static inline real *away_from(const real *x, char *room)
+{
+    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
+    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
+}
+
+/* Softmax of rows until one needs the safe path; returns how many were done. */
+static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                           int stream)
+{
+#ifndef V_HAS_FMA /* the product with 1/total would be rounded twice: leave all rows to the two passes */
+    return 0;
+#endif
+    char space[ROOM_BYTES + PAGE_BYTES + 64];
+    real *room = away_from(x, space);
+    size_t done;
+    switch ((length + SV_W - 1) / SV_W) {
+#define REGISTER_ROWS(count)                                                                             \
+    case count:                                                                                          \
+        done = register_rows(x, x_stride, y, y_stride, rows, length, stream, room, count);               \
+        break
+        REGISTER_ROWS(1);
+        REGISTER_ROWS(2);
+        REGISTER_ROWS(3);
+        REGISTER_ROWS(4);
+        REGISTER_ROWS(5);
+        REGISTER_ROWS(6);
+        REGISTER_ROWS(7);
+        REGISTER_ROWS(8);
+    default:
+        done = stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
+                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+    }
+    if (stream)
+        v_stream_fence();
+    return done;
 }
 
 /* The x86 maximum forgets a NaN in its first operand, so NaNs are kept in a sum of their own:
@@ -279,6 +584,7 @@ const struct softmax_kernels_f32 SV_TABLE(softmax_kernels) = {
 const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
 #endif
     .sum = sum,
+    .softmax_rows = softmax_rows,
     .divide = divide,
     .max = max,
     .subtract = subtract,

@@ -2,12 +2,28 @@
 #ifndef SOLVERS_SOFTMAX_KERNELS_H
 #define SOLVERS_SOFTMAX_KERNELS_H
 
+#include <math.h>
 #include <stddef.h>
 
-/* The sum (hi + lo) * 2^exponent; exponent is integral. {0, 0, lowest} is the empty sum. */
+/* The sum (hi + lo) * 2^exponent; exponent is integral. {0, 0, -INFINITY} is the empty sum. */
 struct scaled_sum {
     double hi, lo, exponent;
 };
+
+static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum b)
+{
+    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
+    /* The smaller one's factor may underflow to 0: then it does not count. */
+    double fa = a.exponent == top ? 1 : exp2(a.exponent - top), fb = b.exponent == top ? 1 : exp2(b.exponent - top);
+    double ahi = a.hi * fa, bhi = b.hi * fb;
+    double hi = ahi + bhi, added = hi - ahi;
+    double lo = (ahi - (hi - added)) + (bhi - added) + (a.lo * fa + b.lo * fb);
+    double total = hi + lo;
+    return (struct scaled_sum){total, lo - (total - hi), top};
+}
+
+/* Bytes of the longest row whose terms wait in a buffer of the first cache. */
+enum { ROOM_BYTES = 16384 };
 
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
     struct name {                                                                                 \
@@ -16,6 +32,10 @@ struct scaled_sum {
         /* y_i = exp(x_i - shift) / total; stream: write past the cache, y and x disjoint */      \
         void (*divide)(const real *x, real *y, size_t n, real shift, struct scaled_sum total,     \
                        int stream);                                                               \
+        /* softmax of rows of few vectors, or of up to ROOM_BYTES if they are streamed; x is y or disjoint from it. \
+         * Returns how many were done: the next one needs the safe path. */                       \
+        size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
+                               size_t rows, size_t length, int stream);                           \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
         /* y_i = (x_i - a) - b */                                                                 \
