@@ -31,25 +31,10 @@ static inline struct scaled_sum two_sum(double a, double b)
     return (struct scaled_sum){sum, (a - (sum - added)) + (b - added), 0};
 }
 
-/* a * 2^difference for an integral difference of any size. */
-static inline double scale(double a, double difference)
-{
-    return difference < -2200 ? 0 : ldexp(a, (int)difference);
-}
-
+/* sv_merge for sums that may be empty with any exponent. */
 static inline struct scaled_sum add(struct scaled_sum a, struct scaled_sum b)
 {
-    if (a.hi == 0)
-        return b;
-    if (b.hi == 0)
-        return a;
-    double top = a.exponent > b.exponent ? a.exponent : b.exponent;
-    double da = a.exponent - top, db = b.exponent - top;
-    struct scaled_sum sum = two_sum(scale(a.hi, da), scale(b.hi, db));
-    sum.lo += scale(a.lo, da) + scale(b.lo, db);
-    sum = two_sum(sum.hi, sum.lo);
-    sum.exponent = top;
-    return sum;
+    return a.hi == 0 ? b : b.hi == 0 ? a : sv_merge(a, b);
 }
 
 static inline struct scaled_sum multiply(struct scaled_sum a, struct scaled_sum b)
