@@ -2,7 +2,7 @@
 
 Sub-packages are loaded when they are first used:
 
-* `solvers.special`  softmax, log_softmax, logsumexp
+* `solvers.special`  softmax, log_softmax, logsumexp, softmax_jvp, LogSumExpAccumulator
 * `solvers.ot`       entropic optimal transport
 """
 

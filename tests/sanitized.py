@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-asan"
 PYTHON = HOME / "bin" / "python"
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
-TESTED = ("numpy", "scipy", "pytest", "hypothesis", "mpmath", "threadpoolctl", "POT")
+TESTED = ("numpy", "scipy", "pytest", "hypothesis", "mpmath", "threadpoolctl", "POT", "array-api-strict", "ml-dtypes")
 CHOSEN = ("tests/base", "tests/contract", "tests/ot", "tests/special")
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.

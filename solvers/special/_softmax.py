@@ -2,12 +2,12 @@
 
 The arithmetic is that of the two-pass algorithm over extended-exponent pairs (Dukhan and Ablavatski, 2020,
 arXiv 2001.04438), made safe for every input; `_ext/special/softmax.c` tells how and where it differs.
-Here the arrays are brought into rows.
+Here the arguments are checked. Contiguous rows go to the kernels as they lie, all else through `_panels.py`.
 """
 
 from __future__ import annotations
 
-import operator
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +15,32 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base import threads as _threads
-from . import _kernels
+from . import _kernels, _panels
+from ._arrays import Array, Axis, Input, checked_axes, common_format, store, take, take_out, take_plain
 
-Array = npt.NDArray[Any]
-Axis = int | tuple[int, ...] | None
+#: How softmax goes over its rows, in the order of the enumeration in rows.h.
+METHODS = (
+    "auto",
+    "two-pass",
+    "one-exponential",
+    "three-pass-recompute",
+    "three-pass-reload",
+    "online",
+)
 
 _FLOATS = "fd"  # type characters of float32 and float64, whatever the byte order
 
 
-def softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None, threads: int | None = None) -> Any:
+def softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    temperature: npt.ArrayLike = 1.0,
+    out: Any = None,
+    threads: int | None = None,
+    method: str = "auto",
+) -> Any:
     """Exponentials along an axis, divided by their sum.
 
     ``softmax(x)_i = exp(x_i) / sum_k exp(x_k)``, within 2 ULP of the exact value (float32 and float64),
@@ -32,33 +49,49 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None, th
     Parameters
     ----------
     x : array_like
-        Real input of any shape. float32 and float64 keep their type; integers and booleans become float64.
+        Real input of any shape. float16, bfloat16 (of `ml_dtypes`), float32 and float64 keep their type; integers
+        and booleans become float64. Half-precision numbers are computed with in float32. An array of another
+        library that has ``__dlpack__`` and lies in the processor's memory (PyTorch, JAX, array-api-strict) is
+        read without a copy.
     axis : int, tuple of int or None, default None
         The axis or axes to sum over; None means all.
+    where : array_like of bool, optional
+        Broadcasts to the shape of `x`. Only elements where it is True count, and only they get a share:
+        elsewhere the result is 0, whatever `x` has there. Where a slice has no True, all of it is 0.
+    temperature : array_like, default 1.0
+        The result is that of ``x / temperature`` in the precision of the computation. A positive number, or an
+        array that broadcasts to the shape of `x` and has length 1 along the summed axes.
     out : ndarray, optional
-        Where the result goes: same shape and dtype as the result. It may be ``x``.
+        Where the result goes: same shape and dtype as the result. It may be ``x``, or overlap it.
     threads : int, optional
         Threads for this call; by default the library-wide setting. The bits do not depend on it.
+    method : str, default "auto"
+        How the rows are gone over: "auto" takes the faster of "two-pass" (the
+        published one; for long rows) and "one-exponential" (the terms wait in the cache). "three-pass-recompute",
+        "three-pass-reload" and "online" are the textbook's, for comparison: slower, and tens of ULP from exact.
 
     Returns
     -------
     ndarray or scalar
-        Same shape as `x`. A slice with a NaN, with +inf, or of -inf alone gives NaN throughout; -inf
-        beside a finite value gives 0. An axis of length 0 gives an empty result.
+        Same shape as `x`; an array of the library that `x` is of. A slice with a NaN, with +inf, or of -inf alone
+        gives NaN throughout; -inf beside a finite value gives 0. An axis of length 0 gives an empty result.
 
     Raises
     ------
     TypeError
-        Input that is not real, or of another floating type (float16, longdouble); `out` of another dtype.
+        Input that is not real, or of another floating type (longdouble); a tensor that requires a gradient;
+        `where` that is not boolean; `out` of another dtype.
     ValueError
-        `out` of another shape or read-only. Nothing is written then.
+        `out` of another shape or read-only; an unknown `method`, or one that does not serve here; `where` or
+        `temperature` that do not fit; a temperature that is not positive; an array on another device. Nothing is
+        written then.
     numpy.exceptions.AxisError
         An axis that `x` does not have.
 
     Notes
     -----
-    Reads x twice and writes the result once (past the cache where it is large). Contiguous rows are worked
-    on in place; other layouts are first gathered into a copy.
+    Reads x twice and writes the result once (past the cache where it is large). Contiguous rows are read as
+    they lie. Other layouts, types, masks and temperatures go through a scratch of 256 KiB, on one thread.
 
     Examples
     --------
@@ -69,11 +102,29 @@ def softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None, th
     >>> softmax([[1e8, 1e8], [0.0, -np.inf]], axis=1)
     array([[0.5, 0.5],
            [1. , 0. ]])
+
+    A mask, and a temperature:
+
+    >>> softmax([5.0, 5.0, 9.0], where=[True, True, False])
+    array([0.5, 0.5, 0. ])
+    >>> softmax(np.array([0.0, 2.0 * np.log(3.0)]), temperature=2.0)
+    array([0.25, 0.75])
     """
-    return _map(_kernels.softmax, x, axis, out, threads)
+    function = _panels.SOFTMAX if method == "auto" else _softmax_by(method)
+    if where is None and type(temperature) is float and temperature == 1.0 and _is_plain_row(x, axis):
+        return _map_row(function.rows, x, out, threads)
+    return _map(function, x, axis, where, temperature, out, threads)
 
 
-def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None, threads: int | None = None) -> Any:
+def log_softmax(
+    x: npt.ArrayLike,
+    axis: Axis = None,
+    *,
+    where: npt.ArrayLike | None = None,
+    temperature: npt.ArrayLike = 1.0,
+    out: Any = None,
+    threads: int | None = None,
+) -> Any:
     """Logarithm of `softmax`, accurate also where a probability is nearly 1.
 
     ``log_softmax(x)_i = x_i - log sum_k exp(x_k)``, evaluated as ``(x_i - m) - log1p(sum of the others)``
@@ -81,14 +132,16 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None
 
     Parameters
     ----------
-    x, axis, out, threads
+    x, axis, temperature, out, threads
         As in `softmax`.
+    where : array_like of bool, optional
+        As in `softmax`, but the result is -inf where an element does not count.
 
     Returns
     -------
     ndarray or scalar
-        Same shape as `x`. A slice with a NaN or of -inf alone gives NaN throughout; in a slice with +inf,
-        NaN there and -inf elsewhere; -inf beside a finite value gives -inf.
+        Same shape as `x`; an array of the library that `x` is of. A slice with a NaN or of -inf alone gives NaN
+        throughout; in a slice with +inf, NaN there and -inf elsewhere; -inf beside a finite value gives -inf.
 
     Notes
     -----
@@ -101,7 +154,9 @@ def log_softmax(x: npt.ArrayLike, axis: Axis = None, *, out: Array | None = None
     >>> print(log_softmax(np.array([40.0, 0.0])))
     [-4.24835426e-18 -4.00000000e+01]
     """
-    return _map(_kernels.log_softmax, x, axis, out, threads)
+    if where is None and type(temperature) is float and temperature == 1.0 and _is_plain_row(x, axis):
+        return _map_row(_kernels.log_softmax, x, out, threads)
+    return _map(_panels.LOG_SOFTMAX, x, axis, where, temperature, out, threads)
 
 
 def logsumexp(
@@ -111,6 +166,9 @@ def logsumexp(
     keepdims: bool = False,
     return_sign: bool = False,
     *,
+    where: npt.ArrayLike | None = None,
+    temperature: npt.ArrayLike = 1.0,
+    out: Any = None,
     threads: int | None = None,
 ) -> Any:
     """Logarithm of a sum of exponentials: ``log sum_k b_k exp(a_k)``.
@@ -129,6 +187,12 @@ def logsumexp(
     return_sign : bool, default False
         Return the sign of the sum too; the result is then the logarithm of its absolute value. Without
         it a negative sum gives NaN.
+    where : array_like of bool, optional
+        Broadcasts to the shape of `a` (and `b`). Only terms where it is True count.
+    temperature : array_like, default 1.0
+        As in `softmax`; it divides the exponents alone.
+    out : ndarray, optional
+        Where `res` goes: same shape and dtype. It may overlap `a` and `b`.
     threads : int, optional
         As in `softmax`.
 
@@ -144,11 +208,12 @@ def logsumexp(
     TypeError, numpy.exceptions.AxisError
         As in `softmax`.
     ValueError
-        `a` and `b` do not broadcast.
+        As in `softmax`; `a` and `b` that do not broadcast.
 
     Notes
     -----
-    Reads a once; 22 (float32) or 27 operations an element.
+    Reads a once; 22 (float32) or 27 operations an element. Layouts as in `softmax`; with weights all lines are
+    gathered, and whole.
 
     Examples
     --------
@@ -160,98 +225,160 @@ def logsumexp(
     >>> print(value.round(6), sign)
     1.541325 -1.0
     """
-    a = _floating(a, "a")
+    plain = b is None and where is None and type(temperature) is float and temperature == 1.0
+    if plain and out is None and not keepdims and not return_sign and _is_plain_row(a, axis):
+        return _logsumexp_row(a, threads)
+    taken = take(a, "a")
+    weights, form = None, taken.format
     if b is not None:
-        weights = _floating(b, "b")
-        dtype = np.result_type(a, b if isinstance(b, (int, float)) else np.asarray(b))  # a plain number has no type
-        a, weights = np.broadcast_arrays(a, weights)
-        a = np.where(weights == 0, -np.inf, a).astype(dtype, copy=False)
-        b = weights.astype(dtype, copy=False)
-    axes = _axes(axis, a.ndim)
-    rows = _rows(a, axes)
-    res, sign = np.empty(len(rows), a.dtype), np.empty(len(rows), a.dtype)
-    _kernels.logsumexp(rows, None if b is None else _rows(b, axes), res, sign, _threads.resolve(threads))
+        weights = take(b, "b")
+        if not isinstance(b, (bool, int, float)):  # a plain number has no type
+            form = common_format(taken, weights)
+        exponents, factors = np.broadcast_arrays(taken.array, weights.array)
+        taken, weights = Input(exponents, taken.format, taken.give), Input(factors, weights.format, weights.give)
+    axes = checked_axes(axis, taken.array.ndim)
+    options = _checked_options(where, temperature, taken.array, axes, form.work)
+    count = _threads.resolve(threads)
+    shape = tuple(1 if k in axes else n for k, n in enumerate(taken.array.shape) if keepdims or k not in axes)
+    target = np.empty(shape, form.storage) if out is None else take_out(out, shape, form)
+    rows = _panels.direct_rows(taken.array, axes) if weights is None and not options.any else None
+    if rows is None:
+        value, sign = _panels.reduce_lines(taken, weights, form.work, axes, options, count)
+    else:
+        value, sign = np.empty(len(rows), form.work), np.empty(len(rows), form.work)
+        _kernels.logsumexp(rows, None, value, sign, count)
     if not return_sign:
-        res[sign < 0] = np.nan
-    shape = tuple(1 if k in axes else n for k, n in enumerate(a.shape) if keepdims or k not in axes)
-    return (res.reshape(shape)[()], sign.reshape(shape)[()]) if return_sign else res.reshape(shape)[()]
+        value[sign < 0] = np.nan
+    store(target, value.reshape(shape), form)
+    result = taken.give(target, form) if out is None else out
+    if not return_sign:
+        return result
+    signs = np.empty(shape, form.storage)
+    store(signs, sign.reshape(shape), form)
+    return result, taken.give(signs, form)
 
 
-def _map(kernel: Callable[..., None], x: npt.ArrayLike, axis: Axis, out: Array | None, threads: int | None) -> Any:
-    """Apply a row kernel along the axes."""
-    x = _floating(x, "x")
+def _softmax_by(method: str) -> _panels.LineMap:
+    """softmax of whole rows by a method of one's choice."""
+    if method not in METHODS:
+        near = difflib.get_close_matches(str(method), METHODS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(METHODS)}"
+        raise ValueError(f"method {method!r} is unknown{hint}")
+    number = METHODS.index(method)
+    return _panels.LineMap(lambda x, y, threads: _kernels.softmax(x, y, threads, number), _refuse_parts, 0.0)
+
+
+def _refuse_parts(x: Array, y: Array, sums: Array, threads: int) -> None:
+    """What all methods but "auto" do with a row that must be gone over in parts."""
+    raise ValueError("method: only 'auto' serves lines this long that are not contiguous float32 or float64 rows")
+
+
+def _is_plain_row(x: Any, axis: Axis) -> bool:
+    """Whether x is one contiguous row that the kernels take as it is: a call on few numbers must not cost more."""
+    return (
+        type(x) is np.ndarray
+        and x.ndim == 1
+        and x.dtype.char in _FLOATS
+        and x.dtype.isnative
+        and x.flags.c_contiguous
+        and x.flags.aligned
+        and (axis is None or (isinstance(axis, int) and -1 <= axis <= 0))
+    )
+
+
+def _logsumexp_row(a: Any, threads: int | None) -> Any:
+    """logsumexp of one contiguous row."""
+    value, sign = np.empty(1, a.dtype), np.empty(1, a.dtype)
+    _kernels.logsumexp(a, None, value, sign, _threads.resolve(threads))
+    return value[0]
+
+
+def _map_row(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
+    """kernel of one contiguous row."""
     count = _threads.resolve(threads)
     if out is None:
         out = np.empty(x.shape, x.dtype)
+        kernel(x, out, count)
+        return out
+    form = take(x, "x").format
+    target = take_out(out, x.shape, form)
+    direct = target.flags.c_contiguous and target.flags.aligned and not _panels.spoils(target, x)
+    result = target if direct else np.empty(x.shape, x.dtype)
+    kernel(x, result, count)
+    if not direct:
+        target[...] = result
+    return out
+
+
+def _map(
+    function: _panels.LineMap,
+    x: Any,
+    axis: Axis,
+    where: npt.ArrayLike | None,
+    temperature: npt.ArrayLike,
+    out: Any,
+    threads: int | None,
+) -> Any:
+    """Apply a function of lines along the axes."""
+    taken = take(x, "x")
+    form, array = taken.format, taken.array
+    axes = checked_axes(axis, array.ndim)
+    options = _checked_options(where, temperature, array, axes, form.work)
+    count = _threads.resolve(threads)
+    target = np.empty(array.shape, form.storage) if out is None else take_out(out, array.shape, form)
+    result = target
+    if out is not None and _panels.spoils(target, array, options.where):
+        result = np.empty(array.shape, form.storage)
+    rows = None if options.any else _panels.direct_rows(array, axes)
+    places = _panels.direct_rows(result, axes) if rows is not None else None
+    columns = None
+    if function.columns is not None and not options.any and (rows is None or places is None):
+        columns = _panels.direct_columns(array, result, axes)
+    if rows is not None and places is not None:
+        function.rows(rows, places, count)
+    elif function.columns is not None and columns is not None:
+        function.columns(*columns, count)
     else:
-        _check_out(out, x)
-    one = axis is None or (isinstance(axis, int) and -1 <= axis <= 0)
-    if one and x.ndim == 1 and x.flags.c_contiguous and out.flags.c_contiguous:
-        rows, target = x, out  # nothing to arrange
-    else:
-        axes = _axes(axis, x.ndim)
-        rows, target = _rows(x, axes), _last(out, axes)
-    if target.flags.carray and not _overlap(rows, target):
-        kernel(rows, target.reshape(rows.shape), count)
-    else:
-        result = np.empty(rows.shape, x.dtype)
-        kernel(rows, result, count)
-        target[...] = result.reshape(target.shape)
-    return out if out.ndim else out[()]
+        _panels.map_lines(function, taken, result, axes, options, count)
+    if result is not target:
+        target[...] = result
+    return taken.give(target, form) if out is None else out
 
 
-def _floating(x: npt.ArrayLike, name: str) -> Array:
-    array = np.asarray(x)
-    if array.dtype.char in _FLOATS:
-        ready = array.dtype.isnative and array.flags.aligned
-        return array if ready else array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.kind in "biu":
-        return array.astype(np.float64)
-    raise TypeError(f"{name} must be float32, float64, integer or boolean, not {array.dtype}")
+def _checked_options(
+    where: npt.ArrayLike | None, temperature: npt.ArrayLike, x: Array, axes: tuple[int, ...], work: np.dtype[Any]
+) -> _panels.Options:
+    mask = None if where is None else _checked_mask(where, x.shape)
+    if type(temperature) is float and temperature == 1.0:
+        return _panels.Options(mask)
+    return _panels.Options(mask, _checked_temperature(temperature, x.shape, axes, work))
 
 
-def _check_out(out: Array, x: Array) -> None:
-    if not isinstance(out, np.ndarray) or out.dtype != x.dtype:
-        raise TypeError(f"out must be an array of {x.dtype}, not {getattr(out, 'dtype', type(out).__name__)}")
-    if out.shape != x.shape:
-        raise ValueError(f"out has shape {out.shape}, the result {x.shape}")
-    if not out.flags.writeable:
-        raise ValueError("out is read-only")
+def _checked_mask(where: npt.ArrayLike, shape: tuple[int, ...]) -> Array:
+    mask = take_plain(where, "where")
+    if mask.dtype != np.bool_:
+        raise TypeError(f"where must be boolean, not {mask.dtype}")
+    return _broadcast(mask, "where", shape)
 
 
-def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes as sorted non-negative numbers. A scalar takes axis 0 or -1, as in NumPy's reductions."""
-    if axis is None:
-        return tuple(range(ndim))
-    span = max(ndim, 1)
-    axes = []
-    for k in axis if isinstance(axis, tuple) else (axis,):
-        if not -span <= operator.index(k) < span:
-            raise np.exceptions.AxisError(k, ndim)
-        axes.append(operator.index(k) % span)
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"axis has a number twice: {axis}")
-    return tuple(sorted(axes)) if ndim else ()
+def _checked_temperature(
+    temperature: npt.ArrayLike, shape: tuple[int, ...], axes: tuple[int, ...], work: np.dtype[Any]
+) -> Array:
+    given = take_plain(temperature, "temperature")
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"temperature must be real numbers, not {given.dtype}")
+    with np.errstate(over="ignore", under="ignore"):
+        divisor = given.astype(work)  # a copy: out may lie where the temperature did
+    if not (divisor > 0).all():
+        raise ValueError("temperature must be > 0")
+    first = len(shape) - divisor.ndim
+    if any(k >= first and divisor.shape[k - first] != 1 for k in axes):
+        raise ValueError(f"temperature of shape {given.shape} varies along the summed axes")
+    return _broadcast(divisor, "temperature", shape)
 
 
-def _last(x: Array, axes: tuple[int, ...]) -> Array:
-    """A view with these axes last."""
-    return x.transpose([k for k in range(x.ndim) if k not in axes] + list(axes))
-
-
-def _rows(x: Array, axes: tuple[int, ...]) -> Array:
-    """x as a matrix whose rows run over these axes and are contiguous; a view where that can be had."""
-    moved = _last(x, axes)
-    length = int(np.prod([x.shape[k] for k in axes]))
-    if not (moved.ndim == 2 and len(axes) == 1 and moved.strides[1] == x.itemsize):
-        count = int(np.prod(moved.shape[: x.ndim - len(axes)]))
-        moved = np.ascontiguousarray(moved).reshape(count, length)
-    return moved
-
-
-def _overlap(x: Array, y: Array) -> bool:
-    """Whether writing y could spoil x: they share memory and are not the same elements in the same places."""
-    if not np.may_share_memory(x, y):
-        return False
-    same_start = x.__array_interface__["data"] == y.__array_interface__["data"]
-    return not (same_start and x.flags.c_contiguous and y.flags.c_contiguous)
+def _broadcast(array: Array, name: str, shape: tuple[int, ...]) -> Array:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(f"{name} has shape {array.shape}, which does not broadcast to {shape}") from None

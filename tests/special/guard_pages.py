@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from solvers.special import log_softmax, logsumexp, softmax
+from solvers.special import LogSumExpAccumulator, log_softmax, logsumexp, softmax, softmax_jvp
 
 PROT_NONE = 0
 PAGE = mmap.PAGESIZE
@@ -46,6 +46,9 @@ def try_length(n, dtype):
         for b in at_both_ends(n, dtype):
             b[:] = values
             assert logsumexp(x, b=b, return_sign=True) == logsumexp(values, b=values, return_sign=True)
+            assert np.array_equal(softmax_jvp(x, b), softmax_jvp(values, values))
+            assert np.array_equal(softmax_jvp(x, b, out=b), softmax_jvp(values, values))
+        try_sums(x, values)
         for function in (softmax, log_softmax):
             for y in at_both_ends(n, dtype):
                 function(x, out=y)
@@ -53,6 +56,19 @@ def try_length(n, dtype):
             function(x, out=x)
             assert np.array_equal(x, function(values))
             x[:] = values
+
+
+def try_sums(x, values):
+    """Sums over blocks, as they lie and gathered from every other place."""
+    sums = LogSumExpAccumulator((), x.dtype)
+    sums.update(x)
+    for y in at_both_ends(len(x), x.dtype):
+        assert np.array_equal(sums.softmax(x, out=y), sums.softmax(values))
+        assert np.array_equal(sums.log_softmax(x, out=y), sums.log_softmax(values))
+    # Long lines are seen in chunks, which may change their last bits.
+    assert np.allclose(softmax(x[::-2]), softmax(values[::-2].copy()), rtol=1e-6, atol=0)
+    matrix = x[: len(x) // 3 * 3].reshape(-1, 3)
+    assert np.allclose(softmax(matrix, 0), softmax(np.asfortranarray(matrix), 0), rtol=1e-6, atol=0)
 
 
 def main():

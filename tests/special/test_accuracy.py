@@ -201,6 +201,14 @@ def test_softmax_of_many_short_rows(n, scale, dtype):
 
 
 @needs_long_double
+@pytest.mark.parametrize("name", ["normal10", "far below", "wide", "huge", "ascending", "mask -1e9 half"])
+def test_softmax_of_lines_in_chunks(name, dtype):
+    """Lines across memory that are longer than the scratch: their chunks are added up first."""
+    x = np.stack([make(name, 2**15 + 5, dtype, seed=k) for k in range(3)]).T[:, ::-1]
+    check_softmax(softmax(x, 0).T, split_long(long_softmax(x.T), dtype), dtype, slack=REFERENCE_ERROR)
+
+
+@needs_long_double
 def test_long_double_is_good_enough():
     for name in ("below", "wide", "normal10"):
         x = make(name, 500, np.float64, seed=6151)
@@ -324,9 +332,10 @@ def test_log_softmax_of_20_0_0():
     assert y[0] == pytest.approx(-4.1223e-9, rel=1e-4)
 
 
-def test_log_softmax_of_a_long_row(dtype):
+@pytest.mark.parametrize("step", [1, 2], ids=["contiguous", "in chunks"])
+def test_log_softmax_of_a_long_row(step, dtype):
     n = 3_000_000
-    x = np.full(n, -16, dtype)
+    x = np.full(n * step, -16, dtype)[::step]
     x[n // 2] = 0
     y = log_softmax(x)
     rest = mp.log1p((n - 1) * mp.exp(-16))

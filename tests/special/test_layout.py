@@ -228,7 +228,6 @@ NOT_REAL = [
     1j,
     np.ones(3, np.complex64),
     np.ones(3, np.complex128),
-    np.ones(3, np.float16),
     np.ones(3, np.longdouble),
     np.array([1.0, None]),
     np.array([object()]),

@@ -200,3 +200,59 @@ def test_the_values_of_scipys_own_page():
     assert (value, sign) == (pytest.approx(1.5413248546129181, rel=1e-15), -1)
     assert solvers.special.softmax([1000, 0]).tolist() == [1, 0]
     assert solvers.special.log_softmax([1000.0, 1.0]).tolist() == [0, -999]
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1000, 0, 0, 0], [1, 0, 0, 0]),
+        ([1, 1], [0.5, 0.5]),
+        ([0, 1], [1 / (1 + np.e), np.e / (1 + np.e)]),
+        ([0, 1, 2, 3], [0.03205860328008499, 0.08714431874203256, 0.23688281808991013, 0.6439142598879722]),
+        ([1000, 1001, 1002, 1003], [0.03205860328008499, 0.08714431874203256, 0.23688281808991013, 0.6439142598879722]),
+    ],
+)
+def test_softmax_values_of_scipys_tests(x, expected):
+    np.testing.assert_allclose(solvers.special.softmax(x), expected, rtol=1e-13)
+    np.testing.assert_allclose(
+        solvers.special.softmax(np.reshape(x, (2, -1))), np.reshape(expected, (2, -1)), rtol=1e-13
+    )
+    np.testing.assert_allclose(solvers.special.softmax([x, x], axis=1), [expected, expected], rtol=1e-13)
+    np.testing.assert_allclose(solvers.special.softmax(np.array([x, x]).T, axis=0).T, [expected, expected], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([1000, 1], [0, -999]),
+        ([0, 1, 2, 3], [-3.4401896985611953, -2.4401896985611953, -1.4401896985611953, -0.44018969856119533]),
+        (
+            [-1000, -999, -998, -997],
+            [-3.4401896985611953, -2.4401896985611953, -1.4401896985611953, -0.4401896985611953],
+        ),
+        ([0, 0, 0, 0, 0], [-1.6094379124341003] * 5),
+        ([0, 400], [-400, 0]),
+    ],
+)
+def test_log_softmax_values_of_scipys_tests(x, expected):
+    np.testing.assert_allclose(solvers.special.log_softmax(x), expected, rtol=1e-13, atol=1e-170)
+    np.testing.assert_allclose(
+        solvers.special.log_softmax(np.array([x, x]).T, axis=0).T, [expected, expected], rtol=1e-13, atol=1e-170
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (np.arange(200), None, 199.45867514538713),
+        ([0, 0], None, 0.6931471805599453),
+        (np.full(10_000, 1e-4), None, 9.210440371976182),
+        ([1000, 1000], None, 1000.6931471805599),
+        ([1e-6, 0], [-1, 1], NAN),
+        ([0, 0], [1, 2], 1.0986122886681098),
+        ([1000, -1000], None, 1000),
+        ([-1000, -1000], None, -999.3068528194401),
+    ],
+)
+def test_logsumexp_values_of_scipys_tests(a, b, expected):
+    np.testing.assert_allclose(solvers.special.logsumexp(a, b=b), expected, rtol=1e-14)
