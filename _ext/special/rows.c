@@ -439,11 +439,14 @@ void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdif
 
 /* ---- columns -------------------------------------------------------------------------------- */
 
+enum { COLUMNS_TASKS = 16, COLUMNS_ROOM_BYTES = 512 << 10 };
+
 struct columns {
     const real *x;
     real *y;
     ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
-    size_t length, width, panels;                   /* panels of each matrix */
+    size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
+    size_t all_panels, room;                        /* room: numbers that a panel needs */
     atomic_int out_of_memory;
 };
 
@@ -457,27 +460,43 @@ static void softmax_column(const struct columns *all, const real *x, real *y, re
         y[(ptrdiff_t)i * all->y_stride] = row[i];
 }
 
-static void softmax_panel(void *context, size_t k)
+static void softmax_panel(const struct columns *all, size_t k, real *room)
 {
-    struct columns *all = context;
-    size_t start = k % all->panels * COLUMNS, left = all->width - start, columns = left < COLUMNS ? left : COLUMNS;
+    size_t start = k % all->panels * all->panel, left = all->width - start;
+    size_t columns = left < all->panel ? left : all->panel;
     const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
     real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
-    if (kernels()->softmax_columns(x, all->x_stride, y, all->y_stride, all->length, columns))
-        return;
-    real *row = malloc(all->length * sizeof(real));
-    if (!row)
-        atomic_store(&all->out_of_memory, 1);
-    for (size_t c = 0; row && c < columns; c++)
-        softmax_column(all, x + c, y + c, row);
-    free(row);
+    if (!kernels()->softmax_columns(x, all->x_stride, y, all->y_stride, all->length, columns, room))
+        for (size_t c = 0; c < columns; c++)
+            softmax_column(all, x + c, y + c, room);
 }
 
+static void some_panels(void *context, size_t task)
+{
+    struct columns *all = context;
+    real *room = malloc(all->room * sizeof(real));
+    if (!room)
+        atomic_store(&all->out_of_memory, 1);
+    else
+        for (size_t k = all->all_panels * task / all->tasks; k < all->all_panels * (task + 1) / all->tasks; k++)
+            softmax_panel(all, k, room);
+    free(room);
+}
+
+/* Panels of whole cache lines, as many as the second cache has room for. */
 int NAME(sv_softmax_columns)(const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y, ptrdiff_t y_stride,
                              ptrdiff_t y_outer, size_t outer, size_t length, size_t width, int threads)
 {
-    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, (width + COLUMNS - 1) / COLUMNS, 0};
-    if (length && width)
-        sv_parallel_for(outer * length * width < PARALLEL_MIN ? 1 : threads, outer * all.panels, softmax_panel, &all);
+    if (!length || !width || !outer)
+        return 0;
+    const size_t line = 64 / sizeof(real);
+    size_t lines = COLUMNS_ROOM_BYTES / 64 / length, most = COLUMNS / line;
+    lines = lines < 1 ? 1 : lines > most ? most : lines;
+    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line};
+    all.panels = (width + all.panel - 1) / all.panel;
+    all.all_panels = outer * all.panels;
+    all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;
+    all.room = length * all.panel;
+    sv_parallel_for(outer * length * width < PARALLEL_MIN ? 1 : threads, all.tasks, some_panels, &all);
     return atomic_load(&all.out_of_memory) ? -1 : 0;
 }

@@ -532,9 +532,8 @@ static inline struct scale scale_by_lane(vreal sum, vreal error)
     return (struct scale){v_load(hi), v_load(lo)};
 }
 
-/* Softmax along `length` rows of up to one vector of columns with these maxima. */
-INLINE void softmax_lanes(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, size_t lanes,
-                          vreal top)
+/* The terms of `length` rows of a vector of columns with these maxima, in place, `stride` apart. */
+INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal top)
 {
     const struct window window = window_by_lane(top);
     const real start = raised(2 * BLOCK);
@@ -543,21 +542,11 @@ INLINE void softmax_lanes(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         struct grid_sum block = empty_sum(start);
         size_t end = length - j < BLOCK ? length : j + BLOCK;
 #pragma GCC unroll 2
-        for (size_t i = j; i < end; i++) {
-            vreal term = add_fine_term(&block, load(x + (ptrdiff_t)i * x_stride, lanes, 0), &window);
-            if (lanes >= SV_W)
-                v_store(y + (ptrdiff_t)i * y_stride, term);
-            else
-                v_store_n(y + (ptrdiff_t)i * y_stride, term, lanes);
-        }
+        for (size_t i = j; i < end; i++)
+            v_store(x + (ptrdiff_t)i * stride, add_fine_term(&block, v_load(x + (ptrdiff_t)i * stride), &window));
         add_grid_sum(block, start, &sum, &error);
     }
-    const struct scale scale = scale_by_lane(sum, error);
-    for (size_t i = 0; i < length; i++, y += y_stride)
-        if (lanes >= SV_W)
-            v_store(y, scaled(v_load(y), &scale));
-        else
-            v_store_n(y, scaled(v_load_n(y, lanes, 0), &scale), lanes);
+    return scale_by_lane(sum, error);
 }
 
 static inline int all_near(vreal top)
@@ -570,32 +559,39 @@ static inline int all_near(vreal top)
     return near;
 }
 
-/* Softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one needs the safe path. Their
- * maxima are sought together: the first pass over memory then reads some cache lines of each row. */
+/* Softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one needs the safe path. `room` holds
+ * them all, one vector of columns after the other: rows that lie a multiple of a page apart would drive each other out
+ * of the cache. */
 static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
-                           size_t columns)
+                           size_t columns, real *room)
 {
     vreal tops[COLUMNS / SV_W];
-    size_t vectors = (columns + SV_W - 1) / SV_W;
+    struct scale scales[COLUMNS / SV_W];
+    const size_t vectors = (columns + SV_W - 1) / SV_W;
     for (size_t c = 0; c < vectors; c++)
         tops[c] = v_set1(-INFINITY);
     for (size_t i = 0; i < length; i++) {
         const real *row = x + (ptrdiff_t)i * x_stride;
         for (size_t c = 0; c < vectors; c++) {
             __builtin_prefetch((const char *)(row + PREFETCH_ROWS * x_stride + (ptrdiff_t)(c * SV_W)));
-            tops[c] = v_max(load(row + c * SV_W, columns - c * SV_W, 0), tops[c]);
+            vreal v = load(row + c * SV_W, columns - c * SV_W, 0);
+            tops[c] = v_max(v, tops[c]);
+            v_store(room + (c * length + i) * SV_W, v);
         }
     }
     for (size_t c = 0; c < vectors; c++)
         if (!all_near(tops[c]))
             return 0;
-    for (size_t c = 0; c < vectors; c++) {
-        size_t at = c * SV_W, lanes = columns - at;
-        if (lanes >= SV_W)
-            softmax_lanes(x + at, x_stride, y + at, y_stride, length, SV_W, tops[c]);
-        else
-            softmax_lanes(x + at, x_stride, y + at, y_stride, length, lanes, tops[c]);
-    }
+    for (size_t c = 0; c < vectors; c++)
+        scales[c] = lane_terms(room + c * length * SV_W, SV_W, length, tops[c]);
+    for (size_t i = 0; i < length; i++, y += y_stride)
+        for (size_t c = 0; c < vectors; c++) {
+            vreal quotient = scaled(v_load(room + (c * length + i) * SV_W), &scales[c]);
+            if (columns - c * SV_W >= SV_W)
+                v_store(y + c * SV_W, quotient);
+            else
+                v_store_n(y + c * SV_W, quotient, columns - c * SV_W);
+        }
     return 1;
 }
 
@@ -646,7 +642,9 @@ static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t
             top = v_max(v_load(room + j * SV_W), top);
         if (!all_near(top))
             break;
-        softmax_lanes(room, SV_W, room, SV_W, length, SV_W, top);
+        const struct scale scale = lane_terms(room, SV_W, length, top);
+        for (size_t j = 0; j < length; j++)
+            v_store(room + j * SV_W, scaled(v_load(room + j * SV_W), &scale));
         columns_to_rows(room, length, results);
         copy(results, y, SV_W * length, stream);
     }

@@ -24,7 +24,7 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
 
 enum {
     ROOM_BYTES = 16384, /* of the longest row whose terms wait in a buffer of the first cache */
-    COLUMNS = 64        /* that are worked on together */
+    COLUMNS = 128        /* that are worked on together, at most */
 };
 
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
@@ -39,9 +39,9 @@ enum {
         size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t rows, size_t length, int stream);                           \
         /* softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one    \
-         * needs the safe path; x is y or disjoint from it */                                     \
+         * needs the safe path; x is y or disjoint from it; room has whole vectors for all */     \
         int (*softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
-                               size_t length, size_t columns);                                    \
+                               size_t length, size_t columns, real *room);                        \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
         /* y_i = (x_i - a) - b */                                                                 \

@@ -8,6 +8,8 @@
  * The exponential is that of the other kernels, so the methods differ in their passes alone. x - max is rounded and
  * the sums are plain: errors grow to tens of ULP, which is why none of them is the default.
  */
+#include <float.h>
+
 #include "expcore.h"
 #include "textbook.h"
 
@@ -97,14 +99,15 @@ static void reload(const real *x, real *y, size_t n)
 
 static void online(const real *x, real *y, size_t n)
 {
-    vreal top = v_set1(-INFINITY), sum = v_set1(0);
+    const real least = SV_REAL == 32 ? (real)-FLT_MAX : (real)-DBL_MAX; /* -inf minus itself would be NaN */
+    vreal top = v_set1(least), sum = v_set1(0);
     for (size_t i = 0; i < n; i += SV_W) {
         __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
         vreal v = load(x + i, n - i, -INFINITY), higher = v_max(v, top);
         sum = v_fma(sum, exponential(v_sub(top, higher)), exponential(v_sub(v, higher)));
         top = higher;
     }
-    real highest = v_max_lanes(top);
+    real highest = v_max_lanes(top) > least ? v_max_lanes(top) : -INFINITY;
     quotients(x, y, n, highest, v_sum_lanes(v_mul(sum, exponential(minus(top, highest)))));
 }
 

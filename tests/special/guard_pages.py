@@ -71,10 +71,25 @@ def try_sums(x, values):
     assert np.allclose(softmax(matrix, 0), softmax(np.asfortranarray(matrix), 0), rtol=1e-6, atol=0)
 
 
+def try_batch(rows, n, dtype):
+    """Short rows are read whole vectors at a time, and as columns."""
+    values = np.random.default_rng(n).standard_normal((rows, n)).astype(dtype)
+    for x in at_both_ends(rows * n, dtype):
+        x = x.reshape(rows, n)
+        x[:] = values
+        for axis in (0, 1):
+            for y in at_both_ends(rows * n, dtype):
+                softmax(x, axis, out=y.reshape(rows, n))
+                assert np.array_equal(y.reshape(rows, n), softmax(values, axis))
+
+
 def main():
     for dtype in (np.float32, np.float64):
         for n in LENGTHS:
             try_length(n, dtype)
+        for rows in (3, 8, 16, 40):
+            for n in (2, 3, 5, 8, 9, 16, 17, 31, 33, 64, 65, 100, 130):
+                try_batch(rows, n, dtype)
         # Long enough to be cut into segments and to be written past the cache.
         try_length((9 << 20) // np.dtype(dtype).itemsize + 3, dtype)
 

@@ -1,0 +1,110 @@
+"""softmax where neighbouring lines share vectors: along a first or middle axis, and of many short rows."""
+
+import numpy as np
+import pytest
+
+from solvers.special import softmax
+
+WIDTHS = [8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200]
+LENGTHS = [1, 2, 3, 7, 64, 65, 130, 1000]
+
+
+def matrix(shape, dtype, seed=6007, scale=5):
+    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(dtype)
+
+
+def by_rows(x):
+    """Along axis 0, a line at a time."""
+    return np.stack([softmax(line.copy()) for line in x.T], axis=1)
+
+
+def assert_close(got, expected):
+    """Within 2 ULP, and the same where not finite or 0."""
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
+    np.testing.assert_array_equal(got == 0, expected == 0)
+    tiny = np.finfo(expected.dtype).tiny
+    np.testing.assert_allclose(got, expected, rtol=2 * np.finfo(expected.dtype).eps, atol=2 * tiny * 1e-7)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_columns_are_as_rows(length, width, dtype):
+    x = matrix((length, width), dtype)
+    assert_close(softmax(x, axis=0), by_rows(x))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_an_axis_between_others(axis, dtype):
+    x = matrix((3, 5, 7, 11), dtype)
+    moved = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
+    expected = np.moveaxis(by_rows(moved).reshape(np.moveaxis(x, axis, 0).shape), 0, axis)
+    assert_close(softmax(x, axis=axis), expected)
+    assert_close(softmax(np.asfortranarray(x), axis=axis), expected)
+
+
+def test_padded_and_reversed_rows(dtype):
+    x = matrix((40, 30), dtype)
+    expected = by_rows(x)
+    padded, out = np.zeros((40, 50), dtype), np.full((80, 37), 7, dtype)
+    padded[:, 9:39] = x
+    softmax(padded[:, 9:39], axis=0, out=out[::2, 3:33])
+    assert_close(out[::2, 3:33].copy(), expected)
+    assert (out[1::2] == 7).all()
+    assert (out[:, :3] == 7).all()
+    assert (out[:, 33:] == 7).all()
+    assert_close(softmax(x[::-1], axis=0)[::-1], expected)
+
+
+def test_in_place(dtype):
+    x = matrix((300, 70), dtype)
+    expected = by_rows(x)
+    assert softmax(x, axis=0, out=x) is x
+    assert_close(x, expected)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e30, -1e30])
+@pytest.mark.parametrize("whole", [False, True], ids=["one entry", "a whole column"])
+def test_a_column_that_needs_the_safe_path_leaves_the_others_alone(bad, whole, dtype):
+    x = matrix((50, 40), dtype)
+    x[slice(None) if whole else 17, [3, 33]] = bad
+    assert_close(softmax(x, axis=0), by_rows(x))
+    assert_close(softmax(x, axis=0, out=x.copy()), by_rows(x))
+
+
+@pytest.mark.parametrize("width", [24, 1000])
+def test_any_number_of_threads_gives_the_same_bits(width, dtype):
+    x = matrix((200, width), dtype)
+    expected = softmax(x, axis=0, threads=1)
+    for threads in (2, 3, 8):
+        np.testing.assert_array_equal(softmax(x, axis=0, threads=threads), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 15, 16, 17, 33, 100])
+@pytest.mark.parametrize("length", [2, 3, 8, 10, 16, 17, 31, 33, 64, 65, 127, 129])
+def test_a_row_of_a_batch_is_as_the_row_alone(length, rows, dtype):
+    x = matrix((rows, length), dtype)
+    expected = np.stack([softmax(row.copy()) for row in x])
+    assert_close(softmax(x, axis=1), expected)
+    padded = np.zeros((rows, length + 3), dtype)
+    padded[:, 1:-2] = x
+    assert_close(softmax(padded[:, 1:-2], axis=1), expected)
+    assert_close(softmax(x[::-1], axis=1)[::-1], expected)
+    assert_close(softmax(x, axis=1, out=x), expected)
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e30, -1e30])
+@pytest.mark.parametrize("length", [5, 16, 40, 100])
+def test_a_short_row_that_needs_the_safe_path_leaves_the_others_alone(length, bad, dtype):
+    x = matrix((60, length), dtype)
+    x[[5, 21, 59], length // 2] = bad
+    x[40] = bad
+    expected = np.stack([softmax(row.copy()) for row in x])
+    assert_close(softmax(x, axis=1), expected)
+
+
+def test_a_large_batch_of_short_rows_is_written_past_the_cache(dtype):
+    x = matrix((300_000, 10), dtype)
+    picked = np.random.default_rng(11).choice(len(x), 200, replace=False)
+    got = softmax(x, axis=1)
+    assert_close(got[picked], np.stack([softmax(x[k].copy()) for k in picked]))
+    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
