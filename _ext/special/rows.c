@@ -11,6 +11,7 @@
 
 #include "../common/runtime.h"
 #include "rows.h"
+#include "scaled_sum.h"
 #include "softmax_kernels.h"
 #include "textbook.h"
 
@@ -189,23 +190,6 @@ static void log_softmax_row(const real *x, real *y, size_t length, int threads)
 
 /* ---- logsumexp ----------------------------------------------------------------------------- */
 
-/* log((hi + lo) * 2^exponent) + shift, hi > 0. */
-static real log_of(struct scaled_sum total, double shift)
-{
-    const double ln2_hi = 0x1.62e42fefa39efp-1, ln2_lo = 0x1.abc9e3b39803fp-56;
-    int e;
-    double m = frexp(total.hi, &e); /* in [1/2, 1) */
-    if (m < 0.70710678118654752)
-        m *= 2, e -= 1;
-    double lo = ldexp(total.lo, -e), n = total.exponent + e;
-    double log_m = log1p((m - 1) + lo);
-    double big = n * ln2_hi, rest = fma(n, ln2_hi, -big) + n * ln2_lo + log_m;
-    if (shift == 0)
-        return (real)(big + rest);
-    double sum = big + shift, added = sum - big;
-    return (real)(sum + ((big - (sum - added)) + (shift - added) + rest));
-}
-
 /* Infinite terms decide alone: +inf, -inf, or NaN where both signs meet or a term is NaN; 0 where all are finite. */
 static double sum_of_infinite_terms(const real *x, const real *b, size_t length)
 {
@@ -281,7 +265,7 @@ static real logsumexp_row(const real *x, const real *b, real *sign, size_t lengt
         struct scaled_sum sum = kernels()->sum(x, NULL, length, 0);
         *sign = 1;
         if (is_safe(sum))
-            return log_of(sum, 0);
+            return (real)log_of_sum(sum, 0);
     }
     struct row row = cut(x, b, NULL, length);
     int wide = b && has_wide_weights(b, length);
@@ -303,7 +287,7 @@ static real logsumexp_row(const real *x, const real *b, real *sign, size_t lengt
         return (real)fabs(total.hi);
     if (total.hi < 0)
         total.hi = -total.hi, total.lo = -total.lo;
-    return log_of(total, row.shift);
+    return (real)log_of_sum(total, row.shift);
 }
 
 /* ---- batches of rows ------------------------------------------------------------------------ */

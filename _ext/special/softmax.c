@@ -203,7 +203,7 @@ INLINE struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real 
             i -= CHUNK * BLOCK * SV_W;
             continue;
         }
-        total = sv_merge(total, sum);
+        total = i ? sv_merge(total, sum) : sum;
     }
     return total;
 }
@@ -565,6 +565,9 @@ static inline int all_near(vreal top)
 static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
                            size_t columns, real *room)
 {
+#ifndef V_HAS_FMA /* as in softmax_rows */
+    return 0;
+#endif
     vreal tops[COLUMNS / SV_W];
     struct scale scales[COLUMNS / SV_W];
     const size_t vectors = (columns + SV_W - 1) / SV_W;
