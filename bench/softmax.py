@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import harness, softmax_accuracy, softmax_calls, softmax_cells, softmax_methods, softmax_peers
+from . import harness, softmax_accuracy, softmax_calls, softmax_cells, softmax_methods, softmax_peers, softmax_transport
 from .problems import exponents
 from .report import Bars, Report
 from .softmax_peers import Peers
@@ -25,6 +25,7 @@ def report(quick: bool = False) -> Report:
         result.notes.append(_processors(peers, quick))
         softmax_cells.add(result, peers, quick)
         softmax_calls.add_overhead(result, peers, quick)
+        softmax_transport.add(result, peers, quick)
         softmax_accuracy.add(result, peers, quick)
     softmax_calls.add_threads(result, quick)
     result.header = harness.versions("torch", "onnxruntime", "jax", "mpmath")

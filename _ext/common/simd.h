@@ -8,6 +8,7 @@
  *   v_load_n(p, k, fill)      the first k lanes from memory, `fill` in the others; reads nothing else
  *   v_keep(v, k, fill)        v's first k lanes, `fill` in the others
  *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
+ *   v_if_equal(v, w, a, b)   a where v = w, else b
  *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded
  *   v_stream(p, v)            store past the cache; p aligned to a vector
@@ -75,10 +76,11 @@ static inline vreal v_power_of_two(vreal d)
     return v_shift_to_exponent(v_add(d, v_set1((real)V_EXPONENT_MAGIC)));
 }
 
-/* Two factors: the first keeps the product normal, the second rounds it once into the subnormals. */
+/* Two factors: the first keeps the product normal, the second rounds it once into the subnormals. At the lower end
+ * both are 0: a product that underflows to it would take a hundred cycles. */
 static inline vreal v_ldexp(vreal p, vreal d)
 {
-    d = v_max(v_set1(-2 * (R_EXPONENT_BIAS - 1)), v_min(v_set1(2 * R_EXPONENT_BIAS), d));
+    d = v_max(v_set1(-2 * R_EXPONENT_BIAS), v_min(v_set1(2 * R_EXPONENT_BIAS), d));
     vreal half = v_rint(v_mul(d, v_set1((real)0.5)));
     return v_mul(v_mul(p, v_power_of_two(half)), v_power_of_two(v_sub(d, half)));
 }

@@ -33,6 +33,10 @@ static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm256_fmadd_ps(a,
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm256_fnmadd_ps(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm256_max_ps(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm256_min_ps(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, value, _CMP_EQ_OQ));
+}
 static inline vreal v_rint(vreal a) { return _mm256_round_ps(a, 8); }
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
@@ -75,6 +79,10 @@ static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm256_fmadd_pd(a,
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm256_fnmadd_pd(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm256_max_pd(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm256_min_pd(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(v, value, _CMP_EQ_OQ));
+}
 static inline vreal v_rint(vreal a) { return _mm256_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm256_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }

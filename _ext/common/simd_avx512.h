@@ -27,6 +27,10 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_ps(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_ps(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
+}
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_ps(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
@@ -77,6 +81,10 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_pd(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_pd(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_pd(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_pd(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);
+}
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm512_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }

@@ -14,6 +14,10 @@ static inline vreal v_sub(vreal a, vreal b) { return _mm_sub_ps(a, b); }
 static inline vreal v_mul(vreal a, vreal b) { return _mm_mul_ps(a, b); }
 static inline vreal v_max(vreal a, vreal b) { return _mm_max_ps(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm_min_ps(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm_blendv_ps(no, yes, _mm_cmpeq_ps(v, value));
+}
 static inline vreal v_rint(vreal a) { return _mm_round_ps(a, 8); }
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
@@ -39,6 +43,10 @@ static inline vreal v_sub(vreal a, vreal b) { return _mm_sub_pd(a, b); }
 static inline vreal v_mul(vreal a, vreal b) { return _mm_mul_pd(a, b); }
 static inline vreal v_max(vreal a, vreal b) { return _mm_max_pd(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm_min_pd(a, b); }
+static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
+{
+    return _mm_blendv_pd(no, yes, _mm_cmpeq_pd(v, value));
+}
 static inline vreal v_rint(vreal a) { return _mm_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a); }

@@ -369,9 +369,16 @@ static void some_softmax(const struct batch *batch, size_t first, size_t last)
 
 static void some_log_softmax(const struct batch *batch, size_t first, size_t last)
 {
-    for (size_t r = first; r < last; r++)
-        log_softmax_row(batch->x + (ptrdiff_t)r * batch->x_stride, batch->y + (ptrdiff_t)r * batch->y_stride,
-                        batch->length, batch->threads);
+    for (size_t r = first; r < last; r++) {
+        const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
+        real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
+        if (batch->length < 2 * SEGMENT_MIN) {
+            size_t done = kernels()->log_softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length);
+            r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
+        }
+        if (r < last)
+            log_softmax_row(x, y, batch->length, batch->threads);
+    }
 }
 
 static void some_logsumexp(const struct batch *batch, size_t first, size_t last)

@@ -347,7 +347,7 @@ INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *w
 #ifdef V_HAS_LOOKUP
     return term;
 #else
-    return v_add(power, v_fma(s, power, v_mul(low, power)));
+    return v_add(power, v_fma(low, power, v_mul(s, power))); /* low * power alone might be subnormal */
 #endif
 }
 
@@ -655,6 +655,86 @@ static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t
 }
 #endif
 
+/* ---- log_softmax of rows in cache ------------------------------------------------------------------- */
+
+/* The maximum of a row without one of its occurrences, and how often the maximum itself occurs. */
+INLINE real next_to(real top, const real *x, size_t n, double *occurrences)
+{
+    const vreal vtop = v_set1(top), lowest = v_set1(-INFINITY);
+    vreal next = lowest, count = v_set1(0);
+    for (size_t i = 0; i < n; i += SV_W) {
+        vreal v = load(x + i, n - i, -INFINITY);
+        next = v_max(v_if_equal(v, vtop, lowest, v), next);
+        count = v_add(count, v_if_equal(v, vtop, v_set1(1), v_set1(0)));
+    }
+    *occurrences = v_sum_wide(count);
+    return v_max_lanes(next);
+}
+
+/* The sum of e^x_i over the elements other than `top`. */
+INLINE struct scaled_sum sum_without(real top, const real *x, size_t n, real exponent)
+{
+    const struct window window = window_above(exponent);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(SUM_START);
+        size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+#pragma GCC unroll 4
+        for (size_t i = j; i < end; i += SV_W) {
+            vreal v = load(x + i, n - i, -INFINITY), s, on_grid;
+            v = v_if_equal(v, v_set1(top), window.lowest_x, v);
+            v_exp_split(v_max(window.lowest_x, v), &s, &on_grid);
+            add_term(&block, s, v_exp_power(window.base, on_grid));
+        }
+        add_grid_sum(block, SUM_START, &sum, &error);
+    }
+    return over_lanes(sum, error, exponent);
+}
+
+/* e^x / 2^exponent_above(x), x within the safe range. */
+static double exponential_of(real x)
+{
+    vreal s, low, on_grid;
+    real lane[3][SV_W];
+    v_exp_split_fine(v_set1(x), &s, &low, &on_grid);
+    v_store(lane[0], s);
+    v_store(lane[1], low);
+    v_store(lane[2], v_exp_power(v_exp_base(exponent_above(x)), on_grid));
+    return lane[2][0] + (double)lane[2][0] * ((double)lane[0][0] + lane[1][0]);
+}
+
+static void subtract(const real *x, real *y, size_t n, real a, real b)
+{
+    const vreal va = v_set1(a), vb = v_set1(b);
+    size_t i = 0;
+    for (; i + SV_W <= n; i += SV_W)
+        v_store(y + i, v_sub(v_sub(v_load(x + i), va), vb));
+    if (i < n)
+        v_store_n(y + i, v_sub(v_sub(v_load_n(x + i, n - i, 0), va), vb), n - i);
+}
+
+/* log_softmax of rows until one needs the safe path; returns how many were done. log(sum / e^max) is
+ * log1p(sum of the others / e^max): nothing is lost where the maximum stands out (a probability near 1), and all terms
+ * of (x - max) - log1p(...) have one sign. The others are summed at an exponent of their own. */
+static size_t log_softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows,
+                               size_t length)
+{
+    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+        real top = max_of(x, length);
+        if (!is_near(top))
+            return r;
+        double occurrences, others = 0;
+        real next = next_to(top, x, length, &occurrences), exponent = exponent_above(next);
+        struct scaled_sum sum = sum_without(top, x, length, exponent);
+        if (!(sum.hi < INFINITY)) /* a NaN */
+            return r;
+        if (next > LOWEST_X)
+            others = ldexp(sum.hi, (int)(exponent - exponent_above(top))) / exponential_of(top);
+        subtract(x, y, length, top, (real)log1p(others + (occurrences - 1)));
+    }
+    return rows;
+}
+
 /* ---- the choice ----------------------------------------------------------------------------------- */
 
 enum { PAGE_BYTES = 4096 };
@@ -730,15 +810,6 @@ static real max(const real *x, size_t n)
     return found;
 }
 
-static void subtract(const real *x, real *y, size_t n, real a, real b)
-{
-    const vreal va = v_set1(a), vb = v_set1(b);
-    size_t i = 0;
-    for (; i + SV_W <= n; i += SV_W)
-        v_store(y + i, v_sub(v_sub(v_load(x + i), va), vb));
-    if (i < n)
-        v_store_n(y + i, v_sub(v_sub(v_load_n(x + i, n - i, 0), va), vb), n - i);
-}
 
 #if SV_REAL == 32
 const struct softmax_kernels_f32 SV_TABLE(softmax_kernels) = {
@@ -748,6 +819,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .sum = sum,
     .softmax_rows = softmax_rows,
     .softmax_columns = softmax_columns,
+    .log_softmax_rows = log_softmax_rows,
     .divide = divide,
     .max = max,
     .subtract = subtract,

@@ -90,8 +90,9 @@ def softmax(
 
     Notes
     -----
-    Reads x twice and writes the result once (past the cache where it is large). Contiguous rows are read as
-    they lie. Other layouts, types, masks and temperatures go through a scratch of 256 KiB, on one thread.
+    One exponential an element where a row fits the cache, two where it does not; the result is written past the
+    cache where it is large. Contiguous rows, and columns of contiguous arrays, are read as they lie. Other layouts,
+    types, masks and temperatures go through a scratch of 256 KiB, on one thread.
 
     Examples
     --------
