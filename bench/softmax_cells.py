@@ -175,7 +175,7 @@ def _row(case: Case, times: dict[str, Timing], errors: dict[str, float]) -> Row:
         if name in times and mine in times:
             row[f"{name} / {mine}"] = speed(ratio(times[name], times[mine]))
     for package in ("ours", *dict.fromkeys(name.split()[0] for name in CALLS)):
-        found = [error for call, error in errors.items() if call.startswith(package)]
+        found = [error for call, error in errors.items() if call in (f"{package} out", f"{package} fresh")]
         row[f"ULP {package}"] = max(found) if found else None
     return row
 

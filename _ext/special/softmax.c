@@ -33,6 +33,7 @@ enum {
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
     PREFETCH_BYTES = 4096,
     PREFETCH_ROWS = 16,
+    PREFETCH_GROUPS = 2, /* of rows that become columns */
     REGISTER_ROW = 8,   /* vectors of a row that is kept in registers */
     TRANSPOSED_ROW = 4, /* of a row that becomes a column: a lane */
     PANEL_BYTES = 2048 /* of such rows that are written together */
@@ -333,8 +334,9 @@ static inline real raised(int start)
     return (real)ldexp(start, TERM_EXPONENT);
 }
 
-/* Whether the kernels below serve a row with this maximum; infinite or far from 0 they do not. */
-static inline int is_near(real top) { return top < -LOWEST_X && top > LOWEST_X; }
+/* Whether the kernels below serve a row with this maximum: infinite or far from 0 they do not, nor where terms that
+ * count could lie below LOWEST_X. */
+static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 * LOWEST_X; }
 
 /* Adds the exponential of x in this window, and returns it rounded once. */
 INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
@@ -609,6 +611,7 @@ INLINE void rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, si
         vreal v[SV_W];
         for (size_t k = 0; k < SV_W; k++) {
             size_t at = k * (size_t)stride + j;
+            __builtin_prefetch(x + at + PREFETCH_GROUPS * SV_W * (size_t)stride);
             v[k] = at + SV_W <= readable ? v_load(x + at) : v_load_n(x + at, length - j < SV_W ? length - j : SV_W, 0);
         }
         v_transpose(v);

@@ -112,8 +112,8 @@ def softmax(
     array([0.25, 0.75])
     """
     function = _panels.SOFTMAX if method == "auto" else _softmax_by(method)
-    if where is None and type(temperature) is float and temperature == 1.0 and _is_plain_row(x, axis):
-        return _map_row(function.rows, x, out, threads)
+    if where is None and type(temperature) is float and temperature == 1.0 and _are_plain_rows(x, axis):
+        return _map_rows(function.rows, x, out, threads)
     return _map(function, x, axis, where, temperature, out, threads)
 
 
@@ -155,8 +155,8 @@ def log_softmax(
     >>> print(log_softmax(np.array([40.0, 0.0])))
     [-4.24835426e-18 -4.00000000e+01]
     """
-    if where is None and type(temperature) is float and temperature == 1.0 and _is_plain_row(x, axis):
-        return _map_row(_kernels.log_softmax, x, out, threads)
+    if where is None and type(temperature) is float and temperature == 1.0 and _are_plain_rows(x, axis):
+        return _map_rows(_kernels.log_softmax, x, out, threads)
     return _map(_panels.LOG_SOFTMAX, x, axis, where, temperature, out, threads)
 
 
@@ -276,15 +276,17 @@ def _refuse_parts(x: Array, y: Array, sums: Array, threads: int) -> None:
 
 def _is_plain_row(x: Any, axis: Axis) -> bool:
     """Whether x is one contiguous row that the kernels take as it is: a call on few numbers must not cost more."""
-    return (
-        type(x) is np.ndarray
-        and x.ndim == 1
-        and x.dtype.char in _FLOATS
-        and x.dtype.isnative
-        and x.flags.c_contiguous
-        and x.flags.aligned
-        and (axis is None or (isinstance(axis, int) and -1 <= axis <= 0))
-    )
+    return _is_plain(x) and x.ndim == 1 and (axis is None or (isinstance(axis, int) and -1 <= axis <= 0))
+
+
+def _are_plain_rows(x: Any, axis: Axis) -> bool:
+    """The same of one row or of those of a matrix."""
+    return _is_plain_row(x, axis) or (_is_plain(x) and x.ndim == 2 and isinstance(axis, int) and axis in (1, -1))
+
+
+def _is_plain(x: Any) -> bool:
+    flags = x.flags if type(x) is np.ndarray else None
+    return flags is not None and flags.c_contiguous and flags.aligned and x.dtype.char in _FLOATS and x.dtype.isnative
 
 
 def _logsumexp_row(a: Any, threads: int | None) -> Any:
@@ -294,16 +296,17 @@ def _logsumexp_row(a: Any, threads: int | None) -> Any:
     return value[0]
 
 
-def _map_row(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
-    """kernel of one contiguous row."""
+def _map_rows(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
+    """kernel of contiguous rows."""
     count = _threads.resolve(threads)
     if out is None:
         out = np.empty(x.shape, x.dtype)
         kernel(x, out, count)
         return out
-    form = take(x, "x").format
-    target = take_out(out, x.shape, form)
-    direct = target.flags.c_contiguous and target.flags.aligned and not _panels.spoils(target, x)
+    target = out
+    if type(out) is not np.ndarray or out.dtype != x.dtype or out.shape != x.shape or not out.flags.carray:
+        target = take_out(out, x.shape, take(x, "x").format)
+    direct = target.flags.carray and not _panels.spoils(target, x)
     result = target if direct else np.empty(x.shape, x.dtype)
     kernel(x, result, count)
     if not direct:
