@@ -400,6 +400,7 @@ void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y,
                           .method = method, .some = some_softmax};
     int whole_lines = y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096;
     batch.stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && whole_lines
+                   && (uintptr_t)y % sizeof(real) == 0
                    && method != SV_SOFTMAX_ONE_EXPONENTIAL;
     if (length)
         run_batch(&batch, threads);

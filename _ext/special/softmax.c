@@ -324,6 +324,72 @@ static void divide(const real *x, real *y, size_t n, real shift, struct scaled_s
         divide_terms(x, y, n, 0, total, 0, 0);
 }
 
+/* ---- results on their way past the cache --------------------------------------------------------- */
+
+/* Numbers for consecutive places from y on, written in whole aligned vectors: rows end within a cache line, and a line
+ * written in parts would have to be read first. `held` numbers wait for the vector that begins at `to`, of which the
+ * first `foreign` are not ours to write. */
+struct outflow {
+    real *to;
+    size_t held, foreign;
+    real numbers[2 * SV_W];
+};
+
+static inline struct outflow outflow_to(real *y)
+{
+    size_t before = (uintptr_t)y / sizeof(real) % SV_W;
+    return (struct outflow){.to = y - before, .held = before, .foreign = before};
+}
+
+/* Completes the vector that waits, if one does, from the head of `next`; returns how many that took. */
+INLINE size_t complete(struct outflow *out, vreal next)
+{
+    if (out->held == 0)
+        return 0;
+    size_t taken = SV_W - out->held;
+    v_store(out->numbers + out->held, next);
+    if (out->foreign)
+        memcpy(out->to + out->foreign, out->numbers + out->foreign, taken * sizeof(real));
+    else
+        v_stream(out->to, v_load(out->numbers));
+    out->to += SV_W;
+    out->held = out->foreign = 0;
+    return taken;
+}
+
+INLINE void flow(struct outflow *out, vreal v)
+{
+    v_stream(out->to, v);
+    out->to += SV_W;
+}
+
+/* Less than a vector waits for more. */
+INLINE void hold(struct outflow *out, vreal v, size_t count)
+{
+    v_store(out->numbers, v);
+    out->held = count;
+}
+
+/* A whole vector can be read from `from` in any case. */
+INLINE void flow_all(struct outflow *out, const real *from, size_t n)
+{
+    if (out->held + n < SV_W) {
+        v_store_n(out->numbers + out->held, v_load(from), n);
+        out->held += n;
+        return;
+    }
+    size_t i = complete(out, v_load(from));
+    for (; i + SV_W <= n; i += SV_W)
+        flow(out, v_load(from + i));
+    hold(out, load(from + i, n - i, 0), n - i);
+}
+
+static inline void finish(struct outflow *out)
+{
+    memcpy(out->to + out->foreign, out->numbers + out->foreign, (out->held - out->foreign) * sizeof(real));
+    v_stream_fence();
+}
+
 /* ---- rows in cache: one exponential an element ----------------------------------------------- */
 
 /* Terms are kept times 2^TERM_EXPONENT, so that each is a normal number where its quotient is one. */
@@ -396,44 +462,55 @@ static inline vreal scaled(vreal term, const struct scale *by)
     return v_fma(term, by->hi, v_mul(term, by->lo));
 }
 
-/* y = scaled terms. On the way the maximum of the next row is found, which also brings it into the cache;
- * `next` may be this row itself where there is none. */
-INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale, int stream)
+/* y, or where that is NULL the outflow, gets the scaled terms. On the way the maximum of the next row is found, which
+ * also brings it into the cache; `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, struct outflow *out, const real *next, size_t n, struct scale scale)
 {
-    size_t head = stream ? unaligned_head(y, n) : 0, i = head;
-    vreal top = load(next, n, -INFINITY); /* covers the head */
-    if (head)
-        v_store_n(y, scaled(v_load_n(terms, head, 0), &scale), head);
+    vreal top = load(next, n, -INFINITY);
+    size_t i = y ? 0 : complete(out, scaled(v_load(terms), &scale));
 #pragma GCC unroll 2
     for (; i + SV_W <= n; i += SV_W) {
+        vreal quotient = scaled(v_load(terms + i), &scale);
         top = v_max(v_load(next + i), top);
         __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
-        store(y + i, scaled(v_load(terms + i), &scale), stream);
+        if (y)
+            v_store(y + i, quotient);
+        else
+            flow(out, quotient);
     }
-    if (i < n) {
-        top = v_max(v_load_n(next + i, n - i, -INFINITY), top);
-        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), &scale), n - i);
-    }
+    vreal rest = scaled(load(terms + i, n - i, 0), &scale);
+    top = v_max(load(next + i, n - i, -INFINITY), top);
+    if (y)
+        v_store_n(y + i, rest, n - i);
+    else
+        hold(out, rest, n - i);
     return v_max_lanes(top);
 }
 
-/* Softmax of rows until one needs the safe path; returns how many were done. Without `room` the terms of a row
- * wait in y. */
+/* Softmax of rows of more than a vector until one needs the safe path; returns how many were done. Where they are
+ * streamed their terms wait in `room`, else in y. */
 INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
                           real *room, int stream)
 {
+    struct outflow out = outflow_to(y);
     real top = max_of(x, n);
-    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
-        if (!is_near(top))
-            return r;
-        real *terms = room ? room : y;
+    size_t r = 0;
+    for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
+        real *terms = stream ? room : y;
+        const real *next = r + 1 < rows ? x + x_stride : terms;
         const struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
         struct scaled_sum total = store_terms(x, n, window, terms);
         if (!(total.hi < INFINITY)) /* a NaN */
-            return r;
-        top = scale_terms(terms, y, r + 1 < rows ? x + x_stride : terms, n, scale_by(total), stream);
+            break;
+        top = scale_terms(terms, stream ? NULL : y, &out, next, n, scale_by(total));
+        if (stream && y_stride != (ptrdiff_t)n) {
+            finish(&out);
+            out = outflow_to(y + y_stride);
+        }
     }
-    return rows;
+    if (stream)
+        finish(&out);
+    return r;
 }
 
 /* ---- short rows: the terms wait in registers ---------------------------------------------------- */
@@ -472,15 +549,11 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     return 1;
 }
 
-INLINE void copy(const real *from, real *to, size_t n, int stream)
+INLINE void copy(const real *from, real *to, size_t n)
 {
     size_t i = 0;
-    if (stream) {
-        i = unaligned_head(to, n);
-        v_store_n(to, v_load_n(from, i, 0), i);
-    }
     for (; i + SV_W <= n; i += SV_W)
-        store(to + i, v_load(from + i), stream);
+        v_store(to + i, v_load(from + i));
     if (i < n)
         v_store_n(to + i, v_load_n(from + i, n - i, 0), n - i);
 }
@@ -488,7 +561,7 @@ INLINE void copy(const real *from, real *to, size_t n, int stream)
 /* Rows whose results are contiguous go through `room` a few at a time: whole vectors, and stores away from the loads
  * (masked stores to y would hold up the loads of x at the same place of another page, row after row). */
 INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                            int stream, real *room, int count)
+                            int stream, struct outflow *out, real *room, int count)
 {
     size_t panel = PANEL_BYTES / (length * sizeof(real));
     for (size_t done = 0; done < rows;) {
@@ -500,8 +573,10 @@ INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
             if (!register_row(x, readable + length, to, roomy, length, count))
                 break;
         }
-        if (y_stride == (ptrdiff_t)length)
-            copy(room, y + done * length, r * length, stream);
+        if (stream && r)
+            flow_all(out, room, r * length);
+        else if (y_stride == (ptrdiff_t)length)
+            copy(room, y + done * length, r * length);
         done += r;
         if (r < few)
             return done;
@@ -603,56 +678,66 @@ static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
 #ifdef V_HAS_TRANSPOSE
 /* ---- short rows: a lane each ------------------------------------------------------------------------ */
 
-/* Rows become columns in `room`, and columns rows: SV_W rows of `length`, which lie `stride` apart. Whole vectors are
- * read where `readable` elements from x on let it; rows written to y are followed by what they overwrite later. */
-INLINE void rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, size_t length, real *room)
+/* SV_W rows of `length`, `stride` apart, become columns in `room`; returns the maximum of each. Whole vectors are read
+ * where `readable` elements from x on let it. */
+INLINE vreal rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, size_t length, real *room)
 {
+    const int whole = (SV_W - 1) * (size_t)stride + length + SV_W <= readable;
+    vreal top = v_set1(-INFINITY);
     for (size_t j = 0; j < length; j += SV_W) {
+        const size_t left = length - j < SV_W ? length - j : SV_W;
         vreal v[SV_W];
+#pragma GCC unroll 16
         for (size_t k = 0; k < SV_W; k++) {
-            size_t at = k * (size_t)stride + j;
-            __builtin_prefetch(x + at + PREFETCH_GROUPS * SV_W * (size_t)stride);
-            v[k] = at + SV_W <= readable ? v_load(x + at) : v_load_n(x + at, length - j < SV_W ? length - j : SV_W, 0);
+            const real *at = x + k * (size_t)stride + j;
+            __builtin_prefetch(at + PREFETCH_GROUPS * SV_W * (size_t)stride);
+            v[k] = whole || left == SV_W ? v_load(at) : v_load_n(at, left, 0);
         }
         v_transpose(v);
-        for (size_t i = 0; i < SV_W && j + i < length; i++)
+        for (size_t i = 0; i < left; i++) {
+            top = v_max(v[i], top);
             v_store(room + (j + i) * SV_W, v[i]);
+        }
     }
+    return top;
 }
 
-INLINE void columns_to_rows(const real *room, size_t length, real *y)
+/* The columns in `room`, scaled, become contiguous rows. */
+INLINE void columns_to_rows(const real *room, size_t length, struct scale scale, real *y)
 {
     for (size_t j = 0; j < length; j += SV_W) {
+        const size_t left = length - j < SV_W ? length - j : SV_W;
         vreal v[SV_W];
+#pragma GCC unroll 16
         for (size_t i = 0; i < SV_W; i++)
-            v[i] = j + i < length ? v_load(room + (j + i) * SV_W) : v_set1(0);
+            v[i] = scaled(v_load(room + (j + (i < left ? i : 0)) * SV_W), &scale);
         v_transpose(v);
+#pragma GCC unroll 16
         for (size_t k = 0; k < SV_W; k++)
-            if (length - j >= SV_W)
+            if (left == SV_W)
                 v_store(y + k * length + j, v[k]);
             else
-                v_store_n(y + k * length + j, v[k], length - j);
+                v_store_n(y + k * length + j, v[k], left);
     }
 }
 
 /* Softmax of groups of SV_W contiguous rows of at most TRANSPOSED_ROW vectors until one needs the safe path. */
 static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t length, int stream,
-                              real *room)
+                              struct outflow *out, real *room)
 {
-    size_t done = 0;
+    const int whole = length % SV_W == 0;
     real *results = room + TRANSPOSED_ROW * SV_W * SV_W;
+    size_t done = 0;
     for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * length) {
-        vreal top = v_set1(-INFINITY);
-        rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
-        for (size_t j = 0; j < length; j++)
-            top = v_max(v_load(room + j * SV_W), top);
+        vreal top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
         if (!all_near(top))
             break;
         const struct scale scale = lane_terms(room, SV_W, length, top);
-        for (size_t j = 0; j < length; j++)
-            v_store(room + j * SV_W, scaled(v_load(room + j * SV_W), &scale));
-        columns_to_rows(room, length, results);
-        copy(results, y, SV_W * length, stream);
+        columns_to_rows(room, length, scale, whole && !stream ? y : results);
+        if (stream)
+            flow_all(out, results, SV_W * length);
+        else if (!whole) /* masked stores to y would hold up the loads of x */
+            copy(results, y, SV_W * length);
     }
     return done;
 }
@@ -759,17 +844,18 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
 #endif
     char space[ROOM_BYTES + PAGE_BYTES + 64];
     real *room = away_from(x, space);
+    struct outflow out = outflow_to(y);
     size_t done = 0;
 #ifdef V_HAS_TRANSPOSE
     if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
-        done = transposed_rows(x, x_stride, y, rows, length, stream, room);
+        done = transposed_rows(x, x_stride, y, rows, length, stream, &out, room);
         x += (ptrdiff_t)done * x_stride, y += (ptrdiff_t)done * y_stride, rows -= done;
     }
 #endif
     switch ((length + SV_W - 1) / SV_W) {
 #define REGISTER_ROWS(count)                                                                             \
     case count:                                                                                          \
-        done += register_rows(x, x_stride, y, y_stride, rows, length, stream, room, count);              \
+        done += register_rows(x, x_stride, y, y_stride, rows, length, stream, &out, room, count);        \
         break
         REGISTER_ROWS(1);
         REGISTER_ROWS(2);
@@ -780,11 +866,11 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        done += stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
-                       : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+        return stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
+                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
     }
     if (stream)
-        v_stream_fence();
+        finish(&out);
     return done;
 }
 

@@ -102,9 +102,23 @@ def test_a_short_row_that_needs_the_safe_path_leaves_the_others_alone(length, ba
     assert_close(softmax(x, axis=1), expected)
 
 
-def test_a_large_batch_of_short_rows_is_written_past_the_cache(dtype):
-    x = matrix((300_000, 10), dtype)
-    picked = np.random.default_rng(11).choice(len(x), 200, replace=False)
-    got = softmax(x, axis=1)
-    assert_close(got[picked], np.stack([softmax(x[k].copy()) for k in picked]))
-    np.testing.assert_allclose(got.sum(axis=1), 1, rtol=1e-6)
+@pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 129, 1001])
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
+    """Whole cache lines, wherever the rows begin and end in them; nothing beside them."""
+    rows = (9 << 20) // (length * np.dtype(dtype).itemsize) + 7
+    x = matrix((rows, length), dtype)
+    x[[rows // 3, rows // 2 + 1], 0] = np.inf  # rows apart interrupt the flow
+    room = np.full(rows * length + 16, 7, dtype)
+    out = room[offset : offset + rows * length].reshape(rows, length)
+    softmax(x, axis=1, out=out)
+    picked = np.r_[:40, rows // 3 - 2 : rows // 3 + 20, rows // 2 - 20 : rows // 2 + 20, rows - 40 : rows]
+    assert_close(out[picked], np.stack([softmax(x[k].copy()) for k in picked]))
+    finite = np.isfinite(x).all(axis=1)
+    np.testing.assert_allclose(out[finite].sum(axis=1), 1, rtol=1e-5)
+    assert np.isnan(out[~finite]).all()
+    assert (room[:offset] == 7).all()
+    assert (room[offset + rows * length :] == 7).all()
+    two = np.empty_like(x)
+    softmax(x, axis=1, out=two, threads=2)
+    np.testing.assert_array_equal(two, out)
