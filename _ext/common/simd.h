@@ -80,9 +80,11 @@ static inline vreal v_power_of_two(vreal d)
  * both are 0: a product that underflows to it would take a hundred cycles. */
 static inline vreal v_ldexp(vreal p, vreal d)
 {
+    const vreal magic = v_set1((real)V_EXPONENT_MAGIC);
     d = v_max(v_set1(-2 * R_EXPONENT_BIAS), v_min(v_set1(2 * R_EXPONENT_BIAS), d));
     vreal half = v_rint(v_mul(d, v_set1((real)0.5)));
-    return v_mul(v_mul(p, v_power_of_two(half)), v_power_of_two(v_sub(d, half)));
+    vreal first = v_shift_to_exponent(v_add(half, magic)), second = v_shift_to_exponent(v_add(v_sub(d, half), magic));
+    return v_mul(v_mul(p, first), second);
 }
 #endif
 

@@ -411,10 +411,11 @@ INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *w
     v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
     if (window->by_lane)
         on_grid = v_sub(on_grid, window->lower);
-    vreal power = v_exp_power(window->base, on_grid), term = add_term(acc, s, power);
+    vreal power = v_exp_power(window->base, on_grid);
 #ifdef V_HAS_LOOKUP
-    return term;
+    return add_term(acc, s, power);
 #else
+    add_term(acc, s, power);
     return v_add(power, v_fma(low, power, v_mul(s, power))); /* low * power alone might be subnormal */
 #endif
 }
