@@ -34,6 +34,7 @@ enum {
     SEGMENT_MIN = 32768,      /* elements: some 10 microseconds of work */
     PARALLEL_MIN = 65536,     /* elements: below it waking a thread costs more than it gives */
     ROWS_TASKS = 64,
+    SUMS = 64, /* rows that are summed together */
     STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
 };
 
@@ -261,12 +262,6 @@ static struct scaled_sum sum_by_weight(const struct row *row)
 
 static real logsumexp_row(const real *x, const real *b, real *sign, size_t length, int threads)
 {
-    if (!b && length && length <= SEGMENT_MIN) { /* nothing to cut, nothing to weigh */
-        struct scaled_sum sum = kernels()->sum(x, NULL, length, 0);
-        *sign = 1;
-        if (is_safe(sum))
-            return (real)log_of_sum(sum, 0);
-    }
     struct row row = cut(x, b, NULL, length);
     int wide = b && has_wide_weights(b, length);
     struct scaled_sum total = wide ? (struct scaled_sum){0, 0, 0} : row_sum(&row, threads);
@@ -373,7 +368,8 @@ static void some_log_softmax(const struct batch *batch, size_t first, size_t las
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
         if (batch->length < 2 * SEGMENT_MIN) {
-            size_t done = kernels()->log_softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length);
+            size_t done = kernels()->log_softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length,
+                                                      batch->stream);
             r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
         }
         if (r < last)
@@ -381,10 +377,30 @@ static void some_log_softmax(const struct batch *batch, size_t first, size_t las
     }
 }
 
+/* Rows that need neither weights nor cutting are summed some at a time. */
+static size_t some_sums(const struct batch *batch, size_t first, size_t last, struct scaled_sum *sums)
+{
+    size_t rows = last - first < SUMS ? last - first : SUMS;
+    if (batch->b || batch->length == 0 || batch->length > SEGMENT_MIN)
+        return 0;
+    kernels()->sums_of_rows(batch->x + (ptrdiff_t)first * batch->x_stride, batch->x_stride, rows, batch->length, sums);
+    return first + rows;
+}
+
 static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
 {
+    struct scaled_sum sums[SUMS];
+    size_t summed = 0, start = first;
     for (size_t r = first; r < last; r++) {
-        real sign;
+        real sign = 1;
+        if (r >= summed)
+            summed = some_sums(batch, start = r, last, sums);
+        if (r < summed && is_safe(sums[r - start])) {
+            batch->y[r] = (real)log_of_sum(sums[r - start], 0);
+            if (batch->sign)
+                batch->sign[r] = sign;
+            continue;
+        }
         batch->y[r] = logsumexp_row(batch->x + (ptrdiff_t)r * batch->x_stride,
                                     batch->b ? batch->b + (ptrdiff_t)r * batch->b_stride : NULL, &sign, batch->length,
                                     batch->threads);
@@ -393,15 +409,21 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
     }
 }
 
+/* Results that leave the cache before they are read again go past it, where whole cache lines of them come together. */
+static int should_stream(const struct batch *batch)
+{
+    size_t row_bytes = batch->length * sizeof(real);
+    int whole_lines = batch->y_stride == (ptrdiff_t)batch->length || row_bytes > 4096;
+    return batch->x != batch->y && batch->rows * row_bytes > STREAM_MIN_BYTES && whole_lines
+           && (uintptr_t)batch->y % sizeof(real) == 0;
+}
+
 void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows,
                          size_t length, int threads)
 {
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .method = method, .some = some_softmax};
-    int whole_lines = y_stride == (ptrdiff_t)length || length * sizeof(real) > 4096;
-    batch.stream = x != y && rows * length * sizeof(real) > STREAM_MIN_BYTES && whole_lines
-                   && (uintptr_t)y % sizeof(real) == 0
-                   && method != SV_SOFTMAX_ONE_EXPONENTIAL;
+    batch.stream = should_stream(&batch) && method != SV_SOFTMAX_ONE_EXPONENTIAL;
     if (length)
         run_batch(&batch, threads);
 }
@@ -417,6 +439,7 @@ void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
 {
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .some = some_log_softmax};
+    batch.stream = should_stream(&batch);
     if (length)
         run_batch(&batch, threads);
 }

@@ -585,6 +585,16 @@ INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
     return rows;
 }
 
+enum { PAGE_BYTES = 4096 };
+
+/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
+ * went before it to its place in another page. */
+static inline real *away_from(const real *x, char *room)
+{
+    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
+    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
+}
+
 /* ---- columns: a lane each -------------------------------------------------------------------------- */
 
 /* The window of each lane whose largest exponent is that of e^top. */
@@ -703,15 +713,17 @@ INLINE vreal rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, s
     return top;
 }
 
-/* The columns in `room`, scaled, become contiguous rows. */
-INLINE void columns_to_rows(const real *room, size_t length, struct scale scale, real *y)
+/* The columns in `room`, scaled if there is a scale, become contiguous rows. */
+INLINE void columns_to_rows(const real *room, size_t length, const struct scale *scale, real *y)
 {
     for (size_t j = 0; j < length; j += SV_W) {
         const size_t left = length - j < SV_W ? length - j : SV_W;
         vreal v[SV_W];
 #pragma GCC unroll 16
         for (size_t i = 0; i < SV_W; i++)
-            v[i] = scaled(v_load(room + (j + (i < left ? i : 0)) * SV_W), &scale);
+            v[i] = v_load(room + (j + (i < left ? i : 0)) * SV_W);
+        for (size_t i = 0; scale && i < SV_W; i++)
+            v[i] = scaled(v[i], scale);
         v_transpose(v);
 #pragma GCC unroll 16
         for (size_t k = 0; k < SV_W; k++)
@@ -734,7 +746,7 @@ static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t
         if (!all_near(top))
             break;
         const struct scale scale = lane_terms(room, SV_W, length, top);
-        columns_to_rows(room, length, scale, whole && !stream ? y : results);
+        columns_to_rows(room, length, &scale, whole && !stream ? y : results);
         if (stream)
             flow_all(out, results, SV_W * length);
         else if (!whole) /* masked stores to y would hold up the loads of x */
@@ -802,13 +814,126 @@ static void subtract(const real *x, real *y, size_t n, real a, real b)
         v_store_n(y + i, v_sub(v_sub(v_load_n(x + i, n - i, 0), va), vb), n - i);
 }
 
+#ifdef V_HAS_TRANSPOSE
+/* ---- logarithms of short rows: a lane each ------------------------------------------------------------ */
+
+/* Sums of the columns' exponentials, at the window's `lower`; where `top` is given, without what equals it. */
+INLINE void lane_sums(const real *room, size_t length, const struct window *window, const vreal *top, vreal *sum,
+                      vreal *error)
+{
+    struct grid_sum block = empty_sum(raised(2 * TRANSPOSED_ROW * SV_W));
+    for (size_t j = 0; j < length; j++) {
+        vreal v = v_load(room + j * SV_W), s, on_grid;
+        if (top)
+            v = v_if_equal(v, *top, window->lowest_x, v);
+        v_exp_split(v_max(window->lowest_x, v), &s, &on_grid);
+        add_term(&block, s, v_exp_power(window->base, v_sub(on_grid, window->lower)));
+    }
+    *sum = *error = v_set1(0);
+    add_grid_sum(block, raised(2 * TRANSPOSED_ROW * SV_W), sum, error);
+}
+
+/* What log_softmax subtracts from x - top, by lane: see log_softmax_rows. */
+static void lane_offsets(const real *room, size_t length, vreal top, real *offsets)
+{
+    enum { SUM, ERROR, LOWER, COUNT, S, LOW, POWER, TOP_LOWER, WORDS };
+    real words[WORDS][SV_W];
+    vreal next = v_set1(LOWEST_X), count = v_set1(0), sum, error, s, low, on_grid;
+    for (size_t j = 0; j < length; j++) {
+        vreal v = v_load(room + j * SV_W);
+        next = v_max(v_if_equal(v, top, next, v), next);
+        count = v_add(count, v_if_equal(v, top, v_set1(1), v_set1(0)));
+    }
+    const struct window others = window_by_lane(next), largest = window_by_lane(top);
+    lane_sums(room, length, &others, &top, &sum, &error);
+    v_exp_split_fine(top, &s, &low, &on_grid);
+    const vreal all[WORDS] = {sum, error, others.lower, count, s, low,
+                              v_exp_power(largest.base, v_sub(on_grid, largest.lower)), largest.lower};
+    for (int w = 0; w < WORDS; w++)
+        v_store(words[w], all[w]);
+    for (int k = 0; k < SV_W; k++) {
+        double e_top = words[POWER][k] + (double)words[POWER][k] * ((double)words[S][k] + words[LOW][k]);
+        double rest = ((double)words[SUM][k] + words[ERROR][k]) / e_top;
+        rest = ldexp(rest, (int)(words[LOWER][k] - words[TOP_LOWER][k]));
+        offsets[k] = (real)log1p(rest + (words[COUNT][k] - 1));
+    }
+}
+
+static size_t transposed_log_softmax(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t length, int stream)
+{
+    char space[2 * TRANSPOSED_ROW * SV_W * SV_W * sizeof(real) + PAGE_BYTES + 64];
+    real *room = away_from(x, space), *results = room + TRANSPOSED_ROW * SV_W * SV_W, offsets[SV_W];
+    struct outflow out = outflow_to(y);
+    size_t done = 0;
+    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * length) {
+        vreal top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
+        if (!all_near(top))
+            break;
+        lane_offsets(room, length, top, offsets);
+        for (size_t j = 0; j < length; j++)
+            v_store(room + j * SV_W, v_sub(v_sub(v_load(room + j * SV_W), top), v_load(offsets)));
+        columns_to_rows(room, length, NULL, length % SV_W || stream ? results : y);
+        if (stream)
+            flow_all(&out, results, SV_W * length);
+        else if (length % SV_W)
+            copy(results, y, SV_W * length);
+    }
+    if (stream)
+        finish(&out);
+    return done;
+}
+
+/* The sums of groups of SV_W rows until one is not near. */
+static size_t transposed_sums(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
+{
+    char space[TRANSPOSED_ROW * SV_W * SV_W * sizeof(real) + PAGE_BYTES + 64];
+    real *room = away_from(x, space), hi[SV_W], lo[SV_W], lower[SV_W];
+    size_t done = 0;
+    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride) {
+        vreal sum, error, top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
+        if (!all_near(top))
+            break;
+        const struct window window = window_by_lane(top);
+        lane_sums(room, length, &window, NULL, &sum, &error);
+        v_store(hi, sum);
+        v_store(lo, error);
+        v_store(lower, window.lower);
+        for (int k = 0; k < SV_W; k++) {
+            double total = (double)hi[k] + lo[k];
+            sums[done + k] = (struct scaled_sum){total, lo[k] - (total - hi[k]), lower[k]};
+        }
+    }
+    return done;
+}
+#endif
+
+/* The sum of each row; where the pairs do not serve, one that shows it. */
+static void sums_of_rows(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
+{
+    size_t r = 0;
+#ifdef V_HAS_TRANSPOSE
+    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length)
+        r = transposed_sums(x, x_stride, rows, length, sums);
+#endif
+    for (; r < rows; r++)
+        sums[r] = sum(x + (ptrdiff_t)r * x_stride, NULL, length, 0);
+}
+
 /* log_softmax of rows until one needs the safe path; returns how many were done. log(sum / e^max) is
  * log1p(sum of the others / e^max): nothing is lost where the maximum stands out (a probability near 1), and all terms
  * of (x - max) - log1p(...) have one sign. The others are summed at an exponent of their own. */
 static size_t log_softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows,
-                               size_t length)
+                               size_t length, int stream)
 {
-    for (size_t r = 0; r < rows; r++, x += x_stride, y += y_stride) {
+    (void)stream; /* only short rows are */
+    size_t r = 0;
+#ifdef V_HAS_TRANSPOSE
+    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
+        r = transposed_log_softmax(x, x_stride, y, rows, length, stream);
+        x += (ptrdiff_t)r * x_stride, y += (ptrdiff_t)r * y_stride;
+    }
+#endif
+    for (; r < rows; r++, x += x_stride, y += y_stride) {
         real top = max_of(x, length);
         if (!is_near(top))
             return r;
@@ -825,16 +950,6 @@ static size_t log_softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdi
 }
 
 /* ---- the choice ----------------------------------------------------------------------------------- */
-
-enum { PAGE_BYTES = 4096 };
-
-/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
- * went before it to its place in another page. */
-static inline real *away_from(const real *x, char *room)
-{
-    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
-    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
-}
 
 /* Softmax of rows until one needs the safe path; returns how many were done. */
 static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
@@ -910,6 +1025,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .softmax_rows = softmax_rows,
     .softmax_columns = softmax_columns,
     .log_softmax_rows = log_softmax_rows,
+    .sums_of_rows = sums_of_rows,
     .divide = divide,
     .max = max,
     .subtract = subtract,

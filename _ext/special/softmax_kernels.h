@@ -44,7 +44,10 @@ enum {
                                size_t length, size_t columns, real *room);                        \
         /* log_softmax of rows that the cache holds; otherwise as softmax_rows */                 \
         size_t (*log_softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
-                                   size_t rows, size_t length);                                   \
+                                   size_t rows, size_t length, int stream);                       \
+        /* sum of each row without weights or shift; where pairs do not serve, one that shows it */ \
+        void (*sums_of_rows)(const real *x, ptrdiff_t x_stride, size_t rows, size_t length,       \
+                             struct scaled_sum *sums);                                            \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
         /* y_i = (x_i - a) - b */                                                                 \

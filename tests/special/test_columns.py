@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from solvers.special import softmax
+from solvers.special import log_softmax, logsumexp, softmax
 
 WIDTHS = [8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 200]
 LENGTHS = [1, 2, 3, 7, 64, 65, 130, 1000]
@@ -102,6 +102,36 @@ def test_a_short_row_that_needs_the_safe_path_leaves_the_others_alone(length, ba
     assert_close(softmax(x, axis=1), expected)
 
 
+@pytest.mark.parametrize("function", [log_softmax, logsumexp])
+@pytest.mark.parametrize("rows", [7, 16, 33, 150])
+@pytest.mark.parametrize("length", [2, 3, 8, 10, 16, 17, 31, 33, 64, 65])
+def test_logarithms_of_a_batch_are_as_of_the_row_alone(length, rows, function, dtype):
+    x = matrix((rows, length), dtype)
+    x[rows // 2, 0] += 60  # a probability nearly 1
+    x[rows // 3] = 3  # all the maximum
+    expected = np.stack([function(row.copy()) for row in x])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(function(x, axis=1), expected, rtol=4 * eps, atol=eps * (function is logsumexp))
+    padded = np.zeros((rows, length + 3), dtype)
+    padded[:, 1:-2] = x
+    np.testing.assert_allclose(function(padded[:, 1:-2], axis=1), expected, rtol=4 * eps, atol=eps)
+    if function is log_softmax:
+        p = np.exp(log_softmax(x, axis=1, out=x).astype(np.longdouble))
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=300 * eps)
+
+
+@pytest.mark.parametrize("function", [log_softmax, logsumexp])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e30, -1e30])
+@pytest.mark.parametrize("length", [2, 16, 40])
+def test_logarithms_of_a_batch_with_rows_that_need_the_safe_path(length, bad, function, dtype):
+    x = matrix((60, length), dtype)
+    x[[5, 21, 59], length // 2] = bad
+    x[40] = bad
+    expected = np.stack([function(row.copy()) for row in x])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(function(x, axis=1), expected, rtol=4 * eps, atol=eps)
+
+
 @pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 129, 1001])
 @pytest.mark.parametrize("offset", [0, 1, 3])
 def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
@@ -122,3 +152,8 @@ def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     two = np.empty_like(x)
     softmax(x, axis=1, out=two, threads=2)
     np.testing.assert_array_equal(two, out)
+    log_softmax(x, axis=1, out=out)
+    np.testing.assert_allclose(out[picked], np.stack([log_softmax(x[k].copy()) for k in picked]), rtol=1e-6)
+    np.testing.assert_array_equal(log_softmax(x, axis=1, threads=2), out)
+    assert (room[:offset] == 7).all()
+    assert (room[offset + rows * length :] == 7).all()

@@ -1,11 +1,10 @@
-"""Tensors of PyTorch, where it is installed (it belongs to the benchmarks, not to the tests)."""
+"""Tensors of PyTorch."""
 
 import numpy as np
 import pytest
+import torch
 
 from solvers.special import LogSumExpAccumulator, log_softmax, logsumexp, softmax, softmax_jvp
-
-torch = pytest.importorskip("torch")
 
 ALL = [softmax, log_softmax, logsumexp]
 
