@@ -1,12 +1,13 @@
 """Derive the polynomial coefficients of expcore.h and print them as C tables.
 
-Run as ``python _ext/common/fit_exp.py`` (needs mpmath). Both fits are near-minimax (Chebyshev)
+Run as ``python _ext/common/fit_exp.py`` (needs mpmath). The fits are near-minimax (Chebyshev)
 fits of the analytic remainder, so that the leading coefficients stay exact:
 
-* ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2   (softmax family)
+* ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2, or ln2/32 beside a table   (softmax family)
 * ``2^t  = 1 + t r(t)``         on |t| <= 1/2 or 1/32    (optimal transport works in base 2)
 
-The printed error is that of the rounded coefficients, measured in 60-digit arithmetic.
+The printed error is that of the rounded coefficients, measured in 60-digit arithmetic. Then come the tables of
+2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it.
 """
 
 import struct
@@ -34,9 +35,19 @@ def report(title, coefficients, error):
     print(",\n".join(f"    {float(c).hex()}" for c in coefficients))
 
 
+def roots(bits):
+    """ROOTS and ROOT_RESTS of one width."""
+    width, code, mantissa = ("I", "f", 23) if bits == 32 else ("Q", "d", 52)
+    for k in range(16):
+        exact = mp.power(2, mp.mpf(k) / 16)
+        root = rounded(exact, bits)
+        (pattern,) = struct.unpack(width, struct.pack(code, root))
+        print(f"    0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}  {rounded(exact / mp.mpf(root) - 1, bits).hex()}")
+
+
 def main():
-    half_e = mp.log(2) / 2 * mp.mpf("1.0005")
-    for bits, degree in ((32, 6), (64, 11)):
+    half = mp.log(2) / 2 * mp.mpf("1.0005")
+    for bits, degree, half_e in ((32, 6, half), (64, 11, half), (32, 3, half / 16), (64, 6, half / 16)):
         # q has degree - 1 coefficients: 1 + t + t^2 q(t) has the degree asked for.
         q, error = fit(
             lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
@@ -45,7 +56,7 @@ def main():
             degree - 2,
             bits,
         )
-        report(f"e^t, float{bits}, degree {degree}", q, error)
+        report(f"e^t, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
     for half_2, degree in ((mp.mpf(1) / 2, 11), (mp.mpf(1) / 2, 10), (mp.mpf(1) / 32, 6), (mp.mpf(1) / 32, 5)):
         r, error = fit(
             lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),
@@ -55,6 +66,9 @@ def main():
             64,
         )
         report(f"2^t, |t| <= {mp.nstr(half_2)}, degree {degree}", r, error)
+    for bits in (32, 64):
+        print(f"/* 2^(k/16), float{bits} */")
+        roots(bits)
 
 
 if __name__ == "__main__":
