@@ -218,7 +218,7 @@ INLINE vreal v_exp2_near(vreal x, int rough)
     vreal on_grid = v_add(x, to_grid), nearest = v_sub(on_grid, to_grid), t = v_sub(x, nearest);
     vreal power = v_lookup(v_load_table(powers), on_grid);
     vreal r = rough ? v_polynomial(rough_fit, 5, t) : v_polynomial(fit, 6, t);
-    return v_ldexp_floor(v_fma(v_mul(power, t), r, power), nearest);
+    return v_ldexp(v_fma(v_mul(power, t), r, power), nearest);
 }
 #else
 INLINE vreal v_exp2_near(vreal x, int rough)

@@ -9,8 +9,8 @@
  *   v_keep(v, k, fill)        v's first k lanes, `fill` in the others
  *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
  *   v_if_equal(v, w, a, b)   a where v = w, else b
- *   v_power_of_two(d)         2^d for integral d; below 2^-bias it may become 0
- *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded
+ *   v_power_of_two(d)         without V_HAS_SCALEF: 2^d for integral d; below 2^-bias it may become 0
+ *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded (V_HAS_SCALEF: 2^floor(d))
  *   v_stream(p, v)            store past the cache; p aligned to a vector
  *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
@@ -87,6 +87,20 @@ static inline vreal v_ldexp(vreal p, vreal d)
     return v_mul(v_mul(p, first), second);
 }
 #endif
+
+/* A vector of what is left of an array, which may be more: `fill` past its end; and back. */
+INLINE vreal v_load_some(const real *p, size_t left, real fill)
+{
+    return left >= SV_W ? v_load(p) : v_load_n(p, left, fill);
+}
+
+INLINE void v_store_some(real *p, vreal v, size_t left)
+{
+    if (left >= SV_W)
+        v_store(p, v);
+    else
+        v_store_n(p, v, left);
+}
 
 /* Sum and maximum over the lanes, in a fixed tree; the sum of floats also in double. */
 #ifndef V_HAS_REDUCE

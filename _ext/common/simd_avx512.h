@@ -32,7 +32,6 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
 }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
-static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_ps(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int32_t *lanes)
 {
@@ -88,9 +87,7 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm512_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }
-static inline vreal v_power_of_two(vreal d) { return _mm512_scalef_pd(v_set1(1), d); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
-static inline vreal v_ldexp_floor(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int64_t *lanes)
 {
     return _mm512_permutex2var_pd(a, _mm512_loadu_si512(lanes), b);
@@ -126,7 +123,8 @@ enum { TRANSPOSE_STEPS = 4 };
 typedef int32_t v_lane;
 #else
 enum { TRANSPOSE_STEPS = 3 };
-#define V_LANES(f, step) {f(0, step), f(1, step), f(2, step), f(3, step), f(4, step), f(5, step), f(6, step), f(7, step)}
+#define V_LANES(f, step)                                                                                            \
+    {f(0, step), f(1, step), f(2, step), f(3, step), f(4, step), f(5, step), f(6, step), f(7, step)}
 typedef int64_t v_lane;
 #endif
 #define V_FROM_LOW(i, step) ((i) & (step) ? SV_W + (i) - (step) : (i))

@@ -52,16 +52,6 @@ INLINE struct row row_of(const struct sv_ot_cost *cost, double scale, size_t i)
     return row;
 }
 
-INLINE vreal load(const double *p, size_t left) { return left >= SV_W ? v_load(p) : v_load_n(p, left, 0); }
-
-INLINE void store(double *p, vreal v, size_t left)
-{
-    if (left >= SV_W)
-        v_store(p, v);
-    else
-        v_store_n(p, v, left);
-}
-
 INLINE vreal load_float(const float *p, size_t left)
 {
     if (left >= SV_W)
@@ -81,7 +71,7 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
 {
     if (kind == SV_COST_FLOAT64) {
         __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
-        return minus_offset(load(row->matrix64 + j, left), row, careful);
+        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, careful);
     }
     if (kind == SV_COST_FLOAT32) {
         __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
@@ -89,7 +79,7 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
     }
     vreal sum = v_set1(0);
     for (size_t k = 0; k < d; k++) {
-        vreal difference = v_sub(v_set1(row->x[k]), load(cost->y + k * cost->m + j, left));
+        vreal difference = v_sub(v_set1(row->x[k]), v_load_some(cost->y + k * cost->m + j, left, 0));
         sum = kind == SV_COST_CITYBLOCK ? v_add(sum, v_abs(difference)) : v_fma(difference, difference, sum);
     }
     if (kind == SV_COST_EUCLIDEAN)
@@ -123,8 +113,8 @@ INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, dou
     const vreal vu = v_set1(u);
     vreal sum = v_set1(0);
     for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal term = term_at(row, cost, vu, load(v + j, m - j), j, m - j, careful, kind, d);
-        store(out + j, term, m - j);
+        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
+        v_store_some(out + j, term, m - j);
         sum = v_add(sum, fill_past(term, m - j, 0));
     }
     return v_sum_lanes(sum);
@@ -138,11 +128,11 @@ INLINE void terms_of_two(const struct row *rows, const struct sv_ot_cost *cost, 
     const struct row first = rows[0], second = rows[1];
     vreal sum0 = v_set1(0), sum1 = v_set1(0);
     for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal vj = load(v + j, m - j);
+        vreal vj = v_load_some(v + j, m - j, 0);
         vreal term0 = term_at(&first, cost, u0, vj, j, m - j, careful, kind, d);
         vreal term1 = term_at(&second, cost, u1, vj, j, m - j, careful, kind, d);
-        store(out[0] + j, term0, m - j);
-        store(out[1] + j, term1, m - j);
+        v_store_some(out[0] + j, term0, m - j);
+        v_store_some(out[1] + j, term1, m - j);
         sum0 = v_add(sum0, fill_past(term0, m - j, 0));
         sum1 = v_add(sum1, fill_past(term1, m - j, 0));
     }
@@ -156,7 +146,7 @@ INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *c
     vreal top = v_set1(-INFINITY);
     for (size_t j = 0; j < m; j += SV_W) {
         size_t left = m - j;
-        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, 1, kind, d), load(v + j, left));
+        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, 1, kind, d), v_load_some(v + j, left, 0));
         top = v_max(fill_past(z, left, -INFINITY), top);
     }
     return v_max_lanes(top);
@@ -166,15 +156,15 @@ INLINE void add_scaled(double *sums, const double *terms, double factor, size_t 
 {
     const vreal f = v_set1(factor);
     for (size_t j = 0; j < m; j += SV_W)
-        store(sums + j, v_fma(f, load(terms + j, m - j), load(sums + j, m - j)), m - j);
+        v_store_some(sums + j, v_fma(f, v_load_some(terms + j, m - j, 0), v_load_some(sums + j, m - j, 0)), m - j);
 }
 
 INLINE void add_two_scaled(double *sums, double *const *terms, const double *factors, size_t m)
 {
     const vreal f0 = v_set1(factors[0]), f1 = v_set1(factors[1]);
     for (size_t j = 0; j < m; j += SV_W) {
-        vreal sum = v_fma(f0, load(terms[0] + j, m - j), load(sums + j, m - j));
-        store(sums + j, v_fma(f1, load(terms[1] + j, m - j), sum), m - j);
+        vreal sum = v_fma(f0, v_load_some(terms[0] + j, m - j, 0), v_load_some(sums + j, m - j, 0));
+        v_store_some(sums + j, v_fma(f1, v_load_some(terms[1] + j, m - j, 0), sum), m - j);
     }
 }
 
@@ -237,10 +227,10 @@ INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, con
         for (size_t j = 0; j < m; j += SV_W) {
             size_t left = m - j;
             vreal c = cost_at(&row, cost, j, left, 1, kind, d);
-            vreal p = fill_past(v_exp2(v_fnma(row.scale, c, v_add(load(v + j, left), vu))), left, 0);
+            vreal p = fill_past(v_exp2(v_fnma(row.scale, c, v_add(v_load_some(v + j, left, 0), vu))), left, 0);
             sum = v_add(sum, p);
             paid = v_fma(c, p, paid);
-            store(column_sums + j, v_add(load(column_sums + j, left), p), left);
+            v_store_some(column_sums + j, v_add(v_load_some(column_sums + j, left, 0), p), left);
         }
         row_sums[i] = v_sum_lanes(sum);
         total += v_sum_lanes(paid);
@@ -285,7 +275,7 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
         for (size_t j = 0; j < m; j += SV_W) {
             size_t left = m - j;
             vreal z = v_fnma(row.scale, cost_at(&row, cost, j, left, 1, kind, d), vu);
-            store(column_max + j, v_max(z, load(column_max + j, left)), left);
+            v_store_some(column_max + j, v_max(z, v_load_some(column_max + j, left, 0)), left);
         }
     }
 }

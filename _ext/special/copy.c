@@ -7,14 +7,7 @@
  * In NumPy: to[...] = from
  */
 #include "copy.h"
-
-#if SV_REAL == 32
-typedef float real;
-#define NAME(stem) stem##_f32
-#else
-typedef double real;
-#define NAME(stem) stem##_f64
-#endif
+#include "width.h"
 
 enum { TILE_ROWS = 8, TILE_COLUMNS = 16 };
 

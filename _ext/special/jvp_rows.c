@@ -8,23 +8,12 @@
 #include "jvp_kernels.h"
 #include "pairs.h"
 #include "shares.h"
-
-#if SV_REAL == 32
-typedef float real;
-#define NAME(stem) stem##_f32
-#else
-typedef double real;
-#define NAME(stem) stem##_f64
-#endif
+#include "width.h"
 
 typedef struct NAME(jvp_kernels) jvp_kernels;
 SV_DISPATCH(jvp_kernels, kernels, NAME(jvp_kernels))
 
-enum {
-    SEGMENT = 32768,      /* elements: some 10 microseconds of work */
-    PARALLEL_MIN = 65536, /* elements: below it waking a thread costs more than it gives */
-    GROUP = 64            /* segments that are added at a time */
-};
+enum { GROUP = 64 /* segments that are added at a time */ };
 
 struct jvp_rows {
     const real *y, *v;
@@ -34,19 +23,6 @@ struct jvp_rows {
     struct two_words *dots, parts[GROUP]; /* parts: of one row, from segment `first` on */
     const struct two_words *given;
 };
-
-static size_t segments(const struct jvp_rows *all) { return (all->length + SEGMENT - 1) / SEGMENT; }
-
-static size_t segment_length(const struct jvp_rows *all, size_t k)
-{
-    size_t left = all->length - k * SEGMENT;
-    return left < SEGMENT ? left : SEGMENT;
-}
-
-static int threads_for(const struct jvp_rows *all, int threads)
-{
-    return all->rows * all->length < PARALLEL_MIN ? 1 : threads;
-}
 
 static struct two_words add(struct two_words a, struct two_words b)
 {
@@ -58,7 +34,7 @@ static struct two_words add(struct two_words a, struct two_words b)
 static struct two_words dot_of_segment(const struct jvp_rows *all, size_t row, size_t k)
 {
     const real *y = all->y + (ptrdiff_t)row * all->y_stride, *v = all->v + (ptrdiff_t)row * all->v_stride;
-    return kernels()->dot(y + k * SEGMENT, v + k * SEGMENT, segment_length(all, k));
+    return kernels()->dot(y + k * SEGMENT, v + k * SEGMENT, segment_of(all->length, k));
 }
 
 static void dot_one_segment(void *context, size_t k)
@@ -71,8 +47,8 @@ static void dot_one_segment(void *context, size_t k)
 static struct two_words dot_of_long_row(struct jvp_rows *all, size_t row, struct two_words dot, int threads)
 {
     all->row = row;
-    for (all->first = 0; all->first < segments(all); all->first += GROUP) {
-        size_t left = segments(all) - all->first, count = left < GROUP ? left : GROUP;
+    for (all->first = 0; all->first < segments_of(all->length); all->first += GROUP) {
+        size_t left = segments_of(all->length) - all->first, count = left < GROUP ? left : GROUP;
         sv_parallel_for(threads, count, dot_one_segment, all);
         for (size_t k = 0; k < count; k++)
             dot = add(dot, all->parts[k]);
@@ -91,14 +67,14 @@ static void update_segment(const struct jvp_rows *all, size_t row, size_t k, str
     ptrdiff_t r = (ptrdiff_t)row;
     size_t start = k * SEGMENT;
     kernels()->update(all->y + r * all->y_stride + start, all->v + r * all->v_stride + start,
-                      all->out + r * all->out_stride + start, segment_length(all, k), dot);
+                      all->out + r * all->out_stride + start, segment_of(all->length, k), dot);
 }
 
 static void update_one_segment(void *context, size_t k)
 {
     const struct jvp_rows *all = context;
-    size_t row = k / segments(all);
-    update_segment(all, row, k % segments(all), all->given[row]);
+    size_t row = k / segments_of(all->length);
+    update_segment(all, row, k % segments_of(all->length), all->given[row]);
 }
 
 static void jvp_of_short_row(void *context, size_t row)
@@ -118,8 +94,8 @@ void NAME(sv_add_to_dots)(const real *y, ptrdiff_t y_stride, const real *v, ptrd
 {
     struct jvp_rows all = {.y = y, .v = v, .y_stride = y_stride, .v_stride = v_stride, .rows = rows,
                            .length = length, .dots = (struct two_words *)dots};
-    threads = threads_for(&all, threads);
-    if (segments(&all) == 1)
+    threads = threads_for(all.rows * all.length, threads);
+    if (segments_of(all.length) == 1)
         for_shares(threads, rows, dot_short_row, &all);
     else
         for (size_t row = 0; row < rows; row++)
@@ -132,7 +108,7 @@ void NAME(sv_jvp_by_dots)(const real *y, ptrdiff_t y_stride, const real *v, ptrd
     struct jvp_rows all = {.y = y, .v = v, .out = out, .y_stride = y_stride, .v_stride = v_stride,
                            .out_stride = out_stride, .rows = rows, .length = length,
                            .given = (const struct two_words *)dots};
-    for_shares(threads_for(&all, threads), rows * segments(&all), update_one_segment, &all);
+    for_shares(threads_for(all.rows * all.length, threads), rows * segments_of(all.length), update_one_segment, &all);
 }
 
 void NAME(sv_softmax_jvp)(const real *y, ptrdiff_t y_stride, const real *v, ptrdiff_t v_stride, real *out,
@@ -140,14 +116,14 @@ void NAME(sv_softmax_jvp)(const real *y, ptrdiff_t y_stride, const real *v, ptrd
 {
     struct jvp_rows all = {.y = y, .v = v, .out = out, .y_stride = y_stride, .v_stride = v_stride,
                            .out_stride = out_stride, .rows = rows, .length = length};
-    threads = threads_for(&all, threads);
-    if (segments(&all) == 1) {
+    threads = threads_for(all.rows * all.length, threads);
+    if (segments_of(all.length) == 1) {
         for_shares(threads, rows, jvp_of_short_row, &all);
         return;
     }
     for (size_t row = 0; row < rows; row++) {
         struct two_words dot = dot_of_long_row(&all, row, (struct two_words){0, 0}, threads);
         all.row = row, all.given = &dot;
-        for_shares(threads, segments(&all), update_long_row_segment, &all);
+        for_shares(threads, segments_of(all.length), update_long_row_segment, &all);
     }
 }

@@ -12,23 +12,12 @@
  */
 #include "scaled_sum.h"
 #include "shares.h"
-
-#if SV_REAL == 32
-typedef float real;
-#define NAME(stem) stem##_f32
-#else
-typedef double real;
-#define NAME(stem) stem##_f64
-#endif
+#include "width.h"
 
 typedef struct NAME(softmax_kernels) softmax_kernels;
 SV_DISPATCH(softmax_kernels, kernels, NAME(softmax_kernels))
 
-enum {
-    SEGMENT = 32768,      /* elements: some 10 microseconds of work */
-    PARALLEL_MIN = 65536, /* elements: below it waking a thread costs more than it gives */
-    GROUP = 64            /* segments that are joined at a time */
-};
+enum { GROUP = 64 /* segments that are joined at a time */ };
 
 /* ---- pieces --------------------------------------------------------------------------------- */
 
@@ -98,33 +87,20 @@ struct lines {
     void (*map)(const real *x, real *y, size_t n, const struct sv_line_sum *sum);
 };
 
-static size_t segments(const struct lines *lines) { return (lines->length + SEGMENT - 1) / SEGMENT; }
-
-static size_t segment_length(const struct lines *lines, size_t k)
-{
-    size_t left = lines->length - k * SEGMENT;
-    return left < SEGMENT ? left : SEGMENT;
-}
-
-static int threads_for(const struct lines *lines, int threads)
-{
-    return lines->rows * lines->length < PARALLEL_MIN ? 1 : threads;
-}
-
 static void sum_one_segment(void *context, size_t k)
 {
     struct lines *lines = context;
     size_t segment = lines->first + k;
     const real *row = lines->x + (ptrdiff_t)lines->row * lines->x_stride;
-    lines->parts[k] = sum_segment(row + segment * SEGMENT, segment_length(lines, segment));
+    lines->parts[k] = sum_segment(row + segment * SEGMENT, segment_of(lines->length, segment));
 }
 
 /* A long row: its segments, a group at a time. */
 static void sum_long_row(struct lines *lines, size_t row, int threads)
 {
     lines->row = row;
-    for (lines->first = 0; lines->first < segments(lines); lines->first += GROUP) {
-        size_t left = segments(lines) - lines->first, count = left < GROUP ? left : GROUP;
+    for (lines->first = 0; lines->first < segments_of(lines->length); lines->first += GROUP) {
+        size_t left = segments_of(lines->length) - lines->first, count = left < GROUP ? left : GROUP;
         sv_parallel_for(threads, count, sum_one_segment, lines);
         for (size_t k = 0; k < count; k++)
             lines->sums[row] = join(lines->sums[row], lines->parts[k]);
@@ -142,25 +118,26 @@ void NAME(sv_add_to_sums)(const real *x, ptrdiff_t x_stride, struct sv_line_sum 
                           int threads)
 {
     struct lines lines = {.x = x, .x_stride = x_stride, .rows = rows, .length = length, .sums = sums};
-    if (segments(&lines) == 1)
-        for_shares(threads_for(&lines, threads), rows, sum_short_row, &lines);
+    if (segments_of(lines.length) == 1)
+        for_shares(threads_for(lines.rows * lines.length, threads), rows, sum_short_row, &lines);
     else
         for (size_t row = 0; row < rows; row++)
-            sum_long_row(&lines, row, threads_for(&lines, threads));
+            sum_long_row(&lines, row, threads_for(lines.rows * lines.length, threads));
 }
 
 static void map_one_segment(void *context, size_t k)
 {
     const struct lines *lines = context;
-    size_t row = k / segments(lines), segment = k % segments(lines), start = segment * SEGMENT;
+    size_t row = k / segments_of(lines->length), segment = k % segments_of(lines->length), start = segment * SEGMENT;
     const real *x = lines->x + (ptrdiff_t)row * lines->x_stride + start;
     real *y = lines->y + (ptrdiff_t)row * lines->y_stride + start;
-    lines->map(x, y, segment_length(lines, segment), lines->given + row);
+    lines->map(x, y, segment_of(lines->length, segment), lines->given + row);
 }
 
 static void map_lines(struct lines lines, int threads)
 {
-    for_shares(threads_for(&lines, threads), lines.rows * segments(&lines), map_one_segment, &lines);
+    threads = threads_for(lines.rows * lines.length, threads);
+    for_shares(threads, lines.rows * segments_of(lines.length), map_one_segment, &lines);
 }
 
 void NAME(sv_divide_by_sums)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,

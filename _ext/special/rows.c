@@ -12,16 +12,10 @@
 #include "../common/runtime.h"
 #include "rows.h"
 #include "scaled_sum.h"
+#include "shares.h"
 #include "softmax_kernels.h"
 #include "textbook.h"
-
-#if SV_REAL == 32
-typedef float real;
-#define NAME(stem) stem##_f32
-#else
-typedef double real;
-#define NAME(stem) stem##_f64
-#endif
+#include "width.h"
 
 typedef struct NAME(softmax_kernels) softmax_kernels;
 SV_DISPATCH(softmax_kernels, kernels, NAME(softmax_kernels))
@@ -31,8 +25,6 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 
 enum {
     MAX_SEGMENTS = 64,
-    SEGMENT_MIN = 32768,      /* elements: some 10 microseconds of work */
-    PARALLEL_MIN = 65536,     /* elements: below it waking a thread costs more than it gives */
     ROWS_TASKS = 64,
     SUMS = 64, /* rows that are summed together */
     STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
@@ -61,7 +53,7 @@ static size_t segment_length(const struct row *row, size_t k)
 static struct row cut(const real *x, const real *b, real *y, size_t length)
 {
     size_t segment = (length + MAX_SEGMENTS - 1) / MAX_SEGMENTS;
-    segment = segment < SEGMENT_MIN ? SEGMENT_MIN : (segment + 63) / 64 * 64;
+    segment = segment < SEGMENT ? SEGMENT : (segment + 63) / 64 * 64;
     struct row row;
     row.x = x, row.b = b, row.y = y, row.length = length, row.segment = segment;
     row.shift = 0, row.offset = 0, row.stream = 0;
@@ -74,7 +66,7 @@ static void for_segments(struct row *row, sv_task task, int threads)
     if (count == 1)
         task(row, 0);
     else
-        sv_parallel_for(row->length < PARALLEL_MIN ? 1 : threads, count, task, row);
+        sv_parallel_for(threads_for(row->length, threads), count, task, row);
 }
 
 static void sum_segment(void *context, size_t k)
@@ -307,7 +299,7 @@ static void run_block(void *context, size_t k)
 static void run_batch(struct batch *batch, int threads)
 {
     int small = batch->rows * batch->length < PARALLEL_MIN;
-    int wide = !small && batch->rows < 8 && batch->length >= 2 * SEGMENT_MIN;
+    int wide = !small && batch->rows < 8 && batch->length >= 2 * SEGMENT;
     batch->threads = wide ? threads : 1;
     size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
     if (small || wide)
@@ -333,7 +325,7 @@ static int wait_in_cache(const struct batch *batch)
 {
     if (batch->method != SV_SOFTMAX_AUTO)
         return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
-    return batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT_MIN;
+    return batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT;
 }
 
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
@@ -367,7 +359,7 @@ static void some_log_softmax(const struct batch *batch, size_t first, size_t las
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
-        if (batch->length < 2 * SEGMENT_MIN) {
+        if (batch->length < 2 * SEGMENT) {
             size_t done = kernels()->log_softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length,
                                                       batch->stream);
             r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
@@ -381,7 +373,7 @@ static void some_log_softmax(const struct batch *batch, size_t first, size_t las
 static size_t some_sums(const struct batch *batch, size_t first, size_t last, struct scaled_sum *sums)
 {
     size_t rows = last - first < SUMS ? last - first : SUMS;
-    if (batch->b || batch->length == 0 || batch->length > SEGMENT_MIN)
+    if (batch->b || batch->length == 0 || batch->length > SEGMENT)
         return 0;
     kernels()->sums_of_rows(batch->x + (ptrdiff_t)first * batch->x_stride, batch->x_stride, rows, batch->length, sums);
     return first + rows;
@@ -512,6 +504,6 @@ int NAME(sv_softmax_columns)(const real *x, ptrdiff_t x_stride, ptrdiff_t x_oute
     all.all_panels = outer * all.panels;
     all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;
     all.room = length * all.panel;
-    sv_parallel_for(outer * length * width < PARALLEL_MIN ? 1 : threads, all.tasks, some_panels, &all);
+    sv_parallel_for(threads_for(outer * length * width, threads), all.tasks, some_panels, &all);
     return atomic_load(&all.out_of_memory) ? -1 : 0;
 }

@@ -1,8 +1,24 @@
-/* Many small pieces of work as few tasks for the thread pool. */
+/* How work on rows is divided among threads: long rows into segments, many small pieces into few tasks. */
 #ifndef SOLVERS_SHARES_H
 #define SOLVERS_SHARES_H
 
 #include "../common/runtime.h"
+
+enum {
+    SEGMENT = 32768,     /* elements: some 10 microseconds of work */
+    PARALLEL_MIN = 65536 /* elements: below it waking a thread costs more than it gives */
+};
+
+static inline int threads_for(size_t elements, int threads) { return elements < PARALLEL_MIN ? 1 : threads; }
+
+/* The segments of a row, which its length alone decides, and the elements of the k-th. */
+static inline size_t segments_of(size_t length) { return (length + SEGMENT - 1) / SEGMENT; }
+
+static inline size_t segment_of(size_t length, size_t k)
+{
+    size_t left = length - k * SEGMENT;
+    return left < SEGMENT ? left : SEGMENT;
+}
 
 enum { SHARES = 64 }; /* enough for balance; a task of its own for every short row would cost more than the row */
 

@@ -15,16 +15,6 @@
 
 enum { PREFETCH_BYTES = 4096 };
 
-INLINE vreal load(const real *x, size_t left, real fill) { return left >= SV_W ? v_load(x) : v_load_n(x, left, fill); }
-
-INLINE void store(real *y, vreal v, size_t left)
-{
-    if (left >= SV_W)
-        v_store(y, v);
-    else
-        v_store_n(y, v, left);
-}
-
 /* e^x for x <= 0; what is too small for a normal number becomes one at its least. */
 INLINE vreal exponential(vreal x)
 {
@@ -45,7 +35,7 @@ static real maximum(const real *x, size_t n)
         for (int k = 0; k < 4; k++)
             tops[k] = v_max(v_load(x + i + k * SV_W), tops[k]);
     for (; i < n; i += SV_W)
-        tops[0] = v_max(load(x + i, n - i, -INFINITY), tops[0]);
+        tops[0] = v_max(v_load_some(x + i, n - i, -INFINITY), tops[0]);
     return v_max_lanes(v_max(v_max(tops[0], tops[1]), v_max(tops[2], tops[3])));
 }
 
@@ -56,7 +46,7 @@ static void quotients(const real *x, real *y, size_t n, real top, real total)
     const vreal inverse = v_set1(1 / total);
     for (size_t i = 0; i < n; i += SV_W) {
         __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
-        store(y + i, v_mul(exponential(minus(load(x + i, n - i, 0), top)), inverse), n - i);
+        v_store_some(y + i, v_mul(exponential(minus(v_load_some(x + i, n - i, 0), top)), inverse), n - i);
     }
 }
 
@@ -76,9 +66,9 @@ INLINE real sum_of(const real *x, real *y, size_t n, real top)
             sums[k] = v_add(sums[k], e);
         }
     for (; i < n; i += SV_W) {
-        vreal e = exponential(minus(load(x + i, n - i, -INFINITY), top));
+        vreal e = exponential(minus(v_load_some(x + i, n - i, -INFINITY), top));
         if (y)
-            store(y + i, e, n - i);
+            v_store_some(y + i, e, n - i);
         sums[0] = v_add(sums[0], e);
     }
     return v_sum_lanes(v_add(v_add(sums[0], sums[1]), v_add(sums[2], sums[3])));
@@ -94,7 +84,7 @@ static void reload(const real *x, real *y, size_t n)
 {
     real top = maximum(x, n), inverse = 1 / sum_of(x, y, n, top);
     for (size_t i = 0; i < n; i += SV_W)
-        store(y + i, v_mul(load(y + i, n - i, 0), v_set1(inverse)), n - i);
+        v_store_some(y + i, v_mul(v_load_some(y + i, n - i, 0), v_set1(inverse)), n - i);
 }
 
 static void online(const real *x, real *y, size_t n)
@@ -103,7 +93,7 @@ static void online(const real *x, real *y, size_t n)
     vreal top = v_set1(least), sum = v_set1(0);
     for (size_t i = 0; i < n; i += SV_W) {
         __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
-        vreal v = load(x + i, n - i, -INFINITY), higher = v_max(v, top);
+        vreal v = v_load_some(x + i, n - i, -INFINITY), higher = v_max(v, top);
         sum = v_fma(sum, exponential(v_sub(top, higher)), exponential(v_sub(v, higher)));
         top = higher;
     }

@@ -1,0 +1,210 @@
+/* Part of softmax.c: rows that the cache holds, whose terms wait there or in registers for their sum. */
+#ifndef SOLVERS_SOFTMAX_CACHED_H
+#define SOLVERS_SOFTMAX_CACHED_H
+
+#include "outflow.h"
+#include "two_pass.h"
+
+/* ---- rows in cache: one exponential an element ----------------------------------------------- */
+
+/* Terms are kept times 2^TERM_EXPONENT, so that each is a normal number where its quotient is one. */
+enum { TERM_EXPONENT = SV_REAL == 32 ? 60 : 500 };
+
+static inline real raised(int start)
+{
+    return (real)ldexp(start, TERM_EXPONENT);
+}
+
+/* Whether the kernels below serve a row with this maximum: infinite or far from 0 they do not, nor where terms that
+ * count could lie below LOWEST_X. */
+static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 * LOWEST_X; }
+
+/* Adds the exponential of x in this window, and returns it rounded once. */
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
+{
+    vreal s, low, on_grid;
+    v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
+    if (window->by_lane)
+        on_grid = v_sub(on_grid, window->lower);
+    vreal power = v_exp_power(window->base, on_grid);
+#ifdef V_HAS_LOOKUP
+    return add_term(acc, s, power);
+#else
+    add_term(acc, s, power);
+    return v_add(power, v_fma(low, power, v_mul(s, power))); /* low * power alone might be subnormal */
+#endif
+}
+
+/* The terms e^x_i in this window; returns their sum. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms)
+{
+    const real start = raised(2 * BLOCK);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(start);
+        size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+#pragma GCC unroll 4
+        for (size_t i = j; i < end; i += SV_W) {
+            vreal term = add_fine_term(&block, v_load_some(x + i, n - i, -INFINITY), &window);
+            v_store_some(terms + i, term, n - i);
+        }
+        add_grid_sum(block, start, &sum, &error);
+    }
+    return over_lanes(sum, error, 0);
+}
+
+/* What turns terms into quotients. */
+struct scale {
+    vreal hi, lo;
+};
+
+static inline struct scale scale_by(struct scaled_sum total)
+{
+    real hi, lo;
+    reciprocal(total, &hi, &lo);
+    return (struct scale){v_set1(hi), v_set1(lo)};
+}
+
+/* What a clamped x left is a little below this: it becomes exactly 0, as a masked entry must. */
+#define LEAST_TERM (SV_REAL == 32 ? (real)0x1.1p-95 : (real)0x1.1p-961)
+_Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "LEAST_TERM is the window's end");
+
+static inline vreal scaled(vreal term, const struct scale *by)
+{
+    term = v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM)));
+    return v_fma(term, by->hi, v_mul(term, by->lo));
+}
+
+/* y, or where that is NULL the outflow, gets the scaled terms. On the way the maximum of the next row is found, which
+ * also brings it into the cache; `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, struct outflow *out, const real *next, size_t n, struct scale scale)
+{
+    vreal top = v_load_some(next, n, -INFINITY);
+    size_t i = y ? 0 : complete(out, scaled(v_load(terms), &scale));
+#pragma GCC unroll 2
+    for (; i + SV_W <= n; i += SV_W) {
+        vreal quotient = scaled(v_load(terms + i), &scale);
+        top = v_max(v_load(next + i), top);
+        __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
+        if (y)
+            v_store(y + i, quotient);
+        else
+            flow(out, quotient);
+    }
+    vreal rest = scaled(v_load_some(terms + i, n - i, 0), &scale);
+    top = v_max(v_load_some(next + i, n - i, -INFINITY), top);
+    if (y)
+        v_store_n(y + i, rest, n - i);
+    else
+        hold(out, rest, n - i);
+    return v_max_lanes(top);
+}
+
+/* Softmax of rows of more than a vector until one needs the safe path; returns how many were done. Where they are
+ * streamed their terms wait in `room`, else in y. */
+INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
+                          real *room, int stream)
+{
+    struct outflow out = outflow_to(y);
+    real top = max_of(x, n);
+    size_t r = 0;
+    for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
+        real *terms = stream ? room : y;
+        const real *next = r + 1 < rows ? x + x_stride : terms;
+        const struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
+        struct scaled_sum total = store_terms(x, n, window, terms);
+        if (!(total.hi < INFINITY)) /* a NaN */
+            break;
+        top = scale_terms(terms, stream ? NULL : y, &out, next, n, scale_by(total));
+        if (stream && y_stride != (ptrdiff_t)n) {
+            finish(&out);
+            out = outflow_to(y + y_stride);
+        }
+    }
+    if (stream)
+        finish(&out);
+    return r;
+}
+
+/* ---- short rows: the terms wait in registers ---------------------------------------------------- */
+
+/* Softmax of a row of `count` vectors (a constant at each call); 0 where it needs the safe path. The last vector is
+ * read whole if `readable` elements let it, and y has room for whole vectors if `roomy`. */
+INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size_t n, int count)
+{
+    const size_t last = (size_t)(count - 1) * SV_W;
+    vreal v[REGISTER_ROW], top = v_set1(-INFINITY);
+    for (int k = 0; k < count - 1; k++)
+        v[k] = v_load(x + k * SV_W);
+    v[count - 1] = last + SV_W <= readable ? v_keep(v_load(x + last), n - last, -INFINITY)
+                                           : v_load_n(x + last, n - last, -INFINITY);
+    for (int k = 0; k < count; k++)
+        top = v_max(v[k], top);
+    real highest = v_max_lanes(top);
+    if (!is_near(highest))
+        return 0;
+    const struct window window = window_above(exponent_above(highest) - TERM_EXPONENT);
+    const real start = raised(2 * REGISTER_ROW);
+    struct grid_sum row = empty_sum(start);
+    for (int k = 0; k < count; k++)
+        v[k] = add_fine_term(&row, v[k], &window);
+    struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
+    if (!(total.hi < INFINITY))
+        return 0;
+    const struct scale scale = scale_by(total);
+    for (int k = 0; k < count; k++) {
+        vreal quotient = scaled(v[k], &scale);
+        if (k < count - 1 || roomy)
+            v_store(y + k * SV_W, quotient);
+        else
+            v_store_n(y + last, quotient, n - last);
+    }
+    return 1;
+}
+
+INLINE void copy(const real *from, real *to, size_t n)
+{
+    size_t i = 0;
+    for (; i + SV_W <= n; i += SV_W)
+        v_store(to + i, v_load(from + i));
+    if (i < n)
+        v_store_n(to + i, v_load_n(from + i, n - i, 0), n - i);
+}
+
+/* Rows whose results are contiguous go through `room` a few at a time: whole vectors, and stores away from the loads
+ * (masked stores to y would hold up the loads of x at the same place of another page, row after row). */
+INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                            int stream, struct outflow *out, real *room, int count)
+{
+    size_t panel = PANEL_BYTES / (length * sizeof(real));
+    for (size_t done = 0; done < rows;) {
+        size_t few = rows - done < panel ? rows - done : panel, r = 0;
+        for (; r < few; r++, x += x_stride) {
+            size_t left = rows - 1 - done - r, readable = x_stride < (ptrdiff_t)length ? 0 : left * (size_t)x_stride;
+            int roomy = y_stride == (ptrdiff_t)length;
+            real *to = roomy ? room + r * length : y + (ptrdiff_t)(done + r) * y_stride;
+            if (!register_row(x, readable + length, to, roomy, length, count))
+                break;
+        }
+        if (stream && r)
+            flow_all(out, room, r * length);
+        else if (y_stride == (ptrdiff_t)length)
+            copy(room, y + done * length, r * length);
+        done += r;
+        if (r < few)
+            return done;
+    }
+    return rows;
+}
+
+enum { PAGE_BYTES = 4096 };
+
+/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
+ * went before it to its place in another page. */
+static inline real *away_from(const real *x, char *room)
+{
+    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
+    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
+}
+
+#endif

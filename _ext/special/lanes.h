@@ -1,0 +1,162 @@
+/* Part of softmax.c: columns, and short rows turned into columns, a lane each. */
+#ifndef SOLVERS_SOFTMAX_LANES_H
+#define SOLVERS_SOFTMAX_LANES_H
+
+#include "cached.h"
+
+/* ---- columns: a lane each -------------------------------------------------------------------------- */
+
+/* The window of each lane whose largest exponent is that of e^top. */
+static inline struct window window_by_lane(vreal top)
+{
+    vreal exponent = v_add(v_rint(v_mul(top, v_set1((real)LOG2_E))), v_set1(1));
+    vreal lower = v_sub(exponent, v_set1(TERM_EXPONENT));
+    vreal lowest = v_sub(lower, v_set1(R_EXPONENT_BIAS - 2 - GUARD_BITS));
+    vreal lowest_x = v_max(v_set1(LOWEST_X), v_mul(lowest, v_set1((real)0.69314718055994530942)));
+    return (struct window){v_exp_base(0), lowest_x, lower, 1};
+}
+
+/* Each lane's terms become its quotients. */
+static inline struct scale scale_by_lane(vreal sum, vreal error)
+{
+    real hi[SV_W], lo[SV_W], sums[SV_W], errors[SV_W];
+    v_store(sums, sum);
+    v_store(errors, error);
+    for (int k = 0; k < SV_W; k++) {
+        double total = (double)sums[k] + errors[k];
+        reciprocal((struct scaled_sum){total, errors[k] - (total - sums[k]), 0}, &hi[k], &lo[k]);
+    }
+    return (struct scale){v_load(hi), v_load(lo)};
+}
+
+/* The terms of `length` rows of a vector of columns with these maxima, in place, `stride` apart. */
+INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal top)
+{
+    const struct window window = window_by_lane(top);
+    const real start = raised(2 * BLOCK);
+    vreal sum = v_set1(0), error = v_set1(0);
+    for (size_t j = 0; j < length; j += BLOCK) {
+        struct grid_sum block = empty_sum(start);
+        size_t end = length - j < BLOCK ? length : j + BLOCK;
+#pragma GCC unroll 2
+        for (size_t i = j; i < end; i++)
+            v_store(x + (ptrdiff_t)i * stride, add_fine_term(&block, v_load(x + (ptrdiff_t)i * stride), &window));
+        add_grid_sum(block, start, &sum, &error);
+    }
+    return scale_by_lane(sum, error);
+}
+
+static inline int all_near(vreal top)
+{
+    real tops[SV_W];
+    int near = 1;
+    v_store(tops, top);
+    for (int k = 0; k < SV_W; k++)
+        near &= is_near(tops[k]);
+    return near;
+}
+
+/* Softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one needs the safe path. `room` holds
+ * them all, one vector of columns after the other: rows that lie a multiple of a page apart would drive each other out
+ * of the cache. */
+static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
+                           size_t columns, real *room)
+{
+#ifndef V_HAS_FMA /* as in softmax_rows */
+    return 0;
+#endif
+    vreal tops[COLUMNS / SV_W];
+    struct scale scales[COLUMNS / SV_W];
+    const size_t vectors = (columns + SV_W - 1) / SV_W;
+    for (size_t c = 0; c < vectors; c++)
+        tops[c] = v_set1(-INFINITY);
+    for (size_t i = 0; i < length; i++) {
+        const real *row = x + (ptrdiff_t)i * x_stride;
+        for (size_t c = 0; c < vectors; c++) {
+            __builtin_prefetch((const char *)(row + PREFETCH_ROWS * x_stride + (ptrdiff_t)(c * SV_W)));
+            vreal v = v_load_some(row + c * SV_W, columns - c * SV_W, 0);
+            tops[c] = v_max(v, tops[c]);
+            v_store(room + (c * length + i) * SV_W, v);
+        }
+    }
+    for (size_t c = 0; c < vectors; c++)
+        if (!all_near(tops[c]))
+            return 0;
+    for (size_t c = 0; c < vectors; c++)
+        scales[c] = lane_terms(room + c * length * SV_W, SV_W, length, tops[c]);
+    for (size_t i = 0; i < length; i++, y += y_stride)
+        for (size_t c = 0; c < vectors; c++) {
+            vreal quotient = scaled(v_load(room + (c * length + i) * SV_W), &scales[c]);
+            v_store_some(y + c * SV_W, quotient, columns - c * SV_W);
+        }
+    return 1;
+}
+
+#ifdef V_HAS_TRANSPOSE
+/* ---- short rows: a lane each ------------------------------------------------------------------------ */
+
+/* SV_W rows of `length`, `stride` apart, become columns in `room`; returns the maximum of each. Whole vectors are read
+ * where `readable` elements from x on let it. */
+INLINE vreal rows_to_columns(const real *x, ptrdiff_t stride, size_t readable, size_t length, real *room)
+{
+    const int whole = (SV_W - 1) * (size_t)stride + length + SV_W <= readable;
+    vreal top = v_set1(-INFINITY);
+    for (size_t j = 0; j < length; j += SV_W) {
+        const size_t left = length - j < SV_W ? length - j : SV_W;
+        vreal v[SV_W];
+#pragma GCC unroll 16
+        for (size_t k = 0; k < SV_W; k++) {
+            const real *at = x + k * (size_t)stride + j;
+            __builtin_prefetch(at + PREFETCH_GROUPS * SV_W * (size_t)stride);
+            v[k] = whole || left == SV_W ? v_load(at) : v_load_n(at, left, 0);
+        }
+        v_transpose(v);
+        for (size_t i = 0; i < left; i++) {
+            top = v_max(v[i], top);
+            v_store(room + (j + i) * SV_W, v[i]);
+        }
+    }
+    return top;
+}
+
+/* The columns in `room`, scaled if there is a scale, become contiguous rows. */
+INLINE void columns_to_rows(const real *room, size_t length, const struct scale *scale, real *y)
+{
+    for (size_t j = 0; j < length; j += SV_W) {
+        const size_t left = length - j < SV_W ? length - j : SV_W;
+        vreal v[SV_W];
+#pragma GCC unroll 16
+        for (size_t i = 0; i < SV_W; i++)
+            v[i] = v_load(room + (j + (i < left ? i : 0)) * SV_W);
+        for (size_t i = 0; scale && i < SV_W; i++)
+            v[i] = scaled(v[i], scale);
+        v_transpose(v);
+#pragma GCC unroll 16
+        for (size_t k = 0; k < SV_W; k++)
+            v_store_some(y + k * length + j, v[k], left);
+    }
+}
+
+/* Softmax of groups of SV_W contiguous rows of at most TRANSPOSED_ROW vectors until one needs the safe path. */
+static size_t transposed_rows(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t length, int stream,
+                              struct outflow *out, real *room)
+{
+    const int whole = length % SV_W == 0;
+    real *results = room + TRANSPOSED_ROW * SV_W * SV_W;
+    size_t done = 0;
+    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * length) {
+        vreal top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
+        if (!all_near(top))
+            break;
+        const struct scale scale = lane_terms(room, SV_W, length, top);
+        columns_to_rows(room, length, &scale, whole && !stream ? y : results);
+        if (stream)
+            flow_all(out, results, SV_W * length);
+        else if (!whole) /* masked stores to y would hold up the loads of x */
+            copy(results, y, SV_W * length);
+    }
+    return done;
+}
+#endif
+
+#endif

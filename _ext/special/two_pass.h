@@ -1,0 +1,247 @@
+/* Part of softmax.c: the two passes over rows of any length, the sum and the quotients. */
+#ifndef SOLVERS_SOFTMAX_TWO_PASS_H
+#define SOLVERS_SOFTMAX_TWO_PASS_H
+
+#include "terms.h"
+
+INLINE vreal shifted_by(vreal x, vreal shift, int shifted) { return shifted ? v_sub(x, shift) : x; }
+
+/* Adds the terms of up to BLOCK vectors to sum + error; `top` becomes at least their maximum. */
+INLINE void sum_block(const real *x, size_t n, vreal shift, int shifted, const struct window *window, vreal *sum,
+                      vreal *error, vreal *top)
+{
+    struct grid_sum block = empty_sum(SUM_START);
+    vreal highest = *top;
+    const struct window at = *window;
+#pragma GCC unroll 4
+    for (size_t i = 0; i < n; i += SV_W) {
+        __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
+        vreal v = shifted_by(v_load_some(x + i, n - i, -INFINITY), shift, shifted), s, on_grid;
+        highest = v_max(v, highest);
+        v_exp_split(v_max(at.lowest_x, v), &s, &on_grid);
+        add_term(&block, s, v_exp_power(at.base, on_grid));
+    }
+    *top = highest;
+    add_grid_sum(block, SUM_START, sum, error);
+}
+
+/* 1; 0 at the window's lower end and below, where a term must vanish lest a sum of opposite signs miss its 0. */
+static inline vreal inside(vreal x, const struct window *window)
+{
+    const vreal zero = v_set1(0), one = v_set1(1);
+    return v_sub(one, v_max(zero, v_sub(one, v_max(zero, v_sub(x, window->lowest_x)))));
+}
+
+/* The same with weights of either sign and of sizes that know no grid. */
+INLINE void sum_weighted_block(const real *x, const real *b, size_t n, vreal shift, const struct window *window,
+                               vreal *sum, vreal *error, vreal *top)
+{
+    for (size_t i = 0; i < n; i += SV_W) {
+        vreal v = v_sub(v_load_some(x + i, n - i, -INFINITY), shift), s, on_grid;
+        *top = v_max(v, *top);
+        v_exp_split(v_max(window->lowest_x, v), &s, &on_grid);
+        vreal weight = v_mul(v_load_some(b + i, n - i, 0), inside(v, window));
+        vreal power = v_mul(weight, v_exp_power(window->base, on_grid));
+        add_compensated(power, sum, error);
+        add_compensated(v_mul(s, power), sum, error);
+    }
+}
+
+/* The sum of a chunk at this exponent; *top becomes its maximum. */
+INLINE struct scaled_sum sum_chunk(const real *x, const real *b, size_t n, real shift, int shifted, real exponent,
+                                   real *top)
+{
+    const struct window window = window_above(exponent);
+    const vreal vshift = v_set1(shift);
+    vreal sum = v_set1(0), error = v_set1(0), tops = v_set1(-INFINITY);
+    for (size_t i = 0; i < n; i += BLOCK * SV_W) {
+        size_t count = n - i < BLOCK * SV_W ? n - i : BLOCK * SV_W;
+        if (b)
+            sum_weighted_block(x + i, b + i, count, vshift, &window, &sum, &error, &tops);
+        else
+            sum_block(x + i, count, vshift, shifted, &window, &sum, &error, &tops);
+    }
+    *top = v_max_lanes(tops);
+    return over_lanes(sum, error, exponent);
+}
+
+static real max_of(const real *x, size_t n)
+{
+    vreal top = v_set1(-INFINITY);
+    for (size_t i = 0; i < n; i += SV_W)
+        top = v_max(v_load_some(x + i, n - i, -INFINITY), top);
+    return v_max_lanes(top);
+}
+
+INLINE struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real shift, int shifted)
+{
+    struct scaled_sum total = {0, 0, -INFINITY};
+    real exponent = exponent_above(max_of(x, n < PROBE ? n : PROBE) - shift), top;
+    for (size_t i = 0; i < n; i += CHUNK * BLOCK * SV_W) {
+        size_t count = n - i < CHUNK * BLOCK * SV_W ? n - i : CHUNK * BLOCK * SV_W;
+        if (exponent == INFINITY)
+            return (struct scaled_sum){NAN, 0, 0};
+        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, count, shift, shifted, exponent, &top);
+        if (exponent_above(top) > exponent + HEADROOM) { /* once more, at its own exponent */
+            exponent = exponent_above(top);
+            i -= CHUNK * BLOCK * SV_W;
+            continue;
+        }
+        total = i ? sv_merge(total, sum) : sum;
+    }
+    return total;
+}
+
+static struct scaled_sum sum(const real *x, const real *b, size_t n, real shift)
+{
+    if (b)
+        return sum_terms(x, b, n, shift, 1);
+    return shift == 0 ? sum_terms(x, NULL, n, 0, 0) : sum_terms(x, NULL, n, shift, 1);
+}
+
+/* ---- quotients ------------------------------------------------------------------------------ */
+
+/* 1 / total in two words of `real`. */
+static inline void reciprocal(struct scaled_sum total, real *hi, real *lo)
+{
+    double inverse = 1.0 / total.hi;
+#if SV_REAL == 32
+    *hi = (real)inverse;
+    *lo = (real)(inverse - *hi);
+#else
+    *hi = inverse;
+    *lo = inverse * (fma(-total.hi, inverse, 1.0) - total.lo * inverse);
+#endif
+}
+
+/* For each fraction of the grid 2^fraction / total in two words. */
+struct divisor {
+    v_fractions hi, lo;
+    vreal exponent, shift;
+};
+
+static struct divisor divide_by(struct scaled_sum total, real shift)
+{
+    real hi, lo;
+    reciprocal(total, &hi, &lo);
+    struct divisor by = {.exponent = v_set1((real)total.exponent), .shift = v_set1(shift)};
+#ifdef V_HAS_LOOKUP
+    real his[16], los[16];
+    for (int k = 0; k < 16; k++) {
+        real root = real_from_bits(ROOTS[k] + ((real_bits)k << (R_MANTISSA_BITS - GRID_BITS)));
+        his[k] = root * hi;
+#if SV_REAL == 32
+        los[k] = (real)((double)root * hi - his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
+#else
+        los[k] = fma(root, hi, -his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
+#endif
+    }
+    by.hi = v_load_table(his);
+    by.lo = v_load_table(los);
+#else
+    by.hi = v_set1(hi);
+    by.lo = v_set1(lo);
+#endif
+    return by;
+}
+
+INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
+{
+    vreal on_grid, rest;
+    x = v_max(v_set1(LOWEST_X), shifted_by(x, by->shift, shifted));
+#if defined(V_HAS_LOOKUP) || (SV_REAL == 32 && defined(V_HAS_FMA)) /* where 2 ULP allow it, and the time shows */
+    vreal s;
+    v_exp_split(x, &s, &on_grid);
+    vreal hi = v_pick(by->hi, on_grid);
+    rest = v_fma(s, hi, v_pick(by->lo, on_grid));
+#else
+    vreal r, q;
+    v_exp_parts(x, &r, &q, &on_grid);
+    vreal hi = v_pick(by->hi, on_grid);
+    rest = v_fma(r, hi, v_fma(q, hi, v_pick(by->lo, on_grid)));
+#endif
+    vreal k = v_sub(on_grid, v_set1(TO_GRID));
+    return v_ldexp(v_add(hi, rest), v_sub(k, by->exponent));
+}
+
+INLINE void store(real *y, vreal v, int stream)
+{
+    if (stream)
+        v_stream(y, v);
+    else
+        v_store(y, v);
+}
+
+/* Elements before the first that a streaming store may begin with; all n where it is never reached. */
+static inline size_t unaligned_head(const real *y, size_t n)
+{
+    size_t head = (-(uintptr_t)y / sizeof(real)) % SV_W;
+    return head < n ? head : n;
+}
+
+INLINE void divide_terms(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int shifted, int stream)
+{
+    const struct divisor by = divide_by(total, shift);
+    size_t i = 0;
+    if (stream) {
+        i = unaligned_head(y, n);
+        v_store_n(y, quotient(v_load_n(x, i, 0), &by, shifted), i);
+    }
+    for (; i + SV_W <= n; i += SV_W) {
+        __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
+        store(y + i, quotient(v_load(x + i), &by, shifted), stream);
+    }
+    if (i < n)
+        v_store_n(y + i, quotient(v_load_n(x + i, n - i, 0), &by, shifted), n - i);
+    if (stream)
+        v_stream_fence();
+}
+
+static void divide(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int stream)
+{
+    if (shift != 0)
+        divide_terms(x, y, n, shift, total, 1, 0);
+    else if (stream && (uintptr_t)y % sizeof(real) == 0)
+        divide_terms(x, y, n, 0, total, 0, 1);
+    else
+        divide_terms(x, y, n, 0, total, 0, 0);
+}
+
+/* ---- maximum and difference --------------------------------------------------------------------- */
+
+/* The x86 maximum forgets a NaN in its first operand, so NaNs are kept in a sum of their own:
+ * x * 0 is 0 or NaN (inf gives NaN too, and then the caller looks at the maximum). */
+static real max(const real *x, size_t n)
+{
+    vreal top = v_set1(-INFINITY), nan = v_set1(0);
+    size_t i = 0;
+    for (; i + SV_W <= n; i += SV_W) {
+        vreal v = v_load(x + i);
+        top = v_max(v, top);
+        nan = v_fma(v, v_set1(0), nan);
+    }
+    real found = v_max_lanes(top);
+    real suspect = v_sum_lanes(nan);
+    for (; i < n; i++) {
+        suspect += x[i] * 0;
+        found = x[i] > found ? x[i] : found;
+    }
+    if (suspect == 0)
+        return found;
+    for (i = 0; i < n; i++) /* an infinity or a NaN: look which */
+        if (x[i] != x[i])
+            return x[i];
+    return found;
+}
+
+static void subtract(const real *x, real *y, size_t n, real a, real b)
+{
+    const vreal va = v_set1(a), vb = v_set1(b);
+    size_t i = 0;
+    for (; i + SV_W <= n; i += SV_W)
+        v_store(y + i, v_sub(v_sub(v_load(x + i), va), vb));
+    if (i < n)
+        v_store_n(y + i, v_sub(v_sub(v_load_n(x + i, n - i, 0), va), vb), n - i);
+}
+
+#endif
