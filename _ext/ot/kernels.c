@@ -23,88 +23,11 @@
  *     s = P.sum(1)                                # sweep: u += log2(a / s), P *= a / s
  *     column_sums = P.sum(0)
  */
-#include "expcore.h"
-#include "ot.h"
+#include "cost.h"
 
 /* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. */
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
-
-enum { PREFETCH_BYTES = 4096 };
-
-struct row {
-    const double *matrix64;
-    const float *matrix32;
-    const double *x;
-    vreal offset, scale;
-};
-
-INLINE struct row row_of(const struct sv_ot_cost *cost, double scale, size_t i)
-{
-    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0)};
-    ptrdiff_t start = (ptrdiff_t)i * cost->stride;
-    if (cost->kind == SV_COST_FLOAT64)
-        row.matrix64 = (const double *)cost->matrix + start;
-    else if (cost->kind == SV_COST_FLOAT32)
-        row.matrix32 = (const float *)cost->matrix + start;
-    else
-        row.x = cost->x + i * cost->d;
-    return row;
-}
-
-INLINE vreal load_float(const float *p, size_t left)
-{
-    if (left >= SV_W)
-        return v_load_float(p);
-    float lane[SV_W] = {0};
-    memcpy(lane, p, left * sizeof(float));
-    return v_load_float(lane);
-}
-
-INLINE vreal minus_offset(vreal c, const struct row *row, int careful) { return careful ? v_sub(c, row->offset) : c; }
-
-/* C_ij - offset_i for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
- * Where there is no offset the exponents are known to be moderate (see sv_ot_cost), and a sweep need not be careful:
- * every operation that it saves is a twentieth of its time. */
-INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int careful, int kind,
-                     size_t d)
-{
-    if (kind == SV_COST_FLOAT64) {
-        __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
-        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, careful);
-    }
-    if (kind == SV_COST_FLOAT32) {
-        __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
-        return minus_offset(load_float(row->matrix32 + j, left), row, careful);
-    }
-    vreal sum = v_set1(0);
-    for (size_t k = 0; k < d; k++) {
-        vreal difference = v_sub(v_set1(row->x[k]), v_load_some(cost->y + k * cost->m + j, left, 0));
-        sum = kind == SV_COST_CITYBLOCK ? v_add(sum, v_abs(difference)) : v_fma(difference, difference, sum);
-    }
-    if (kind == SV_COST_EUCLIDEAN)
-        sum = v_sqrt(sum);
-    return minus_offset(sum, row, careful);
-}
-
-/* v, with `fill` in the lanes past the end. */
-INLINE vreal fill_past(vreal v, size_t left, double fill)
-{
-    if (left >= SV_W)
-        return v;
-    double lane[SV_W];
-    v_store(lane, v_set1(fill));
-    v_store_n(lane, v, left);
-    return v_load(lane);
-}
-
-/* 2^(u + v_j - scale c_j) for the columns j, j + 1, ... */
-INLINE vreal term_at(const struct row *row, const struct sv_ot_cost *cost, vreal u, vreal v, size_t j, size_t left,
-                     int careful, int kind, size_t d)
-{
-    vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, careful, kind, d), v_add(v, u));
-    return careful ? v_exp2(z) : v_exp2_near(z, 1);
-}
 
 /* The terms of a row; returns their sum. */
 INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
@@ -279,21 +202,6 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
         }
     }
 }
-
-/* One copy of a pass for each kind of cost, and for points in the plane and in space. */
-#define FOR_COST(pass, ...)                                                                         \
-    switch (cost->kind) {                                                                           \
-    case SV_COST_FLOAT64: return pass(__VA_ARGS__, SV_COST_FLOAT64, 0);                             \
-    case SV_COST_FLOAT32: return pass(__VA_ARGS__, SV_COST_FLOAT32, 0);                             \
-    case SV_COST_EUCLIDEAN: return pass(__VA_ARGS__, SV_COST_EUCLIDEAN, cost->d);                   \
-    case SV_COST_CITYBLOCK: return pass(__VA_ARGS__, SV_COST_CITYBLOCK, cost->d);                   \
-    default:                                                                                        \
-        switch (cost->d) {                                                                          \
-        case 2: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, 2);                                   \
-        case 3: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, 3);                                   \
-        default: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, cost->d);                            \
-        }                                                                                           \
-    }
 
 static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
                   double *column_sums, double *room, size_t first, size_t last)
