@@ -37,6 +37,10 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(v, value, _CMP_EQ_OQ));
 }
+static inline unsigned v_at_least(vreal v, vreal w)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, w, _CMP_GE_OQ));
+}
 static inline vreal v_rint(vreal a) { return _mm256_round_ps(a, 8); }
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
@@ -82,6 +86,10 @@ static inline vreal v_min(vreal a, vreal b) { return _mm256_min_pd(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm256_blendv_pd(no, yes, _mm256_cmp_pd(v, value, _CMP_EQ_OQ));
+}
+static inline unsigned v_at_least(vreal v, vreal w)
+{
+    return (unsigned)_mm256_movemask_pd(_mm256_cmp_pd(v, w, _CMP_GE_OQ));
 }
 static inline vreal v_rint(vreal a) { return _mm256_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm256_sqrt_pd(a); }

@@ -31,6 +31,7 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
 }
+static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_ps_mask(v, w, _CMP_GE_OQ); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int32_t *lanes)
@@ -84,6 +85,7 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);
 }
+static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_pd_mask(v, w, _CMP_GE_OQ); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm512_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }

@@ -31,6 +31,7 @@ static inline void v_stream_fence(void) {}
 static inline vreal v_add(vreal a, vreal b) { return a + b; }
 static inline vreal v_sub(vreal a, vreal b) { return a - b; }
 static inline vreal v_mul(vreal a, vreal b) { return a * b; }
+static inline unsigned v_at_least(vreal v, vreal w) { return v >= w; }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no) { return v == value ? yes : no; }
 static inline vreal v_max(vreal a, vreal b) { return a > b ? a : b; }
 static inline vreal v_min(vreal a, vreal b) { return a < b ? a : b; }

@@ -18,6 +18,7 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm_blendv_ps(no, yes, _mm_cmpeq_ps(v, value));
 }
+static inline unsigned v_at_least(vreal v, vreal w) { return (unsigned)_mm_movemask_ps(_mm_cmpge_ps(v, w)); }
 static inline vreal v_rint(vreal a) { return _mm_round_ps(a, 8); }
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
@@ -47,6 +48,7 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm_blendv_pd(no, yes, _mm_cmpeq_pd(v, value));
 }
+static inline unsigned v_at_least(vreal v, vreal w) { return (unsigned)_mm_movemask_pd(_mm_cmpge_pd(v, w)); }
 static inline vreal v_rint(vreal a) { return _mm_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a); }

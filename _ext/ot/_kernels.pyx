@@ -9,6 +9,9 @@ from cpython.buffer cimport (
 )
 from libc.stdlib cimport free, malloc
 
+cdef extern from "stdlib.h" nogil:
+    void *aligned_alloc(size_t, size_t)
+
 cdef extern from "ot.h" nogil:
     cdef enum sv_ot_cost_kind:
         SV_COST_FLOAT64
@@ -34,16 +37,65 @@ cdef extern from "ot.h" nogil:
         const double *row_sums
         const double *column_sums
 
+    struct ot_thinning:
+        double share
+        size_t most
+        double *values
+        int *columns
+        Py_ssize_t *counts
+
     size_t sv_ot_worksize(size_t, size_t)
+    size_t sv_ot_thinned_room(size_t, size_t, size_t)
+    void sv_ot_sweep_thinned(const sv_ot_cost *, double, const double *, double *, const double *, double *,
+                             const ot_thinning *, double *, int)
     void sv_ot_sweep(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *, int)
     double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
                            int)
-    void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, int)
+    void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, size_t, int)
     void sv_ot_large_entries(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double,
                              double *, int *, Py_ssize_t *, int)
     void sv_ot_column_max(const sv_ot_cost *, double, const double *, double *, double *, int)
     int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
                         double *)
+
+cdef extern from "elimination.h" nogil:
+    struct sv_ot_thinned:
+        size_t n, m
+        const Py_ssize_t *row_starts
+        const int *columns
+        const double *values
+        const double *a
+        const double *diagonal
+
+    struct sv_ot_factor:
+        size_t size, capacity
+        int *order
+        Py_ssize_t *starts
+        double *inverse
+        int *vertices
+        double *values
+
+    size_t sv_ot_factor_worksize(size_t, size_t, size_t)
+    int sv_ot_factorise(const sv_ot_thinned *, sv_ot_factor *, double *)
+    size_t sv_ot_schur_cg_worksize(size_t, size_t)
+    int sv_ot_schur_cg(const sv_ot_thinned *, const double *, double *, double, int, const sv_ot_factor *, double *,
+                       double *)
+
+cdef extern from "scaling.h" nogil:
+    struct sv_ot_stored_plan:
+        size_t n, m
+        const double *p
+        size_t stride
+        const double *a
+
+    size_t sv_ot_scaling_stride(size_t)
+    size_t sv_ot_scaling_worksize(size_t, size_t)
+    int sv_ot_scaling_sweeps(const sv_ot_stored_plan *, const double *, double *, double *, double *, int, double *,
+                             int)
+    void sv_ot_scaling_update(const sv_ot_stored_plan *, double *, const double *, double *, double *, int)
+    size_t sv_ot_scaling_cg_worksize(size_t, size_t)
+    int sv_ot_scaling_cg(const sv_ot_stored_plan *, const double *, const double *, const double *, const double *,
+                         double *, double, int, double *, double *, int)
 
 METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
 
@@ -59,7 +111,8 @@ cdef double *out_vector(double[::1] values, Py_ssize_t length, str name) except 
 
 
 cdef double *workspace(size_t doubles) except NULL:
-    cdef double *work = <double *>malloc(doubles * sizeof(double))
+    """Room that begins at a cache line."""
+    cdef double *work = <double *>aligned_alloc(64, (doubles * sizeof(double) + 63) // 64 * 64)
     if work == NULL:
         raise MemoryError
     return work
@@ -121,6 +174,26 @@ cdef class Cost:
             sv_ot_sweep(&self.cost, scale, pa, pu, pv, pc, work, threads)
         free(work)
 
+    def sweep_thinned(self, double scale, const double[::1] a, double[::1] u, const double[::1] v,
+                      double[::1] column_sums, double share, Py_ssize_t most, double[::1] values, int[::1] columns,
+                      Py_ssize_t[::1] counts, int threads):
+        """A sweep that also keeps the entries >= share * a_i of the new plan, at most `most` a row, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef double *pu = out_vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef ot_thinning thinning
+        cdef size_t room = sv_ot_thinned_room(n, m, most)
+        if most < 1 or <size_t>values.shape[0] < room or <size_t>columns.shape[0] < room or counts.shape[0] != n:
+            raise ValueError("values, columns and counts do not fit")
+        thinning.share, thinning.most = share, most
+        thinning.values, thinning.columns, thinning.counts = &values[0], &columns[0], &counts[0]
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            sv_ot_sweep_thinned(&self.cost, scale, pa, pu, pv, pc, &thinning, work, threads)
+        free(work)
+
     def marginals(self, double scale, const double[::1] u, const double[::1] v, double[::1] row_sums,
                   double[::1] column_sums, int threads):
         """Row sums and column sums of the plan, in place; returns sum_ij (C_ij - offset_i) P_ij."""
@@ -145,7 +218,7 @@ cdef class Cost:
         if not 0 <= first < last <= n or plan.shape[0] != last - first or plan.shape[1] != m:
             raise ValueError("these rows of the plan do not fit")
         with nogil:
-            sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], threads)
+            sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], m, threads)
 
     def large_entries(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
                       double threshold, double[::1] values, int[::1] columns, Py_ssize_t[::1] counts, int threads):
@@ -202,3 +275,155 @@ def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const do
         taken = sv_ot_newton_cg(&hessian, pp, pq, px, py, rtol, max_iter, work)
     free(work)
     return taken
+
+
+def thinned_room(Py_ssize_t n, Py_ssize_t m, Py_ssize_t most):
+    """Entries that `Cost.sweep_thinned` needs room for."""
+    return sv_ot_thinned_room(n, m, most)
+
+
+cdef class Thinned:
+    """The semi-dual Newton system diag(diagonal) - P' diag(1/a) P with a thinned plan P in compressed rows."""
+
+    cdef sv_ot_thinned system
+    cdef sv_ot_factor factor
+    cdef bint factored
+    cdef const Py_ssize_t[::1] row_starts
+    cdef const int[::1] columns
+    cdef const double[::1] values, a, diagonal
+
+    def __cinit__(self, const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
+                  const double[::1] a, const double[::1] diagonal):
+        cdef Py_ssize_t n = a.shape[0], m = diagonal.shape[0], k
+        if row_starts.shape[0] != n + 1 or row_starts[0] != 0 or row_starts[n] > min(columns.shape[0], values.shape[0]):
+            raise ValueError("row_starts does not fit the entries")
+        for k in range(n):
+            if row_starts[k] > row_starts[k + 1]:
+                raise ValueError("row_starts decreases")
+        for k in range(row_starts[n]):
+            if not 0 <= columns[k] < m:
+                raise ValueError("a column index is out of range")
+        if n + m + 4 * row_starts[n] > 2**31 - 1:
+            raise ValueError("too many entries")
+        self.row_starts, self.columns, self.values, self.a, self.diagonal = row_starts, columns, values, a, diagonal
+        self.system.n, self.system.m = n, m
+        self.system.row_starts = &row_starts[0]
+        self.system.columns = &columns[0] if columns.shape[0] else NULL
+        self.system.values = &values[0] if values.shape[0] else NULL
+        self.system.a, self.system.diagonal = vector(a, n, "a"), vector(diagonal, m, "diagonal")
+
+    def __dealloc__(self):
+        free(self.factor.order)
+        free(self.factor.starts)
+        free(self.factor.inverse)
+        free(self.factor.vertices)
+        free(self.factor.values)
+
+    def factorise(self):
+        """Make the approximate factor that `solve` then uses; False where it grows too large."""
+        cdef size_t size = self.system.n + self.system.m, entries = self.system.row_starts[self.system.n]
+        cdef sv_ot_factor *f = &self.factor
+        cdef double *work
+        cdef bint ready
+        if self.factored:
+            return True
+        if f.order == NULL:
+            f.capacity = 6 * entries + 4 * size
+            f.order = <int *>malloc(size * sizeof(int))
+            f.starts = <Py_ssize_t *>malloc((size + 1) * sizeof(Py_ssize_t))
+            f.inverse = <double *>malloc(size * sizeof(double))
+            f.vertices = <int *>malloc(f.capacity * sizeof(int))
+            f.values = <double *>malloc(f.capacity * sizeof(double))
+        if f.order == NULL or f.starts == NULL or f.inverse == NULL or f.vertices == NULL or f.values == NULL:
+            raise MemoryError
+        work = workspace(sv_ot_factor_worksize(self.system.n, self.system.m, entries))
+        with nogil:
+            ready = sv_ot_factorise(&self.system, f, work)
+        free(work)
+        self.factored = ready
+        return self.factored
+
+    @property
+    def factor_entries(self):
+        """Entries of the factor; 0 where there is none."""
+        return self.factor.starts[self.factor.size] if self.factored else 0
+
+    def solve(self, const double[::1] rhs, double[::1] x, double goal, int max_iter):
+        """Conjugate gradients from x, in place, until the residual's norm is `goal`; (iterations, norm)."""
+        cdef Py_ssize_t n = self.system.n, m = self.system.m
+        cdef const double *pr = vector(rhs, m, "rhs")
+        cdef double *px = out_vector(x, m, "x")
+        cdef const sv_ot_factor *factor = &self.factor if self.factored else NULL
+        cdef double residual
+        cdef int taken
+        cdef double *work = workspace(sv_ot_schur_cg_worksize(n, m))
+        with nogil:
+            taken = sv_ot_schur_cg(&self.system, pr, px, goal, max_iter, factor, &residual, work)
+        free(work)
+        return taken, residual
+
+
+cdef class StoredPlan:
+    """The plan of a cost and potentials in memory, and the row sums a to meet: Sinkhorn and Newton on its scalings."""
+
+    cdef sv_ot_stored_plan plan
+    cdef double *p
+    cdef const double[::1] a
+    cdef int threads
+
+    def __cinit__(self, Cost cost, double scale, const double[::1] u, const double[::1] v, const double[::1] a,
+                  int threads):
+        cdef size_t n = cost.cost.n, m = cost.cost.m
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        self.a, self.threads = a, threads
+        self.plan.n, self.plan.m, self.plan.stride, self.plan.a = n, m, sv_ot_scaling_stride(m), vector(a, n, "a")
+        self.p = workspace(n * self.plan.stride)
+        self.plan.p = self.p
+        with nogil:
+            sv_ot_plan_rows(&cost.cost, scale, pu, pv, 0, n, self.p, self.plan.stride, threads)
+
+    def __dealloc__(self):
+        free(self.p)
+
+    def update(self, double[::1] x, const double[::1] y, double[::1] column_sums):
+        """x meets the rows at y, and the column sums then; in place."""
+        cdef Py_ssize_t n = self.plan.n, m = self.plan.m
+        cdef double *px = out_vector(x, n, "x")
+        cdef const double *py = vector(y, m, "y")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *work = workspace(sv_ot_scaling_worksize(n, m))
+        with nogil:
+            sv_ot_scaling_update(&self.plan, px, py, pc, work, self.threads)
+        free(work)
+
+    def sweeps(self, const double[::1] b, double[::1] x, double[::1] y, double[::1] column_sums, int count):
+        """Sinkhorn iterations on the scalings, in place; returns how many were done."""
+        cdef Py_ssize_t n = self.plan.n, m = self.plan.m
+        cdef const double *pb = vector(b, m, "b")
+        cdef double *px = out_vector(x, n, "x")
+        cdef double *py = out_vector(y, m, "y")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef int done
+        cdef double *work = workspace(sv_ot_scaling_worksize(n, m))
+        with nogil:
+            done = sv_ot_scaling_sweeps(&self.plan, pb, px, py, pc, count, work, self.threads)
+        free(work)
+        return done
+
+    def newton_cg(self, const double[::1] x, const double[::1] y, const double[::1] diagonal, const double[::1] rhs,
+                  double[::1] z, double goal, int max_iter):
+        """Solve the semi-dual Newton system at these scalings for z, in place; (iterations, residual norm)."""
+        cdef Py_ssize_t n = self.plan.n, m = self.plan.m
+        cdef const double *px = vector(x, n, "x")
+        cdef const double *py = vector(y, m, "y")
+        cdef const double *pd = vector(diagonal, m, "diagonal")
+        cdef const double *pr = vector(rhs, m, "rhs")
+        cdef double *pz = out_vector(z, m, "z")
+        cdef double residual
+        cdef int taken
+        cdef double *work = workspace(sv_ot_scaling_cg_worksize(n, m))
+        with nogil:
+            taken = sv_ot_scaling_cg(&self.plan, px, py, pd, pr, pz, goal, max_iter, &residual, work, self.threads)
+        free(work)
+        return taken, residual

@@ -16,10 +16,11 @@ struct pass {
     double scale;
     const double *a, *v;
     double *u, *row_sums;
-    size_t first, rows, blocks;
+    size_t first, rows, blocks, stride;
     double threshold;
     int *columns;
     ptrdiff_t *counts;
+    const struct ot_thinning *thinning;
     double *sums, *room; /* for each block m column sums, and room for two rows */
     double paid[MAX_BLOCKS];
 };
@@ -65,13 +66,28 @@ static void add_blocks(const struct pass *pass, double *column_sums)
             column_sums[j] += pass->sums[block * m + j];
 }
 
+/* Where the kept entries of a block go: behind all that the rows before may keep, and a row's room each block. */
+static size_t thinned_place(const struct pass *pass, size_t block)
+{
+    return start(pass, block) * pass->thinning->most + block * pass->cost->m;
+}
+
+size_t sv_ot_thinned_room(size_t n, size_t m, size_t most) { return n * most + blocks_of(n) * m; }
+
 static void sweep_block(void *context, size_t block)
 {
     struct pass *pass = context;
     const size_t m = pass->cost->m;
     fill(pass->sums + block * m, m, 0);
+    struct ot_thinning thinning;
+    if (pass->thinning) {
+        size_t place = thinned_place(pass, block);
+        thinning = *pass->thinning;
+        thinning.values += place, thinning.columns += place;
+    }
     kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->sums + block * m,
-                     pass->room + block * 2 * ot_row_room(m), start(pass, block), start(pass, block + 1));
+                     pass->room + block * 2 * ot_row_room(m), pass->thinning ? &thinning : NULL, start(pass, block),
+                     start(pass, block + 1));
 }
 
 void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
@@ -81,6 +97,25 @@ void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, d
     pass.a = a;
     run(&pass, sweep_block, threads);
     add_blocks(&pass, column_sums);
+}
+
+void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                         double *column_sums, const struct ot_thinning *thinning, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    pass.a = a;
+    pass.thinning = thinning;
+    run(&pass, sweep_block, threads);
+    add_blocks(&pass, column_sums);
+    size_t kept = 0;
+    for (size_t block = 0; block < pass.blocks; block++) { /* close the gaps between the blocks */
+        size_t place = thinned_place(&pass, block), count = 0;
+        for (size_t i = start(&pass, block); i < start(&pass, block + 1); i++)
+            count += (size_t)thinning->counts[i];
+        memmove(thinning->values + kept, thinning->values + place, count * sizeof(double));
+        memmove(thinning->columns + kept, thinning->columns + place, count * sizeof(int));
+        kept += count;
+    }
 }
 
 static void marginals_block(void *context, size_t block)
@@ -109,15 +144,15 @@ static void plan_block(void *context, size_t block)
 {
     struct pass *pass = context;
     size_t first = start(pass, block), last = start(pass, block + 1);
-    kernels()->plan_rows(pass->cost, pass->scale, pass->u, pass->v, pass->sums + (first - pass->first) * pass->cost->m,
-                         first, last);
+    kernels()->plan_rows(pass->cost, pass->scale, pass->u, pass->v,
+                         pass->sums + (first - pass->first) * pass->stride, pass->stride, first, last);
 }
 
 void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, size_t first,
-                     size_t last, double *plan, int threads)
+                     size_t last, double *plan, size_t stride, int threads)
 {
     struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .first = first, .rows = last - first,
-                        .blocks = blocks_of(last - first), .sums = plan};
+                        .blocks = blocks_of(last - first), .stride = stride, .sums = plan};
     run(&pass, plan_block, threads);
 }
 

@@ -99,9 +99,48 @@ INLINE double *place_for(const struct row *row, double *room)
     return room + ahead % OT_PAGE_BYTES / sizeof(double);
 }
 
+/* The terms >= least of a row, times factor, and their columns; returns how many. */
+INLINE size_t keep_large(const double *terms, double least, double factor, double *values, int *columns, size_t m)
+{
+    const vreal bound = v_set1(least);
+    size_t kept = 0;
+    for (size_t j = 0; j < m; j += SV_W)
+        for (unsigned large = v_at_least(v_load_some(terms + j, m - j, -1), bound); large; large &= large - 1) {
+            size_t at = j + (size_t)__builtin_ctz(large);
+            values[kept] = terms[at] * factor;
+            columns[kept++] = (int)at;
+        }
+    return kept;
+}
+
+/* Of a row's kept entries those that a larger share keeps; returns how many. */
+INLINE size_t keep_larger(double least, double *values, int *columns, size_t count)
+{
+    size_t kept = 0;
+    for (size_t k = 0; k < count; k++) {
+        values[kept] = values[k];
+        columns[kept] = columns[k];
+        kept += values[k] >= least;
+    }
+    return kept;
+}
+
+/* Appends the large entries of row i, of sum `sum` and then `a`; returns how many. */
+INLINE size_t thin_row(const struct ot_thinning *thinning, size_t used, const double *terms, double sum, double a,
+                       size_t m)
+{
+    double *values = thinning->values + used, share = thinning->share;
+    int *columns = thinning->columns + used;
+    size_t kept = keep_large(terms, share * sum, a / sum, values, columns, m);
+    while (kept > thinning->most)
+        kept = keep_larger((share *= 4) * a, values, columns, kept);
+    return kept;
+}
+
 /* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. */
 INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                        double *column_sums, double *room, size_t i, int count, int careful, int kind, size_t d)
+                        double *column_sums, double *room, const struct ot_thinning *thinning, size_t *used, size_t i,
+                        int count, int careful, int kind, size_t d)
 {
     struct row rows[2];
     double *terms[2], sums[2], factor[2];
@@ -121,6 +160,11 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
         }
         factor[k] = a[i + k] / sums[k];
         *uk += log2(factor[k]);
+        if (thinning) {
+            size_t kept = thin_row(thinning, *used, terms[k], sums[k], a[i + k], cost->m);
+            thinning->counts[i + k] = (ptrdiff_t)kept;
+            *used += kept;
+        }
     }
     if (count == 2)
         add_two_scaled(column_sums, terms, factor, cost->m);
@@ -129,13 +173,14 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
 }
 
 INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                       double *column_sums, double *room, size_t first, size_t last, int careful, int kind, size_t d)
+                       double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last,
+                       int careful, int kind, size_t d)
 {
-    size_t i = first;
+    size_t i = first, used = 0;
     for (; i + 2 <= last; i += 2)
-        sweep_group(cost, scale, a, u, v, column_sums, room, i, 2, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, &used, i, 2, careful, kind, d);
     if (i < last)
-        sweep_group(cost, scale, a, u, v, column_sums, room, i, 1, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, &used, i, 1, careful, kind, d);
 }
 
 INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
@@ -162,11 +207,12 @@ INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, con
 }
 
 INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                         size_t first, size_t last, int kind, size_t d)
+                         size_t stride, size_t first, size_t last, int kind, size_t d)
 {
-    for (size_t i = first; i < last; i++, plan += cost->m) {
+    for (size_t i = first; i < last; i++, plan += stride) {
         struct row row = row_of(cost, scale, i);
         terms_of(&row, cost, u[i], v, plan, 1, kind, d);
+        memset(plan + cost->m, 0, (stride - cost->m) * sizeof(double));
     }
 }
 
@@ -204,12 +250,12 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
 }
 
 static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *room, size_t first, size_t last)
+                  double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last)
 {
     if (cost->offset)
-        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, first, last, 1)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, first, last, 1)
     else
-        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, first, last, 0)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, first, last, 0)
 }
 
 static double marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
@@ -219,9 +265,9 @@ static double marginals(const struct sv_ot_cost *cost, double scale, const doubl
 }
 
 static void plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                      size_t first, size_t last)
+                      size_t stride, size_t first, size_t last)
 {
-    FOR_COST(plan_of_rows, cost, scale, u, v, plan, first, last)
+    FOR_COST(plan_of_rows, cost, scale, u, v, plan, stride, first, last)
 }
 
 static void large_entries(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,

@@ -40,13 +40,30 @@ SV_BINDING size_t sv_ot_worksize(size_t n, size_t m);
 SV_BINDING void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
                             double *column_sums, double *work, int threads);
 
+/* The large entries of a plan, in compressed rows: what a Newton step keeps of it. */
+struct ot_thinning {
+    double share; /* keep P_ij >= share * a_i, */
+    size_t most;  /* and of a row with more than so many a larger share, the smallest of share * 4^k that leaves fewer */
+    double *values;
+    int *columns;
+    ptrdiff_t *counts; /* of each row */
+};
+
+/* Entries that `values` and `columns` need room for in the next call. */
+SV_BINDING size_t sv_ot_thinned_room(size_t n, size_t m, size_t most);
+
+/* A sweep that also keeps the large entries of the plan at the new u. They end one row after another. */
+SV_BINDING void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const double *a, double *u,
+                                    const double *v, double *column_sums, const struct ot_thinning *thinning,
+                                    double *work, int threads);
+
 /* Row sums and column sums of the plan, and sum_ij (C_ij - offset_i) P_ij (returned). */
 SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                                   double *row_sums, double *column_sums, double *work, int threads);
 
-/* Rows [first, last) of the plan, contiguous. */
+/* Rows [first, last) of the plan, `stride` entries apart; zeros between the rows. */
 SV_BINDING void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
-                                size_t first, size_t last, double *plan, int threads);
+                                size_t first, size_t last, double *plan, size_t stride, int threads);
 
 /* The entries >= threshold of the rows [first, last) of the plan, in row order: their values, their columns
  * and how many there are in each row. values and columns have room for all (last - first) m entries. */
@@ -79,12 +96,13 @@ static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(d
 
 /* What a level provides: the same calls for the rows [first, last), sums being added to. `room`: that of two rows. */
 struct ot_kernels {
+    /* thinning: NULL, or where the entries of these rows go, and the counts of all rows. */
     void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *room, size_t first, size_t last);
+                  double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                      size_t first, size_t last);
+                      size_t stride, size_t first, size_t last);
     void (*large_entries)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                           double threshold, double *values, int *columns, ptrdiff_t *counts, size_t first,
                           size_t last);

@@ -9,7 +9,7 @@ are left out and put back at the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
+from . import _kernels
 from ._cost import Cost
 from ._plan import Plan
 
@@ -63,6 +64,15 @@ class TransportResult(SolveResult):
 
 
 @dataclass(frozen=True, eq=False)
+class LargeEntries:
+    """The large entries of a plan, in compressed rows."""
+
+    row_starts: Array
+    columns: Array
+    values: Array
+
+
+@dataclass(frozen=True, eq=False)
 class TransportProblem:
     """A transport problem with positive weights, ready for the methods."""
 
@@ -80,11 +90,17 @@ class TransportProblem:
     kept_columns: Array | None
     shape: tuple[int, int]
     copies: int
+    _room: list[Array] = field(default_factory=list, repr=False)
 
     @property
     def scale(self) -> float:
         """Exponents (base 2) per unit of cost."""
         return 1.0 / (self.reg * LN2)
+
+    @property
+    def ratio(self) -> float:
+        """The span of the costs over reg: how hard the problem is."""
+        return self.cost.span / self.reg
 
     @property
     def needs(self) -> frozenset[str]:
@@ -123,19 +139,48 @@ class TransportProblem:
         self.cost.kernel.sweep(self.scale, self.a, u, v, column_sums, self.threads)
         return u, column_sums
 
+    def sweep_at(
+        self, stage: float, u: Array, v: Array, thinning: tuple[float, int] | None
+    ) -> tuple[Array, Array, LargeEntries | None]:
+        """A sweep at `stage` times the regularisation; potentials stay in units of the final one.
+
+        With thinning = (share, most) also the entries of row i that are at least share * a_i, and at most `most`.
+        """
+        n, m = self.cost.shape
+        u, v, scale, column_sums = u / stage, v / stage, self.scale / stage, np.empty(m)
+        if thinning is None:
+            self.cost.kernel.sweep(scale, self.a, u, v, column_sums, self.threads)
+            return u * stage, column_sums, None
+        values, columns = self._kept_room(_kernels.thinned_room(n, m, thinning[1]))
+        counts = np.empty(n, np.intp)
+        self.cost.kernel.sweep_thinned(
+            scale, self.a, u, v, column_sums, *thinning, values, columns, counts, self.threads
+        )
+        row_starts = np.concatenate([[0], np.cumsum(counts)])
+        kept = row_starts[-1]
+        return u * stage, column_sums, LargeEntries(row_starts, columns[:kept].copy(), values[:kept].copy())
+
+    def _kept_room(self, room: int) -> tuple[Array, Array]:
+        """Arrays to keep entries in, used again by the next sweep."""
+        if len(self._room) == 0 or len(self._room[0]) < room:
+            self._room[:] = [np.empty(room), np.empty(room, np.intc)]
+        return self._room[0], self._room[1]
+
     def sums(self, u: Array, v: Array) -> tuple[Array, Array]:
         """Row sums and column sums of the plan."""
         row_sums, column_sums = np.empty_like(u), np.empty_like(v)
         self.cost.kernel.marginals(self.scale, u, v, row_sums, column_sums, self.threads)
         return row_sums, column_sums
 
-    def best_v(self, u: Array, v: Array, column_sums: Array) -> Array:
-        """The best v against u, from the column sums at (u, v)."""
+    def best_v(self, u: Array, v: Array, column_sums: Array, stage: float = 1.0) -> Array:
+        """The best v against u, from the column sums at (u, v), at `stage` times the regularisation."""
         if column_sums.min() > UNDERFLOW:
-            return v + np.log2(self.b / column_sums)
-        top = np.empty_like(v)
-        self.cost.kernel.column_max(self.scale, u, top, self.threads)
-        return -top + np.log2(self.b / self.sums(u, -top)[1])
+            return v + stage * np.log2(self.b / column_sums)
+        scale, u, top = self.scale / stage, u / stage, np.empty_like(v)
+        self.cost.kernel.column_max(scale, u, top, self.threads)
+        row_sums, column_sums = np.empty_like(u), np.empty_like(v)
+        self.cost.kernel.marginals(scale, u, -top, row_sums, column_sums, self.threads)
+        return stage * (np.log2(self.b / column_sums) - top)
 
     def stop(self, measure: float, steps_without_progress: int) -> Status | None:
         """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""

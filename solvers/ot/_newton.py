@@ -1,0 +1,368 @@
+"""The default solver: annealed truncated Newton on the semi-dual, with a kernel-domain path for easy problems.
+
+With the row potentials eliminated (each row of the plan sums to a_i) the dual is a concave function S of the column
+potentials alone, of gradient b - c and Hessian -(diag(c) - P' diag(1/a) P) / reg, where c are the column sums. One
+pass over the cost, a sweep, gives the row potentials, c and the large entries of P: all that a Newton step needs.
+
+1. *Easy problems* (costs spanning at most EASY_SPAN times reg): a few sweeps in the log domain; then the plan is stored
+   and only its rows and columns are scaled, at a third of a sweep's cost an iteration. Where the rate seen says that
+   Sinkhorn's iteration would need long, Newton steps on the scalings follow, their systems solved with the stored plan.
+2. *All others*: the regularisation falls by stages from the span of the costs, each stage solved roughly from the potentials
+   of the one before, the last to the tolerance. A stage takes a few sweeps and then Newton steps on the thinned plan:
+   entries too small to matter leave the matrix, but stay in its diagonal, so that it remains diagonally dominant and
+   what was dropped only damps the step. Conjugate gradients solve the system, with the diagonal as preconditioner while
+   that suffices, else with an approximate Cholesky factor (see _ext/ot/elimination.c).
+3. A step is damped by a multiple of the weights, which rises when a full step is refused or would move exponents by more
+   than LARGEST_MOVE, and falls otherwise. Where the whole step is taken and the slope has hardly fallen, it is
+   lengthened: parts of the plan that have lost touch must travel far before they meet again.
+
+Related: Tang et al. (2024), arXiv 2401.12253 (thinned Newton matrices); Cuturi and Peyre (2016), arXiv 1503.02533
+(the semi-dual); Schmitzer (2019), arXiv 1610.06519 (annealing, absorption); Kyng and Sachdeva (2016), arXiv 1605.02353.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from . import _kernels
+from ._problem import LN2, LargeEntries, TransportProblem, TransportResult
+
+Array = npt.NDArray[Any]
+
+#: What the result counts.
+COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
+
+#: Costs that span at most so many times reg are tried without annealing.
+EASY_SPAN = 400.0
+#: The first stage: the costs span so many times its regularisation.
+FIRST_SPAN = 20.0
+#: Sweeps before the plan of an easy problem is stored, and then iterations before the rate is judged.
+LOG_SWEEPS, RATE_SWEEPS = 3, 8
+#: An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many.
+PATIENCE = 60
+#: Scalings beyond this power of two are absorbed into the potentials.
+ABSORBED = 30.0
+#: Entries that a stored plan may have.
+MOST_STORED = 1 << 25
+
+#: A start whose plan has an l1 marginal error of at most this share of the mass needs no annealing.
+WARM_ERROR = 0.5
+
+#: Sufficient ascent in the line search, how a step shrinks, and how often.
+ARMIJO, SHRINK, TRIALS = 1e-4, 0.3, 8
+#: A step is lengthened, by so much each time, while the slope is at least this share of the first.
+LENGTHEN, SLOPE_LEFT = 3.0, 0.5
+#: Powers of two by which a direction may move an exponent.
+LARGEST_MOVE = 40.0
+#: Damping: as a step begins a stage, and its least and largest.
+DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-6, 1e2
+#: Conjugate gradients with the diagonal before the factor is made.
+PATIENT_CG, MOST_CG = 60, 500
+#: Entries kept in all, and in a row of a stage before the last.
+MOST_KEPT, ROW_KEPT = 1 << 23, 128
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A stored plan and scalings of it: the state's plan is diag(x) P diag(y)."""
+
+    plan: _kernels.StoredPlan
+    u: Array
+    v: Array
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonState:
+    """Potentials in base 2 of the final regularisation, with the rows met, and the column sums of the present stage."""
+
+    u: Array
+    v: Array
+    column_sums: Array
+    nit: int
+    #: The marginal error at the present stage.
+    measure: float
+    best: float
+    best_nit: int
+    #: Regularisation of the present stage over the final one, and sweeps still to do before its Newton steps.
+    stage: float
+    sweeps_left: int
+    damping: float
+    #: Whether the factor is worth making at once.
+    hard: bool
+    kept: LargeEntries | None
+    scaled: Scaled | None
+    sinkhorn: int
+    newton: int
+    cg: int
+    #: Reads of a stored plan, and passes over the cost.
+    scalings: int
+    passes: int
+
+
+@dataclass(frozen=True)
+class Newton:
+    """Annealed semi-dual Newton; see the module's text."""
+
+    decay: float = option(4.0, "factor by which reg falls from stage to stage", low=1.5, high=100.0)
+    stage_tol: float = option(0.03, "l1 marginal error that ends a stage, as a share of the mass", low=1e-9, high=1.0)
+    stage_sweeps: int = option(3, "Sinkhorn sweeps at most before a stage's first Newton step", low=1, unit="sweeps")
+
+    def init(self, problem: TransportProblem) -> NewtonState:
+        easy = _easy(problem)
+        start = NewtonState(
+            problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, best=np.inf, best_nit=0, stage=1.0,
+            sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False, kept=None, scaled=None,
+            sinkhorn=0, newton=0, cg=0, scalings=0, passes=0,
+        )  # fmt: skip
+        if not easy and problem.v0.any():  # a warm start, which may be good enough for the last stage
+            warm = _swept(problem, start, problem.v0)
+            if warm.measure <= WARM_ERROR * float(problem.a.sum()):
+                return warm
+        return _swept(problem, start if easy else replace(start, stage=max(1.0, problem.ratio / FIRST_SPAN)), problem.v0)
+
+    def step(self, problem: TransportProblem, state: NewtonState) -> NewtonState:
+        following = replace(self._step(problem, state), nit=state.nit + 1)
+        if not np.isfinite(following.measure):
+            return replace(state, nit=following.nit, measure=following.measure)
+        if following.stage == 1 and (following.measure < state.best or state.stage > 1):
+            return replace(following, best=following.measure, best_nit=following.nit)
+        return following
+
+    def _step(self, problem: TransportProblem, state: NewtonState) -> NewtonState:
+        mass = float(problem.a.sum())
+        if state.stage > 1 and state.measure <= self.stage_tol * mass:
+            stage = state.stage / self.decay
+            stage = stage if stage >= 1.5 else 1.0
+            state = replace(state, stage=stage, sweeps_left=self.stage_sweeps, damping=max(state.damping, DAMPING))
+            return _swept(problem, state, state.v)
+        if state.scaled is not None:
+            return _scaled_step(problem, state)
+        if state.sweeps_left > 0:
+            state = replace(state, sweeps_left=state.sweeps_left - 1)
+            return _swept(problem, state, _best_v(problem, state), keep=state.sweeps_left == 0 and not _easy(problem))
+        if _easy(problem) and not state.hard and _storable(problem, state):
+            return _stored(problem, state)
+        return _newton_step(problem, state)
+
+    def done(self, problem: TransportProblem, state: NewtonState) -> Status | None:
+        if state.stage > 1:
+            return None if np.isfinite(state.measure) else Status.NONFINITE
+        return problem.stop(state.measure, state.nit - state.best_nit)
+
+    def finish(self, problem: TransportProblem, state: NewtonState) -> TransportResult:
+        if state.stage > 1:  # stopped on the way: the rows are met at the final regularisation all the same
+            state = replace(state, u=problem.sweep(state.u, state.v)[0])
+        return problem.certify(state, {name: getattr(state, name) for name in COUNTS})
+
+
+def _easy(problem: TransportProblem) -> bool:
+    return problem.ratio <= EASY_SPAN
+
+
+# ---- the log domain --------------------------------------------------------------------------------
+
+
+def _swept(problem: TransportProblem, state: NewtonState, v: Array, keep: bool = False) -> NewtonState:
+    """The state after a sweep at the column potentials v."""
+    state = _evaluated(problem, state, state.u, v, keep)
+    return replace(state, sinkhorn=state.sinkhorn + 1)
+
+
+def _evaluated(problem: TransportProblem, state: NewtonState, u: Array, v: Array, keep: bool) -> NewtonState:
+    """The state at the column potentials v, from the reference u: one pass over the cost."""
+    thinning = _thinning(problem, state) if keep else None
+    u, column_sums, kept = problem.sweep_at(state.stage, u, v, thinning)
+    return replace(
+        state, u=u, v=v, column_sums=column_sums, kept=kept, scaled=None, passes=state.passes + 1,
+        measure=_error(problem, column_sums, state.stage),
+    )  # fmt: skip
+
+
+def _error(problem: TransportProblem, column_sums: Array, stage: float) -> float:
+    """In the norm of the tolerance at the end, in l1 before."""
+    return problem.error(None, column_sums) if stage == 1 else float(np.abs(column_sums - problem.b).sum())
+
+
+def _thinning(problem: TransportProblem, state: NewtonState) -> tuple[float, int]:
+    """What to keep of the plan: (share of the row, most in a row)."""
+    n, m = problem.cost.shape
+    error = min(1.0, float(np.abs(state.column_sums - problem.b).sum()) / float(problem.a.sum()))
+    most = MOST_KEPT // n if state.stage == 1 else ROW_KEPT
+    return 0.3 * max(error, 1e-9) / m, max(8, min(m, most))
+
+
+def _best_v(problem: TransportProblem, state: NewtonState) -> Array:
+    return problem.best_v(state.u, state.v, state.column_sums, state.stage)
+
+
+def _newton_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """A damped Newton step on the thinned plan, with its line search; a sweep after one that was cut short."""
+    if state.kept is None:
+        return _evaluated(problem, state, state.u, state.v, keep=True)
+    state, direction, clipped = _direction(problem, state, state.kept)
+    moved, full = _line_search(problem, state, direction)
+    if full and not clipped:
+        return replace(moved, damping=max(state.damping / 4, LEAST_DAMPING))
+    moved = replace(moved, damping=min(state.damping * 8, LARGEST_DAMPING))
+    return _swept(problem, moved, _best_v(problem, moved), keep=True)
+
+
+def _direction(
+    problem: TransportProblem, state: NewtonState, kept: LargeEntries
+) -> tuple[NewtonState, Array, bool]:
+    """The Newton direction in base 2 of the stage, and whether it had to be clipped."""
+    a, b, c = problem.a, problem.b, state.column_sums
+    gradient = b - c
+    error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
+    system = _kernels.Thinned(kept.row_starts, kept.columns, kept.values, a, c + state.damping * error * b)
+    # Where a column has too little, the change of its logarithm is the better model.
+    wanted = np.where(c < b, c * np.log(b / np.maximum(c, 1e-300)), gradient)
+    goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(wanted))
+    x, taken, residual, hard = np.zeros_like(b), 0, np.inf, state.hard
+    if not hard:
+        taken, residual = system.solve(wanted, x, goal, PATIENT_CG)
+        hard = residual > goal
+    if hard and residual > goal and system.factorise():
+        more, residual = system.solve(wanted, x, goal, MOST_CG)
+        taken += more
+    direction = (x - x @ b / b.sum()) / LN2
+    if not gradient @ direction > 0:  # it must ascend
+        direction = np.log2(b / np.maximum(c, 1e-300))
+    largest = float(np.abs(direction).max())
+    clipped = largest > LARGEST_MOVE
+    if clipped:
+        direction *= LARGEST_MOVE / largest
+    return replace(state, cg=state.cg + taken, hard=hard), direction, clipped
+
+
+def _line_search(problem: TransportProblem, state: NewtonState, direction: Array) -> tuple[NewtonState, bool]:
+    """The state along the direction, and whether the full step was taken."""
+    slope = float((problem.b - state.column_sums) @ direction)
+    step, trial = 1.0, state
+    for trials in range(TRIALS):
+        trial = _evaluated(problem, state, state.u, state.v + step * state.stage * direction, keep=True)
+        state = replace(state, passes=trial.passes)
+        if _gain(problem, state, trial) >= ARMIJO * step * slope - _rounding(problem, state):
+            break
+        step *= SHRINK
+    trial = replace(trial, newton=state.newton + 1)
+    if trials:
+        return trial, False
+    while (problem.b - trial.column_sums) @ direction > SLOPE_LEFT * slope:
+        step *= LENGTHEN
+        further = _evaluated(problem, trial, trial.u, state.v + step * state.stage * direction, keep=True)
+        trial = replace(trial, passes=further.passes)
+        if not _gain(problem, trial, further) > 0:
+            break
+        trial = further
+    return trial, True
+
+
+def _gain(problem: TransportProblem, old: NewtonState, new: NewtonState) -> float:
+    """By how much the dual rose, in base 2 of the stage: from differences, since the dual itself would drown it."""
+    return float(problem.a @ (new.u - old.u) + problem.b @ (new.v - old.v)) / old.stage
+
+
+def _rounding(problem: TransportProblem, state: NewtonState) -> float:
+    """What rounding may take from a gain."""
+    return 1e-15 * float(problem.a @ np.abs(state.u) + problem.b @ np.abs(state.v)) / state.stage
+
+
+# ---- the kernel domain -----------------------------------------------------------------------------
+
+
+def _storable(problem: TransportProblem, state: NewtonState) -> bool:
+    """Whether the plan may be stored, and its scalings are still far from their own rounding."""
+    n, m = problem.cost.shape
+    return n * m <= MOST_STORED and state.measure > 1e3 * problem.roundoff
+
+
+def _stored(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """The plan of the state in memory, scaled by 1, and the first iterations on it."""
+    plan = _kernels.StoredPlan(problem.cost.kernel, problem.scale, state.u, state.v, problem.a, problem.threads)
+    scaled = Scaled(plan, state.u, state.v, np.ones_like(state.u), np.ones_like(state.v))
+    state = replace(state, scaled=scaled, kept=None, passes=state.passes + 1, sweeps_left=RATE_SWEEPS)
+    return _scaled_sweeps(problem, state)
+
+
+def _scaled_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """Iterations on the scalings, or a Newton step."""
+    scaled = state.scaled
+    assert scaled is not None
+    if not _storable(problem, state) or state.hard:
+        return _swept(problem, replace(state, scaled=None), _best_v(problem, state))
+    if max(np.abs(state.u - scaled.u).max(), np.abs(state.v - scaled.v).max()) > ABSORBED:
+        return _stored(problem, state)
+    return _scaled_sweeps(problem, state) if state.sweeps_left > 0 else _scaled_newton(problem, state)
+
+
+def _scaled_sweeps(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """The sweeps that are due; then their rate says how many more are, or none if they would be too many."""
+    scaled = state.scaled
+    assert scaled is not None
+    x, y, c = scaled.x.copy(), scaled.y.copy(), state.column_sums.copy()
+    done = scaled.plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS))
+    moved = _rescaled(problem, state, x, y, c, done)
+    rate = (moved.measure / state.measure) ** (1 / max(done, 1))
+    more = np.log(problem.tol / moved.measure) / np.log(rate) if 0 < rate < 1 and moved.measure > 0 else np.inf
+    return replace(moved, sinkhorn=state.sinkhorn + done, sweeps_left=int(np.ceil(more)) if more <= PATIENCE else 0)
+
+
+def _scaled_newton(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """A damped Newton step on the scalings, shortened until the dual rises."""
+    scaled, a, b, c = state.scaled, problem.a, problem.b, state.column_sums
+    assert scaled is not None
+    gradient = b - c
+    error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
+    goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(gradient))
+    z = np.empty_like(b)
+    taken, residual = scaled.plan.newton_cg(
+        scaled.x, scaled.y, c + state.damping * error * b, gradient, z, goal, MOST_CG
+    )
+    state = replace(state, cg=state.cg + taken, scalings=state.scalings + taken, hard=residual > goal)
+    direction = (z - z @ b / b.sum()) / LN2
+    direction *= min(1.0, ABSORBED / float(np.abs(direction).max()))
+    slope, step, moved = float(gradient @ direction), 1.0, state
+    for trials in range(TRIALS):
+        x, y, sums = np.empty_like(a), scaled.y * np.exp2(step * direction), np.empty_like(b)
+        scaled.plan.update(x, y, sums)
+        moved = _rescaled(problem, state, x, y, sums, trials + 1)
+        if _gain(problem, state, moved) >= ARMIJO * step * slope - _rounding(problem, state):
+            break
+        step *= SHRINK
+    change = 8 if trials else 0.25
+    return replace(
+        moved, newton=state.newton + 1, damping=float(np.clip(state.damping * change, LEAST_DAMPING, LARGEST_DAMPING))
+    )
+
+
+def _rescaled(problem: TransportProblem, state: NewtonState, x: Array, y: Array, c: Array, reads: int) -> NewtonState:
+    """The state at new scalings of its stored plan, of column sums c."""
+    assert state.scaled is not None
+    scaled = replace(state.scaled, x=x, y=y)
+    return replace(
+        state, scaled=scaled, u=scaled.u + np.log2(x), v=scaled.v + np.log2(y), column_sums=c,
+        measure=problem.error(None, c), scalings=state.scalings + reads,
+    )  # fmt: skip
+
+
+METHOD = register(
+    Method(
+        name="newton",
+        family="ot",
+        summary="annealed truncated Newton on the semi-dual with the plan thinned; Sinkhorn on a stored plan if easy",
+        reference="after Tang et al. (2024), arXiv 2401.12253; Schmitzer (2019), arXiv 1610.06519; Kyng, Sachdeva (2016), "
+        "arXiv 1605.02353",
+        solver=Newton,
+        capabilities=frozenset({"dense-cost", "point-cloud"}),
+    )
+)
