@@ -9,6 +9,9 @@
  * the plan tends for small reg), and conjugate gradients with it need some tens of steps however badly the weights
  * scale. Vertices of least degree go first.
  *
+ * Of a wide plan not every entry becomes an edge: where a row and a column have more than SAMPLES, one of the smaller ones
+ * stands for others like it, with the weight of all; about (n + m) SAMPLES edges are left at most.
+ *
  * After Kyng and Sachdeva (2016), arXiv 1605.02353, and Gao, Kyng and Spielman (2023), arXiv 2303.00709. Differs in:
  * 1. The excess is eliminated exactly instead of through a vertex of its own.
  * 2. The draws come from a fixed seed, so that a solve repeats to the same bits.
@@ -21,7 +24,7 @@
 
 #include "elimination.h"
 
-enum { BUCKETS = 128, NONE = -1 };
+enum { BUCKETS = 128, NONE = -1, SAMPLES = 16, UNIT_ROUNDS = 4 };
 
 struct graph {
     /* Edge e has the halves 2e and 2e + 1, each in the list of one end and pointing to the other; weight 0: dead. */
@@ -96,8 +99,33 @@ static void link_half(struct graph *g, int half, int vertex, int to)
     g->head[vertex] = half;
 }
 
-static void build_graph(struct graph *g, const struct sv_ot_thinned *p)
+/* Of each row and column the value from which on an entry is an edge by itself: so that about SAMPLES edges are left
+ * of it when each smaller entry becomes one with the probability value / unit. `room`: 3 (n + m) doubles, the units the
+ * first of them. */
+static void sampling_units(const struct sv_ot_thinned *p, double *room)
 {
+    const size_t n = p->n, size = n + p->m;
+    double *unit = room, *small = unit + size, *large = small + size;
+    for (size_t vertex = 0; vertex < size; vertex++)
+        unit[vertex] = INFINITY;
+    for (int round = 0; round < UNIT_ROUNDS; round++) {
+        memset(small, 0, 2 * size * sizeof(double));
+        for (size_t i = 0; i < n; i++)
+            for (ptrdiff_t k = p->row_starts[i]; k < p->row_starts[i + 1]; k++) {
+                const size_t j = n + (size_t)p->columns[k];
+                const double value = p->values[k];
+                *(value < unit[i] ? &small[i] : &large[i]) += value < unit[i] ? value : 1;
+                *(value < unit[j] ? &small[j] : &large[j]) += value < unit[j] ? value : 1;
+            }
+        for (size_t vertex = 0; vertex < size; vertex++)
+            unit[vertex] = large[vertex] < SAMPLES ? small[vertex] / (SAMPLES - large[vertex]) : unit[vertex];
+    }
+}
+
+static void build_graph(struct graph *g, const struct sv_ot_thinned *p, double *room)
+{
+    const double *unit_of = room;
+    sampling_units(p, room);
     const int n = (int)p->n, size = n + (int)p->m;
     for (int vertex = 0; vertex < size; vertex++) {
         g->head[vertex] = NONE;
@@ -105,18 +133,22 @@ static void build_graph(struct graph *g, const struct sv_ot_thinned *p)
         g->excess[vertex] = vertex < n ? p->a[vertex] : p->diagonal[vertex - n];
     }
     int edge = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        double passed = uniform(g); /* of the small entries, in units of what they are sampled by */
         for (ptrdiff_t k = p->row_starts[i]; k < p->row_starts[i + 1]; k++) {
-            if (!(p->values[k] > 0))
+            const int j = n + p->columns[k];
+            const double value = p->values[k], unit = fmin(unit_of[i], unit_of[j]);
+            g->excess[i] -= value, g->excess[j] -= value;
+            if (!(value > 0) || (value < unit && (passed += value / unit) < 1))
                 continue;
-            int j = n + p->columns[k];
-            g->weight[edge] = p->values[k];
+            passed -= value < unit;
+            g->weight[edge] = fmax(value, unit);
             link_half(g, 2 * edge, i, j);
             link_half(g, 2 * edge + 1, j, i);
             g->degree[i]++, g->degree[j]++;
-            g->excess[i] -= p->values[k], g->excess[j] -= p->values[k];
             edge++;
         }
+    }
     for (int b = 0; b < BUCKETS; b++)
         g->bucket[b] = NONE;
     for (int vertex = size - 1; vertex >= 0; vertex--) {
@@ -247,7 +279,7 @@ int sv_ot_factorise(const struct sv_ot_thinned *p, struct sv_ot_factor *factor, 
     g.after = g.before + size;
     int *place = g.after + size, lowest = 0;
     size_t filled = 0;
-    build_graph(&g, p);
+    build_graph(&g, p, (double *)found);
     for (size_t vertex = 0; vertex < size; vertex++)
         place[vertex] = NONE;
     for (size_t step = 0; step < size; step++) {

@@ -29,11 +29,15 @@ static void multiply(void *context, const double *x, double *out)
         out[j] = p->diagonal[j] * x[j];
     for (size_t i = 0; i < p->n; i++) {
         const ptrdiff_t first = p->row_starts[i], last = p->row_starts[i + 1];
-        double sum[2] = {0};
-        for (ptrdiff_t k = first; k < last; k++)
-            sum[k & 1] += p->values[k] * x[p->columns[k]];
-        const double t = (sum[0] + sum[1]) / p->a[i];
-        for (ptrdiff_t k = first; k < last; k++)
+        double sum[4] = {0};
+        ptrdiff_t k = first;
+        for (; k + 4 <= last; k += 4)
+            for (int lane = 0; lane < 4; lane++)
+                sum[lane] += p->values[k + lane] * x[p->columns[k + lane]];
+        for (; k < last; k++)
+            sum[0] += p->values[k] * x[p->columns[k]];
+        const double t = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / p->a[i];
+        for (k = first; k < last; k++)
             out[p->columns[k]] -= p->values[k] * t;
     }
 }

@@ -149,7 +149,8 @@ def _initial_state(solver: Solver, problem: Problem, resume: Any) -> Any:
 
 
 def _shapes(state: Any) -> list[tuple[int, ...]]:
-    return [np.shape(getattr(state, field.name)) for field in dataclasses.fields(state)]
+    varying = getattr(state, "varying", ())  # names of the arrays that have no fixed shape
+    return [np.shape(getattr(state, f.name)) for f in dataclasses.fields(state) if f.name not in varying]
 
 
 def _wants_stop(callback: Callback | None, method: Method, problem: Problem, state: Any, elapsed: float) -> bool:

@@ -1,8 +1,8 @@
 """Entropic optimal transport between weighted sets, from a cost matrix or from points."""
 
+from ._newton import Newton
 from ._plan import Plan
 from ._problem import TransportResult
-from ._newton import Newton
 from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample

@@ -4,16 +4,16 @@ With the row potentials eliminated (each row of the plan sums to a_i) the dual i
 potentials alone, of gradient b - c and Hessian -(diag(c) - P' diag(1/a) P) / reg, where c are the column sums. One
 pass over the cost, a sweep, gives the row potentials, c and the large entries of P: all that a Newton step needs.
 
-1. *Easy problems* (costs spanning at most EASY_SPAN times reg): a few sweeps in the log domain; then the plan is stored
-   and only its rows and columns are scaled, at a third of a sweep's cost an iteration. Where the rate seen says that
-   Sinkhorn's iteration would need long, Newton steps on the scalings follow, their systems solved with the stored plan.
-2. *All others*: the regularisation falls by stages from the span of the costs, each stage solved roughly from the potentials
-   of the one before, the last to the tolerance. A stage takes a few sweeps and then Newton steps on the thinned plan:
-   entries too small to matter leave the matrix, but stay in its diagonal, so that it remains diagonally dominant and
-   what was dropped only damps the step. Conjugate gradients solve the system, with the diagonal as preconditioner while
-   that suffices, else with an approximate Cholesky factor (see _ext/ot/elimination.c).
-3. A step is damped by a multiple of the weights, which rises when a full step is refused or would move exponents by more
-   than LARGEST_MOVE, and falls otherwise. Where the whole step is taken and the slope has hardly fallen, it is
+1. *Easy problems* (costs spanning at most EASY_SPAN times reg): a few sweeps in the log domain; then the plan is
+   stored and only its rows and columns are scaled, at a third of a sweep's cost an iteration. Where the rate seen says
+   that Sinkhorn's iteration would need long, Newton steps on the scalings follow, solved with the stored plan.
+2. *All others*: the regularisation falls by stages from the span of the costs, each stage solved roughly from the
+   potentials of the one before, the last to the tolerance. A stage takes a few sweeps and then Newton steps on the
+   thinned plan: entries too small to matter leave the matrix, but stay in its diagonal, so that it remains diagonally
+   dominant and what was dropped only damps the step. Conjugate gradients solve the system, with the diagonal as
+   preconditioner while that suffices, else with an approximate Cholesky factor (see _ext/ot/elimination.c).
+3. A step is damped by a multiple of the weights, which rises when a full step is refused or would move exponents by
+   more than LARGEST_MOVE, and falls otherwise. Where the whole step is taken and the slope has hardly fallen, it is
    lengthened: parts of the plan that have lost touch must travel far before they meet again.
 
 Related: Tang et al. (2024), arXiv 2401.12253 (thinned Newton matrices); Cuturi and Peyre (2016), arXiv 1503.02533
@@ -23,7 +23,7 @@ Related: Tang et al. (2024), arXiv 2401.12253 (thinned Newton matrices); Cuturi 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ from ._problem import LN2, LargeEntries, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
 
+NONE = np.empty(0)
+
 #: What the result counts.
 COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
 
@@ -47,6 +49,8 @@ FIRST_SPAN = 20.0
 LOG_SWEEPS, RATE_SWEEPS = 3, 8
 #: An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many.
 PATIENCE = 60
+#: Share of the entries from which on a stored plan is faster than its large entries.
+WIDE = 0.12
 #: Scalings beyond this power of two are absorbed into the potentials.
 ABSORBED = 30.0
 #: Entries that a stored plan may have.
@@ -65,19 +69,10 @@ LARGEST_MOVE = 40.0
 DAMPING, LEAST_DAMPING, LARGEST_DAMPING = 1e-2, 1e-6, 1e2
 #: Conjugate gradients with the diagonal before the factor is made.
 PATIENT_CG, MOST_CG = 60, 500
+#: Of a row the entries below this multiple of the marginal error are left out, as if there were m of them.
+NEGLIGIBLE = 10.0
 #: Entries kept in all, and in a row of a stage before the last.
 MOST_KEPT, ROW_KEPT = 1 << 23, 128
-
-
-@dataclass(frozen=True, eq=False)
-class Scaled:
-    """A stored plan and scalings of it: the state's plan is diag(x) P diag(y)."""
-
-    plan: _kernels.StoredPlan
-    u: Array
-    v: Array
-    x: Array
-    y: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +93,38 @@ class NewtonState:
     damping: float
     #: Whether the factor is worth making at once.
     hard: bool
-    kept: LargeEntries | None
-    scaled: Scaled | None
     sinkhorn: int
     newton: int
     cg: int
     #: Reads of a stored plan, and passes over the cost.
     scalings: int
     passes: int
+    #: The large entries of the plan, in compressed rows; empty where they are not known.
+    kept_starts: Array
+    kept_columns: Array
+    kept_values: Array
+    #: Scalings x, y of the plan at (stored_u, stored_v), which the problem keeps in memory; empty in the log domain.
+    x: Array
+    y: Array
+    stored_u: Array
+    stored_v: Array
+
+    #: These have no fixed shape.
+    varying: ClassVar = ("kept_starts", "kept_columns", "kept_values", "x", "y", "stored_u", "stored_v")
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the state is one of scalings of a stored plan."""
+        return len(self.x) > 0
+
+    def in_log_domain(self) -> NewtonState:
+        """The same state without a stored plan."""
+        return replace(self, x=NONE, y=NONE, stored_u=NONE, stored_v=NONE)
+
+    def keeping(self, entries: LargeEntries | None) -> NewtonState:
+        """The same state in the log domain with these large entries of its plan."""
+        starts, columns, values = (NONE, NONE, NONE) if entries is None else entries
+        return replace(self.in_log_domain(), kept_starts=starts, kept_columns=columns, kept_values=values)
 
 
 @dataclass(frozen=True)
@@ -114,20 +133,23 @@ class Newton:
 
     decay: float = option(4.0, "factor by which reg falls from stage to stage", low=1.5, high=100.0)
     stage_tol: float = option(0.03, "l1 marginal error that ends a stage, as a share of the mass", low=1e-9, high=1.0)
-    stage_sweeps: int = option(3, "Sinkhorn sweeps at most before a stage's first Newton step", low=1, unit="sweeps")
+    stage_sweeps: int = option(2, "Sinkhorn sweeps at most before a stage's first Newton step", low=1, unit="sweeps")
 
     def init(self, problem: TransportProblem) -> NewtonState:
         easy = _easy(problem)
         start = NewtonState(
             problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, best=np.inf, best_nit=0, stage=1.0,
-            sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False, kept=None, scaled=None,
-            sinkhorn=0, newton=0, cg=0, scalings=0, passes=0,
+            sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False,
+            sinkhorn=0, newton=0, cg=0, scalings=0, passes=0, kept_starts=NONE, kept_columns=NONE, kept_values=NONE,
+            x=NONE, y=NONE, stored_u=NONE, stored_v=NONE,
         )  # fmt: skip
         if not easy and problem.v0.any():  # a warm start, which may be good enough for the last stage
             warm = _swept(problem, start, problem.v0)
             if warm.measure <= WARM_ERROR * float(problem.a.sum()):
                 return warm
-        return _swept(problem, start if easy else replace(start, stage=max(1.0, problem.ratio / FIRST_SPAN)), problem.v0)
+        return _swept(
+            problem, start if easy else replace(start, stage=max(1.0, problem.ratio / FIRST_SPAN)), problem.v0
+        )
 
     def step(self, problem: TransportProblem, state: NewtonState) -> NewtonState:
         following = replace(self._step(problem, state), nit=state.nit + 1)
@@ -144,13 +166,13 @@ class Newton:
             stage = stage if stage >= 1.5 else 1.0
             state = replace(state, stage=stage, sweeps_left=self.stage_sweeps, damping=max(state.damping, DAMPING))
             return _swept(problem, state, state.v)
-        if state.scaled is not None:
+        if state.scaled:
             return _scaled_step(problem, state)
         if state.sweeps_left > 0:
             state = replace(state, sweeps_left=state.sweeps_left - 1)
             return _swept(problem, state, _best_v(problem, state), keep=state.sweeps_left == 0 and not _easy(problem))
-        if _easy(problem) and not state.hard and _storable(problem, state):
-            return _stored(problem, state)
+        if (_easy(problem) or _wide(problem, state)) and not state.hard and _storable(problem, state):
+            return _stored(problem, state, RATE_SWEEPS if _easy(problem) else 0)
         return _newton_step(problem, state)
 
     def done(self, problem: TransportProblem, state: NewtonState) -> Status | None:
@@ -181,10 +203,9 @@ def _evaluated(problem: TransportProblem, state: NewtonState, u: Array, v: Array
     """The state at the column potentials v, from the reference u: one pass over the cost."""
     thinning = _thinning(problem, state) if keep else None
     u, column_sums, kept = problem.sweep_at(state.stage, u, v, thinning)
-    return replace(
-        state, u=u, v=v, column_sums=column_sums, kept=kept, scaled=None, passes=state.passes + 1,
-        measure=_error(problem, column_sums, state.stage),
-    )  # fmt: skip
+    measure = _error(problem, column_sums, state.stage)
+    state = replace(state, u=u, v=v, column_sums=column_sums, passes=state.passes + 1, measure=measure)
+    return state.keeping(kept)
 
 
 def _error(problem: TransportProblem, column_sums: Array, stage: float) -> float:
@@ -197,7 +218,7 @@ def _thinning(problem: TransportProblem, state: NewtonState) -> tuple[float, int
     n, m = problem.cost.shape
     error = min(1.0, float(np.abs(state.column_sums - problem.b).sum()) / float(problem.a.sum()))
     most = MOST_KEPT // n if state.stage == 1 else ROW_KEPT
-    return 0.3 * max(error, 1e-9) / m, max(8, min(m, most))
+    return NEGLIGIBLE * max(error, 1e-9) / m, max(8, min(m, most))
 
 
 def _best_v(problem: TransportProblem, state: NewtonState) -> Array:
@@ -206,9 +227,9 @@ def _best_v(problem: TransportProblem, state: NewtonState) -> Array:
 
 def _newton_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
     """A damped Newton step on the thinned plan, with its line search; a sweep after one that was cut short."""
-    if state.kept is None:
+    if not len(state.kept_starts):
         return _evaluated(problem, state, state.u, state.v, keep=True)
-    state, direction, clipped = _direction(problem, state, state.kept)
+    state, direction, clipped = _direction(problem, state)
     moved, full = _line_search(problem, state, direction)
     if full and not clipped:
         return replace(moved, damping=max(state.damping / 4, LEAST_DAMPING))
@@ -216,14 +237,13 @@ def _newton_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
     return _swept(problem, moved, _best_v(problem, moved), keep=True)
 
 
-def _direction(
-    problem: TransportProblem, state: NewtonState, kept: LargeEntries
-) -> tuple[NewtonState, Array, bool]:
+def _direction(problem: TransportProblem, state: NewtonState) -> tuple[NewtonState, Array, bool]:
     """The Newton direction in base 2 of the stage, and whether it had to be clipped."""
     a, b, c = problem.a, problem.b, state.column_sums
     gradient = b - c
     error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
-    system = _kernels.Thinned(kept.row_starts, kept.columns, kept.values, a, c + state.damping * error * b)
+    diagonal = c + state.damping * error * b
+    system = _kernels.Thinned(state.kept_starts, state.kept_columns, state.kept_values, a, diagonal)
     # Where a column has too little, the change of its logarithm is the better model.
     wanted = np.where(c < b, c * np.log(b / np.maximum(c, 1e-300)), gradient)
     goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(wanted))
@@ -248,14 +268,14 @@ def _line_search(problem: TransportProblem, state: NewtonState, direction: Array
     """The state along the direction, and whether the full step was taken."""
     slope = float((problem.b - state.column_sums) @ direction)
     step, trial = 1.0, state
-    for trials in range(TRIALS):
+    for _ in range(TRIALS):
         trial = _evaluated(problem, state, state.u, state.v + step * state.stage * direction, keep=True)
         state = replace(state, passes=trial.passes)
         if _gain(problem, state, trial) >= ARMIJO * step * slope - _rounding(problem, state):
             break
         step *= SHRINK
     trial = replace(trial, newton=state.newton + 1)
-    if trials:
+    if step < 1:
         return trial, False
     while (problem.b - trial.column_sums) @ direction > SLOPE_LEFT * slope:
         step *= LENGTHEN
@@ -286,31 +306,35 @@ def _storable(problem: TransportProblem, state: NewtonState) -> bool:
     return n * m <= MOST_STORED and state.measure > 1e3 * problem.roundoff
 
 
-def _stored(problem: TransportProblem, state: NewtonState) -> NewtonState:
-    """The plan of the state in memory, scaled by 1, and the first iterations on it."""
-    plan = _kernels.StoredPlan(problem.cost.kernel, problem.scale, state.u, state.v, problem.a, problem.threads)
-    scaled = Scaled(plan, state.u, state.v, np.ones_like(state.u), np.ones_like(state.v))
-    state = replace(state, scaled=scaled, kept=None, passes=state.passes + 1, sweeps_left=RATE_SWEEPS)
-    return _scaled_sweeps(problem, state)
+def _wide(problem: TransportProblem, state: NewtonState) -> bool:
+    """Whether the plan has so many large entries that products with all of it cost less than with these."""
+    n, m = problem.cost.shape
+    return state.stage == 1 and len(state.kept_values) > WIDE * n * m
+
+
+def _stored(problem: TransportProblem, state: NewtonState, sweeps: int) -> NewtonState:
+    """The plan of the state in memory, scaled by 1, and the first step on it."""
+    state = replace(
+        state.keeping(None), x=np.ones_like(state.u), y=np.ones_like(state.v), stored_u=state.u, stored_v=state.v,
+        passes=state.passes + 1, sweeps_left=sweeps,
+    )  # fmt: skip
+    return _scaled_step(problem, state)
 
 
 def _scaled_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
     """Iterations on the scalings, or a Newton step."""
-    scaled = state.scaled
-    assert scaled is not None
     if not _storable(problem, state) or state.hard:
-        return _swept(problem, replace(state, scaled=None), _best_v(problem, state))
-    if max(np.abs(state.u - scaled.u).max(), np.abs(state.v - scaled.v).max()) > ABSORBED:
-        return _stored(problem, state)
+        return _swept(problem, state.in_log_domain(), _best_v(problem, state))
+    if max(np.abs(state.u - state.stored_u).max(), np.abs(state.v - state.stored_v).max()) > ABSORBED:
+        return _stored(problem, state, state.sweeps_left)
     return _scaled_sweeps(problem, state) if state.sweeps_left > 0 else _scaled_newton(problem, state)
 
 
 def _scaled_sweeps(problem: TransportProblem, state: NewtonState) -> NewtonState:
     """The sweeps that are due; then their rate says how many more are, or none if they would be too many."""
-    scaled = state.scaled
-    assert scaled is not None
-    x, y, c = scaled.x.copy(), scaled.y.copy(), state.column_sums.copy()
-    done = scaled.plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS))
+    x, y, c = state.x.copy(), state.y.copy(), state.column_sums.copy()
+    plan = problem.stored_plan(state.stored_u, state.stored_v)
+    done = plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS))
     moved = _rescaled(problem, state, x, y, c, done)
     rate = (moved.measure / state.measure) ** (1 / max(done, 1))
     more = np.log(problem.tol / moved.measure) / np.log(rate) if 0 < rate < 1 and moved.measure > 0 else np.inf
@@ -319,22 +343,20 @@ def _scaled_sweeps(problem: TransportProblem, state: NewtonState) -> NewtonState
 
 def _scaled_newton(problem: TransportProblem, state: NewtonState) -> NewtonState:
     """A damped Newton step on the scalings, shortened until the dual rises."""
-    scaled, a, b, c = state.scaled, problem.a, problem.b, state.column_sums
-    assert scaled is not None
+    a, b, c = problem.a, problem.b, state.column_sums
     gradient = b - c
     error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
     goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(gradient))
     z = np.empty_like(b)
-    taken, residual = scaled.plan.newton_cg(
-        scaled.x, scaled.y, c + state.damping * error * b, gradient, z, goal, MOST_CG
-    )
+    plan = problem.stored_plan(state.stored_u, state.stored_v)
+    taken, residual = plan.newton_cg(state.x, state.y, c + state.damping * error * b, gradient, z, goal, MOST_CG)
     state = replace(state, cg=state.cg + taken, scalings=state.scalings + taken, hard=residual > goal)
     direction = (z - z @ b / b.sum()) / LN2
     direction *= min(1.0, ABSORBED / float(np.abs(direction).max()))
     slope, step, moved = float(gradient @ direction), 1.0, state
     for trials in range(TRIALS):
-        x, y, sums = np.empty_like(a), scaled.y * np.exp2(step * direction), np.empty_like(b)
-        scaled.plan.update(x, y, sums)
+        x, y, sums = np.empty_like(a), state.y * np.exp2(step * direction), np.empty_like(b)
+        plan.update(x, y, sums)
         moved = _rescaled(problem, state, x, y, sums, trials + 1)
         if _gain(problem, state, moved) >= ARMIJO * step * slope - _rounding(problem, state):
             break
@@ -347,10 +369,8 @@ def _scaled_newton(problem: TransportProblem, state: NewtonState) -> NewtonState
 
 def _rescaled(problem: TransportProblem, state: NewtonState, x: Array, y: Array, c: Array, reads: int) -> NewtonState:
     """The state at new scalings of its stored plan, of column sums c."""
-    assert state.scaled is not None
-    scaled = replace(state.scaled, x=x, y=y)
     return replace(
-        state, scaled=scaled, u=scaled.u + np.log2(x), v=scaled.v + np.log2(y), column_sums=c,
+        state, x=x, y=y, u=state.stored_u + np.log2(x), v=state.stored_v + np.log2(y), column_sums=c,
         measure=problem.error(None, c), scalings=state.scalings + reads,
     )  # fmt: skip
 
@@ -360,8 +380,8 @@ METHOD = register(
         name="newton",
         family="ot",
         summary="annealed truncated Newton on the semi-dual with the plan thinned; Sinkhorn on a stored plan if easy",
-        reference="after Tang et al. (2024), arXiv 2401.12253; Schmitzer (2019), arXiv 1610.06519; Kyng, Sachdeva (2016), "
-        "arXiv 1605.02353",
+        reference="after Tang et al. (2024), arXiv 2401.12253; Schmitzer (2019), arXiv 1610.06519; Kyng and Sachdeva "
+        "(2016), arXiv 1605.02353",
         solver=Newton,
         capabilities=frozenset({"dense-cost", "point-cloud"}),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +63,7 @@ class TransportResult(SolveResult):
         return plan
 
 
-@dataclass(frozen=True, eq=False)
-class LargeEntries:
+class LargeEntries(NamedTuple):
     """The large entries of a plan, in compressed rows."""
 
     row_starts: Array
@@ -91,6 +90,7 @@ class TransportProblem:
     shape: tuple[int, int]
     copies: int
     _room: list[Array] = field(default_factory=list, repr=False)
+    _stored: list[Any] = field(default_factory=list, repr=False)
 
     @property
     def scale(self) -> float:
@@ -159,6 +159,15 @@ class TransportProblem:
         row_starts = np.concatenate([[0], np.cumsum(counts)])
         kept = row_starts[-1]
         return u * stage, column_sums, LargeEntries(row_starts, columns[:kept].copy(), values[:kept].copy())
+
+    def stored_plan(self, u: Array, v: Array) -> _kernels.StoredPlan:
+        """The plan in memory; the last one is kept, so that asking again for the same arrays costs nothing."""
+        if not self._stored or self._stored[0] is not u or self._stored[1] is not v:
+            self._stored.clear()  # before the next one is made: it may be large
+            plan = _kernels.StoredPlan(self.cost.kernel, self.scale, u, v, self.a, self.threads)
+            self._stored.extend([u, v, plan])
+        stored: _kernels.StoredPlan = self._stored[2]
+        return stored
 
     def _kept_room(self, room: int) -> tuple[Array, Array]:
         """Arrays to keep entries in, used again by the next sweep."""

@@ -16,6 +16,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
 from . import _kernels
 from ._cost import Cost
+from ._newton import EASY_SPAN
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
@@ -57,7 +58,7 @@ def solve(
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
-        ``"sinkhorn"`` or ``"sns"``. By default chosen by the rule in Notes.
+        ``"newton"`` (the default), ``"sinkhorn"`` or ``"sns"``; `solvers.ot` has a text on the choice.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them.
     tol : float, default 1e-9
@@ -100,8 +101,9 @@ def solve(
 
     Notes
     -----
-    The rule for ``method=None``: Sinkhorn where the costs span at most 200 times reg, since it converges fast
-    there; else Sinkhorn-Newton-Sparse. An iteration of either reads C once and takes one exponential an entry.
+    Where the costs span at most 400 times reg, Newton's method stores the plan (n * m float64 numbers) and scales
+    it, as Sinkhorn's iteration in the kernel domain does; elsewhere, and for more than 2**25 entries, it works in
+    passes that read C once and take one exponential an entry.
 
     References
     ----------
@@ -211,16 +213,10 @@ def _run(
     return result
 
 
-#: Above this ratio of the costs' span to reg Sinkhorn needs too many iterations.
-EASY_SPAN = 200.0
-
-
 def _choose(problem: TransportProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
-    ratio = problem.cost.span / problem.reg
-    if ratio <= EASY_SPAN:
-        return "sinkhorn", f"Chose sinkhorn: the costs span {ratio:.3g} reg, at most {EASY_SPAN:g}."
-    return "sns", f"Chose sns: the costs span {ratio:.3g} reg, more than {EASY_SPAN:g}."
+    route = "on a stored plan" if problem.ratio <= EASY_SPAN else "annealed"
+    return "newton", f"Chose newton, the default: {route}, since the costs span {problem.ratio:.3g} reg."
 
 
 def _problem(
