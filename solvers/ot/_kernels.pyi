@@ -64,7 +64,6 @@ def newton_cg(
     rtol: float,
     max_iter: int,
 ) -> int: ...
-
 def thinned_room(n: int, m: int, most: int) -> int: ...
 
 class Thinned:
