@@ -45,6 +45,11 @@ cdef extern from "ot.h" nogil:
     int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
                         double *)
 
+cdef extern from "certificate.h" nogil:
+    double sv_ot_scale_below(const sv_ot_cost *, double, const double *, const double *, const double *,
+                             const double *, double *, double *, double *, double *, int)
+    void sv_ot_row_max(const sv_ot_cost *, double, const double *, const double *, double *, double *, int)
+
 METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
 
 
@@ -170,6 +175,36 @@ cdef class Cost:
         with nogil:
             sv_ot_column_max(&self.cost, scale, pu, po, work, threads)
         free(work)
+
+    def row_max(self, double scale, const double[::1] v, const double[::1] w, double[::1] out, double[::1] product,
+                int threads):
+        """max_j v_j - scale (C_ij - offset_i) and sum_j (C_ij - offset_i) w_j of each row, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *pw = vector(w, m, "w")
+        cdef double *po = out_vector(out, n, "out")
+        cdef double *pp = out_vector(product, n, "product")
+        with nogil:
+            sv_ot_row_max(&self.cost, scale, pv, pw, po, pp, threads)
+
+    def scale_below(self, double scale, const double[::1] a, const double[::1] u, const double[::1] v,
+                    const double[::1] y, double[::1] x, double[::1] row_sums, double[::1] column_sums, int threads):
+        """F = diag(x) P diag(y) with the largest x <= 1 whose row sums stay at most a: x and F's sums, in place;
+        returns sum_ij (C_ij - offset_i) F_ij."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *py = vector(y, m, "y")
+        cdef double *px = out_vector(x, n, "x")
+        cdef double *pr = out_vector(row_sums, n, "row_sums")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double paid
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            paid = sv_ot_scale_below(&self.cost, scale, pa, pu, pv, py, px, pr, pc, work, threads)
+        free(work)
+        return paid
 
 
 def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,

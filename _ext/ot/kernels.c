@@ -75,13 +75,6 @@ INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *c
     return v_max_lanes(top);
 }
 
-INLINE void add_scaled(double *sums, const double *terms, double factor, size_t m)
-{
-    const vreal f = v_set1(factor);
-    for (size_t j = 0; j < m; j += SV_W)
-        v_store_some(sums + j, v_fma(f, v_load_some(terms + j, m - j, 0), v_load_some(sums + j, m - j, 0)), m - j);
-}
-
 INLINE void add_two_scaled(double *sums, double *const *terms, const double *factors, size_t m)
 {
     const vreal f0 = v_set1(factors[0]), f1 = v_set1(factors[1]);
@@ -89,14 +82,6 @@ INLINE void add_two_scaled(double *sums, double *const *terms, const double *fac
         vreal sum = v_fma(f0, v_load_some(terms[0] + j, m - j, 0), v_load_some(sums + j, m - j, 0));
         v_store_some(sums + j, v_fma(f1, v_load_some(terms[1] + j, m - j, 0), sum), m - j);
     }
-}
-
-/* Where in `room` the terms of a row go: at the row's own place within a page. A load that follows stores to the
- * same place within another page waits for them, and a store a little ahead of the loads costs half the speed. */
-INLINE double *place_for(const struct row *row, double *room)
-{
-    size_t ahead = ((uintptr_t)row->matrix64 & ~(uintptr_t)63) - (uintptr_t)room;
-    return room + ahead % OT_PAGE_BYTES / sizeof(double);
 }
 
 /* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. */

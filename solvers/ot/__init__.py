@@ -2,8 +2,9 @@
 
 from ._plan import Plan
 from ._problem import TransportResult
+from ._rounding import RoundedPlan
 from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample
 
-__all__ = ["Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "solve", "solve_sample"]
+__all__ = ["Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "solve", "solve_sample"]

@@ -36,6 +36,19 @@ class Cost:
         threads: int,
     ) -> None: ...
     def column_max(self, scale: float, u: Array, out: Array, threads: int) -> None: ...
+    def row_max(self, scale: float, v: Array, w: Array, out: Array, product: Array, threads: int) -> None: ...
+    def scale_below(
+        self,
+        scale: float,
+        a: Array,
+        u: Array,
+        v: Array,
+        y: Array,
+        x: Array,
+        row_sums: Array,
+        column_sums: Array,
+        threads: int,
+    ) -> float: ...
 
 def newton_cg(
     row_starts: Array,

@@ -72,7 +72,7 @@ class Plan:
 
     def matvec(self, x: npt.ArrayLike) -> Array:
         """``P @ x`` for x of shape (m,) or (m, k)."""
-        x = self._operand(x, self.shape[1])
+        x = self.operand(x, self.shape[1])
         rows, columns = self._kept()
         out = np.zeros((self.shape[0], *x.shape[1:]))
         for where, block in self._blocks():
@@ -81,7 +81,7 @@ class Plan:
 
     def rmatvec(self, x: npt.ArrayLike) -> Array:
         """``P.T @ x`` for x of shape (n,) or (n, k)."""
-        x = self._operand(x, self.shape[0])
+        x = self.operand(x, self.shape[0])
         rows, columns = self._kept()
         out = np.zeros((self.shape[1], *x.shape[1:]))
         for where, block in self._blocks():
@@ -93,17 +93,14 @@ class Plan:
 
         NaN for sources of zero weight, which go nowhere.
         """
-        y = self._operand(y, self.shape[1])
+        y = self.operand(y, self.shape[1])
         with np.errstate(invalid="ignore"):
             return (self.matvec(y).T / self.marginals()[0]).T
 
     def marginals(self) -> tuple[Array, Array]:
         """Row sums (n,) and column sums (m,)."""
         row_sums, column_sums, _ = self.sums()
-        rows, columns = self._kept()
-        full_rows, full_columns = np.zeros(self.shape[0]), np.zeros(self.shape[1])
-        full_rows[rows], full_columns[columns] = row_sums, column_sums
-        return full_rows, full_columns
+        return self.spread_rows(row_sums), self.spread_columns(column_sums)
 
     def sums(self) -> tuple[Array, Array, float]:
         """Over the rows and columns of positive weight: row sums, column sums, sum_ij (C_ij - offset_i) P_ij."""
@@ -117,9 +114,26 @@ class Plan:
         columns = np.arange(m) if self.kept_columns is None else self.kept_columns
         return rows, columns
 
+    def spread_rows(self, values: Array) -> Array:
+        """Values of the rows of positive weight among all (n,), 0 elsewhere."""
+        return _spread(values, self.kept_rows, self.shape[0])
+
+    def spread_columns(self, values: Array) -> Array:
+        """Values of the columns of positive weight among all (m,), 0 elsewhere."""
+        return _spread(values, self.kept_columns, self.shape[1])
+
     @staticmethod
-    def _operand(x: npt.ArrayLike, length: int) -> Array:
+    def operand(x: npt.ArrayLike, length: int) -> Array:
+        """A checked right-hand side."""
         x = np.asarray(x, np.float64)
         if x.ndim not in (1, 2) or x.shape[0] != length:
             raise ValueError(f"expected shape ({length},) or ({length}, k), not {x.shape}")
         return x
+
+
+def _spread(values: Array, kept: Array | None, size: int) -> Array:
+    if kept is None:
+        return values
+    full = np.zeros(size)
+    full[kept] = values
+    return full

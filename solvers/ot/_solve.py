@@ -35,6 +35,7 @@ def solve(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    certify: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -66,6 +67,8 @@ def solve(
         Norm of the marginal error ``(P 1 - a, P' 1 - b)``.
     warm_start : (f, g), optional
         Potentials to start from, as a result has them.
+    certify : bool, default True
+        Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
     max_iter : int, default 10000
         Steps at most.
     time_limit : float, optional
@@ -85,7 +88,7 @@ def solve(
     Returns
     -------
     TransportResult
-        With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `status`, `success` and more.
+        With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `gap`, `status`, `success` and more.
         ``success`` means that the marginal error, recomputed from the returned plan, is at most `tol`.
 
     Raises
@@ -123,7 +126,7 @@ def solve(
     _check_not_empty(matrix.shape, "C")
     check_finite(matrix, "C")
     as_generator(rng)
-    problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, int(copied), threads)
+    problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, certify, int(copied), threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -141,6 +144,7 @@ def solve_sample(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    certify: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -157,7 +161,9 @@ def solve_sample(
         The points; computed on in float64.
     metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
         The cost between two points.
-    a, b, reg, method, options, tol, norm, warm_start, max_iter, time_limit, callback, verbose, resume, rng, threads
+    a, b, reg, method, options, tol, norm, warm_start, certify : optional
+        As in `solve`.
+    max_iter, time_limit, callback, verbose, resume, rng, threads : optional
         As in `solve`.
 
     Returns
@@ -195,7 +201,7 @@ def solve_sample(
     check_finite(y, "Y")
     as_generator(rng)
     cost = Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -231,6 +237,7 @@ def _problem(
     tol: float,
     norm: str,
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    certify: bool,
     copies: int,
     threads: int | None,
 ) -> TransportProblem:
@@ -254,7 +261,7 @@ def _problem(
     return TransportProblem(
         cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
-        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies,
+        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, certified=bool(certify),
     )  # fmt: skip
 
 
