@@ -81,6 +81,20 @@ INLINE vreal term_at(const struct row *row, const struct sv_ot_cost *cost, vreal
     return careful ? v_exp2(z) : v_exp2_near(z, 1);
 }
 
+/* The terms of a row; returns their sum. */
+INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
+                       int careful, int kind, size_t d)
+{
+    const vreal vu = v_set1(u);
+    vreal sum = v_set1(0);
+    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
+        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
+        v_store_some(out + j, term, m - j);
+        sum = v_add(sum, fill_past(term, m - j, 0));
+    }
+    return v_sum_lanes(sum);
+}
+
 /* sums += factor * terms */
 INLINE void add_scaled(double *sums, const double *terms, double factor, size_t m)
 {

@@ -29,21 +29,7 @@
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
 
-/* The terms of a row; returns their sum. */
-INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
-                       int careful, int kind, size_t d)
-{
-    const vreal vu = v_set1(u);
-    vreal sum = v_set1(0);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
-        v_store_some(out + j, term, m - j);
-        sum = v_add(sum, fill_past(term, m - j, 0));
-    }
-    return v_sum_lanes(sum);
-}
-
-/* The same for two rows: v is loaded once. All loads come before the stores, see place_for. */
+/* terms_of for two rows: v is loaded once. All loads come before the stores, see place_for. */
 INLINE void terms_of_two(const struct row *rows, const struct sv_ot_cost *cost, const double *u, const double *v,
                          double *const *out, double *sums, int careful, int kind, size_t d)
 {

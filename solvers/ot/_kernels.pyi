@@ -5,6 +5,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
+PRODUCT_MAX: int
 
 class Cost:
     def __init__(
@@ -36,6 +37,8 @@ class Cost:
         threads: int,
     ) -> None: ...
     def column_max(self, scale: float, u: Array, out: Array, threads: int) -> None: ...
+    def apply(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
+    def apply_transposed(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
     def row_max(self, scale: float, v: Array, w: Array, out: Array, product: Array, threads: int) -> None: ...
     def scale_below(
         self,
