@@ -25,6 +25,7 @@ cdef extern from "ot.h" nogil:
         const double *x
         const double *y
         const double *offset
+        const double *column_offset
 
     struct sv_ot_sparse_hessian:
         size_t n, m
@@ -82,14 +83,17 @@ cdef double *workspace(size_t doubles) except NULL:
 
 
 cdef class Cost:
-    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i))."""
+    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i)).
+
+    With a column_offset, C_ij - offset_i means C_ij - offset_i - column_offset_j throughout.
+    """
 
     cdef sv_ot_cost cost
     cdef Py_buffer matrix
     cdef const double[:, ::1] x, y
-    cdef const double[::1] offset
+    cdef const double[::1] offset, column_offset
 
-    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None):
+    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None, column_offset=None):
         if matrix is not None:
             self._take_matrix(matrix)
         else:
@@ -105,6 +109,11 @@ cdef class Cost:
         if offset is not None:
             self.offset = offset
             self.cost.offset = vector(self.offset, self.cost.n, "offset")
+        if column_offset is not None:
+            if offset is None:
+                raise ValueError("column_offset is given without offset")
+            self.column_offset = column_offset
+            self.cost.column_offset = vector(self.column_offset, self.cost.m, "column_offset")
 
     cdef _take_matrix(self, matrix):
         cdef Py_buffer *view = &self.matrix

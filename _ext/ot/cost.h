@@ -12,11 +12,13 @@ struct row {
     const float *matrix32;
     const double *x;
     vreal offset, scale;
+    const double *column_offset;
 };
 
 INLINE struct row row_of(const struct sv_ot_cost *cost, double scale, size_t i)
 {
-    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0)};
+    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0),
+                      .column_offset = cost->column_offset};
     ptrdiff_t start = (ptrdiff_t)i * cost->stride;
     if (cost->kind == SV_COST_FLOAT64)
         row.matrix64 = (const double *)cost->matrix + start;
@@ -36,9 +38,15 @@ INLINE vreal load_float(const float *p, size_t left)
     return v_load_float(lane);
 }
 
-INLINE vreal minus_offset(vreal c, const struct row *row, int careful) { return careful ? v_sub(c, row->offset) : c; }
+INLINE vreal minus_offset(vreal c, const struct row *row, size_t j, size_t left, int careful)
+{
+    if (!careful)
+        return c;
+    c = v_sub(c, row->offset);
+    return row->column_offset ? v_sub(c, v_load_some(row->column_offset + j, left, 0)) : c;
+}
 
-/* C_ij - offset_i for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
+/* C_ij without its offsets for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
  * Where there is no offset the exponents are known to be moderate (see sv_ot_cost), and a sweep need not be careful:
  * every operation that it saves is a twentieth of its time. */
 INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int careful, int kind,
@@ -46,11 +54,11 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
 {
     if (kind == SV_COST_FLOAT64) {
         __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
-        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, careful);
+        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, j, left, careful);
     }
     if (kind == SV_COST_FLOAT32) {
         __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
-        return minus_offset(load_float(row->matrix32 + j, left), row, careful);
+        return minus_offset(load_float(row->matrix32 + j, left), row, j, left, careful);
     }
     vreal sum = v_set1(0);
     for (size_t k = 0; k < d; k++) {
@@ -59,7 +67,7 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
     }
     if (kind == SV_COST_EUCLIDEAN)
         sum = v_sqrt(sum);
-    return minus_offset(sum, row, careful);
+    return minus_offset(sum, row, j, left, careful);
 }
 
 /* v, with `fill` in the lanes past the end. */

@@ -15,6 +15,7 @@ class Cost:
         y: Array | None = None,
         metric: str | None = None,
         offset: Array | None = None,
+        column_offset: Array | None = None,
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...

@@ -3,8 +3,8 @@
     minimise  <C, P> + reg KL(P | a b')   over  P >= 0,  P 1 = a,  P' 1 = b
 
 The solution is P_ij = exp((f_i + g_j - C_ij) / reg). The methods work in base 2, with
-u = (f - offset) / (reg ln2), v = g / (reg ln2) and scale = 1 / (reg ln2); rows and columns of zero weight
-are left out and put back at the end.
+u = (f - offset) / (reg ln2), v = (g - column_offset) / (reg ln2) and scale = 1 / (reg ln2); rows and columns of zero
+weight are left out and put back at the end.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class TransportProblem:
         plan = self.answer(state)
         row_sums, column_sums, paid = plan.sums()
         error = self.error(row_sums, column_sums)
-        linear = paid + (0.0 if self.cost.offset is None else float(self.cost.offset @ row_sums))
+        linear = paid + self.cost.offset_part(row_sums, column_sums)
         # sum P log P, from log P = ln2 (u + v) - (C - offset) / reg
         log_plan = LN2 * float(plan.u @ row_sums + plan.v @ column_sums) - paid / self.reg
         log_a, log_b = np.log(self.a), np.log(self.b)
@@ -194,7 +194,7 @@ class TransportProblem:
             x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
             value=linear + self.reg * (log_plan - log_product), value_linear=linear,
             value_entropy=linear + self.reg * log_plan,
-            value_dual=dual + (0.0 if self.cost.offset is None else float(self.cost.offset @ self.a)),
+            value_dual=dual + self.cost.offset_part(self.a, self.b),
             rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
@@ -202,6 +202,8 @@ class TransportProblem:
 
     def _potentials(self, plan: Plan) -> tuple[Array, Array]:
         f, g = plan.u / self.scale, plan.v / self.scale
+        if self.cost.column_offset is not None:
+            g = g + self.cost.column_offset
         shift = float(self.b @ g) / float(self.b.sum())
         f, g = f + shift, g - shift
         if self.cost.offset is not None:

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._cost import Cost
 from ._plan import Plan
 
 Array = npt.NDArray[Any]
@@ -124,7 +123,7 @@ def certify(plan: Plan, a: Array, b: Array, row_sums: Array, column_sums: Array)
     share = missing_columns / missing if missing > 0 else missing_columns
     lower, product = _bounds(plan, a, b, lower_v, share)
     extra = float(missing_rows @ product)
-    rest = _offset_part(plan.cost, a, b)
+    rest = plan.cost.offset_part(a, b)
     upper = paid + extra + rest + ROUNDINGS * (abs(paid) + abs(extra) + abs(rest))
     # The terms of KL(R | P), see above; all sums are over R, F or W, none over P but the mass.
     mass = float(a.sum())
@@ -152,14 +151,9 @@ def _bounds(plan: Plan, a: Array, b: Array, v: Array, w: Array) -> tuple[float, 
     u, product = np.empty_like(a), np.empty_like(a)
     plan.cost.kernel.row_max(plan.scale, v, w, u, product, plan.threads)
     value = -float(a @ u - b @ v) / plan.scale
-    rest = _offset_part(plan.cost, a, b)
+    rest = plan.cost.offset_part(a, b)
     size = float(a @ np.abs(u) + b @ np.abs(v)) / plan.scale + abs(rest)
     return value + rest - ROUNDINGS * size, product
-
-
-def _offset_part(cost: Cost, a: Array, b: Array) -> float:
-    """What the offsets of the cost contribute to the cost of any feasible plan."""
-    return 0.0 if cost.offset is None else float(a @ cost.offset)
 
 
 def _entropy(weights: Array) -> float:

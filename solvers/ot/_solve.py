@@ -260,7 +260,8 @@ def _problem(
     cost = cost.with_offset(scale)
     return TransportProblem(
         cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
-        u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
+        u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
+        v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
         kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, certified=bool(certify),
     )  # fmt: skip
 

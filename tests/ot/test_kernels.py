@@ -23,14 +23,16 @@ def _potentials(rng, n, m):
 
 @pytest.mark.parametrize("m", [*range(1, 18), 64, 129])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_passes_on_a_matrix(m, dtype, seed):
+@pytest.mark.parametrize("of_columns", [False, True])
+def test_passes_on_a_matrix(m, dtype, of_columns, seed):
     rng = np.random.default_rng(seed)
     n = 5
     C = rng.random((n, m)).astype(dtype)
     offset = C.min(axis=1).astype(float)
+    column_offset = rng.random(m) if of_columns else None
     u, v = _potentials(rng, n, m)
-    cost, scale = Cost(matrix=C, offset=offset), 7.0
-    shifted = C.astype(float) - offset[:, None]
+    cost, scale = Cost(matrix=C, offset=offset, column_offset=column_offset), 7.0
+    shifted = C.astype(float) - offset[:, None] - (column_offset if of_columns else 0)
     expected = np.exp2(u[:, None] + v - scale * shifted)
 
     plan = np.empty((n, m))
@@ -40,7 +42,7 @@ def test_passes_on_a_matrix(m, dtype, seed):
     paid = cost.marginals(scale, u, v, row_sums, column_sums, 1)
     np.testing.assert_allclose(row_sums, expected.sum(1), rtol=1e-14)
     np.testing.assert_allclose(column_sums, expected.sum(0), rtol=1e-14)
-    assert paid == pytest.approx((shifted * expected).sum(), rel=1e-14)
+    assert paid == pytest.approx((shifted * expected).sum(), rel=1e-14, abs=1e-12)
     top = np.empty(m)
     cost.column_max(scale, u, top, 1)
     np.testing.assert_allclose(top, (u[:, None] - scale * shifted).max(0), rtol=1e-14, atol=1e-14)
@@ -119,6 +121,10 @@ def test_bindings_refuse_what_does_not_fit():
         cost.plan_rows(1.0, three, four, 1, 5, np.empty((4, 4)), 1)
     with pytest.raises(ValueError, match="offset"):
         Cost(matrix=np.ones((3, 4)), offset=four)
+    with pytest.raises(ValueError, match="column_offset"):
+        Cost(matrix=np.ones((3, 4)), offset=three, column_offset=three)
+    with pytest.raises(ValueError, match="without offset"):
+        Cost(matrix=np.ones((3, 4)), column_offset=four)
     with pytest.raises(ValueError, match="not contiguous"):
         Cost(matrix=np.ones((3, 8))[:, ::2])
     with pytest.raises(ValueError, match="float32 or float64"):
