@@ -21,6 +21,8 @@ enum sv_ot_cost_kind {
     SV_COST_SQEUCLIDEAN,
     SV_COST_EUCLIDEAN,
     SV_COST_CITYBLOCK,
+    SV_COST_CHEBYSHEV,
+    SV_COST_MINKOWSKI,
 };
 
 /* A cost matrix, stored or made on the fly from points. */
@@ -31,6 +33,7 @@ struct sv_ot_cost {
     ptrdiff_t stride;
     const double *x, *y;  /* points: x is (n, d), y is (d, m), both contiguous */
     size_t d;
+    double p;             /* exponent of SV_COST_MINKOWSKI, > 0 */
     const double *offset; /* (n,), or NULL where the exponents scale * C_ij stay far below 2^46 */
     const double *column_offset; /* (m,), or NULL; only beside offset */
 };

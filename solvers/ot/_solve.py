@@ -14,9 +14,10 @@ from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
-from . import _kernels
-from ._cost import Cost
+from ._blocks import BlockFunction, checked_costs
+from ._cost import Cost, sample_cost
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
+from ._support import unreachable
 
 Array = npt.NDArray[Any]
 
@@ -36,6 +37,7 @@ def solve(
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     certify: bool = True,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -69,6 +71,9 @@ def solve(
         Potentials to start from, as a result has them.
     certify : bool, default True
         Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
+    allow_inf : bool, default False
+        Whether a cost of +inf is allowed and forbids its arc (C is then copied). Where no plan exists on the others the
+        status is INFEASIBLE, and ``result.stats`` has `unreachable_rows` and `unreachable_columns`.
     max_iter : int, default 10000
         Steps at most.
     time_limit : float, optional
@@ -124,9 +129,13 @@ def solve(
     if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
         matrix, copied = np.ascontiguousarray(matrix), True
     _check_not_empty(matrix.shape, "C")
-    check_finite(matrix, "C")
+    forbidden = _forbidden_cost(reg) if allow_inf else None
+    costs = checked_costs(matrix, "C", forbidden)
+    copied, forbidden = copied or costs is not matrix, None if costs is matrix else forbidden
     as_generator(rng)
-    problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, certify, int(copied), threads)
+    problem = _problem(
+        Cost(matrix=costs, forbidden=forbidden), a, b, reg, tol, norm, warm_start, certify, int(copied), threads
+    )
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -138,13 +147,15 @@ def solve_sample(
     b: npt.ArrayLike | None = None,
     *,
     reg: float,
-    metric: str = "sqeuclidean",
+    metric: str | BlockFunction = "sqeuclidean",
+    p: float | None = None,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     certify: bool = True,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -159,10 +170,16 @@ def solve_sample(
     ----------
     X, Y : array_like, shapes (n, d) and (m, d)
         The points; computed on in float64.
-    metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
-        The cost between two points.
+    metric : str or callable, default "sqeuclidean"
+        The cost between two points: "sqeuclidean", "euclidean", "cityblock", "chebyshev", "cosine" or
+        "minkowski", as in `scipy.spatial.distance.cdist`. Or a function of blocks: ``metric(X[rows], Y)`` returns
+        the (rows, m) costs of some rows; it is called once a block and pass, and memory is that of one block (4 MB).
+    p : float, optional
+        Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     a, b, reg, method, options, tol, norm, warm_start, certify : optional
         As in `solve`.
+    allow_inf : bool, default False
+        Whether a function given as metric may return +inf for arcs that are forbidden, see `solve`.
     max_iter, time_limit, callback, verbose, resume, rng, threads : optional
         As in `solve`.
 
@@ -191,8 +208,6 @@ def solve_sample(
     (True, (50, 3))
     """
     x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if metric not in _kernels.METRICS:
-        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
     _check_not_empty(x.shape, "X")
@@ -200,7 +215,7 @@ def solve_sample(
     check_finite(x, "X")
     check_finite(y, "Y")
     as_generator(rng)
-    cost = Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
+    cost = sample_cost(x, y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
@@ -212,7 +227,10 @@ def _run(
     why = ""
     if method is None:
         method, why = _choose(problem)
-    result = run(lookup("ot", method, problem.needs), problem, control, options, why)
+    record = lookup("ot", method, problem.needs)
+    if problem.unreachable is not None:
+        return problem.infeasible(record.name)
+    result = run(record, problem, control, options, why)
     assert isinstance(result, TransportResult)
     return result
 
@@ -257,13 +275,20 @@ def _problem(
     scale = 1.0 / (reg * LN2)
     if not np.isfinite(scale * cost.span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
+    missed = unreachable(cost, weights_a, weights_b)
     cost = cost.with_offset(scale)
     return TransportProblem(
         cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
         v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
         kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, certified=bool(certify),
+        unreachable=missed,
     )  # fmt: skip
+
+
+def _forbidden_cost(reg: float) -> float:
+    """What stands for an infinite cost: finite also in units of reg."""
+    return 1e290 * min(1.0, positive(reg, "reg"))
 
 
 def _check_not_empty(shape: tuple[int, ...], name: str) -> None:

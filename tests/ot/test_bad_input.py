@@ -87,8 +87,8 @@ def test_types(data):
 def test_words():
     with pytest.raises(ValueError, match="norm must be one of l1, l2, linf, not 'L1'"):
         solve(C, reg=1, norm="L1")
-    with pytest.raises(ValueError, match="metric must be one of sqeuclidean"):
-        solve_sample(C, C, reg=1, metric="cosine")
+    with pytest.raises(ValueError, match="metric must be one of chebyshev, cityblock, cosine"):
+        solve_sample(C, C, reg=1, metric="cosin")
 
 
 @pytest.mark.parametrize("start", [3, (1, 2, 3), (np.zeros(4), np.zeros(4)), (np.zeros(3), np.zeros((4, 1)))])

@@ -48,7 +48,7 @@ def test_passes_on_a_matrix(m, dtype, of_columns, seed):
     np.testing.assert_allclose(top, (u[:, None] - scale * shifted).max(0), rtol=1e-14, atol=1e-14)
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock", "chebyshev"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("m", [1, 8, 13])
 def test_passes_on_points(metric, d, m, seed):
@@ -58,6 +58,25 @@ def test_passes_on_points(metric, d, m, seed):
     plan = np.empty((6, m))
     Cost(x=X, y=np.ascontiguousarray(Y.T), metric=metric).plan_rows(3.0, u, v, 0, 6, plan, 1)
     np.testing.assert_allclose(plan, np.exp2(u[:, None] + v - 3.0 * cdist(X, Y, metric)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.5, 1.0, 1.5, 2.0, 3.0, 7.25, 40.0])
+@pytest.mark.parametrize("m", [1, 8, 13])
+def test_minkowski(p, m, seed):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(6, 3)) * 10.0 ** rng.integers(-9, 9, (6, 3)), rng.normal(size=(m, 3))
+    X[0] = Y[0]  # distance 0
+    X[1, 0] = Y[0, 0]
+    largest = np.maximum(cdist(X, Y, "chebyshev"), 1e-300)
+    differences = np.abs(X[:, None] - Y) / largest[..., None]  # SciPy's own powers overflow
+    product, expected = np.empty(6), largest * (differences**p).sum(-1) ** (1 / p)
+    np.testing.assert_allclose(expected[:1], cdist(X[:1], Y, "minkowski", p=p), rtol=1e-12, atol=1e-290)
+    for j in range(m):
+        cost = Cost(x=X, y=np.ascontiguousarray(Y.T), metric="minkowski", p=p)
+        cost.row_max(1.0, np.zeros(m), np.eye(m)[j], np.empty(6), product, 1)
+        np.testing.assert_allclose(product, expected[:, j], rtol=2e-15 * (20 + 30 * max(p, 1 / p)))
+    with pytest.raises(ValueError, match="p is not positive"):
+        Cost(x=X, y=np.ascontiguousarray(Y.T), metric="minkowski", p=np.nan)
 
 
 @pytest.mark.parametrize("start", ["near", "zero", "far above", "far below"])
