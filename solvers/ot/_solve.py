@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 #: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
 MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
 
+#: Weights up to this share of the mass count as zero: what belongs to them would underflow.
+NEGLIGIBLE_WEIGHT = 1e-200
+
 
 def solve(
     C: npt.ArrayLike,
@@ -54,9 +57,11 @@ def solve(
     ----------
     C : array_like, shape (n, m)
         Cost, of any finite sign. float64 and float32 with contiguous rows are read in place (float32 is
-        computed on in float64); everything else is converted once, and ``result.stats["copies"]`` counts it.
+        computed on in float64); other layouts are copied once, other real types (integers, booleans, float16,
+        longdouble) converted to float64, and ``result.stats["copies"]`` counts it.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed.
+        Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed (as are those
+        below 1e-200 of the mass, which count as zero).
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
@@ -102,7 +107,7 @@ def solve(
         NaN or infinity, negative weights, shapes that do not fit, masses that differ by more than 1e-6
         (below that b is rescaled, above 1e-12 with a warning), reg <= 0, an empty problem.
     TypeError
-        Data that is not real.
+        Data that is not real, or masked or sparse.
     MethodError, OptionError
         An unknown method or option, or an option out of range.
 
@@ -126,8 +131,9 @@ def solve(
     """
     matrix = real_array(C, "C", ndim=2, keep_float32=True)
     copied = matrix is not C
-    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
-        matrix, copied = np.ascontiguousarray(matrix), True
+    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
+    if not (in_rows and matrix.flags.aligned):
+        matrix, copied = matrix.copy("C"), True
     _check_not_empty(matrix.shape, "C")
     forbidden = _forbidden_cost(reg) if allow_inf else None
     costs = checked_costs(matrix, "C", forbidden)
@@ -299,15 +305,17 @@ def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
 def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[int, int]) -> Array:
     if weights is None:
         return np.full(size, 1.0 / size)
-    array = np.ascontiguousarray(real_array(weights, name, ndim=1))
+    array = np.require(real_array(weights, name, ndim=1), requirements=["C", "ALIGNED"])
     if array.shape != (size,):
         raise ValueError(f"{name} has shape {array.shape}, which does not fit the cost's shape {shape}")
     check_finite(array, name)
     if array.min() < 0:
         index = int(array.argmin())
         raise ValueError(f"{name} must be >= 0; {name}[{index}] is {array[index]}")
-    if not array.sum() > 0:
-        raise ValueError(f"{name} has no mass: its sum is {array.sum()}")
+    with np.errstate(over="ignore"):
+        mass = float(array.sum())
+    if not 0 < mass < np.inf:
+        raise ValueError(f"{name} has {'no' if mass == 0 else 'infinite'} mass: its sum is {mass}")
     return array
 
 
@@ -323,7 +331,8 @@ def _equal_mass(a: Array, b: Array) -> Array:
 
 
 def _positive_places(weights: Array) -> Array | None:
-    return None if weights.min() > 0 else np.flatnonzero(weights)
+    least = NEGLIGIBLE_WEIGHT * float(weights.sum())
+    return None if weights.min() > least else np.flatnonzero(weights > least)
 
 
 def _start(warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None, n: int, m: int) -> tuple[Array, Array]:
