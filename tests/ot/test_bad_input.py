@@ -60,7 +60,7 @@ def test_masses_beyond_the_numbers():
         solve(C, -np.zeros(3), reg=1)
 
 
-@pytest.mark.parametrize("mass", [1e-300, 1e-200, 1e200])
+@pytest.mark.parametrize("mass", [1e-250, 1e-200, 1e200])
 def test_any_mass(mass, seed):
     rng = np.random.default_rng(seed)
     C, a, b = rng.random((6, 7)), rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(7))
