@@ -19,6 +19,8 @@ cdef extern from "ot.h" nogil:
         SV_COST_SQEUCLIDEAN
         SV_COST_EUCLIDEAN
         SV_COST_CITYBLOCK
+        SV_COST_CHEBYSHEV
+        SV_COST_MINKOWSKI
 
     struct sv_ot_cost:
         sv_ot_cost_kind kind
@@ -27,7 +29,9 @@ cdef extern from "ot.h" nogil:
         Py_ssize_t stride
         const double *x
         const double *y
+        double p
         const double *offset
+        const double *column_offset
 
     struct sv_ot_sparse_hessian:
         size_t n, m
@@ -97,7 +101,26 @@ cdef extern from "scaling.h" nogil:
     int sv_ot_scaling_cg(const sv_ot_stored_plan *, const double *, const double *, const double *, const double *,
                          double *, double, int, double *, double *, int)
 
-METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
+cdef extern from "certificate.h" nogil:
+    double sv_ot_scale_below(const sv_ot_cost *, double, const double *, const double *, const double *,
+                             const double *, double *, double *, double *, double *, int)
+    void sv_ot_row_max(const sv_ot_cost *, double, const double *, const double *, double *, double *, int)
+
+cdef extern from "products.h" nogil:
+    int OT_PRODUCT_MAX
+    size_t sv_ot_product_worksize(size_t, size_t, size_t)
+    void sv_ot_apply(const sv_ot_cost *, double, const double *, const double *, const double *, size_t, double *,
+                     double *, int)
+    void sv_ot_apply_transposed(const sv_ot_cost *, double, const double *, const double *, const double *, size_t,
+                                double *, double *, int)
+
+#: Vectors at most in one product.
+PRODUCT_MAX = OT_PRODUCT_MAX
+
+METRICS = {
+    "sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK,
+    "chebyshev": SV_COST_CHEBYSHEV, "minkowski": SV_COST_MINKOWSKI,
+}
 
 
 cdef const double *vector(const double[::1] values, Py_ssize_t length, str name) except NULL:
@@ -119,19 +142,26 @@ cdef double *workspace(size_t doubles) except NULL:
 
 
 cdef class Cost:
-    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i))."""
+    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i)).
+
+    With a column_offset, C_ij - offset_i means C_ij - offset_i - column_offset_j throughout.
+    """
 
     cdef sv_ot_cost cost
     cdef Py_buffer matrix
     cdef const double[:, ::1] x, y
-    cdef const double[::1] offset
+    cdef const double[::1] offset, column_offset
 
-    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None):
+    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None, column_offset=None,
+                  double p=2.0):
         if matrix is not None:
             self._take_matrix(matrix)
         else:
             self.x, self.y = x, y
             self.cost.kind = <sv_ot_cost_kind><int>METRICS[metric]
+            if not p > 0:
+                raise ValueError("p is not positive")
+            self.cost.p = p
             self.cost.n, self.cost.d, self.cost.m = self.x.shape[0], self.x.shape[1], self.y.shape[1]
             if self.y.shape[0] != self.x.shape[1] or not self.cost.d:
                 raise ValueError("x is (n, d) and y is (d, m) with the same d > 0")
@@ -142,6 +172,11 @@ cdef class Cost:
         if offset is not None:
             self.offset = offset
             self.cost.offset = vector(self.offset, self.cost.n, "offset")
+        if column_offset is not None:
+            if offset is None:
+                raise ValueError("column_offset is given without offset")
+            self.column_offset = column_offset
+            self.cost.column_offset = vector(self.column_offset, self.cost.m, "column_offset")
 
     cdef _take_matrix(self, matrix):
         cdef Py_buffer *view = &self.matrix
@@ -210,15 +245,16 @@ cdef class Cost:
         return paid
 
     def plan_rows(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
-                  double[:, ::1] plan, int threads):
+                  double[:, :] plan, int threads):
         """Rows [first, last) of the plan, in place."""
         cdef Py_ssize_t n = self.cost.n, m = self.cost.m
         cdef const double *pu = vector(u, n, "u")
         cdef const double *pv = vector(v, m, "v")
-        if not 0 <= first < last <= n or plan.shape[0] != last - first or plan.shape[1] != m:
+        if (not 0 <= first < last <= n or plan.shape[0] != last - first or plan.shape[1] != m or plan.strides[0] % 8
+                or plan.strides[1] != 8 or plan.strides[0] < 8 * m):
             raise ValueError("these rows of the plan do not fit")
         with nogil:
-            sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], m, threads)
+            sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], plan.strides[0] // 8, threads)
 
     def large_entries(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
                       double threshold, double[::1] values, int[::1] columns, Py_ssize_t[::1] counts, int threads):
@@ -243,6 +279,62 @@ cdef class Cost:
         with nogil:
             sv_ot_column_max(&self.cost, scale, pu, po, work, threads)
         free(work)
+
+    def apply(self, double scale, const double[::1] u, const double[::1] v, const double[:, ::1] x, double[:, ::1] out,
+              int threads):
+        """out (n, k) = P x', in place, for x (k, m) with few rows."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m, k = x.shape[0]
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 < k <= OT_PRODUCT_MAX or x.shape[1] != m or out.shape[0] != n or out.shape[1] != k:
+            raise ValueError("the vectors do not fit")
+        cdef double *work = workspace(sv_ot_product_worksize(n, m, k))
+        with nogil:
+            sv_ot_apply(&self.cost, scale, pu, pv, &x[0, 0], k, &out[0, 0], work, threads)
+        free(work)
+
+    def apply_transposed(self, double scale, const double[::1] u, const double[::1] v, const double[:, ::1] x,
+                         double[:, ::1] out, int threads):
+        """out (k, m) = x' P, in place, for x (n, k) with few columns."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m, k = x.shape[1]
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 < k <= OT_PRODUCT_MAX or x.shape[0] != n or out.shape[0] != k or out.shape[1] != m:
+            raise ValueError("the vectors do not fit")
+        cdef double *work = workspace(sv_ot_product_worksize(n, m, k))
+        with nogil:
+            sv_ot_apply_transposed(&self.cost, scale, pu, pv, &x[0, 0], k, &out[0, 0], work, threads)
+        free(work)
+
+    def row_max(self, double scale, const double[::1] v, const double[::1] w, double[::1] out, double[::1] product,
+                int threads):
+        """max_j v_j - scale (C_ij - offset_i) and sum_j (C_ij - offset_i) w_j of each row, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *pw = vector(w, m, "w")
+        cdef double *po = out_vector(out, n, "out")
+        cdef double *pp = out_vector(product, n, "product")
+        with nogil:
+            sv_ot_row_max(&self.cost, scale, pv, pw, po, pp, threads)
+
+    def scale_below(self, double scale, const double[::1] a, const double[::1] u, const double[::1] v,
+                    const double[::1] y, double[::1] x, double[::1] row_sums, double[::1] column_sums, int threads):
+        """F = diag(x) P diag(y) with the largest x <= 1 whose row sums stay at most a: x and F's sums, in place;
+        returns sum_ij (C_ij - offset_i) F_ij."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *py = vector(y, m, "y")
+        cdef double *px = out_vector(x, n, "x")
+        cdef double *pr = out_vector(row_sums, n, "row_sums")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double paid
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            paid = sv_ot_scale_below(&self.cost, scale, pa, pu, pv, py, px, pr, pc, work, threads)
+        free(work)
+        return paid
 
 
 def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
@@ -371,17 +463,16 @@ cdef class StoredPlan:
     cdef const double[::1] a
     cdef int threads
 
-    def __cinit__(self, Cost cost, double scale, const double[::1] u, const double[::1] v, const double[::1] a,
-                  int threads):
-        cdef size_t n = cost.cost.n, m = cost.cost.m
-        cdef const double *pu = vector(u, n, "u")
-        cdef const double *pv = vector(v, m, "v")
+    def __cinit__(self, cost, double scale, const double[::1] u, const double[::1] v, const double[::1] a, int threads):
+        cdef size_t n = u.shape[0], m = v.shape[0], i, j
         self.a, self.threads = a, threads
         self.plan.n, self.plan.m, self.plan.stride, self.plan.a = n, m, sv_ot_scaling_stride(m), vector(a, n, "a")
         self.p = workspace(n * self.plan.stride)
         self.plan.p = self.p
-        with nogil:
-            sv_ot_plan_rows(&cost.cost, scale, pu, pv, 0, n, self.p, self.plan.stride, threads)
+        for i in range(n):
+            for j in range(m, self.plan.stride):
+                self.p[i * self.plan.stride + j] = 0
+        cost.plan_rows(scale, u, v, 0, n, (<double[:n, :self.plan.stride]>self.p)[:, :m], threads)
 
     def __dealloc__(self):
         free(self.p)

@@ -5,12 +5,13 @@
 #include <math.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "conjugate_gradients.h"
 #include "scaling.h"
 
 SV_DISPATCH(struct ot_scaling_kernels, kernels, ot_scaling_kernels_f64)
 
-enum { LINE = 8 /* doubles */, MAX_BLOCKS = 8, BLOCK_MIN_ROWS = 32, PARALLEL_MIN = 1 << 17 /* entries: some 15 microseconds */ };
+enum { LINE = 8 /* doubles */ };
 
 struct pass {
     const struct sv_ot_stored_plan *plan;
@@ -18,12 +19,6 @@ struct pass {
     double *x, *sums; /* sums: a stride for each block */
     size_t blocks;
 };
-
-static size_t blocks_of(size_t n)
-{
-    size_t blocks = (n + BLOCK_MIN_ROWS - 1) / BLOCK_MIN_ROWS;
-    return blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS;
-}
 
 static void block(void *context, size_t index)
 {
@@ -43,7 +38,7 @@ static void run(const struct sv_ot_stored_plan *plan, const double *weights, con
     struct pass pass = {plan, weights, work, x, work + stride, blocks_of(plan->n)};
     memcpy(work, y, m * sizeof(double));
     memset(work + m, 0, (stride - m) * sizeof(double));
-    sv_parallel_for(plan->n * m < PARALLEL_MIN ? 1 : threads, pass.blocks, block, &pass);
+    sv_parallel_for(plan->n * m < 4 * PARALLEL_MIN ? 1 : threads, pass.blocks, block, &pass);
     memcpy(out, pass.sums, m * sizeof(double));
     for (size_t index = 1; index < pass.blocks; index++)
         for (size_t j = 0; j < m; j++)

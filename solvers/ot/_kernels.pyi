@@ -5,6 +5,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
+PRODUCT_MAX: int
 
 class Cost:
     def __init__(
@@ -14,6 +15,8 @@ class Cost:
         y: Array | None = None,
         metric: str | None = None,
         offset: Array | None = None,
+        column_offset: Array | None = None,
+        p: float = 2.0,
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...
@@ -50,6 +53,21 @@ class Cost:
         threads: int,
     ) -> None: ...
     def column_max(self, scale: float, u: Array, out: Array, threads: int) -> None: ...
+    def apply(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
+    def apply_transposed(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
+    def row_max(self, scale: float, v: Array, w: Array, out: Array, product: Array, threads: int) -> None: ...
+    def scale_below(
+        self,
+        scale: float,
+        a: Array,
+        u: Array,
+        v: Array,
+        y: Array,
+        x: Array,
+        row_sums: Array,
+        column_sums: Array,
+        threads: int,
+    ) -> float: ...
 
 def newton_cg(
     row_starts: Array,
@@ -74,7 +92,8 @@ class Thinned:
     def solve(self, rhs: Array, x: Array, goal: float, max_iter: int) -> tuple[int, float]: ...
 
 class StoredPlan:
-    def __init__(self, cost: Cost, scale: float, u: Array, v: Array, a: Array, threads: int) -> None: ...
+    #: cost: what has the `plan_rows` of a Cost.
+    def __init__(self, cost: Any, scale: float, u: Array, v: Array, a: Array, threads: int) -> None: ...
     def update(self, x: Array, y: Array, column_sums: Array) -> None: ...
     def sweeps(self, b: Array, x: Array, y: Array, column_sums: Array, count: int) -> int: ...
     def newton_cg(

@@ -239,11 +239,12 @@ def _newton_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
 
 def _direction(problem: TransportProblem, state: NewtonState) -> tuple[NewtonState, Array, bool]:
     """The Newton direction in base 2 of the stage, and whether it had to be clipped."""
-    a, b, c = problem.a, problem.b, state.column_sums
+    unit = _power_of_two(1 / float(problem.a.sum()))  # products of tiny masses would underflow
+    a, b, c, values = (array * unit for array in (problem.a, problem.b, state.column_sums, state.kept_values))
     gradient = b - c
-    error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
+    error = min(1.0, float(np.abs(gradient).sum()))
     diagonal = c + state.damping * error * b
-    system = _kernels.Thinned(state.kept_starts, state.kept_columns, state.kept_values, a, diagonal)
+    system = _kernels.Thinned(state.kept_starts, state.kept_columns, values, a, diagonal)
     # Where a column has too little, the change of its logarithm is the better model.
     wanted = np.where(c < b, c * np.log(b / np.maximum(c, 1e-300)), gradient)
     goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(wanted))
@@ -262,6 +263,11 @@ def _direction(problem: TransportProblem, state: NewtonState) -> tuple[NewtonSta
     if clipped:
         direction *= LARGEST_MOVE / largest
     return replace(state, cg=state.cg + taken, hard=hard), direction, clipped
+
+
+def _power_of_two(x: float) -> float:
+    """The nearest power of two below: a factor that rounds nothing."""
+    return float(np.ldexp(1.0, int(np.floor(np.log2(x)))))
 
 
 def _line_search(problem: TransportProblem, state: NewtonState, direction: Array) -> tuple[NewtonState, bool]:
@@ -303,7 +309,8 @@ def _rounding(problem: TransportProblem, state: NewtonState) -> float:
 def _storable(problem: TransportProblem, state: NewtonState) -> bool:
     """Whether the plan may be stored, and its scalings are still far from their own rounding."""
     n, m = problem.cost.shape
-    return n * m <= MOST_STORED and state.measure > 1e3 * problem.roundoff
+    ordinary = 1e-100 < float(problem.a.sum()) < 1e100  # squares of sums must neither underflow nor overflow
+    return ordinary and n * m <= MOST_STORED and state.measure > 1e3 * problem.roundoff
 
 
 def _wide(problem: TransportProblem, state: NewtonState) -> bool:
@@ -383,6 +390,6 @@ METHOD = register(
         reference="after Tang et al. (2024), arXiv 2401.12253; Schmitzer (2019), arXiv 1610.06519; Kyng and Sachdeva "
         "(2016), arXiv 1605.02353",
         solver=Newton,
-        capabilities=frozenset({"dense-cost", "point-cloud"}),
+        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost"}),
     )
 )
