@@ -1,9 +1,21 @@
-"""Entropic optimal transport between weighted sets, from a cost matrix or from points."""
+"""Entropic and exact optimal transport between weighted sets, from a cost matrix or from points."""
 
+from ._emd import emd, emd_sample
+from ._exact import ExactTransportResult
 from ._plan import Plan
 from ._problem import TransportResult
 from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample
 
-__all__ = ["Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "solve", "solve_sample"]
+__all__ = [
+    "ExactTransportResult",
+    "Plan",
+    "Sinkhorn",
+    "SinkhornNewtonSparse",
+    "TransportResult",
+    "emd",
+    "emd_sample",
+    "solve",
+    "solve_sample",
+]

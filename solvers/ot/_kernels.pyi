@@ -5,6 +5,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
+PRICE_MOST: int
 
 class Cost:
     def __init__(
@@ -50,3 +51,16 @@ def newton_cg(
     rtol: float,
     max_iter: int,
 ) -> int: ...
+
+class Network:
+    def __init__(self, n: int, m: int, rows: Array, columns: Array, costs: Array, base: Array) -> None: ...
+    def ship(self, order: Array, a: Array, b: Array, shipped: Array) -> None: ...
+    def start(self, shipped: Array, parent: Array, arc: Array, flow: Array, height: Array) -> None: ...
+    def simplex(
+        self, parent: Array, arc: Array, flow: Array, height: Array, tolerance: float, max_pivots: int
+    ) -> int: ...
+    def flows(self, parent: Array, arc: Array, a: Array, b: Array, flow: Array) -> None: ...
+
+def price(
+    cost: Cost, g: Array, limit: Array, least: Array, counts: Array, columns: Array, costs: Array, threads: int
+) -> None: ...
