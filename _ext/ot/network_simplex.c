@@ -16,7 +16,7 @@
  * never comes back, whichever arcs the caller adds or takes out between calls.
  *
  * The subtree of a node is a block of the thread, a cyclic preorder; a pivot cuts and splices blocks. It costs the
- * two paths to the join, plus the smaller side; pricing scans blocks of sqrt(arcs) arcs and enters the best.
+ * two paths to the join, plus the smaller side; pricing scans blocks of some sqrt(arcs) / 2 arcs and enters the best.
  *
  * In SciPy: scipy.optimize.linprog(cost, A_eq=incidence, b_eq=[a, b])
  */
@@ -102,7 +102,7 @@ static int in_tree(const struct simplex *s, size_t e)
 /* The arc of least reduced cost in the next block that has one below -tolerance; -1 if no block has. */
 static ptrdiff_t find_entering(const struct simplex *s, size_t *next, double tolerance)
 {
-    const size_t arcs = s->net->arcs, block = 20 + (size_t)sqrt((double)arcs);
+    const size_t arcs = s->net->arcs, block = 20 + (size_t)(0.5 * sqrt((double)arcs));
     double least = -tolerance;
     ptrdiff_t found = -1;
     size_t e = *next < arcs ? *next : 0;

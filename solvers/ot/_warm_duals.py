@@ -9,22 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from ._cost import Cost
-from ._problem import TransportProblem
+from ._problem import LN2, TransportProblem
 
 Array = npt.NDArray[Any]
 
-#: reg is the span of the costs over 8, 32, 128, ... The sweeps of a level, and the rows that the first two sample.
+#: reg is the span of the costs over 8, 32, 128, ... at first, each with so many sweeps over a sample of the rows.
 FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 6, 500
 
-#: The last reg: the span over this at least, and over a tenth of the rows.
-LAST_RATIO = 400.0
+#: The last reg is the span over this, or over a quarter of the rows where that is more; and its sweeps over each sample.
+LAST_RATIO, LAST_SWEEPS = 400.0, 4
 
 
 def warm_duals(cost: Cost, a: Array, b: Array, threads: int) -> Array:
     """Column potentials g (m,) near the optimal ones of exact transport; those of the rows follow by pricing.
 
     A level of large reg wants only the rough shape of g: a sample of the rows, drawn by their weights, serves it. The
-    sample doubles from level to level; all rows have the last word. Costs about 12 passes of Sinkhorn.
+    sample doubles from level to level; all rows have the last word. Costs about 10 passes of Sinkhorn.
     """
     span = cost.span
     if not span > 0:
@@ -39,14 +39,15 @@ def warm_duals(cost: Cost, a: Array, b: Array, threads: int) -> Array:
 
 def _levels(n: int) -> Iterator[tuple[float, int, int]]:
     """Ratio of span to reg, rows, and sweeps of each level."""
-    last, ratio, rows = max(LAST_RATIO, n / 10), FIRST_RATIO, SAMPLE
+    last, ratio, rows = max(LAST_RATIO, n / 4), FIRST_RATIO, SAMPLE
     while ratio < last:
         yield ratio, rows, SWEEPS
         rows = rows if ratio == FIRST_RATIO else 2 * rows
         ratio *= RATIO_STEP
-    if rows < n:
-        yield last, rows, SWEEPS
-    yield last, n, 2 if rows < n else SWEEPS
+    while rows < n:
+        yield last, rows, LAST_SWEEPS
+        rows *= 2
+    yield last, n, LAST_SWEEPS
 
 
 def _sampled(cost: Cost, a: Array, rows: int, rng: np.random.Generator) -> tuple[Cost, Array]:
@@ -64,7 +65,7 @@ def _sampled(cost: Cost, a: Array, rows: int, rng: np.random.Generator) -> tuple
 def _swept(cost: Cost, a: Array, b: Array, reg: float, g: Array, sweeps: int, threads: int) -> Array:
     """The potentials g after some Sinkhorn iterations."""
     problem = TransportProblem(
-        cost=cost, a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads, u0=np.zeros(len(a)), v0=g,
+        cost=cost.with_offset(1.0 / (LN2 * reg)), a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads, u0=np.zeros(len(a)), v0=g,
         kept_rows=None, kept_columns=None, shape=cost.shape, copies=0,
     )  # fmt: skip
     u, v = problem.u0, g * problem.scale
