@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 #: reg is the span of the costs over 8, 32, 128, ... at first, each with so many sweeps over a sample of the rows.
 FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 6, 500
 
-#: The last reg is the span over this, or over a quarter of the rows where that is more; and its sweeps over each sample.
+#: The last reg is the span over this, or over a quarter of the rows where that is more; the sweeps of each sample there.
 LAST_RATIO, LAST_SWEEPS = 400.0, 4
 
 
@@ -65,8 +65,8 @@ def _sampled(cost: Cost, a: Array, rows: int, rng: np.random.Generator) -> tuple
 def _swept(cost: Cost, a: Array, b: Array, reg: float, g: Array, sweeps: int, threads: int) -> Array:
     """The potentials g after some Sinkhorn iterations."""
     problem = TransportProblem(
-        cost=cost.with_offset(1.0 / (LN2 * reg)), a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads, u0=np.zeros(len(a)), v0=g,
-        kept_rows=None, kept_columns=None, shape=cost.shape, copies=0,
+        cost=cost.with_offset(1.0 / (LN2 * reg)), a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads,
+        u0=np.zeros(len(a)), v0=g, kept_rows=None, kept_columns=None, shape=cost.shape, copies=0,
     )  # fmt: skip
     u, v = problem.u0, g * problem.scale
     for _ in range(sweeps):
