@@ -14,9 +14,10 @@ from ._problem import LN2, TransportProblem
 Array = npt.NDArray[Any]
 
 #: reg is the span of the costs over 8, 32, 128, ... at first, each with so many sweeps over a sample of the rows.
-FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 6, 500
+FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 12, 250
 
-#: The last reg is the span over this, or over a quarter of the rows where that is more; sweeps of each sample there.
+#: The last reg is the span over this, or over a quarter of the rows where that is more. It is swept that often over each
+#: sample, and over all rows.
 LAST_RATIO, LAST_SWEEPS = 400.0, 4
 
 
@@ -41,7 +42,7 @@ def _levels(n: int) -> Iterator[tuple[float, int, int]]:
     """Ratio of span to reg, rows, and sweeps of each level."""
     last, ratio, rows = max(LAST_RATIO, n / 4), FIRST_RATIO, SAMPLE
     while ratio < last:
-        yield ratio, rows, SWEEPS
+        yield ratio, rows, SWEEPS if rows < n else LAST_SWEEPS
         rows = rows if ratio == FIRST_RATIO else 2 * rows
         ratio *= RATIO_STEP
     while rows < n:
