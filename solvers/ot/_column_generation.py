@@ -121,12 +121,12 @@ class ColumnGeneration:
 
 
 def _measure(problem: ExactProblem, state: Basis, f: Array, g: Array) -> float:
-    """The relative gap between the plan of a state, in whole units, and feasible potentials."""
+    """The gap between the plan of a state, and feasible potentials, relative to value or potentials."""
     a, b = problem.units
     unit = float(problem.a.sum()) / float(a.sum())
     used = state.arc[:-1] >= 0
     value = float(state.flow[:-1][used] @ state.costs[state.arc[:-1][used]])
-    return problem.relative(unit * (value - float(a @ f + b @ g)), unit * value, f, g)
+    return problem.relative(unit * (value - float(a @ f + b @ g)), min(unit * abs(value), problem.spread(f, g)), f, g)
 
 
 def _feasible(problem: ExactProblem, arcs: Arcs, f: Array, g: Array) -> tuple[Arcs, Array]:

@@ -51,7 +51,8 @@ class ExactTransportResult(SolveResult):
     -----
     `measure` is the larger of the relative gap and the relative marginal error. A gap is counted from what rounding
     alone makes: 2^-52 of the mass times what the costs span within a row, and of ``<a, |f|> + <b, |g|>``. Else no
-    plan of value 0 would ever be good enough.
+    plan of value 0 would ever be good enough. The rounds go on until the gap is small against what the potentials
+    vary, too, so that a common offset of the costs does not end them early; `history` has that measure.
     """
 
     f: Array
@@ -129,6 +130,12 @@ class ExactProblem:
         size = float(self.a.sum()) * self.cost.span + float(self.a @ np.abs(f) + self.b @ np.abs(g))
         rounding = EPSILON * size
         return max(abs(gap) - rounding, 0.0) / max(abs(value), rounding, TINY)
+
+    def spread(self, f: Array, g: Array) -> float:
+        """What the potentials differ from their means."""
+        mass = float(self.a.sum())
+        mean_f, mean_g = float(self.a @ f) / mass, float(self.b @ g) / mass
+        return float(self.a @ np.abs(f - mean_f) + self.b @ np.abs(g - mean_g))
 
     def answer(self, state: Any) -> sparse.csr_array:
         """The plan of a state."""

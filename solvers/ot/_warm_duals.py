@@ -16,8 +16,7 @@ Array = npt.NDArray[Any]
 #: reg is the span of the costs over 8, 32, 128, ... at first, each with so many sweeps over a sample of the rows.
 FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 12, 250
 
-#: The last reg is the span over this, or over a quarter of the rows where that is more. It is swept that often over each
-#: sample, and over all rows.
+#: The last reg is the span over this, or over a quarter of the rows where that is more; sweeps of each sample there.
 LAST_RATIO, LAST_SWEEPS = 400.0, 4
 
 
