@@ -21,7 +21,7 @@ cdef extern from "ot.h" nogil:
     void sv_ot_network_ship(const sv_ot_network *, const Py_ssize_t *, size_t, double *, double *, double *)
     void sv_ot_network_start(const sv_ot_network *, const double *, sv_ot_tree *, int *)
     Py_ssize_t sv_ot_network_simplex(const sv_ot_network *, sv_ot_tree *, double, Py_ssize_t, int *)
-    void sv_ot_network_flows(const sv_ot_network *, const sv_ot_tree *, const double *, const double *, double *, int *)
+    int sv_ot_network_flows(const sv_ot_network *, const sv_ot_tree *, const double *, const double *, double *, int *)
     void sv_ot_price(const sv_ot_cost *, const double *, const double *, double *, int, int *, int *, double *, int)
 
 PRICE_MOST = SV_PRICE_MOST
@@ -93,6 +93,8 @@ cdef class Network:
         with nogil:
             pivots = sv_ot_network_simplex(&self.net, &tree, tolerance, max_pivots, work)
         free(work)
+        if pivots < 0:
+            raise ValueError("the parents make no tree")
         return pivots
 
     def flows(self, int[::1] parent, int[::1] arc, const double[::1] a, const double[::1] b, double[::1] flow):
@@ -101,9 +103,12 @@ cdef class Network:
         cdef const double *pa = vector(a, self.net.n, "a")
         cdef const double *pb = vector(b, self.net.m, "b")
         cdef int *work = <int *>workspace(sv_ot_network_worksize(self.net.n, self.net.m))
+        cdef int found
         with nogil:
-            sv_ot_network_flows(&self.net, &tree, pa, pb, tree.flow, work)
+            found = sv_ot_network_flows(&self.net, &tree, pa, pb, tree.flow, work)
         free(work)
+        if not found:
+            raise ValueError("the parents make no tree")
 
 
 def price(Cost cost, const double[::1] g, const double[::1] limit, double[::1] least, int[::1] counts,

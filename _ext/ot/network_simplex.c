@@ -25,6 +25,7 @@
 
 #include "ot.h"
 
+/* Pivots go on until no reduced cost is below -COARSE * tolerance, and then -tolerance; see pivot_until. */
 #define COARSE 1e3
 enum { FINE_REFRESH = 32 };
 
@@ -47,9 +48,10 @@ static struct simplex prepare(const struct sv_ot_network *net, const struct sv_o
 
 static int is_source(const struct simplex *s, int node) { return node < (int)s->net->n; }
 
-/* The thread, and the subtrees' sizes and last nodes, from the parents. */
-static void thread_tree(struct simplex *s)
+/* The thread, and the subtrees' sizes and last nodes, from the parents. Returns whether these make a tree. */
+static int thread_tree(struct simplex *s)
 {
+    int seen = 0;
     const int *parent = s->tree.parent;
     int *child = s->size, *sibling = s->last; /* heads of lists of children, at first */
     for (int u = 0; u <= s->root; u++)
@@ -62,9 +64,12 @@ static void thread_tree(struct simplex *s)
             after = sibling[up];
         s->thread[u] = after < 0 ? s->root : after;
         s->previous[s->thread[u]] = u;
+        seen++;
         if (after < 0)
             break;
     }
+    if (seen <= s->root)
+        return 0;
     for (int u = 0; u <= s->root; u++)
         s->size[u] = 1, s->last[u] = u;
     for (int u = s->previous[s->root]; u != s->root; u = s->previous[u]) {
@@ -72,6 +77,7 @@ static void thread_tree(struct simplex *s)
         if (s->last[parent[u]] == parent[u]) /* the first that comes, from the end, is the last child */
             s->last[parent[u]] = s->last[u];
     }
+    return 1;
 }
 
 /* The heights, summed along the tree: no rounding error of the pivots is left in them. */
@@ -219,15 +225,19 @@ static void rehang(struct simplex *s, const struct cycle *c, int top, int target
         last[u] = chain_end;
 }
 
-static void pivot(struct simplex *s, size_t e)
+/* Returns whether the arc could enter: not where the flows are no numbers. */
+static int pivot(struct simplex *s, size_t e)
 {
     double c = reduced_cost(s, e);
     struct cycle cycle = find_cycle(s, e);
+    if (cycle.leaving < 0)
+        return 0;
     if (cycle.flow > 0)
         push_flow(s, &cycle);
     int top = cycle.source_side ? cycle.source : cycle.sink;
     rehang(s, &cycle, top, cycle.source_side ? cycle.sink : cycle.source, (int)e);
     shift_heights(s, top, s->last[top], s->size[top], cycle.source_side ? c : -c);
+    return 1;
 }
 
 /* Pivots until no arc is below -tolerance or `most` are made; heights are summed anew every `refresh` pivots. */
@@ -236,7 +246,8 @@ static ptrdiff_t pivot_until(struct simplex *s, double tolerance, ptrdiff_t refr
     ptrdiff_t pivots = 0;
     size_t next = 0;
     for (ptrdiff_t e; pivots < most && (e = find_entering(s, &next, tolerance)) >= 0;) {
-        pivot(s, (size_t)e);
+        if (!pivot(s, (size_t)e))
+            break;
         if (++pivots % refresh == 0)
             set_heights(s);
     }
@@ -248,7 +259,8 @@ ptrdiff_t sv_ot_network_simplex(const struct sv_ot_network *net, struct sv_ot_tr
                                 ptrdiff_t max_pivots, int *work)
 {
     struct simplex s = prepare(net, tree, work);
-    thread_tree(&s);
+    if (!thread_tree(&s))
+        return -1;
     set_heights(&s);
     /* First with a tolerance that the drift of the heights stays below: else ties would enter for nothing. */
     ptrdiff_t pivots = pivot_until(&s, COARSE * tolerance, s.nodes, max_pivots);
@@ -310,11 +322,12 @@ void sv_ot_network_start(const struct sv_ot_network *net, const double *shipped,
     }
 }
 
-void sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
+int sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
                          const double *b, double *flow, int *work)
 {
     struct simplex s = prepare(net, tree, work);
-    thread_tree(&s);
+    if (!thread_tree(&s))
+        return 0;
     memcpy(flow, a, net->n * sizeof(double));
     for (size_t j = 0; j < net->m; j++)
         flow[net->n + j] = -b[j];
@@ -324,4 +337,5 @@ void sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tre
         if (!is_source(&s, u))
             flow[u] = -flow[u];
     }
+    return 1;
 }

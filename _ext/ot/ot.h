@@ -100,12 +100,14 @@ SV_BINDING void sv_ot_network_ship(const struct sv_ot_network *net, const ptrdif
 SV_BINDING void sv_ot_network_start(const struct sv_ot_network *net, const double *shipped, struct sv_ot_tree *tree,
                                     int *work);
 
-/* Pivots until no arc has a reduced cost below -tolerance, or max_pivots; returns the pivots made. */
+/* Pivots until no arc has a reduced cost below -tolerance, or max_pivots; returns the pivots made, or -1 where the
+ * parents make no tree. */
 SV_BINDING ptrdiff_t sv_ot_network_simplex(const struct sv_ot_network *net, struct sv_ot_tree *tree, double tolerance,
                                            ptrdiff_t max_pivots, int *work);
 
-/* The flows of a tree for any weights: flow (n + m + 1,), on the arc between each node and its parent. */
-SV_BINDING void sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
+/* The flows of a tree for any weights: flow (n + m + 1,), on the arc between each node and its parent. Returns 0 where
+ * the parents make no tree. */
+SV_BINDING int sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
                                     const double *b, double *flow, int *work);
 
 enum { SV_PRICE_MOST = 64 };

@@ -61,7 +61,7 @@ class Basis:
     g: Array
     nit: int
     measure: float
-    #: Whether all arcs are priced and none is too cheap.
+    #: Whether all arcs are priced and none is too cheap, beyond rounding.
     optimal: bool
     pivots: int
 
@@ -76,9 +76,7 @@ class ColumnGeneration:
     """Network simplex on candidate arcs; all arcs are priced in each round."""
 
     candidates: int = option(30, "arcs of each row to start with", low=1, high=_kernels.PRICE_MOST, unit="arcs")
-    additions: int = option(
-        4, "arcs of each row that a round adds at most", low=1, high=_kernels.PRICE_MOST, unit="arcs"
-    )
+    additions: int = option(6, "arcs of a row that a round adds at most", low=1, high=_kernels.PRICE_MOST, unit="arcs")
 
     def init(self, problem: ExactProblem) -> Basis:
         n, m = problem.cost.shape
@@ -103,9 +101,11 @@ class ColumnGeneration:
         pivots = state.network((n, m)).simplex(parent, arc, flow, height, tolerance, most)
         f, g = height[:n], -height[n:-1]
         least, found = problem.price(g, f - tolerance, self.additions)
+        # Where the arcs of the last round brought no pivot, the same would come again: only rounding told them apart.
+        settled = len(found[0]) == 0 or (pivots == 0 and state.nit > 0)
         state = replace(
             state, parent=parent, arc=arc, flow=flow, g=g, nit=state.nit + 1, pivots=state.pivots + pivots,
-            optimal=len(found[0]) == 0 and pivots < most,
+            optimal=settled and pivots < most,
         )  # fmt: skip
         return _with_candidates(replace(state, measure=_measure(problem, state, least, g)), found, height)
 

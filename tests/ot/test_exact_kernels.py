@@ -97,6 +97,10 @@ def test_shapes_and_indices_are_checked():
     for k, bad in [(0, np.full(6, 7, np.intc)), (1, np.full(6, 1, np.intc)), (2, np.zeros(5)), (3, np.zeros(7))]:
         with pytest.raises(ValueError, match=r"tree|flow|height"):
             network.simplex(*tree[:k], bad, *tree[k + 1 :], 0.0, 1)
+    with pytest.raises(ValueError, match="no tree"):
+        network.simplex(*tree, 0.0, 1)
+    with pytest.raises(ValueError, match="no tree"):
+        network.flows(tree[0], tree[1], np.ones(2), np.ones(3), tree[2])
     cost = Cost(matrix=np.zeros((2, 3)))
     with pytest.raises(ValueError, match="at most 64"):
         price(cost, np.zeros(3), np.inf, 65, 1)
