@@ -518,3 +518,4 @@ cdef class StoredPlan:
             taken = sv_ot_scaling_cg(&self.plan, px, py, pd, pr, pz, goal, max_iter, &residual, work, self.threads)
         free(work)
         return taken, residual
+include "exact.pxi"

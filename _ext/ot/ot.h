@@ -96,6 +96,51 @@ struct sv_ot_sparse_hessian {
 SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const double *p, const double *q, double *x,
                                double *y, double rtol, int max_iter, double *work);
 
+/* A transportation problem on few arcs (network_simplex.c). Nodes: n sources, m sinks, a root. */
+struct sv_ot_network {
+    size_t n, m, arcs;
+    const int *rows, *columns; /* of the arcs */
+    const double *costs;
+    const double *base; /* (n,): costs of the artificial arcs to the root */
+};
+
+/* A spanning tree with its flows; n + m + 1 entries each. */
+struct sv_ot_tree {
+    int *parent;    /* -1 for the root */
+    int *arc;       /* the arc between the node and its parent; -1 for an artificial one */
+    double *flow;   /* on that arc: whole numbers */
+    double *height; /* f of a source, -g of a sink */
+};
+
+/* Ints of work space that the calls below need. */
+SV_BINDING size_t sv_ot_network_worksize(size_t n, size_t m);
+
+/* Along `count` arcs, in the given order, what their ends have left: shipped_e = min(a_i, b_j), less in a and b. */
+SV_BINDING void sv_ot_network_ship(const struct sv_ot_network *net, const ptrdiff_t *order, size_t count, double *a,
+                                   double *b, double *shipped);
+
+/* The first tree, from what sv_ot_network_ship shipped until nothing was left. */
+SV_BINDING void sv_ot_network_start(const struct sv_ot_network *net, const double *shipped, struct sv_ot_tree *tree,
+                                    int *work);
+
+/* Pivots until no arc has a reduced cost below -tolerance, or max_pivots; returns the pivots made, or -1 where the
+ * parents make no tree. */
+SV_BINDING ptrdiff_t sv_ot_network_simplex(const struct sv_ot_network *net, struct sv_ot_tree *tree, double tolerance,
+                                           ptrdiff_t max_pivots, int *work);
+
+/* The flows of a tree for any weights: flow (n + m + 1,), on the arc between each node and its parent. Returns 0 where
+ * the parents make no tree. */
+SV_BINDING int sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
+                                    const double *b, double *flow, int *work);
+
+enum { SV_PRICE_MOST = 64 };
+
+/* The cheapest arcs of each row against the column prices g (pricing.c). For each row i: least_i = min_j C_ij - g_j
+ * and, of the arcs with C_ij - g_j < limit_i, the `most` (1 to SV_PRICE_MOST) with the least: how many, their columns and their C_ij, at
+ * row i's own place. */
+SV_BINDING void sv_ot_price(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least, int most,
+                            int *counts, int *columns, double *costs, int threads);
+
 /* Doubles for the terms of one row, with room to choose where within a page they begin. */
 #define OT_PAGE_BYTES 4096
 static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(double); }
@@ -114,6 +159,11 @@ struct ot_kernels {
                           size_t last);
     void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
                        size_t last);
+};
+
+struct ot_price_kernels {
+    void (*price)(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least, int most,
+                  int *counts, int *columns, double *costs, size_t first, size_t last);
 };
 
 #endif

@@ -6,6 +6,7 @@ Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
 PRODUCT_MAX: int
+PRICE_MOST: int
 
 class Cost:
     def __init__(
@@ -99,3 +100,16 @@ class StoredPlan:
     def newton_cg(
         self, x: Array, y: Array, diagonal: Array, rhs: Array, z: Array, goal: float, max_iter: int
     ) -> tuple[int, float]: ...
+
+class Network:
+    def __init__(self, n: int, m: int, rows: Array, columns: Array, costs: Array, base: Array) -> None: ...
+    def ship(self, order: Array, a: Array, b: Array, shipped: Array) -> None: ...
+    def start(self, shipped: Array, parent: Array, arc: Array, flow: Array, height: Array) -> None: ...
+    def simplex(
+        self, parent: Array, arc: Array, flow: Array, height: Array, tolerance: float, max_pivots: int
+    ) -> int: ...
+    def flows(self, parent: Array, arc: Array, a: Array, b: Array, flow: Array) -> None: ...
+
+def price(
+    cost: Cost, g: Array, limit: Array, least: Array, counts: Array, columns: Array, costs: Array, threads: int
+) -> None: ...

@@ -131,19 +131,9 @@ def solve(
     >>> bool(np.isclose(result.plan.dense()[0, 0], 0.5 / (1 + np.exp(-2))))
     True
     """
-    matrix = real_array(C, "C", ndim=2, keep_float32=True)
-    copied = matrix is not C
-    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
-    if not (in_rows and matrix.flags.aligned):
-        matrix, copied = matrix.copy("C"), True
-    _check_not_empty(matrix.shape, "C")
-    forbidden = _forbidden_cost(reg) if allow_inf else None
-    costs = checked_costs(matrix, "C", forbidden)
-    copied, forbidden = copied or costs is not matrix, None if costs is matrix else forbidden
+    cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
     as_generator(rng)
-    problem = _problem(
-        Cost(matrix=costs, forbidden=forbidden), a, b, reg, tol, norm, warm_start, certify, int(copied), threads
-    )
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -215,15 +205,8 @@ def solve_sample(
     >>> result.success, moved.shape
     (True, (50, 3))
     """
-    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
-    _check_not_empty(x.shape, "X")
-    _check_not_empty(y.shape, "Y")
-    check_finite(x, "X")
-    check_finite(y, "Y")
+    cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     as_generator(rng)
-    cost = sample_cost(x, y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
@@ -291,6 +274,37 @@ def _problem(
 def _forbidden_cost(reg: float) -> float:
     """What stands for an infinite cost: finite also in units of reg."""
     return 1e290 * min(1.0, positive(reg, "reg"))
+
+
+def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost, int]:
+    """The cost of a checked matrix, and how many copies that took; `forbidden` stands for infinite entries."""
+    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    copied = matrix is not C
+    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
+    if not (in_rows and matrix.flags.aligned):
+        matrix, copied = matrix.copy("C"), True
+    _check_not_empty(matrix.shape, "C")
+    costs = checked_costs(matrix, "C", forbidden)
+    copied, forbidden = copied or costs is not matrix, None if costs is matrix else forbidden
+    return Cost(matrix=costs, forbidden=forbidden), int(copied)
+
+
+def points_cost(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    metric: str | BlockFunction,
+    p: float | None = None,
+    forbidden: float | None = None,
+) -> Cost:
+    """The cost between checked points."""
+    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
+    _check_not_empty(x.shape, "X")
+    _check_not_empty(y.shape, "Y")
+    check_finite(x, "X")
+    check_finite(y, "Y")
+    return sample_cost(x, y, metric, p, forbidden)
 
 
 def _check_not_empty(shape: tuple[int, ...], name: str) -> None:

@@ -44,7 +44,7 @@ def _fresh_registry(monkeypatch):
 
 
 def test_listing():
-    assert [m.name for m in solvers.methods("ot")] == ["sinkhorn", "sns"]
+    assert [m.name for m in solvers.methods("ot")] == ["newton", "sinkhorn", "sns"]
     assert all(m.reference and m.summary for m in solvers.methods())
 
 
@@ -76,7 +76,7 @@ def test_options_come_from_the_fields():
 
 def test_misfit_names_what_is_missing_and_who_has_it():
     solvers.register(record(capabilities=frozenset({"dense-cost"})))
-    with pytest.raises(MethodError, match="lacks point-cloud; methods that have it: sinkhorn, sns"):
+    with pytest.raises(MethodError, match="lacks point-cloud; methods that have it: newton, sinkhorn, sns"):
         solvers.ot.solve_sample([[0.0]], [[1.0]], reg=1, method="nothing")
 
 
@@ -100,7 +100,7 @@ def test_plugin(monkeypatch, tmp_path):
 def test_broken_plugin_warns_once_and_is_skipped(monkeypatch):
     plugin(monkeypatch, "no_such_module:METHOD")
     with pytest.warns(RuntimeWarning, match="plug-in 'mine' is skipped"):
-        assert [m.name for m in solvers.methods("ot")] == ["sinkhorn", "sns"]
+        assert [m.name for m in solvers.methods("ot")] == ["newton", "sinkhorn", "sns"]
     solvers.methods()  # warnings are errors here
 
 

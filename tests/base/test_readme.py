@@ -21,7 +21,8 @@ def test_readme_example(example, capsys):
 
 
 def test_every_public_call_has_a_readme_example():
-    for call in ("softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"):
+    special, ot = ("softmax", "log_softmax", "logsumexp"), ("solve", "solve_sample", "emd", "emd_sample")
+    for call in (*special, *(f"ot.{name}" for name in ot), "show_config", "methods"):
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
 

@@ -178,7 +178,7 @@ def test_a_peer_that_does_not_arrive_is_marked(bench):
 # ---- every command, tiny -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "library"])
+@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "ot-exact", "library"])
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
