@@ -38,8 +38,8 @@ ROOM = 64
 #: The greedy plan is completed by so many passes over what is left, of at most so many arcs a row.
 PASSES, COMPLETION = 8, 64
 
-#: Pivots of a round at most, a node.
-PIVOTS = 200
+#: Pivots of a round at most, a node: a callback, a limit of time or an interrupt need not wait longer.
+PIVOTS = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,7 +75,7 @@ class Basis:
 class ColumnGeneration:
     """Network simplex on candidate arcs; all arcs are priced in each round."""
 
-    candidates: int = option(30, "arcs of each row to start with", low=1, high=_kernels.PRICE_MOST, unit="arcs")
+    candidates: int = option(20, "arcs of each row to start with", low=1, high=_kernels.PRICE_MOST, unit="arcs")
     additions: int = option(6, "arcs of a row that a round adds at most", low=1, high=_kernels.PRICE_MOST, unit="arcs")
 
     def init(self, problem: ExactProblem) -> Basis:
@@ -83,7 +83,7 @@ class ColumnGeneration:
         g = warm_duals(problem.cost, problem.a, problem.b, problem.threads) if problem.g0 is None else problem.g0
         f, arcs = problem.price(g, np.inf, min(self.candidates, m))
         arcs, shipped = _feasible(problem, arcs, f, g)
-        room = max(ROOM * (n + m), 2 * len(shipped))
+        room = max(ROOM * (n + m), len(shipped), 2 * self.additions * n)
         basis = Basis(
             *_in_room(arcs, room), arcs=len(shipped), base=f, parent=np.empty(n + m + 1, np.intc),
             arc=np.empty(n + m + 1, np.intc), flow=np.empty(n + m + 1), g=g, nit=0, measure=np.inf, optimal=False,

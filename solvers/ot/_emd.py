@@ -48,7 +48,7 @@ def emd(
     a, b : array_like, shapes (n,) and (m,), optional
         Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed.
     options : mapping, optional
-        ``candidates`` (default 30) and ``additions`` (default 6): arcs of each row that the restricted problem
+        ``candidates`` (default 20) and ``additions`` (default 6): arcs of each row that the restricted problem
         starts with, and that a round adds at most.
     tol : float, default 1e-12
         Bound on the relative gap between the plan's cost and the dual value.
@@ -90,7 +90,7 @@ def emd(
 
     Notes
     -----
-    A network simplex on about 30 arcs a row, chosen by the reduced costs against nearly optimal potentials, and then
+    A network simplex on about 20 arcs a row, chosen by the reduced costs against nearly optimal potentials, and then
     rounds of pricing all arcs and adding those that are too cheap. Time: about 15 passes of Sinkhorn, one pass a round
     (usually 1 to 20), and some 10 pivots a node. Memory: O(n + m) beyond the matrix.
 

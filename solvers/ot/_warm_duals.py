@@ -13,11 +13,16 @@ from ._problem import LN2, TransportProblem
 
 Array = npt.NDArray[Any]
 
-#: reg is the span of the costs over 8, 32, 128, ... at first, each with so many sweeps over a sample of the rows.
-FIRST_RATIO, RATIO_STEP, SWEEPS, SAMPLE = 8.0, 4.0, 12, 250
+#: reg is the span of the costs over 8, 32, 128, ..., each time with a larger sample of the rows.
+FIRST_RATIO, RATIO_STEP, SAMPLE = 8.0, 4.0, 250
 
-#: The last reg is the span over this, or over a quarter of the rows where that is more; sweeps of each sample there.
-LAST_RATIO, LAST_SWEEPS = 400.0, 4
+#: The last reg is the span over this, or over a quarter of the rows where that is more.
+LAST_RATIO = 400.0
+
+#: Sweeps over all rows, and as many over each sample at the last reg; earlier ones get three times as many. More rows
+#: lie closer to one another, for which the potentials must be nearer to the optimal ones: that many for 4000 rows, and
+#: in proportion to the square root beyond.
+SWEEPS, SWEEPS_ROWS = 4, 4000.0
 
 
 def warm_duals(cost: Cost, a: Array, b: Array, threads: int) -> Array:
@@ -40,14 +45,15 @@ def warm_duals(cost: Cost, a: Array, b: Array, threads: int) -> Array:
 def _levels(n: int) -> Iterator[tuple[float, int, int]]:
     """Ratio of span to reg, rows, and sweeps of each level."""
     last, ratio, rows = max(LAST_RATIO, n / 4), FIRST_RATIO, SAMPLE
+    sweeps = round(SWEEPS * max(1.0, (n / SWEEPS_ROWS) ** 0.5))
     while ratio < last:
-        yield ratio, rows, SWEEPS if rows < n else LAST_SWEEPS
+        yield ratio, rows, sweeps if rows >= n else 3 * sweeps
         rows = rows if ratio == FIRST_RATIO else 2 * rows
         ratio *= RATIO_STEP
     while rows < n:
-        yield last, rows, LAST_SWEEPS
+        yield last, rows, sweeps
         rows *= 2
-    yield last, n, LAST_SWEEPS
+    yield last, n, sweeps
 
 
 def _sampled(cost: Cost, a: Array, rows: int, rng: np.random.Generator) -> tuple[Cost, Array]:
