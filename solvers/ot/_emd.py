@@ -19,6 +19,9 @@ from ._solve import _equal_mass, _start, _weights, matrix_cost, points_cost
 
 Array = npt.NDArray[Any]
 
+#: The metrics that exact transport between points serves.
+METRICS = ("sqeuclidean", "euclidean", "cityblock")
+
 
 def emd(
     C: npt.ArrayLike,
@@ -166,6 +169,8 @@ def emd_sample(
     >>> result.success, result.value
     (True, 1.0)
     """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, not {metric!r}")
     cost = points_cost(X, Y, metric)
     as_generator(rng)
     problem = _exact_problem(cost, a, b, tol, warm_start, 0, threads)

@@ -197,6 +197,7 @@ def price(
     cost: Cost, g: Array, limit: Array | float, most: int, threads: int
 ) -> tuple[Array, tuple[Array, Array, Array]]:
     """min_j C_ij - g_j of each row; and its `most` least arcs below `limit`: rows, columns, costs."""
+    assert isinstance(cost.kernel, _kernels.Cost)
     n = cost.shape[0]
     least, counts = np.empty(n), np.empty(n, np.intc)
     columns, costs = np.empty((n, most), np.intc), np.empty((n, most))
