@@ -40,6 +40,12 @@ SV_BINDING size_t sv_ot_worksize(size_t n, size_t m);
 SV_BINDING void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
                             double *column_sums, double *work, int threads);
 
+/* The same where a row answers only in part: with q_i the base-2 logarithm of sum_j 2^(v_j - scale (C_ij - offset_i)),
+ * u_i becomes base_i - damping * q_i; base = log2 a and damping = 1 would be the sweep above. q is handed out. */
+SV_BINDING void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const double *base, double damping,
+                                   double *u, const double *v, double *q, double *column_sums, double *work,
+                                   int threads);
+
 /* Row sums and column sums of the plan, and sum_ij (C_ij - offset_i) P_ij (returned). */
 SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                                   double *row_sums, double *column_sums, double *work, int threads);
@@ -77,10 +83,17 @@ SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const
 #define OT_PAGE_BYTES 4096
 static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(double); }
 
+/* How a row answers to v: so that it sums to a_i, or, where `base` is given, as in a damped sweep. */
+struct ot_response {
+    const double *a, *base;
+    double damping;
+    double *q;
+};
+
 /* What a level provides: the same calls for the rows [first, last), sums being added to. `room`: that of two rows. */
 struct ot_kernels {
-    void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *room, size_t first, size_t last);
+    void (*sweep)(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
+                  const double *v, double *column_sums, double *room, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
