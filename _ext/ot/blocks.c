@@ -8,16 +8,17 @@
 #include "ot.h"
 
 SV_DISPATCH(struct ot_kernels, kernels, ot_kernels_f64)
+SV_DISPATCH(struct ot_damped_kernels, damped, ot_damped_f64)
 
 enum { MAX_BLOCKS = 16, BLOCK_MIN_ROWS = 32, PARALLEL_MIN = 32768 /* entries: some 20 microseconds */ };
 
 struct pass {
     const struct sv_ot_cost *cost;
     double scale;
-    struct ot_response response;
-    const double *v;
+    const double *a, *v;
     double *u, *row_sums;
     size_t first, rows, blocks;
+    struct ot_response response;
     double threshold;
     int *columns;
     ptrdiff_t *counts;
@@ -71,7 +72,7 @@ static void sweep_block(void *context, size_t block)
     struct pass *pass = context;
     const size_t m = pass->cost->m;
     fill(pass->sums + block * m, m, 0);
-    kernels()->sweep(pass->cost, pass->scale, &pass->response, pass->u, pass->v, pass->sums + block * m,
+    kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->sums + block * m,
                      pass->room + block * 2 * ot_row_room(m), start(pass, block), start(pass, block + 1));
 }
 
@@ -79,17 +80,26 @@ void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, d
                  double *column_sums, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
-    pass.response.a = a;
+    pass.a = a;
     run(&pass, sweep_block, threads);
     add_blocks(&pass, column_sums);
+}
+
+static void damped_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    const size_t m = pass->cost->m;
+    fill(pass->sums + block * m, m, 0);
+    damped()->sweep(pass->cost, pass->scale, &pass->response, pass->u, pass->v, pass->sums + block * m,
+                    pass->room + block * 2 * ot_row_room(m), start(pass, block), start(pass, block + 1));
 }
 
 void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const double *base, double damping, double *u,
                         const double *v, double *q, double *column_sums, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
-    pass.response = (struct ot_response){.base = base, .damping = damping, .q = q};
-    run(&pass, sweep_block, threads);
+    pass.response = (struct ot_response){base, damping, q};
+    run(&pass, damped_block, threads);
     add_blocks(&pass, column_sums);
 }
 

@@ -1,7 +1,6 @@
 /* The fused passes of entropic optimal transport over blocks of rows.
  *
- *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry; with unequal masses
- *               allowed too (the rows then answer in part)
+ *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry
  *   marginals   row sums, column sums and <C, P> of the plan
  *   plan_rows   the plan itself
  *   large_entries  the plan's entries above a threshold, each row at its place in the full matrix
@@ -100,24 +99,9 @@ INLINE double *place_for(const struct row *row, double *room)
     return room + ahead % OT_PAGE_BYTES / sizeof(double);
 }
 
-/* The new potential of row i, whose terms at the potential *u sum to `sum`; returns what the terms are to be times. */
-INLINE double respond(const struct ot_response *response, size_t i, double *u, double sum)
-{
-    if (!response->base) {
-        double factor = response->a[i] / sum;
-        *u += log2(factor);
-        return factor;
-    }
-    double q = log2(sum) - *u, target = response->base[i] - response->damping * q, factor = exp2(target - *u);
-    response->q[i] = q;
-    *u = target;
-    return factor;
-}
-
 /* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. */
-INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
-                        const double *v, double *column_sums, double *room, size_t i, int count, int careful, int kind,
-                        size_t d)
+INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                        double *column_sums, double *room, size_t i, int count, int careful, int kind, size_t d)
 {
     struct row rows[2];
     double *terms[2], sums[2], factor[2];
@@ -135,7 +119,8 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const struc
             *uk = -largest_exponent(&rows[k], cost, v, kind, d);
             sums[k] = terms_of(&rows[k], cost, *uk, v, terms[k], 1, kind, d);
         }
-        factor[k] = respond(response, i + k, uk, sums[k]);
+        factor[k] = a[i + k] / sums[k];
+        *uk += log2(factor[k]);
     }
     if (count == 2)
         add_two_scaled(column_sums, terms, factor, cost->m);
@@ -143,15 +128,14 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const struc
         add_scaled(column_sums, terms[0], factor[0], cost->m);
 }
 
-INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
-                       const double *v, double *column_sums, double *room, size_t first, size_t last, int careful,
-                       int kind, size_t d)
+INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                       double *column_sums, double *room, size_t first, size_t last, int careful, int kind, size_t d)
 {
     size_t i = first;
     for (; i + 2 <= last; i += 2)
-        sweep_group(cost, scale, response, u, v, column_sums, room, i, 2, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, i, 2, careful, kind, d);
     if (i < last)
-        sweep_group(cost, scale, response, u, v, column_sums, room, i, 1, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, i, 1, careful, kind, d);
 }
 
 INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
@@ -219,13 +203,13 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
     }
 }
 
-static void sweep(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
-                  const double *v, double *column_sums, double *room, size_t first, size_t last)
+static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                  double *column_sums, double *room, size_t first, size_t last)
 {
     if (cost->offset)
-        FOR_COST(sweep_rows, cost, scale, response, u, v, column_sums, room, first, last, 1)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, first, last, 1)
     else
-        FOR_COST(sweep_rows, cost, scale, response, u, v, column_sums, room, first, last, 0)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, first, last, 0)
 }
 
 static double marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,

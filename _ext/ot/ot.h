@@ -83,17 +83,10 @@ SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const
 #define OT_PAGE_BYTES 4096
 static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(double); }
 
-/* How a row answers to v: so that it sums to a_i, or, where `base` is given, as in a damped sweep. */
-struct ot_response {
-    const double *a, *base;
-    double damping;
-    double *q;
-};
-
 /* What a level provides: the same calls for the rows [first, last), sums being added to. `room`: that of two rows. */
 struct ot_kernels {
-    void (*sweep)(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
-                  const double *v, double *column_sums, double *room, size_t first, size_t last);
+    void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                  double *column_sums, double *room, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
@@ -103,6 +96,18 @@ struct ot_kernels {
                           size_t last);
     void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
                        size_t last);
+};
+
+/* How the rows answer in a damped sweep. */
+struct ot_response {
+    const double *base;
+    double damping;
+    double *q;
+};
+
+struct ot_damped_kernels {
+    void (*sweep)(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
+                  const double *v, double *column_sums, double *room, size_t first, size_t last);
 };
 
 #endif

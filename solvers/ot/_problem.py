@@ -9,6 +9,7 @@ are left out and put back at the end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,7 +111,10 @@ class TransportProblem:
 
     def error(self, row_sums: Array | None, column_sums: Array) -> float:
         """The norm of the marginal violations; None means that the rows are met."""
-        gaps = [column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b]
+        return self.size([column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b])
+
+    def size(self, gaps: Sequence[Array]) -> float:
+        """The norm of the gaps of one side or of both."""
         if self.norm == "l1":
             return float(sum(np.abs(gap).sum() for gap in gaps))
         if self.norm == "l2":

@@ -116,14 +116,9 @@ def solve(
     >>> bool(np.isclose(result.plan.dense()[0, 0], 0.5 / (1 + np.exp(-2))))
     True
     """
-    matrix = real_array(C, "C", ndim=2, keep_float32=True)
-    copied = matrix is not C
-    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
-        matrix, copied = np.ascontiguousarray(matrix), True
-    _check_not_empty(matrix.shape, "C")
-    check_finite(matrix, "C")
+    cost, copies = matrix_cost(C)
     as_generator(rng)
-    problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, int(copied), threads)
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -184,6 +179,26 @@ def solve_sample(
     >>> result.success, moved.shape
     (True, (50, 3))
     """
+    cost = points_cost(X, Y, metric)
+    as_generator(rng)
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
+    control = Control(max_iter, time_limit, callback, verbose, resume)
+    return _run(problem, method, options, control)
+
+
+def matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
+    """The checked cost matrix, and how many copies of it were made."""
+    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    copied = matrix is not C
+    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
+        matrix, copied = np.ascontiguousarray(matrix), True
+    _check_not_empty(matrix.shape, "C")
+    check_finite(matrix, "C")
+    return Cost(matrix=matrix), int(copied)
+
+
+def points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
+    """The checked cost between points."""
     x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
     if metric not in _kernels.METRICS:
         raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
@@ -193,11 +208,7 @@ def solve_sample(
     _check_not_empty(y.shape, "Y")
     check_finite(x, "X")
     check_finite(y, "Y")
-    as_generator(rng)
-    cost = Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
-    control = Control(max_iter, time_limit, callback, verbose, resume)
-    return _run(problem, method, options, control)
+    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
 
 
 def _run(
