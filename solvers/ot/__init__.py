@@ -5,5 +5,12 @@ from ._problem import TransportResult
 from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample
+from ._solve_unbalanced import solve_unbalanced, solve_unbalanced_sample
+from ._unbalanced import UnbalancedResult
+from ._unbalanced_newton import UnbalancedNewton
+from ._unbalanced_sinkhorn import UnbalancedSinkhorn
 
-__all__ = ["Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "solve", "solve_sample"]
+__all__ = [
+    "Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "UnbalancedNewton", "UnbalancedResult",
+    "UnbalancedSinkhorn", "solve", "solve_sample", "solve_unbalanced", "solve_unbalanced_sample",
+]  # fmt: skip

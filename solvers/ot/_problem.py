@@ -68,6 +68,8 @@ class TransportProblem:
     """A transport problem with positive weights, ready for the methods."""
 
     cost: Cost
+    #: The cost as given, with the rows and columns of zero weight.
+    whole: Cost
     a: Array
     b: Array
     reg: float

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from ._cost import Cost
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
+Kind = TypeVar("Kind", bound=TransportProblem)
 
 #: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
 MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
@@ -120,7 +121,8 @@ def solve(
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return _run(problem, method, options, control)
+    result: TransportResult = run_method(problem, method, _choose, options, control)
+    return result
 
 
 def solve_sample(
@@ -183,7 +185,8 @@ def solve_sample(
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return _run(problem, method, options, control)
+    result: TransportResult = run_method(problem, method, _choose, options, control)
+    return result
 
 
 def matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
@@ -211,15 +214,18 @@ def points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
     return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
 
 
-def _run(
-    problem: TransportProblem, method: str | None, options: Mapping[str, Any] | None, control: Control
-) -> TransportResult:
+def run_method(
+    problem: Kind,
+    method: str | None,
+    choose: Callable[[Kind], tuple[str, str]],
+    options: Mapping[str, Any] | None,
+    control: Control,
+) -> Any:
+    """Run the method of that name, or the one that the rule chooses."""
     why = ""
     if method is None:
-        method, why = _choose(problem)
-    result = run(lookup("ot", method, problem.needs), problem, control, options, why)
-    assert isinstance(result, TransportResult)
-    return result
+        method, why = choose(problem)
+    return run(lookup("ot", method, problem.needs), problem, control, options, why)
 
 
 #: Above this ratio of the costs' span to reg Sinkhorn needs too many iterations.
@@ -245,13 +251,36 @@ def _problem(
     copies: int,
     threads: int | None,
 ) -> TransportProblem:
+    weights_a, weights_b = checked_weights(cost, a, b)
+    weights_b = equal_mass(weights_a, weights_b)
+    return assembled(TransportProblem, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+
+
+def checked_weights(cost: Cost, a: npt.ArrayLike | None, b: npt.ArrayLike | None) -> tuple[Array, Array]:
+    """The weights of both sides, uniform where not given."""
+    n, m = cost.shape
+    return _weights(a, "a", n, cost.shape), _weights(b, "b", m, cost.shape)
+
+
+def assembled(
+    kind: Callable[..., Kind],
+    cost: Cost,
+    weights_a: Array,
+    weights_b: Array,
+    reg: float,
+    tol: float,
+    norm: str,
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    copies: int,
+    threads: int | None,
+) -> Kind:
+    """A problem of that kind, rows and columns of zero weight left out."""
     n, m = cost.shape
     reg, tol = positive(reg, "reg"), positive(tol, "tol")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
-    weights_a, weights_b = _weights(a, "a", n, cost.shape), _weights(b, "b", m, cost.shape)
-    weights_b = _equal_mass(weights_a, weights_b)
     f, g = _start(warm_start, n, m)
+    whole = cost
     kept_rows, kept_columns = _positive_places(weights_a), _positive_places(weights_b)
     if kept_rows is not None or kept_columns is not None:
         rows = np.arange(n) if kept_rows is None else kept_rows
@@ -262,8 +291,9 @@ def _problem(
     if not np.isfinite(scale * cost.span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
     cost = cost.with_offset(scale)
-    return TransportProblem(
-        cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
+    return kind(
+        cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
+        threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
         kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies,
     )  # fmt: skip
@@ -289,7 +319,7 @@ def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[i
     return array
 
 
-def _equal_mass(a: Array, b: Array) -> Array:
+def equal_mass(a: Array, b: Array) -> Array:
     """b, rescaled to the mass of a where they differ slightly."""
     mass_a, mass_b = float(a.sum()), float(b.sum())
     difference = abs(mass_a - mass_b) / max(mass_a, mass_b)
