@@ -47,6 +47,22 @@ cdef extern from "ot.h" nogil:
     int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
                         double *)
 
+cdef extern from "certificate.h" nogil:
+    double sv_ot_scale_below(const sv_ot_cost *, double, const double *, const double *, const double *,
+                             const double *, double *, double *, double *, double *, int)
+    void sv_ot_row_max(const sv_ot_cost *, double, const double *, const double *, double *, double *, int)
+
+cdef extern from "products.h" nogil:
+    int OT_PRODUCT_MAX
+    size_t sv_ot_product_worksize(size_t, size_t, size_t)
+    void sv_ot_apply(const sv_ot_cost *, double, const double *, const double *, const double *, size_t, double *,
+                     double *, int)
+    void sv_ot_apply_transposed(const sv_ot_cost *, double, const double *, const double *, const double *, size_t,
+                                double *, double *, int)
+
+#: Vectors at most in one product.
+PRODUCT_MAX = OT_PRODUCT_MAX
+
 METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
 
 
@@ -186,6 +202,62 @@ cdef class Cost:
         with nogil:
             sv_ot_column_max(&self.cost, scale, pu, po, work, threads)
         free(work)
+
+    def apply(self, double scale, const double[::1] u, const double[::1] v, const double[:, ::1] x, double[:, ::1] out,
+              int threads):
+        """out (n, k) = P x', in place, for x (k, m) with few rows."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m, k = x.shape[0]
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 < k <= OT_PRODUCT_MAX or x.shape[1] != m or out.shape[0] != n or out.shape[1] != k:
+            raise ValueError("the vectors do not fit")
+        cdef double *work = workspace(sv_ot_product_worksize(n, m, k))
+        with nogil:
+            sv_ot_apply(&self.cost, scale, pu, pv, &x[0, 0], k, &out[0, 0], work, threads)
+        free(work)
+
+    def apply_transposed(self, double scale, const double[::1] u, const double[::1] v, const double[:, ::1] x,
+                         double[:, ::1] out, int threads):
+        """out (k, m) = x' P, in place, for x (n, k) with few columns."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m, k = x.shape[1]
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        if not 0 < k <= OT_PRODUCT_MAX or x.shape[0] != n or out.shape[0] != k or out.shape[1] != m:
+            raise ValueError("the vectors do not fit")
+        cdef double *work = workspace(sv_ot_product_worksize(n, m, k))
+        with nogil:
+            sv_ot_apply_transposed(&self.cost, scale, pu, pv, &x[0, 0], k, &out[0, 0], work, threads)
+        free(work)
+
+    def row_max(self, double scale, const double[::1] v, const double[::1] w, double[::1] out, double[::1] product,
+                int threads):
+        """max_j v_j - scale (C_ij - offset_i) and sum_j (C_ij - offset_i) w_j of each row, in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *pw = vector(w, m, "w")
+        cdef double *po = out_vector(out, n, "out")
+        cdef double *pp = out_vector(product, n, "product")
+        with nogil:
+            sv_ot_row_max(&self.cost, scale, pv, pw, po, pp, threads)
+
+    def scale_below(self, double scale, const double[::1] a, const double[::1] u, const double[::1] v,
+                    const double[::1] y, double[::1] x, double[::1] row_sums, double[::1] column_sums, int threads):
+        """F = diag(x) P diag(y) with the largest x <= 1 whose row sums stay at most a: x and F's sums, in place;
+        returns sum_ij (C_ij - offset_i) F_ij."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef const double *pu = vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef const double *py = vector(y, m, "y")
+        cdef double *px = out_vector(x, n, "x")
+        cdef double *pr = out_vector(row_sums, n, "row_sums")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double paid
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            paid = sv_ot_scale_below(&self.cost, scale, pa, pu, pv, py, px, pr, pc, work, threads)
+        free(work)
+        return paid
 
 
 def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,

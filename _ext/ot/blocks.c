@@ -3,14 +3,10 @@
  * The blocks depend on n alone and their column sums are added in block order, so every thread count
  * gives the same bits.
  */
-#include <string.h>
-
-#include "ot.h"
+#include "blocks.h"
 
 SV_DISPATCH(struct ot_kernels, kernels, ot_kernels_f64)
 SV_DISPATCH(struct ot_damped_kernels, damped, ot_damped_f64)
-
-enum { MAX_BLOCKS = 16, BLOCK_MIN_ROWS = 32, PARALLEL_MIN = 32768 /* entries: some 20 microseconds */ };
 
 struct pass {
     const struct sv_ot_cost *cost;
@@ -26,12 +22,6 @@ struct pass {
     double paid[MAX_BLOCKS];
 };
 
-static size_t blocks_of(size_t n)
-{
-    size_t blocks = (n + BLOCK_MIN_ROWS - 1) / BLOCK_MIN_ROWS;
-    return blocks < MAX_BLOCKS ? blocks : MAX_BLOCKS;
-}
-
 size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (m + 2 * ot_row_room(m)); }
 
 static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
@@ -44,7 +34,7 @@ static struct pass prepare(const struct sv_ot_cost *cost, double scale, const do
 
 static void run(struct pass *pass, sv_task task, int threads)
 {
-    sv_parallel_for(pass->rows * pass->cost->m < PARALLEL_MIN ? 1 : threads, pass->blocks, task, pass);
+    run_blocks(pass->rows * pass->cost->m, pass->blocks, task, pass, threads);
 }
 
 static size_t start(const struct pass *pass, size_t block)
@@ -52,19 +42,9 @@ static size_t start(const struct pass *pass, size_t block)
     return pass->first + pass->rows * block / pass->blocks;
 }
 
-static void fill(double *p, size_t n, double value)
-{
-    for (size_t k = 0; k < n; k++)
-        p[k] = value;
-}
-
 static void add_blocks(const struct pass *pass, double *column_sums)
 {
-    const size_t m = pass->cost->m;
-    memcpy(column_sums, pass->sums, m * sizeof(double));
-    for (size_t block = 1; block < pass->blocks; block++)
-        for (size_t j = 0; j < m; j++)
-            column_sums[j] += pass->sums[block * m + j];
+    sum_blocks(pass->sums, pass->blocks, pass->cost->m, column_sums);
 }
 
 static void sweep_block(void *context, size_t block)

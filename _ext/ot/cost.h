@@ -81,6 +81,36 @@ INLINE vreal term_at(const struct row *row, const struct sv_ot_cost *cost, vreal
     return careful ? v_exp2(z) : v_exp2_near(z, 1);
 }
 
+/* The terms of a row; returns their sum. */
+INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
+                       int careful, int kind, size_t d)
+{
+    const vreal vu = v_set1(u);
+    vreal sum = v_set1(0);
+    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
+        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
+        v_store_some(out + j, term, m - j);
+        sum = v_add(sum, fill_past(term, m - j, 0));
+    }
+    return v_sum_lanes(sum);
+}
+
+/* sums += factor * terms */
+INLINE void add_scaled(double *sums, const double *terms, double factor, size_t m)
+{
+    const vreal f = v_set1(factor);
+    for (size_t j = 0; j < m; j += SV_W)
+        v_store_some(sums + j, v_fma(f, v_load_some(terms + j, m - j, 0), v_load_some(sums + j, m - j, 0)), m - j);
+}
+
+/* Where in `room` the terms of a row go: at the row's own place within a page. A load that follows stores to the
+ * same place within another page waits for them, and a store a little ahead of the loads costs half the speed. */
+INLINE double *place_for(const struct row *row, double *room)
+{
+    size_t ahead = ((uintptr_t)row->matrix64 & ~(uintptr_t)63) - (uintptr_t)room;
+    return room + ahead % OT_PAGE_BYTES / sizeof(double);
+}
+
 /* One copy of a pass for each kind of cost, and for points in the plane and in space. */
 #define FOR_COST(pass, ...)                                                                         \
     switch (cost->kind) {                                                                           \

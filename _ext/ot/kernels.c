@@ -29,21 +29,7 @@
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
 
-/* The terms of a row; returns their sum. */
-INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
-                       int careful, int kind, size_t d)
-{
-    const vreal vu = v_set1(u);
-    vreal sum = v_set1(0);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
-        v_store_some(out + j, term, m - j);
-        sum = v_add(sum, fill_past(term, m - j, 0));
-    }
-    return v_sum_lanes(sum);
-}
-
-/* The same for two rows: v is loaded once. All loads come before the stores, see place_for. */
+/* terms_of for two rows: v is loaded once. All loads come before the stores, see place_for. */
 INLINE void terms_of_two(const struct row *rows, const struct sv_ot_cost *cost, const double *u, const double *v,
                          double *const *out, double *sums, int careful, int kind, size_t d)
 {
@@ -75,13 +61,6 @@ INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *c
     return v_max_lanes(top);
 }
 
-INLINE void add_scaled(double *sums, const double *terms, double factor, size_t m)
-{
-    const vreal f = v_set1(factor);
-    for (size_t j = 0; j < m; j += SV_W)
-        v_store_some(sums + j, v_fma(f, v_load_some(terms + j, m - j, 0), v_load_some(sums + j, m - j, 0)), m - j);
-}
-
 INLINE void add_two_scaled(double *sums, double *const *terms, const double *factors, size_t m)
 {
     const vreal f0 = v_set1(factors[0]), f1 = v_set1(factors[1]);
@@ -89,14 +68,6 @@ INLINE void add_two_scaled(double *sums, double *const *terms, const double *fac
         vreal sum = v_fma(f0, v_load_some(terms[0] + j, m - j, 0), v_load_some(sums + j, m - j, 0));
         v_store_some(sums + j, v_fma(f1, v_load_some(terms[1] + j, m - j, 0), sum), m - j);
     }
-}
-
-/* Where in `room` the terms of a row go: at the row's own place within a page. A load that follows stores to the
- * same place within another page waits for them, and a store a little ahead of the loads costs half the speed. */
-INLINE double *place_for(const struct row *row, double *room)
-{
-    size_t ahead = ((uintptr_t)row->matrix64 & ~(uintptr_t)63) - (uintptr_t)room;
-    return room + ahead % OT_PAGE_BYTES / sizeof(double);
 }
 
 /* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. */

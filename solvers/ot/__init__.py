@@ -2,6 +2,7 @@
 
 from ._plan import Plan
 from ._problem import TransportResult
+from ._rounding import RoundedPlan
 from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample
@@ -11,6 +12,6 @@ from ._unbalanced_newton import UnbalancedNewton
 from ._unbalanced_sinkhorn import UnbalancedSinkhorn
 
 __all__ = [
-    "Plan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "UnbalancedNewton", "UnbalancedResult",
-    "UnbalancedSinkhorn", "solve", "solve_sample", "solve_unbalanced", "solve_unbalanced_sample",
+    "Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "UnbalancedNewton",
+    "UnbalancedResult", "UnbalancedSinkhorn", "solve", "solve_sample", "solve_unbalanced", "solve_unbalanced_sample",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
+PRODUCT_MAX: int
 
 class Cost:
     def __init__(
@@ -47,6 +48,21 @@ class Cost:
         threads: int,
     ) -> None: ...
     def column_max(self, scale: float, u: Array, out: Array, threads: int) -> None: ...
+    def apply(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
+    def apply_transposed(self, scale: float, u: Array, v: Array, x: Array, out: Array, threads: int) -> None: ...
+    def row_max(self, scale: float, v: Array, w: Array, out: Array, product: Array, threads: int) -> None: ...
+    def scale_below(
+        self,
+        scale: float,
+        a: Array,
+        u: Array,
+        v: Array,
+        y: Array,
+        x: Array,
+        row_sums: Array,
+        column_sums: Array,
+        threads: int,
+    ) -> float: ...
 
 def newton_cg(
     row_starts: Array,

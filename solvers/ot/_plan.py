@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _kernels
 from ._cost import Cost
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = npt.NDArray[Any]
 
@@ -21,8 +25,9 @@ BLOCK_BYTES = 4 << 20
 class Plan:
     """A transport plan ``P_ij = 2**(u_i + v_j - scale * (C_ij - offset_i))`` of shape (n, m).
 
-    Nothing of size n x m is stored. `dense` makes the matrix (``np.asarray(plan)`` does too); the products
-    work through blocks of rows. Rows and columns of zero weight are exactly zero.
+    Nothing of size n x m is stored. `dense` makes the matrix (``np.asarray(plan)`` does too), `csr` its large
+    entries; the products make each row in cache. Rows and columns of zero weight are exactly zero. The bits of all
+    answers are the same for every number of threads.
     """
 
     cost: Cost
@@ -70,20 +75,82 @@ class Plan:
             raise ValueError("the plan is made on demand: it cannot be viewed without a copy")
         return self.dense().astype(dtype or np.float64, copy=False)
 
+    def csr(self, threshold: float) -> csr_array:
+        """The entries that are at least `threshold`, as a `scipy.sparse.csr_array` of shape (n, m).
+
+        Memory is that of the kept entries and of one block of rows; one pass over the cost.
+        """
+        from scipy.sparse import csr_array
+
+        threshold = float(threshold)
+        if not threshold > 0:
+            raise ValueError(f"threshold must be positive, not {threshold!r}; dense() has all entries")
+        rows, columns = self._kept()
+        counts, blocks = np.zeros(self.shape[0], np.intp), list(self.row_blocks())
+        room = blocks[0].stop * self.cost.shape[1]  # the first block is the largest
+        buffers = np.empty(room), np.empty(room, np.intc)
+        values, places = [], []
+        for where in blocks:
+            found = np.empty(where.stop - where.start, np.intp)
+            self.cost.kernel.large_entries(
+                self.scale, self.u, self.v, where.start, where.stop, threshold, *buffers, found, self.threads
+            )
+            counts[rows[where]] = found
+            kept = int(found.sum())
+            values.append(buffers[0][:kept].copy())
+            places.append(columns[buffers[1][:kept]])
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        return csr_array((np.concatenate(values), np.concatenate(places), starts), shape=self.shape)
+
+    def argmax(self, axis: int = 1) -> Array:
+        """Where each source sends most (axis 1, shape (n,)), or each target gets most from (axis 0, shape (m,)).
+
+        The first such place; -1 for sources and targets of zero weight. Nothing of size n x m is stored.
+        """
+        if axis not in (-2, -1, 0, 1):
+            raise ValueError(f"axis must be 0 or 1, not {axis!r}")
+        rows, columns = self._kept()
+        best = np.full(self.shape[1 - axis % 2], -1, np.intp)
+        top = np.full(len(columns), -1.0)
+        for where, block in self._blocks():
+            if axis % 2:
+                best[rows[where]] = columns[block.argmax(1)]
+                continue
+            place = block.argmax(0)
+            largest = block[place, np.arange(len(columns))]
+            better = largest > top
+            top[better] = largest[better]
+            best[columns[better]] = rows[where.start + place[better]]
+        return best
+
     def matvec(self, x: npt.ArrayLike) -> Array:
-        """``P @ x`` for x of shape (m,) or (m, k)."""
-        x = self._operand(x, self.shape[1])
+        """``P @ x`` for x of shape (m,) or (m, k). Up to 4 vectors share one pass over the cost."""
+        x = self.operand(x, self.shape[1])
         rows, columns = self._kept()
         out = np.zeros((self.shape[0], *x.shape[1:]))
+        if x.size <= _kernels.PRODUCT_MAX * len(x):
+            vectors = np.ascontiguousarray(np.atleast_2d(x[columns].T))
+            product = np.empty((len(rows), len(vectors)))
+            if len(vectors):
+                self.cost.kernel.apply(self.scale, self.u, self.v, vectors, product, self.threads)
+            out[rows] = product.reshape(len(rows), *x.shape[1:])
+            return out
         for where, block in self._blocks():
             out[rows[where]] = block @ x[columns]
         return out
 
     def rmatvec(self, x: npt.ArrayLike) -> Array:
-        """``P.T @ x`` for x of shape (n,) or (n, k)."""
-        x = self._operand(x, self.shape[0])
+        """``P.T @ x`` for x of shape (n,) or (n, k). Up to 4 vectors share one pass over the cost."""
+        x = self.operand(x, self.shape[0])
         rows, columns = self._kept()
         out = np.zeros((self.shape[1], *x.shape[1:]))
+        if x.size <= _kernels.PRODUCT_MAX * len(x):
+            vectors = np.ascontiguousarray(x[rows]).reshape(len(rows), -1)
+            product = np.empty((vectors.shape[1], len(columns)))
+            if len(product):
+                self.cost.kernel.apply_transposed(self.scale, self.u, self.v, vectors, product, self.threads)
+            out[columns] = product.T.reshape(len(columns), *x.shape[1:])
+            return out
         for where, block in self._blocks():
             out[columns] += block.T @ x[rows[where]]
         return out
@@ -93,17 +160,14 @@ class Plan:
 
         NaN for sources of zero weight, which go nowhere.
         """
-        y = self._operand(y, self.shape[1])
+        y = self.operand(y, self.shape[1])
         with np.errstate(invalid="ignore"):
             return (self.matvec(y).T / self.marginals()[0]).T
 
     def marginals(self) -> tuple[Array, Array]:
         """Row sums (n,) and column sums (m,)."""
         row_sums, column_sums, _ = self.sums()
-        rows, columns = self._kept()
-        full_rows, full_columns = np.zeros(self.shape[0]), np.zeros(self.shape[1])
-        full_rows[rows], full_columns[columns] = row_sums, column_sums
-        return full_rows, full_columns
+        return self.spread_rows(row_sums), self.spread_columns(column_sums)
 
     def sums(self) -> tuple[Array, Array, float]:
         """Over the rows and columns of positive weight: row sums, column sums, sum_ij (C_ij - offset_i) P_ij."""
@@ -117,9 +181,26 @@ class Plan:
         columns = np.arange(m) if self.kept_columns is None else self.kept_columns
         return rows, columns
 
+    def spread_rows(self, values: Array) -> Array:
+        """Values of the rows of positive weight among all (n,), 0 elsewhere."""
+        return _spread(values, self.kept_rows, self.shape[0])
+
+    def spread_columns(self, values: Array) -> Array:
+        """Values of the columns of positive weight among all (m,), 0 elsewhere."""
+        return _spread(values, self.kept_columns, self.shape[1])
+
     @staticmethod
-    def _operand(x: npt.ArrayLike, length: int) -> Array:
+    def operand(x: npt.ArrayLike, length: int) -> Array:
+        """A checked right-hand side."""
         x = np.asarray(x, np.float64)
         if x.ndim not in (1, 2) or x.shape[0] != length:
             raise ValueError(f"expected shape ({length},) or ({length}, k), not {x.shape}")
         return x
+
+
+def _spread(values: Array, kept: Array | None, size: int) -> Array:
+    if kept is None:
+        return values
+    full = np.zeros(size)
+    full[kept] = values
+    return full

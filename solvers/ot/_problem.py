@@ -20,6 +20,7 @@ import numpy.typing as npt
 from .._base.result import SolveResult, Status
 from ._cost import Cost
 from ._plan import Plan
+from ._rounding import NO_CERTIFICATE, RoundedPlan, certify
 
 Array = npt.NDArray[Any]
 
@@ -46,15 +47,34 @@ class TransportResult(SolveResult):
         ``<C, P> + reg * KL(P | a b')``, as POT's `ot.solve` counts.
     value_linear : float
         ``<C, P>``.
+    value_entropy : float
+        ``<C, P> + reg * sum(P * log(P))``; differs from `value` by ``reg * (r @ log(a) + c @ log(b))``, r and c the
+        sums of the plan.
+    value_dual : float
+        The dual objective at (f, g), in the convention of `value`: ``a @ f + b @ g - reg * (sum(P) - sum(a)
+        + a @ log(a) + b @ log(b))``. Never above the least `value` of a feasible plan; equal to it at the optimum.
     marginal_error : float
         The norm of both marginal violations of the returned plan, recomputed; equal to `measure`.
+    rounded : RoundedPlan or None
+        A plan with the marginals a and b exactly (to the rounding of sums), close to `plan`. None without `certify`.
+    gap : float
+        An upper bound, >= 0, of the `value` of `rounded` minus `value_dual`, and so of how far either is from the
+        optimum. NaN without `certify`.
+    lp_bounds : (float, float)
+        Certified bounds of the least cost ``<C, P>`` of any feasible plan, without entropy. The upper one is the cost
+        of `rounded`. NaN without `certify`.
     """
 
     f: Array
     g: Array
     value: float
     value_linear: float
+    value_entropy: float
+    value_dual: float
     marginal_error: float
+    rounded: RoundedPlan | None
+    gap: float
+    lp_bounds: tuple[float, float]
 
     @property
     def plan(self) -> Plan:
@@ -83,6 +103,8 @@ class TransportProblem:
     kept_columns: Array | None
     shape: tuple[int, int]
     copies: int
+    #: Whether the result is to have a rounded plan and bounds.
+    certified: bool = True
 
     @property
     def scale(self) -> float:
@@ -167,11 +189,19 @@ class TransportProblem:
         linear = paid + (0.0 if self.cost.offset is None else float(self.cost.offset @ row_sums))
         # sum P log P, from log P = ln2 (u + v) - (C - offset) / reg
         log_plan = LN2 * float(plan.u @ row_sums + plan.v @ column_sums) - paid / self.reg
-        log_product = float(row_sums @ np.log(self.a) + column_sums @ np.log(self.b))
+        log_a, log_b = np.log(self.a), np.log(self.b)
+        log_product = float(row_sums @ log_a + column_sums @ log_b)
         f, g = self._potentials(plan)
+        dual = float(self.a @ plan.u + self.b @ plan.v) / self.scale - self.reg * float(
+            row_sums.sum() - self.a.sum() + self.a @ log_a + self.b @ log_b
+        )
+        certificate = certify(plan, self.a, self.b, row_sums, column_sums) if self.certified else NO_CERTIFICATE
         return TransportResult(
             x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
             value=linear + self.reg * (log_plan - log_product), value_linear=linear,
+            value_entropy=linear + self.reg * log_plan,
+            value_dual=dual + (0.0 if self.cost.offset is None else float(self.cost.offset @ self.a)),
+            rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ def solve(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    certify: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -67,6 +69,8 @@ def solve(
         Norm of the marginal error ``(P 1 - a, P' 1 - b)``.
     warm_start : (f, g), optional
         Potentials to start from, as a result has them.
+    certify : bool, default True
+        Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
     max_iter : int, default 10000
         Steps at most.
     time_limit : float, optional
@@ -86,7 +90,7 @@ def solve(
     Returns
     -------
     TransportResult
-        With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `status`, `success` and more.
+        With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `gap`, `status`, `success` and more.
         ``success`` means that the marginal error, recomputed from the returned plan, is at most `tol`.
 
     Raises
@@ -119,7 +123,7 @@ def solve(
     """
     cost, copies = matrix_cost(C)
     as_generator(rng)
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, copies, threads)
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, _choose, options, control)
     return result
@@ -138,6 +142,7 @@ def solve_sample(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    certify: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -154,7 +159,9 @@ def solve_sample(
         The points; computed on in float64.
     metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
         The cost between two points.
-    a, b, reg, method, options, tol, norm, warm_start, max_iter, time_limit, callback, verbose, resume, rng, threads
+    a, b, reg, method, options, tol, norm, warm_start, certify : optional
+        As in `solve`.
+    max_iter, time_limit, callback, verbose, resume, rng, threads : optional
         As in `solve`.
 
     Returns
@@ -183,7 +190,7 @@ def solve_sample(
     """
     cost = points_cost(X, Y, metric)
     as_generator(rng)
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
+    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, _choose, options, control)
     return result
@@ -248,12 +255,14 @@ def _problem(
     tol: float,
     norm: str,
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    certify: bool,
     copies: int,
     threads: int | None,
 ) -> TransportProblem:
     weights_a, weights_b = checked_weights(cost, a, b)
     weights_b = equal_mass(weights_a, weights_b)
-    return assembled(TransportProblem, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    kind = functools.partial(TransportProblem, certified=bool(certify))
+    return assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
 
 
 def checked_weights(cost: Cost, a: npt.ArrayLike | None, b: npt.ArrayLike | None) -> tuple[Array, Array]:

@@ -79,7 +79,7 @@ class UnbalancedNewton:
         return problem.stop(state.measure, state.nit - state.best_nit)
 
     def finish(self, problem: UnbalancedProblem, state: UnbalancedNewtonState) -> UnbalancedResult:
-        return problem.certify(state, {"sinkhorn": state.nit - state.newton, "newton": state.newton, "cg": state.cg})
+        return problem.certify(state, {"scaling": state.nit - state.newton, "newton": state.newton, "cg": state.cg})
 
     def _newton_step(self, problem: UnbalancedProblem, state: UnbalancedNewtonState) -> UnbalancedNewtonState:
         """The step along the thinned Newton direction; where it does not ascend, a state that pauses Newton."""

@@ -34,7 +34,7 @@ class UnbalancedSinkhorn:
         return problem.stop(state.measure, state.nit - state.best_nit)
 
     def finish(self, problem: UnbalancedProblem, state: UnbalancedState) -> UnbalancedResult:
-        return problem.certify(state, {"sinkhorn": state.nit})
+        return problem.certify(state, {"scaling": state.nit})
 
 
 METHOD = register(

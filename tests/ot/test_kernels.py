@@ -171,3 +171,31 @@ def test_levels_agree(tmp_path):
         potentials.append(np.load(path))
     for other in potentials[1:]:
         np.testing.assert_allclose(other, potentials[0], rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("m", [*range(1, 18), 64, 129])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_certificate_passes(m, dtype, seed):
+    rng = np.random.default_rng(seed)
+    n, scale = 5, 7.0
+    C = rng.random((n, m)).astype(dtype)
+    offset = C.min(axis=1).astype(float)
+    u, v = _potentials(rng, n, m)
+    cost, shifted = Cost(matrix=C, offset=offset), C.astype(float) - offset[:, None]
+    y = rng.random(m)
+    terms = np.exp2(u[:, None] + v - scale * shifted) * y
+    a = terms.sum(1) * np.where(rng.random(n) < 0.5, 0.5, 2.0)
+
+    x, row_sums, column_sums = np.empty(n), np.empty(n), np.empty(m)
+    paid = cost.scale_below(scale, a, u, v, y, x, row_sums, column_sums, 1)
+    scaled = np.minimum(1, a / terms.sum(1))[:, None] * terms
+    np.testing.assert_allclose(x, scaled[:, 0] / terms[:, 0], rtol=1e-13)
+    np.testing.assert_allclose(row_sums, scaled.sum(1), rtol=1e-13)
+    np.testing.assert_allclose(column_sums, scaled.sum(0), rtol=1e-13)
+    assert (row_sums <= a * (1 + 2**-52)).all()
+    assert paid == pytest.approx((shifted * scaled).sum(), rel=1e-13)
+
+    w, row_max, product = rng.normal(size=m), np.empty(n), np.empty(n)
+    cost.row_max(scale, v, w, row_max, product, 1)
+    np.testing.assert_allclose(row_max, (v - scale * shifted).max(1), rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(product, shifted @ w, rtol=1e-13, atol=1e-14)

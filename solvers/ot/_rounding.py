@@ -1,0 +1,174 @@
+"""What certifies an answer: an exactly feasible plan near it, and bounds of how far it is from optimal.
+
+With P the plan of the potentials (f, g), a and b the weights, M their mass:
+
+    F = diag(x) P diag(y)              scaled so that no marginal is exceeded
+    R = F + W,  W = p q' / sum(p)      p = a - F 1,  q = b - F' 1: the missing mass as a rank-one term
+
+R is feasible (Altschuler, Weed, Rigollet, 2017, arXiv 1705.09634, algorithm 2; here the columns are scaled before the
+rows, since then one pass over C does both: see `_ext/ot/certificate.c`).
+
+The entropic gap is that of R against the dual value of (f, g). With log P_ij = (f_i + g_j - C_ij) / reg it is
+
+    reg * KL(R | P),    KL(R | P) = sum R log(R / P) - R + P >= 0,
+
+a formula in which nothing large cancels. The logarithm of a sum is avoided by convexity: with t = sum(p) / M,
+
+    KL(R | P) <= (1 - t) KL(F / (1 - t) | P) + t KL(W / t | P),
+
+whose terms are known from the sums of F and <C, F>, and W' C. So `gap` is an upper bound: what is certified holds.
+
+The transport problem without entropy is bounded from above by <C, R> and from below by the c-transforms
+g_j = min_i C_ij - f_i, f_i = min_j C_ij - g_j, which satisfy f_i + g_j <= C_ij.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._cost import Cost
+from ._plan import Plan
+
+Array = npt.NDArray[Any]
+
+LN2 = float(np.log(2.0))
+#: The bounds are widened by so many roundings of the sums of which they are made.
+ROUNDINGS = 8 * 2.0**-52
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedPlan:
+    """A plan with the given marginals, ``diag(row_scale) P diag(column_scale) + outer(row_rest, column_rest)``.
+
+    Row and column sums are those asked for up to the rounding of sums (some 1e-16 of the mass), whatever the marginal
+    error of the plan P. Nothing of size n x m is stored.
+    """
+
+    plan: Plan
+    row_scale: Array
+    column_scale: Array
+    row_rest: Array
+    column_rest: Array
+
+    def __repr__(self) -> str:
+        return f"<feasible transport plan of shape {self.shape}, made on demand>"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, m)."""
+        return self.plan.shape
+
+    def dense(self) -> Array:
+        """The plan as an (n, m) float64 array."""
+        plan = self.plan.dense()
+        plan *= self.column_scale
+        plan *= self.row_scale[:, None]
+        plan += np.outer(self.row_rest, self.column_rest)
+        return plan
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("the plan is made on demand: it cannot be viewed without a copy")
+        return self.dense().astype(dtype or np.float64, copy=False)
+
+    def matvec(self, x: npt.ArrayLike) -> Array:
+        """``R @ x`` for x of shape (m,) or (m, k)."""
+        x = Plan.operand(x, self.shape[1])
+        out = _scaled(self.row_scale, self.plan.matvec(_scaled(self.column_scale, x)))
+        out += np.multiply.outer(self.row_rest, self.column_rest @ x)
+        return out
+
+    def rmatvec(self, x: npt.ArrayLike) -> Array:
+        """``R.T @ x`` for x of shape (n,) or (n, k)."""
+        x = Plan.operand(x, self.shape[0])
+        out = _scaled(self.column_scale, self.plan.rmatvec(_scaled(self.row_scale, x)))
+        out += np.multiply.outer(self.column_rest, self.row_rest @ x)
+        return out
+
+    def marginals(self) -> tuple[Array, Array]:
+        """Row sums (n,) and column sums (m,), computed from the entries."""
+        n, m = self.shape
+        return self.matvec(np.ones(m)), self.rmatvec(np.ones(n))
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """The rounded plan (None where the plan's sums are not finite), the entropic gap, and bounds without entropy."""
+
+    rounded: RoundedPlan | None
+    gap: float
+    lp_bounds: tuple[float, float]
+
+
+NO_CERTIFICATE = Certificate(None, float("nan"), (float("nan"), float("nan")))
+
+
+def certify(plan: Plan, a: Array, b: Array, row_sums: Array, column_sums: Array) -> Certificate:
+    """The certificate of a plan, given its sums and the weights of its kept rows and columns.
+
+    One pass over the cost with an exponential an entry and two without.
+    """
+    lower_v = -_column_max(plan)
+    if not (np.isfinite(row_sums).all() and np.isfinite(column_sums).all()):
+        lower = _bounds(plan, a, b, lower_v, np.zeros_like(b))[0]
+        return Certificate(None, float("inf"), (lower, float("inf")))
+    y = b / np.maximum(column_sums, b)
+    x, rows, columns = np.empty_like(a), np.empty_like(a), np.empty_like(b)
+    paid = plan.cost.kernel.scale_below(plan.scale, a, plan.u, plan.v, y, x, rows, columns, plan.threads)
+    missing_rows, missing_columns = np.maximum(a - rows, 0.0), np.maximum(b - columns, 0.0)
+    missing = max(float(missing_rows.sum()), float(missing_columns.sum()))
+    share = missing_columns / missing if missing > 0 else missing_columns
+    lower, product = _bounds(plan, a, b, lower_v, share)
+    extra = float(missing_rows @ product)
+    rest = _offset_part(plan.cost, a, b)
+    upper = paid + extra + rest + ROUNDINGS * (abs(paid) + abs(extra) + abs(rest))
+    # The terms of KL(R | P), see above; all sums are over R, F or W, none over P but the mass.
+    mass = float(a.sum())
+    kl = float(row_sums.sum()) - mass + float(rows @ np.log(x) + columns @ np.log(y))
+    if missing > 0:
+        kl -= (mass - missing) * float(np.log1p(-missing / mass)) if missing < mass else 0.0
+        kl += _entropy(missing_rows) + _entropy(missing_columns) - missing * float(np.log(missing))
+        kl -= missing * float(np.log(missing / mass))
+        kl += LN2 * (plan.scale * extra - float(missing_rows @ plan.u + missing_columns @ plan.v))
+    gap = max(0.0, kl) / (plan.scale * LN2)
+    rounded = RoundedPlan(
+        plan, plan.spread_rows(x), plan.spread_columns(y), plan.spread_rows(missing_rows), plan.spread_columns(share)
+    )
+    return Certificate(rounded, gap, (lower, upper))
+
+
+def _column_max(plan: Plan) -> Array:
+    out = np.empty_like(plan.v)
+    plan.cost.kernel.column_max(plan.scale, plan.u, out, plan.threads)
+    return out
+
+
+def _bounds(plan: Plan, a: Array, b: Array, v: Array, w: Array) -> tuple[float, Array]:
+    """The value of the feasible potentials (c-transform of v, v) in the problem without entropy, and C w."""
+    u, product = np.empty_like(a), np.empty_like(a)
+    plan.cost.kernel.row_max(plan.scale, v, w, u, product, plan.threads)
+    value = -float(a @ u - b @ v) / plan.scale
+    rest = _offset_part(plan.cost, a, b)
+    size = float(a @ np.abs(u) + b @ np.abs(v)) / plan.scale + abs(rest)
+    return value + rest - ROUNDINGS * size, product
+
+
+def _offset_part(cost: Cost, a: Array, b: Array) -> float:
+    """What the offsets of the cost contribute to the cost of any feasible plan."""
+    return 0.0 if cost.offset is None else float(a @ cost.offset)
+
+
+def _entropy(weights: Array) -> float:
+    """sum w log w."""
+    positive = weights[weights > 0]
+    return float(positive @ np.log(positive))
+
+
+def _scaled(factors: Array, x: Array) -> Array:
+    """diag(factors) @ x."""
+    scaled: Array = (factors * x.T).T
+    return scaled
