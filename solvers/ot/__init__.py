@@ -1,5 +1,7 @@
 """Entropic optimal transport between weighted sets, from a cost matrix or from points."""
 
+from ._derivative import Derivative, derivative
+from ._gradients import Gradients, gradients
 from ._plan import Plan
 from ._problem import TransportResult
 from ._rounding import RoundedPlan
@@ -12,6 +14,7 @@ from ._unbalanced_newton import UnbalancedNewton
 from ._unbalanced_sinkhorn import UnbalancedSinkhorn
 
 __all__ = [
-    "Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult", "UnbalancedNewton",
-    "UnbalancedResult", "UnbalancedSinkhorn", "solve", "solve_sample", "solve_unbalanced", "solve_unbalanced_sample",
+    "Derivative", "Gradients", "Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult",
+    "UnbalancedNewton", "UnbalancedResult", "UnbalancedSinkhorn", "derivative", "gradients", "solve", "solve_sample",
+    "solve_unbalanced", "solve_unbalanced_sample",
 ]  # fmt: skip

@@ -75,6 +75,8 @@ class TransportResult(SolveResult):
     rounded: RoundedPlan | None
     gap: float
     lp_bounds: tuple[float, float]
+    #: What was solved, as the methods see it; `gradients` and `derivative` read it.
+    problem: TransportProblem
 
     @property
     def plan(self) -> Plan:
@@ -83,7 +85,7 @@ class TransportResult(SolveResult):
         return plan
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransportProblem:
     """A transport problem with positive weights, ready for the methods."""
 
@@ -105,6 +107,9 @@ class TransportProblem:
     copies: int
     #: Whether the result is to have a rounded plan and bounds.
     certified: bool = True
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
 
     @property
     def scale(self) -> float:
@@ -202,6 +207,7 @@ class TransportProblem:
             value_entropy=linear + self.reg * log_plan,
             value_dual=dual + (0.0 if self.cost.offset is None else float(self.cost.offset @ self.a)),
             rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
+            problem=self,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip

@@ -70,6 +70,8 @@ class UnbalancedResult(SolveResult):
     mass: float
     marginal_error: float
     rho: tuple[float, float]
+    #: What was solved, as the methods see it; `gradients` and `derivative` read it.
+    problem: UnbalancedProblem
 
     @property
     def plan(self) -> Plan:
@@ -98,7 +100,7 @@ class UnbalancedState:
 S = TypeVar("S", bound=UnbalancedState)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class UnbalancedProblem(TransportProblem):
     """An unbalanced problem with positive weights, ready for the methods; a and b may differ in mass."""
 
@@ -218,6 +220,7 @@ class UnbalancedProblem(TransportProblem):
             x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
             value=self._value(state, row_sums, column_sums), value_linear=linear, value_dual=dual,
             gap=self._gap(state, row_sums, column_sums, targets), mass=mass, rho=self.rho,
+            problem=self,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
