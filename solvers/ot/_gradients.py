@@ -119,9 +119,9 @@ def gradients(result: TransportResult | UnbalancedResult) -> Gradients:
     --------
     >>> import numpy as np, solvers
     >>> X, Y = np.array([[0.0], [1.0]]), np.array([[0.5], [2.0]])
-    >>> slope = solvers.ot.gradients(solvers.ot.solve_sample(X, Y, reg=0.1)).X
+    >>> slope = solvers.ot.gradients(solvers.ot.solve_sample(X, Y, reg=0.5)).X
     >>> h = 1e-6
-    >>> ahead, behind = (solvers.ot.solve_sample(X + [[s], [0]], Y, reg=0.1).value for s in (h, -h))
+    >>> ahead, behind = (solvers.ot.solve_sample(X + [[s], [0]], Y, reg=0.5).value for s in (h, -h))
     >>> bool(np.isclose(slope[0, 0], (ahead - behind) / (2 * h)))
     True
     """

@@ -21,7 +21,17 @@ def test_readme_example(example, capsys):
 
 
 def test_every_public_call_has_a_readme_example():
-    for call in ("softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"):
+    for call in (
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "ot.solve",
+        "ot.solve_sample",
+        "ot.solve_unbalanced",
+        "ot.gradients",
+        "show_config",
+        "methods",
+    ):
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
 
