@@ -1,6 +1,7 @@
 """Entropic optimal transport between weighted sets, from a cost matrix or from points."""
 
 from ._derivative import Derivative, derivative
+from ._divergence import DivergenceResult, sinkhorn_divergence, sinkhorn_divergence_from_costs
 from ._gradients import Gradients, gradients
 from ._plan import Plan
 from ._problem import TransportResult
@@ -14,7 +15,8 @@ from ._unbalanced_newton import UnbalancedNewton
 from ._unbalanced_sinkhorn import UnbalancedSinkhorn
 
 __all__ = [
-    "Derivative", "Gradients", "Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse", "TransportResult",
-    "UnbalancedNewton", "UnbalancedResult", "UnbalancedSinkhorn", "derivative", "gradients", "solve", "solve_sample",
-    "solve_unbalanced", "solve_unbalanced_sample",
+    "Derivative", "DivergenceResult", "Gradients", "Plan", "RoundedPlan", "Sinkhorn", "SinkhornNewtonSparse",
+    "TransportResult", "UnbalancedNewton", "UnbalancedResult", "UnbalancedSinkhorn", "derivative", "gradients",
+    "sinkhorn_divergence", "sinkhorn_divergence_from_costs", "solve", "solve_sample", "solve_unbalanced",
+    "solve_unbalanced_sample",
 ]  # fmt: skip

@@ -125,6 +125,11 @@ def gradients(result: TransportResult | UnbalancedResult) -> Gradients:
     >>> bool(np.isclose(slope[0, 0], (ahead - behind) / (2 * h)))
     True
     """
+    if not isinstance(result, TransportResult | UnbalancedResult):
+        raise TypeError(
+            f"gradients takes the result of a transport solve, not {type(result).__name__}; a divergence has its own, "
+            "result.gradients"
+        )
     return Gradients(result)
 
 

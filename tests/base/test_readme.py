@@ -29,6 +29,7 @@ def test_every_public_call_has_a_readme_example():
         "ot.solve_sample",
         "ot.solve_unbalanced",
         "ot.gradients",
+        "ot.sinkhorn_divergence",
         "show_config",
         "methods",
     ):
