@@ -14,8 +14,7 @@ Array = npt.NDArray[Any]
 
 
 class Potentials(Protocol):
-    """Of the places of positive weight: in base 2, with those of the plan, u = phi + log2 a - scale offset + gauge and
-    v = psi + log2 b - gauge."""
+    """Of the places of positive weight, as `_unbalanced` has them."""
 
     @property
     def u(self) -> Array: ...
@@ -33,7 +32,7 @@ def potentials_elsewhere(problem: TransportProblem, at: Potentials, kappa: tuple
     """phi (n,) and psi (m,) in base 2, those of the places of zero weight added to those of the others.
 
     There the potential is that of the best answer to the other side, whatever the weight:
-    (1 + kappa) phi_i = -log2 sum_j 2^(v_j - scale C_ij). Reads the costs of those places once.
+    (1 + kappa) phi_i = kappa gauge - log2 sum_j 2^(v_j - scale C_ij). Reads the costs of those places once.
     """
     n, m = problem.shape
     phi, psi = at.phi, at.psi
@@ -44,7 +43,7 @@ def potentials_elsewhere(problem: TransportProblem, at: Potentials, kappa: tuple
         answers, sums = np.zeros(len(rows)), np.empty(len(kept))
         cost.kernel.sweep(problem.scale, np.ones(len(rows)), answers, at.v, sums, problem.threads)
         lifted = 0.0 if cost.offset is None else cost.offset * problem.scale
-        phi = _joined(n, problem.kept_rows, phi, rows, (lifted + answers - at.gauge) / (1 + kappa[0]))
+        phi = _joined(n, problem.kept_rows, phi, rows, (lifted + answers + kappa[0] * at.gauge) / (1 + kappa[0]))
     if len(columns):
         kept = np.arange(n) if problem.kept_rows is None else problem.kept_rows
         part = problem.whole.restricted(kept, columns)
@@ -52,7 +51,9 @@ def potentials_elsewhere(problem: TransportProblem, at: Potentials, kappa: tuple
         top, sums, ignored = np.empty(len(columns)), np.empty(len(columns)), np.empty(len(kept))
         cost.kernel.column_max(problem.scale, at.u, top, problem.threads)
         cost.kernel.marginals(problem.scale, at.u, -top, ignored, sums, problem.threads)
-        psi = _joined(m, problem.kept_columns, psi, columns, (at.gauge - top - np.log2(sums)) / (1 + kappa[1]))
+        psi = _joined(
+            m, problem.kept_columns, psi, columns, -(top + np.log2(sums) + kappa[1] * at.gauge) / (1 + kappa[1])
+        )
     return phi, psi
 
 

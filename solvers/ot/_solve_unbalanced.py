@@ -83,7 +83,7 @@ def solve_unbalanced(
 
     Notes
     -----
-    The rule for ``method=None``: the scaling iteration where the costs span at most 200 times reg or the smaller
+    The rule for ``method=None``: the scaling iteration where the costs span at most 500 times reg or the smaller
     rho is at most 10 reg, since it converges fast there; else Newton. An iteration of either reads C once and
     takes one exponential an entry.
 
@@ -176,7 +176,7 @@ def solve_unbalanced_sample(
 
 
 #: Up to this ratio of the costs' span to reg, or of rho to reg, the scaling iteration converges fast.
-EASY_SPAN, EASY_RHO = 200.0, 10.0
+EASY_SPAN, EASY_RHO = 500.0, 10.0
 
 
 def _choose(problem: UnbalancedProblem) -> tuple[str, str]:

@@ -3,14 +3,15 @@
     minimise  <C, P> + reg KL(P | a b') + rho1 KL(P 1 | a) + rho2 KL(P' 1 | b)   over  P >= 0,
 
 KL(p | q) = sum p log(p / q) - p + q. The solution is P_ij = a_i b_j exp((f_i + g_j - C_ij) / reg), with the sums
-P 1 = a exp(-f / rho1) and P' 1 = b exp(-g / rho2). The methods work in base 2, with phi = f / (reg ln2),
-psi = g / (reg ln2) and kappa = reg / rho (0 for a side that is hard, rho = inf):
+P 1 = a exp(-f / rho1) and P' 1 = b exp(-g / rho2). The methods work in base 2, with kappa = reg / rho (0 for a
+side that is hard, rho = inf) and
 
-    u = phi + log2 a - scale offset + gauge,   v = psi + log2 b - gauge,   targets a 2^(-kappa1 phi), b 2^(-kappa2 psi).
+    f = reg ln2 (phi - gauge),          u = phi + log2 a - scale offset,
+    g = reg ln2 (psi + gauge),          v = psi + log2 b.
 
-phi and psi are kept beside u and v, and the plan does not see the gauge. Where rho is far below reg, phi is small,
-and u would not hold its digits; where rho is far above reg, phi and psi may have a large part in common with
-opposite signs, with which u and v would lose digits that the exponents need.
+The plan does not see the gauge. Where rho is far above reg it may be large, and phi and psi are without it, so that
+the exponents keep their digits; where rho is far below reg, phi and psi are small, and have digits that u and v
+have not.
 """
 
 from __future__ import annotations
@@ -137,38 +138,40 @@ class UnbalancedProblem(TransportProblem):
         """What the rows and columns of the plan are to sum to."""
         (k1, k2), (log_a, log_b) = self.kappa, self.log_weights
         with np.errstate(over="ignore", under="ignore"):
-            return np.exp2(log_a - k1 * state.phi), np.exp2(log_b - k2 * state.psi)
+            return np.exp2(log_a - k1 * (state.phi - state.gauge)), np.exp2(log_b - k2 * (state.psi + state.gauge))
 
     def start(self) -> UnbalancedState:
         """The rows' answer to the potentials to start from, or to 0 where those are of no use."""
-        u, v = self.u0, self.v0
         log_a, log_b = self.log_weights
-        given = self.respond(UnbalancedState(u + log_a, v + log_b, u, v, 0.0, v))
+        gauge = float(self.b @ self.v0) / float(self.b.sum())
+        u, psi = self.u0 + gauge + log_a, self.v0 - gauge
+        given = self.respond(UnbalancedState(u, psi + log_b, u, psi, gauge, psi))
         if np.isfinite(given.measure):
             return given
-        return self.respond(UnbalancedState(log_a, log_b, np.zeros_like(u), np.zeros_like(v), 0.0, v))
+        zero = np.zeros_like(psi)
+        return self.respond(UnbalancedState(log_a, log_b, u, zero, 0.0, zero))
 
     def respond(self, state: S) -> S:
         """The state with the rows' best answer to v, and the best shift of v with it.
 
-        For a shift t of psi the rows answer with a shift -t / (1 + kappa1) of phi, and the plan grows by the factor
-        2^(t kappa1 / (1 + kappa1)): with t in the gauge, v stays and u moves little. The best t makes the targets of
-        both sides equal in mass. This maximises the dual over the potentials that differ from v by a constant
-        (Sejourne, Vialard and Peyre 2022), for nothing: without it, that constant converges at the rate
-        1 / ((1 + kappa1) (1 + kappa2)), slowly where rho is large.
+        For a change t of the gauge the rows answer with phi + t kappa1 / (1 + kappa1), and the plan grows by 2 to that
+        power. The best t makes the targets of both sides equal in mass. This maximises the dual over the potentials
+        that differ from psi by a constant (Sejourne, Vialard and Peyre 2022), for nothing: without it, that constant
+        converges at the rate 1 / ((1 + kappa1) (1 + kappa2)), slowly where rho is large.
         """
         (k1, k2), (log_a, log_b) = self.kappa, self.log_weights
         u, q, column_sums = state.u.copy(), np.empty_like(state.u), np.empty_like(state.v)
         share = k1 / (1 + k1)
         base = log_a + (state.gauge - self.lifted) * share
         self.cost.kernel.damped_sweep(self.scale, base, 1 / (1 + k1), u, state.v, q, column_sums, self.threads)
-        phi = (self.lifted - q - state.gauge) / (1 + k1)
+        phi = (self.lifted - q + k1 * state.gauge) / (1 + k1)
         with np.errstate(all="ignore"):
-            excess = _log2_sum(log_b - k2 * state.psi) - _log2_sum(log_a - k1 * phi)
-            shift = excess / (share + k2) if share + k2 > 0 else 0.0
+            row_mass = _log2_sum(log_a - k1 * (phi - state.gauge))
+            column_mass = _log2_sum(log_b - k2 * (state.psi + state.gauge))
+            shift = (column_mass - row_mass) / (share + k2) if share + k2 > 0 else 0.0
             moved = replace(
-                state, u=u + shift * share, phi=phi - shift / (1 + k1), psi=state.psi + shift,
-                gauge=state.gauge + shift, column_sums=column_sums * np.exp2(shift * share),
+                state, u=u + shift * share, phi=phi + shift * share, gauge=state.gauge + shift,
+                column_sums=column_sums * np.exp2(shift * share),
             )  # fmt: skip
             column_targets = self.targets(moved)[1]
             measure = float(self.size([moved.column_sums - column_targets]) / column_targets.sum())
@@ -176,10 +179,34 @@ class UnbalancedProblem(TransportProblem):
 
     def scaling_step(self, state: S) -> S:
         """The columns' best answer to u, then the rows'."""
+        return self.moved(state, self.column_answer(state))
+
+    def column_answer(self, state: UnbalancedState) -> Array:
+        """psi of the columns' best answer to u, (m,)."""
         k2 = self.kappa[1]
-        logs = self.column_logs(state)
-        v = self.log_weights[1] - (logs + state.gauge * k2) / (1 + k2)
-        return self.respond(replace(state, v=v, psi=(state.gauge - logs) / (1 + k2)))
+        return -(self.column_logs(state) + state.gauge * k2) / (1 + k2)
+
+    def moved(self, state: S, psi: Array) -> S:
+        """The state at psi, with the rows' answer."""
+        return self.respond(replace(state, v=psi + self.log_weights[1], psi=psi))
+
+    def gain(self, old: UnbalancedState, new: UnbalancedState) -> float:
+        """How much the dual rises, in units of reg ln2.
+
+        With the gauge at its best both sides' targets and the plan have the same mass M, and the dual depends on phi
+        and psi alone: log2 M falls by h (rise1 + rise2), 1/h = 1/kappa1 + 1/kappa2, where a side's rise is that of its
+        mean potential in the sense of -log2 sum w 2^(-kappa dphi) / kappa. Formed so from differences: the dual
+        would drown it in rounding.
+        """
+        targets = self.targets(old)
+        mass, rise = float(targets[1].sum()), 0.0
+        sides = zip(self.kappa, targets, (new.phi - old.phi, new.psi - old.psi), strict=True)
+        with np.errstate(all="ignore"):
+            for kappa, weights, change in sides:
+                mean = float(weights @ damped(kappa, change)) / mass
+                rise += float(-np.log1p(-kappa * LN2 * mean)) / (kappa * LN2) if kappa > 0 else mean
+            h = 1 / (1 / self.kappa[0] + 1 / self.kappa[1]) if min(self.kappa) > 0 else 0.0
+            return mass * (1 + h) * float(damped(h, np.array(rise)))
 
     def column_logs(self, state: UnbalancedState) -> Array:
         """log2 sum_i 2^(u_i - scale (C_ij - offset_i)), (m,)."""
@@ -226,7 +253,7 @@ class UnbalancedProblem(TransportProblem):
         )  # fmt: skip
 
     def _value(self, state: UnbalancedState, row_sums: Array, column_sums: Array) -> float:
-        # <C, P> + reg sum P log(P / ab') = <f, P 1> + <g, P' 1>
+        # <C, P> + reg sum P log(P / ab') = <f, P 1> + <g, P' 1>, in which the gauge cancels
         total = LN2 * self.reg * float(state.phi @ row_sums + state.psi @ column_sums)
         total += self.reg * float(self.a.sum() * self.b.sum() - row_sums.sum())
         for rho, sums, weights in zip(self.rho, (row_sums, column_sums), (self.a, self.b), strict=True):
@@ -235,7 +262,9 @@ class UnbalancedProblem(TransportProblem):
 
     def _dual(self, state: UnbalancedState, mass: float) -> float:
         total = self.reg * float(self.a.sum() * self.b.sum() - mass)
-        for kappa, potential, weights in zip(self.kappa, (state.phi, state.psi), (self.a, self.b), strict=True):
+        for kappa, potential, weights in zip(
+            self.kappa, (state.phi - state.gauge, state.psi + state.gauge), (self.a, self.b), strict=True
+        ):
             total += LN2 * self.reg * float(weights @ damped(kappa, potential))
         return total
 
@@ -262,7 +291,7 @@ class UnbalancedProblem(TransportProblem):
     def _own_potentials(self, state: UnbalancedState) -> tuple[Array, Array]:
         """f and g in units of the cost, also where the weights are zero."""
         f, g = potentials_elsewhere(self, state, self.kappa)
-        f, g = LN2 * self.reg * f, LN2 * self.reg * g
+        f, g = LN2 * self.reg * (f - state.gauge), LN2 * self.reg * (g + state.gauge)
         if self.rho == (np.inf, np.inf):
             kept = slice(None) if self.kept_columns is None else self.kept_columns
             shift = float(self.b @ g[kept]) / float(self.b.sum())

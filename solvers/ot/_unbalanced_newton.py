@@ -28,7 +28,7 @@ from .._base.result import Status
 from . import _kernels
 from ._problem import LN2, UNDERFLOW
 from ._sns import _largest_entries
-from ._unbalanced import UnbalancedProblem, UnbalancedResult, UnbalancedState, damped
+from ._unbalanced import UnbalancedProblem, UnbalancedResult, UnbalancedState
 
 Array = npt.NDArray[Any]
 
@@ -115,22 +115,13 @@ def _line_search(
     step = min(1.0, LARGEST_MOVE / largest)
     shortest = SHORTEST_STEP * step
     while step >= shortest:
-        moved = problem.respond(replace(state, v=state.v + step * dv, psi=state.psi + step * dv))
+        moved = problem.moved(state, state.psi + step * dv)
         # Close to the solution rounding hides the gain; the error still shows.
         hidden = slope < GAIN_SEEN * mass
-        if moved.measure < state.measure if hidden else _gain(problem, state, moved) >= ARMIJO * step * slope:
+        if moved.measure < state.measure if hidden else problem.gain(state, moved) >= ARMIJO * step * slope:
             return replace(moved, newton=state.newton + 1)
         step /= 2
     return None
-
-
-def _gain(problem: UnbalancedProblem, old: UnbalancedState, new: UnbalancedState) -> float:
-    """How much the dual rises, in units of reg ln2; from differences, since the dual would drown it in rounding."""
-    gain = float((old.column_sums - new.column_sums).sum()) / LN2
-    sides = zip(problem.kappa, problem.targets(old), (old.phi, old.psi), (new.phi, new.psi), strict=True)
-    for kappa, targets, before, after in sides:
-        gain += float(targets @ damped(kappa, after - before))
-    return gain
 
 
 METHOD = register(

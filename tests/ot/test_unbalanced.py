@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 import solvers
 from solvers import MethodError, Status
-from solvers.ot import solve, solve_unbalanced, solve_unbalanced_sample
+from solvers.ot import (
+    UnbalancedNewton,
+    UnbalancedSinkhorn,
+    solve,
+    solve_unbalanced,
+    solve_unbalanced_sample,
+)
 
 INF = np.inf
 METHODS = ("unbalanced-sinkhorn", "unbalanced-newton")
@@ -227,6 +233,52 @@ def test_a_common_offset_of_a_hard_side_costs_no_digit(method, seed):
         for offset in (0, 2.0**27)
     ]
     np.testing.assert_allclose(*plans, atol=1e-9)
+
+
+@pytest.mark.parametrize("rho", [1.0, 1e6, (INF, 0.5), 1e-3], ids=str)
+def test_every_step_raises_the_dual(data, rho):
+    C, a, b = data
+    problem = solve_unbalanced(C, a, b, reg=0.01, reg_m=rho, max_iter=0).problem
+    for solver in (UnbalancedSinkhorn(), UnbalancedSinkhorn(memory=0), UnbalancedNewton(warmup=2)):
+        state = solver.init(problem)
+        for _ in range(15):
+            if state.measure < 1e-13:
+                break
+            following = solver.step(problem, state)
+            gain = problem.gain(state, following)
+            assert gain >= 0 or following.measure < state.measure
+            if rho == 1.0:  # the dual itself is as good as its gain
+                rise = problem.certify(following, {}).value_dual - problem.certify(state, {}).value_dual
+                assert gain * 0.01 * np.log(2) == pytest.approx(rise, rel=1e-6, abs=1e-14)
+            state = following
+
+
+def test_extrapolation_saves_iterations(data):
+    C, a, b = data
+    plain, extrapolated = (
+        solve_unbalanced(
+            C, a, b, reg=0.005, reg_m=1.0, method=METHODS[0], tol=1e-10, options={"memory": memory}, max_iter=100_000
+        )
+        for memory in (0, 8)
+    )
+    assert plain.success
+    assert extrapolated.success
+    assert extrapolated.nit < plain.nit / 3
+    np.testing.assert_allclose(extrapolated.plan.dense(), plain.plan.dense(), atol=1e-8)
+
+
+def test_a_refused_extrapolation_is_a_plain_step(data, monkeypatch):
+    C, a, b = data
+    monkeypatch.setattr(
+        "solvers.ot._unbalanced_sinkhorn._extrapolated",
+        lambda state, weights: state.answers[0] + 30 * np.sin(np.arange(45)),
+    )
+    few = {"method": METHODS[0], "reg": 0.05, "reg_m": 1.0, "max_iter": 5}
+    refused = solve_unbalanced(C, a, b, **few)
+    assert refused.stats["refused"] == 5
+    monkeypatch.undo()
+    plain = solve_unbalanced(C, a, b, options={"memory": 0}, **few)
+    np.testing.assert_allclose(refused.history["measure"], plain.history["measure"], rtol=1e-6)
 
 
 def test_start_far_off(data):
