@@ -239,6 +239,28 @@ INLINE vreal v_exp2_near(vreal x, int rough)
 
 /* The same for any x below the range, -inf too. */
 static inline vreal v_exp2(vreal x) { return v_exp2_near(v_max(v_set1(-4096), x), 0); }
+
+/* log2 x for normal x > 0, within 2 ULP of the larger of the result and 1/2; anything below -1000 for x = 0.
+ * With m the mantissa in [sqrt 1/2, sqrt 2): log m = 2 artanh t, t = (m - 1)/(m + 1), |t| < 0.172; the series of
+ * artanh t / t ends where a term falls below 2^-55. */
+static inline vreal v_log2(vreal x)
+{
+    static const double series[10] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,
+                                      1.0 / 11, 1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19};
+    const vreal root = v_set1(0x1.6a09e667f3bcdp+0), one = v_set1(1);
+    vreal m = v_mantissa(x), upper = v_if_equal(v_max(root, m), m, one, v_set1(0));
+    m = v_fnma(v_mul(upper, v_set1(0.5)), m, m);
+    vreal t = v_div(v_sub(m, one), v_add(m, one));
+    vreal artanh = v_mul(t, v_polynomial(series, 10, v_mul(t, t)));
+    return v_fma(artanh, v_set1(0x1.71547652b82fep+1), v_add(v_exponent(x), upper));
+}
+
+/* x^p for x >= 0 and p > 0. */
+INLINE vreal v_power(vreal x, vreal p)
+{
+    const vreal zero = v_set1(0);
+    return v_if_equal(x, zero, zero, v_exp2(v_mul(p, v_log2(x))));
+}
 #endif
 
 #endif

@@ -9,6 +9,7 @@
  *   v_keep(v, k, fill)        v's first k lanes, `fill` in the others
  *   v_max(a, b)               returns b where either is NaN (the x86 rule): write v_max(limit, x)
  *   v_if_equal(v, w, a, b)   a where v = w, else b
+ *   v_exponent(v), v_mantissa(v)  float64, normal v > 0: v = mantissa 2^exponent, mantissa in [1, 2); finite or -inf for 0
  *   v_power_of_two(d)         without V_HAS_SCALEF: 2^d for integral d; below 2^-bias it may become 0
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded (V_HAS_SCALEF: 2^floor(d))
  *   v_stream(p, v)            store past the cache; p aligned to a vector

@@ -86,6 +86,17 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 static inline vreal v_rint(vreal a) { return _mm256_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm256_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+static inline vreal v_div(vreal a, vreal b) { return _mm256_div_pd(a, b); }
+static inline vreal v_exponent(vreal a)
+{
+    vreal field = _mm256_castsi256_pd(_mm256_srli_epi64(_mm256_castpd_si256(a), R_MANTISSA_BITS));
+    return v_sub(_mm256_or_pd(field, v_set1(0x1p52)), v_set1(0x1p52 + R_EXPONENT_BIAS));
+}
+static inline vreal v_mantissa(vreal a)
+{
+    const vreal exponent = v_set1(INFINITY); /* its bits are those of the exponent */
+    return _mm256_or_pd(_mm256_andnot_pd(exponent, a), v_set1(1));
+}
 static inline vreal v_shift_to_exponent(vreal magic_sum)
 {
     return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(magic_sum), R_MANTISSA_BITS));

@@ -87,6 +87,9 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm512_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }
+static inline vreal v_div(vreal a, vreal b) { return _mm512_div_pd(a, b); }
+static inline vreal v_exponent(vreal a) { return _mm512_getexp_pd(a); }
+static inline vreal v_mantissa(vreal a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int64_t *lanes)
 {

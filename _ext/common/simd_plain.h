@@ -41,6 +41,9 @@ static inline vreal v_rint(vreal a) { return rint(a); }
 static inline vreal v_load_float(const float *p) { return (real)*p; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }
+static inline vreal v_div(vreal a, vreal b) { return a / b; }
+static inline vreal v_exponent(vreal a) { return a > 0 ? ilogb(a) : -INFINITY; }
+static inline vreal v_mantissa(vreal a) { return a > 0 ? scalbn(a, -ilogb(a)) : 1; }
 #endif
 #if SV_REAL == 32
 typedef uint32_t v_bits;

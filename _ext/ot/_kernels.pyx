@@ -16,6 +16,8 @@ cdef extern from "ot.h" nogil:
         SV_COST_SQEUCLIDEAN
         SV_COST_EUCLIDEAN
         SV_COST_CITYBLOCK
+        SV_COST_CHEBYSHEV
+        SV_COST_MINKOWSKI
 
     struct sv_ot_cost:
         sv_ot_cost_kind kind
@@ -24,7 +26,9 @@ cdef extern from "ot.h" nogil:
         Py_ssize_t stride
         const double *x
         const double *y
+        double p
         const double *offset
+        const double *column_offset
 
     struct sv_ot_sparse_hessian:
         size_t n, m
@@ -63,7 +67,10 @@ cdef extern from "products.h" nogil:
 #: Vectors at most in one product.
 PRODUCT_MAX = OT_PRODUCT_MAX
 
-METRICS = {"sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK}
+METRICS = {
+    "sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK,
+    "chebyshev": SV_COST_CHEBYSHEV, "minkowski": SV_COST_MINKOWSKI,
+}
 
 
 cdef const double *vector(const double[::1] values, Py_ssize_t length, str name) except NULL:
@@ -84,19 +91,26 @@ cdef double *workspace(size_t doubles) except NULL:
 
 
 cdef class Cost:
-    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i))."""
+    """A cost matrix, stored or made from points; the methods work on the plan 2^(u_i + v_j - scale (C_ij - offset_i)).
+
+    With a column_offset, C_ij - offset_i means C_ij - offset_i - column_offset_j throughout.
+    """
 
     cdef sv_ot_cost cost
     cdef Py_buffer matrix
     cdef const double[:, ::1] x, y
-    cdef const double[::1] offset
+    cdef const double[::1] offset, column_offset
 
-    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None):
+    def __cinit__(self, matrix=None, x=None, y=None, metric=None, offset=None, column_offset=None,
+                  double p=2.0):
         if matrix is not None:
             self._take_matrix(matrix)
         else:
             self.x, self.y = x, y
             self.cost.kind = <sv_ot_cost_kind><int>METRICS[metric]
+            if not p > 0:
+                raise ValueError("p is not positive")
+            self.cost.p = p
             self.cost.n, self.cost.d, self.cost.m = self.x.shape[0], self.x.shape[1], self.y.shape[1]
             if self.y.shape[0] != self.x.shape[1] or not self.cost.d:
                 raise ValueError("x is (n, d) and y is (d, m) with the same d > 0")
@@ -107,6 +121,11 @@ cdef class Cost:
         if offset is not None:
             self.offset = offset
             self.cost.offset = vector(self.offset, self.cost.n, "offset")
+        if column_offset is not None:
+            if offset is None:
+                raise ValueError("column_offset is given without offset")
+            self.column_offset = column_offset
+            self.cost.column_offset = vector(self.column_offset, self.cost.m, "column_offset")
 
     cdef _take_matrix(self, matrix):
         cdef Py_buffer *view = &self.matrix

@@ -12,11 +12,13 @@ struct row {
     const float *matrix32;
     const double *x;
     vreal offset, scale;
+    const double *column_offset;
 };
 
 INLINE struct row row_of(const struct sv_ot_cost *cost, double scale, size_t i)
 {
-    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0)};
+    struct row row = {.scale = v_set1(scale), .offset = v_set1(cost->offset ? cost->offset[i] : 0),
+                      .column_offset = cost->column_offset};
     ptrdiff_t start = (ptrdiff_t)i * cost->stride;
     if (cost->kind == SV_COST_FLOAT64)
         row.matrix64 = (const double *)cost->matrix + start;
@@ -36,9 +38,28 @@ INLINE vreal load_float(const float *p, size_t left)
     return v_load_float(lane);
 }
 
-INLINE vreal minus_offset(vreal c, const struct row *row, int careful) { return careful ? v_sub(c, row->offset) : c; }
+INLINE vreal minus_offset(vreal c, const struct row *row, size_t j, size_t left, int careful)
+{
+    if (!careful)
+        return c;
+    c = v_sub(c, row->offset);
+    return row->column_offset ? v_sub(c, v_load_some(row->column_offset + j, left, 0)) : c;
+}
 
-/* C_ij - offset_i for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
+/* (sum_k |x_k - y_kj|^p)^(1/p), the largest difference taken out, so that no power overflows or is lost. */
+INLINE vreal minkowski_at(const struct row *row, const struct sv_ot_cost *cost, vreal largest, size_t j, size_t left,
+                          size_t d)
+{
+    const vreal zero = v_set1(0);
+    vreal sum = zero;
+    for (size_t k = 0; k < d; k++) {
+        vreal difference = v_sub(v_set1(row->x[k]), v_load_some(cost->y + k * cost->m + j, left, 0));
+        sum = v_add(sum, v_power(v_div(v_abs(difference), largest), v_set1(cost->p)));
+    }
+    return v_if_equal(largest, zero, zero, v_mul(largest, v_power(sum, v_set1(1 / cost->p))));
+}
+
+/* C_ij without its offsets for the columns j, j + 1, ...; `careful`, `kind` and small `d` are compile-time constants.
  * Where there is no offset the exponents are known to be moderate (see sv_ot_cost), and a sweep need not be careful:
  * every operation that it saves is a twentieth of its time. */
 INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_t j, size_t left, int careful, int kind,
@@ -46,20 +67,27 @@ INLINE vreal cost_at(const struct row *row, const struct sv_ot_cost *cost, size_
 {
     if (kind == SV_COST_FLOAT64) {
         __builtin_prefetch((const char *)(row->matrix64 + j) + PREFETCH_BYTES);
-        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, careful);
+        return minus_offset(v_load_some(row->matrix64 + j, left, 0), row, j, left, careful);
     }
     if (kind == SV_COST_FLOAT32) {
         __builtin_prefetch((const char *)(row->matrix32 + j) + PREFETCH_BYTES);
-        return minus_offset(load_float(row->matrix32 + j, left), row, careful);
+        return minus_offset(load_float(row->matrix32 + j, left), row, j, left, careful);
     }
     vreal sum = v_set1(0);
     for (size_t k = 0; k < d; k++) {
         vreal difference = v_sub(v_set1(row->x[k]), v_load_some(cost->y + k * cost->m + j, left, 0));
-        sum = kind == SV_COST_CITYBLOCK ? v_add(sum, v_abs(difference)) : v_fma(difference, difference, sum);
+        if (kind == SV_COST_CITYBLOCK)
+            sum = v_add(sum, v_abs(difference));
+        else if (kind == SV_COST_CHEBYSHEV || kind == SV_COST_MINKOWSKI)
+            sum = v_max(v_abs(difference), sum);
+        else
+            sum = v_fma(difference, difference, sum);
     }
     if (kind == SV_COST_EUCLIDEAN)
         sum = v_sqrt(sum);
-    return minus_offset(sum, row, careful);
+    if (kind == SV_COST_MINKOWSKI)
+        sum = minkowski_at(row, cost, sum, j, left, d);
+    return minus_offset(sum, row, j, left, careful);
 }
 
 /* v, with `fill` in the lanes past the end. */
@@ -118,6 +146,8 @@ INLINE double *place_for(const struct row *row, double *room)
     case SV_COST_FLOAT32: return pass(__VA_ARGS__, SV_COST_FLOAT32, 0);                             \
     case SV_COST_EUCLIDEAN: return pass(__VA_ARGS__, SV_COST_EUCLIDEAN, cost->d);                   \
     case SV_COST_CITYBLOCK: return pass(__VA_ARGS__, SV_COST_CITYBLOCK, cost->d);                   \
+    case SV_COST_CHEBYSHEV: return pass(__VA_ARGS__, SV_COST_CHEBYSHEV, cost->d);                   \
+    case SV_COST_MINKOWSKI: return pass(__VA_ARGS__, SV_COST_MINKOWSKI, cost->d);                   \
     default:                                                                                        \
         switch (cost->d) {                                                                          \
         case 2: return pass(__VA_ARGS__, SV_COST_SQEUCLIDEAN, 2);                                   \

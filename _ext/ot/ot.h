@@ -4,7 +4,9 @@
  *
  *     P_ij = 2^(u_i + v_j - scale * (C_ij - offset_i)),      scale = 1/(reg ln2)
  *
- * offset (row minima, or NULL) keeps a large common part of C out of the exponents.
+ * offset (row minima, or NULL) keeps a large common part of C out of the exponents. Where column_offset is given too
+ * (what the columns then have in common), read C_ij - offset_i - column_offset_j for C_ij - offset_i everywhere, and
+ * (g - column_offset)/(reg ln2) for v.
  */
 #ifndef SOLVERS_OT_H
 #define SOLVERS_OT_H
@@ -19,6 +21,8 @@ enum sv_ot_cost_kind {
     SV_COST_SQEUCLIDEAN,
     SV_COST_EUCLIDEAN,
     SV_COST_CITYBLOCK,
+    SV_COST_CHEBYSHEV,
+    SV_COST_MINKOWSKI,
 };
 
 /* A cost matrix, stored or made on the fly from points. */
@@ -29,7 +33,9 @@ struct sv_ot_cost {
     ptrdiff_t stride;
     const double *x, *y;  /* points: x is (n, d), y is (d, m), both contiguous */
     size_t d;
+    double p;             /* exponent of SV_COST_MINKOWSKI, > 0 */
     const double *offset; /* (n,), or NULL where the exponents scale * C_ij stay far below 2^46 */
+    const double *column_offset; /* (m,), or NULL; only beside offset */
 };
 
 /* Doubles of work space that the calls below need. */

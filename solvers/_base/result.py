@@ -32,6 +32,7 @@ class Status(IntEnum):
         ("Rounding stops further progress above the tolerance; ask for a looser tol, or scale the problem better."),
     )
     NONFINITE = 22, "The iteration left the finite numbers; the last finite state is returned. Check the data's scale."
+    INFEASIBLE = 23, "No point satisfies the constraints; relax those that the message names."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

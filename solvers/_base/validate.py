@@ -15,9 +15,14 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
     """A native floating array: float64, or float32 where that is kept. Nothing is copied that fits already.
 
     Integers and booleans become float64; float16 and longdouble become float64 too, where `keep_float32`
-    does not ask for the caller's own precision. Objects, strings and complex numbers raise TypeError.
+    does not ask for the caller's own precision. Objects, strings, complex numbers, and masked and sparse arrays raise
+    TypeError.
     """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: its mask would be lost; fill it first")
     array = np.asarray(value)
+    if array.dtype == object and hasattr(value, "toarray"):
+        raise TypeError(f"{name} is sparse; make it dense with {name}.toarray()")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, not {array.dtype}")
     if ndim is not None and array.ndim != ndim:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .._base.iterate import Control, run
 from .._base.result import SolveResult, Status
 from . import _symmetric
+from ._blocks import BlockFunction
 from ._cost import Cost
 from ._gradients import Gradients
 from ._problem import TransportResult
@@ -88,7 +89,7 @@ def sinkhorn_divergence(
     b: npt.ArrayLike | None = None,
     *,
     reg: float,
-    metric: str = "sqeuclidean",
+    metric: str | BlockFunction = "sqeuclidean",
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
@@ -111,8 +112,8 @@ def sinkhorn_divergence(
         Weights >= 0 of equal total mass; uniform with mass 1 where not given.
     reg : float
         Strength of the entropy, > 0, in units of the cost.
-    metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
-        The cost between two points.
+    metric : str or callable, default "sqeuclidean"
+        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
     method, options
         For OT(a, b): as in `solve`. The self terms have one potential each and are solved by the averaged fixed
         point ``f = (f + T f) / 2``, in some 40 reads of the costs whatever reg.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ._cost import Cost
 from ._problem import TransportProblem
 
 Array = npt.NDArray[Any]
@@ -39,15 +39,17 @@ def potentials_elsewhere(problem: TransportProblem, at: Potentials, kappa: tuple
     rows, columns = _complement(problem.kept_rows, n), _complement(problem.kept_columns, m)
     if len(rows):
         kept = np.arange(m) if problem.kept_columns is None else problem.kept_columns
-        cost = problem.whole.restricted(rows, kept).with_offset(problem.scale)
+        part = problem.whole.restricted(rows, kept)
+        offset = part.row_minima()
+        cost = replace(part, offset=offset, column_offset=problem.cost.column_offset)
         answers, sums = np.zeros(len(rows)), np.empty(len(kept))
         cost.kernel.sweep(problem.scale, np.ones(len(rows)), answers, at.v, sums, problem.threads)
-        lifted = 0.0 if cost.offset is None else cost.offset * problem.scale
-        phi = _joined(n, problem.kept_rows, phi, rows, (lifted + answers + kappa[0] * at.gauge) / (1 + kappa[0]))
+        phi = _joined(
+            n, problem.kept_rows, phi, rows, (offset * problem.scale + answers + kappa[0] * at.gauge) / (1 + kappa[0])
+        )
     if len(columns):
         kept = np.arange(n) if problem.kept_rows is None else problem.kept_rows
-        part = problem.whole.restricted(kept, columns)
-        cost = Cost(part.matrix, part.points, problem.cost.offset)
+        cost = replace(problem.whole.restricted(kept, columns), offset=problem.cost.offset)
         top, sums, ignored = np.empty(len(columns)), np.empty(len(columns)), np.empty(len(kept))
         cost.kernel.column_max(problem.scale, at.u, top, problem.threads)
         cost.kernel.marginals(problem.scale, at.u, -top, ignored, sums, problem.threads)

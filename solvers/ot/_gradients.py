@@ -57,7 +57,7 @@ class Gradients:
 
     @property
     def X(self) -> Array:  # noqa: N802
-        """In the points of the rows, (n, d). AttributeError where the problem is one of a cost matrix."""
+        """In the points of the rows, (n, d). AttributeError for a cost matrix, and for metrics without a gradient."""
         return self._points[0]
 
     @property
@@ -82,7 +82,11 @@ class Gradients:
         if points is None:
             raise AttributeError("the problem is one of a cost matrix: there are no points to differentiate in")
         x, y, metric = points
-        return _POINT_GRADIENTS[metric](self.result.plan, x, y.T)
+        asked = self.result.problem.whole.asked or metric
+        if not (isinstance(asked, str) and asked in _POINT_GRADIENTS):
+            names = ", ".join(_POINT_GRADIENTS)
+            raise AttributeError(f"gradients in the points exist for the metrics {names}, not for {asked!r}")
+        return _POINT_GRADIENTS[asked](self.result.plan, x, y.T)
 
 
 def gradients(result: TransportResult | UnbalancedResult) -> Gradients:
@@ -111,9 +115,9 @@ def gradients(result: TransportResult | UnbalancedResult) -> Gradients:
     of the simplex. It has entries at zero weights too, the one-sided derivatives. Unbalanced problems with a side
     that is not hard have an ordinary gradient, with no constant left open.
 
-    Points: products with the plan for ``"sqeuclidean"``, one pass over blocks of its rows for the others; O(n + m)
-    memory. Where two points coincide, or coordinates do for ``"cityblock"``, the subgradient 0 of that distance
-    is taken.
+    Points: products with the plan for ``"sqeuclidean"``, one pass over blocks of its rows for ``"euclidean"`` and
+    ``"cityblock"``; O(n + m) memory. Other metrics have no gradient here. Where two points coincide, or coordinates
+    do for ``"cityblock"``, the subgradient 0 of that distance is taken.
 
     Examples
     --------
@@ -136,8 +140,8 @@ def gradients(result: TransportResult | UnbalancedResult) -> Gradients:
 def own_potentials(result: TransportResult) -> tuple[Array, Array]:
     """The potentials of P_ij = a_i b_j exp((f_i + g_j - C_ij) / reg), also where the weights are zero."""
     problem, plan = result.problem, result.plan
-    lifted = 0.0 if problem.cost.offset is None else problem.cost.offset * problem.scale
-    at = _At(plan.u, plan.v, plan.u - np.log2(problem.a) + lifted, plan.v - np.log2(problem.b))
+    rows, columns = problem.lifted
+    at = _At(plan.u, plan.v, plan.u - np.log2(problem.a) + rows, plan.v - np.log2(problem.b) + columns)
     f, g = potentials_elsewhere(problem, at, (0.0, 0.0))
     return LN2 * problem.reg * f, LN2 * problem.reg * g
 

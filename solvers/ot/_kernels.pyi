@@ -15,6 +15,8 @@ class Cost:
         y: Array | None = None,
         metric: str | None = None,
         offset: Array | None = None,
+        column_offset: Array | None = None,
+        p: float = 2.0,
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...

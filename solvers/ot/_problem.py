@@ -3,8 +3,8 @@
     minimise  <C, P> + reg KL(P | a b')   over  P >= 0,  P 1 = a,  P' 1 = b
 
 The solution is P_ij = exp((f_i + g_j - C_ij) / reg). The methods work in base 2, with
-u = (f - offset) / (reg ln2), v = g / (reg ln2) and scale = 1 / (reg ln2); rows and columns of zero weight
-are left out and put back at the end.
+u = (f - offset) / (reg ln2), v = (g - column_offset) / (reg ln2) and scale = 1 / (reg ln2); rows and columns of zero
+weight are left out and put back at the end.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ NORMS = ("l1", "l2", "linf")
 
 #: A column sum below this may have lost digits to underflow: the column is summed again by itself.
 UNDERFLOW = 1e-280
+
+#: An exponent (base 2) at which nothing is left, whatever is added to it.
+FAR = 1e300
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -107,6 +110,8 @@ class TransportProblem:
     copies: int
     #: Whether the result is to have a rounded plan and bounds.
     certified: bool = True
+    #: Rows and columns that no plan on the allowed arcs can serve; None where none is known of.
+    unreachable: tuple[Array, Array] | None = None
 
     def __repr__(self) -> str:
         return f"<{self.title}>"
@@ -119,7 +124,7 @@ class TransportProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capability that a method must have."""
-        return frozenset({"point-cloud" if self.cost.matrix is None else "dense-cost"})
+        return frozenset({self.cost.capability})
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -130,8 +135,15 @@ class TransportProblem:
     def title(self) -> str:
         """One line for the log."""
         n, m = self.shape
-        kind = "matrix" if self.cost.matrix is not None else "points"
+        kind = {"dense-cost": "matrix", "point-cloud": "points"}.get(self.cost.capability, "blocks by a function")
         return f"{n} x {m} transport ({kind}), reg {self.reg:g}, tol {self.tol:g} ({self.norm})"
+
+    @cached_property
+    def lifted(self) -> tuple[Array, Array]:
+        """scale times the offsets of rows and columns, (n,) and (m,)."""
+        offsets = zip((self.cost.offset, self.cost.column_offset), (self.a, self.b), strict=True)
+        rows, columns = (np.zeros_like(w) if offset is None else offset * self.scale for offset, w in offsets)
+        return rows, columns
 
     @cached_property
     def roundoff(self) -> float:
@@ -191,7 +203,7 @@ class TransportProblem:
         plan = self.answer(state)
         row_sums, column_sums, paid = plan.sums()
         error = self.error(row_sums, column_sums)
-        linear = paid + (0.0 if self.cost.offset is None else float(self.cost.offset @ row_sums))
+        linear = paid + self.cost.offset_part(row_sums, column_sums)
         # sum P log P, from log P = ln2 (u + v) - (C - offset) / reg
         log_plan = LN2 * float(plan.u @ row_sums + plan.v @ column_sums) - paid / self.reg
         log_a, log_b = np.log(self.a), np.log(self.b)
@@ -205,20 +217,47 @@ class TransportProblem:
             x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
             value=linear + self.reg * (log_plan - log_product), value_linear=linear,
             value_entropy=linear + self.reg * log_plan,
-            value_dual=dual + (0.0 if self.cost.offset is None else float(self.cost.offset @ self.a)),
+            value_dual=dual + self.cost.offset_part(self.a, self.b),
             rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
             problem=self,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
 
+    def infeasible(self, method: str) -> TransportResult:
+        """The result where no plan exists: the zero plan, and who cannot be served."""
+        assert self.unreachable is not None
+        u, v = np.full_like(self.a, -FAR), np.zeros_like(self.b)
+        plan = Plan(self.cost, self.scale, u, v, self.kept_rows, self.kept_columns, self.shape, self.threads)
+        error = self.error(np.zeros_like(self.a), np.zeros_like(self.b))
+        kept = self.kept_rows, self.kept_columns
+        rows, columns = (at if all_ is None else all_[at] for at, all_ in zip(self.unreachable, kept, strict=True))
+        missed = ((rows, "sources", "send"), (columns, "targets", "receive"))
+        parts = [f"{who} {_some(at)} cannot {what} all of their weight" for at, who, what in missed if len(at)]
+        message = f"{Status.INFEASIBLE.sentence} On the allowed arcs {', '.join(parts)}."
+        inf = float("inf")
+        return TransportResult(
+            x=plan, f=np.full(self.shape[0], -inf), g=np.full(self.shape[1], -inf), measure=error, marginal_error=error,
+            value=inf, value_linear=inf, value_entropy=inf, value_dual=inf, rounded=None, gap=inf, lp_bounds=(inf, inf),
+            success=False, status=Status.INFEASIBLE, message=message, nit=0, method=method,
+            stats={**self.stats, "unreachable_rows": rows, "unreachable_columns": columns}, problem=self,
+        )  # fmt: skip
+
     def _potentials(self, plan: Plan) -> tuple[Array, Array]:
         f, g = plan.u / self.scale, plan.v / self.scale
+        if self.cost.column_offset is not None:
+            g = g + self.cost.column_offset
         shift = float(self.b @ g) / float(self.b.sum())
         f, g = f + shift, g - shift
         if self.cost.offset is not None:
             f = f + self.cost.offset
         return _spread(f, self.kept_rows, self.shape[0]), _spread(g, self.kept_columns, self.shape[1])
+
+
+def _some(indices: Array) -> str:
+    """A list of indices, not too long."""
+    shown = ", ".join(map(str, indices[:10]))
+    return f"[{shown}{', ...' if len(indices) > 10 else ''}]"
 
 
 def _spread(values: Array, kept: Array | None, size: int) -> Array:

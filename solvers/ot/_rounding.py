@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._cost import Cost
 from ._plan import Plan
 
 Array = npt.NDArray[Any]
@@ -38,6 +37,8 @@ Array = npt.NDArray[Any]
 LN2 = float(np.log(2.0))
 #: The bounds are widened by so many roundings of the sums of which they are made.
 ROUNDINGS = 8 * 2.0**-52
+#: Costs of this size in units of reg are those of forbidden arcs.
+FORBIDDEN_EXPONENT = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,11 @@ class RoundedPlan:
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """The rounded plan (None where the plan's sums are not finite), the entropic gap, and bounds without entropy."""
+    """The rounded plan, the entropic gap, and bounds without entropy.
+
+    No rounded plan, and infinite bounds from above, where the plan's sums are not finite or the rank-one term would use
+    forbidden arcs.
+    """
 
     rounded: RoundedPlan | None
     gap: float
@@ -123,8 +128,11 @@ def certify(plan: Plan, a: Array, b: Array, row_sums: Array, column_sums: Array)
     missing = max(float(missing_rows.sum()), float(missing_columns.sum()))
     share = missing_columns / missing if missing > 0 else missing_columns
     lower, product = _bounds(plan, a, b, lower_v, share)
-    extra = float(missing_rows @ product)
-    rest = _offset_part(plan.cost, a, b)
+    with np.errstate(over="ignore", invalid="ignore"):
+        extra = float(missing_rows @ product)
+    if plan.cost.forbidden is not None and not plan.scale * extra < FORBIDDEN_EXPONENT:
+        return Certificate(None, float("inf"), (lower, float("inf")))
+    rest = plan.cost.offset_part(a, b)
     upper = paid + extra + rest + ROUNDINGS * (abs(paid) + abs(extra) + abs(rest))
     # The terms of KL(R | P), see above; all sums are over R, F or W, none over P but the mass.
     mass = float(a.sum())
@@ -152,14 +160,9 @@ def _bounds(plan: Plan, a: Array, b: Array, v: Array, w: Array) -> tuple[float, 
     u, product = np.empty_like(a), np.empty_like(a)
     plan.cost.kernel.row_max(plan.scale, v, w, u, product, plan.threads)
     value = -float(a @ u - b @ v) / plan.scale
-    rest = _offset_part(plan.cost, a, b)
+    rest = plan.cost.offset_part(a, b)
     size = float(a @ np.abs(u) + b @ np.abs(v)) / plan.scale + abs(rest)
     return value + rest - ROUNDINGS * size, product
-
-
-def _offset_part(cost: Cost, a: Array, b: Array) -> float:
-    """What the offsets of the cost contribute to the cost of any feasible plan."""
-    return 0.0 if cost.offset is None else float(a @ cost.offset)
 
 
 def _entropy(weights: Array) -> float:

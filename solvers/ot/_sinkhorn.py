@@ -65,6 +65,6 @@ METHOD = register(
         summary="Sinkhorn's iteration in the log domain, one read of the cost an iteration",
         reference="Cuturi (2013), Sinkhorn distances, arXiv 1306.0895; Schmitzer (2019), arXiv 1610.06519",
         solver=Sinkhorn,
-        capabilities=frozenset({"dense-cost", "point-cloud"}),
+        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost"}),
     )
 )

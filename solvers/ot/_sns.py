@@ -205,6 +205,6 @@ METHOD = register(
         reference="Tang, Shavlovsky, Rahmanian, Tardini, Thekumparampil, Xiao, Ying (2024), Accelerating Sinkhorn "
         "algorithm with sparse Newton iterations, arXiv 2401.12253",
         solver=SinkhornNewtonSparse,
-        capabilities=frozenset({"dense-cost", "point-cloud"}),
+        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost"}),
     )
 )

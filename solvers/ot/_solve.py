@@ -15,15 +15,19 @@ from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
-from . import _kernels
-from ._cost import Cost
+from ._blocks import BlockFunction, checked_costs
+from ._cost import Cost, sample_cost
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
+from ._support import unreachable
 
 Array = npt.NDArray[Any]
 Kind = TypeVar("Kind", bound=TransportProblem)
 
 #: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
 MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
+
+#: Weights up to this share of the mass count as zero: what belongs to them would underflow.
+NEGLIGIBLE_WEIGHT = 1e-200
 
 
 def solve(
@@ -38,6 +42,7 @@ def solve(
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     certify: bool = True,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -54,9 +59,11 @@ def solve(
     ----------
     C : array_like, shape (n, m)
         Cost, of any finite sign. float64 and float32 with contiguous rows are read in place (float32 is
-        computed on in float64); everything else is converted once, and ``result.stats["copies"]`` counts it.
+        computed on in float64); other layouts are copied once, other real types (integers, booleans, float16,
+        longdouble) converted to float64, and ``result.stats["copies"]`` counts it.
     a, b : array_like, shapes (n,) and (m,), optional
-        Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed.
+        Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed (as are those
+        below 1e-200 of the mass, which count as zero).
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
@@ -71,6 +78,9 @@ def solve(
         Potentials to start from, as a result has them.
     certify : bool, default True
         Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
+    allow_inf : bool, default False
+        Whether a cost of +inf is allowed and forbids its arc (C is then copied). Where no plan exists on the others the
+        status is INFEASIBLE, and ``result.stats`` has `unreachable_rows` and `unreachable_columns`.
     max_iter : int, default 10000
         Steps at most.
     time_limit : float, optional
@@ -99,7 +109,7 @@ def solve(
         NaN or infinity, negative weights, shapes that do not fit, masses that differ by more than 1e-6
         (below that b is rescaled, above 1e-12 with a warning), reg <= 0, an empty problem.
     TypeError
-        Data that is not real.
+        Data that is not real, or masked or sparse.
     MethodError, OptionError
         An unknown method or option, or an option out of range.
 
@@ -121,7 +131,7 @@ def solve(
     >>> bool(np.isclose(result.plan.dense()[0, 0], 0.5 / (1 + np.exp(-2))))
     True
     """
-    cost, copies = matrix_cost(C)
+    cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
@@ -136,13 +146,15 @@ def solve_sample(
     b: npt.ArrayLike | None = None,
     *,
     reg: float,
-    metric: str = "sqeuclidean",
+    metric: str | BlockFunction = "sqeuclidean",
+    p: float | None = None,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     certify: bool = True,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -157,10 +169,16 @@ def solve_sample(
     ----------
     X, Y : array_like, shapes (n, d) and (m, d)
         The points; computed on in float64.
-    metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
-        The cost between two points.
+    metric : str or callable, default "sqeuclidean"
+        The cost between two points: "sqeuclidean", "euclidean", "cityblock", "chebyshev", "cosine" or
+        "minkowski", as in `scipy.spatial.distance.cdist`. Or a function of blocks: ``metric(X[rows], Y)`` returns
+        the (rows, m) costs of some rows; it is called once a block and pass, and memory is that of one block (4 MB).
+    p : float, optional
+        Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     a, b, reg, method, options, tol, norm, warm_start, certify : optional
         As in `solve`.
+    allow_inf : bool, default False
+        Whether a function given as metric may return +inf for arcs that are forbidden, see `solve`.
     max_iter, time_limit, callback, verbose, resume, rng, threads : optional
         As in `solve`.
 
@@ -188,7 +206,7 @@ def solve_sample(
     >>> result.success, moved.shape
     (True, (50, 3))
     """
-    cost = points_cost(X, Y, metric)
+    cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
@@ -196,29 +214,36 @@ def solve_sample(
     return result
 
 
-def matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
-    """The checked cost matrix, and how many copies of it were made."""
+def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost, int]:
+    """The checked cost matrix, `forbidden` for its infinite entries, and how many copies of it were made."""
     matrix = real_array(C, "C", ndim=2, keep_float32=True)
     copied = matrix is not C
-    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
-        matrix, copied = np.ascontiguousarray(matrix), True
+    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
+    if not (in_rows and matrix.flags.aligned):
+        matrix, copied = matrix.copy("C"), True
     _check_not_empty(matrix.shape, "C")
-    check_finite(matrix, "C")
-    return Cost(matrix=matrix), int(copied)
+    costs = checked_costs(matrix, "C", forbidden)
+    if costs is matrix:
+        return Cost(matrix=matrix), int(copied)
+    return Cost(matrix=costs, forbidden=forbidden), 1
 
 
-def points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
+def points_cost(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    metric: str | BlockFunction,
+    p: float | None = None,
+    forbidden: float | None = None,
+) -> Cost:
     """The checked cost between points."""
     x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if metric not in _kernels.METRICS:
-        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
     _check_not_empty(x.shape, "X")
     _check_not_empty(y.shape, "Y")
     check_finite(x, "X")
     check_finite(y, "Y")
-    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
+    return sample_cost(x, y, metric, p, forbidden)
 
 
 def run_method(
@@ -232,7 +257,10 @@ def run_method(
     why = ""
     if method is None:
         method, why = choose(problem)
-    return run(lookup("ot", method, problem.needs), problem, control, options, why)
+    record = lookup("ot", method, problem.needs)
+    if problem.unreachable is not None:
+        return problem.infeasible(record.name)
+    return run(record, problem, control, options, why)
 
 
 #: Above this ratio of the costs' span to reg Sinkhorn needs too many iterations.
@@ -299,13 +327,20 @@ def assembled(
     scale = 1.0 / (reg * LN2)
     if not np.isfinite(scale * cost.span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
+    missed = unreachable(cost, weights_a, weights_b)
     cost = cost.with_offset(scale)
     return kind(
         cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
         threads=_threads.resolve(threads),
-        u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
-        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies,
+        u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
+        v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
+        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, unreachable=missed,
     )  # fmt: skip
+
+
+def _forbidden_cost(reg: float) -> float:
+    """What stands for an infinite cost: finite also in units of reg."""
+    return 1e290 * min(1.0, positive(reg, "reg"))
 
 
 def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
@@ -316,15 +351,17 @@ def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
 def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[int, int]) -> Array:
     if weights is None:
         return np.full(size, 1.0 / size)
-    array = np.ascontiguousarray(real_array(weights, name, ndim=1))
+    array = np.require(real_array(weights, name, ndim=1), requirements=["C", "ALIGNED"])
     if array.shape != (size,):
         raise ValueError(f"{name} has shape {array.shape}, which does not fit the cost's shape {shape}")
     check_finite(array, name)
     if array.min() < 0:
         index = int(array.argmin())
         raise ValueError(f"{name} must be >= 0; {name}[{index}] is {array[index]}")
-    if not array.sum() > 0:
-        raise ValueError(f"{name} has no mass: its sum is {array.sum()}")
+    with np.errstate(over="ignore"):
+        mass = float(array.sum())
+    if not 0 < mass < np.inf:
+        raise ValueError(f"{name} has {'no' if mass == 0 else 'infinite'} mass: its sum is {mass}")
     return array
 
 
@@ -340,7 +377,8 @@ def equal_mass(a: Array, b: Array) -> Array:
 
 
 def _positive_places(weights: Array) -> Array | None:
-    return None if weights.min() > 0 else np.flatnonzero(weights)
+    least = NEGLIGIBLE_WEIGHT * float(weights.sum())
+    return None if weights.min() > least else np.flatnonzero(weights > least)
 
 
 def _start(warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None, n: int, m: int) -> tuple[Array, Array]:

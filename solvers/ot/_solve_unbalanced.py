@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._base.iterate import Callback, Control
 from .._base.rng import RNG, as_generator
+from ._blocks import BlockFunction
 from ._cost import Cost
 from ._solve import assembled, checked_weights, equal_mass, matrix_cost, points_cost, run_method
 from ._unbalanced import UnbalancedProblem, UnbalancedResult
@@ -120,7 +121,7 @@ def solve_unbalanced_sample(
     *,
     reg: float,
     reg_m: float | tuple[float, float],
-    metric: str = "sqeuclidean",
+    metric: str | BlockFunction = "sqeuclidean",
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
@@ -140,8 +141,8 @@ def solve_unbalanced_sample(
     ----------
     X, Y : array_like, shapes (n, d) and (m, d)
         The points; computed on in float64.
-    metric : {"sqeuclidean", "euclidean", "cityblock"}, default "sqeuclidean"
-        The cost between two points.
+    metric : str or callable, default "sqeuclidean"
+        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
     a, b, reg, reg_m, method, options, tol, norm, warm_start
         As in `solve_unbalanced`.
     max_iter, time_limit, callback, verbose, resume, rng, threads

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class SymmetricState:
-    """The potential w in base 2 as the plan has it (u = w - scale offset, v = w), and the best answer to it."""
+    """The potential w in base 2, as the plan has it less the offsets, and the best answer to it."""
 
     u: Array
     v: Array
@@ -43,7 +43,7 @@ class SymmetricSinkhorn:
         return _evaluated(problem, zero, zero, 0, np.inf, 0)
 
     def step(self, problem: TransportProblem, state: SymmetricState) -> SymmetricState:
-        w = 0.5 * (state.v + state.answer)
+        w = 0.5 * (state.v + problem.lifted[1] + state.answer)
         return _evaluated(problem, w, state.answer, state.nit + 1, state.best, state.best_nit)
 
     def done(self, problem: TransportProblem, state: SymmetricState) -> Status | None:
@@ -56,19 +56,14 @@ class SymmetricSinkhorn:
 def _evaluated(
     problem: TransportProblem, w: Array, reference: Array, nit: int, best: float, best_nit: int
 ) -> SymmetricState:
-    lifted = _lifted(problem)
-    answer = problem.sweep(reference - lifted, w)[0] + lifted
+    rows, columns = problem.lifted
+    answer = problem.sweep(reference - rows, w - columns)[0] + rows
     with np.errstate(over="ignore"):
         gap = problem.a * np.expm1(LN2 * (w - answer))  # the row sums at w, less a; those of the columns are the same
     measure = problem.size([gap, gap])
     if measure < best:
         best, best_nit = measure, nit
-    return SymmetricState(w - lifted, w, answer, nit, measure, best, best_nit)
-
-
-def _lifted(problem: TransportProblem) -> Array:
-    offset = problem.cost.offset
-    return np.zeros_like(problem.a) if offset is None else offset * problem.scale
+    return SymmetricState(w - rows, w - columns, answer, nit, measure, best, best_nit)
 
 
 #: Not registered: it serves the divergence alone, whose self terms are symmetric by construction.

@@ -7,7 +7,7 @@ P 1 = a exp(-f / rho1) and P' 1 = b exp(-g / rho2). The methods work in base 2, 
 side that is hard, rho = inf) and
 
     f = reg ln2 (phi - gauge),          u = phi + log2 a - scale offset,
-    g = reg ln2 (psi + gauge),          v = psi + log2 b.
+    g = reg ln2 (psi + gauge),          v = psi + log2 b - scale column_offset.
 
 The plan does not see the gauge. Where rho is far above reg it may be large, and phi and psi are without it, so that
 the exponents keep their digits; where rho is far below reg, phi and psi are small, and have digits that u and v
@@ -29,6 +29,9 @@ from ._plan import Plan
 from ._problem import LN2, UNDERFLOW, TransportProblem
 
 Array = npt.NDArray[Any]
+
+#: A change of the plan's mass by more than two to this is not left to a factor.
+FAR = 100.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -125,11 +128,6 @@ class UnbalancedProblem(TransportProblem):
         """log2 a and log2 b."""
         return np.log2(self.a), np.log2(self.b)
 
-    @cached_property
-    def lifted(self) -> Array:
-        """scale * offset, (n,)."""
-        return np.zeros(len(self.a)) if self.cost.offset is None else self.cost.offset * self.scale
-
     @property
     def roundoff(self) -> float:
         return 2.0**-52 * (4 + self.scale * self.cost.span)
@@ -144,14 +142,13 @@ class UnbalancedProblem(TransportProblem):
         """The rows' answer to the potentials to start from, or to 0 where those are of no use."""
         log_a, log_b = self.log_weights
         gauge = float(self.b @ self.v0) / float(self.b.sum())
-        u, psi = self.u0 + gauge + log_a, self.v0 - gauge
-        given = self.respond(UnbalancedState(u, psi + log_b, u, psi, gauge, psi))
+        u, v = self.u0 + gauge + log_a, self.v0 - gauge + log_b
+        given = self.respond(UnbalancedState(u, v, u, self.v0 - gauge + self.lifted[1], gauge, v))
         if np.isfinite(given.measure):
             return given
-        zero = np.zeros_like(psi)
-        return self.respond(UnbalancedState(log_a, log_b, u, zero, 0.0, zero))
+        return self.respond(UnbalancedState(log_a, log_b - self.lifted[1], u, np.zeros_like(v), 0.0, v))
 
-    def respond(self, state: S) -> S:
+    def respond(self, state: S, again: bool = True) -> S:
         """The state with the rows' best answer to v, and the best shift of v with it.
 
         For a change t of the gauge the rows answer with phi + t kappa1 / (1 + kappa1), and the plan grows by 2 to that
@@ -159,16 +156,18 @@ class UnbalancedProblem(TransportProblem):
         that differ from psi by a constant (Sejourne, Vialard and Peyre 2022), for nothing: without it, that constant
         converges at the rate 1 / ((1 + kappa1) (1 + kappa2)), slowly where rho is large.
         """
-        (k1, k2), (log_a, log_b) = self.kappa, self.log_weights
+        (k1, k2), (log_a, log_b), lifted = self.kappa, self.log_weights, self.lifted[0]
         u, q, column_sums = state.u.copy(), np.empty_like(state.u), np.empty_like(state.v)
         share = k1 / (1 + k1)
-        base = log_a + (state.gauge - self.lifted) * share
+        base = log_a + (state.gauge - lifted) * share
         self.cost.kernel.damped_sweep(self.scale, base, 1 / (1 + k1), u, state.v, q, column_sums, self.threads)
-        phi = (self.lifted - q + k1 * state.gauge) / (1 + k1)
+        phi = (lifted - q + k1 * state.gauge) / (1 + k1)
         with np.errstate(all="ignore"):
             row_mass = _log2_sum(log_a - k1 * (phi - state.gauge))
             column_mass = _log2_sum(log_b - k2 * (state.psi + state.gauge))
             shift = (column_mass - row_mass) / (share + k2) if share + k2 > 0 else 0.0
+            if again and FAR < abs(shift) * share < np.inf:  # the column sums may have under- or overflowed
+                return self.respond(replace(state, gauge=state.gauge + shift), again=False)
             moved = replace(
                 state, u=u + shift * share, phi=phi + shift * share, gauge=state.gauge + shift,
                 column_sums=column_sums * np.exp2(shift * share),
@@ -181,14 +180,18 @@ class UnbalancedProblem(TransportProblem):
         """The columns' best answer to u, then the rows'."""
         return self.moved(state, self.column_answer(state))
 
-    def column_answer(self, state: UnbalancedState) -> Array:
-        """psi of the columns' best answer to u, (m,)."""
-        k2 = self.kappa[1]
-        return -(self.column_logs(state) + state.gauge * k2) / (1 + k2)
+    def column_place(self, state: UnbalancedState) -> Array:
+        """v - log2 b, (m,), with the digits of psi where there is no offset between them."""
+        return state.psi if self.cost.column_offset is None else state.v - self.log_weights[1]
 
-    def moved(self, state: S, psi: Array) -> S:
-        """The state at psi, with the rows' answer."""
-        return self.respond(replace(state, v=psi + self.log_weights[1], psi=psi))
+    def column_answer(self, state: UnbalancedState) -> Array:
+        """The place of the columns' best answer to u, (m,)."""
+        k2 = self.kappa[1]
+        return -(self.column_logs(state) + k2 * (state.gauge + self.lifted[1])) / (1 + k2)
+
+    def moved(self, state: S, place: Array) -> S:
+        """The state with the columns at that place, and the rows' answer."""
+        return self.respond(replace(state, v=place + self.log_weights[1], psi=place + self.lifted[1]))
 
     def gain(self, old: UnbalancedState, new: UnbalancedState) -> float:
         """How much the dual rises, in units of reg ln2.
@@ -240,7 +243,7 @@ class UnbalancedProblem(TransportProblem):
         with np.errstate(all="ignore"):
             error = float(self.size([row_sums - targets[0], column_sums - targets[1]]) / np.float64(mass))
         error = error if error >= 0 else np.inf
-        linear = paid + (0.0 if self.cost.offset is None else float(self.cost.offset @ row_sums))
+        linear = paid + self.cost.offset_part(row_sums, column_sums)
         dual = self._dual(state, mass)
         f, g = self._own_potentials(state)
         return UnbalancedResult(

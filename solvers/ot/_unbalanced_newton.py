@@ -115,7 +115,7 @@ def _line_search(
     step = min(1.0, LARGEST_MOVE / largest)
     shortest = SHORTEST_STEP * step
     while step >= shortest:
-        moved = problem.moved(state, state.psi + step * dv)
+        moved = problem.moved(state, problem.column_place(state) + step * dv)
         # Close to the solution rounding hides the gain; the error still shows.
         hidden = slope < GAIN_SEEN * mass
         if moved.measure < state.measure if hidden else problem.gain(state, moved) >= ARMIJO * step * slope:

@@ -60,7 +60,7 @@ class UnbalancedSinkhorn:
 
     def step(self, problem: UnbalancedProblem, state: UnbalancedSinkhornState) -> UnbalancedSinkhornState:
         answer = problem.column_answer(state)
-        state = _remember(state, answer, answer - state.psi)
+        state = _remember(state, answer, answer - problem.column_place(state))
         following = problem.moved(state, _extrapolated(state, problem.b))
         if not (problem.gain(state, following) >= 0 or following.measure < state.measure):
             following = problem.moved(replace(state, known=1, refused=state.refused + 1), answer)

@@ -40,6 +40,10 @@ def _marginal_error(inputs, plan):
     return float(np.abs(plan.sum(1) - inputs["a"]).sum() + np.abs(plan.sum(0) - inputs["b"]).sum())
 
 
+def _squares(X, Y):
+    return ((X[:, None] - Y) ** 2).sum(-1)
+
+
 def _transport(capability, seed):
     rng = np.random.default_rng(seed)
     n, m = 37, 29
@@ -51,9 +55,10 @@ def _transport(capability, seed):
             return solvers.ot.solve(inputs["C"], inputs["a"], inputs["b"], **{"reg": 1.5, **keywords})
     else:
         data = {"X": rng.integers(0, 9, (n, 3)).astype(float), "Y": rng.integers(0, 9, (m, 3)).astype(float)}
+        metric = _squares if capability == "block-cost" else "sqeuclidean"
 
         def solve(inputs, **keywords):
-            return solvers.ot.solve_sample(*inputs.values(), **{"reg": 6.0, **keywords})
+            return solvers.ot.solve_sample(*inputs.values(), **{"reg": 6.0, "metric": metric, **keywords})
 
     return Case(
         capability,

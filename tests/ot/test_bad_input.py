@@ -1,7 +1,10 @@
 """Every kind of bad input ends in an error that names the argument, or in an honest status."""
 
+import signal
+
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from solvers import OptionError, Status
 from solvers.ot import solve, solve_sample
@@ -50,6 +53,38 @@ def test_slightly_different_masses():
     assert solve(C, a, b * (1 + 1e-14), reg=1).success  # silently: warnings are errors here
 
 
+def test_masses_beyond_the_numbers():
+    with pytest.raises(ValueError, match="a has infinite mass: its sum is inf"):
+        solve(C, np.full(3, 1e308), reg=1)
+    with pytest.raises(ValueError, match="a has no mass"):
+        solve(C, -np.zeros(3), reg=1)
+
+
+@pytest.mark.parametrize("mass", [1e-250, 1e-200, 1e200])
+def test_any_mass(mass, seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((6, 7)), rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(7))
+    result, one = (solve(C, a * k, b * k, reg=0.1, tol=1e-11 * k) for k in (mass, 1.0))
+    assert result.success
+    np.testing.assert_allclose(result.plan.dense() / mass, one.plan.dense(), rtol=1e-7)
+    np.testing.assert_allclose(np.divide(result.lp_bounds, mass), one.lp_bounds, rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+@pytest.mark.parametrize("tiny", [0.0, 1e-12, 1e-100, 5e-324])
+def test_tiny_weights(method, tiny, seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((9, 8)), np.full(9, 1 / 9), np.full(8, 0.125)
+    a[[0, 4]], b[7] = tiny, tiny
+    a, b = a / a.sum(), b / b.sum()
+    result = solve(C, a, b, reg=0.1, method=method, tol=1e-11)
+    assert result.success
+    assert np.isfinite([result.value, result.value_dual, result.gap, *result.lp_bounds]).all()
+    rounded = result.rounded.dense()
+    np.testing.assert_allclose(rounded.sum(1), a, rtol=1e-13, atol=1e-16)
+    np.testing.assert_allclose(rounded.sum(0), b, rtol=1e-13, atol=1e-16)
+
+
 @pytest.mark.parametrize("reg", [0, -1, np.nan, np.inf])
 def test_reg_out_of_range(reg):
     with pytest.raises(ValueError, match="reg must be positive and finite"):
@@ -84,11 +119,44 @@ def test_types(data):
         solve(data, reg=1)
 
 
+def test_arrays_that_are_more_than_numbers():
+    with pytest.raises(TypeError, match="C is a masked array"):
+        solve(np.ma.masked_array(C, C > 5), reg=1)
+    with pytest.raises(TypeError, match=r"C is sparse; make it dense with C.toarray\(\)"):
+        solve(csr_array(C), reg=1)
+    with pytest.raises(TypeError, match="b is a masked array"):
+        solve(C, None, np.ma.masked_array(np.ones(4), [0, 0, 0, 1]), reg=1)
+
+
+def test_unaligned_and_locked_arrays():
+    def shifted(array):
+        raw = np.frombuffer(b"..." + array.tobytes(), np.uint8)[3:]
+        return raw.view(array.dtype).reshape(array.shape)  # also read-only
+
+    a = np.array([0.5, 0.25, 0.25])
+    result = solve(shifted(C), shifted(a), reg=1)
+    assert result.stats["copies"] == 1
+    np.testing.assert_array_equal(result.plan.dense(), solve(C, a, reg=1).plan.dense())
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64, np.float16, np.longdouble])
+def test_converted_types(dtype):
+    data = (C > 5 if dtype is bool else C).astype(dtype)
+    result = solve(data, reg=1, tol=1e-12)
+    assert result.stats["copies"] == 1
+    np.testing.assert_array_equal(result.plan.dense(), solve(data.astype(float), reg=1, tol=1e-12).plan.dense())
+
+
+def test_interrupt_comes_through():
+    with pytest.raises(KeyboardInterrupt):
+        solve(C, reg=0.01, callback=lambda _: signal.raise_signal(signal.SIGINT))
+
+
 def test_words():
     with pytest.raises(ValueError, match="norm must be one of l1, l2, linf, not 'L1'"):
         solve(C, reg=1, norm="L1")
-    with pytest.raises(ValueError, match="metric must be one of sqeuclidean"):
-        solve_sample(C, C, reg=1, metric="cosine")
+    with pytest.raises(ValueError, match="metric must be one of chebyshev, cityblock, cosine"):
+        solve_sample(C, C, reg=1, metric="cosin")
 
 
 @pytest.mark.parametrize("start", [3, (1, 2, 3), (np.zeros(4), np.zeros(4)), (np.zeros(3), np.zeros((4, 1)))])

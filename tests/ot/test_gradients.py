@@ -104,6 +104,34 @@ def test_in_points(metric, rho, d, seed):
     np.testing.assert_allclose(gradient.X.sum(0) + gradient.Y.sum(0), 0, atol=1e-12)
 
 
+def test_metrics_without_a_gradient(seed):
+    X = np.random.default_rng(seed).normal(size=(5, 2))
+    for metric in ("cosine", "chebyshev", lambda x, y: np.abs(x[:, None] - y).sum(2)):
+        gradient = gradients(solve_sample(X, X + 1, reg=1, metric=metric))
+        assert gradient.a.shape == (5,)
+        with pytest.raises(AttributeError, match="metrics sqeuclidean, euclidean, cityblock, not for"):
+            _ = gradient.Y
+
+
+def test_offsets_of_rows_and_columns_do_not_matter(data, seed):
+    """What is common to a row and a column moves into the potentials, and into the gradients in the weights."""
+    C, a, b = data
+    a[3] = 0
+    a, b = _normal(a, b)
+    C = np.rint(C * 1024) / 1024
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(0, 2**24, (9, 1)) * 1.0, rng.integers(0, 2**24, 7) * 1.0
+    plain = solve(C, a, b, reg=0.01, tol=1e-11, max_iter=100_000)
+    offset = solve(C + rows + columns, a, b, reg=0.01, tol=1e-11, max_iter=100_000)
+    assert offset.success
+    expected = gradients(plain).a + rows[:, 0] - rows.mean(), gradients(plain).b + columns - columns.mean()
+    np.testing.assert_allclose(gradients(offset).a, expected[0], rtol=1e-12, atol=1e-7)
+    np.testing.assert_allclose(gradients(offset).b, expected[1], rtol=1e-12, atol=1e-7)
+    dC = rng.normal(size=C.shape)
+    changes = [derivative(result, dC=dC).dense() for result in (plain, offset)]
+    np.testing.assert_allclose(*changes, rtol=1e-5, atol=1e-7 * np.abs(changes[0]).max())
+
+
 def test_points_that_coincide_take_the_subgradient_0(seed):
     X = np.random.default_rng(seed).normal(size=(5, 2))
     for metric in ("euclidean", "cityblock"):

@@ -23,14 +23,16 @@ def _potentials(rng, n, m):
 
 @pytest.mark.parametrize("m", [*range(1, 18), 64, 129])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_passes_on_a_matrix(m, dtype, seed):
+@pytest.mark.parametrize("of_columns", [False, True])
+def test_passes_on_a_matrix(m, dtype, of_columns, seed):
     rng = np.random.default_rng(seed)
     n = 5
     C = rng.random((n, m)).astype(dtype)
     offset = C.min(axis=1).astype(float)
+    column_offset = rng.random(m) if of_columns else None
     u, v = _potentials(rng, n, m)
-    cost, scale = Cost(matrix=C, offset=offset), 7.0
-    shifted = C.astype(float) - offset[:, None]
+    cost, scale = Cost(matrix=C, offset=offset, column_offset=column_offset), 7.0
+    shifted = C.astype(float) - offset[:, None] - (column_offset if of_columns else 0)
     expected = np.exp2(u[:, None] + v - scale * shifted)
 
     plan = np.empty((n, m))
@@ -40,13 +42,13 @@ def test_passes_on_a_matrix(m, dtype, seed):
     paid = cost.marginals(scale, u, v, row_sums, column_sums, 1)
     np.testing.assert_allclose(row_sums, expected.sum(1), rtol=1e-14)
     np.testing.assert_allclose(column_sums, expected.sum(0), rtol=1e-14)
-    assert paid == pytest.approx((shifted * expected).sum(), rel=1e-14)
+    assert paid == pytest.approx((shifted * expected).sum(), rel=1e-14, abs=1e-12)
     top = np.empty(m)
     cost.column_max(scale, u, top, 1)
     np.testing.assert_allclose(top, (u[:, None] - scale * shifted).max(0), rtol=1e-14, atol=1e-14)
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock", "chebyshev"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("m", [1, 8, 13])
 def test_passes_on_points(metric, d, m, seed):
@@ -56,6 +58,25 @@ def test_passes_on_points(metric, d, m, seed):
     plan = np.empty((6, m))
     Cost(x=X, y=np.ascontiguousarray(Y.T), metric=metric).plan_rows(3.0, u, v, 0, 6, plan, 1)
     np.testing.assert_allclose(plan, np.exp2(u[:, None] + v - 3.0 * cdist(X, Y, metric)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.05, 0.5, 1.0, 1.5, 2.0, 3.0, 7.25, 40.0])
+@pytest.mark.parametrize("m", [1, 8, 13])
+def test_minkowski(p, m, seed):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(6, 3)) * 10.0 ** rng.integers(-9, 9, (6, 3)), rng.normal(size=(m, 3))
+    X[0] = Y[0]  # distance 0
+    X[1, 0] = Y[0, 0]
+    largest = np.maximum(cdist(X, Y, "chebyshev"), 1e-300)
+    differences = np.abs(X[:, None] - Y) / largest[..., None]  # SciPy's own powers overflow
+    product, expected = np.empty(6), largest * (differences**p).sum(-1) ** (1 / p)
+    np.testing.assert_allclose(expected[:1], cdist(X[:1], Y, "minkowski", p=p), rtol=1e-12, atol=1e-290)
+    for j in range(m):
+        cost = Cost(x=X, y=np.ascontiguousarray(Y.T), metric="minkowski", p=p)
+        cost.row_max(1.0, np.zeros(m), np.eye(m)[j], np.empty(6), product, 1)
+        np.testing.assert_allclose(product, expected[:, j], rtol=2e-15 * (20 + 30 * max(p, 1 / p)))
+    with pytest.raises(ValueError, match="p is not positive"):
+        Cost(x=X, y=np.ascontiguousarray(Y.T), metric="minkowski", p=np.nan)
 
 
 @pytest.mark.parametrize("start", ["near", "zero", "far above", "far below"])
@@ -133,6 +154,10 @@ def test_bindings_refuse_what_does_not_fit():
         cost.plan_rows(1.0, three, four, 1, 5, np.empty((4, 4)), 1)
     with pytest.raises(ValueError, match="offset"):
         Cost(matrix=np.ones((3, 4)), offset=four)
+    with pytest.raises(ValueError, match="column_offset"):
+        Cost(matrix=np.ones((3, 4)), offset=three, column_offset=three)
+    with pytest.raises(ValueError, match="without offset"):
+        Cost(matrix=np.ones((3, 4)), column_offset=four)
     with pytest.raises(ValueError, match="not contiguous"):
         Cost(matrix=np.ones((3, 8))[:, ::2])
     with pytest.raises(ValueError, match="float32 or float64"):

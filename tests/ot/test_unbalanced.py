@@ -281,6 +281,35 @@ def test_a_refused_extrapolation_is_a_plain_step(data, monkeypatch):
     np.testing.assert_allclose(refused.history["measure"], plain.history["measure"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_offsets_of_rows_and_columns(method, seed):
+    """Of a hard side's places each may have its own, and the other side a common one."""
+    rng = np.random.default_rng(seed)
+    C, b = rng.integers(0, 1000, (50, 40)) / 1024, rng.random(40)
+    rows = rng.integers(0, 2**12, (50, 1)) * 1.0
+    keywords = {"reg": 0.01, "method": method, "tol": 1e-10}
+    for rho, cost, shifted in (((INF, 1.0), C, C + rows), ((1.0, INF), C.T, C.T + rows[:, 0])):
+        weights = (None, b) if rho[0] == INF else (b, None)
+        plain, offset = (solve_unbalanced(c, *weights, reg_m=rho, **keywords) for c in (cost, shifted))
+        assert offset.success
+        np.testing.assert_allclose(plain.plan.dense(), offset.plan.dense(), atol=1e-8)
+
+
+def test_costs_by_a_function(data):
+    C, a, b = data
+    rows, columns = np.arange(60.0)[:, None], np.arange(45.0)[:, None]
+
+    def blocks(x, y):
+        return C[np.ix_(x[:, 0].astype(int), y[:, 0].astype(int))]
+
+    for method in METHODS:
+        ours = solve_unbalanced_sample(
+            rows, columns, a, b, reg=0.01, reg_m=1.0, metric=blocks, method=method, tol=1e-11
+        )
+        stored = solve_unbalanced(C, a, b, reg=0.01, reg_m=1.0, method=method, tol=1e-11)
+        np.testing.assert_allclose(ours.plan.dense(), stored.plan.dense(), atol=1e-10)
+
+
 def test_start_far_off(data):
     """Potentials that overflow with this rho are no start; the solve begins at 0 instead."""
     C, a, b = data
