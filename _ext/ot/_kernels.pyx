@@ -53,6 +53,8 @@ cdef extern from "ot.h" nogil:
     void sv_ot_sweep_thinned(const sv_ot_cost *, double, const double *, double *, const double *, double *,
                              const ot_thinning *, double *, int)
     void sv_ot_sweep(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *, int)
+    void sv_ot_damped_sweep(const sv_ot_cost *, double, const double *, double, double *, const double *, double *,
+                            double *, double *, int)
     double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
                            int)
     void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, size_t, int)
@@ -227,6 +229,20 @@ cdef class Cost:
         cdef double *work = workspace(sv_ot_worksize(n, m))
         with nogil:
             sv_ot_sweep_thinned(&self.cost, scale, pa, pu, pv, pc, &thinning, work, threads)
+        free(work)
+
+    def damped_sweep(self, double scale, const double[::1] base, double damping, double[::1] u, const double[::1] v,
+                     double[::1] q, double[::1] column_sums, int threads):
+        """q = log2 sum_j 2^(v_j - scale (C_ij - offset_i)), u = base - damping * q, then the column sums; in place."""
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pb = vector(base, n, "base")
+        cdef double *pu = out_vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef double *pq = out_vector(q, n, "q")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            sv_ot_damped_sweep(&self.cost, scale, pb, damping, pu, pv, pq, pc, work, threads)
         free(work)
 
     def marginals(self, double scale, const double[::1] u, const double[::1] v, double[::1] row_sums,

@@ -6,6 +6,7 @@
 #include "blocks.h"
 
 SV_DISPATCH(struct ot_kernels, kernels, ot_kernels_f64)
+SV_DISPATCH(struct ot_damped_kernels, damped, ot_damped_f64)
 
 struct pass {
     const struct sv_ot_cost *cost;
@@ -13,6 +14,7 @@ struct pass {
     const double *a, *v;
     double *u, *row_sums;
     size_t first, rows, blocks, stride;
+    struct ot_response response;
     double threshold;
     int *columns;
     ptrdiff_t *counts;
@@ -96,6 +98,24 @@ void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const doub
         memmove(thinning->columns + kept, thinning->columns + place, count * sizeof(int));
         kept += count;
     }
+}
+
+static void damped_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    const size_t m = pass->cost->m;
+    fill(pass->sums + block * m, m, 0);
+    damped()->sweep(pass->cost, pass->scale, &pass->response, pass->u, pass->v, pass->sums + block * m,
+                    pass->room + block * 2 * ot_row_room(m), start(pass, block), start(pass, block + 1));
+}
+
+void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const double *base, double damping, double *u,
+                        const double *v, double *q, double *column_sums, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    pass.response = (struct ot_response){base, damping, q};
+    run(&pass, damped_block, threads);
+    add_blocks(&pass, column_sums);
 }
 
 static void marginals_block(void *context, size_t block)

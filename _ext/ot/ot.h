@@ -63,6 +63,12 @@ SV_BINDING void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale,
                                     const double *v, double *column_sums, const struct ot_thinning *thinning,
                                     double *work, int threads);
 
+/* The same where a row answers only in part: with q_i the base-2 logarithm of sum_j 2^(v_j - scale (C_ij - offset_i)),
+ * u_i becomes base_i - damping * q_i; base = log2 a and damping = 1 would be the sweep above. q is handed out. */
+SV_BINDING void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const double *base, double damping,
+                                   double *u, const double *v, double *q, double *column_sums, double *work,
+                                   int threads);
+
 /* Row sums and column sums of the plan, and sum_ij (C_ij - offset_i) P_ij (returned). */
 SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                                   double *row_sums, double *column_sums, double *work, int threads);
@@ -164,6 +170,18 @@ struct ot_kernels {
 struct ot_price_kernels {
     void (*price)(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least, int most,
                   int *counts, int *columns, double *costs, size_t first, size_t last);
+};
+
+/* How the rows answer in a damped sweep. */
+struct ot_response {
+    const double *base;
+    double damping;
+    double *q;
+};
+
+struct ot_damped_kernels {
+    void (*sweep)(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
+                  const double *v, double *column_sums, double *room, size_t first, size_t last);
 };
 
 #endif

@@ -87,6 +87,23 @@ class BlockCost:
             kept += int(counts[rows].sum())
         column_sums[:] = total
 
+    def damped_sweep(
+        self,
+        scale: float,
+        base: Array,
+        damping: float,
+        u: Array,
+        v: Array,
+        q: Array,
+        column_sums: Array,
+        threads: int,
+    ) -> None:
+        part_sums, total = np.empty_like(v), np.zeros_like(v)
+        for rows, part in self._parts():
+            part.damped_sweep(scale, base[rows], damping, u[rows], v, q[rows], part_sums, threads)
+            total += part_sums
+        column_sums[:] = total
+
     def marginals(self, scale: float, u: Array, v: Array, row_sums: Array, column_sums: Array, threads: int) -> float:
         part_sums, total, paid = np.empty_like(v), np.zeros_like(v), 0.0
         for rows, part in self._parts():

@@ -40,6 +40,8 @@ class Cost:
     offset: Array | None = None
     column_offset: Array | None = None
     forbidden: float | None = None
+    #: The metric that was asked for, where `points` are not the user's.
+    asked: str | None = None
     kernel: _kernels.Cost | BlockCost = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +58,7 @@ class Cost:
         return _kernels.Cost(x=x, y=y, metric=name, p=p, offset=offsets[0], column_offset=offsets[1])
 
     def __reduce__(self) -> tuple[type[Cost], tuple[Any, ...]]:
-        return Cost, (self.matrix, self.points, self.offset, self.column_offset, self.forbidden)
+        return Cost, (self.matrix, self.points, self.offset, self.column_offset, self.forbidden, self.asked)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -88,7 +90,7 @@ class Cost:
         """
         if scale * self.span > LARGE_EXPONENT and self.forbidden is None:
             # Two passes over C, little beside a solve with such exponents.
-            low = self._row_minima()
+            low = self.row_minima()
             columns = replace(self, offset=low)._column_minima()
             reduced = replace(self, offset=low, column_offset=columns)
             if columns.max() > reduced.span or (self.capability == "point-cloud" and low.max() > reduced.span):
@@ -96,7 +98,7 @@ class Cost:
         huge = scale * self.span > HUGE_EXPONENT or self.forbidden is not None
         if self.capability == "point-cloud":
             return replace(self, offset=np.zeros(self.shape[0])) if huge else self
-        low = self._row_minima()
+        low = self.row_minima()
         return replace(self, offset=low) if huge or np.abs(low).max() > self.span else self
 
     def offset_part(self, row_sums: Array, column_sums: Array) -> float:
@@ -138,10 +140,11 @@ class Cost:
         """The rows and the columns in which every arc is forbidden."""
         if self.forbidden is None:
             return np.empty(0, np.intp), np.empty(0, np.intp)
-        rows, columns = self._row_minima() >= self.forbidden, self._column_minima() >= self.forbidden
+        rows, columns = self.row_minima() >= self.forbidden, self._column_minima() >= self.forbidden
         return np.flatnonzero(rows), np.flatnonzero(columns)
 
-    def _row_minima(self) -> Array:
+    def row_minima(self) -> Array:
+        """min_j C_ij, (n,)."""
         if self.matrix is not None:
             low: Array = self.matrix.min(axis=1).astype(np.float64)
             return low
@@ -187,7 +190,8 @@ def sample_cost(x: Array, y: Array, metric: str | BlockFunction, p: float | None
     elif metric not in _kernels.METRICS:
         names = ", ".join(sorted({*_kernels.METRICS, "cosine"}))
         raise ValueError(f"metric must be one of {names} or a function of blocks, not {metric!r}")
-    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), known))
+    asked = metric if metric == "cosine" else None
+    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), known), asked=asked)
 
 
 def _minkowski(p: float) -> str | tuple[str, float]:

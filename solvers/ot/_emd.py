@@ -15,7 +15,7 @@ from .._base.validate import positive
 from ._column_generation import METHOD
 from ._cost import Cost
 from ._exact import ExactProblem, ExactTransportResult
-from ._solve import _equal_mass, _start, _weights, matrix_cost, points_cost
+from ._solve import equal_mass, _start, _weights, matrix_cost, points_cost
 
 Array = npt.NDArray[Any]
 
@@ -195,7 +195,7 @@ def _exact_problem(
     n, m = cost.shape
     tol = positive(tol, "tol")
     weights_a, weights_b = _weights(a, "a", n, cost.shape), _weights(b, "b", m, cost.shape)
-    weights_b = _equal_mass(weights_a, weights_b)
+    weights_b = equal_mass(weights_a, weights_b)
     if not np.isfinite(cost.span):
         raise ValueError("the costs overflow: the difference of two of them is infinite")
     g = None if warm_start is None else _start(warm_start, n, m)[1]

@@ -36,6 +36,17 @@ class Cost:
         counts: Array,
         threads: int,
     ) -> None: ...
+    def damped_sweep(
+        self,
+        scale: float,
+        base: Array,
+        damping: float,
+        u: Array,
+        v: Array,
+        q: Array,
+        column_sums: Array,
+        threads: int,
+    ) -> None: ...
     def marginals(
         self, scale: float, u: Array, v: Array, row_sums: Array, column_sums: Array, threads: int
     ) -> float: ...

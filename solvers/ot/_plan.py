@@ -49,7 +49,7 @@ class Plan:
         size = max(1, BLOCK_BYTES // (8 * m))
         return (slice(first, min(first + size, n)) for first in range(0, n, size))
 
-    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
         """The entries of the rows of positive weight, block by block; the array is used again for the next block."""
         buffer = np.empty(0)
         for rows in self.row_blocks():
@@ -65,8 +65,8 @@ class Plan:
             self.cost.kernel.plan_rows(self.scale, self.u, self.v, 0, self.shape[0], plan, self.threads)
             return plan
         plan = np.zeros(self.shape)
-        rows, columns = self._kept()
-        for where, block in self._blocks():
+        rows, columns = self.kept()
+        for where, block in self.blocks():
             plan[np.ix_(rows[where], columns)] = block
         return plan
 
@@ -85,7 +85,7 @@ class Plan:
         threshold = float(threshold)
         if not threshold > 0:
             raise ValueError(f"threshold must be positive, not {threshold!r}; dense() has all entries")
-        rows, columns = self._kept()
+        rows, columns = self.kept()
         counts, blocks = np.zeros(self.shape[0], np.intp), list(self.row_blocks())
         room = blocks[0].stop * self.cost.shape[1]  # the first block is the largest
         buffers = np.empty(room), np.empty(room, np.intc)
@@ -109,10 +109,10 @@ class Plan:
         """
         if axis not in (-2, -1, 0, 1):
             raise ValueError(f"axis must be 0 or 1, not {axis!r}")
-        rows, columns = self._kept()
+        rows, columns = self.kept()
         best = np.full(self.shape[1 - axis % 2], -1, np.intp)
         top = np.full(len(columns), -1.0)
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             if axis % 2:
                 best[rows[where]] = columns[block.argmax(1)]
                 continue
@@ -126,7 +126,7 @@ class Plan:
     def matvec(self, x: npt.ArrayLike) -> Array:
         """``P @ x`` for x of shape (m,) or (m, k). Up to 4 vectors share one pass over the cost."""
         x = self.operand(x, self.shape[1])
-        rows, columns = self._kept()
+        rows, columns = self.kept()
         out = np.zeros((self.shape[0], *x.shape[1:]))
         if x.size <= _kernels.PRODUCT_MAX * len(x):
             vectors = np.ascontiguousarray(np.atleast_2d(x[columns].T))
@@ -135,14 +135,14 @@ class Plan:
                 self.cost.kernel.apply(self.scale, self.u, self.v, vectors, product, self.threads)
             out[rows] = product.reshape(len(rows), *x.shape[1:])
             return out
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             out[rows[where]] = block @ x[columns]
         return out
 
     def rmatvec(self, x: npt.ArrayLike) -> Array:
         """``P.T @ x`` for x of shape (n,) or (n, k). Up to 4 vectors share one pass over the cost."""
         x = self.operand(x, self.shape[0])
-        rows, columns = self._kept()
+        rows, columns = self.kept()
         out = np.zeros((self.shape[1], *x.shape[1:]))
         if x.size <= _kernels.PRODUCT_MAX * len(x):
             vectors = np.ascontiguousarray(x[rows]).reshape(len(rows), -1)
@@ -151,7 +151,7 @@ class Plan:
                 self.cost.kernel.apply_transposed(self.scale, self.u, self.v, vectors, product, self.threads)
             out[columns] = product.T.reshape(len(columns), *x.shape[1:])
             return out
-        for where, block in self._blocks():
+        for where, block in self.blocks():
             out[columns] += block.T @ x[rows[where]]
         return out
 
@@ -175,7 +175,8 @@ class Plan:
         paid = self.cost.kernel.marginals(self.scale, self.u, self.v, row_sums, column_sums, self.threads)
         return row_sums, column_sums, paid
 
-    def _kept(self) -> tuple[Array, Array]:
+    def kept(self) -> tuple[Array, Array]:
+        """The rows and the columns of positive weight."""
         n, m = self.shape
         rows = np.arange(n) if self.kept_rows is None else self.kept_rows
         columns = np.arange(m) if self.kept_columns is None else self.kept_columns

@@ -9,6 +9,7 @@ weight are left out and put back at the end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -78,6 +79,8 @@ class TransportResult(SolveResult):
     rounded: RoundedPlan | None
     gap: float
     lp_bounds: tuple[float, float]
+    #: What was solved, as the methods see it; `gradients` and `derivative` read it.
+    problem: TransportProblem
 
     @property
     def plan(self) -> Plan:
@@ -94,11 +97,13 @@ class LargeEntries(NamedTuple):
     values: Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TransportProblem:
     """A transport problem with positive weights, ready for the methods."""
 
     cost: Cost
+    #: The cost as given, with the rows and columns of zero weight.
+    whole: Cost
     a: Array
     b: Array
     reg: float
@@ -118,6 +123,9 @@ class TransportProblem:
     certified: bool = True
     #: Rows and columns that no plan on the allowed arcs can serve; None where none is known of.
     unreachable: tuple[Array, Array] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.title}>"
 
     @property
     def scale(self) -> float:
@@ -147,13 +155,23 @@ class TransportProblem:
         return f"{n} x {m} transport ({kind}), reg {self.reg:g}, tol {self.tol:g} ({self.norm})"
 
     @cached_property
+    def lifted(self) -> tuple[Array, Array]:
+        """scale times the offsets of rows and columns, (n,) and (m,)."""
+        offsets = zip((self.cost.offset, self.cost.column_offset), (self.a, self.b), strict=True)
+        rows, columns = (np.zeros_like(w) if offset is None else offset * self.scale for offset, w in offsets)
+        return rows, columns
+
+    @cached_property
     def roundoff(self) -> float:
         """About the smallest marginal error that float64 exponents of this size allow."""
         return 2.0**-52 * (4 + self.scale * self.cost.span) * float(self.a.sum())
 
     def error(self, row_sums: Array | None, column_sums: Array) -> float:
         """The norm of the marginal violations; None means that the rows are met."""
-        gaps = [column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b]
+        return self.size([column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b])
+
+    def size(self, gaps: Sequence[Array]) -> float:
+        """The norm of the gaps of one side or of both."""
         if self.norm == "l1":
             return float(sum(np.abs(gap).sum() for gap in gaps))
         if self.norm == "l2":
@@ -255,6 +273,7 @@ class TransportProblem:
             value_entropy=linear + self.reg * log_plan,
             value_dual=dual + self.cost.offset_part(self.a, self.b),
             rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
+            problem=self,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
@@ -275,7 +294,7 @@ class TransportProblem:
             x=plan, f=np.full(self.shape[0], -inf), g=np.full(self.shape[1], -inf), measure=error, marginal_error=error,
             value=inf, value_linear=inf, value_entropy=inf, value_dual=inf, rounded=None, gap=inf, lp_bounds=(inf, inf),
             success=False, status=Status.INFEASIBLE, message=message, nit=0, method=method,
-            stats={**self.stats, "unreachable_rows": rows, "unreachable_columns": columns},
+            stats={**self.stats, "unreachable_rows": rows, "unreachable_columns": columns}, problem=self,
         )  # fmt: skip
 
     def _potentials(self, plan: Plan) -> tuple[Array, Array]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from ._problem import LN2, NORMS, TransportProblem, TransportResult
 from ._support import unreachable
 
 Array = npt.NDArray[Any]
+Kind = TypeVar("Kind", bound=TransportProblem)
 
 #: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
 MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
@@ -135,7 +137,8 @@ def solve(
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return _run(problem, method, options, control)
+    result: TransportResult = run_method(problem, method, _choose, options, control)
+    return result
 
 
 def solve_sample(
@@ -209,21 +212,57 @@ def solve_sample(
     as_generator(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return _run(problem, method, options, control)
+    result: TransportResult = run_method(problem, method, _choose, options, control)
+    return result
 
 
-def _run(
-    problem: TransportProblem, method: str | None, options: Mapping[str, Any] | None, control: Control
-) -> TransportResult:
+def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost, int]:
+    """The checked cost matrix, `forbidden` for its infinite entries, and how many copies of it were made."""
+    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    copied = matrix is not C
+    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
+    if not (in_rows and matrix.flags.aligned):
+        matrix, copied = matrix.copy("C"), True
+    _check_not_empty(matrix.shape, "C")
+    costs = checked_costs(matrix, "C", forbidden)
+    if costs is matrix:
+        return Cost(matrix=matrix), int(copied)
+    return Cost(matrix=costs, forbidden=forbidden), 1
+
+
+def points_cost(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    metric: str | BlockFunction,
+    p: float | None = None,
+    forbidden: float | None = None,
+) -> Cost:
+    """The checked cost between points."""
+    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
+    _check_not_empty(x.shape, "X")
+    _check_not_empty(y.shape, "Y")
+    check_finite(x, "X")
+    check_finite(y, "Y")
+    return sample_cost(x, y, metric, p, forbidden)
+
+
+def run_method(
+    problem: Kind,
+    method: str | None,
+    choose: Callable[[Kind], tuple[str, str]],
+    options: Mapping[str, Any] | None,
+    control: Control,
+) -> Any:
+    """Run the method of that name, or the one that the rule chooses."""
     why = ""
     if method is None:
-        method, why = _choose(problem)
+        method, why = choose(problem)
     record = lookup("ot", method, problem.needs)
     if problem.unreachable is not None:
         return problem.infeasible(record.name)
-    result = run(record, problem, control, options, why)
-    assert isinstance(result, TransportResult)
-    return result
+    return run(record, problem, control, options, why)
 
 
 def _choose(problem: TransportProblem) -> tuple[str, str]:
@@ -244,13 +283,37 @@ def _problem(
     copies: int,
     threads: int | None,
 ) -> TransportProblem:
+    weights_a, weights_b = checked_weights(cost, a, b)
+    weights_b = equal_mass(weights_a, weights_b)
+    kind = functools.partial(TransportProblem, certified=bool(certify))
+    return assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+
+
+def checked_weights(cost: Cost, a: npt.ArrayLike | None, b: npt.ArrayLike | None) -> tuple[Array, Array]:
+    """The weights of both sides, uniform where not given."""
+    n, m = cost.shape
+    return _weights(a, "a", n, cost.shape), _weights(b, "b", m, cost.shape)
+
+
+def assembled(
+    kind: Callable[..., Kind],
+    cost: Cost,
+    weights_a: Array,
+    weights_b: Array,
+    reg: float,
+    tol: float,
+    norm: str,
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    copies: int,
+    threads: int | None,
+) -> Kind:
+    """A problem of that kind, rows and columns of zero weight left out."""
     n, m = cost.shape
     reg, tol = positive(reg, "reg"), positive(tol, "tol")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
-    weights_a, weights_b = _weights(a, "a", n, cost.shape), _weights(b, "b", m, cost.shape)
-    weights_b = _equal_mass(weights_a, weights_b)
     f, g = _start(warm_start, n, m)
+    whole = cost
     kept_rows, kept_columns = _positive_places(weights_a), _positive_places(weights_b)
     if kept_rows is not None or kept_columns is not None:
         rows = np.arange(n) if kept_rows is None else kept_rows
@@ -262,49 +325,18 @@ def _problem(
         raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
     missed = unreachable(cost, weights_a, weights_b)
     cost = cost.with_offset(scale)
-    return TransportProblem(
-        cost=cost, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm, threads=_threads.resolve(threads),
+    return kind(
+        cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
+        threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
         v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
-        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, certified=bool(certify),
-        unreachable=missed,
+        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, unreachable=missed,
     )  # fmt: skip
 
 
 def _forbidden_cost(reg: float) -> float:
     """What stands for an infinite cost: finite also in units of reg."""
     return 1e290 * min(1.0, positive(reg, "reg"))
-
-
-def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost, int]:
-    """The cost of a checked matrix, and how many copies that took; `forbidden` stands for infinite entries."""
-    matrix = real_array(C, "C", ndim=2, keep_float32=True)
-    copied = matrix is not C
-    in_rows = not matrix.size or (matrix.strides[1] == matrix.itemsize and not matrix.strides[0] % matrix.itemsize)
-    if not (in_rows and matrix.flags.aligned):
-        matrix, copied = matrix.copy("C"), True
-    _check_not_empty(matrix.shape, "C")
-    costs = checked_costs(matrix, "C", forbidden)
-    copied, forbidden = copied or costs is not matrix, None if costs is matrix else forbidden
-    return Cost(matrix=costs, forbidden=forbidden), int(copied)
-
-
-def points_cost(
-    X: npt.ArrayLike,
-    Y: npt.ArrayLike,
-    metric: str | BlockFunction,
-    p: float | None = None,
-    forbidden: float | None = None,
-) -> Cost:
-    """The cost between checked points."""
-    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
-    _check_not_empty(x.shape, "X")
-    _check_not_empty(y.shape, "Y")
-    check_finite(x, "X")
-    check_finite(y, "Y")
-    return sample_cost(x, y, metric, p, forbidden)
 
 
 def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
@@ -329,7 +361,7 @@ def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[i
     return array
 
 
-def _equal_mass(a: Array, b: Array) -> Array:
+def equal_mass(a: Array, b: Array) -> Array:
     """b, rescaled to the mass of a where they differ slightly."""
     mass_a, mass_b = float(a.sum()), float(b.sum())
     difference = abs(mass_a - mass_b) / max(mass_a, mass_b)

@@ -71,7 +71,7 @@ def _sampled(cost: Cost, a: Array, rows: int, rng: np.random.Generator) -> tuple
 def _swept(cost: Cost, a: Array, b: Array, reg: float, g: Array, sweeps: int, threads: int) -> Array:
     """The potentials g after some Sinkhorn iterations."""
     problem = TransportProblem(
-        cost=cost.with_offset(1.0 / (LN2 * reg)), a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads,
+        cost=cost.with_offset(1.0 / (LN2 * reg)), whole=cost, a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads,
         u0=np.zeros(len(a)), v0=g, kept_rows=None, kept_columns=None, shape=cost.shape, copies=0,
     )  # fmt: skip
     u, v = problem.u0, g * problem.scale

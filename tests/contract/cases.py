@@ -6,7 +6,7 @@ The data are whole numbers (weights: 1024ths), so that every conversion of their
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,48 @@ def _transport(capability, seed):
     )
 
 
+RHO = 9.0
+
+
+def _unbalanced_error(cost, reg):
+    """The relative error of a plan: f and g are read off its entries, up to the shift that makes the masses equal."""
+
+    def measure(inputs, plan):
+        a, b, plan = (x.astype(np.longdouble) for x in (inputs["a"], inputs["b"], plan))
+        potentials = cost(inputs) + reg * np.log(plan / np.outer(a, b))
+        f, g = potentials[:, 0], potentials[0] - potentials[0, 0]
+        shift = RHO / 2 * np.log((a * np.exp(-f / RHO)).sum() / (b * np.exp(-g / RHO)).sum())
+        rows = np.abs(plan.sum(1) - a * np.exp(-(f + shift) / RHO)).sum()
+        columns = np.abs(plan.sum(0) - b * np.exp(-(g - shift) / RHO)).sum()
+        return float((rows + columns) / plan.sum())
+
+    return measure
+
+
+def _unbalanced(capability, seed):
+    balanced = _transport({"unbalanced-cost": "dense-cost", "unbalanced-points": "point-cloud"}[capability], seed)
+    inputs = {**balanced.inputs, "b": balanced.inputs["b"] * 2}
+    if capability == "unbalanced-cost":
+
+        def solve(inputs, **keywords):
+            return solvers.ot.solve_unbalanced(*inputs.values(), **{"reg": 1.5, "reg_m": RHO, **keywords})
+
+        error = _unbalanced_error(lambda inputs: inputs["C"].astype(np.longdouble), 1.5)
+    else:
+
+        def solve(inputs, **keywords):
+            return solvers.ot.solve_unbalanced_sample(*inputs.values(), **{"reg": 6.0, "reg_m": RHO, **keywords})
+
+        error = _unbalanced_error(lambda inputs: ((inputs["X"][:, None] - inputs["Y"]) ** 2).sum(2), 6.0)
+    return replace(balanced, capability=capability, inputs=inputs, solve=solve, measure=error)
+
+
+def _ot(capability, seed):
+    return (_unbalanced if capability.startswith("unbalanced") else _transport)(capability, seed)
+
+
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"ot": _transport}
+MAKERS = {"ot": _ot}
 
 
 def cases():

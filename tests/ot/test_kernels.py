@@ -93,6 +93,20 @@ def test_sweep_is_a_row_logsumexp(start, seed):
     np.testing.assert_allclose(column_sums, np.exp2(exact[:, None] + v - scale * C).sum(0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("start", [0.0, 5000.0, -5000.0])
+@pytest.mark.parametrize("damping", [1.0, 0.3, 1e-6])
+def test_damped_sweep(damping, start, seed):
+    rng = np.random.default_rng(seed)
+    n, m, scale = 9, 70, 300.0
+    C, base, v = rng.random((n, m)), rng.normal(size=n), rng.normal(size=m) * 20
+    exact = logsumexp((v - scale * C) * LN2, axis=1) / LN2
+    u, q, column_sums = np.full(n, start), np.empty(n), np.empty(m)
+    Cost(matrix=C).damped_sweep(scale, base, damping, u, v, q, column_sums, 1)
+    np.testing.assert_allclose(q, exact, rtol=0, atol=2e-13)
+    np.testing.assert_allclose(u, base - damping * exact, rtol=0, atol=2e-13)
+    np.testing.assert_allclose(column_sums, np.exp2(u[:, None] + v - scale * C).sum(0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("method", ["sinkhorn", "sns"])
 def test_columns_far_from_every_row_are_summed_by_themselves(method):
     """At first the last column's sum is 2^-14000, which underflows. The cost is separable: one step solves it."""

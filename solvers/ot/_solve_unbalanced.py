@@ -1,0 +1,222 @@
+"""The entries for unequal masses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.iterate import Callback, Control
+from .._base.rng import RNG, as_generator
+from ._blocks import BlockFunction
+from ._cost import Cost
+from ._solve import assembled, checked_weights, equal_mass, matrix_cost, points_cost, run_method
+from ._unbalanced import UnbalancedProblem, UnbalancedResult
+
+
+def solve_unbalanced(
+    C: npt.ArrayLike,
+    a: npt.ArrayLike | None = None,
+    b: npt.ArrayLike | None = None,
+    *,
+    reg: float,
+    reg_m: float | tuple[float, float],
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    tol: float = 1e-9,
+    norm: str = "l1",
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    max_iter: int = 10_000,
+    time_limit: float | None = None,
+    callback: Callback | None = None,
+    verbose: int = 0,
+    resume: Any = None,
+    rng: RNG = None,
+    threads: int | None = None,
+) -> UnbalancedResult:
+    """Entropic transport whose marginals may differ from a and b, at a price, given the cost matrix.
+
+    Minimises ``<C, P> + reg * KL(P | a b') + rho1 * KL(P 1 | a) + rho2 * KL(P' 1 | b)`` over plans P >= 0, with
+    ``KL(p | q) = sum(p * log(p / q) - p + q)``. The masses of a and b may differ, and mass may be created or destroyed.
+
+    Parameters
+    ----------
+    C : array_like, shape (n, m)
+        Cost, as in `solve`.
+    a, b : array_like, shapes (n,) and (m,), optional
+        Weights >= 0 of any total mass; uniform with mass 1 where not given. Zero weights are allowed.
+    reg : float
+        Strength of the entropy, > 0, in units of the cost.
+    reg_m : float or (float, float)
+        The penalties rho1 and rho2 on the rows' and the columns' marginals, > 0, in units of the cost; one number
+        serves both. ``inf`` makes a side hard: its marginal is met (one side: semi-relaxed transport; both: as
+        `solve`, and then the masses must agree).
+    method : str, optional
+        ``"unbalanced-sinkhorn"`` or ``"unbalanced-newton"``. By default chosen by the rule in Notes.
+    tol : float, default 1e-9
+        Bound on the error of the returned plan, relative to its mass: the norm of
+        ``(P 1 - a exp(-f / rho1), P' 1 - b exp(-g / rho2)) / sum(P)``, which is zero at the optimum alone.
+    norm : {"l1", "l2", "linf"}, default "l1"
+        The norm of that error.
+    warm_start : (f, g), optional
+        Potentials to start from, as a result of this function has them.
+    options, max_iter, time_limit, callback, verbose, resume, rng, threads
+        As in `solve`.
+
+    Returns
+    -------
+    UnbalancedResult
+        With `plan`, `f`, `g`, `value`, `value_dual`, `gap`, `mass`, `marginal_error`, `status`, `success` and more.
+        ``success`` means that the error, recomputed from the returned plan and potentials, is at most `tol`.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity, negative weights, shapes that do not fit, reg or reg_m not positive, an empty problem,
+        both sides hard with different masses.
+    TypeError
+        Data that is not real.
+    MethodError, OptionError
+        An unknown method or option, or an option out of range.
+
+    Notes
+    -----
+    The rule for ``method=None``: the scaling iteration where the costs span at most 500 times reg or the smaller
+    rho is at most 10 reg, since it converges fast there; else Newton. An iteration of either reads C once and
+    takes one exponential an entry.
+
+    The reference measure of the entropy is ``a b'`` (POT: ``reg_type="kl"``). The problem with the reference 1
+    (POT: ``reg_type="entropy"``) is this one with the cost ``C + reg * log(a b')``.
+
+    References
+    ----------
+    Chizat, Peyre, Schmitzer, Vialard (2018), arXiv 1607.05816; Sejourne, Vialard, Peyre (2022), arXiv 2201.00730.
+
+    Examples
+    --------
+    >>> import numpy as np, solvers
+    >>> a, b = np.array([1.0, 1.0]), np.array([1.0, 2.0])
+    >>> result = solvers.ot.solve_unbalanced([[0.0, 1.0], [1.0, 0.0]], a, b, reg=0.1, reg_m=1.0)
+    >>> result.success
+    True
+    >>> bool(np.allclose(result.plan.dense().sum(1), a * np.exp(-result.f / 1.0)))
+    True
+    """
+    cost, copies = matrix_cost(C)
+    as_generator(rng)
+    problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, copies, threads)
+    control = Control(max_iter, time_limit, callback, verbose, resume)
+    result: UnbalancedResult = run_method(problem, method, _choose, options, control)
+    return result
+
+
+def solve_unbalanced_sample(
+    X: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    a: npt.ArrayLike | None = None,
+    b: npt.ArrayLike | None = None,
+    *,
+    reg: float,
+    reg_m: float | tuple[float, float],
+    metric: str | BlockFunction = "sqeuclidean",
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    tol: float = 1e-9,
+    norm: str = "l1",
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    max_iter: int = 10_000,
+    time_limit: float | None = None,
+    callback: Callback | None = None,
+    verbose: int = 0,
+    resume: Any = None,
+    rng: RNG = None,
+    threads: int | None = None,
+) -> UnbalancedResult:
+    """Unbalanced entropic transport between two point clouds, the cost made on the fly: O(n + m) memory.
+
+    Parameters
+    ----------
+    X, Y : array_like, shapes (n, d) and (m, d)
+        The points; computed on in float64.
+    metric : str or callable, default "sqeuclidean"
+        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
+    a, b, reg, reg_m, method, options, tol, norm, warm_start
+        As in `solve_unbalanced`.
+    max_iter, time_limit, callback, verbose, resume, rng, threads
+        As in `solve_unbalanced`.
+
+    Returns
+    -------
+    UnbalancedResult
+        As from `solve_unbalanced`.
+
+    Raises
+    ------
+    ValueError, TypeError, MethodError, OptionError
+        As in `solve_unbalanced`; also where X and Y differ in dimension, or the metric is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np, solvers
+    >>> rng = np.random.default_rng(7)
+    >>> X, Y = rng.random((50, 3)), rng.random((60, 3))
+    >>> Y[0] += 100  # an outlier, too far to be worth its transport
+    >>> result = solvers.ot.solve_unbalanced_sample(X, Y, reg=0.05, reg_m=1.0)
+    >>> result.success, bool(result.plan.marginals()[1][0] < 1e-30)
+    (True, True)
+    """
+    cost = points_cost(X, Y, metric)
+    as_generator(rng)
+    problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, 0, threads)
+    control = Control(max_iter, time_limit, callback, verbose, resume)
+    result: UnbalancedResult = run_method(problem, method, _choose, options, control)
+    return result
+
+
+#: Up to this ratio of the costs' span to reg, or of rho to reg, the scaling iteration converges fast.
+EASY_SPAN, EASY_RHO = 500.0, 10.0
+
+
+def _choose(problem: UnbalancedProblem) -> tuple[str, str]:
+    """The method for ``method=None``, and why."""
+    span, rho = problem.cost.span / problem.reg, min(problem.rho) / problem.reg
+    method = "unbalanced-sinkhorn" if span <= EASY_SPAN or rho <= EASY_RHO else "unbalanced-newton"
+    return method, f"Chose {method}: the costs span {span:.3g} reg and the smaller rho is {rho:.3g} reg."
+
+
+def _problem(
+    cost: Cost,
+    a: npt.ArrayLike | None,
+    b: npt.ArrayLike | None,
+    reg: float,
+    reg_m: float | tuple[float, float],
+    tol: float,
+    norm: str,
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    copies: int,
+    threads: int | None,
+) -> UnbalancedProblem:
+    rho = _penalties(reg_m)
+    weights_a, weights_b = checked_weights(cost, a, b)
+    if rho == (np.inf, np.inf):
+        weights_b = equal_mass(weights_a, weights_b)
+    kind = functools.partial(UnbalancedProblem, rho=rho)
+    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    if not np.isfinite(max(problem.kappa)):
+        raise ValueError(f"reg_m is too small for reg = {reg:g}: their ratio overflows at {min(rho):g}")
+    return problem
+
+
+def _penalties(reg_m: float | tuple[float, float]) -> tuple[float, float]:
+    """rho1 and rho2, checked."""
+    pair: Any = (reg_m, reg_m) if np.ndim(reg_m) == 0 else reg_m
+    try:
+        rho1, rho2 = (float(rho) for rho in pair)
+    except (TypeError, ValueError):
+        raise TypeError(f"reg_m must be a number or a pair of numbers, not {reg_m!r}") from None
+    if not (rho1 > 0 and rho2 > 0):
+        raise ValueError(f"reg_m must be positive (inf for a hard side), not {reg_m!r}")
+    return rho1, rho2
