@@ -183,6 +183,7 @@ class Newton:
     def finish(self, problem: TransportProblem, state: NewtonState) -> TransportResult:
         if state.stage > 1:  # stopped on the way: the rows are met at the final regularisation all the same
             state = replace(state, u=problem.sweep(state.u, state.v)[0])
+        problem.forget()
         return problem.certify(state, {name: getattr(state, name) for name in COUNTS})
 
 

@@ -127,6 +127,14 @@ class TransportProblem:
     def __repr__(self) -> str:
         return f"<{self.title}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_room": [], "_stored": []}
+
+    def forget(self) -> None:
+        """Give back what was kept in memory between the steps of a solve."""
+        self._room.clear()
+        self._stored.clear()
+
     @property
     def scale(self) -> float:
         """Exponents (base 2) per unit of cost."""
