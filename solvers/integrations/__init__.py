@@ -1,1 +1,1 @@
-"""One file a host, each importable only with its host; nothing in the library imports this package."""
+"""Adapters to other packages, a file each; importing one needs its host."""
