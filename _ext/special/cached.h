@@ -197,8 +197,6 @@ INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
     return rows;
 }
 
-enum { PAGE_BYTES = 4096 };
-
 /* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
  * went before it to its place in another page. */
 static inline real *away_from(const real *x, char *room)

@@ -11,6 +11,7 @@ enum {
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
     PREFETCH_BYTES = 4096,
+    PAGE_BYTES = 4096,
     PREFETCH_ROWS = 16,  /* of columns */
     PREFETCH_GROUPS = 2, /* of rows that become columns */
     REGISTER_ROW = 8,    /* vectors of a row that is kept in registers */
