@@ -129,19 +129,36 @@ typedef int64_t v_lane;
 #endif
 #define V_FROM_LOW(i, step) ((i) & (step) ? SV_W + (i) - (step) : (i))
 #define V_FROM_HIGH(i, step) ((i) & (step) ? SV_W + (i) : (i) + (step))
+static const v_lane V_LOW[4][SV_W] = {V_LANES(V_FROM_LOW, 1), V_LANES(V_FROM_LOW, 2), V_LANES(V_FROM_LOW, 4),
+                                      V_LANES(V_FROM_LOW, 8)};
+static const v_lane V_HIGH[4][SV_W] = {V_LANES(V_FROM_HIGH, 1), V_LANES(V_FROM_HIGH, 2), V_LANES(V_FROM_HIGH, 4),
+                                       V_LANES(V_FROM_HIGH, 8)};
 static inline void v_transpose(vreal v[SV_W])
 {
-    static const v_lane low[4][SV_W] = {V_LANES(V_FROM_LOW, 1), V_LANES(V_FROM_LOW, 2), V_LANES(V_FROM_LOW, 4),
-                                        V_LANES(V_FROM_LOW, 8)};
-    static const v_lane high[4][SV_W] = {V_LANES(V_FROM_HIGH, 1), V_LANES(V_FROM_HIGH, 2), V_LANES(V_FROM_HIGH, 4),
-                                         V_LANES(V_FROM_HIGH, 8)};
 #pragma GCC unroll 4
     for (int s = 0; s < TRANSPOSE_STEPS; s++)
 #pragma GCC unroll 16
         for (int k = 0; k < SV_W; k++)
             if (!(k & 1 << s)) {
                 vreal a = v[k], b = v[k + (1 << s)];
-                v[k] = v_choose(a, b, low[s]);
-                v[k + (1 << s)] = v_choose(a, b, high[s]);
+                v[k] = v_choose(a, b, V_LOW[s]);
+                v[k + (1 << s)] = v_choose(a, b, V_HIGH[s]);
             }
+}
+
+/* Lane k becomes the maximum, or the sum, over the lanes of v[k]: in two operations a vector and step, not in log2(SV_W)
+ * for each. */
+INLINE vreal v_fold(const vreal from[SV_W], vreal (*join)(vreal, vreal))
+{
+    vreal v[SV_W];
+    for (int k = 0; k < SV_W; k++)
+        v[k] = from[k];
+#pragma GCC unroll 4
+    for (int s = 0; s < TRANSPOSE_STEPS; s++)
+#pragma GCC unroll 16
+        for (int k = 0; k < SV_W; k += 2 << s) {
+            vreal a = v[k], b = v[k + (1 << s)];
+            v[k] = join(v_choose(a, b, V_LOW[s]), v_choose(a, b, V_HIGH[s]));
+        }
+    return v[0];
 }

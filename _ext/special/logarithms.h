@@ -2,7 +2,7 @@
 #ifndef SOLVERS_SOFTMAX_LOGARITHMS_H
 #define SOLVERS_SOFTMAX_LOGARITHMS_H
 
-#include "lanes.h"
+#include "groups.h"
 
 /* ---- log_softmax of rows in cache ------------------------------------------------------------------- */
 

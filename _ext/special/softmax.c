@@ -37,8 +37,11 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
     struct outflow out = outflow_to(y);
     size_t done = 0;
 #ifdef V_HAS_TRANSPOSE
-    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
-        done = transposed_rows(x, x_stride, y, rows, length, stream, &out, room);
+    if (length <= REGISTER_ROW * SV_W && y_stride == (ptrdiff_t)length) {
+        if (length < GROUPED_ROW && x_stride >= (ptrdiff_t)length)
+            done = transposed_rows(x, x_stride, y, rows, length, stream, &out, room);
+        else
+            done = grouped_rows(x, x_stride, y, rows, length, stream, &out, room);
         x += (ptrdiff_t)done * x_stride, y += (ptrdiff_t)done * y_stride, rows -= done;
     }
 #endif
@@ -56,8 +59,8 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        return stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
-                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length)
+                      : cached_rows(x, x_stride, y, y_stride, rows, length);
     }
     if (stream)
         finish(&out);
