@@ -27,6 +27,7 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_ps(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_ps(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm512_min_ps(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
@@ -80,6 +81,7 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_pd(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_pd(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_pd(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_pd(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm512_min_pd(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);

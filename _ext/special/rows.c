@@ -454,6 +454,7 @@ struct columns {
     ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
     size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
     size_t all_panels, room;                        /* room: numbers that a panel needs */
+    int logarithm;
     atomic_int out_of_memory;
 };
 
@@ -462,7 +463,10 @@ static void softmax_column(const struct columns *all, const real *x, real *y, re
 {
     for (size_t i = 0; i < all->length; i++)
         row[i] = x[(ptrdiff_t)i * all->x_stride];
-    softmax_row(row, row, all->length, 0, 1);
+    if (all->logarithm)
+        log_softmax_row(row, row, all->length, 1);
+    else
+        softmax_row(row, row, all->length, 0, 1);
     for (size_t i = 0; i < all->length; i++)
         y[(ptrdiff_t)i * all->y_stride] = row[i];
 }
@@ -473,7 +477,9 @@ static void softmax_panel(const struct columns *all, size_t k, real *room)
     size_t columns = left < all->panel ? left : all->panel;
     const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
     real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
-    if (!kernels()->softmax_columns(x, all->x_stride, y, all->y_stride, all->length, columns, room))
+    int done = (all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns)(
+        x, all->x_stride, y, all->y_stride, all->length, columns, room);
+    if (!done)
         for (size_t c = 0; c < columns; c++)
             softmax_column(all, x + c, y + c, room);
 }
@@ -491,15 +497,17 @@ static void some_panels(void *context, size_t task)
 }
 
 /* Panels of whole cache lines, as many as the second cache has room for. */
-int NAME(sv_softmax_columns)(const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y, ptrdiff_t y_stride,
-                             ptrdiff_t y_outer, size_t outer, size_t length, size_t width, int threads)
+int NAME(sv_softmax_columns)(int logarithm, const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y,
+                             ptrdiff_t y_stride, ptrdiff_t y_outer, size_t outer, size_t length, size_t width,
+                             int threads)
 {
     if (!length || !width || !outer)
         return 0;
     const size_t line = 64 / sizeof(real);
     size_t lines = COLUMNS_ROOM_BYTES / 64 / length, most = COLUMNS / line;
     lines = lines < 1 ? 1 : lines > most ? most : lines;
-    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line};
+    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line,
+                          .logarithm = logarithm};
     all.panels = (width + all.panel - 1) / all.panel;
     all.all_panels = outer * all.panels;
     all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;

@@ -75,6 +75,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .sum = sum,
     .softmax_rows = softmax_rows,
     .softmax_columns = softmax_columns,
+    .log_softmax_columns = log_softmax_columns,
     .log_softmax_rows = log_softmax_rows,
     .sums_of_rows = sums_of_rows,
     .divide = divide,

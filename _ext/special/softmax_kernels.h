@@ -42,6 +42,8 @@ enum {
          * needs the safe path; x is y or disjoint from it; room has whole vectors for all */     \
         int (*softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t length, size_t columns, real *room);                        \
+        int (*log_softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
+                                   size_t length, size_t columns, real *room);                    \
         /* log_softmax of rows that the cache holds; otherwise as softmax_rows */                 \
         size_t (*log_softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
                                    size_t rows, size_t length, int stream);                       \
