@@ -119,11 +119,6 @@ static const real ROOT_RESTS[16] = {
     0.0f, 0x1.8d96d4p-25f, -0x1.9c0c22p-27f, 0x1.964904p-25f, 0x1.125002p-25f, 0x1.370be4p-25f,
     -0x1.0a3550p-25f, -0x1.00d8acp-27f, 0x1.26055cp-26f, -0x1.05cb44p-25f, 0x1.67a1cap-28f, 0x1.a3b5e4p-28f,
     -0x1.f9c304p-27f, -0x1.6961b4p-28f, -0x1.a5217cp-28f, 0x1.61428ep-28f};
-/* The same of 2^(k/16) times a factor that leaves all 16 within 0.29 roundoffs of a float: where a common factor cancels
- * these need no rests. */
-static const real_bits COMMON_ROOTS[16] = {
-    0x3f833d51, 0x3f810ccc, 0x3f7f1e22, 0x3f7d743e, 0x3f7c122b, 0x3f7afb17, 0x3f7a3254, 0x3f79bb5a,
-    0x3f7999c8, 0x3f79d165, 0x3f7a6625, 0x3f7b5c27, 0x3f7cb7ba, 0x3f7e7d5c, 0x3f80b1c0, 0x3f8359cd};
 #else
 typedef uint64_t real_bits;
 static const real_bits ROOTS[16] = {
@@ -136,11 +131,6 @@ static const real ROOT_RESTS[16] = {
     0x1.34d754db0abb6p-55, 0x1.59f48a72a4c6dp-55, 0x1.690cebb7aafb0p-56, 0x1.063e1e21c5409p-54,
     -0x1.3b3efbf5e2228p-54, -0x1.b32dcb94da51dp-56, 0x1.db72fc1f0eab4p-55, 0x1.1affc2b91ce27p-56,
     0x1.c1a7792cb3387p-55, 0x1.36eae30af0cb3p-56, 0x1.4a385a63d07a7p-56, -0x1.ff7128fd391f0p-55};
-static const real_bits COMMON_ROOTS[16] = { /* within 0.21 roundoffs */
-    0x3ff000000331ab8b, 0x3fefb558704f6826, 0x3fef72b83ff8fe6c, 0x3fef387a7218897e,
-    0x3fef06fe0dfe1821, 0x3feedea65009a236, 0x3feebfdad95a8d34, 0x3feeab07e19ba9bb,
-    0x3feea09e6b0397fe, 0x3feea11478a29002, 0x3feeace54717a5e4, 0x3feec49187c8ca1b,
-    0x3feee89f9eb9fa83, 0x3fef199be3215b89, 0x3fef5818e2d74199, 0x3fefa4afa8c292ac};
 #endif
 #else
 typedef vreal v_fractions;
@@ -179,34 +169,17 @@ static inline void v_exp_split_fine(vreal x, vreal *s, vreal *low, vreal *on_gri
 #endif
 }
 
-#ifdef V_HAS_LOOKUP
-static inline v_fractions v_exp_roots(const real_bits *roots, real_bits drop)
-{
-    real raised[16];
-    for (int k = 0; k < 16; k++)
-        raised[k] = real_from_bits(roots[k] - drop);
-    return v_load_table(raised);
-}
-#endif
-
 /* What v_exp_power needs to make 2^(k - lower), lower integral; 2^(k/16) itself is rounded once. */
 static inline v_fractions v_exp_base(real lower)
 {
     real_bits drop = (real_bits)(int64_t)lower << R_MANTISSA_BITS;
 #ifdef V_HAS_LOOKUP
-    return v_exp_roots(ROOTS, drop);
+    real raised[16];
+    for (int k = 0; k < 16; k++)
+        raised[k] = real_from_bits(ROOTS[k] - drop);
+    return v_load_table(raised);
 #else
     return v_set1(real_from_bits(((real_bits)R_EXPONENT_BIAS << R_MANTISSA_BITS) - drop));
-#endif
-}
-
-/* The same for terms and sums of terms that will be divided: all times one common factor, and so nearer. */
-static inline v_fractions v_exp_common_base(real lower)
-{
-#ifdef V_HAS_LOOKUP
-    return v_exp_roots(COMMON_ROOTS, (real_bits)(int64_t)lower << R_MANTISSA_BITS);
-#else
-    return v_exp_base(lower);
 #endif
 }
 

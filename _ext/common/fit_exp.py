@@ -8,14 +8,12 @@ fits of the analytic remainder, so that the leading coefficients stay exact:
 
 Beside its table the float32 fit of e^t is free to be off by a common factor of 1e-9. The printed error is that of the
 rounded coefficients, measured in 60-digit arithmetic. Then come the tables of 2^(k/16): the bits of each, k/16 taken
-off the exponent field, and what its rounding left, relative to it; and the bits of the same times the number from
-[1, 2^(1/16)) that leaves them nearest to numbers of the type (seconds of search).
+off the exponent field, and what its rounding left, relative to it.
 """
 
 import struct
 
 import mpmath as mp
-import numpy as np
 
 mp.mp.dps = 60
 
@@ -38,23 +36,6 @@ def report(title, coefficients, error):
     print(",\n".join(f"    {float(c).hex()}" for c in coefficients))
 
 
-def common_factor(bits, candidates):
-    """The float 1 + j ulp, j below `candidates`, whose products with all 2^(k/16) are relatively nearest to floats."""
-    mantissa, powers = 23 if bits == 32 else 52, [mp.power(2, mp.mpf(k) / 16) for k in range(16)]
-    # the products' fractions of an ulp, in 64-bit fixed point: they advance by that of the power for each j
-    steps = [np.uint64(int(p * 2**64) % 2**64) for p in powers]
-    starts = [np.uint64(int(p * 2 ** (64 + mantissa)) % 2**64) for p in powers]
-    best, found = 1.0, 0
-    for first in range(0, candidates, 2**20):
-        j = np.arange(first, min(first + 2**20, candidates), dtype=np.uint64)
-        worst = np.zeros(len(j))
-        for power, step, start in zip(powers, steps, starts, strict=True):
-            worst = np.maximum(worst, abs((start + j * step).view(np.int64) * 2.0**-64) / float(power))
-        if worst.min() < best:
-            best, found = worst.min(), int(j[worst.argmin()])
-    return 1 + found * mp.power(2, -mantissa), 2 * best
-
-
 def roots(bits):
     """ROOTS and ROOT_RESTS of one width."""
     width, code, mantissa = ("I", "f", 23) if bits == 32 else ("Q", "d", 52)
@@ -63,11 +44,6 @@ def roots(bits):
         root = rounded(exact, bits)
         (pattern,) = struct.unpack(width, struct.pack(code, root))
         print(f"    0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}  {rounded(exact / mp.mpf(root) - 1, bits).hex()}")
-    factor, worst = common_factor(bits, int((2 ** (1 / 16) - 1) * 2**23) if bits == 32 else 2**26)
-    print(f"/* times {float(factor).hex()}: all within {worst:.2f} roundoffs */")
-    for k in range(16):
-        (pattern,) = struct.unpack(width, struct.pack(code, rounded(factor * mp.power(2, mp.mpf(k) / 16), bits)))
-        print(f"    0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}")
 
 
 def fit_with_factor(half_width, degree, bits):

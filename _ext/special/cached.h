@@ -19,25 +19,13 @@ static inline real raised(int start)
  * count could lie below LOWEST_X. */
 static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 * LOWEST_X; }
 
-/* A window for terms that will be divided by their sum. */
-static inline struct window quotients_window(real top)
-{
-    struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
-    window.base = v_exp_common_base(exponent_above(top) - TERM_EXPONENT);
-    return window;
-}
+static inline struct window terms_window(real top) { return window_above(exponent_above(top) - TERM_EXPONENT); }
 
 /* Adds the exponential of x in this window, and returns it rounded once. */
-INLINE vreal add_quotients_term(struct grid_sum *acc, vreal x, const struct window *window)
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
-    vreal s, on_grid;
-    x = v_max(window->lowest_x, x);
-#ifdef V_HAS_LOOKUP
-    v_exp_split(x, &s, &on_grid);
-#else
-    vreal low;
-    v_exp_split_fine(x, &s, &low, &on_grid);
-#endif
+    vreal s, low, on_grid;
+    v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
     if (window->by_lane)
         on_grid = v_sub(on_grid, window->lower);
     vreal power = v_exp_power(window->base, on_grid);
@@ -59,7 +47,7 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
         size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
 #pragma GCC unroll 4
         for (size_t i = j; i < end; i += SV_W) {
-            vreal term = add_quotients_term(&block, v_load_some(x + i, n - i, -INFINITY), &window);
+            vreal term = add_fine_term(&block, v_load_some(x + i, n - i, -INFINITY), &window);
             v_store_some(terms + i, term, n - i);
         }
         add_grid_sum(block, start, &sum, &error);
@@ -116,7 +104,7 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
     size_t r = 0;
     for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
         const real *next = r + 1 < rows ? x + x_stride : y;
-        const struct window window = quotients_window(top);
+        const struct window window = terms_window(top);
         struct scaled_sum total = store_terms(x, n, window, y);
         if (!(total.hi < INFINITY)) /* a NaN */
             break;
@@ -139,7 +127,7 @@ INLINE void step(const real *x, const real *next, size_t left, const struct wind
 {
     *top = v_max(v_load_some(next, left, -INFINITY), *top);
     __builtin_prefetch((const char *)next + PREFETCH_BYTES / 2);
-    v_store(terms, add_quotients_term(block, v_load_some(x, left, -INFINITY), window));
+    v_store(terms, add_fine_term(block, v_load_some(x, left, -INFINITY), window));
 }
 
 /* The terms of x as by store_terms, while the quotients of the row before it leave, the last ones first: streams that
@@ -194,7 +182,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
     size_t r = 0;
     for (; r < rows && is_near(top); r++, x += x_stride) {
         const real *next = r + 1 < rows ? x + x_stride : x;
-        const struct window window = quotients_window(top);
+        const struct window window = terms_window(top);
         real *terms = away_from(x, space[r % 2]);
         struct scaled_sum total;
         if (row.terms) {
@@ -237,11 +225,11 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     real highest = v_max_lanes(top);
     if (!is_near(highest))
         return 0;
-    const struct window window = quotients_window(highest);
+    const struct window window = terms_window(highest);
     const real start = raised(2 * REGISTER_ROW);
     struct grid_sum row = empty_sum(start);
     for (int k = 0; k < count; k++)
-        v[k] = add_quotients_term(&row, v[k], &window);
+        v[k] = add_fine_term(&row, v[k], &window);
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;

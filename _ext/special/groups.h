@@ -72,11 +72,11 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
     v_store(lower, lanes.lower);
     v_store(lowest_x, lanes.lowest_x);
     for (int r = 0; r < SV_W; r++) {
-        const struct window window = {v_exp_common_base(lower[r]), v_set1(lowest_x[r]), v_set1(lower[r]), 0};
+        const struct window window = {v_exp_base(lower[r]), v_set1(lowest_x[r]), v_set1(lower[r]), 0};
         struct grid_sum row = empty_sum(start);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
-            vreal term = add_quotients_term(&row, load_of(x + r * stride, n, k, count), &window);
+            vreal term = add_fine_term(&row, load_of(x + r * stride, n, k, count), &window);
             v_store(terms + (r * count + k) * SV_W, term);
             drip(pending);
         }

@@ -32,8 +32,7 @@ static inline struct scale scale_by_lane(vreal sum, vreal error)
 /* The terms of `length` rows of a vector of columns with these maxima, in place, `stride` apart. */
 INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal top)
 {
-    struct window window = window_by_lane(top);
-    window.base = v_exp_common_base(0);
+    const struct window window = window_by_lane(top);
     const real start = raised(2 * BLOCK);
     vreal sum = v_set1(0), error = v_set1(0);
     for (size_t j = 0; j < length; j += BLOCK) {
@@ -41,7 +40,7 @@ INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal t
         size_t end = length - j < BLOCK ? length : j + BLOCK;
 #pragma GCC unroll 2
         for (size_t i = j; i < end; i++)
-            v_store(x + (ptrdiff_t)i * stride, add_quotients_term(&block, v_load(x + (ptrdiff_t)i * stride), &window));
+            v_store(x + (ptrdiff_t)i * stride, add_fine_term(&block, v_load(x + (ptrdiff_t)i * stride), &window));
         add_grid_sum(block, start, &sum, &error);
     }
     return scale_by_lane(sum, error);
