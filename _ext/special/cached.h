@@ -172,10 +172,11 @@ static inline real *away_from(const real *x, char *room)
     return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
 }
 
-/* cached_rows of up to ROOM_BYTES, streamed. */
-static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n)
+/* cached_rows streamed. `rooms` has space for two rows, each with ROOM_SLACK_BYTES. */
+static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
+                            char *rooms)
 {
-    char space[2][ROOM_BYTES + PAGE_BYTES + 2 * 64];
+    const size_t room = n * sizeof(real) + ROOM_SLACK_BYTES;
     struct outflow out = outflow_to(y);
     struct waiting row = {NULL, {v_set1(0), v_set1(0)}};
     real top = max_of(x, n);
@@ -183,7 +184,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
     for (; r < rows && is_near(top); r++, x += x_stride) {
         const real *next = r + 1 < rows ? x + x_stride : x;
         const struct window window = terms_window(top);
-        real *terms = away_from(x, space[r % 2]);
+        real *terms = away_from(x, rooms + r % 2 * room);
         struct scaled_sum total;
         if (row.terms) {
             total = step_row(x, n, window, terms, row, &out, next, &top);

@@ -27,7 +27,10 @@ enum {
     MAX_SEGMENTS = 64,
     ROWS_TASKS = 64,
     SUMS = 64, /* rows that are summed together */
-    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
+    STREAM_MIN_BYTES = 8 << 20, /* output larger than this leaves the cache before it is read again */
+    /* of the longest row whose terms wait, in the second cache, while the row before it leaves: beyond, two passes are
+     * faster, in float32 sooner since its exponentials cost less */
+    LARGE_ROOM_BYTES = SV_REAL == 32 ? 64 << 10 : 160 << 10
 };
 
 /* ---- one row, cut into segments ------------------------------------------------------------ */
@@ -325,14 +328,19 @@ static int wait_in_cache(const struct batch *batch)
 {
     if (batch->method != SV_SOFTMAX_AUTO)
         return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
-    return batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT;
+    return batch->stream ? batch->length * sizeof(real) <= LARGE_ROOM_BYTES : batch->length < 2 * SEGMENT;
 }
 
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
 static void some_softmax(const struct batch *batch, size_t first, size_t last)
 {
     int cached = wait_in_cache(batch);
+    char *rooms = NULL;
     void (*textbook_row)(const real *, real *, size_t) = by_textbook(batch->method);
+    if (cached && batch->stream && batch->length * sizeof(real) > ROOM_BYTES) {
+        rooms = malloc(2 * (batch->length * sizeof(real) + ROOM_SLACK_BYTES));
+        cached = rooms != NULL; /* without memory, two passes */
+    }
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
@@ -346,12 +354,13 @@ static void some_softmax(const struct batch *batch, size_t first, size_t last)
         }
         if (cached) {
             size_t done = kernels()->softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length,
-                                                  batch->stream);
+                                                  batch->stream, rooms);
             r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
         }
         if (r < last)
             softmax_row(x, y, batch->length, batch->stream, batch->threads);
     }
+    free(rooms);
 }
 
 static void some_log_softmax(const struct batch *batch, size_t first, size_t last)

@@ -27,12 +27,12 @@
 
 /* Softmax of rows until one needs the safe path; returns how many were done. */
 static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                           int stream)
+                           int stream, char *rooms)
 {
 #ifndef V_HAS_FMA /* the product with 1/total would be rounded twice: leave all rows to the two passes */
     return 0;
 #endif
-    char space[ROOM_BYTES + PAGE_BYTES + 64];
+    char space[2 * (ROOM_BYTES + ROOM_SLACK_BYTES)];
     real *room = away_from(x, space);
     struct outflow out = outflow_to(y);
     size_t done = 0;
@@ -59,7 +59,7 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length)
+        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length, rooms ? rooms : space)
                       : cached_rows(x, x_stride, y, y_stride, rows, length);
     }
     if (stream)

@@ -152,7 +152,7 @@ def test_logarithms_of_a_batch_with_rows_that_need_the_safe_path(length, bad, fu
     np.testing.assert_allclose(function(x, axis=1), expected, rtol=4 * eps, atol=eps)
 
 
-@pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 128, 129, 1001, 1024])
+@pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 128, 129, 1001, 1024, 10001])
 @pytest.mark.parametrize("offset", [0, 1, 3])
 def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     """Whole cache lines, wherever the rows begin and end in them; nothing beside them."""
