@@ -6,8 +6,9 @@ fits of the analytic remainder, so that the leading coefficients stay exact:
 * ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2, or ln2/32 beside a table   (softmax family)
 * ``2^t  = 1 + t r(t)``         on |t| <= 1/2 or 1/32    (optimal transport works in base 2)
 
-The printed error is that of the rounded coefficients, measured in 60-digit arithmetic. Then come the tables of
-2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it.
+Beside its table the float32 fit of e^t is free to be off by a common factor of 1e-9. The printed error is that of the
+rounded coefficients, measured in 60-digit arithmetic. Then come the tables of 2^(k/16): the bits of each, k/16 taken
+off the exponent field, and what its rounding left, relative to it.
 """
 
 import struct
@@ -45,9 +46,19 @@ def roots(bits):
         print(f"    0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}  {rounded(exact / mp.mpf(root) - 1, bits).hex()}")
 
 
+def fit_with_factor(half_width, degree, bits):
+    """The coefficients of t^2 q(t) in e^t = (1 + t + t^2 q(t)) (1 + a tiny number)."""
+    constant, *others = mp.chebyfit(mp.exp, [-half_width, half_width], degree + 1)[::-1]
+    coefficients = [rounded(c / constant, bits) for c in others]
+    assert coefficients[0] == 1
+    grid = [half_width * (mp.mpf(2 * k) / 400 - 1) for k in range(401)]
+    errors = [mp.polyval([mp.mpf(c) for c in coefficients[::-1]] + [1], t) / mp.exp(t) for t in grid]
+    return coefficients[1:], (max(errors) - min(errors)) / 2
+
+
 def main():
     half = mp.log(2) / 2 * mp.mpf("1.0005")
-    for bits, degree, half_e in ((32, 6, half), (64, 11, half), (32, 3, half / 16), (64, 6, half / 16)):
+    for bits, degree, half_e in ((32, 6, half), (64, 11, half), (64, 6, half / 16)):
         # q has degree - 1 coefficients: 1 + t + t^2 q(t) has the degree asked for.
         q, error = fit(
             lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
@@ -57,6 +68,8 @@ def main():
             bits,
         )
         report(f"e^t, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
+    q, error = fit_with_factor(half / 16, 3, 32)
+    report(f"e^t but for a common factor, float32, |t| <= {mp.nstr(half / 16, 3)}, degree 3", q, error)
     for half_2, degree in ((mp.mpf(1) / 2, 11), (mp.mpf(1) / 2, 10), (mp.mpf(1) / 32, 6), (mp.mpf(1) / 32, 5)):
         r, error = fit(
             lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),

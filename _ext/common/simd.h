@@ -17,6 +17,7 @@
  *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   v_transpose(v)            where V_HAS_TRANSPOSE: SV_W vectors as a matrix, transposed
+ *   v_fold(v, join)           there too: lane k is vector k joined over its lanes by v_max or v_add
  *   SV_TABLE(name)            the name of this build's table of entry points
  *
  * Everything here is `static inline`: an inline function with external linkage, compiled for

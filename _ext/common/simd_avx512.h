@@ -27,6 +27,7 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_ps(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_ps(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm512_min_ps(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
@@ -81,6 +82,7 @@ static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_pd(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_pd(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_pd(a, b, c); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_pd(a, b); }
+static inline vreal v_min(vreal a, vreal b) { return _mm512_min_pd(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 {
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);
@@ -134,19 +136,36 @@ typedef int64_t v_lane;
 #endif
 #define V_FROM_LOW(i, step) ((i) & (step) ? SV_W + (i) - (step) : (i))
 #define V_FROM_HIGH(i, step) ((i) & (step) ? SV_W + (i) : (i) + (step))
+static const v_lane V_LOW[4][SV_W] = {V_LANES(V_FROM_LOW, 1), V_LANES(V_FROM_LOW, 2), V_LANES(V_FROM_LOW, 4),
+                                      V_LANES(V_FROM_LOW, 8)};
+static const v_lane V_HIGH[4][SV_W] = {V_LANES(V_FROM_HIGH, 1), V_LANES(V_FROM_HIGH, 2), V_LANES(V_FROM_HIGH, 4),
+                                       V_LANES(V_FROM_HIGH, 8)};
 static inline void v_transpose(vreal v[SV_W])
 {
-    static const v_lane low[4][SV_W] = {V_LANES(V_FROM_LOW, 1), V_LANES(V_FROM_LOW, 2), V_LANES(V_FROM_LOW, 4),
-                                        V_LANES(V_FROM_LOW, 8)};
-    static const v_lane high[4][SV_W] = {V_LANES(V_FROM_HIGH, 1), V_LANES(V_FROM_HIGH, 2), V_LANES(V_FROM_HIGH, 4),
-                                         V_LANES(V_FROM_HIGH, 8)};
 #pragma GCC unroll 4
     for (int s = 0; s < TRANSPOSE_STEPS; s++)
 #pragma GCC unroll 16
         for (int k = 0; k < SV_W; k++)
             if (!(k & 1 << s)) {
                 vreal a = v[k], b = v[k + (1 << s)];
-                v[k] = v_choose(a, b, low[s]);
-                v[k + (1 << s)] = v_choose(a, b, high[s]);
+                v[k] = v_choose(a, b, V_LOW[s]);
+                v[k + (1 << s)] = v_choose(a, b, V_HIGH[s]);
             }
+}
+
+/* Lane k becomes the maximum, or the sum, over the lanes of v[k]: in two operations a vector and step, not in log2(SV_W)
+ * for each. */
+INLINE vreal v_fold(const vreal from[SV_W], vreal (*join)(vreal, vreal))
+{
+    vreal v[SV_W];
+    for (int k = 0; k < SV_W; k++)
+        v[k] = from[k];
+#pragma GCC unroll 4
+    for (int s = 0; s < TRANSPOSE_STEPS; s++)
+#pragma GCC unroll 16
+        for (int k = 0; k < SV_W; k += 2 << s) {
+            vreal a = v[k], b = v[k + (1 << s)];
+            v[k] = join(v_choose(a, b, V_LOW[s]), v_choose(a, b, V_HIGH[s]));
+        }
+    return v[0];
 }

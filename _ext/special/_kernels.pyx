@@ -13,10 +13,10 @@ cdef extern from "solvers.h" nogil:
 cdef extern from "rows.h" nogil:
     void sv_softmax_by_f32(int, const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
     void sv_softmax_by_f64(int, const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
-    int sv_softmax_columns_f32(const float *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t, size_t, size_t,
-                               size_t, int)
-    int sv_softmax_columns_f64(const double *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t, size_t, size_t,
-                               size_t, int)
+    int sv_softmax_columns_f32(int, const float *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t, size_t,
+                               size_t, size_t, int)
+    int sv_softmax_columns_f64(int, const double *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t, size_t,
+                               size_t, size_t, int)
 
 cdef extern from "pairs.h" nogil:
     struct sv_line_sum:
@@ -290,6 +290,15 @@ def copy(to, source):
 
 def softmax_columns(x, y, int threads=0):
     """y = softmax of (outer, length, width) arrays along their length; the width is contiguous. y may be x."""
+    map_columns(x, y, False, threads)
+
+
+def log_softmax_columns(x, y, int threads=0):
+    """y = log(softmax), as softmax_columns."""
+    map_columns(x, y, True, threads)
+
+
+cdef map_columns(object x, object y, bint logarithm, int threads):
     cdef Block source = Block(x, False), target = Block(y, True)
     cdef Py_buffer *a = &source.view
     cdef Py_buffer *b = &target.view
@@ -305,12 +314,12 @@ def softmax_columns(x, y, int threads=0):
     with nogil:
         if size == 8:
             failed = sv_softmax_columns_f64(
-                <double *>a.buf, a.strides[1] // size, a.strides[0] // size, <double *>b.buf, b.strides[1] // size,
-                b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
+                logarithm, <double *>a.buf, a.strides[1] // size, a.strides[0] // size, <double *>b.buf,
+                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
         else:
             failed = sv_softmax_columns_f32(
-                <float *>a.buf, a.strides[1] // size, a.strides[0] // size, <float *>b.buf, b.strides[1] // size,
-                b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
+                logarithm, <float *>a.buf, a.strides[1] // size, a.strides[0] // size, <float *>b.buf,
+                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
     if failed:
         raise MemoryError("no memory for a column")
 

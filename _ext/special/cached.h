@@ -19,6 +19,8 @@ static inline real raised(int start)
  * count could lie below LOWEST_X. */
 static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 * LOWEST_X; }
 
+static inline struct window terms_window(real top) { return window_above(exponent_above(top) - TERM_EXPONENT); }
+
 /* Adds the exponential of x in this window, and returns it rounded once. */
 INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
@@ -75,54 +77,135 @@ static inline vreal scaled(vreal term, const struct scale *by)
     return v_fma(term, by->hi, v_mul(term, by->lo));
 }
 
-/* y, or where that is NULL the outflow, gets the scaled terms. On the way the maximum of the next row is found, which
- * also brings it into the cache; `next` may be this row itself where there is none. */
-INLINE real scale_terms(const real *terms, real *y, struct outflow *out, const real *next, size_t n, struct scale scale)
+/* y gets the scaled terms, which may lie there. On the way the maximum of the next row is found, which also brings it
+ * into the cache; `next` may be this row itself where there is none. */
+INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale)
 {
     vreal top = v_load_some(next, n, -INFINITY);
-    size_t i = y ? 0 : complete(out, scaled(v_load(terms), &scale));
+    size_t i = 0;
 #pragma GCC unroll 2
     for (; i + SV_W <= n; i += SV_W) {
         vreal quotient = scaled(v_load(terms + i), &scale);
         top = v_max(v_load(next + i), top);
         __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
-        if (y)
-            v_store(y + i, quotient);
-        else
-            flow(out, quotient);
+        v_store(y + i, quotient);
     }
     vreal rest = scaled(v_load_some(terms + i, n - i, 0), &scale);
     top = v_max(v_load_some(next + i, n - i, -INFINITY), top);
-    if (y)
-        v_store_n(y + i, rest, n - i);
-    else
-        hold(out, rest, n - i);
+    v_store_n(y + i, rest, n - i);
     return v_max_lanes(top);
 }
 
-/* Softmax of rows of more than a vector until one needs the safe path; returns how many were done. Where they are
- * streamed their terms wait in `room`, else in y. */
-INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
-                          real *room, int stream)
+/* Softmax of rows of more than a vector until one needs the safe path; returns how many were done. The terms wait in
+ * y. */
+INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n)
 {
-    struct outflow out = outflow_to(y);
     real top = max_of(x, n);
     size_t r = 0;
     for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
-        real *terms = stream ? room : y;
-        const real *next = r + 1 < rows ? x + x_stride : terms;
-        const struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
-        struct scaled_sum total = store_terms(x, n, window, terms);
+        const real *next = r + 1 < rows ? x + x_stride : y;
+        const struct window window = terms_window(top);
+        struct scaled_sum total = store_terms(x, n, window, y);
         if (!(total.hi < INFINITY)) /* a NaN */
             break;
-        top = scale_terms(terms, stream ? NULL : y, &out, next, n, scale_by(total));
-        if (stream && y_stride != (ptrdiff_t)n) {
-            finish(&out);
-            out = outflow_to(y + y_stride);
-        }
+        top = scale_terms(y, y, next, n, scale_by(total));
     }
-    if (stream)
-        finish(&out);
+    return r;
+}
+
+/* ---- the same past the cache: the quotients of a row leave while the terms of the next one are made ------------- */
+
+/* Terms of a row that wait in a buffer of whole vectors for their quotients to leave. */
+struct waiting {
+    const real *terms;
+    struct scale scale;
+};
+
+/* A vector of terms into `terms`; the next row's maximum. */
+INLINE void step(const real *x, const real *next, size_t left, const struct window *window, struct grid_sum *block,
+                 real *terms, vreal *top)
+{
+    *top = v_max(v_load_some(next, left, -INFINITY), *top);
+    __builtin_prefetch((const char *)next + PREFETCH_BYTES / 2);
+    v_store(terms, add_fine_term(block, v_load_some(x, left, -INFINITY), window));
+}
+
+/* The terms of x as by store_terms, while the quotients of the row before it leave, the last ones first: streams that
+ * run towards each other meet but once in the page, see follows_in_page. *top becomes the maximum of `next`. */
+INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, struct waiting row,
+                                  struct outflow *out, const real *next, real *top)
+{
+    const real start = raised(2 * BLOCK);
+    const size_t taken = complete(out, scaled(v_load(row.terms), &row.scale)), flows = (n - taken) / SV_W;
+    const real *from = row.terms + taken;
+    vreal sum = v_set1(0), error = v_set1(0), tops = v_set1(-INFINITY);
+    for (size_t j = 0, flowed = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(start);
+        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+        for (; i + SV_W <= end && flowed < flows; i += SV_W, flowed++) {
+            const size_t at = (flows - 1 - flowed) * SV_W;
+            step(x + i, next + i, SV_W, &window, &block, terms + i, &tops);
+            v_stream(out->to + at, scaled(v_load(from + at), &row.scale));
+        }
+        for (; i < end; i += SV_W)
+            step(x + i, next + i, n - i, &window, &block, terms + i, &tops);
+        add_grid_sum(block, start, &sum, &error);
+    }
+    out->to += flows * SV_W;
+    hold(out, scaled(v_load(from + flows * SV_W), &row.scale), n - taken - flows * SV_W);
+    *top = v_max_lanes(tops);
+    return over_lanes(sum, error, 0);
+}
+
+static void flow_waiting(struct waiting row, size_t n, struct outflow *out)
+{
+    size_t i = complete(out, scaled(v_load(row.terms), &row.scale));
+    for (; i + SV_W <= n; i += SV_W)
+        flow(out, scaled(v_load(row.terms + i), &row.scale));
+    hold(out, scaled(v_load(row.terms + i), &row.scale), n - i);
+}
+
+/* A place in `room` (with a page to spare) half a page away from x within the page: see follows_in_page. */
+static inline real *away_from(const real *x, char *room)
+{
+    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
+    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
+}
+
+/* cached_rows streamed. `rooms` has space for two rows, each with ROOM_SLACK_BYTES. */
+static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
+                            char *rooms)
+{
+    const size_t room = n * sizeof(real) + ROOM_SLACK_BYTES;
+    struct outflow out = outflow_to(y);
+    struct waiting row = {NULL, {v_set1(0), v_set1(0)}};
+    real top = max_of(x, n);
+    size_t r = 0;
+    for (; r < rows && is_near(top); r++, x += x_stride) {
+        const real *next = r + 1 < rows ? x + x_stride : x;
+        const struct window window = terms_window(top);
+        real *terms = away_from(x, rooms + r % 2 * room);
+        struct scaled_sum total;
+        if (row.terms) {
+            total = step_row(x, n, window, terms, row, &out, next, &top);
+        } else {
+            total = store_terms(x, n, window, terms);
+            top = max_of(next, n);
+        }
+        if (r && y_stride != (ptrdiff_t)n) {
+            finish(&out);
+            out = outflow_to(y += y_stride);
+        }
+        row.terms = terms;
+        if (!(total.hi < INFINITY)) { /* a NaN */
+            row.terms = NULL;
+            break;
+        }
+        row.scale = scale_by(total);
+    }
+    if (row.terms)
+        flow_waiting(row, n, &out);
+    finish(&out);
     return r;
 }
 
@@ -143,7 +226,7 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     real highest = v_max_lanes(top);
     if (!is_near(highest))
         return 0;
-    const struct window window = window_above(exponent_above(highest) - TERM_EXPONENT);
+    const struct window window = terms_window(highest);
     const real start = raised(2 * REGISTER_ROW);
     struct grid_sum row = empty_sum(start);
     for (int k = 0; k < count; k++)
@@ -195,16 +278,6 @@ INLINE size_t register_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
             return done;
     }
     return rows;
-}
-
-enum { PAGE_BYTES = 4096 };
-
-/* A place in `room` (with a page to spare) half a page away from x within the page: a load waits for the stores that
- * went before it to its place in another page. */
-static inline real *away_from(const real *x, char *room)
-{
-    uintptr_t place = ((uintptr_t)x & ~(uintptr_t)63) + PAGE_BYTES / 2;
-    return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef SOLVERS_SOFTMAX_LOGARITHMS_H
 #define SOLVERS_SOFTMAX_LOGARITHMS_H
 
-#include "lanes.h"
+#include "lane_logarithms.h"
 
 /* ---- log_softmax of rows in cache ------------------------------------------------------------------- */
 
@@ -52,100 +52,6 @@ static double exponential_of(real x)
     return lane[2][0] + (double)lane[2][0] * ((double)lane[0][0] + lane[1][0]);
 }
 
-#ifdef V_HAS_TRANSPOSE
-/* ---- logarithms of short rows: a lane each ------------------------------------------------------------ */
-
-/* Sums of the columns' exponentials, at the window's `lower`; where `top` is given, without what equals it. */
-INLINE void lane_sums(const real *room, size_t length, const struct window *window, const vreal *top, vreal *sum,
-                      vreal *error)
-{
-    struct grid_sum block = empty_sum(raised(2 * TRANSPOSED_ROW * SV_W));
-    for (size_t j = 0; j < length; j++) {
-        vreal v = v_load(room + j * SV_W), s, on_grid;
-        if (top)
-            v = v_if_equal(v, *top, window->lowest_x, v);
-        v_exp_split(v_max(window->lowest_x, v), &s, &on_grid);
-        add_term(&block, s, v_exp_power(window->base, v_sub(on_grid, window->lower)));
-    }
-    *sum = *error = v_set1(0);
-    add_grid_sum(block, raised(2 * TRANSPOSED_ROW * SV_W), sum, error);
-}
-
-/* What log_softmax subtracts from x - top, by lane: see log_softmax_rows. */
-static void lane_offsets(const real *room, size_t length, vreal top, real *offsets)
-{
-    enum { SUM, ERROR, LOWER, COUNT, S, LOW, POWER, TOP_LOWER, WORDS };
-    real words[WORDS][SV_W];
-    vreal next = v_set1(LOWEST_X), count = v_set1(0), sum, error, s, low, on_grid;
-    for (size_t j = 0; j < length; j++) {
-        vreal v = v_load(room + j * SV_W);
-        next = v_max(v_if_equal(v, top, next, v), next);
-        count = v_add(count, v_if_equal(v, top, v_set1(1), v_set1(0)));
-    }
-    const struct window others = window_by_lane(next), largest = window_by_lane(top);
-    lane_sums(room, length, &others, &top, &sum, &error);
-    v_exp_split_fine(top, &s, &low, &on_grid);
-    const vreal all[WORDS] = {sum, error, others.lower, count, s, low,
-                              v_exp_power(largest.base, v_sub(on_grid, largest.lower)), largest.lower};
-    for (int w = 0; w < WORDS; w++)
-        v_store(words[w], all[w]);
-    for (int k = 0; k < SV_W; k++) {
-        double e_top = words[POWER][k] + (double)words[POWER][k] * ((double)words[S][k] + words[LOW][k]);
-        double rest = ((double)words[SUM][k] + words[ERROR][k]) / e_top;
-        rest = ldexp(rest, (int)(words[LOWER][k] - words[TOP_LOWER][k]));
-        offsets[k] = (real)log1p(rest + (words[COUNT][k] - 1));
-    }
-}
-
-static size_t transposed_log_softmax(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t length, int stream)
-{
-    char space[2 * TRANSPOSED_ROW * SV_W * SV_W * sizeof(real) + PAGE_BYTES + 64];
-    real *room = away_from(x, space), *results = room + TRANSPOSED_ROW * SV_W * SV_W, offsets[SV_W];
-    struct outflow out = outflow_to(y);
-    size_t done = 0;
-    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * length) {
-        vreal top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
-        if (!all_near(top))
-            break;
-        lane_offsets(room, length, top, offsets);
-        for (size_t j = 0; j < length; j++)
-            v_store(room + j * SV_W, v_sub(v_sub(v_load(room + j * SV_W), top), v_load(offsets)));
-        columns_to_rows(room, length, NULL, length % SV_W || stream ? results : y);
-        if (stream)
-            flow_all(&out, results, SV_W * length);
-        else if (length % SV_W)
-            copy(results, y, SV_W * length);
-    }
-    if (stream)
-        finish(&out);
-    return done;
-}
-
-/* The sums of groups of SV_W rows until one is not near. */
-static size_t transposed_sums(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
-{
-    char space[TRANSPOSED_ROW * SV_W * SV_W * sizeof(real) + PAGE_BYTES + 64];
-    real *room = away_from(x, space), hi[SV_W], lo[SV_W], lower[SV_W];
-    size_t done = 0;
-    for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride) {
-        vreal sum, error;
-        vreal top = rows_to_columns(x, x_stride, (rows - done - 1) * (size_t)x_stride + length, length, room);
-        if (!all_near(top))
-            break;
-        const struct window window = window_by_lane(top);
-        lane_sums(room, length, &window, NULL, &sum, &error);
-        v_store(hi, sum);
-        v_store(lo, error);
-        v_store(lower, window.lower);
-        for (int k = 0; k < SV_W; k++) {
-            double total = (double)hi[k] + lo[k];
-            sums[done + k] = (struct scaled_sum){total, lo[k] - (total - hi[k]), lower[k]};
-        }
-    }
-    return done;
-}
-#endif
-
 /* The sum of each row; where the pairs do not serve, one that shows it. */
 static void sums_of_rows(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
 {
@@ -167,8 +73,8 @@ static size_t log_softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdi
     (void)stream; /* only short rows are */
     size_t r = 0;
 #ifdef V_HAS_TRANSPOSE
-    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
-        r = transposed_log_softmax(x, x_stride, y, rows, length, stream);
+    if (length <= REGISTER_ROW * SV_W && y_stride == (ptrdiff_t)length) {
+        r = short_log_softmax(x, x_stride, y, rows, length, stream);
         x += (ptrdiff_t)r * x_stride, y += (ptrdiff_t)r * y_stride;
     }
 #endif

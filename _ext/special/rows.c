@@ -27,7 +27,10 @@ enum {
     MAX_SEGMENTS = 64,
     ROWS_TASKS = 64,
     SUMS = 64, /* rows that are summed together */
-    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
+    STREAM_MIN_BYTES = 8 << 20, /* output larger than this leaves the cache before it is read again */
+    /* of the longest row whose terms wait, in the second cache, while the row before it leaves: beyond, two passes are
+     * faster, in float32 sooner since its exponentials cost less */
+    LARGE_ROOM_BYTES = SV_REAL == 32 ? 64 << 10 : 160 << 10
 };
 
 /* ---- one row, cut into segments ------------------------------------------------------------ */
@@ -325,14 +328,19 @@ static int wait_in_cache(const struct batch *batch)
 {
     if (batch->method != SV_SOFTMAX_AUTO)
         return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
-    return batch->stream ? batch->length * sizeof(real) <= ROOM_BYTES : batch->length < 2 * SEGMENT;
+    return batch->stream ? batch->length * sizeof(real) <= LARGE_ROOM_BYTES : batch->length < 2 * SEGMENT;
 }
 
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
 static void some_softmax(const struct batch *batch, size_t first, size_t last)
 {
     int cached = wait_in_cache(batch);
+    char *rooms = NULL;
     void (*textbook_row)(const real *, real *, size_t) = by_textbook(batch->method);
+    if (cached && batch->stream && batch->length * sizeof(real) > ROOM_BYTES) {
+        rooms = malloc(2 * (batch->length * sizeof(real) + ROOM_SLACK_BYTES));
+        cached = rooms != NULL; /* without memory, two passes */
+    }
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real *y = batch->y + (ptrdiff_t)r * batch->y_stride;
@@ -346,12 +354,13 @@ static void some_softmax(const struct batch *batch, size_t first, size_t last)
         }
         if (cached) {
             size_t done = kernels()->softmax_rows(x, batch->x_stride, y, batch->y_stride, last - r, batch->length,
-                                                  batch->stream);
+                                                  batch->stream, rooms);
             r += done, x += (ptrdiff_t)done * batch->x_stride, y += (ptrdiff_t)done * batch->y_stride;
         }
         if (r < last)
             softmax_row(x, y, batch->length, batch->stream, batch->threads);
     }
+    free(rooms);
 }
 
 static void some_log_softmax(const struct batch *batch, size_t first, size_t last)
@@ -454,6 +463,7 @@ struct columns {
     ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
     size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
     size_t all_panels, room;                        /* room: numbers that a panel needs */
+    int logarithm;
     atomic_int out_of_memory;
 };
 
@@ -462,7 +472,10 @@ static void softmax_column(const struct columns *all, const real *x, real *y, re
 {
     for (size_t i = 0; i < all->length; i++)
         row[i] = x[(ptrdiff_t)i * all->x_stride];
-    softmax_row(row, row, all->length, 0, 1);
+    if (all->logarithm)
+        log_softmax_row(row, row, all->length, 1);
+    else
+        softmax_row(row, row, all->length, 0, 1);
     for (size_t i = 0; i < all->length; i++)
         y[(ptrdiff_t)i * all->y_stride] = row[i];
 }
@@ -473,7 +486,9 @@ static void softmax_panel(const struct columns *all, size_t k, real *room)
     size_t columns = left < all->panel ? left : all->panel;
     const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
     real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
-    if (!kernels()->softmax_columns(x, all->x_stride, y, all->y_stride, all->length, columns, room))
+    int done = (all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns)(
+        x, all->x_stride, y, all->y_stride, all->length, columns, room);
+    if (!done)
         for (size_t c = 0; c < columns; c++)
             softmax_column(all, x + c, y + c, room);
 }
@@ -491,15 +506,17 @@ static void some_panels(void *context, size_t task)
 }
 
 /* Panels of whole cache lines, as many as the second cache has room for. */
-int NAME(sv_softmax_columns)(const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y, ptrdiff_t y_stride,
-                             ptrdiff_t y_outer, size_t outer, size_t length, size_t width, int threads)
+int NAME(sv_softmax_columns)(int logarithm, const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y,
+                             ptrdiff_t y_stride, ptrdiff_t y_outer, size_t outer, size_t length, size_t width,
+                             int threads)
 {
     if (!length || !width || !outer)
         return 0;
     const size_t line = 64 / sizeof(real);
     size_t lines = COLUMNS_ROOM_BYTES / 64 / length, most = COLUMNS / line;
     lines = lines < 1 ? 1 : lines > most ? most : lines;
-    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line};
+    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line,
+                          .logarithm = logarithm};
     all.panels = (width + all.panel - 1) / all.panel;
     all.all_panels = outer * all.panels;
     all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;

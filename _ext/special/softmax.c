@@ -7,9 +7,11 @@
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
  * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 17, divide 14 (float32; 20 and 17 in float64).
  * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
- * and sum at 0.75 of that of a read. `make bench-softmax` prints what is reached.
+ * and sum at 0.75 of that of a read. Rows in cache, streamed: 23 operations a float32 vector (maximum, term, sum,
+ * quotient), at best 11.5 cycles; reached 16, a copy's 8.6 hidden behind them (cached.h, groups.h).
+ * `make bench-softmax` prints what is reached.
  *
- * Accuracy: softmax within 1.5 ULP, whatever the length. Differs from the paper in:
+ * Accuracy: softmax within 1.75 ULP, whatever the length. Differs from the paper in:
  *   1. where there is a register table, e^x = (1 + s) 2^k with k on a grid of 1/16: shorter polynomials, a smaller s;
  *   2. no term's rounding is lost from the sum (see add_term: a plain sum of 8 vectors costs up to 3 ULP where the
  *      terms differ much in size), and 1/total has two words;
@@ -27,18 +29,21 @@
 
 /* Softmax of rows until one needs the safe path; returns how many were done. */
 static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                           int stream)
+                           int stream, char *rooms)
 {
 #ifndef V_HAS_FMA /* the product with 1/total would be rounded twice: leave all rows to the two passes */
     return 0;
 #endif
-    char space[ROOM_BYTES + PAGE_BYTES + 64];
+    char space[2 * (ROOM_BYTES + ROOM_SLACK_BYTES)];
     real *room = away_from(x, space);
     struct outflow out = outflow_to(y);
     size_t done = 0;
 #ifdef V_HAS_TRANSPOSE
-    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length && y_stride == (ptrdiff_t)length) {
-        done = transposed_rows(x, x_stride, y, rows, length, stream, &out, room);
+    if (length <= REGISTER_ROW * SV_W && y_stride == (ptrdiff_t)length) {
+        if (length < GROUPED_ROW && x_stride >= (ptrdiff_t)length)
+            done = transposed_rows(x, x_stride, y, rows, length, stream, &out, room);
+        else
+            done = grouped_rows(x, x_stride, y, rows, length, stream, &out, room);
         x += (ptrdiff_t)done * x_stride, y += (ptrdiff_t)done * y_stride, rows -= done;
     }
 #endif
@@ -56,8 +61,8 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        return stream ? cached_rows(x, x_stride, y, y_stride, rows, length, room, 1)
-                      : cached_rows(x, x_stride, y, y_stride, rows, length, NULL, 0);
+        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length, rooms ? rooms : space)
+                      : cached_rows(x, x_stride, y, y_stride, rows, length);
     }
     if (stream)
         finish(&out);
@@ -72,6 +77,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .sum = sum,
     .softmax_rows = softmax_rows,
     .softmax_columns = softmax_columns,
+    .log_softmax_columns = log_softmax_columns,
     .log_softmax_rows = log_softmax_rows,
     .sums_of_rows = sums_of_rows,
     .divide = divide,

@@ -23,7 +23,8 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
 }
 
 enum {
-    ROOM_BYTES = 16384, /* of the longest row whose terms wait in a buffer of the first cache */
+    ROOM_BYTES = 16384, /* of the longest row whose terms wait on the stack, in the first cache */
+    ROOM_SLACK_BYTES = 4096 + 2 * 64, /* more than a row, so that its place can be chosen */
     COLUMNS = 128        /* that are worked on together, at most */
 };
 
@@ -34,14 +35,17 @@ enum {
         /* y_i = exp(x_i - shift) / total; stream: write past the cache, y and x disjoint */      \
         void (*divide)(const real *x, real *y, size_t n, real shift, struct scaled_sum total,     \
                        int stream);                                                               \
-        /* softmax of rows of few vectors, or of up to ROOM_BYTES if they are streamed; x is y or disjoint from it. \
+        /* softmax of rows that the cache holds; x is y or disjoint from it. Rows of more than ROOM_BYTES are \
+         * streamed only where `rooms` has space for two rows, each with ROOM_SLACK_BYTES; else it may be NULL. \
          * Returns how many were done: the next one needs the safe path. */                       \
         size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
-                               size_t rows, size_t length, int stream);                           \
+                               size_t rows, size_t length, int stream, char *rooms);              \
         /* softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one    \
          * needs the safe path; x is y or disjoint from it; room has whole vectors for all */     \
         int (*softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t length, size_t columns, real *room);                        \
+        int (*log_softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
+                                   size_t length, size_t columns, real *room);                    \
         /* log_softmax of rows that the cache holds; otherwise as softmax_rows */                 \
         size_t (*log_softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
                                    size_t rows, size_t length, int stream);                       \

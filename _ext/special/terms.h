@@ -11,10 +11,12 @@ enum {
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
     PREFETCH_BYTES = 4096,
+    PAGE_BYTES = 4096,
     PREFETCH_ROWS = 16,  /* of columns */
     PREFETCH_GROUPS = 2, /* of rows that become columns */
     REGISTER_ROW = 8,    /* vectors of a row that is kept in registers */
     TRANSPOSED_ROW = 4,  /* of a row that becomes a column: a lane */
+    GROUPED_ROW = SV_W + 1, /* elements from which rows stay rows */
     PANEL_BYTES = 2048   /* of rows kept in registers that are written together */
 };
 

@@ -179,20 +179,35 @@ static inline size_t unaligned_head(const real *y, size_t n)
     return head < n ? head : n;
 }
 
+/* Whether y lies a little after x within the page: going up, the loads of x would soon reach the places that the last
+ * stores to y had in another page, and each waits until such a store is done. Arrays of one size that follow each other
+ * in memory lie so, and then a pass downwards is up to three times as fast. */
+static inline int follows_in_page(const real *y, const real *x)
+{
+    return ((uintptr_t)y - (uintptr_t)x) % PAGE_BYTES - 1 < PAGE_BYTES / 4;
+}
+
+INLINE void divide_at(const real *x, real *y, size_t i, const struct divisor *by, int shifted, int stream, int ahead)
+{
+    __builtin_prefetch((const char *)(x + i) + ahead);
+    store(y + i, quotient(v_load(x + i), by, shifted), stream);
+}
+
 INLINE void divide_terms(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int shifted, int stream)
 {
     const struct divisor by = divide_by(total, shift);
-    size_t i = 0;
-    if (stream) {
-        i = unaligned_head(y, n);
-        v_store_n(y, quotient(v_load_n(x, i, 0), &by, shifted), i);
+    const size_t head = stream ? unaligned_head(y, n) : 0, whole = (n - head) / SV_W, tail = head + whole * SV_W;
+    if (head)
+        v_store_n(y, quotient(v_load_n(x, head, 0), &by, shifted), head);
+    if (x != y && follows_in_page(y, x)) {
+        for (size_t i = tail; i > head; i -= SV_W)
+            divide_at(x, y, i - SV_W, &by, shifted, stream, -PREFETCH_BYTES);
+    } else {
+        for (size_t i = head; i < tail; i += SV_W)
+            divide_at(x, y, i, &by, shifted, stream, PREFETCH_BYTES);
     }
-    for (; i + SV_W <= n; i += SV_W) {
-        __builtin_prefetch((const char *)(x + i) + PREFETCH_BYTES);
-        store(y + i, quotient(v_load(x + i), &by, shifted), stream);
-    }
-    if (i < n)
-        v_store_n(y + i, quotient(v_load_n(x + i, n - i, 0), &by, shifted), n - i);
+    if (tail < n)
+        v_store_n(y + tail, quotient(v_load_n(x + tail, n - tail, 0), &by, shifted), n - tail);
     if (stream)
         v_stream_fence();
 }

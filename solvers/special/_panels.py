@@ -176,7 +176,7 @@ class LineMap:
 
 
 SOFTMAX = LineMap(_kernels.softmax, _kernels.divide_by_sums, 0.0, _kernels.softmax_columns)
-LOG_SOFTMAX = LineMap(_kernels.log_softmax, _kernels.subtract_sums, -np.inf)
+LOG_SOFTMAX = LineMap(_kernels.log_softmax, _kernels.subtract_sums, -np.inf, _kernels.log_softmax_columns)
 
 
 def empty_sums(*shape: int) -> Array:

@@ -1,4 +1,4 @@
-"""softmax where neighbouring lines share vectors: along a first or middle axis, and of many short rows."""
+"""Lines that share vectors with their neighbours: along a first or middle axis, and of many short rows."""
 
 import numpy as np
 import pytest
@@ -13,17 +13,20 @@ def matrix(shape, dtype, seed=6007, scale=5):
     return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(dtype)
 
 
-def by_rows(x):
+def by_rows(x, function=softmax):
     """Along axis 0, a line at a time."""
-    return np.stack([softmax(line.copy()) for line in x.T], axis=1)
+    return np.stack([function(line.copy()) for line in x.T], axis=-1)
 
 
 def assert_close(got, expected):
-    """Within 2 ULP, and the same where not finite or 0."""
+    """Within 2 machine epsilons, and the same where not finite or 0."""
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_array_equal(got == 0, expected == 0)
     tiny = np.finfo(expected.dtype).tiny
     np.testing.assert_allclose(got, expected, rtol=2 * np.finfo(expected.dtype).eps, atol=2 * tiny * 1e-7)
+
+
+both = pytest.mark.parametrize("function", [softmax, log_softmax])
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -33,50 +36,66 @@ def test_columns_are_as_rows(length, width, dtype):
     assert_close(softmax(x, axis=0), by_rows(x))
 
 
+@pytest.mark.parametrize("width", WIDTHS[::3])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_logarithms_of_columns_are_as_of_rows(length, width, dtype):
+    x = matrix((length, width), dtype)
+    x[length // 2, 1] += 60  # a probability nearly 1
+    x[:, 2] = 3  # all the maximum
+    x[0, 3] = x[-1, 3] = 40  # it occurs twice
+    x[: length // 2, 4] = -np.inf
+    np.testing.assert_allclose(log_softmax(x, axis=0), by_rows(x, log_softmax), rtol=4 * np.finfo(dtype).eps)
+
+
+@both
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
-def test_an_axis_between_others(axis, dtype):
+def test_an_axis_between_others(axis, function, dtype):
     x = matrix((3, 5, 7, 11), dtype)
     moved = np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1)
-    expected = np.moveaxis(by_rows(moved).reshape(np.moveaxis(x, axis, 0).shape), 0, axis)
-    assert_close(softmax(x, axis=axis), expected)
-    assert_close(softmax(np.asfortranarray(x), axis=axis), expected)
+    expected = np.moveaxis(by_rows(moved, function).reshape(np.moveaxis(x, axis, 0).shape), 0, axis)
+    assert_close(function(x, axis=axis), expected)
+    assert_close(function(np.asfortranarray(x), axis=axis), expected)
 
 
-def test_padded_and_reversed_rows(dtype):
+@both
+def test_padded_and_reversed_rows(function, dtype):
     x = matrix((40, 30), dtype)
-    expected = by_rows(x)
+    expected = by_rows(x, function)
     padded, out = np.zeros((40, 50), dtype), np.full((80, 37), 7, dtype)
     padded[:, 9:39] = x
-    softmax(padded[:, 9:39], axis=0, out=out[::2, 3:33])
+    function(padded[:, 9:39], axis=0, out=out[::2, 3:33])
     assert_close(out[::2, 3:33].copy(), expected)
     assert (out[1::2] == 7).all()
     assert (out[:, :3] == 7).all()
     assert (out[:, 33:] == 7).all()
-    assert_close(softmax(x[::-1], axis=0)[::-1], expected)
+    assert_close(function(x[::-1], axis=0)[::-1], expected)
 
 
-def test_in_place(dtype):
+@both
+def test_in_place(function, dtype):
     x = matrix((300, 70), dtype)
-    expected = by_rows(x)
-    assert softmax(x, axis=0, out=x) is x
+    expected = by_rows(x, function)
+    assert function(x, axis=0, out=x) is x
     assert_close(x, expected)
 
 
+@both
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e30, -1e30])
 @pytest.mark.parametrize("whole", [False, True], ids=["one entry", "a whole column"])
-def test_a_column_that_needs_the_safe_path_leaves_the_others_alone(bad, whole, dtype):
+def test_a_column_that_needs_the_safe_path_leaves_the_others_alone(bad, whole, function, dtype):
     x = matrix((50, 40), dtype)
     x[slice(None) if whole else 17, [3, 33]] = bad
-    assert_close(softmax(x, axis=0), by_rows(x))
-    assert_close(softmax(x, axis=0, out=x.copy()), by_rows(x))
+    assert_close(function(x, axis=0), by_rows(x, function))
+    assert_close(function(x, axis=0, out=x.copy()), by_rows(x, function))
 
 
+@both
 @pytest.mark.parametrize("width", [24, 1000])
-def test_any_number_of_threads_gives_the_same_bits(width, dtype):
+def test_any_number_of_threads_gives_the_same_bits(width, function, dtype):
     x = matrix((200, width), dtype)
-    expected = softmax(x, axis=0, threads=1)
+    expected = function(x, axis=0, threads=1)
     for threads in (2, 3, 8):
-        np.testing.assert_array_equal(softmax(x, axis=0, threads=threads), expected)
+        np.testing.assert_array_equal(function(x, axis=0, threads=threads), expected)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 8, 15, 16, 17, 33, 100])
@@ -104,11 +123,12 @@ def test_a_short_row_that_needs_the_safe_path_leaves_the_others_alone(length, ba
 
 @pytest.mark.parametrize("function", [log_softmax, logsumexp])
 @pytest.mark.parametrize("rows", [7, 16, 33, 150])
-@pytest.mark.parametrize("length", [2, 3, 8, 10, 16, 17, 31, 33, 64, 65])
+@pytest.mark.parametrize("length", [2, 3, 8, 10, 16, 17, 31, 33, 64, 65, 100, 128, 129])
 def test_logarithms_of_a_batch_are_as_of_the_row_alone(length, rows, function, dtype):
     x = matrix((rows, length), dtype)
     x[rows // 2, 0] += 60  # a probability nearly 1
     x[rows // 3] = 3  # all the maximum
+    x[rows // 4, [0, -1]] = 40  # it occurs twice
     expected = np.stack([function(row.copy()) for row in x])
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(function(x, axis=1), expected, rtol=4 * eps, atol=eps * (function is logsumexp))
@@ -132,7 +152,7 @@ def test_logarithms_of_a_batch_with_rows_that_need_the_safe_path(length, bad, fu
     np.testing.assert_allclose(function(x, axis=1), expected, rtol=4 * eps, atol=eps)
 
 
-@pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 129, 1001])
+@pytest.mark.parametrize("length", [2, 10, 31, 64, 65, 128, 129, 1001, 1024, 10001])
 @pytest.mark.parametrize("offset", [0, 1, 3])
 def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     """Whole cache lines, wherever the rows begin and end in them; nothing beside them."""
