@@ -202,3 +202,6 @@ def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const do
         taken = sv_ot_newton_cg(&hessian, pp, pq, px, py, rtol, max_iter, work)
     free(work)
     return taken
+
+
+include "batch.pxi"

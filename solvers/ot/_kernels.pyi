@@ -50,3 +50,21 @@ def newton_cg(
     rtol: float,
     max_iter: int,
 ) -> int: ...
+def solve_batch(
+    costs: Array,
+    problems: int,
+    a: Array,
+    b: Array,
+    scale: Array,
+    tol: float,
+    norm: str,
+    max_iter: int,
+    u: Array,
+    v: Array,
+    offset: Array,
+    row_sums: Array,
+    column_sums: Array,
+    paid: Array,
+    counts: Array,
+    threads: int,
+) -> None: ...

@@ -21,7 +21,9 @@ def test_readme_example(example, capsys):
 
 
 def test_every_public_call_has_a_readme_example():
-    for call in ("softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"):
+    calls = ["softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"]
+    calls += ["ot.solve_batch"]
+    for call in calls:
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
 
