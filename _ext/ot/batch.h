@@ -28,14 +28,16 @@ struct sv_ot_batch {
 SV_BINDING size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads);
 SV_BINDING void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads);
 
-struct ot_normal_kernel {
+/* sums = M' (weight * (M x)), and sums = (M * M)' weight. */
+struct ot_float_kernel {
     void (*normal)(const float *matrix, size_t rows, size_t ld, const float *x, const float *weight, float *row,
                    float *sums);
+    void (*squares)(const float *matrix, size_t rows, size_t ld, const float *weight, float *sums);
 };
 
 /* Solves problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes. */
 struct ot_batch_kernel {
-    void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_normal_kernel *normal, double *work);
+    void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work);
 };
 
 /* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */

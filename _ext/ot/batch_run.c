@@ -5,7 +5,7 @@
 
 SV_DISPATCH(struct ot_kernels, passes, ot_kernels_f64)
 SV_DISPATCH(struct ot_batch_kernel, kernel, ot_batch_f64)
-SV_DISPATCH(struct ot_normal_kernel, normal_kernel, ot_normal_f32)
+SV_DISPATCH(struct ot_float_kernel, float_kernel, ot_float_f32)
 
 enum { MAX_SLOTS = 256, TASK_ENTRIES = 8192 /* entries of a task at least: some 20 microseconds */, ALIGNMENT = 8 };
 
@@ -51,7 +51,7 @@ static void solve_some(void *context, size_t task)
         slot = (slot + 1) % run->slots;
     const size_t first = task * run->per_task, all = run->batch->problems;
     for (size_t index = first; index < first + run->per_task && index < all; index++) {
-        kernel()->solve(run->batch, index, normal_kernel(), run->work + slot * run->room);
+        kernel()->solve(run->batch, index, float_kernel(), run->work + slot * run->room);
         certify(run->batch, index);
     }
     atomic_flag_clear(&run->taken[slot]);
