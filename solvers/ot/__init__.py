@@ -1,6 +1,7 @@
 """Entropic optimal transport between weighted sets, from a cost matrix or from points."""
 
 from ._batch import TransportBatchResult, solve_batch
+from ._path import solve_path
 from ._plan import Plan
 from ._problem import TransportResult
 from ._sinkhorn import Sinkhorn
@@ -15,5 +16,6 @@ __all__ = [
     "TransportResult",
     "solve",
     "solve_batch",
+    "solve_path",
     "solve_sample",
 ]
