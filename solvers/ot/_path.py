@@ -13,6 +13,8 @@ from .._base.validate import check_finite, real_array
 from ._problem import TransportResult
 from ._solve import solve
 
+Array = npt.NDArray[Any]
+
 
 def solve_path(
     C: npt.ArrayLike,
@@ -29,9 +31,10 @@ def solve_path(
     threads: int | None = None,
     progress: bool = False,
 ) -> list[TransportResult]:
-    """Entropic optimal transport at several strengths of the entropy, each solve started from the one before.
+    """Entropic optimal transport at several strengths of the entropy, each solve started from those before.
 
-    The solves run from the largest `reg` to the smallest, whatever the order they are given in.
+    The solves run from the largest `reg` to the smallest, whatever the order they are given in. Each starts from the
+    straight line, in reg, through the potentials of the last two.
 
     Parameters
     ----------
@@ -83,13 +86,29 @@ def solve_path(
         index = int(strengths.argmin())
         raise ValueError(f"regs must be positive; regs[{index}] is {strengths[index]}")
     results: dict[int, TransportResult] = {}
+    earlier: list[tuple[float, TransportResult]] = []
     for k in _with_bar(np.argsort(-strengths, kind="stable").tolist(), progress):
+        warm_start = _predict(earlier, float(strengths[k])) or warm_start
         results[k] = solve(
             matrix, a, b, reg=float(strengths[k]), method=method, options=options, tol=tol, norm=norm,
             warm_start=warm_start, max_iter=max_iter, threads=threads,
         )  # fmt: skip
-        warm_start = results[k].f, results[k].g
+        earlier = [*earlier[-1:], (float(strengths[k]), results[k])]
     return [results[k] for k in range(len(strengths))]
+
+
+def _predict(earlier: list[tuple[float, TransportResult]], reg: float) -> tuple[Array, Array] | None:
+    """Potentials at reg from the last two results: on the straight line through them where both succeeded."""
+    if not earlier:
+        return None
+    last_reg, last = earlier[-1]
+    if len(earlier) < 2 or not (last.success and earlier[0][1].success) or last_reg == earlier[0][0]:
+        return last.f, last.g
+    weight = (reg - last_reg) / (last_reg - earlier[0][0])
+    pairs = ((last.f, earlier[0][1].f), (last.g, earlier[0][1].g))
+    with np.errstate(invalid="ignore"):  # -inf at zero weights
+        f, g = (np.where(np.isfinite(p), p + weight * (p - q), p) for p, q in pairs)
+    return f, g
 
 
 def _with_bar(steps: list[int], progress: bool) -> Iterable[int]:
