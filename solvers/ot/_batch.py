@@ -231,18 +231,17 @@ def solve_batch(
     >>> result.all_success, result.value.shape, result.plan[3].dense().shape
     (True, (100,), (20, 30))
     """
-    batch = _batch(C, A, B, reg)
-    tol = positive(tol, "tol")
+    return run_batch(checked_batch(C, A, B, reg), tol, norm, max_iter, threads)
+
+
+def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int | None) -> TransportBatchResult:
+    """Solve checked problems and certify the answers."""
+    start = time.perf_counter()
+    tol, threads = positive(tol, "tol"), _threads.resolve(threads)
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
     if isinstance(max_iter, bool) or not isinstance(max_iter, int | np.integer) or max_iter < 0:
         raise ValueError(f"max_iter must be an integer >= 0, not {max_iter!r}")
-    return run_batch(batch, tol, norm, int(max_iter), _threads.resolve(threads))
-
-
-def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int) -> TransportBatchResult:
-    """Solve checked problems and certify the answers."""
-    start = time.perf_counter()
     k, n, m = batch.shape
     u, v, offset, row_sums, column_sums = (np.empty((k, size)) for size in (n, m, n, n, m))
     paid, counts = np.empty((k, 1)), np.empty((k, 4), np.intc)
@@ -251,7 +250,7 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int) 
         some = slice(first, first + at_once)
         part = batch.part(some)
         _kernels.solve_batch(
-            part.costs, part.problems, part.a, part.b, part.scale, tol, norm, max_iter, u[some], v[some],
+            part.costs, part.problems, part.a, part.b, part.scale, tol, norm, int(max_iter), u[some], v[some],
             offset[some], row_sums[some], column_sums[some], paid[some], counts[some], threads,
         )  # fmt: skip
     if not np.isfinite(paid).all():
@@ -306,7 +305,14 @@ def _values(
     return linear, _weighted(row_sums, offset) + reg * (log_plan - log_product)
 
 
-def _batch(C: npt.ArrayLike, A: npt.ArrayLike | None, B: npt.ArrayLike | None, reg: npt.ArrayLike) -> Batch:
+def checked_batch(
+    C: npt.ArrayLike,
+    A: npt.ArrayLike | None,
+    B: npt.ArrayLike | None,
+    reg: npt.ArrayLike,
+    names: tuple[str, str] = ("A", "B"),
+) -> Batch:
+    """The problems of `solve_batch`, checked; `names` are what the user calls the weights."""
     costs = real_array(C, "C", keep_float32=True)
     if costs.ndim not in (2, 3):
         raise ValueError(f"C must have shape (k, n, m) or (n, m), not {costs.shape}")
@@ -317,7 +323,7 @@ def _batch(C: npt.ArrayLike, A: npt.ArrayLike | None, B: npt.ArrayLike | None, r
     if costs.strides[2] != costs.itemsize or costs.strides[0] % costs.itemsize or costs.strides[1] % costs.itemsize:
         costs, copied = np.ascontiguousarray(costs), True
     n, m = costs.shape[1:]
-    a, b = _weights_of_each(A, "A", n, costs.shape), _weights_of_each(B, "B", m, costs.shape)
+    a, b = _weights_of_each(A, names[0], n, costs.shape), _weights_of_each(B, names[1], m, costs.shape)
     regs = _regs(reg)
     given = {"C": (costs, C, 3), "A": (a, A, 2), "B": (b, B, 2), "reg": (regs, reg, 1)}
     sizes = {name: len(x) for name, (x, raw, ndim) in given.items() if raw is not None and np.ndim(raw) == ndim}
@@ -325,7 +331,7 @@ def _batch(C: npt.ArrayLike, A: npt.ArrayLike | None, B: npt.ArrayLike | None, r
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise ValueError(f"the numbers of problems differ: {listed}")
     problems = next(iter(sizes.values()), 1)
-    return Batch(costs, a, _equal_masses(a, b), 1.0 / (regs[:, None] * LN2), int(copied), problems)
+    return Batch(costs, a, _equal_masses(a, b, names), 1.0 / (regs[:, None] * LN2), int(copied), problems)
 
 
 def _regs(reg: npt.ArrayLike) -> Array:
@@ -361,16 +367,17 @@ def _weights_of_each(weights: npt.ArrayLike | None, name: str, size: int, shape:
     return array
 
 
-def _equal_masses(a: Array, b: Array) -> Array:
+def _equal_masses(a: Array, b: Array, names: tuple[str, str]) -> Array:
     """b, rescaled to the masses of a where they differ slightly."""
     mass_a, mass_b = a.sum(axis=1), b.sum(axis=1)
     if len(a) > 1 and len(b) > 1 and len(a) != len(b):
         return b  # refused by the caller, who knows the shapes as given
     difference = np.abs(mass_a - mass_b) / np.maximum(mass_a, mass_b)
     worst = int(difference.argmax())
-    masses = f"A sums to {float(mass_a[worst % len(a)])!r}, B to {float(mass_b[worst % len(b)])!r} in problem {worst}"
+    own_a, own_b = float(mass_a[worst % len(a)]), float(mass_b[worst % len(b)])
+    masses = f"{names[0]} sums to {own_a!r}, {names[1]} to {own_b!r} in problem {worst}"
     if difference[worst] > MASS_WARNED:
-        raise ValueError(f"a and b of a problem must have the same mass: {masses}")
+        raise ValueError(f"the weights of a problem must have the same mass: {masses}")
     if difference[worst] > MASS_SILENT:
-        warnings.warn(f"B is rescaled: {masses}", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"{names[1]} is rescaled: {masses}", RuntimeWarning, stacklevel=4)
     return b if difference[worst] == 0 else np.ascontiguousarray(b * (mass_a / mass_b)[:, None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
 from . import _kernels
 from ._cost import Cost
+from ._histograms import solve_histograms
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
@@ -54,6 +56,7 @@ def solve(
         computed on in float64); everything else is converted once, and ``result.stats["copies"]`` counts it.
     a, b : array_like, shapes (n,) and (m,), optional
         Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed.
+        b of shape (m, k) holds k targets in its columns.
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
@@ -87,6 +90,8 @@ def solve(
     TransportResult
         With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `status`, `success` and more.
         ``success`` means that the marginal error, recomputed from the returned plan, is at most `tol`.
+        For b of shape (m, k) a list of k such results: from `solve_batch`'s one compiled call where no method, start,
+        callback, verbosity or time limit is asked for and C has at most 2^22 entries, else from k solves.
 
     Raises
     ------
@@ -123,6 +128,18 @@ def solve(
     _check_not_empty(matrix.shape, "C")
     check_finite(matrix, "C")
     as_generator(rng)
+    if np.ndim(b) == 2:  # type: ignore[arg-type]
+        if resume is not None:
+            raise ValueError("resume is for a solve with one target: b has two dimensions")
+        single = partial(
+            solve, matrix, a, reg=reg, method=method, options=options, tol=tol, norm=norm, warm_start=warm_start,
+            max_iter=max_iter, time_limit=time_limit, callback=callback, verbose=verbose, threads=threads,
+        )  # fmt: skip
+        plain = verbose == 0 and all(x is None for x in (method, options, warm_start, time_limit, callback))
+        return solve_histograms(  # type: ignore[return-value]
+            matrix, a, real_array(b, "b"), single, plain=plain, reg=reg, tol=tol, norm=norm, max_iter=max_iter,
+            threads=threads,
+        )  # fmt: skip
     problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, int(copied), threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
