@@ -1,0 +1,1 @@
+"""Adapters to other packages, a file each; importing one needs its host."""
