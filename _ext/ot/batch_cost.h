@@ -74,6 +74,9 @@ static void make_kernel(struct solve *s, double scale, int first)
 {
     const vreal vscale = v_set1(scale);
     const int careful = !s->in_place || scale * s->span > 1e6;
+    const double mean = dot(s->b, s->v, s->ld) / s->mass; /* a common part of v would cost u and v digits */
+    for (size_t j = 0; j < s->ld; j++)
+        s->v[j] -= mean;
     for (size_t i = 0; i < s->rows; i++) {
         const double *line = cost_row(s, (size_t)s->kept[i]);
         const vreal offset = v_set1(s->offset[s->kept[i]]);

@@ -22,7 +22,7 @@ def test_readme_example(example, capsys):
 
 def test_every_public_call_has_a_readme_example():
     calls = ["softmax", "log_softmax", "logsumexp", "ot.solve", "ot.solve_sample", "show_config", "methods"]
-    calls += ["ot.solve_batch", "ot.solve_path"]
+    calls += ["ot.solve_batch", "ot.solve_path", "testing.check_transport"]
     for call in calls:
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
