@@ -254,3 +254,33 @@ def test_bad_options():
         solve_batch(C * 1j, reg=1.0)
     with pytest.warns(RuntimeWarning, match="B is rescaled"):
         solve_batch(np.ones((2, 2)), [0.5, 0.5], [0.5, 0.5 + 1e-9], reg=1.0)
+
+
+def test_binding_refuses_what_does_not_fit():
+    """A wrong shape would read or write foreign memory."""
+    k, n, m = 2, 3, 4
+    good = {
+        "costs": np.ones((k, n, m)), "problems": k, "a": np.full((1, n), 1 / n), "b": np.full((k, m), 1 / m),
+        "scale": np.ones((1, 1)), "tol": 1e-9, "norm": "l1", "max_iter": 9, "u": np.empty((k, n)),
+        "v": np.empty((k, m)), "offset": np.empty((k, n)), "row_sums": np.empty((k, n)),
+        "column_sums": np.empty((k, m)), "paid": np.empty((k, 1)), "counts": np.empty((k, 4), np.intc), "threads": 1,
+    }  # fmt: skip
+    solve_kernel = solvers.ot._kernels.solve_batch
+    solve_kernel(**good)
+    for name in ("a", "b", "scale", "u", "v", "offset", "row_sums", "column_sums", "paid"):
+        with pytest.raises(ValueError, match=name):
+            solve_kernel(**{**good, name: np.ones((k, 7))})
+        with pytest.raises(ValueError, match=name):
+            solve_kernel(**{**good, name: np.ones((5, good[name].shape[1]))})
+    with pytest.raises(ValueError, match="counts"):
+        solve_kernel(**{**good, "counts": np.empty((k, 3), np.intc)})
+    with pytest.raises(ValueError, match="there are 2 costs for 3"):
+        solve_kernel(**{**good, "problems": 3})
+    for costs, match in (
+        (np.ones((n, m)), "three dimensions"),
+        (np.ones((k, n, m), int), "float32 or float64"),
+        (np.ones((k, n, 2 * m))[:, :, ::2], "not contiguous"),
+        (np.ones((k, 0, m)), "empty"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            solve_kernel(**{**good, "costs": costs})
