@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types layers test-c test-python test-isa test-asan test-dist bench lib clean
+.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist bench lib clean
 
 demo: .venv/ready
 	python -P -m solvers demo
@@ -54,6 +54,10 @@ test-isa: .venv/ready-test
 	python -P tests/every_level.py
 	meson setup --reconfigure build/plain -Dpython=false -Dsimd=false >build/plain-setup.log || meson setup build/plain -Dpython=false -Dsimd=false
 	meson test -C build/plain --print-errorlogs
+
+# 10,000 random transport problems, every answer judged by the independent checker.
+test-many: .venv/ready-test
+	python -P tests/ot/many_problems.py 10000
 
 # C and Python tests under AddressSanitizer and UndefinedBehaviorSanitizer, in an environment of their own.
 test-asan: .venv/ready-test

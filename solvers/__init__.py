@@ -4,6 +4,7 @@ Sub-packages are loaded when they are first used:
 
 * `solvers.special`  softmax, log_softmax, logsumexp, softmax_jvp, LogSumExpAccumulator
 * `solvers.ot`       entropic optimal transport
+* `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import ot, special
+    from . import ot, special, testing
     from ._base.config import show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
@@ -33,11 +34,12 @@ _LAZY = {
     "register": "_base.method",
     "show_config": "_base.config",
     "special": "",
+    "testing": "",
 }
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "methods", "ot",
-    "register", "show_config", "special",
+    "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 

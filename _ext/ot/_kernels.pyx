@@ -535,3 +535,4 @@ cdef class StoredPlan:
         free(work)
         return taken, residual
 include "exact.pxi"
+include "batch.pxi"

@@ -1,11 +1,13 @@
 """Entropic and exact optimal transport between weighted sets, from a cost matrix or from points."""
 
+from ._batch import TransportBatchResult, solve_batch
 from ._derivative import Derivative, derivative
 from ._divergence import DivergenceResult, sinkhorn_divergence, sinkhorn_divergence_from_costs
 from ._emd import emd, emd_sample
 from ._exact import ExactTransportResult
 from ._gradients import Gradients, gradients
 from ._newton import Newton
+from ._path import solve_path
 from ._plan import Plan
 from ._problem import TransportResult
 from ._rounding import RoundedPlan
@@ -27,6 +29,7 @@ __all__ = [
     "RoundedPlan",
     "Sinkhorn",
     "SinkhornNewtonSparse",
+    "TransportBatchResult",
     "TransportResult",
     "UnbalancedNewton",
     "UnbalancedResult",
@@ -38,6 +41,8 @@ __all__ = [
     "sinkhorn_divergence",
     "sinkhorn_divergence_from_costs",
     "solve",
+    "solve_batch",
+    "solve_path",
     "solve_sample",
     "solve_unbalanced",
     "solve_unbalanced_sample",

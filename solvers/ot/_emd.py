@@ -15,7 +15,7 @@ from .._base.validate import positive
 from ._column_generation import METHOD
 from ._cost import Cost
 from ._exact import ExactProblem, ExactTransportResult
-from ._solve import equal_mass, _start, _weights, matrix_cost, points_cost
+from ._solve import _start, _weights, equal_mass, matrix_cost, points_cost
 
 Array = npt.NDArray[Any]
 

@@ -124,3 +124,21 @@ class Network:
 def price(
     cost: Cost, g: Array, limit: Array, least: Array, counts: Array, columns: Array, costs: Array, threads: int
 ) -> None: ...
+def solve_batch(
+    costs: Array,
+    problems: int,
+    a: Array,
+    b: Array,
+    scale: Array,
+    tol: float,
+    norm: str,
+    max_iter: int,
+    u: Array,
+    v: Array,
+    offset: Array,
+    row_sums: Array,
+    column_sums: Array,
+    paid: Array,
+    counts: Array,
+    threads: int,
+) -> None: ...

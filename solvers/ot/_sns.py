@@ -113,7 +113,7 @@ class SinkhornNewtonSparse:
             float(np.clip(state.measure, 1e-8, 1e-2)), self.cg_max_iter,
         )  # fmt: skip
         state = replace(state, threshold=threshold, cg=state.cg + taken)
-        moved = _line_search(problem, state, du / LN2, dv / LN2, gradient_u, gradient_v)
+        moved = _line_search(problem, state, du, dv, gradient_u, gradient_v)
         if moved is not None:
             return moved
         pause = FIRST_PAUSE * 2**state.failures
@@ -124,8 +124,10 @@ def _line_search(
     problem: TransportProblem, state: SNSState, du: Array, dv: Array, gradient_u: Array, gradient_v: Array
 ) -> SNSState | None:
     """Halve the step until the dual ascends by a share of what its slope promises (Armijo); None if it does not."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of a system that rounding made singular
+        du, dv = du / LN2, dv / LN2
+        slope = float(gradient_u @ du + gradient_v @ dv)
     largest = max(np.abs(du).max(), np.abs(dv).max())
-    slope = float(gradient_u @ du + gradient_v @ dv)
     if not (np.isfinite(largest) and slope > 0):
         return None
     step = min(1.0, LARGEST_MOVE / largest)

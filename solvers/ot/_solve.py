@@ -17,6 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
 from ._blocks import BlockFunction, checked_costs
 from ._cost import Cost, sample_cost
+from ._histograms import solve_histograms
 from ._newton import EASY_SPAN
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
 from ._support import unreachable
@@ -64,7 +65,7 @@ def solve(
         longdouble) converted to float64, and ``result.stats["copies"]`` counts it.
     a, b : array_like, shapes (n,) and (m,), optional
         Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed (as are those
-        below 1e-200 of the mass, which count as zero).
+        below 1e-200 of the mass, which count as zero). b of shape (m, k) holds k targets in its columns.
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
@@ -103,6 +104,8 @@ def solve(
     TransportResult
         With `plan`, `f`, `g`, `value`, `value_linear`, `marginal_error`, `gap`, `status`, `success` and more.
         ``success`` means that the marginal error, recomputed from the returned plan, is at most `tol`.
+        For b of shape (m, k) a list of k such results: from `solve_batch`'s one compiled call where no method, start,
+        callback, verbosity or time limit is asked for and C has at most 2^22 entries, else from k solves.
 
     Raises
     ------
@@ -135,6 +138,21 @@ def solve(
     """
     cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
     as_generator(rng)
+    if np.ndim(b) == 2:  # type: ignore[arg-type]
+        if resume is not None:
+            raise ValueError("resume is for a solve with one target: b has two dimensions")
+        single = functools.partial(
+            solve, C, a, reg=reg, method=method, options=options, tol=tol, norm=norm, warm_start=warm_start,
+            certify=certify, allow_inf=allow_inf, max_iter=max_iter, time_limit=time_limit, callback=callback,
+            verbose=verbose, threads=threads,
+        )  # fmt: skip
+        asked = (method, options, warm_start, time_limit, callback)
+        plain = verbose == 0 and cost.forbidden is None and all(x is None for x in asked)
+        assert cost.matrix is not None
+        return solve_histograms(  # type: ignore[return-value]
+            cost.matrix, a, real_array(b, "b"), single, plain=plain, reg=reg, tol=tol, norm=norm, max_iter=max_iter,
+            threads=threads,
+        )  # fmt: skip
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, _choose, options, control)

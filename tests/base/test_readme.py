@@ -21,8 +21,9 @@ def test_readme_example(example, capsys):
 
 
 def test_every_public_call_has_a_readme_example():
-    ot = ("solve", "solve_sample", "solve_unbalanced", "gradients", "sinkhorn_divergence", "emd", "emd_sample")
-    for call in ("softmax", "log_softmax", "logsumexp", *(f"ot.{name}" for name in ot), "show_config", "methods"):
+    ot = ("solve", "solve_sample", "solve_batch", "solve_path", "solve_unbalanced", "gradients", "emd", "emd_sample")
+    calls = ["softmax", "log_softmax", "logsumexp", *(f"ot.{name}" for name in ot), "ot.sinkhorn_divergence"]
+    for call in [*calls, "testing.check_transport", "show_config", "methods"]:
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
 

@@ -41,7 +41,7 @@ def test_weights():
         solve(C, [0.5, 0.5, 0.5], reg=1)
     with pytest.raises(ValueError, match=r"a has shape \(4,\), which does not fit the cost's shape \(3, 4\)"):
         solve(C, np.ones(4) / 4, reg=1)
-    with pytest.raises(ValueError, match=r"b must have 1 dimension, not shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"b has shape \(2, 2\), which does not fit"):
         solve(C, None, np.ones((2, 2)), reg=1)
 
 

@@ -1,0 +1,52 @@
+/* Many small transport problems of one shape: what the driver, the kernels of a level and the binding share. */
+#ifndef SOLVERS_OT_BATCH_H
+#define SOLVERS_OT_BATCH_H
+
+#include "ot.h"
+
+enum sv_ot_norm { SV_NORM_L1, SV_NORM_L2, SV_NORM_LINF };
+
+/* What is counted for each problem; SV_BATCH_STATUS is a number of solvers.Status. */
+enum { SV_BATCH_STATUS, SV_BATCH_SINKHORN, SV_BATCH_NEWTON, SV_BATCH_CG, SV_BATCH_COUNTS };
+
+/* Strides count entries from one problem to the next; 0 where all share the data. */
+struct sv_ot_batch {
+    size_t problems;
+    struct sv_ot_cost cost; /* of the first problem; a stored matrix */
+    ptrdiff_t cost_stride, a_stride, b_stride, scale_stride;
+    const double *a, *b, *scale;
+    double tol;
+    enum sv_ot_norm norm;
+    int max_iter;
+    /* Out, contiguous, a row for each problem: potentials in base 2 (-inf at zero weights), row offsets, row and column
+     * sums of the plan 2^(u_i + v_j - scale (C_ij - offset_i)) and sum_ij (C_ij - offset_i) P_ij, counts. */
+    double *u, *v, *offset, *row_sums, *column_sums, *paid;
+    int *counts;
+};
+
+/* Solves all problems, in parallel over them; the bits depend on the data alone. work: sv_ot_batch_worksize doubles. */
+SV_BINDING size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads);
+SV_BINDING void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads);
+
+/* sums = M' (weight * (M x)), and sums = (M * M)' weight. */
+struct ot_float_kernel {
+    void (*normal)(const float *matrix, size_t rows, size_t ld, const float *x, const float *weight, float *row,
+                   float *sums);
+    void (*squares)(const float *matrix, size_t rows, size_t ld, const float *weight, float *sums);
+};
+
+/* Solves problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes. */
+struct ot_batch_kernel {
+    void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work);
+};
+
+/* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */
+enum { BATCH_ROW_MULTIPLE = 16, BATCH_COLUMN_VECTORS = 16, BATCH_ROW_VECTORS = 7 };
+static inline size_t ot_batch_ld(size_t m) { return (m + BATCH_ROW_MULTIPLE - 1) / BATCH_ROW_MULTIPLE * BATCH_ROW_MULTIPLE; }
+static inline size_t ot_batch_room(size_t n, size_t m)
+{
+    const size_t rows = ot_batch_ld(n), ld = ot_batch_ld(m);
+    return rows * ld + rows * ld / 2 + BATCH_COLUMN_VECTORS * ld + BATCH_ROW_VECTORS * rows;
+}
+
+#endif

@@ -1,0 +1,103 @@
+# Binding of the batch solve (batch.h).
+
+from libc.string cimport memset
+
+cdef extern from "batch.h" nogil:
+    cdef enum sv_ot_norm:
+        SV_NORM_L1
+        SV_NORM_L2
+        SV_NORM_LINF
+
+    struct sv_ot_batch:
+        size_t problems
+        sv_ot_cost cost
+        Py_ssize_t cost_stride, a_stride, b_stride, scale_stride
+        const double *a
+        const double *b
+        const double *scale
+        double tol
+        sv_ot_norm norm
+        int max_iter
+        double *u
+        double *v
+        double *offset
+        double *row_sums
+        double *column_sums
+        double *paid
+        int *counts
+
+    size_t sv_ot_batch_worksize(const sv_ot_batch *, int)
+    void sv_ot_batch_solve(const sv_ot_batch *, double *, int)
+
+cdef dict NORM_NUMBERS = {"l1": SV_NORM_L1, "l2": SV_NORM_L2, "linf": SV_NORM_LINF}
+
+
+cdef const double *of_each(const double[:, ::1] values, Py_ssize_t problems, Py_ssize_t length, Py_ssize_t *stride,
+                           str name) except NULL:
+    """A row for each problem, or one row for all."""
+    if values.shape[0] not in (1, problems) or values.shape[1] != length:
+        raise ValueError(f"{name} has shape ({values.shape[0]}, {values.shape[1]}), not ({problems}, {length})")
+    stride[0] = length if values.shape[0] > 1 else 0
+    return &values[0, 0]
+
+
+cdef double *out_of_each(double[:, ::1] values, Py_ssize_t problems, Py_ssize_t length, str name) except NULL:
+    if values.shape[0] != problems or values.shape[1] != length:
+        raise ValueError(f"{name} has shape ({values.shape[0]}, {values.shape[1]}), not ({problems}, {length})")
+    return &values[0, 0]
+
+
+cdef class _Matrices:
+    """The buffer of the costs, of shape (k, n, m), held while the kernels read it."""
+
+    cdef Py_buffer view
+
+    def __cinit__(self, costs):
+        cdef Py_buffer *view = &self.view
+        PyObject_GetBuffer(costs, view, PyBUF_FORMAT | PyBUF_STRIDES)
+        if view.ndim != 3 or view.format[0] not in b"df" or view.format[1] != 0:
+            raise ValueError("the costs have three dimensions and native float32 or float64 entries")
+        if not (view.shape[0] and view.shape[1] and view.shape[2]):
+            raise ValueError("the costs are empty")
+        if view.shape[2] > 1 and view.strides[2] != view.itemsize:
+            raise ValueError("the rows of the costs are not contiguous")
+        if view.strides[0] % view.itemsize or view.strides[1] % view.itemsize:
+            raise ValueError("the rows of the costs are not aligned")
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.view)
+
+
+def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double[:, ::1] b,
+                const double[:, ::1] scale, double tol, str norm, int max_iter, double[:, ::1] u, double[:, ::1] v,
+                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] paid,
+                int[:, ::1] counts, int threads):
+    """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m))."""
+    cdef _Matrices matrices = _Matrices(costs)
+    cdef Py_buffer *view = &matrices.view
+    cdef sv_ot_batch batch
+    cdef Py_ssize_t n = view.shape[1], m = view.shape[2]
+    memset(&batch, 0, sizeof(batch))
+    if problems < 1 or view.shape[0] not in (1, problems):
+        raise ValueError(f"there are {view.shape[0]} costs for {problems} problems")
+    batch.problems, batch.tol, batch.norm = problems, tol, <sv_ot_norm><int>NORM_NUMBERS[norm]
+    batch.max_iter = max_iter
+    batch.cost.kind = SV_COST_FLOAT64 if view.format[0] == c"d" else SV_COST_FLOAT32
+    batch.cost.n, batch.cost.m, batch.cost.matrix = n, m, view.buf
+    batch.cost.stride = view.strides[1] // view.itemsize
+    batch.cost_stride = view.strides[0] // view.itemsize if view.shape[0] > 1 else 0
+    batch.a = of_each(a, problems, n, &batch.a_stride, "a")
+    batch.b = of_each(b, problems, m, &batch.b_stride, "b")
+    batch.scale = of_each(scale, problems, 1, &batch.scale_stride, "scale")
+    batch.u, batch.v = out_of_each(u, problems, n, "u"), out_of_each(v, problems, m, "v")
+    batch.offset = out_of_each(offset, problems, n, "offset")
+    batch.row_sums = out_of_each(row_sums, problems, n, "row_sums")
+    batch.column_sums = out_of_each(column_sums, problems, m, "column_sums")
+    batch.paid = out_of_each(paid, problems, 1, "paid")
+    if counts.shape[0] != problems or counts.shape[1] != 4:
+        raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}), not ({problems}, 4)")
+    batch.counts = &counts[0, 0]
+    cdef double *work = workspace(sv_ot_batch_worksize(&batch, threads))
+    with nogil:
+        sv_ot_batch_solve(&batch, work, threads)
+    free(work)

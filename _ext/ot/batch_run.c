@@ -1,0 +1,70 @@
+/* A batch of problems as tasks of the pool, and the certificate of each. */
+#include <stdatomic.h>
+
+#include "batch.h"
+
+SV_DISPATCH(struct ot_kernels, passes, ot_kernels_f64)
+SV_DISPATCH(struct ot_batch_kernel, kernel, ot_batch_f64)
+SV_DISPATCH(struct ot_float_kernel, float_kernel, ot_float_f32)
+
+enum { MAX_SLOTS = 256, TASK_ENTRIES = 8192 /* entries of a task at least: some 20 microseconds */, ALIGNMENT = 8 };
+
+struct run {
+    const struct sv_ot_batch *batch;
+    double *work;
+    size_t room, per_task, slots;
+    atomic_flag taken[MAX_SLOTS]; /* the slots of work space: as many as threads, so that one is always free */
+};
+
+static size_t slots_of(const struct sv_ot_batch *batch, int threads)
+{
+    size_t slots = threads < 1 ? 1 : threads < MAX_SLOTS ? (size_t)threads : MAX_SLOTS;
+    return slots < batch->problems ? slots : batch->problems;
+}
+
+size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads)
+{
+    return slots_of(batch, threads) * ot_batch_room(batch->cost.n, batch->cost.m) + ALIGNMENT;
+}
+
+static void certify(const struct sv_ot_batch *batch, size_t index)
+{
+    const size_t n = batch->cost.n, m = batch->cost.m;
+    struct sv_ot_cost cost = batch->cost;
+    const ptrdiff_t first = (ptrdiff_t)index * batch->cost_stride;
+    cost.matrix = cost.kind == SV_COST_FLOAT64 ? (const void *)((const double *)cost.matrix + first)
+                                               : (const void *)((const float *)cost.matrix + first);
+    cost.offset = batch->offset + index * n;
+    double *column_sums = batch->column_sums + index * m;
+    for (size_t j = 0; j < m; j++)
+        column_sums[j] = 0;
+    batch->paid[index] = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
+                                             batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
+                                             column_sums, 0, n);
+}
+
+static void solve_some(void *context, size_t task)
+{
+    struct run *run = context;
+    size_t slot = 0;
+    while (atomic_flag_test_and_set(&run->taken[slot]))
+        slot = (slot + 1) % run->slots;
+    const size_t first = task * run->per_task, all = run->batch->problems;
+    for (size_t index = first; index < first + run->per_task && index < all; index++) {
+        kernel()->solve(run->batch, index, float_kernel(), run->work + slot * run->room);
+        certify(run->batch, index);
+    }
+    atomic_flag_clear(&run->taken[slot]);
+}
+
+void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads)
+{
+    const size_t entries = batch->cost.n * batch->cost.m;
+    struct run run = {.batch = batch, .room = ot_batch_room(batch->cost.n, batch->cost.m)};
+    run.work = work + (ALIGNMENT - (size_t)work / sizeof(double) % ALIGNMENT) % ALIGNMENT;
+    run.per_task = entries < TASK_ENTRIES ? TASK_ENTRIES / entries : 1;
+    run.slots = slots_of(batch, threads);
+    for (size_t slot = 0; slot < run.slots; slot++)
+        atomic_flag_clear(&run.taken[slot]);
+    sv_parallel_for((int)run.slots, (batch->problems + run.per_task - 1) / run.per_task, solve_some, &run);
+}

@@ -1,0 +1,72 @@
+/* The state of one small problem while it is solved, its vectors, and an evaluation of its scalings. */
+#ifndef SOLVERS_OT_BATCH_STATE_H
+#define SOLVERS_OT_BATCH_STATE_H
+
+#include "batch.h"
+#include "fused.h"
+
+#define COLUMN_MIN 1e-280 /* a column sum below this part of its weight may have lost digits */
+#define LOG2_E_DOUBLE 0x1.71547652b82fep+0
+
+struct solve {
+    const struct sv_ot_batch *batch;
+    const struct ot_float_kernel *in_float_kernel;
+    const void *matrix; /* of this problem */
+    size_t n, m, rows, ld; /* rows: those of positive weight */
+    double scale, mass, tol, roundoff, span;
+    double *offset; /* (n,) of the batch */
+    double *K;
+    float *K_float;
+    /* rows */
+    double *a, *y, *u, *weight, *row;
+    int *kept;
+    /* columns; 0 past the end and at zero weights */
+    double *b, *x, *c, *v, *line, *step, *x_old, *c_old, *diagonal, *precondition, *residual, *direction, *image, *scaled;
+    float *float_x, *float_sums, *float_weight, *float_row;
+    double l1, error; /* of the columns: the l1 norm, and the norm asked for */
+    int sinkhorn, newton, cg, in_float;
+    int in_place; /* C can be read where it is */
+};
+
+INLINE double dot(const double *p, const double *q, size_t ld)
+{
+    vreal sum = v_set1(0);
+    for (size_t j = 0; j < ld; j += SV_W)
+        sum = v_fma(v_load(p + j), v_load(q + j), sum);
+    return v_sum_lanes(sum);
+}
+
+/* p += factor q */
+INLINE void add_scaled(double *p, double factor, const double *q, size_t ld)
+{
+    const vreal f = v_set1(factor);
+    for (size_t j = 0; j < ld; j += SV_W)
+        v_store(p + j, v_fma(f, v_load(q + j), v_load(p + j)));
+}
+
+/* The errors of the columns. */
+static void measure(struct solve *s)
+{
+    vreal sum = v_set1(0), squares = sum, most = sum;
+    for (size_t j = 0; j < s->ld; j += SV_W) {
+        vreal gap = v_sub(v_load(s->b + j), v_load(s->c + j)), size = v_max(gap, v_sub(v_set1(0), gap));
+        sum = v_add(sum, size);
+        squares = v_fma(gap, gap, squares);
+        most = v_max(size, most);
+    }
+    s->l1 = v_sum_lanes(sum);
+    s->error = s->batch->norm == SV_NORM_L1   ? s->l1
+               : s->batch->norm == SV_NORM_L2 ? sqrt(v_sum_lanes(squares))
+                                              : v_max_lanes(most);
+}
+
+/* y, c and the errors at x. */
+static void evaluate(struct solve *s)
+{
+    fused_product(s->K, s->rows, s->ld, s->x, s->a, s->y, s->c, 1);
+    for (size_t j = 0; j < s->ld; j++)
+        s->c[j] *= s->x[j];
+    measure(s);
+}
+
+#endif

@@ -1,0 +1,71 @@
+"""A path of regularisations: the answers of single solves, in the order asked for, at less work."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from solvers.ot import solve, solve_path
+
+REGS = [0.03, 0.3, 0.1, 0.01, 0.1]
+
+
+@pytest.fixture
+def data(seed):
+    rng = np.random.default_rng(seed)
+    return rng.random((40, 30)), rng.dirichlet(np.ones(40)), rng.dirichlet(np.ones(30))
+
+
+@pytest.mark.parametrize("method", [None, "sinkhorn", "sns"])
+def test_as_single_solves(data, method):
+    results = solve_path(*data, REGS, method=method, tol=1e-11, max_iter=100_000)
+    for reg, result in zip(REGS, results, strict=True):
+        single = solve(*data, reg=reg, method=method, tol=1e-11, max_iter=100_000)
+        assert result.success
+        np.testing.assert_allclose(result.plan.dense(), single.plan.dense(), atol=1e-9)
+        assert result.value == pytest.approx(single.value, rel=1e-9)
+        plan = result.plan.dense()
+        assert np.abs(plan.sum(1) - data[1]).sum() + np.abs(plan.sum(0) - data[2]).sum() <= 1.01e-11
+
+
+def test_starts_from_the_neighbour(data):
+    """Beside a close neighbour less is left to do than from nothing."""
+    alone = solve(*data, reg=0.02, method="sinkhorn", max_iter=100_000)
+    path = solve_path(*data, [0.0205, 0.02], method="sinkhorn", max_iter=100_000)
+    assert path[1].nit < alone.nit
+    again = solve_path(*data, [0.02], method="sinkhorn", warm_start=(alone.f, alone.g))
+    assert again[0].nit <= 1
+
+
+def test_zero_weights_and_points_of_failure(seed):
+    rng = np.random.default_rng(seed)
+    C, a = rng.random((12, 9)), np.concatenate([np.zeros(4), np.full(8, 1 / 8)])
+    results = solve_path(C, a, None, [1.0, 0.1, 0.01])
+    assert all(result.success for result in results)
+    assert all((result.plan.dense()[:4] == 0).all() for result in results)
+    results = solve_path(C, a, None, [1.0, 0.01], max_iter=2, method="sinkhorn")
+    assert not results[1].success
+
+
+def test_progress_bar(data, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    results = solve_path(*data, REGS, progress=True)
+    assert "solve_path: 100%" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
+    for one, other in zip(solve_path(*data, REGS, progress=True), results, strict=True):
+        np.testing.assert_array_equal(one.f, other.f)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("regs", "match"),
+    [
+        ([], "regs is empty"),
+        ([1.0, 0.0], r"regs\[1\] is 0.0"),
+        ([1.0, np.nan], r"regs\[1\] is nan"),
+        (1.0, "dimension"),
+    ],
+)
+def test_bad_regs(regs, match):
+    with pytest.raises(ValueError, match=match):
+        solve_path(np.ones((2, 2)), regs=regs)
