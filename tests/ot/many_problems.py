@@ -73,7 +73,7 @@ def problem(seed):
 
 
 def _methods():
-    return [method.name for method in solvers.methods("ot")]
+    return [method.name for method in solvers.methods("ot") if "dense-cost" in method.capabilities]
 
 
 def solve(C, a, b, keywords, call):
