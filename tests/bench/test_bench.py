@@ -129,6 +129,16 @@ def test_the_judge_refuses_what_is_no_entropic_plan(bench, solved, wrong):
     assert bench("check").plan_error(plan, problem, reg) == np.inf
 
 
+def test_the_judge_weighs_sparse_plans_by_their_cycles(bench):
+    check, problem, reg = bench("check"), bench("problems").assignment(100, seed=23), 1 / 3000
+    plan = solvers.ot.solve(problem.cost, reg=reg, tol=1e-9).plan.dense()
+    assert check.form_error(plan, problem.cost, reg) == np.inf  # no quadruple at hand
+    assert check.cycle_error(plan, problem.cost, reg) < 1e-9
+    wrong = np.array(plan)
+    wrong[plan > 1e-3 / problem.size] *= 1.001
+    assert check.cycle_error(wrong, problem.cost, reg) > 1e-4
+
+
 def test_ulp_counts_spacings(bench):
     check = bench("check")
     x = np.array([[0.0, -1.0, -700.0, 3.0]])
@@ -198,6 +208,24 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
             timed = list(csv.DictReader(file))
         assert {row["benchmark"] for row in timed} == {"methods", "cells", "calls", "threads"}
         assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
+
+
+def test_cells_are_chosen_by_parts_of_their_names(bench):
+    cells = bench("ot_cells")
+    everything = cells.cells()
+    assert len({cell.name for cell in everything}) == len(everything) >= 60
+    assert {cell.problem.split("-")[1] for cell in cells.chosen(["n500"])} == {"n500"}
+    assert {cell.group for cell in cells.chosen(["B1*/1200", "B3:cloud-n1000-d2*"])} == {"B1", "B3"}
+    with pytest.raises(ValueError, match="no cell fits"):
+        cells.chosen(["n501"])
+
+
+def test_tuning_compares_with_an_earlier_run(bench, tmp_path, capsys):
+    tune, figures = bench("tune_ot").main, tmp_path / "figures.json"
+    assert tune(["--cells", "quick", "--repeat", "1", "--json", str(figures)]) == 0
+    assert "not reached: none" in capsys.readouterr().out
+    assert tune(["--cells", "quick", "--method", "sns", "--options", "warmup=5", "--against", str(figures)]) == 0
+    assert "before / now" in capsys.readouterr().out
 
 
 def test_the_controls_copy_and_read(bench):
