@@ -67,6 +67,11 @@ def chosen(patterns: Sequence[str]) -> list[Cell]:
     return found
 
 
+def named(name: str) -> Cell:
+    """The cell of that name."""
+    return next(cell for cell in [*cells(), *quick()] if cell.name == name)
+
+
 def _fits(name: str, pattern: str) -> bool:
     if "*" in pattern:
         return fnmatchcase(name, pattern)
