@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 
-from .problems import Transport, assignment, cloud, digits, random_fields
+import numpy as np
+
+from .problems import Transport, assignment, cloud, colour_cloud, digits, random_fields
 
 #: The accuracy of a cell where it names no other: l1 error of both marginals.
 LEVEL = 1e-9
@@ -67,9 +69,20 @@ def chosen(patterns: Sequence[str]) -> list[Cell]:
     return found
 
 
+def colours(n: int = 3000) -> list[Cell]:
+    """B6: the colours of n pixels of one photograph to those of another; easy first."""
+    return [Cell("B6", f"colour-n{n}", partial(colour_cloud, n), sharpness) for sharpness in (100, 1200)]
+
+
+def path(points: int = 20) -> list[Cell]:
+    """B5: one problem at strengths of the entropy from 1/10 to 1/10000."""
+    sharpness = np.geomspace(10, 10_000, points).round().astype(int).tolist()
+    return [Cell("B5", "random-n1000-s0", partial(assignment, 1000, 0), k) for k in sharpness]
+
+
 def named(name: str) -> Cell:
     """The cell of that name."""
-    return next(cell for cell in [*cells(), *quick()] if cell.name == name)
+    return next(cell for cell in [*cells(), *quick(), *colours(), *colours(30), *path()] if cell.name == name)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from .harness import Timing, duration
 from .ot_cells import Cell
 from .ot_match import Match
 from .ot_worker import Worker
-from .peers_ot import PEERS, UNLIMITED
+from .peers_ot import PEERS, UNLIMITED, installed
 from .report import Lines, Report, Row, Target, speed
 
 #: Geometric means and worst cell that are aimed at.
@@ -79,17 +79,21 @@ class Outcome:
 def add(result: Report, quick: bool) -> None:
     """The tables, the profile, the targets and the notes."""
     effort = QUICK if quick else FULL
-    workers = {name: Worker(name) for name in PEERS}
-    try:
-        cells = ot_cells.quick() if quick else ot_cells.cells()
-        outcomes = [measure(workers, cell, effort) for cell in harness.progress(cells, "ot, solves")]
-    finally:
-        for worker in workers.values():
-            worker.stop()
+    outcomes = run(ot_cells.quick() if quick else ot_cells.cells(), effort, "ot, solves")
     _tables(result, outcomes)
     _profiles(result, outcomes)
     _summary(result, outcomes)
     result.notes += _notes(effort)
+
+
+def run(cells: Sequence[Cell], effort: Effort, title: str) -> list[Outcome]:
+    """All solvers that are installed on all cells, each in a process that ends with this."""
+    workers = {name: Worker(name) for name, peer in PEERS.items() if installed(peer)}
+    try:
+        return [measure(workers, cell, effort) for cell in harness.progress(cells, title)]
+    finally:
+        for worker in workers.values():
+            worker.stop()
 
 
 # ---- one cell --------------------------------------------------------------------------------------
@@ -102,7 +106,7 @@ def measure(workers: Mapping[str, Worker], cell: Cell, effort: Effort) -> Outcom
     workers["ours"].run(cell.name, method.name, cell.level, 1, 60.0)  # loads what is loaded on first use
     run = workers["ours"].run(cell.name, method.name, cell.level, UNLIMITED, 60.0)
     ours = Match("ours", method.name, run, run.error <= cell.level, cell.level, cap=60.0)
-    names = [name for name in PEERS if name != "ours"]
+    names = [name for name in workers if name != "ours"]
     caps = {name: effort.cap(name, run.seconds) for name in names}
     with ThreadPoolExecutor(2) as pool:  # the search is not timed, so that two may be at it
         tried = list(pool.map(lambda name: ot_match.all_methods(workers[name], cell, size, caps[name]), names))
@@ -150,7 +154,7 @@ def _tables(result: Report, outcomes: list[Outcome]) -> None:
             })  # fmt: skip
     assert result.picture is not None
     for outcome in outcomes:
-        for peer in GOALS:
+        for peer in (name for name in GOALS if name in outcome.peers):
             sign = "" if outcome.peers[peer].reached else " (at least)"
             result.picture.add(f"{outcome.cell.name} {peer}{sign}", outcome.ratio(peer))
 
@@ -180,7 +184,7 @@ def _profiles(result: Report, outcomes: list[Outcome]) -> None:
         ("factor", "share of cells"), linear=True,
     )  # fmt: skip
     times = {"ours": [o.ours.timing.median if o.ours.reached else np.inf for o in outcomes]}
-    for peer in (name for name in PEERS if name != "ours"):
+    for peer in outcomes[0].peers:
         times[peer] = [o.peers[peer].timing.median if o.peers[peer].reached else np.inf for o in outcomes]
     fastest = np.min(list(times.values()), axis=0)
     table = result.table("Performance profile: share of cells solved within a factor of the fastest")
@@ -205,7 +209,8 @@ def _summary(result: Report, outcomes: list[Outcome]) -> None:
     table = result.table("Whole solves: summary")
     unsolved = [o.cell.name for o in outcomes if not o.ours.reached]
     worst: list[tuple[float, str]] = []
-    for peer in (name for name in PEERS if name != "ours"):
+    means: dict[str, float] = {}
+    for peer in outcomes[0].peers:
         ratios = {o.cell.name: o.ratio(peer) for o in outcomes}
         solved = {o.cell.name: o.ratio(peer) for o in outcomes if o.peers[peer].reached}
         table.rows.append({
@@ -215,16 +220,17 @@ def _summary(result: Report, outcomes: list[Outcome]) -> None:
             "cells where it is faster": sum(value < 1 for value in solved.values()),
         })  # fmt: skip
         worst += [(value, f"{name}, {peer}") for name, value in solved.items()]
-        if peer in GOALS:
-            figure = f"whole solves: geometric mean of the time of {peer}'s best method / ours, {len(outcomes)} cells"
-            result.targets.append(Target(figure, ">=", GOALS[peer], _mean(ratios)))
+        means[peer] = _mean(ratios)
+    for peer, goal in GOALS.items():
+        figure = f"whole solves: geometric mean of the time of {peer}'s best method / ours, {len(outcomes)} cells"
+        result.targets.append(Target(figure, ">=", goal, means.get(peer)))
     slowest, where = min(worst, default=(np.nan, "-"))
     result.targets += [
         Target(f"whole solves: worst cell ({where}), time of the peer / ours", ">=", 1.0, slowest),
         Target(f"whole solves: cells unsolved by us ({', '.join(unsolved) or 'none'})", "<=", 0, len(unsolved), ""),
     ]
     paper = next((o for o in outcomes if o.cell.name == PAPER_CELL), None)
-    if paper is not None:
+    if paper is not None and "regot" in paper.peers:
         _paper(result, paper)
 
 

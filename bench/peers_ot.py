@@ -7,6 +7,9 @@ it needs for an accuracy is found by `bench/ot_match.py`. A peer is loaded only 
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -55,6 +58,10 @@ class Method:
 class Peer:
     """A package and its methods."""
 
+    #: What is imported, and the name under which it is installed.
+    package: str
+    distribution: str
+
     methods: tuple[Method, ...]
 
     #: Processor seconds beyond its cap that its process may live, rather than load everything again.
@@ -84,6 +91,7 @@ def _l2(level: float, size: int) -> float:
 class Ours(Peer):
     """solvers.ot.solve with its own choice of the method."""
 
+    package, distribution = "solvers", "solvers-toolkit"
     methods = (Method("", lambda level, size: level),)
 
     #: Seconds after which our own solve gives up.
@@ -113,6 +121,7 @@ class Ours(Peer):
 class Pot(Peer):
     """POT's Sinkhorn methods. They stop on the l2 norm of one marginal's error, seen every 10 or 20 iterations."""
 
+    package, distribution = "ot", "POT"
     methods = (
         Method("sinkhorn", _l2, paced=True), Method("sinkhorn_stabilized", _l2, paced=True),
         Method("sinkhorn_log", _l2, paced=True), Method("sinkhorn_epsilon_scaling", lambda *at: _l2(*at) ** 2),
@@ -122,6 +131,7 @@ class Pot(Peer):
     first_epsilon = 1.0
 
     def prepared(self, problem: Transport) -> Transport:
+        os.environ.setdefault("POT_BACKEND_DISABLE_PYTORCH", "1")  # it would load it, and nothing here uses it
         import ot as pot
 
         pot.sinkhorn([], [], problem.cost[:8, :8], 1.0)
@@ -146,6 +156,7 @@ class Regot(Peer):
     They stop on the l2 norm of the gradient, and report it of every iteration.
     """
 
+    package, distribution = "regot", "regot"
     methods = tuple(
         Method(name, lambda level, size: level)
         for name in ("ssns", "newton", "bcd", "splr", "lbfgs_dual", "sparse_newton", "apdagd")
@@ -177,6 +188,7 @@ class Regot(Peer):
 class Ott(Peer):
     """ott-jax: Sinkhorn compiled by XLA, plain and over-relaxed. It stops on the l1 norm, seen every 10 iterations."""
 
+    package, distribution = "ott", "ott-jax"
     methods = tuple(Method(name, lambda level, size: level, paced=True) for name in ("kernel", "lse", "momentum"))
     grace = 4.0
 
@@ -231,6 +243,7 @@ class Mdot(Peer):
     of its core `mdot.mdot`, is what the tolerance sets; the plan is then formed as the front end forms it.
     """
 
+    package, distribution = "mdot_tnt", "mdot-tnt"
     methods = (Method("mdot", lambda level, size: level),)
 
     def prepared(self, problem: Transport) -> tuple[Any, ...]:
@@ -253,6 +266,17 @@ class Mdot(Peer):
 
 #: The name in tables -> the class. Ours comes first.
 PEERS: dict[str, type[Peer]] = {"ours": Ours, "regot": Regot, "POT": Pot, "ott": Ott, "mdot": Mdot}
+
+
+def installed(peer: type[Peer]) -> bool:
+    """Whether a peer's package can be imported."""
+    return importlib.util.find_spec(peer.package) is not None
+
+
+def versions() -> list[str]:
+    """The packages' names and versions."""
+    named = [peer.distribution for peer in PEERS.values() if installed(peer)]
+    return [f"{name} {importlib.metadata.version(name)}" for name in named]
 
 
 def solve(peer: Peer, data: Any, reg: float, method: str, tolerance: float, limit: int) -> Answer:

@@ -98,11 +98,31 @@ def points(n: int, dim: int = 3, seed: int = 11) -> tuple[Array, Array]:
 
 def cloud(n: int, dim: int = 3, seed: int = 11) -> Transport:
     """Squared distances between two point clouds, divided by the largest."""
-    x, y = points(n, dim, seed)
-    cost = (x**2).sum(1)[:, None] - 2 * x @ y.T + (y**2).sum(1)
+    cost = _squared_distances(*points(n, dim, seed))
+    return Transport(f"cloud n={n} d={dim}", cost, *_uniform(n, n))
+
+
+def colours(n: int, seed: int = 7) -> tuple[Array, Array]:
+    """Colours in [0, 1] of n pixels each of scikit-learn's two photographs."""
+    from sklearn.datasets import load_sample_images
+
+    rng = np.random.default_rng(seed)
+    pixels = [image.reshape(-1, 3) / 255.0 for image in load_sample_images().images]
+    x, y = (colour[rng.choice(len(colour), n, replace=False)] for colour in pixels)
+    return x, y
+
+
+def colour_cloud(n: int) -> Transport:
+    """Squared distances between the colours of two photographs, divided by the largest."""
+    return Transport(f"colours n={n}", _squared_distances(*colours(n)), *_uniform(n, n))
+
+
+def _squared_distances(x: Array, y: Array) -> Array:
+    """Between all pairs, divided by the largest."""
+    cost: Array = (x**2).sum(1)[:, None] - 2 * x @ y.T + (y**2).sum(1)
     np.maximum(cost, 0, out=cost)
     cost /= cost.max()
-    return Transport(f"cloud n={n} d={dim}", cost, *_uniform(n, n))
+    return cost
 
 
 def _uniform(n: int, m: int) -> tuple[Array, Array]:
