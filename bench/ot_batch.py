@@ -24,7 +24,7 @@ BUDGET = 10.0
 
 def add(result: Report, quick: bool) -> None:
     """solve_batch against the peers' batches, and against their solves one by one."""
-    count, n = (5, 8) if quick else (1000, 64)
+    count, n = (3, 32) if quick else (1000, 64)
     costs = np.random.default_rng(3).random((count, n, n))
     weights = np.full((count, n), 1 / n)
     calls = _calls(costs, weights)
@@ -34,6 +34,8 @@ def add(result: Report, quick: bool) -> None:
         errors[name] = max(_errors(_plans(answer), weights))
 
     with harness.threads(1):
+        for name in [name for name in calls if name.startswith("ott")]:
+            calls[name]()  # compiles
         times = harness.interleave(calls, 2 if quick else 5, 0.1 if quick else BUDGET, inspect)
     table = result.table(f"Batch: {count} problems {n} x {n}, uniform random costs, reg {REG:g}, l1 error {LEVEL:g}")
     ours = times["ours, solve_batch"]
@@ -45,8 +47,8 @@ def add(result: Report, quick: bool) -> None:
             "worst error": f"{errors[name]:.1e}" + ("" if reached else " NOT REACHED"),
         })  # fmt: skip
     result.notes.append(
-        "Batch: wall time; the worst error is that of the plan that is worst. Peers' tolerances are set so that their "
-        "worst plan passes: POT measures other norms (its batch the largest change of a scaling)."
+        "Batch: wall time; the worst error is that of the plan that is worst. POT stops on the l2 norm of one "
+        "marginal, so it is asked for 1/sqrt(n) of the level. ott's compilation is not timed."
     )
 
 
@@ -64,8 +66,7 @@ def _calls(costs: Array, weights: Array) -> dict[str, Callable[[], Any]]:
     if pot is not None:
         for method in ("sinkhorn", "sinkhorn_stabilized"):
             calls[f"POT {method}, one by one"] = partial(_pot_loop, pot, costs, weights, method)
-        for method in ("sinkhorn", "log_sinkhorn"):
-            calls[f"POT solve_batch {method}"] = partial(_pot_batch, pot, costs, weights, method)
+        calls["POT solve_batch"] = partial(_pot_batch, pot, costs, weights)
     for variable, value in (("NPROC", "1"), ("JAX_PLATFORMS", "cpu"), ("JAX_ENABLE_X64", "1")):
         os.environ.setdefault(variable, value)  # XLA sizes its pool when it is loaded
     if harness.peer("ott") is not None:
@@ -83,9 +84,11 @@ def _pot_loop(pot: Any, costs: Array, weights: Array, method: str) -> list[Array
     ]
 
 
-def _pot_batch(pot: Any, costs: Array, weights: Array, method: str) -> Array:
+def _pot_batch(pot: Any, costs: Array, weights: Array) -> Array:
+    # its log domain computes the same iterates, at eight times the price
+    threshold = LEVEL / np.sqrt(weights.shape[1])
     plans: Array = pot.solve_batch(
-        costs, reg=REG, a=weights, b=weights, max_iter=10**5, tol=LEVEL / 10, method=method, grad="detach"
+        costs, reg=REG, a=weights, b=weights, max_iter=10**5, tol=threshold, method="sinkhorn", grad="detach"
     ).plan
     return plans
 

@@ -249,6 +249,20 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
         assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
 
 
+def test_problems_are_balanced_and_scaled(bench):
+    problems = bench("problems")
+    fields = problems.random_fields("l1", 1.5, side=8)
+    np.testing.assert_allclose(fields.cost[0, -1], 1.0)  # from corner to corner
+    for problem in (fields, problems.digits("l2", side=8), problems.colour_cloud(20)):
+        assert problem.cost.min() >= 0
+        assert problem.cost.max() == pytest.approx(1.0)
+        assert problem.a.min() > 0
+        assert problem.a.sum() == pytest.approx(1.0)
+        assert problem.b.sum() == pytest.approx(1.0)
+    smooth, rough = (problems.random_fields("l2", decay, side=16).a.reshape(16, 16) for decay in (2.5, 0.5))
+    assert np.abs(np.diff(np.log(smooth), axis=0)).mean() < np.abs(np.diff(np.log(rough), axis=0)).mean()
+
+
 def test_cells_are_chosen_by_parts_of_their_names(bench):
     cells = bench("ot_cells")
     everything = cells.cells()
