@@ -61,6 +61,8 @@ def all_methods(worker: Worker, cell: Cell, size: int, cap: float) -> list[Match
     found: list[Match] = []
     for number, method in enumerate(PEERS[worker.peer].ordered(cell.reg)):
         arrived = [match.run.seconds for match in found if match.reached]
+        if arrived and method.fallback:
+            continue
         allowed = cap * SHARES[min(number, len(SHARES) - 1)]
         found.append(one_method(worker, cell, method, size, min(allowed, SLACK * min(arrived, default=np.inf) + 0.01)))
     winner = best(found)
@@ -91,6 +93,7 @@ def one_method(worker: Worker, cell: Cell, method: Method, size: int, cap: float
 def _tightened(worker: Worker, cell: Cell, method: Method, tolerance: float, limit: int, cap: float) -> Match:
     """The loosest tolerance that a few runs find; else the run that came closest."""
     good = closest = None
+    misjudged = method.paced
     for _ in range(TRIES):
         run = worker.run(cell.name, method.name, tolerance, limit, cap + worker.grace)
         reached = run.error <= cell.level and run.seconds <= cap
@@ -102,8 +105,8 @@ def _tightened(worker: Worker, cell: Cell, method: Method, tolerance: float, lim
             if stays or run.history or run.error > OVERSHOOT * cell.level or not run.error:
                 break
             tolerance *= 0.9 * cell.level / run.error
-        elif run.iterations >= limit / 2 and run.seconds < cap / 2:  # the pace was misjudged
-            limit = int(limit * 0.9 * cap / run.seconds)
+        elif misjudged and run.iterations >= limit / 2 and run.seconds < cap / 2:  # the pace was
+            limit, misjudged = int(limit * 0.9 * cap / run.seconds), False
         elif good is not None or run.failure or run.iterations >= limit / 2 or not np.isfinite(run.error):
             break
         else:

@@ -53,6 +53,8 @@ class Method:
     start: Callable[[float, int], float]
     #: Iterations cost alike, so that a limit on them keeps the time.
     paced: bool = False
+    #: Tried only where none before it has arrived: slower otherwise.
+    fallback: bool = False
 
 
 class Peer:
@@ -124,7 +126,8 @@ class Pot(Peer):
     package, distribution = "ot", "POT"
     methods = (
         Method("sinkhorn", _l2, paced=True), Method("sinkhorn_stabilized", _l2, paced=True),
-        Method("sinkhorn_log", _l2, paced=True), Method("sinkhorn_epsilon_scaling", lambda *at: _l2(*at) ** 2),
+        Method("sinkhorn_epsilon_scaling", lambda *at: _l2(*at) ** 2),
+        Method("sinkhorn_log", _l2, paced=True, fallback=True),  # the same iterates at many times the price
     )  # fmt: skip
 
     #: Where epsilon scaling starts, in units of the largest cost; POT's own 1e4 only wastes outer iterations.
@@ -157,9 +160,9 @@ class Regot(Peer):
     """
 
     package, distribution = "regot", "regot"
-    methods = tuple(
-        Method(name, lambda level, size: level)
-        for name in ("ssns", "newton", "bcd", "splr", "lbfgs_dual", "sparse_newton", "apdagd")
+    methods = (
+        *(Method(name, lambda level, size: level) for name in ("ssns", "newton", "bcd", "splr")),
+        *(Method(name, lambda level, size: level, fallback=True) for name in ("lbfgs_dual", "sparse_newton", "apdagd")),
     )
     grace = 0.05
 
