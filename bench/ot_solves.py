@@ -269,7 +269,7 @@ def _notes(effort: Effort) -> list[str]:
         f"Rounds: {effort.rounds} where a solve takes less than 1 s (ott and mdot: 2), 2 below 3 s; longer ones were "
         "timed once.",
         "POT's methods: sinkhorn, sinkhorn_stabilized, sinkhorn_epsilon_scaling (from the largest cost). regot's: "
-        "ssns, newton, bcd, splr. ott's: kernel, log-sum-exp, and that with adaptive momentum. Tried only where none of "
-        "these arrives, since at these sizes they took longer or failed: POT's sinkhorn_log (the same iterates), regot's "
-        "lbfgs_dual, sparse_newton and apdagd.",
+        "ssns, newton, bcd, splr. ott's: kernel, log-sum-exp, and that with adaptive momentum. Tried only where none "
+        "of these arrives, since at these sizes they took longer or failed: POT's sinkhorn_log (the same iterates), "
+        "regot's lbfgs_dual, sparse_newton and apdagd.",
     ]
