@@ -17,7 +17,7 @@ FORM_TOLERANCE = 1e-6
 #: Entries of a plan below this are not judged, nor are those whose exp(-C / reg) is.
 SAFE = 1e-130
 
-#: Random quadruples of entries that must be left to judge a plan's form.
+#: Random quadruples of entries, or cycles of them, that must be left to judge a plan's form.
 FEWEST = 20
 
 
@@ -25,12 +25,14 @@ def plan_error(plan: Array, problem: Transport, reg: float) -> float:
     """The l1 error of both marginals of a dense plan; inf if it is no entropic plan at all.
 
     The marginals alone would pass any coupling, a b' for one. The solution is the coupling of the form
-    P_ij = exp((f_i + g_j - C_ij) / reg), which is checked on random quadruples of entries.
+    P_ij = exp((f_i + g_j - C_ij) / reg), which is checked on random quadruples of entries; where the plan is too
+    sparse for those, on the cycles of its entries.
     """
     plan = np.asarray(plan, np.float64)
     if plan.shape != problem.cost.shape or not np.isfinite(plan).all() or plan.min() < 0:
         return float("inf")
-    if form_error(plan, problem.cost, reg) > FORM_TOLERANCE:
+    off = form_error(plan, problem.cost, reg)
+    if (cycle_error(plan, problem.cost, reg) if np.isinf(off) else off) > FORM_TOLERANCE:
         return float("inf")
     return float(np.abs(plan.sum(axis=1) - problem.a).sum() + np.abs(plan.sum(axis=0) - problem.b).sum())
 
@@ -51,6 +53,34 @@ def form_error(plan: Array, cost: Array, reg: float, samples: int = 200_000) -> 
         with np.errstate(divide="ignore", invalid="ignore"):
             total += sign * (np.log(entries) + costs)
     return float(np.abs(total[usable]).max()) if usable.sum() >= FEWEST else float("inf")
+
+
+def cycle_error(plan: Array, cost: Array, reg: float) -> float:
+    """The largest |r_ij - f_i - g_j| of r = log P + C / reg over all entries above SAFE: 0 for an entropic plan.
+
+    f and g are read off along a spanning forest of the bipartite graph of those entries; each further entry closes a
+    cycle and is a test. inf where there are too few.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    rows, columns = np.nonzero(plan > SAFE)
+    r = np.log(plan[rows, columns]) + cost[rows, columns] / reg
+    n, size = plan.shape[0], sum(plan.shape)
+    graph = coo_array((np.ones(len(rows)), (rows, n + columns)), (size, size)).tocsr()
+    count, parts = connected_components(graph, directed=False)
+    if len(rows) - (size - count) < FEWEST:
+        return float("inf")
+    value = np.zeros(size)  # f and g
+    at = coo_array((np.arange(1, len(rows) + 1), (rows, n + columns)), (size, size)).tocsr()
+    for root in np.unique(parts, return_index=True)[1]:
+        order, before = breadth_first_order(graph, root, directed=False)
+        children = order[1:]
+        parents = before[children]
+        edges = np.asarray(at[np.minimum(children, parents), np.maximum(children, parents)]).ravel() - 1
+        for child, parent, edge in zip(children, parents, edges, strict=True):
+            value[child] = r[edge] - value[parent]
+    return float(np.abs(r - value[rows] - value[n + columns]).max())
 
 
 def exact_rows(x: Array) -> dict[str, list[list[Any]]]:

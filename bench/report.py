@@ -80,11 +80,13 @@ class Bars:
 
 @dataclass
 class Lines:
-    """A picture of curves over sizes, side by side; both scales are logarithmic."""
+    """A picture of curves over sizes, side by side; both scales are logarithmic, or the first alone."""
 
     name: str
     title: str
     axes: tuple[str, str]
+    #: The vertical scale is not logarithmic.
+    linear: bool = False
     #: Panel -> curve -> its points.
     panels: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
 
@@ -209,7 +211,7 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
         for curve, points in curves.items():
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.2, label=curve)
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        axes.set_yscale("linear" if lines.linear else "log")
         axes.grid(alpha=0.3, which="both")
         axes.set_xlabel(lines.axes[0])
         axes.set_title(panel, fontsize=10)

@@ -129,6 +129,16 @@ def test_the_judge_refuses_what_is_no_entropic_plan(bench, solved, wrong):
     assert bench("check").plan_error(plan, problem, reg) == np.inf
 
 
+def test_the_judge_weighs_sparse_plans_by_their_cycles(bench):
+    check, problem, reg = bench("check"), bench("problems").assignment(100, seed=23), 1 / 10_000
+    plan = solvers.ot.solve(problem.cost, reg=reg, tol=1e-6).plan.dense()
+    assert check.form_error(plan, problem.cost, reg) == np.inf  # no quadruple left
+    assert check.cycle_error(plan, problem.cost, reg) < 1e-9
+    wrong = np.array(plan)
+    wrong[plan > 1e-3 / problem.size] *= 1.001
+    assert check.cycle_error(wrong, problem.cost, reg) > 1e-4
+
+
 def test_ulp_counts_spacings(bench):
     check = bench("check")
     x = np.array([[0.0, -1.0, -700.0, 3.0]])
@@ -155,24 +165,54 @@ def test_the_long_reference_agrees_with_mpmath(bench):
 # ---- the peers ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sinkhorn_log", "sinkhorn_stabilized"])
-def test_a_peer_is_stopped_at_the_level_and_not_long_after(bench, method):
-    peer, check = bench("pot_peer"), bench("check")
-    problem, reg, level = bench("problems").assignment(50, seed=23), 1 / 200, 1e-6
-    tuned = peer.tune(problem, reg, method, (level,), cap=10.0)[level]
-    assert tuned.reached
-    assert tuned.error <= level
-    before = tuned.iterations - 2 * peer.PERIOD[method]
-    plan, _ = peer.solve(problem, reg, method, 0.0, before)
-    assert check.plan_error(plan, problem, reg) > level
+@pytest.fixture
+def pot(bench):
+    """POT in a process of its own."""
+    worker = bench("ot_worker").Worker("POT")
+    yield worker
+    worker.stop()
 
 
-def test_a_peer_that_does_not_arrive_is_marked(bench):
-    peer = bench("pot_peer")
-    problem = bench("problems").assignment(50, seed=23)
-    tuned = peer.tune(problem, 1 / 5000, "sinkhorn_log", (1e-9,), cap=0.05)[1e-9]
-    assert not tuned.reached
-    assert tuned.error > 1e-9
+def test_a_peer_is_stopped_at_the_level_and_not_long_after(bench, pot):
+    match, cell = bench("ot_match"), bench("ot_cells").named("B3:cloud-n60-d3/20@1e-06")
+    found = match.all_methods(pot, cell, 120, cap=5.0)
+    best = match.best(found)
+    assert best.reached
+    assert best.run.error <= cell.level
+    assert pot.run(cell.name, "sinkhorn", 0.0, 11, 10.0).error > cell.level  # one check of POT's before
+    assert {m.method for m in found} == {m.name for m in bench("peers_ot").Pot.methods if not m.fallback}
+
+
+def test_a_peer_that_does_not_arrive_is_marked(bench, pot):
+    match, cell = bench("ot_match"), bench("ot_cells").named("B2:digits-3,7-l2-10/100")
+    (method,) = (m for m in bench("peers_ot").Pot.methods if m.name == "sinkhorn_log")
+    found = match.one_method(pot, cell, method, 200, cap=0.01)
+    assert not found.reached
+    assert found.run.error > cell.level
+
+
+def test_a_run_that_takes_too_long_is_killed_and_the_next_one_runs(bench, pot):
+    name = "B2:digits-3,7-l2-10/100"
+    assert pot.run(name, "sinkhorn", 0.0, 10**7, 0.05).failure == "killed"
+    assert pot.run(name, "sinkhorn", 0.0, 21, 10.0).iterations == 21
+
+
+def test_what_a_peer_raises_is_a_failure(bench, pot):
+    assert "ValueError" in pot.run("B1:random-n60-s0/20", "no such method", 0.0, 21, 10.0).failure
+
+
+def test_the_first_iteration_that_suffices_is_found(bench):
+    match, worker, cell = bench("ot_match"), bench("ot_worker"), bench("ot_cells").quick()[0]
+    errors = [10.0**-k for k in range(20)]  # the judge sees ten times what the peer reports
+
+    class Peer:
+        grace = 0.0
+
+        def run(self, cell, method, tolerance, limit, seconds):
+            return worker.Run(1.0, 1.0, 10 * errors[limit], limit, errors[: limit + 1])
+
+    found = match.Match("peer", "method", Peer().run(cell.name, "method", 0.0, 14, 9.0), True)
+    assert match.first_iteration(Peer(), cell, found).run.iterations == 10
 
 
 # ---- every command, tiny -----------------------------------------------------------------------
@@ -182,6 +222,12 @@ def test_a_peer_that_does_not_arrive_is_marked(bench):
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
+    peers = bench("peers_ot")
+    absent = {key: type(key, (kind,), {"package": "no_such_package_here"}) for key, kind in peers.PEERS.items()}
+    for key in ("ours", "POT"):
+        del absent[key]
+    for key, kind in absent.items():
+        monkeypatch.setitem(peers.PEERS, key, kind)
     assert command.main([name, "--quick", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "QUICK RUN" in printed
@@ -190,6 +236,9 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     assert text == printed.removesuffix("\n")
     with open(tmp_path / f"{name}.csv", newline="", encoding="utf-8") as file:
         assert {"table", "figure", "target", "verdict"} <= set(next(csv.DictReader(file)))
+    if name == "ot":
+        assert "regot is not installed" in text
+        assert (tmp_path / "ot-profile.png").exists()
     if name == "softmax":
         for peer in ("torch", "onnxruntime", "jax"):
             assert f"{peer} is not installed" in text
@@ -198,6 +247,38 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
             timed = list(csv.DictReader(file))
         assert {row["benchmark"] for row in timed} == {"methods", "cells", "calls", "threads"}
         assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
+
+
+def test_problems_are_balanced_and_scaled(bench):
+    problems = bench("problems")
+    fields = problems.random_fields("l1", 1.5, side=8)
+    np.testing.assert_allclose(fields.cost[0, -1], 1.0)  # from corner to corner
+    for problem in (fields, problems.digits("l2", side=8), problems.colour_cloud(20)):
+        assert problem.cost.min() >= 0
+        assert problem.cost.max() == pytest.approx(1.0)
+        assert problem.a.min() > 0
+        assert problem.a.sum() == pytest.approx(1.0)
+        assert problem.b.sum() == pytest.approx(1.0)
+    smooth, rough = (problems.random_fields("l2", decay, side=16).a.reshape(16, 16) for decay in (2.5, 0.5))
+    assert np.abs(np.diff(np.log(smooth), axis=0)).mean() < np.abs(np.diff(np.log(rough), axis=0)).mean()
+
+
+def test_cells_are_chosen_by_parts_of_their_names(bench):
+    cells = bench("ot_cells")
+    everything = cells.cells()
+    assert len({cell.name for cell in everything}) == len(everything) >= 60
+    assert {cell.problem.split("-")[1] for cell in cells.chosen(["n500"])} == {"n500"}
+    assert {cell.group for cell in cells.chosen(["B1*/1200", "B3:cloud-n1000-d2*"])} == {"B1", "B3"}
+    with pytest.raises(ValueError, match="no cell fits"):
+        cells.chosen(["n501"])
+
+
+def test_tuning_compares_with_an_earlier_run(bench, tmp_path, capsys):
+    tune, figures = bench("tune_ot").main, tmp_path / "figures.json"
+    assert tune(["--cells", "quick", "--repeat", "1", "--json", str(figures)]) == 0
+    assert "not reached: none" in capsys.readouterr().out
+    assert tune(["--cells", "quick", "--method", "sns", "--options", "warmup=5", "--against", str(figures)]) == 0
+    assert "before / now" in capsys.readouterr().out
 
 
 def test_the_controls_copy_and_read(bench):
