@@ -11,11 +11,12 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.rng import RNG, as_generator
-from .._base.validate import positive
+from .._base.validate import check_finite, positive, real_array
+from . import _kernels
 from ._column_generation import METHOD
 from ._cost import Cost
 from ._exact import ExactProblem, ExactTransportResult
-from ._solve import _equal_mass, _matrix_cost, _points_cost, _start, _weights
+from ._solve import _check_not_empty, _equal_mass, _start, _weights
 
 Array = npt.NDArray[Any]
 
@@ -176,6 +177,31 @@ def _run(problem: ExactProblem, options: Mapping[str, Any] | None, control: Cont
     result = run(METHOD, problem, control, options)
     assert isinstance(result, ExactTransportResult)
     return result
+
+
+def _matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
+    """The cost of a checked matrix, and how many copies that took."""
+    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    copied = matrix is not C
+    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
+        matrix, copied = np.ascontiguousarray(matrix), True
+    _check_not_empty(matrix.shape, "C")
+    check_finite(matrix, "C")
+    return Cost(matrix=matrix), int(copied)
+
+
+def _points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
+    """The cost between checked points."""
+    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
+    if metric not in _kernels.METRICS:
+        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
+    _check_not_empty(x.shape, "X")
+    _check_not_empty(y.shape, "Y")
+    check_finite(x, "X")
+    check_finite(y, "Y")
+    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
 
 
 def _exact_problem(

@@ -116,9 +116,14 @@ def solve(
     >>> bool(np.isclose(result.plan.dense()[0, 0], 0.5 / (1 + np.exp(-2))))
     True
     """
-    cost, copies = _matrix_cost(C)
+    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    copied = matrix is not C
+    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
+        matrix, copied = np.ascontiguousarray(matrix), True
+    _check_not_empty(matrix.shape, "C")
+    check_finite(matrix, "C")
     as_generator(rng)
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, copies, threads)
+    problem = _problem(Cost(matrix=matrix), a, b, reg, tol, norm, warm_start, int(copied), threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
 
@@ -179,8 +184,17 @@ def solve_sample(
     >>> result.success, moved.shape
     (True, (50, 3))
     """
-    cost = _points_cost(X, Y, metric)
+    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
+    if metric not in _kernels.METRICS:
+        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
+    _check_not_empty(x.shape, "X")
+    _check_not_empty(y.shape, "Y")
+    check_finite(x, "X")
+    check_finite(y, "Y")
     as_generator(rng)
+    cost = Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return _run(problem, method, options, control)
@@ -242,31 +256,6 @@ def _problem(
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale, v0=g * scale,
         kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies,
     )  # fmt: skip
-
-
-def _matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
-    """The cost of a checked matrix, and how many copies that took."""
-    matrix = real_array(C, "C", ndim=2, keep_float32=True)
-    copied = matrix is not C
-    if matrix.size and (matrix.strides[1] != matrix.itemsize or matrix.strides[0] % matrix.itemsize):
-        matrix, copied = np.ascontiguousarray(matrix), True
-    _check_not_empty(matrix.shape, "C")
-    check_finite(matrix, "C")
-    return Cost(matrix=matrix), int(copied)
-
-
-def _points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
-    """The cost between checked points."""
-    x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if metric not in _kernels.METRICS:
-        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
-    if x.shape[1] != y.shape[1]:
-        raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
-    _check_not_empty(x.shape, "X")
-    _check_not_empty(y.shape, "Y")
-    check_finite(x, "X")
-    check_finite(y, "Y")
-    return Cost(points=(np.ascontiguousarray(x), np.ascontiguousarray(y.T), metric))
 
 
 def _check_not_empty(shape: tuple[int, ...], name: str) -> None:
