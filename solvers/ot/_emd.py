@@ -12,10 +12,9 @@ from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite, positive, real_array
-from . import _kernels
 from ._column_generation import METHOD
 from ._cost import Cost
-from ._exact import ExactProblem, ExactTransportResult
+from ._exact import METRICS, ExactProblem, ExactTransportResult
 from ._solve import _check_not_empty, _equal_mass, _start, _weights
 
 Array = npt.NDArray[Any]
@@ -193,8 +192,8 @@ def _matrix_cost(C: npt.ArrayLike) -> tuple[Cost, int]:
 def _points_cost(X: npt.ArrayLike, Y: npt.ArrayLike, metric: str) -> Cost:
     """The cost between checked points."""
     x, y = real_array(X, "X", ndim=2), real_array(Y, "Y", ndim=2)
-    if metric not in _kernels.METRICS:
-        raise ValueError(f"metric must be one of {', '.join(_kernels.METRICS)}, not {metric!r}")
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}, not {metric!r}")
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"X and Y differ in dimension: shapes {x.shape} and {y.shape}")
     _check_not_empty(x.shape, "X")
