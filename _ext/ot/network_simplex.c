@@ -125,15 +125,15 @@ static ptrdiff_t find_entering(const struct simplex *s, size_t *next, double tol
 }
 
 struct cycle {
-    int source, sink;  /* ends of the entering arc */
-    int join;          /* where their paths to the root meet */
-    int leaving;       /* the node whose parent arc leaves */
-    int source_side;   /* whether that lies on the source's path */
-    double flow;       /* what goes around */
+    int source, sink; /* ends of the entering arc */
+    int join;         /* where their paths to the root meet */
+    int leaving;      /* the node whose parent arc leaves */
+    int source_side;  /* whether that lies on the source's path */
+    double flow;      /* what goes around */
 };
 
 /* The cycle that an arc closes. Going around it from the join in the arc's direction, the leaving arc is the last that
- * blocks: on the sink's path the highest, or else on the source's path the lowest. That keeps the basis strongly feasible. */
+ * blocks: on the sink's path the highest, or else on the source's the lowest. The basis stays strongly feasible. */
 static struct cycle find_cycle(const struct simplex *s, size_t e)
 {
     const int *parent = s->tree.parent, *size = s->size;
@@ -183,7 +183,9 @@ static void shift_heights(struct simplex *s, int u, int last, int size, double a
     }
 }
 
-/* Cuts off the subtree of `leaving`, makes its node `top` its root, and hangs that on `target`. */
+/* Cuts off the subtree of the leaving node, makes its node `top` its root, and hangs that on `target` by the arc.
+ * A subtree is the block of the thread from its root to the root's `last`; without the block of one child it stays one
+ * piece, so the new block is those pieces, chained from the new root up to the old. */
 static void rehang(struct simplex *s, const struct cycle *c, int top, int target, int arc)
 {
     struct sv_ot_tree *tree = &s->tree;

@@ -142,10 +142,10 @@ SV_BINDING int sv_ot_network_flows(const struct sv_ot_network *net, const struct
 enum { SV_PRICE_MOST = 64 };
 
 /* The cheapest arcs of each row against the column prices g (pricing.c). For each row i: least_i = min_j C_ij - g_j
- * and, of the arcs with C_ij - g_j < limit_i, the `most` (1 to SV_PRICE_MOST) with the least: how many, their columns and their C_ij, at
- * row i's own place. */
-SV_BINDING void sv_ot_price(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least, int most,
-                            int *counts, int *columns, double *costs, int threads);
+ * and, of the arcs with C_ij - g_j < limit_i, the `most` (1 to SV_PRICE_MOST) with the least: how many, their columns
+ * and their C_ij, at row i's own place. */
+SV_BINDING void sv_ot_price(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least,
+                            int most, int *counts, int *columns, double *costs, int threads);
 
 /* Doubles for the terms of one row, with room to choose where within a page they begin. */
 #define OT_PAGE_BYTES 4096

@@ -14,13 +14,10 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import positive
 from ._column_generation import METHOD
 from ._cost import Cost
-from ._exact import ExactProblem, ExactTransportResult
+from ._exact import METRICS, ExactProblem, ExactTransportResult
 from ._solve import _start, _weights, equal_mass, matrix_cost, points_cost
 
 Array = npt.NDArray[Any]
-
-#: The metrics that exact transport between points serves.
-METRICS = ("sqeuclidean", "euclidean", "cityblock")
 
 
 def emd(

@@ -23,6 +23,9 @@ Array = npt.NDArray[Any]
 #: Flows are counted in this share of the mass: exact in float64, and as fine as float64 sums of the weights.
 UNITS = 2.0**52
 
+#: What `costs_of` can check.
+METRICS = ("sqeuclidean", "euclidean", "cityblock")
+
 EPSILON, TINY = 2.0**-52, 2.0**-1022
 
 #: Rows of a block, where a stored matrix is gone through in NumPy.

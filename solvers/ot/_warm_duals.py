@@ -74,8 +74,9 @@ def _swept(cost: Cost, a: Array, b: Array, reg: float, g: Array, sweeps: int, th
         cost=cost.with_offset(1.0 / (LN2 * reg)), whole=cost, a=a, b=b, reg=reg, tol=1.0, norm="l1", threads=threads,
         u0=np.zeros(len(a)), v0=g, kept_rows=None, kept_columns=None, shape=cost.shape, copies=0,
     )  # fmt: skip
-    u, v = problem.u0, g * problem.scale
+    base = 0.0 if problem.cost.column_offset is None else problem.cost.column_offset  # no part of the kernels' g
+    u, v = problem.u0, (g - base) * problem.scale
     for _ in range(sweeps):
         u, column_sums = problem.sweep(u, v)
         v = problem.best_v(u, v, column_sums)
-    return v / problem.scale
+    return base + v / problem.scale
