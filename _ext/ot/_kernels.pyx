@@ -224,6 +224,8 @@ cdef class Cost:
         cdef size_t room = sv_ot_thinned_room(n, m, most)
         if most < 1 or <size_t>values.shape[0] < room or <size_t>columns.shape[0] < room or counts.shape[0] != n:
             raise ValueError("values, columns and counts do not fit")
+        if not share > 0:
+            raise ValueError("share must be positive")
         thinning.share, thinning.most = share, most
         thinning.values, thinning.columns, thinning.counts = &values[0], &columns[0], &counts[0]
         cdef double *work = workspace(sv_ot_worksize(n, m))

@@ -48,7 +48,7 @@ SV_BINDING void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const d
 
 /* The large entries of a plan, in compressed rows: what a Newton step keeps of it. */
 struct ot_thinning {
-    double share; /* keep P_ij >= share * a_i, */
+    double share; /* keep P_ij >= share * a_i, share > 0, */
     size_t most;  /* and of a row with more than so many a larger share, the smallest of share * 4^k that leaves fewer */
     double *values;
     int *columns;

@@ -45,10 +45,14 @@ COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
 EASY_SPAN = 400.0
 #: The first stage: the costs span so many times its regularisation.
 FIRST_SPAN = 20.0
-#: Sweeps before the plan of an easy problem is stored, and then iterations before the rate is judged.
-LOG_SWEEPS, RATE_SWEEPS = 3, 8
+#: Sweeps before the plan of an easy problem is stored, and iterations on it before their rate is judged again.
+LOG_SWEEPS, RATE_SWEEPS = 2, 8
+#: As many sweeps cost less than to store the plan and to scale it.
+CHEAPER_SWEEPS = 3
+#: Iterations of a rate that promises no end.
+NEVER = 10**9
 #: An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many.
-PATIENCE = 60
+PATIENCE = 25
 #: Share of the entries from which on a stored plan is faster than its large entries.
 WIDE = 0.12
 #: Scalings beyond this power of two are absorbed into the potentials.
@@ -85,6 +89,8 @@ class NewtonState:
     nit: int
     #: The marginal error at the present stage.
     measure: float
+    #: Before the last iteration.
+    previous: float
     best: float
     best_nit: int
     #: Regularisation of the present stage over the final one, and sweeps still to do before its Newton steps.
@@ -138,8 +144,8 @@ class Newton:
     def init(self, problem: TransportProblem) -> NewtonState:
         easy = _easy(problem)
         start = NewtonState(
-            problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, best=np.inf, best_nit=0, stage=1.0,
-            sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False,
+            problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, previous=np.inf, best=np.inf,
+            best_nit=0, stage=1.0, sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False,
             sinkhorn=0, newton=0, cg=0, scalings=0, passes=0, kept_starts=NONE, kept_columns=NONE, kept_values=NONE,
             x=NONE, y=NONE, stored_u=NONE, stored_v=NONE,
         )  # fmt: skip
@@ -171,8 +177,14 @@ class Newton:
         if state.sweeps_left > 0:
             state = replace(state, sweeps_left=state.sweeps_left - 1)
             return _swept(problem, state, _best_v(problem, state), keep=state.sweeps_left == 0 and not _easy(problem))
-        if (_easy(problem) or _wide(problem, state)) and not state.hard and _storable(problem, state):
-            return _stored(problem, state, RATE_SWEEPS if _easy(problem) else 0)
+        if _easy(problem) and not state.hard:
+            more = _iterations_left(problem, state)
+            if more <= CHEAPER_SWEEPS:
+                return _swept(problem, state, _best_v(problem, state))
+            if _storable(problem, state):
+                return _stored(problem, state, more if more <= PATIENCE else RATE_SWEEPS)
+        if _wide(problem, state) and not state.hard and _storable(problem, state):
+            return _stored(problem, state, 0)
         return _newton_step(problem, state)
 
     def done(self, problem: TransportProblem, state: NewtonState) -> Status | None:
@@ -205,7 +217,9 @@ def _evaluated(problem: TransportProblem, state: NewtonState, u: Array, v: Array
     thinning = _thinning(problem, state) if keep else None
     u, column_sums, kept = problem.sweep_at(state.stage, u, v, thinning)
     measure = _error(problem, column_sums, state.stage)
-    state = replace(state, u=u, v=v, column_sums=column_sums, passes=state.passes + 1, measure=measure)
+    state = replace(
+        state, u=u, v=v, column_sums=column_sums, passes=state.passes + 1, measure=measure, previous=state.measure
+    )  # fmt: skip
     return state.keeping(kept)
 
 
@@ -307,6 +321,14 @@ def _rounding(problem: TransportProblem, state: NewtonState) -> float:
 # ---- the kernel domain -----------------------------------------------------------------------------
 
 
+def _iterations_left(problem: TransportProblem, state: NewtonState, done: int = 1) -> int:
+    """How many more Sinkhorn iterations the tolerance needs, by the rate of the last `done` ones."""
+    rate = (state.measure / state.previous) ** (1 / max(done, 1)) if 0 < state.previous < np.inf else 0.0
+    if not 0 < rate < 1:
+        return NEVER
+    return min(NEVER, int(np.ceil(np.log(problem.tol / state.measure) / np.log(rate))))
+
+
 def _storable(problem: TransportProblem, state: NewtonState) -> bool:
     """Whether the plan may be stored, and its scalings are still far from their own rounding."""
     n, m = problem.cost.shape
@@ -339,14 +361,13 @@ def _scaled_step(problem: TransportProblem, state: NewtonState) -> NewtonState:
 
 
 def _scaled_sweeps(problem: TransportProblem, state: NewtonState) -> NewtonState:
-    """The sweeps that are due; then their rate says how many more are, or none if they would be too many."""
+    """Some of the sweeps that are due; then their rate says how many more are, or none if they would be too many."""
     x, y, c = state.x.copy(), state.y.copy(), state.column_sums.copy()
     plan = problem.stored_plan(state.stored_u, state.stored_v)
     done = plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS))
     moved = _rescaled(problem, state, x, y, c, done)
-    rate = (moved.measure / state.measure) ** (1 / max(done, 1))
-    more = np.log(problem.tol / moved.measure) / np.log(rate) if 0 < rate < 1 and moved.measure > 0 else np.inf
-    return replace(moved, sinkhorn=state.sinkhorn + done, sweeps_left=int(np.ceil(more)) if more <= PATIENCE else 0)
+    more = _iterations_left(problem, moved, done)
+    return replace(moved, sinkhorn=state.sinkhorn + done, sweeps_left=more if more <= PATIENCE else 0)
 
 
 def _scaled_newton(problem: TransportProblem, state: NewtonState) -> NewtonState:
@@ -379,7 +400,7 @@ def _rescaled(problem: TransportProblem, state: NewtonState, x: Array, y: Array,
     """The state at new scalings of its stored plan, of column sums c."""
     return replace(
         state, x=x, y=y, u=state.stored_u + np.log2(x), v=state.stored_v + np.log2(y), column_sums=c,
-        measure=problem.error(None, c), scalings=state.scalings + reads,
+        measure=problem.error(None, c), previous=state.measure, scalings=state.scalings + reads,
     )  # fmt: skip
 
 

@@ -1,0 +1,268 @@
+"""What is particular to the default method."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse
+import scipy.sparse.linalg
+
+import solvers.ot._newton as newton
+from solvers.ot import _kernels, solve, solve_sample
+from solvers.ot._cost import Cost
+
+
+def images(side, seed):
+    """Costs on a grid with many ties, and two smooth images: the hardest of the everyday problems."""
+    rng = np.random.default_rng(seed)
+    k = np.arange(side) / (side - 1)
+    points = np.stack(np.meshgrid(k, k, indexing="ij"), -1).reshape(-1, 2)
+    C = np.abs(points[:, None] - points).sum(-1) / 2
+    a, b = (np.exp(-((points - rng.random(2)) ** 2).sum(1) * 20) + 0.01 for _ in range(2))
+    return C, a / a.sum(), b / b.sum()
+
+
+@pytest.mark.parametrize("ratio", [5, 50, 350, 450, 2000, 20_000])
+def test_agrees_with_sinkhorn_or_is_certified(ratio, seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((90, 70)), rng.dirichlet(np.ones(90)), rng.dirichlet(np.ones(70))
+    ours = solve(C, a, b, reg=1 / ratio, tol=1e-11)
+    assert ours.success
+    assert ours.gap <= 1e-9
+    if ratio <= 450:
+        theirs = solve(C, a, b, reg=1 / ratio, tol=1e-12, method="sinkhorn", max_iter=200_000)
+        np.testing.assert_allclose(ours.plan.dense(), theirs.plan.dense(), atol=1e-10)
+
+
+def test_the_paper_instance(seed):
+    """A random assignment of 500, to machine accuracy: the published method takes 20 + 9 steps."""
+    C = np.random.default_rng(seed).random((500, 500))
+    result = solve(C, reg=1 / 1200, tol=1e-13)
+    assert result.success
+    assert result.nit <= 29
+
+
+def test_known_values():
+    """The costs <C, P> of uniform random assignments that two other solvers agree on."""
+    for n, ratio, value in ((500, 1200, 0.0034504128667), (1000, 1200, 0.00195095544), (1000, 100, 0.0105627138126)):
+        C = np.random.default_rng(0).random((n, n))
+        assert solve(C, reg=1 / ratio, tol=1e-12).value_linear == pytest.approx(value, rel=1e-8)
+
+
+@pytest.mark.parametrize("ratio", [200, 1200, 10_000])
+def test_images_with_ties(ratio, seed):
+    C, a, b = images(16, seed)
+    result = solve(C, a, b, reg=1 / ratio)
+    assert result.success
+    assert result.nit < 300
+
+
+def test_every_newton_step_ascends_the_dual_of_its_stage(seed):
+    C, a, b = images(12, seed)
+    reg, states = 1 / 3000, []
+    result = solve(C, a, b, reg=reg, tol=1e-10)
+    problem, solver = result.problem, newton.Newton()
+    state = solver.init(problem)
+    while solver.done(problem, state) is None:
+        states.append(state)
+        state = solver.step(problem, state)
+    for old, new in itertools.pairwise(states):
+        if old.stage == new.stage:
+            gain = a @ (new.u - old.u) + b @ (new.v - old.v)
+            assert gain >= -1e-12 * (np.abs(old.u).max() + np.abs(old.v).max())
+    assert {state.stage for state in states} > {1.0}
+
+
+@pytest.mark.parametrize("n_m", [(1, 1), (1, 30), (30, 1), (2, 3), (200, 7)])
+@pytest.mark.parametrize("ratio", [30, 3000])
+def test_shapes(n_m, ratio, seed):
+    C = np.random.default_rng(seed).random(n_m)
+    assert solve(C, reg=1 / ratio, tol=1e-10).success
+
+
+@pytest.mark.parametrize("reg", [1.0, 1e-3])
+def test_constant_costs_give_the_product(reg, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.dirichlet(np.ones(20)), rng.dirichlet(np.ones(30))
+    result = solve(np.full((20, 30), 1e8), a, b, reg=reg, tol=1e-12)
+    np.testing.assert_allclose(result.plan.dense(), np.outer(a, b), rtol=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [100, 3000])
+def test_threads_give_the_same_bits(ratio, seed):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.random((600, 2)), rng.random((500, 2))
+    one, two = (solve_sample(X, Y, reg=2 / ratio, threads=threads) for threads in (1, 2))
+    assert one.success
+    np.testing.assert_array_equal(one.g, two.g)
+
+
+def test_large_problems_are_not_stored(monkeypatch, seed):
+    """Beyond the bound, an easy problem goes on in the log domain to the same plan."""
+    C = np.random.default_rng(seed).random((60, 50))
+    stored = solve(C, reg=1 / 100, tol=1e-11)
+    monkeypatch.setattr(newton, "MOST_STORED", 100)
+    passes = solve(C, reg=1 / 100, tol=1e-11)
+    assert (stored.stats["scalings"] > 0, passes.stats["scalings"]) == (True, 0)
+    np.testing.assert_allclose(passes.plan.dense(), stored.plan.dense(), atol=1e-10)
+
+
+def test_large_scalings_are_absorbed(monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((80, 60)), rng.dirichlet(np.full(80, 0.2)), rng.dirichlet(np.full(60, 0.2))
+    monkeypatch.setattr(newton, "ABSORBED", 0.25)
+    assert solve(C, a, b, reg=1 / 350, tol=1e-10).success
+
+
+def test_a_warm_start_near_the_answer_skips_the_stages(seed):
+    C = np.random.default_rng(seed).random((150, 150))
+    cold = solve(C, reg=1 / 2000)
+    warm = solve(C, reg=1 / 2200, warm_start=(cold.f, cold.g))
+    assert warm.success
+    assert warm.stats["passes"] < cold.stats["passes"]
+
+
+def test_a_useless_warm_start_does_no_harm(seed):
+    rng = np.random.default_rng(seed)
+    C = rng.random((100, 120))
+    assert solve(C, reg=1 / 3000, warm_start=(rng.normal(size=100), rng.normal(size=120))).success
+
+
+def test_stopped_on_the_way_the_rows_are_met(seed):
+    """A solve that ends before its last stage still returns a plan of the regularisation asked for."""
+    C, a, b = images(10, seed)
+    result = solve(C, a, b, reg=1 / 5000, max_iter=2)
+    assert not result.success
+    np.testing.assert_allclose(result.plan.marginals()[0], a, rtol=1e-11)
+
+
+# ---- the compiled parts ----------------------------------------------------------------------------
+
+
+def system(seed, n=40, m=30, share=1e-3):
+    """A thinned plan and the Newton system of its semi-dual, also as SciPy arrays."""
+    rng = np.random.default_rng(seed)
+    C, a = rng.random((n, m)), rng.dirichlet(np.ones(n))
+    u, v, c = np.zeros(n), rng.normal(size=m), np.empty(m)
+    room = _kernels.thinned_room(n, m, m)
+    values, columns, counts = np.empty(room), np.empty(room, np.intc), np.empty(n, np.intp)
+    Cost(matrix=C).kernel.sweep_thinned(20.0, a, u, v, c, share, m, values, columns, counts, 1)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    plan = np.exp2(u[:, None] + v - 20.0 * C)
+    kept = scipy.sparse.csr_array((values[: starts[-1]], columns[: starts[-1]], starts), shape=(n, m))
+    return plan, kept, a, c
+
+
+def thinned_system(kept, a, diagonal):
+    return _kernels.Thinned(kept.indptr.astype(np.intp), kept.indices.astype(np.intc), kept.data, a, diagonal)
+
+
+def test_thinned_sweep(seed):
+    plan, kept, a, c = system(seed)
+    np.testing.assert_allclose(plan.sum(1), a, rtol=1e-13)
+    np.testing.assert_allclose(plan.sum(0), c, rtol=1e-13)
+    np.testing.assert_allclose(kept.toarray(), np.where(plan >= 1e-3 * a[:, None], plan, 0), rtol=1e-12)
+
+
+def test_thinned_sweep_keeps_few(seed):
+    rng = np.random.default_rng(seed)
+    n, m, most = 33, 50, 5
+    C, a, u, v, c = rng.random((n, m)), np.full(n, 1 / n), np.zeros(n), np.zeros(m), np.empty(m)
+    room = _kernels.thinned_room(n, m, most)
+    values, columns, counts = np.empty(room), np.empty(room, np.intc), np.empty(n, np.intp)
+    Cost(matrix=C).kernel.sweep_thinned(5.0, a, u, v, c, 1e-9, most, values, columns, counts, 1)
+    plan, place = np.exp2(u[:, None] + v - 5.0 * C), 0
+    for i, count in enumerate(counts):
+        assert 1 <= count <= most or (counts[i] == 0 and plan[i].max() < 4 * plan[i].mean() * m)
+        least = values[place : place + count].min(initial=np.inf)
+        assert (plan[i] > least * (1 + 1e-12)).sum() <= count
+        place += count
+
+
+@pytest.mark.parametrize("shift", [1e-2, 1e-9])
+@pytest.mark.parametrize("factorised", [False, True])
+def test_newton_systems(shift, factorised, seed):
+    _, kept, a, c = system(seed)
+    diagonal = c + shift / len(c)
+    thinned = thinned_system(kept, a, diagonal)
+    assert not factorised or thinned.factorise()
+    S = scipy.sparse.diags_array(diagonal) - kept.T @ scipy.sparse.diags_array(1 / a) @ kept
+    rhs = np.random.default_rng(seed).normal(size=len(c))
+    rhs -= rhs.mean()
+    x = np.zeros_like(c)
+    taken, residual = thinned.solve(rhs, x, 1e-10, 500)
+    assert 0 < taken < 200
+    assert residual <= 1e-10
+    np.testing.assert_allclose(S @ x, rhs, atol=1e-8)
+
+
+def test_the_factor_is_exact_on_trees():
+    """Elimination of a path needs no sampling, so that conjugate gradients end at once."""
+    n = 50
+    rows, columns = np.arange(n).repeat(2)[:-1], np.arange(n).repeat(2)[1:]
+    values = np.random.default_rng(7).random(2 * n - 1) + 0.1
+    plan = scipy.sparse.csr_array((values, (rows, columns)), shape=(n, n))
+    a, c = plan.sum(1), plan.sum(0) + 1e-8
+    thinned = thinned_system(plan, a, c)
+    assert thinned.factorise()
+    assert thinned.factor_entries == 2 * n - 1
+    x, rhs = np.zeros(n), np.random.default_rng(3).normal(size=n)
+    taken, _ = thinned.solve(rhs - rhs.mean(), x, 1e-9, 100)
+    assert taken <= 3
+
+
+def test_wide_plans_are_sampled(seed):
+    """Of a dense plan the factor keeps a part, and still halves the error in each iteration."""
+    rng = np.random.default_rng(seed)
+    n = 300
+    plan = scipy.sparse.csr_array(rng.random((n, n)) ** 4)
+    a, c = plan.sum(1), plan.sum(0) * (1 + 1e-6)
+    thinned = thinned_system(plan, a, c)
+    assert thinned.factorise()
+    assert thinned.factor_entries < plan.nnz / 2
+    x, rhs = np.zeros(n), rng.normal(size=n)
+    taken, _ = thinned.solve(rhs - rhs.mean(), x, 1e-9, 100)
+    assert taken <= 60
+
+
+def test_bad_thinned_systems_are_refused():
+    starts, columns, values, ones = np.array([0, 1, 2]), np.array([0, 1], np.intc), np.ones(2), np.ones(2)
+    _kernels.Thinned(starts, columns, values, ones, ones)
+    for bad in (np.array([0, 2, 1]), np.array([1, 1, 2]), np.array([0, 1, 3]), np.array([0, 1])):
+        with pytest.raises(ValueError):
+            _kernels.Thinned(bad, columns, values, ones, ones)
+    with pytest.raises(ValueError):
+        _kernels.Thinned(starts, np.array([0, 2], np.intc), values, ones, ones)
+    with pytest.raises(ValueError):
+        _kernels.Thinned(starts, columns, values, ones, ones).solve(np.ones(3), np.ones(2), 1.0, 1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 17), (70, 33), (131, 8)])
+def test_stored_plans(shape, seed):
+    rng = np.random.default_rng(seed)
+    n, m = shape
+    C, a, b = rng.random(shape), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+    u, v, y = rng.normal(size=n), rng.normal(size=m), rng.random(m) + 0.5
+    stored = _kernels.StoredPlan(Cost(matrix=C).kernel, 3.0, u, v, a, 1)
+    P = np.exp2(u[:, None] + v - 3.0 * C)
+    x, c = np.empty(n), np.empty(m)
+    stored.update(x, y, c)
+    np.testing.assert_allclose(x, a / (P @ y), rtol=1e-13)
+    np.testing.assert_allclose(c, y * (P.T @ x), rtol=1e-13)
+    z, diagonal = np.empty(m), c + 0.1
+    Q = x[:, None] * P * y
+    rhs = rng.normal(size=m)
+    _, residual = stored.newton_cg(x, y, diagonal, rhs, z, 1e-12, 200)
+    assert residual <= 1e-12
+    np.testing.assert_allclose((np.diag(diagonal) - Q.T @ (Q / a[:, None])) @ z, rhs, atol=1e-10)
+    assert stored.sweeps(b, x, y, c, 50) == 50
+    np.testing.assert_allclose(c, b, rtol=1e-6)
+
+
+def test_stored_sweeps_stop_at_an_empty_column():
+    a, b = np.full(2, 0.5), np.full(2, 0.5)
+    stored = _kernels.StoredPlan(Cost(matrix=np.zeros((2, 2))).kernel, 1.0, np.zeros(2), np.array([0.0, -5000.0]), a, 1)
+    x, y, c = np.empty(2), np.ones(2), np.empty(2)
+    stored.update(x, y, c)
+    assert c[1] == 0
+    assert stored.sweeps(b, x, y, c, 3) == 0
