@@ -15,7 +15,9 @@ Differs from it in:
 
 1. The gradient's share in mu ||gradient|| and the Hessian depend on the units of costs and of masses. The shift is
    formed as for costs that span 1 and masses of sum 1, as in the paper's experiments; so the units do not matter.
-2. The factorisation is SuperLU's, in its mode for symmetric matrices, since SciPy has no sparse LDL'.
+2. The factorisation is SuperLU's, in its mode for symmetric matrices, since SciPy has no sparse LDL'. Where more than a
+   few per cent of the entries stay, the fill would make it dense: there the longer side is eliminated at once, and the
+   rest is solved as a dense matrix.
 3. Where rounding hides the decrease, a step is accepted if it lowers the marginal error, with mu halved.
 4. The start is the rows' best answer to the column potentials 0, or to those given.
 5. The entries below delta / max(n, m) are not looked at: no order in which they leave makes a difference.
@@ -25,7 +27,7 @@ Differs from it in:
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,9 @@ from .._base.options import option
 from .._base.result import Status
 from ._problem import LN2, LargeEntries, TransportProblem, TransportResult
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 Array = npt.NDArray[Any]
 
 STEPS = (1.0, 0.5, 0.25, 0.1)
@@ -43,6 +48,8 @@ POOR, GOOD = 0.25, 0.75
 LEAST_DAMPING, LARGEST_DAMPING = 1e-3, 1e12
 #: A row may lose so many times what a column may.
 ROW_LOSS = 2.0
+#: Share of the entries from which on the system is solved as a dense one.
+WIDE = 0.05
 #: Shares of the mass: a decrease below is hidden by rounding, an entry below is none.
 SEEN, NEGLIGIBLE = 1e-12, 1e-30
 
@@ -170,8 +177,7 @@ def _direction(problem: TransportProblem, state: SSNSState, entries: LargeEntrie
 
     Slope and curvature are those of the objective over reg: the model is slope * t + curvature * t^2 / 2.
     """
-    from scipy.sparse import bmat, csr_array, diags
-    from scipy.sparse.linalg import splu
+    from scipy.sparse import csr_array
 
     n, m = problem.cost.shape
     gradient, norm = _gradient(problem, state)
@@ -179,18 +185,45 @@ def _direction(problem: TransportProblem, state: SSNSState, entries: LargeEntrie
     shift = state.damping * norm / mass / max(problem.ratio, 1.0)
     block = csr_array((entries.values / mass, entries.columns, entries.row_starts.astype(np.intc)), shape=(n, m - 1))
     diagonal = np.concatenate([state.row_sums, state.column_sums[:-1]]) / mass + shift
-    system = bmat([[None, block], [block.T, None]]) + diags(diagonal)
-    try:
-        factor = splu(
-            system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
-    except RuntimeError:  # singular in rounding
+    solve = _solved_densely if block.nnz > WIDE * n * (m - 1) else _solved
+    direction = solve(block, diagonal, -gradient / mass)
+    if direction is None:
         return None
-    direction: Array = factor.solve(-gradient / mass)
     with np.errstate(over="ignore", invalid="ignore"):
         slope = float(gradient @ direction)
         curvature = -slope - mass * shift * float(direction @ direction)
     return (direction, slope, curvature) if slope < 0 and np.isfinite(curvature) else None
+
+
+def _solved(block: csr_array, diagonal: Array, wanted: Array) -> Array | None:
+    """The solution of the system with this diagonal and off-diagonal block, by a sparse factorisation, or None."""
+    from scipy.sparse import bmat, diags
+    from scipy.sparse.linalg import splu
+
+    system = (bmat([[None, block], [block.T, None]]) + diags(diagonal)).tocsc()
+    try:
+        factor = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    except RuntimeError:  # singular in rounding
+        return None
+    solution: Array = factor.solve(wanted)
+    return solution
+
+
+def _solved_densely(block: csr_array, diagonal: Array, wanted: Array) -> Array | None:
+    """The same by elimination of the longer side, whose part of the matrix is diagonal."""
+    n, m = block.shape
+    if n < m:
+        swapped = _solved_densely(block.T, np.roll(diagonal, m), np.roll(wanted, m))
+        return None if swapped is None else np.roll(swapped, n)
+    entries = block.toarray()
+    with np.errstate(all="ignore"):
+        scaled = entries / diagonal[:n, None]
+        schur = np.diag(diagonal[n:]) - entries.T @ scaled
+        try:
+            y = np.linalg.solve(schur, wanted[n:] - scaled.T @ wanted[:n])
+        except np.linalg.LinAlgError:  # singular in rounding
+            return None
+        return np.concatenate([wanted[:n] / diagonal[:n] - scaled @ y, y])
 
 
 def _searched(
