@@ -15,6 +15,7 @@ from ._sinkhorn import Sinkhorn
 from ._sns import SinkhornNewtonSparse
 from ._solve import solve, solve_sample
 from ._solve_unbalanced import solve_unbalanced, solve_unbalanced_sample
+from ._ssns import SafeSparseNewton
 from ._unbalanced import UnbalancedResult
 from ._unbalanced_newton import UnbalancedNewton
 from ._unbalanced_sinkhorn import UnbalancedSinkhorn
@@ -27,6 +28,7 @@ __all__ = [
     "Newton",
     "Plan",
     "RoundedPlan",
+    "SafeSparseNewton",
     "Sinkhorn",
     "SinkhornNewtonSparse",
     "TransportBatchResult",

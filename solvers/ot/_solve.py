@@ -69,7 +69,7 @@ def solve(
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
-        ``"newton"`` (the default), ``"sinkhorn"`` or ``"sns"``; `solvers.ot` has a text on the choice.
+        ``"newton"`` (the default), ``"sinkhorn"``, ``"sns"`` or ``"ssns"``; `solvers.ot` has a text on the choice.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them.
     tol : float, default 1e-9

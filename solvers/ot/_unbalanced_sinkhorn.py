@@ -22,12 +22,10 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from ._anderson import extrapolated, remembered
 from ._unbalanced import UnbalancedProblem, UnbalancedResult, UnbalancedState
 
 Array = npt.NDArray[Any]
-
-#: Directions in which the last steps hardly differ count as none.
-SMALLEST_SINGULAR_VALUE = 1e-10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -60,8 +58,10 @@ class UnbalancedSinkhorn:
 
     def step(self, problem: UnbalancedProblem, state: UnbalancedSinkhornState) -> UnbalancedSinkhornState:
         answer = problem.column_answer(state)
-        state = _remember(state, answer, answer - problem.column_place(state))
-        following = problem.moved(state, _extrapolated(state, problem.b))
+        answers, moves = remembered(state.answers, state.moves, answer, answer - problem.column_place(state))
+        known = min(state.known + 1, len(moves))
+        state = replace(state, answers=answers, moves=moves, known=known)
+        following = problem.moved(state, extrapolated(answers[:known], moves[:known], problem.b))
         if not (problem.gain(state, following) >= 0 or following.measure < state.measure):
             following = problem.moved(replace(state, known=1, refused=state.refused + 1), answer)
         return problem.advance(state, following)
@@ -71,25 +71,6 @@ class UnbalancedSinkhorn:
 
     def finish(self, problem: UnbalancedProblem, state: UnbalancedSinkhornState) -> UnbalancedResult:
         return problem.certify(state, {"scaling": state.nit, "refused": state.refused})
-
-
-def _remember(state: UnbalancedSinkhornState, answer: Array, move: Array) -> UnbalancedSinkhornState:
-    """The state with one more step, the newest first."""
-    answers, moves = (np.roll(known, 1, axis=0) for known in (state.answers, state.moves))
-    answers[0], moves[0] = answer, move
-    return replace(state, answers=answers, moves=moves, known=min(state.known + 1, len(moves)))
-
-
-def _extrapolated(state: UnbalancedSinkhornState, weights: Array) -> Array:
-    """The combination of the last answers, with coefficients of sum 1, whose combined move is smallest."""
-    newest: Array = state.answers[0]
-    if state.known < 2:
-        return newest
-    turns = np.diff(state.moves[: state.known], axis=0)
-    scale = np.sqrt(weights)
-    coefficients = np.linalg.lstsq((turns * scale).T, -state.moves[0] * scale, rcond=SMALLEST_SINGULAR_VALUE)[0]
-    extrapolated: Array = newest + coefficients @ np.diff(state.answers[: state.known], axis=0)
-    return extrapolated
 
 
 METHOD = register(

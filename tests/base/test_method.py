@@ -44,7 +44,7 @@ def _fresh_registry(monkeypatch):
 
 
 def test_listing():
-    names = ["newton", "sinkhorn", "sns", "unbalanced-newton", "unbalanced-sinkhorn"]
+    names = ["newton", "sinkhorn", "sns", "ssns", "unbalanced-newton", "unbalanced-sinkhorn"]
     assert [m.name for m in solvers.methods("ot")] == names
     assert all(m.reference and m.summary for m in solvers.methods())
 

@@ -14,7 +14,7 @@ def data(seed):
     return rng.random((n, m)), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
 @pytest.mark.parametrize("reg", [1.0, 0.1, 0.02])
 def test_plan(data, method, reg):
     C, a, b = data

@@ -70,7 +70,7 @@ def test_any_mass(mass, seed):
     np.testing.assert_allclose(np.divide(result.lp_bounds, mass), one.lp_bounds, rtol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
 @pytest.mark.parametrize("tiny", [0.0, 1e-12, 1e-100, 5e-324])
 def test_tiny_weights(method, tiny, seed):
     rng = np.random.default_rng(seed)
@@ -171,7 +171,7 @@ def test_state_of_another_size():
         solve(C, reg=1, resume=state, method="sinkhorn")
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
 def test_unreachable_tolerance_is_said(method, seed):
     matrix = np.random.default_rng(seed).random((30, 30))
     result = solve(matrix, reg=0.05, tol=1e-18, method=method, max_iter=100_000)
@@ -181,7 +181,7 @@ def test_unreachable_tolerance_is_said(method, seed):
     assert result.measure < 1e-13
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns"])
+@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
 def test_reg_far_below_the_costs(method, seed):
     """Exponents of 1e17: nothing to be had, and said so; no NaN leaves."""
     matrix = np.random.default_rng(seed).random((20, 20))

@@ -5,7 +5,7 @@ import pytest
 
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns")
+METHODS = ("sinkhorn", "sns", "ssns")
 
 
 @pytest.mark.parametrize("method", METHODS)

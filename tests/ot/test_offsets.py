@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns")
+METHODS = ("sinkhorn", "sns", "ssns")
 BIG = 2.0**27
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns")
+METHODS = ("sinkhorn", "sns", "ssns")
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 
 

@@ -270,8 +270,8 @@ def test_extrapolation_saves_iterations(data):
 def test_a_refused_extrapolation_is_a_plain_step(data, monkeypatch):
     C, a, b = data
     monkeypatch.setattr(
-        "solvers.ot._unbalanced_sinkhorn._extrapolated",
-        lambda state, weights: state.answers[0] + 30 * np.sin(np.arange(45)),
+        "solvers.ot._unbalanced_sinkhorn.extrapolated",
+        lambda answers, moves, weights: answers[0] + 30 * np.sin(np.arange(45)),
     )
     few = {"method": METHODS[0], "reg": 0.05, "reg_m": 1.0, "max_iter": 5}
     refused = solve_unbalanced(C, a, b, **few)
