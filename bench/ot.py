@@ -5,11 +5,10 @@ Each part is a module with `add(report, quick)`; a part is switched on by its na
 
 from __future__ import annotations
 
-from . import harness, ot_clouds, ot_colour, ot_iteration, ot_solves, peers_ot
+from . import harness, ot_batch, ot_clouds, ot_colour, ot_iteration, ot_path, ot_solves, peers_ot
 from .report import Bars, Report
 
-#: ot_batch, ot_path and ot_emd await solve_batch, solve_path and emd.
-PARTS = (ot_iteration, ot_solves, ot_colour, ot_clouds)
+PARTS = (ot_iteration, ot_solves, ot_batch, ot_path, ot_colour, ot_clouds)
 
 
 def report(quick: bool = False) -> Report:
