@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from .._base.validate import check_finite, positive, real_array
 from ._blocks import BlockFunction, checked_costs
 from ._cost import Cost, sample_cost
 from ._histograms import solve_histograms
-from ._newton import EASY_SPAN
+from ._newton import EASY_SPAN, MOST_STORED
 from ._problem import LN2, NORMS, TransportProblem, TransportResult
 from ._support import unreachable
 
@@ -27,6 +28,9 @@ Kind = TypeVar("Kind", bound=TransportProblem)
 
 #: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
 MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
+
+#: Steps from which Sinkhorn's iteration is extrapolated where it is chosen.
+MEMORY = 8
 
 #: Weights up to this share of the mass count as zero: what belongs to them would underflow.
 NEGLIGIBLE_WEIGHT = 1e-200
@@ -69,7 +73,7 @@ def solve(
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     method : str, optional
-        ``"newton"`` (the default), ``"sinkhorn"``, ``"sns"`` or ``"ssns"``; `solvers.ot` has a text on the choice.
+        ``"newton"`` (the default; Notes have an exception), ``"sinkhorn"``, ``"sns"`` or ``"ssns"``.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them.
     tol : float, default 1e-9
@@ -120,8 +124,8 @@ def solve(
     Notes
     -----
     Where the costs span at most 400 times reg, Newton's method stores the plan (n * m float64 numbers) and scales
-    it, as Sinkhorn's iteration in the kernel domain does; elsewhere, and for more than 2**25 entries, it works in
-    passes that read C once and take one exponential an entry.
+    it, as Sinkhorn's iteration in the kernel domain does. Elsewhere it works in passes that read C once and take one
+    exponential an entry. Such problems of more than 2**25 entries are left to Sinkhorn's iteration, extrapolated.
 
     References
     ----------
@@ -269,24 +273,29 @@ def points_cost(
 def run_method(
     problem: Kind,
     method: str | None,
-    choose: Callable[[Kind], tuple[str, str]],
+    choose: Callable[[Kind], tuple[str, dict[str, Any], str]],
     options: Mapping[str, Any] | None,
     control: Control,
 ) -> Any:
-    """Run the method of that name, or the one that the rule chooses."""
+    """Run the method of that name, or the one that the rule chooses, with its options where none are given."""
     why = ""
     if method is None:
-        method, why = choose(problem)
+        method, chosen, why = choose(problem)
+        options = chosen if options is None else options
     record = lookup("ot", method, problem.needs)
     if problem.unreachable is not None:
         return problem.infeasible(record.name)
     return run(record, problem, control, options, why)
 
 
-def _choose(problem: TransportProblem) -> tuple[str, str]:
-    """The method for ``method=None``, and why."""
-    route = "on a stored plan" if problem.ratio <= EASY_SPAN else "annealed"
-    return "newton", f"Chose newton, the default: {route}, since the costs span {problem.ratio:.3g} reg."
+def _choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
+    """The method for ``method=None``, its options, and why."""
+    span = f"the costs span {problem.ratio:.3g} reg"
+    if problem.ratio > EASY_SPAN:
+        return "newton", {}, f"Chose newton, the default: annealed, since {span}."
+    if math.prod(problem.cost.shape) <= MOST_STORED:
+        return "newton", {}, f"Chose newton, the default: on a stored plan, since {span}."
+    return "sinkhorn", {"memory": MEMORY}, f"Chose sinkhorn: {span}, and the plan is too large to store."
 
 
 def _problem(

@@ -180,11 +180,11 @@ def solve_unbalanced_sample(
 EASY_SPAN, EASY_RHO = 500.0, 10.0
 
 
-def _choose(problem: UnbalancedProblem) -> tuple[str, str]:
-    """The method for ``method=None``, and why."""
+def _choose(problem: UnbalancedProblem) -> tuple[str, dict[str, Any], str]:
+    """The method for ``method=None``, its options, and why."""
     span, rho = problem.cost.span / problem.reg, min(problem.rho) / problem.reg
     method = "unbalanced-sinkhorn" if span <= EASY_SPAN or rho <= EASY_RHO else "unbalanced-newton"
-    return method, f"Chose {method}: the costs span {span:.3g} reg and the smaller rho is {rho:.3g} reg."
+    return method, {}, f"Chose {method}: the costs span {span:.3g} reg and the smaller rho is {rho:.3g} reg."
 
 
 def _problem(

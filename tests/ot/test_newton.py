@@ -107,6 +107,17 @@ def test_large_problems_are_not_stored(monkeypatch, seed):
     np.testing.assert_allclose(passes.plan.dense(), stored.plan.dense(), atol=1e-10)
 
 
+def test_no_method_says_which_route(monkeypatch):
+    C = np.random.default_rng(7).random((60, 50))
+    assert "on a stored plan" in solve(C, reg=1 / 100).message
+    assert "annealed" in solve(C, reg=1 / 1000).message
+    monkeypatch.setattr("solvers.ot._solve.MOST_STORED", 100)
+    large = solve(C, reg=1 / 100)
+    assert (large.success, large.method) == (True, "sinkhorn")
+    assert large.nit < solve(C, reg=1 / 100, method="sinkhorn").nit
+    assert solve(C, reg=1 / 100, options={"memory": 0}).options["memory"] == 0
+
+
 def test_large_scalings_are_absorbed(monkeypatch, seed):
     rng = np.random.default_rng(seed)
     C, a, b = rng.random((80, 60)), rng.dirichlet(np.full(80, 0.2)), rng.dirichlet(np.full(60, 0.2))
