@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-asan"
 PYTHON = HOME / "bin" / "python"
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
-TESTED = ("numpy", "scipy", "pytest", "hypothesis", "mpmath", "threadpoolctl", "POT", "array-api-strict", "ml-dtypes")
+TESTED = (
+    "numpy",
+    "scipy",
+    "pytest",
+    "pytest-xdist",
+    "hypothesis",
+    "mpmath",
+    "threadpoolctl",
+    "POT",
+    "array-api-strict",
+    "ml-dtypes",
+)
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
 CHOSEN = ("tests/base", "tests/contract", "tests/ot", "tests/special", "--ignore", "tests/special/test_torch.py")
 REPORTS = {
@@ -54,7 +65,7 @@ def test_python():
     run(PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--force-reinstall", ".",
         f"-Cbuild-dir={ROOT / 'build' / 'py-asan'}", *setup, PATH=path)  # fmt: skip
     preload = f"{runtime_library('libasan.so')}:{runtime_library('libubsan.so')}"
-    run(PYTHON, "-P", "-m", "pytest", "-q", "-m", "not memory", *CHOSEN,
+    run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory", *CHOSEN,
         LD_PRELOAD=preload, SOLVERS_EXPECT_SANITIZER="address", **REPORTS)  # fmt: skip
 
 
