@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-asan"
 PYTHON = HOME / "bin" / "python"
-SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debugoptimized")
+# At -O1, since the compilation of all levels would else take longer than the tests.
+SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Ddebug=true", "-Doptimization=1")
 TESTED = (
     "numpy",
     "scipy",
