@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-asan"
 PYTHON = HOME / "bin" / "python"
+BUILD = ROOT / "build" / "py-asan"
+PATH = f"{HOME / 'bin'}:{os.environ['PATH']}"
 # At -O1, since the compilation of all levels would else take longer than the tests.
 SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false", "-Ddebug=true", "-Doptimization=1")
 TESTED = (
@@ -48,23 +50,24 @@ def runtime_library(name):
     return answer.stdout.strip()
 
 
-def test_c():
-    """The C tests, with leak detection."""
-    folder = ROOT / "build" / "c-asan"
-    run("meson", "setup", *(["--reconfigure"] if folder.exists() else []), folder, "-Dpython=false", *SANITIZE)
-    run("meson", "test", "-C", folder, "--print-errorlogs", UBSAN_OPTIONS=REPORTS["UBSAN_OPTIONS"])
-
-
-def test_python():
-    """The Python tests but those that measure memory or run peers for long."""
+def install():
+    """The package, built with the sanitizers, in an environment of its own; BUILD then serves the C tests too."""
     if not PYTHON.exists():
         venv.create(HOME, with_pip=True)
         run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
         run(PYTHON, "-m", "pip", "install", "--quiet", "--group", "build", *TESTED)
     setup = [f"-Csetup-args={argument}" for argument in SANITIZE]
-    path = f"{HOME / 'bin'}:{os.environ['PATH']}"
     run(PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--force-reinstall", ".",
-        f"-Cbuild-dir={ROOT / 'build' / 'py-asan'}", *setup, PATH=path)  # fmt: skip
+        f"-Cbuild-dir={BUILD}", *setup, PATH=PATH)  # fmt: skip
+
+
+def test_c():
+    """The C tests, with leak detection."""
+    run("meson", "test", "-C", BUILD, "--print-errorlogs", PATH=PATH, UBSAN_OPTIONS=REPORTS["UBSAN_OPTIONS"])
+
+
+def test_python():
+    """The Python tests but those that measure memory or run peers for long."""
     preload = f"{runtime_library('libasan.so')}:{runtime_library('libubsan.so')}"
     run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory", *CHOSEN,
         LD_PRELOAD=preload, SOLVERS_EXPECT_SANITIZER="address", **REPORTS)  # fmt: skip
@@ -72,5 +75,6 @@ def test_python():
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True
+    install()
     test_c()
     test_python()
