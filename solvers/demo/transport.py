@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,8 +49,6 @@ class Case:
     peer_method: str
     peer_stop: float
     peer_max_iter: int
-    method: str
-    options: Mapping[str, Any] = field(default_factory=dict)
     repeats: int = 1
 
 
@@ -92,7 +89,7 @@ def compare(case: Case, progress: Progress, threads: int) -> Outcome:
             del peer_plan
         error = peer_judged.marginal_error
         tol = error if np.isfinite(error) else case.peer_stop
-        with progress.stage(f"solvers, {case.method!r}, for an error of {tol:.1e}") as stage:
+        with progress.stage(f"solvers, for an error of {tol:.1e}") as stage:
             first, result = _time_ours(case, threads, tol=tol, callback=stage.callback(tol))
         times, peer_times = [first], [peer_first]
         with progress.stage("both again, in turn") if case.repeats > 1 else nullcontext():
@@ -123,7 +120,7 @@ def to_row(
         title=title,
         problem=problem,
         size=f"{len(case.a)} x {len(case.b)}",
-        method=f"ot.solve_sample, {case.method}",
+        method=f"ot.solve_sample, {outcome.result.method}",
         seconds=outcome.seconds,
         peer=outcome.peer,
         peer_seconds=outcome.peer_seconds,
@@ -144,10 +141,7 @@ def _time_ours(case: Case, threads: int, **keywords: Any) -> tuple[float, solver
     """The library's seconds and result."""
     time.sleep(REST)
     start = time.perf_counter()
-    result = solvers.ot.solve_sample(
-        case.X, case.Y, case.a, case.b, reg=case.reg, method=case.method, options=case.options, threads=threads,
-        **keywords,
-    )  # fmt: skip
+    result = solvers.ot.solve_sample(case.X, case.Y, case.a, case.b, reg=case.reg, threads=threads, **keywords)
     result.plan.barycentric(case.Y)
     return time.perf_counter() - start, result
 

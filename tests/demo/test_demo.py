@@ -52,7 +52,7 @@ def case():
     rng = np.random.default_rng(7)
     X, Y, a = rng.random((30, 2)), rng.random((40, 2)), rng.random(30) + 0.1
     b = np.full(40, 1 / 40)
-    return transport.Case(X, Y, a / a.sum(), b, 0.05, "sinkhorn", 1e-8, 2000, "sns", repeats=2)
+    return transport.Case(X, Y, a / a.sum(), b, 0.05, "sinkhorn", 1e-8, 2000, repeats=2)
 
 
 # ---- rows ---------------------------------------------------------------------------------------

@@ -26,9 +26,6 @@ REG = 0.005
 #: exp(-C / reg) does not underflow. At this bound its plan has an l1 error of about 1e-6.
 PEER_METHOD, PEER_STOP, PEER_MAX_ITER = "sinkhorn", 1e-7, 5000
 
-#: The plan is wide at this reg: Newton steps pay with more entries than usual, after more Sinkhorn steps.
-OPTIONS = {"warmup": 100, "density": 0.04}
-
 
 def run(progress: Progress, threads: int) -> Row:
     """Transport between the two colour histograms, and both photographs recoloured by the plan."""
@@ -36,7 +33,7 @@ def run(progress: Progress, threads: int) -> Row:
         temple, flower = (picture / 255.0 for picture in load_sample_images().images)
         X, a, bins_x = palette(temple)
         Y, b, bins_y = palette(flower)
-    case = Case(X, Y, a, b, REG, PEER_METHOD, PEER_STOP, PEER_MAX_ITER, "sns", OPTIONS)
+    case = Case(X, Y, a, b, REG, PEER_METHOD, PEER_STOP, PEER_MAX_ITER)
     outcome = compare(case, progress, threads)
     with progress.stage("recolouring both photographs"):
         plan = outcome.result.plan

@@ -27,8 +27,6 @@ DIGITS = (0, 6)
 #: POT's best here: sinkhorn_log takes a hundred times longer an iteration, sinkhorn_stabilized fails at this reg.
 PEER_METHOD, PEER_STOP, PEER_MAX_ITER = "sinkhorn", 1e-7, 20_000
 
-#: The density with which the method's paper solves this very kind of problem (its 15/n).
-OPTIONS = {"density": 30 / SIDE**2}
 REPEATS = 5
 
 
@@ -38,7 +36,7 @@ def run(progress: Progress, threads: int) -> Row:
         grid = np.indices((SIDE, SIDE)).reshape(2, -1).T
         points = grid / np.hypot(SIDE - 1, SIDE - 1)  # the largest squared distance is 1
         a, b = (digit(number) for number in DIGITS)
-    case = Case(points, points, a, b, REG, PEER_METHOD, PEER_STOP, PEER_MAX_ITER, "sns", OPTIONS, REPEATS)
+    case = Case(points, points, a, b, REG, PEER_METHOD, PEER_STOP, PEER_MAX_ITER, repeats=REPEATS)
     outcome = compare(case, progress, threads)
     with progress.stage("drawing what lies between them"):
         plan = outcome.result.plan.dense()
