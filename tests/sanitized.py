@@ -28,6 +28,7 @@ TESTED = (
     "POT",
     "array-api-strict",
     "ml-dtypes",
+    "tqdm",
 )
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
 TORCH_EXAMPLE = "tests/base/test_readme.py::test_docstring_examples[solvers.integrations.torch]"
