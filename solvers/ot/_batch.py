@@ -134,11 +134,11 @@ class TransportBatchResult(Sequence[TransportResult]):
             i = np.arange(len(u)) if rows is None else rows
             j = np.arange(len(v)) if columns is None else columns
             matrix, u, v, offset, a, b = matrix[np.ix_(i, j)], u[i], v[j], offset[i], a[i], b[j]
-        scale = float(batch.scale[k % len(batch.scale), 0])
         return TransportProblem(
-            cost=Cost(matrix=matrix, offset=offset), whole=Cost(matrix=whole), a=a, b=b, reg=1 / (scale * LN2),
-            tol=self.tol, norm=self.norm, threads=int(self.stats["threads"]), u0=u, v0=v, kept_rows=rows,
-            kept_columns=columns, shape=batch.shape[1:], copies=0,
+            cost=Cost(matrix=matrix, offset=offset), whole=Cost(matrix=whole), a=a, b=b,
+            reg=float(batch.regs[k % len(batch.regs)]), tol=self.tol, norm=self.norm,
+            threads=int(self.stats["threads"]), u0=u, v0=v, kept_rows=rows, kept_columns=columns,
+            shape=batch.shape[1:], copies=0,
         )  # fmt: skip
 
 
@@ -170,6 +170,8 @@ class Batch:
     a: Array
     b: Array
     scale: Array
+    #: (k or 1,)
+    regs: Array
     copies: int
     problems: int
 
@@ -181,8 +183,9 @@ class Batch:
     def part(self, which: slice) -> Batch:
         """Some of the problems."""
         count = len(range(self.problems)[which])
-        costs, a, b, scale = (x if len(x) == 1 else x[which] for x in (self.costs, self.a, self.b, self.scale))
-        return Batch(costs, a, b, scale, self.copies, count)
+        fields = (self.costs, self.a, self.b, self.scale, self.regs)
+        costs, a, b, scale, regs = (x if len(x) == 1 else x[which] for x in fields)
+        return Batch(costs, a, b, scale, regs, self.copies, count)
 
 
 def solve_batch(
@@ -351,7 +354,7 @@ def checked_batch(
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise ValueError(f"the numbers of problems differ: {listed}")
     problems = next(iter(sizes.values()), 1)
-    return Batch(costs, a, _equal_masses(a, b, names), 1.0 / (regs[:, None] * LN2), int(copied), problems)
+    return Batch(costs, a, _equal_masses(a, b, names), 1.0 / (regs[:, None] * LN2), regs, int(copied), problems)
 
 
 def _regs(reg: npt.ArrayLike) -> Array:
