@@ -186,9 +186,12 @@ def test_a_peer_is_stopped_at_the_level_and_not_long_after(bench, pot):
 def test_a_peer_that_does_not_arrive_is_marked(bench, pot):
     match, cell = bench("ot_match"), bench("ot_cells").named("B2:digits-3,7-l2-10/100")
     (method,) = (m for m in bench("peers_ot").Pot.methods if m.name == "sinkhorn_log")
-    found = match.one_method(pot, cell, method, 200, cap=0.01)
-    assert not found.reached
-    assert found.run.error > cell.level
+    late = match.one_method(pot, cell, method, 200, cap=1e-6)
+    assert not late.reached
+    assert late.verdict == "> 1e-06 s"
+    short = match.Match("POT", method.name, pot.run(cell.name, method.name, 0.0, 21, 30.0), False, cap=30.0)
+    assert short.run.error > cell.level
+    assert short.verdict.startswith("NOT REACHED")
 
 
 def test_a_run_that_takes_too_long_is_killed_and_the_next_one_runs(bench, pot):
