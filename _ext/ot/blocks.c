@@ -45,7 +45,7 @@ static size_t start(const struct pass *pass, size_t block)
 
 static void add_blocks(const struct pass *pass, double *column_sums)
 {
-    sum_blocks(pass->sums, pass->blocks, pass->cost->m, column_sums);
+    sum_blocks(pass->sums, pass->blocks, pass->cost->m, pass->cost->m, column_sums);
 }
 
 /* Where the kept entries of a block go: behind all that the rows before may keep, and a row's room each block. */

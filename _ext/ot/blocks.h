@@ -29,13 +29,13 @@ static inline void fill(double *p, size_t n, double value)
         p[k] = value;
 }
 
-/* `out` becomes the sum of the blocks' `count` sums each, which lie behind one another. */
-static inline void sum_blocks(const double *sums, size_t blocks, size_t count, double *out)
+/* `out` becomes the sum of the blocks' `count` sums each, which begin `stride` apart. */
+static inline void sum_blocks(const double *sums, size_t blocks, size_t stride, size_t count, double *out)
 {
     memcpy(out, sums, count * sizeof(double));
     for (size_t block = 1; block < blocks; block++)
         for (size_t j = 0; j < count; j++)
-            out[j] += sums[block * count + j];
+            out[j] += sums[block * stride + j];
 }
 
 #endif

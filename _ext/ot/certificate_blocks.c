@@ -35,7 +35,7 @@ double sv_ot_scale_below(const struct sv_ot_cost *cost, double scale, const doub
     struct certificate pass = {.cost = cost, .scale = scale, .a = a, .u = u, .v = v, .y = y, .x = x,
                                .row_sums = row_sums, .sums = work, .room = work + blocks * cost->m, .blocks = blocks};
     run_blocks(cost->n * cost->m, blocks, scale_block, &pass, threads);
-    sum_blocks(pass.sums, blocks, cost->m, column_sums);
+    sum_blocks(pass.sums, blocks, cost->m, cost->m, column_sums);
     double paid = 0;
     for (size_t block = 0; block < blocks; block++)
         paid += pass.paid[block];

@@ -61,5 +61,5 @@ void sv_ot_apply_transposed(const struct sv_ot_cost *cost, double scale, const d
 {
     struct product pass = prepare(cost, scale, u, v, x, k, out, work);
     run_blocks(cost->n * cost->m, pass.blocks, transposed_block, &pass, threads);
-    sum_blocks(pass.sums, pass.blocks, k * cost->m, out);
+    sum_blocks(pass.sums, pass.blocks, k * cost->m, k * cost->m, out);
 }

@@ -39,10 +39,7 @@ static void run(const struct sv_ot_stored_plan *plan, const double *weights, con
     memcpy(work, y, m * sizeof(double));
     memset(work + m, 0, (stride - m) * sizeof(double));
     sv_parallel_for(plan->n * m < 4 * PARALLEL_MIN ? 1 : threads, pass.blocks, block, &pass);
-    memcpy(out, pass.sums, m * sizeof(double));
-    for (size_t index = 1; index < pass.blocks; index++)
-        for (size_t j = 0; j < m; j++)
-            out[j] += pass.sums[index * stride + j];
+    sum_blocks(pass.sums, pass.blocks, stride, m, out);
 }
 
 size_t sv_ot_scaling_stride(size_t m) { return (m + LINE - 1) / LINE * LINE; }

@@ -18,12 +18,9 @@ from .._base.validate import check_finite, positive, real_array
 from . import _kernels
 from ._cost import Cost
 from ._plan import Plan
-from ._problem import LN2, NORMS, TransportProblem, TransportResult
+from ._problem import LN2, MASS_SILENT, MASS_WARNED, NORMS, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
-
-#: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
-MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
 
 #: A compiled call takes problems with about this many entries in all, so that Ctrl-C is heard between calls.
 CALL_ENTRIES = 1 << 25

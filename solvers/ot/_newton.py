@@ -228,10 +228,15 @@ def _error(problem: TransportProblem, column_sums: Array, stage: float) -> float
     return problem.error(None, column_sums) if stage == 1 else float(np.abs(column_sums - problem.b).sum())
 
 
+def _relative_error(problem: TransportProblem, column_sums: Array) -> float:
+    """The l1 error of the columns as a share of the mass, at most 1."""
+    return min(1.0, float(np.abs(column_sums - problem.b).sum()) / float(problem.a.sum()))
+
+
 def _thinning(problem: TransportProblem, state: NewtonState) -> tuple[float, int]:
     """What to keep of the plan: (share of the row, most in a row)."""
     n, m = problem.cost.shape
-    error = min(1.0, float(np.abs(state.column_sums - problem.b).sum()) / float(problem.a.sum()))
+    error = _relative_error(problem, state.column_sums)
     most = MOST_KEPT // n if state.stage == 1 else ROW_KEPT
     return NEGLIGIBLE * max(error, 1e-9) / m, max(8, min(m, most))
 
@@ -374,7 +379,7 @@ def _scaled_newton(problem: TransportProblem, state: NewtonState) -> NewtonState
     """A damped Newton step on the scalings, shortened until the dual rises."""
     a, b, c = problem.a, problem.b, state.column_sums
     gradient = b - c
-    error = min(1.0, float(np.abs(gradient).sum()) / float(a.sum()))
+    error = _relative_error(problem, c)
     goal = float(np.clip(error, 1e-6, 0.1)) * float(np.linalg.norm(gradient))
     z = np.empty_like(b)
     plan = problem.stored_plan(state.stored_u, state.stored_v)

@@ -29,6 +29,9 @@ LN2 = float(np.log(2.0))
 
 NORMS = ("l1", "l2", "linf")
 
+#: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
+MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
+
 #: A column sum below this may have lost digits to underflow: the column is summed again by itself.
 UNDERFLOW = 1e-280
 

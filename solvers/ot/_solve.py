@@ -20,14 +20,11 @@ from ._blocks import BlockFunction, checked_costs
 from ._cost import Cost, sample_cost
 from ._histograms import solve_histograms
 from ._newton import EASY_SPAN, MOST_STORED
-from ._problem import LN2, NORMS, TransportProblem, TransportResult
+from ._problem import LN2, MASS_SILENT, MASS_WARNED, NORMS, TransportProblem, TransportResult
 from ._support import unreachable
 
 Array = npt.NDArray[Any]
 Kind = TypeVar("Kind", bound=TransportProblem)
-
-#: Total masses may differ by this much, relatively: silently (b is rescaled), or with a warning.
-MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
 
 #: Steps from which Sinkhorn's iteration is extrapolated where it is chosen.
 MEMORY = 8

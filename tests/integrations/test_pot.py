@@ -7,10 +7,9 @@ import warnings
 import numpy as np
 import ot
 import pytest
+import torch
 
 from solvers.integrations import pot
-
-torch = pytest.importorskip("torch")
 
 METHODS = ["sinkhorn", "sinkhorn_log", "greenkhorn", "sinkhorn_stabilized", "sinkhorn_epsilon_scaling"]
 REG = 0.1

@@ -48,7 +48,6 @@ def test_zero_weights_and_points_of_failure(seed):
 
 
 def test_progress_bar(data, capsys, monkeypatch):
-    pytest.importorskip("tqdm")
     results = solve_path(*data, REGS, progress=True)
     assert "solve_path: 100%" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
