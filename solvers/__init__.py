@@ -4,6 +4,7 @@ Sub-packages are loaded when they are first used:
 
 * `solvers.special`  softmax, log_softmax, logsumexp, softmax_jvp, LogSumExpAccumulator
 * `solvers.ot`       entropic optimal transport
+* `solvers.linalg`   linear systems by iterative methods
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
 """
 
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import ot, special, testing
+    from . import linalg, ot, special, testing
     from ._base.config import show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
     from ._base.result import SolveResult, Status
+    from .linalg import solve as linsolve
 
 _LAZY = {
     "Method": "_base.method",
@@ -29,6 +31,8 @@ _LAZY = {
     "SolveResult": "_base.result",
     "SolversError": "_base.errors",
     "Status": "_base.result",
+    "linalg": "",
+    "linsolve": "linalg",
     "methods": "_base.method",
     "ot": "",
     "register": "_base.method",
@@ -37,9 +41,13 @@ _LAZY = {
     "testing": "",
 }
 
+#: Names that a sub-package has under another one.
+_RENAMED = {"linsolve": "solve"}
+
 __all__ = [
-    "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "methods", "ot",
-    "register", "show_config", "special", "testing",
+    "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "linalg",
+    "linsolve", "methods",
+    "ot", "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 
@@ -52,7 +60,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'solvers' has no attribute {name!r}")
     if not _LAZY[name]:
         return importlib.import_module(f".{name}", __name__)
-    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), _RENAMED.get(name, name))
 
 
 def __dir__() -> list[str]:
