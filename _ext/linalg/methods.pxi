@@ -267,9 +267,10 @@ cdef class ConjugateGradients:
         if self.M is not None:
             self.M.raise_error()
 
-    def iterate(self, double goal, double floor, int nit, int most, double omega=0):
+    def iterate(self, double goal, double floor, double residual, int nit, int most, double omega=0):
         """Iterations, plain or with an omega Eisenstat's: (how many, the residual's norm, outcome)."""
         cdef int done
+        self.state.residual = residual
         cdef double *work = workspace(2 * self.A.operand.n)
         cdef const sv_preconditioner *M = self.preconditioner()
         with nogil:

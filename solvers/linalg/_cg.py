@@ -75,7 +75,7 @@ def iterated(
     b, x, r, v, kept = (operand.pack(vector) for vector in given)
     numbers = state.numbers.copy()
     done, measure, outcome = _kernels.ConjugateGradients(operand, M, b, x, r, v, kept, numbers).iterate(
-        problem.tol, problem.floor, state.nit, problem.most(state.nit), omega
+        problem.tol, problem.floor, state.measure, state.nit, problem.most(state.nit), omega
     )
     return following(state, operand, done, measure, outcome, x=x, r=r, v=v, kept=kept, numbers=numbers)
 
