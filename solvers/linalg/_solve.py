@@ -157,8 +157,10 @@ def solve(
         start = np.zeros(matrix.size)
     if reference == "r0" and scale > 0:
         scale = float(np.linalg.norm(matrix.residual(right, start)))
+    # what is not finite meets no tolerance
+    tol = max(rtol * scale, atol) if np.isfinite(scale) else 0.0
     problem = LinearProblem(
-        matrix, right, start, tol=max(rtol * scale, atol), max_iter=int(max_iter),
+        matrix, right, start, tol=tol, max_iter=int(max_iter),
         every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
         assume_symmetric=bool(assume_symmetric),
     )  # fmt: skip
