@@ -35,6 +35,7 @@ cdef extern from "operand.h" nogil:
         void (*upper_solve)(const sv_operand *, double, const double *, double *) noexcept nogil
         double (*eisenstat)(const sv_operand *, double, const double *, const double *, double *) noexcept nogil
         double (*lower_product)(const sv_operand *, double, const double *, double *) noexcept nogil
+        void (*sweeps)(const sv_operand *, double, sv_direction, const double *, double *, int) noexcept nogil
 
 cdef extern from "csr.h" nogil:
     struct sv_csr:
@@ -223,3 +224,4 @@ cdef class Csr(Operand):
 
 
 include "methods.pxi"
+include "grid.pxi"

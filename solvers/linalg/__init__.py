@@ -2,6 +2,7 @@
 
 from ._cg import ConjugateGradients
 from ._chebyshev import Chebyshev
+from ._grid import GridOperator
 from ._jacobi import Jacobi
 from ._matrix import Plan, plan
 from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
@@ -14,6 +15,7 @@ __all__ = [
     "Chebyshev",
     "ConjugateGradients",
     "GaussSeidel",
+    "GridOperator",
     "Ic0Preconditioner",
     "Jacobi",
     "LinearResult",

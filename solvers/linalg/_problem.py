@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
 from . import _kernels
+from ._matrix import plan
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +42,13 @@ class Matrix(Protocol):
     def capability(self) -> str: ...
     def operand(self, ordering: str) -> _kernels.Operand: ...
     def residual(self, b: Array, x: Array) -> Array: ...
+
+
+def prepared(A: Any, check_finite: bool = True) -> Matrix:
+    """What the methods work on: A itself where it is a plan or a grid operator, else its plan."""
+    if callable(getattr(A, "operand", None)):
+        return A  # type: ignore[no-any-return]
+    return plan(A, check_finite=check_finite)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

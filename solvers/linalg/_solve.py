@@ -17,8 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import solve_columns
-from ._matrix import plan
-from ._problem import LinearProblem, LinearResult, Matrix
+from ._problem import LinearProblem, LinearResult, prepared
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -138,7 +137,7 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    matrix = cast(Matrix, plan(A, check_finite=check_finite) if not is_prepared(A) else A)
+    matrix = prepared(A, check_finite)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     as_generator(rng)
     _check_tolerances(rtol, atol, reference)
@@ -172,11 +171,6 @@ def solve(
     if isinstance(tuner, Tuner):
         return _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     return cast(LinearResult, run(record, problem, control, options, why))
-
-
-def is_prepared(A: Any) -> bool:
-    """Whether A is what the methods work on already: a plan, or a grid operator."""
-    return callable(getattr(A, "operand", None))
 
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:

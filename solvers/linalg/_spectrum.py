@@ -28,7 +28,7 @@ class Spectrum:
 
 
 def smooth_start(size: int) -> Array:
-    """Nearly constant, as the eigenvectors are that matter for discretised differential operators, with a little noise."""
+    """Nearly constant, like the eigenvectors that matter for discretised differential operators, and a little noise."""
     return 1 + 0.1 * np.random.default_rng(0).standard_normal(size)
 
 
