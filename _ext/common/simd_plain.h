@@ -40,6 +40,7 @@ static inline vreal v_rint(vreal a) { return rintf(a); }
 #else
 static inline vreal v_rint(vreal a) { return rint(a); }
 static inline vreal v_load_float(const float *p) { return (real)*p; }
+static inline vreal v_gather(const real *p, const int32_t *at) { return p[*at]; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }
 static inline vreal v_div(vreal a, vreal b) { return a / b; }
