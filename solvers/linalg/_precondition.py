@@ -39,7 +39,7 @@ class _Operator(LinearOperator):  # type: ignore[misc]
 
     def _matvec(self, r: Array) -> Array:
         packed = self._operand.pack(np.ascontiguousarray(r, dtype=np.float64).ravel())
-        z = np.empty(self._operand.size)
+        z = np.zeros(self._operand.size)
         self._preconditioner.apply(packed, z)
         return self._operand.unpack(z)
 

@@ -137,6 +137,8 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
+    if np.shape(A) == (0, 0):
+        return _nothing(b, method)
     matrix = prepared(A, check_finite)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     as_generator(rng)
@@ -171,6 +173,17 @@ def solve(
     if isinstance(tuner, Tuner):
         return _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     return cast(LinearResult, run(record, problem, control, options, why))
+
+
+def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
+    """The solution of no equations."""
+    if len(np.asarray(b)) != 0:
+        raise ValueError(f"b must have length 0, that of A's rows, not shape {np.shape(b)}")
+    status, name = Status.CONVERGED, lookup("linalg", method or "ssor-cg").name
+    return LinearResult(
+        x=np.zeros(np.shape(b)), success=True, status=status, message=status.sentence, nit=0, measure=0.0,
+        residual_norm=0.0, method=name,
+    )  # fmt: skip
 
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:

@@ -38,7 +38,7 @@ def range_start(operand: _kernels.Operand, residual: Array) -> Array:
     No part of it is in the null space of a singular A, so that zero is not taken for an eigenvalue that matters.
     """
     noise = operand.pack(np.random.default_rng(0).standard_normal(len(residual)) * np.linalg.norm(residual))
-    product = np.empty(operand.size)
+    product = np.zeros(operand.size)
     operand.multiply(noise / operand.diagonal, product)
     norm = float(np.linalg.norm(product)) or 1.0
     product *= 0.1 * float(np.linalg.norm(residual)) / norm
@@ -51,7 +51,7 @@ def spectrum(operand: _kernels.Operand, start: Array, steps: int = 20) -> Spectr
     v = operand.pack(start) / scale
     basis, along, between = [v / np.linalg.norm(v)], [], []
     for _ in range(min(steps, size)):
-        w = np.empty(operand.size)
+        w = np.zeros(operand.size)
         operand.multiply(scale * basis[-1], w)
         w *= scale
         along.append(float(w @ basis[-1]))

@@ -184,8 +184,8 @@ def test_restarts_reach_what_rounding_allows():
     b = A @ (1e6 + np.random.default_rng(7).normal(size=1600))
     for method in ("cg", "ssor-cg"):
         result = solve(A, b, method=method, rtol=1e-15)
-        assert result.success
-        assert result.stats["restarts"] in (1, 2)
+        assert result.stats["restarts"] >= 1
+        assert result.measure <= 2e-15 * np.linalg.norm(b)
         beyond = solve(A, b, method=method, rtol=1e-17)
         assert beyond.status is Status.STAGNATION
         assert beyond.measure <= 2e-15 * np.linalg.norm(b)
