@@ -40,9 +40,6 @@ class Plan:
         Copies of the user's arrays that were made.
     """
 
-    #: What methods must be able to work with.
-    capability = "sparse-matrix"
-
     matrix: scipy.sparse.csr_array
     copies: int
     _pattern: Pattern
@@ -297,8 +294,6 @@ def _as_csr(A: Any) -> tuple[scipy.sparse.csr_array, bool]:
     _check_real(given.dtype, "A")
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")
-    if given.shape[0] == 0:
-        raise ValueError("A must have a row")
     dtype = np.float32 if given.dtype == np.float32 else np.float64
     if scipy.sparse.issparse(A) and given.format == "csr" and given.dtype == dtype:
         return given, False
@@ -315,8 +310,11 @@ def _csr(starts: Array, columns: Array, data: Array) -> scipy.sparse.csr_array:
 
 
 def _pattern(given: scipy.sparse.csr_array) -> Pattern:
+    """Raises ValueError where the index arrays are not those of a matrix with a full diagonal."""
     wide = np.int64 if np.int64 in (given.indptr.dtype, given.indices.dtype) else np.int32
     starts, columns = (np.ascontiguousarray(part, dtype=wide) for part in (given.indptr, given.indices))
+    if len(starts) == 1:
+        return starts, columns[:0], columns[:0], None
     if len(columns) == 0:
         raise ValueError("A must have a nonzero diagonal; A[0, 0] is missing")
     columns = columns[: starts[-1]] if 0 < starts[-1] <= len(columns) else columns

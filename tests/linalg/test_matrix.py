@@ -142,8 +142,12 @@ def test_what_is_no_square_real_matrix():
         plan(np.ones((2, 3)))
     with pytest.raises(TypeError, match="real"):
         plan(1j * np.eye(3))
-    with pytest.raises(ValueError, match="must have a row"):
-        plan(scipy.sparse.csr_array((0, 0)))
+
+
+def test_no_rows():
+    made = plan(scipy.sparse.csr_array((0, 0)))
+    assert (made.size, made.entries) == (0, 0)
+    assert made.residual(np.zeros(0), np.zeros(0)).shape == (0,)
 
 
 @pytest.mark.parametrize(("array", "at", "value", "what"), [
