@@ -13,25 +13,89 @@
  */
 #include "grid_rows.h"
 
-enum { SECOND_CACHE = 640 << 10, MOST_SWEEPS = 8, MOST_BLOCKS = 64 };
+enum { SECOND_CACHE = 640 << 10, THIRD_CACHE = 8 << 20, MOST_SWEEPS = 8, MOST_BLOCKS = 64, AHEAD = 1024 };
 
-/* x <- (1 - omega) x + omega / diagonal (b + couplings times neighbours) in a row's cells of one colour. */
-INLINE void relax_row(const struct around *a, const vreal coupling[3], const real *b, const real *inverse, real *x,
-                      ptrdiff_t n, vreal omega, vreal keep, int axes, int constant)
+/* x <- (1 - omega) x + omega / diagonal (b + couplings times neighbours) in the cells [from, to) of a row and colour;
+ * `to` lies at the row's end or a vector's. */
+INLINE void relax_part(const struct around *a, const vreal coupling[3], const real *b, const real *inverse, real *x,
+                       ptrdiff_t from, ptrdiff_t to, vreal omega, vreal keep, int axes, int constant)
 {
-    for (ptrdiff_t i = 0; i < n; i += SV_W) {
+    for (ptrdiff_t i = from; i < to; i += SV_W) {
         vreal sum = add_around(a, i, coupling, v_load(b + i), axes, constant);
         vreal scale = v_mul(omega, v_load(inverse + i));
         v_store(x + i, v_fma(scale, sum, v_mul(keep, v_load(x + i))));
     }
 }
 
-INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, const real *b, real *x,
-                        int axes, int constant)
+/* How far ahead of a row the lines are that the next ones will need, of its colour and of the other: a row of one colour is
+ * too short for the hardware to see that it goes on a row later. 0: all is in cache. */
+struct fetch {
+    ptrdiff_t ahead, other;
+};
+
+/* The same amid a row with constant couplings, where all cells have one diagonal: scaled[axis] = omega coupling /
+ * diagonal, scaled[3] = omega / diagonal. The neighbours along x are one aligned vector and the one before or after it:
+ * a 512-bit load across cache lines would cost twice a shuffle. */
+INLINE void relax_uniform(const struct around *a, const vreal scaled[4], const real *b, real *x, ptrdiff_t from, ptrdiff_t to,
+                          vreal keep, const struct fetch *fetch, int fresh, int parity, int axes)
+{
+    const real *beside = a->x[1 - parity];
+    vreal last = v_load(beside + from - (parity ? 0 : SV_W));
+    (void)last;
+    for (ptrdiff_t i = from; i < to; i += SV_W) {
+        if (fresh) {
+            __builtin_prefetch(b + i + fetch->ahead, 0, 2);
+            __builtin_prefetch(b + i + fetch->other, 0, 2);
+            __builtin_prefetch(x + i + fetch->ahead, 0, 2);
+            __builtin_prefetch(a->x[2 * axes - 1] + i + fetch->ahead, 0, 2);
+        }
+        vreal sum = v_fma(scaled[3], v_load(b + i), v_mul(keep, v_load(x + i)));
+        for (int axis = axes - 1; axis > 0; axis--)
+            sum = v_fma(scaled[axis], v_add(v_load(a->x[2 * axis] + i), v_load(a->x[2 * axis + 1] + i)), sum);
+#ifdef V_HAS_SCALEF /* AVX-512 */
+        vreal next = v_load(beside + i + (parity ? SV_W : 0));
+        vreal pair = parity ? v_add(last, v_down(last, next, 1)) : v_add(next, v_up(next, last, 1));
+        last = next;
+#else
+        vreal pair = v_add(v_load(a->x[0] + i), v_load(a->x[1] + i));
+#endif
+        v_store(x + i, v_fma(scaled[0], pair, sum));
+    }
+}
+
+INLINE void relax_row(const struct around *a, const vreal coupling[3], const real *b, const real *inverse, real *x,
+                      ptrdiff_t n, vreal omega, vreal keep, const struct fetch *fetch, int parity, int axes, int constant)
+{
+    ptrdiff_t inner = (n - 1) / SV_W * SV_W;
+    if (!constant || inner <= SV_W) {
+        relax_part(a, coupling, b, inverse, x, 0, n, omega, keep, axes, constant);
+        return;
+    }
+    vreal scaled[4] = {v_set1(0), v_set1(0), v_set1(0), v_mul(omega, v_set1(inverse[SV_W]))};
+    for (int axis = 0; axis < axes; axis++)
+        scaled[axis] = v_mul(scaled[3], coupling[axis]);
+    /* a Neumann end has another diagonal, and what is no whole vector ends in zeros */
+    ptrdiff_t from = inverse[0] == inverse[SV_W] ? 0 : SV_W;
+    ptrdiff_t to = n % SV_W == 0 && inverse[n - 1] == inverse[SV_W] ? n : inner;
+    if (from > 0)
+        relax_part(a, coupling, b, inverse, x, 0, from, omega, keep, axes, constant);
+    if (fetch->ahead)
+        parity ? relax_uniform(a, scaled, b, x, from, to, keep, fetch, 1, 1, axes)
+               : relax_uniform(a, scaled, b, x, from, to, keep, fetch, 1, 0, axes);
+    else
+        parity ? relax_uniform(a, scaled, b, x, from, to, keep, fetch, 0, 1, axes)
+               : relax_uniform(a, scaled, b, x, from, to, keep, fetch, 0, 0, axes);
+    if (to < n)
+        relax_part(a, coupling, b, inverse, x, to, n, omega, keep, axes, constant);
+}
+
+INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, ptrdiff_t ahead, const real *b,
+                        real *x, int axes, int constant)
 {
     const vreal w = v_set1((real)omega), keep = v_set1((real)(1 - omega));
     vreal coupling[3];
     load_couplings(g, coupling);
+    const struct fetch fetch = {ahead, ahead + (1 - 2 * colour) * g->half};
     ptrdiff_t first = axes == 2 ? layer : 0, last = axes == 2 ? layer + 1 : axes == 3 ? g->n[1] : 1;
     ptrdiff_t k = axes == 3 ? layer : 0;
     for (ptrdiff_t j = first; j < last; j++) {
@@ -41,18 +105,19 @@ INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdi
         const real *inverse = constant ? diagonal_row(g, g->inverse, j, k, own) + parity * g->half
                                        : (const real *)g->inverse + own;
         show_ends(g, x + other, cells_of(g, 1 - parity));
-        relax_row(&a, coupling, b + own, inverse, x + own, cells_of(g, parity), w, keep, axes, constant);
+        relax_row(&a, coupling, b + own, inverse, x + own, cells_of(g, parity), w, keep, &fetch,
+                  (int)parity, axes, constant);
         hide_ends(g, x + other, cells_of(g, 1 - parity));
     }
 }
 
-typedef void (*layer_kernel)(const struct sv_grid *, double, int, ptrdiff_t, const real *, real *);
+typedef void (*layer_kernel)(const struct sv_grid *, double, int, ptrdiff_t, ptrdiff_t, const real *, real *);
 
 #define MAKE(axes, constant)                                                                                        \
     static void relax_layer_##axes##_##constant(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, \
-                                                const real *b, real *x)                                             \
+                                                ptrdiff_t ahead, const real *b, real *x)                            \
     {                                                                                                               \
-        relax_layer(g, omega, colour, layer, b, x, axes, constant);                                                 \
+        relax_layer(g, omega, colour, layer, ahead, b, x, axes, constant);                                              \
     }
 GRID_EACH(MAKE)
 
@@ -63,6 +128,7 @@ struct pass {
     double omega;
     int first_colour;
     ptrdiff_t halves, layers, blocks;
+    ptrdiff_t ahead;
     int cut_around;  /* the last block and the first are neighbours */
     const real *b;
     real *x;
@@ -70,7 +136,7 @@ struct pass {
 
 static void half_layer(const struct pass *p, ptrdiff_t half, ptrdiff_t layer)
 {
-    p->relax(p->grid, p->omega, (int)((p->first_colour + half) & 1), layer, p->b, p->x);
+    p->relax(p->grid, p->omega, (int)((p->first_colour + half) & 1), layer, half ? 0 : p->ahead, p->b, p->x);
 }
 
 static void relax_block(void *context, size_t index)
@@ -105,12 +171,13 @@ static void relax_pass(const struct pass *p, int threads)
         sv_parallel_for(threads, (size_t)wedges, relax_wedge, (void *)p);
 }
 
-/* Sweeps a pass: 2 S + 2 layers of all arrays that a sweep touches in the second cache, S at least 1. */
+/* Sweeps a pass: 2 S + 2 layers of all arrays that a sweep touches in the second cache, or, where that holds not even
+ * two sweeps' (planes of more than 100 x 100), in the third. */
 static size_t fitting_depth(const struct sv_grid *g)
 {
     size_t cells = (size_t)(g->axes == 3 ? g->plane : g->pitch);
-    size_t arrays = g->constant ? 2 : 3 + (size_t)g->axes;
-    size_t layers = SECOND_CACHE / (cells * arrays * sizeof(real));
+    size_t layer = cells * (g->constant ? 2 : 3 + (size_t)g->axes) * sizeof(real);
+    size_t layers = SECOND_CACHE / layer >= 6 ? SECOND_CACHE / layer : THIRD_CACHE / layer;
     size_t depth = layers > 2 ? (layers - 2) / 2 : 1;
     return depth < 1 ? 1 : depth > MOST_SWEEPS ? MOST_SWEEPS : depth;
 }
@@ -119,7 +186,9 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
                    const void *b, void *x)
 {
     ptrdiff_t layers = g->axes == 3 ? g->n[2] : g->axes == 2 ? g->n[1] : 1;
-    struct pass p = {g, GRID_PICK(relax_layer, g), omega, backward, 0, layers, 1, 0, b, x};
+    struct pass p = {g, GRID_PICK(relax_layer, g), omega, backward, 0, layers, 1, 0, 0, b, x};
+    if (g->size * 2 * sizeof(real) > SECOND_CACHE)
+        p.ahead = g->pitch * (g->pitch < AHEAD ? AHEAD / g->pitch : 1);
     p.cut_around = g->periodic[g->axes - 1] && layers > 1;
     depth = depth ? depth : fitting_depth(g);
     if (threads <= 0)

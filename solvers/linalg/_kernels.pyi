@@ -42,7 +42,12 @@ def cg(
 class Grid(Operand):
     threads: int
     def __init__(
-        self, shape: Sequence[int], periodic: Sequence[bool], redblack: bool, dtype: npt.DTypeLike = ..., threads: int = 1
+        self,
+        shape: Sequence[int],
+        periodic: Sequence[bool],
+        redblack: bool,
+        dtype: npt.DTypeLike = ...,
+        threads: int = 1,
     ) -> None: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
