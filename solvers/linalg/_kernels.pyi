@@ -40,7 +40,6 @@ class Csr(Operand):
     ) -> None: ...
 
 class Grid(Operand):
-    threads: int
     def __init__(
         self,
         shape: Sequence[int],
