@@ -120,3 +120,16 @@ def test_bad_sweeps():
     with pytest.raises(ValueError, match="periodic along axis 1 with 5 cells, an odd number"):
         GridOperator((4, 5), mass=1, bc="periodic").sweep(x, b)
     assert np.array_equal(x, np.zeros((4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(21, 2500), (9, 70, 400)])
+@pytest.mark.parametrize("variable", [False, True])
+def test_layers_of_several_strips(shape, variable):
+    rng = np.random.default_rng(11)
+    grid = random_grid(rng, shape, ["neumann"] + ["periodic"] * (len(shape) - 1), variable)
+    b, x = rng.normal(size=(2, grid.size))
+    expected = redblack_reference(grid, 1.4, b, x, 3)
+    operand = grid.operand("redblack")
+    for depth in (1, 3):
+        operand.sweeps(1.4, False, operand.pack(b), packed := operand.pack(x), 3, depth)
+        np.testing.assert_allclose(operand.unpack(packed), expected, rtol=1e-12, atol=1e-12)
