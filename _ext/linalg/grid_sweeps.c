@@ -7,7 +7,15 @@
  * blocks are done the wedges between them are. A periodic grid is cut once at least. Any such order gives the same bits.
  *
  * Bytes a cell and pass: 24 (x read and written, b read), + 32 in 2-D with variable couplings. Without memory in the way:
- * 7 loads and 4 multiply-adds a vector in 2-D.
+ * 5 loads, 4 multiply-adds and a store a vector in 2-D, 5.5 cycles of a Zen 4 for 8 cells, or 0.20 ns each; rows of 128
+ * vectors from the second cache take 0.28, strips of rows and all.
+ * Measured on one core of such a machine, busy with other work, against a triad a = b + s c (24 bytes an element, which
+ * it moves at 0.34 ns where 1.5 MB are in the third cache, at 0.65 from memory), in parts of its byte rate:
+ *   256^2    one sweep a pass 0.81, four 1.03
+ *   2048^2   one 0.62, two 1.0, four 1.46, eight 1.83
+ *   192^3    one 0.42, two 0.59, four 0.70
+ * One sweep a pass waits for memory: its four streams, two rows of either colour, are fetched ahead by hand, since none
+ * lasts for more than two pages. (Without that 0.52 at 2048^2; into the first cache, or further ahead, is no better.)
  * Accuracy: each cell within 2 axes + 4 roundings of its largest term.
  * In NumPy, 1-D: for c in (0, 1): x[c::2] += omega * ((b - A @ x) / diagonal)[c::2]
  */
