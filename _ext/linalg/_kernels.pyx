@@ -250,3 +250,5 @@ def cg(Operand A, double[::1] x, double[::1] r, double[::1] v, double rho, doubl
         iterations = sv_linalg_cg(&A.operand, &state, goal, most, work)
     free(work)
     return iterations, state.rho, state.residual, bool(state.broken)
+
+include "tuner.pxi"
