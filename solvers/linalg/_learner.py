@@ -74,7 +74,7 @@ class Learner:
     @property
     def options(self) -> tuple[Option, ...]:
         """The options, read from the fields of the settings."""
-        return declared(self.settings)
+        return declared(self.settings)  # type: ignore[arg-type]
 
 
 _registry: dict[str, Learner] = {}

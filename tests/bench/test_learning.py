@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -72,4 +73,4 @@ def test_reordering_keeps_every_system_once(sequences):
         assert other.best_each == base.best_each
         np.testing.assert_array_equal(np.sort(other.contexts), np.sort(base.contexts))
     blocks, parts = sequences.in_blocks(base)
-    assert all(blocks.contexts[a].max() <= blocks.contexts[b].min() for a, b in zip(parts, parts[1:], strict=False))
+    assert all(blocks.contexts[a].max() <= blocks.contexts[b].min() for a, b in itertools.pairwise(parts))
