@@ -97,7 +97,8 @@ def report(quick: bool = False) -> Report:
     _ratios(pieces, {key: value for key, value in found.items() if key[0] in best}, best, {})
     _targets(result, sequences, found)
     _times(result.table("Microseconds of a question and its answer from Python, 20 omegas"), low, quick)
-    result.curves.append(_curves([s for s in sequences if s.name.startswith(("B1", "B2")) and "seed" not in s.name]))
+    for kind in ("B1", "B2"):
+        result.curves.append(_curves(kind, [s for s in sequences if s.name.startswith(kind) and "seed" not in s.name]))
     result.header = harness.versions()
     result.notes += [
         "Every learner has one setting for all sequences. B1 with seed 1 was not looked at while they were made.",
@@ -190,19 +191,19 @@ def _targets(result: Report, sequences: list[Sequence], found: dict[Any, Array])
 
 
 def _times(table: Table, sequence: Sequence, quick: bool) -> None:
-    """The whole loop of `play`, so a little too much."""
+    """Of the process's own time, and of the whole loop of `play`: so a little too much."""
     for contender in CONTENDERS:
         seconds = []
-        for _ in range(1 if quick else 3):
-            start = time.perf_counter()
+        for _ in range(1 if quick else harness.ROUNDS):
+            start = time.process_time()
             play(contender, sequence, 0)
-            seconds.append((time.perf_counter() - start) / len(sequence.counts))
+            seconds.append((time.process_time() - start) / len(sequence.counts))
         table.rows.append({"learner": contender.name, "us": min(seconds) * 1e6})
 
 
-def _curves(sequences: list[Sequence]) -> Lines:
+def _curves(kind: str, sequences: list[Sequence]) -> Lines:
     """Mean iterations so far over the steps."""
-    lines = Lines("curves", "Mean iterations a solve so far", ("solves", "iterations"))
+    lines = Lines(kind.lower(), "Mean iterations a solve so far", ("solves", "iterations"))
     shown = ("Tsallis-INF, paper", RV, DOUBLY_ROBUST, "ChebCB", GAUSSIAN)
     for sequence in sequences:
         steps = np.arange(1, len(sequence.counts) + 1)

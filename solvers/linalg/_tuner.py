@@ -87,8 +87,9 @@ class ArmTuner:
 
     Notes
     -----
-    A question and its answer take 1 to 2 microseconds for 20 arms, by the Gaussian process with a context 15. Nothing
-    grows with the number of questions. The same seed and the same costs give the same questions, to the bit.
+    A question and its answer take 1 to 2 microseconds for 20 arms, 4 by ChebCB and 7 by the Gaussian process with a
+    context. Nothing grows with the number of questions. The same seed and the same costs give the same questions, to
+    the bit.
 
     Examples
     --------
