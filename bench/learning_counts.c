@@ -1,5 +1,5 @@
-/* Iteration counts that the learners are replayed on, of plain loops over a five-point stencil: of the benchmark's own, so
- * that they depend on nothing of the library. Grids have a border of zeros: (m + 2)^2 values.
+/* Iteration counts that the learners are replayed on, of plain loops over a five-point stencil: of the benchmark's own,
+ * so that they depend on nothing of the library. Grids have a border of zeros: (m + 2)^2 values.
  */
 #include <string.h>
 
@@ -40,7 +40,8 @@ static int sor(long m, double diagonal, const double *b, double omega, double to
     return most;
 }
 
-/* counts[t, a] of shifted Laplacians: diagonals (instances,), right-hand sides (instances, (m + 2)^2), omegas like counts. */
+/* counts[t, a] of shifted Laplacians: diagonals (instances,), right-hand sides (instances, (m + 2)^2), omegas like
+ * counts. */
 void learning_sor(long m, long instances, long arms, const double *diagonals, const double *b, const double *omegas,
                   double tol, int most, int *counts, double *work)
 {
@@ -65,8 +66,8 @@ static void ssor(long m, double diagonal, double off, double omega, const double
 }
 
 /* Conjugate gradients from x0 until ||r|| <= tol ||b||, with SSOR or, at omega 0, with nothing; x: the solution. */
-int learning_cg(long m, double diagonal, double off, const double *b, const double *x0, double omega, double tol, int most,
-                double *x, double *work)
+int learning_cg(long m, double diagonal, double off, const double *b, const double *x0, double omega, double tol,
+                int most, double *x, double *work)
 {
     const long n = (m + 2) * (m + 2);
     double *r = work, *z = r + n, *v = z + n, *q = v + n, before = 1;

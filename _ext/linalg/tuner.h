@@ -1,8 +1,8 @@
 /* Learners that choose one of `arms` before each solve and are told its cost afterwards.
  *
- * A learner is its kind, its settings and its state: one flat array of doubles that the caller owns, saves and restores.
- * Whole numbers in it are exact below 2^53. Questions may be answered in any order: what the answer needs is noted in
- * the question. Nothing is allocated, and no other random numbers are drawn than the caller's.
+ * A learner is its kind, its settings and its state: one flat array of doubles that the caller owns, saves and
+ * restores. Whole numbers in it are exact below 2^53. Questions may be answered in any order: what the answer needs is
+ * noted in the question. Nothing is allocated, and no other random numbers are drawn than the caller's.
  */
 #ifndef SOLVERS_LINALG_TUNER_H
 #define SOLVERS_LINALG_TUNER_H
@@ -25,7 +25,8 @@ double sv_random_uniform(struct sv_random *random);
 struct sv_question {
     int arm;
     double context;
-    double note[SV_TUNER_NOTES]; /* as the kind wants it back; note[0] is the probability with which the arm was chosen */
+    /* As the kind wants it back; the first is the probability with which the arm was chosen. */
+    double note[SV_TUNER_NOTES];
 };
 
 struct sv_tuner;

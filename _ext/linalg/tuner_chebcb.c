@@ -1,8 +1,8 @@
 /* ChebCB: a Chebyshev regression of each arm's cost over the context, and arms drawn by the inverse of their gaps.
  *
- * Source: Khodak et al. (2024), arXiv 2310.02246 (its ChebCB), after SquareCB of Foster and Rakhlin (2020). Contexts are
- * taken to z in [-1, 1]. With K the largest loss, L = (largest - least) / (b - a), N = 2 + 4 (b - a) L / K (1 + ln m) and
- * the scale K N, the coefficients of arm i are
+ * Source: Khodak et al. (2024), arXiv 2310.02246 (its ChebCB), after SquareCB of Foster and Rakhlin (2020). Contexts
+ * are taken to z in [-1, 1]. With K the largest loss, L = (largest - least) / (b - a),
+ * N = 2 + 4 (b - a) L / K (1 + ln m) and the scale K N, the coefficients of arm i are
  *   argmin || F theta - y / scale ||  subject to  |theta_0| <= 1 / N,  |theta_j| <= 2 (b - a) L / (scale j),
  * the shortest where several are; p_i = 1 / (d + eta (yhat_i - least yhat)) but for the arm of the least, which has the
  * rest; eta = 2 t sqrt(d t / (R + 2 alpha^2 t)), alpha = (pi + 2 / pi ln(2 m + 1)) (b - a) L / (2 scale (m + 1)).
@@ -11,9 +11,9 @@
  *      rounding. Directions with less than 1e-11 of the trace count as not seen.
  *   2. R, the regret of the predictions, takes away the residuals of all arms' fits; the program's that of the last arm
  *      fitted alone (the setting "paper").
- * Cost: ask d m + 10 d flops; tell m^2, and a factor of m^3 / 6 for each active set that is tried: one where no bound binds.
- * A new largest or least loss has all arms fitted again, which becomes rare. For d = 20, m = 6 both together take 4
- * microseconds from Python. State: 8 (m^2 + 2 m + 2) d bytes.
+ * Cost: ask d m + 10 d flops; tell m^2, and a factor of m^3 / 6 for each active set that is tried: one where no bound
+ * binds. A new largest or least loss has all arms fitted again, which becomes rare. For d = 20, m = 6 both together
+ * take 4 microseconds from Python. State: 8 (m^2 + 2 m + 2) d bytes.
  * In SciPy: scipy.optimize.lsq_linear(F, y / scale, bounds=(-bound, bound)).x
  */
 #include <math.h>
@@ -175,8 +175,8 @@ static void shortest(int m, const double *gram, const double *h, int size, const
     }
 }
 
-/* Where the shortest minimiser leaves the box: an active set, from the middle of the box. A step that would leave it ends
- * at the first bound, which is then held; at a minimiser the held place that pulls inward most is freed. */
+/* Where the shortest minimiser leaves the box: an active set, from the middle of the box. A step that would leave it
+ * ends at the first bound, which is then held; at a minimiser the held place that pulls inward most is freed. */
 static void boxed(int m, const double *gram, const double *h, const double *bound, double *x)
 {
     int held[M_MOST] = {0};

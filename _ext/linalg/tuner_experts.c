@@ -1,6 +1,6 @@
-/* Two Tsallis-INFs with settings of their own (one that forgets, one that does not), and one over them that learns which
- * to follow. An arm is drawn from the mixture of their probabilities, so both learn from every loss; an expert's own loss
- * is estimated by p_expert / p_mixture at the arm that was played, and fades with `discount`.
+/* Two Tsallis-INFs with settings of their own (one that forgets, one that does not), and one over them that learns
+ * which to follow. An arm is drawn from the mixture of their probabilities, so both learn from every loss; an expert's
+ * own loss is estimated by p_expert / p_mixture at the arm that was played, and fades with `discount`.
  * Cost: three times that of tuner_tsallis.c.
  * In NumPy: p = weights @ experts_p; estimate = experts_p[:, arm] / p[arm] * (loss - mean)
  */

@@ -1,12 +1,12 @@
 /* A Gaussian process over arm and context for the logarithm of the cost; the arm whose cost could be least is chosen.
  *
- * The kernel is k(i, j) (1 + c(z, z')): squared exponentials over the arms' places and over the context, cut off after r
- * and m - 1 eigenfunctions, each with a constant beside them. So the process is a Bayesian regression on r m features,
- * products of `arm_features` (arms, r), a table, and sqrt(spectral density) * sines of the context (Solin and Sarkka 2020,
- * arXiv 1401.5508), and its posterior is a mean and a covariance of their weights, updated exactly by rank one:
+ * The kernel is k(i, j) (1 + c(z, z')): squared exponentials over the arms' places and over the context, cut off after
+ * r and m - 1 eigenfunctions, each with a constant beside them. So the process is a Bayesian regression on r m
+ * features, products of `arm_features` (arms, r), a table, and sqrt(spectral density) * sines of the context (Solin and
+ * Sarkka 2020, arXiv 1401.5508), and its posterior is a mean and a covariance of their weights, updated by rank one:
  *   gain = P f / (noise^2 + f'P f),  mean += gain (y - f'mean),  P -= gain (P f)'
- * The score of an arm is f'mean - caution sqrt(f'P f). The first cost is the origin of y. Forgetting: P comes back to the
- * prior by a share of what is missing, 1 - forget, a step; and with probability `epsilon` an arm is drawn evenly.
+ * The score of an arm is f'mean - caution sqrt(f'P f). The first cost is the origin of y. Forgetting: P comes back to
+ * the prior by a share of what is missing, 1 - forget, a step; and with probability `epsilon` an arm is drawn evenly.
  * Cost: a question reads half of P, its answer reads P twice and writes it once, 8 (r m)^2 bytes each; 2.5 (r m)^2 +
  * arms r^2 / 2 multiply-adds in all, bound by the second-level cache. For 20 arms and the default lengths (r m = 117) 7
  * microseconds with AVX-512, from Python. Accuracy: P stays symmetric to the bit; its choices are those of the dense
@@ -48,8 +48,8 @@ static void start(const struct sv_tuner *tuner, double *state)
         state[MEAN + n + k * n + k] = 1;
 }
 
-/* out += sum_k share_k row_k over the rows of a matrix whose rows are `stride` long, of which `width` count: four rows at a
- * time, so that `out` is read and written a quarter as often. */
+/* out += sum_k share_k row_k over the rows of a matrix whose rows are `stride` long, of which `width` count: four rows
+ * at a time, so that `out` is read and written a quarter as often. */
 INLINE void add_rows(size_t rows, size_t width, size_t stride, const double *share, const double *row, double *out)
 {
     size_t k = 0;

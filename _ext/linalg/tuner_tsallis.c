@@ -8,16 +8,16 @@
  *                  eta = 4 / sqrt(t)
  *   doubly robust  ours: every arm gains the mean q_i of its own losses so far, and the one that was played
  *                  (loss - q_i) / (p_i + 0.3 / sqrt(t)) more; eta = 4 / sqrt(t)
- * In the last, only the surprise is divided by the probability, and that is held off 0 (Neu 2015, implicit exploration):
- * without that a rare arm's lucky loss would make it the leader for good.
+ * In the last, only the surprise is divided by the probability, and that is held off 0 (Neu 2015, implicit
+ * exploration): without that a rare arm's lucky loss would make it the leader for good.
  * Non-stationary costs: all sums times `discount` a step; or of the last `window` steps alone; or forgotten where a
  * change is seen (Page and Hinkley's test on the logarithm of a loss relative to its arm's, in standard deviations).
  *
  * Root: y lies in [2 / eta, 2 sqrt(d) / eta]. Newton's iteration for h(y) = 1 with h(y) = (sum_i p_i)^(-1/2), which is
  * concave and nearly straight, from y = 2 / eta (where the largest p_i is 1) climbs to it without overshooting: 3 to 6
  * steps to all digits. From the other end, or from an earlier root, it could land where some l_i + y is negative.
- * Cost: d (6 steps + 10) flops, bound by the divisions among them; 8 (5 d + 7) bytes of state. For d = 20 a question and its
- * answer take 1.2 microseconds from Python. The sum of the weights is 1 to 1e-12 (tests), mostly to 1e-15.
+ * Cost: d (6 steps + 10) flops, bound by the divisions among them; 8 (5 d + 7) bytes of state. For d = 20 a question
+ * and its answer take 1.2 microseconds from Python. The sum of the weights is 1 to 1e-12 (tests), mostly to 1e-15.
  * In NumPy: y = scipy.optimize.brentq(lambda y: np.sum(4 / (eta * (l + y)) ** 2) - 1, 2 / eta, 2 * np.sqrt(d) / eta)
  */
 #include "tuner_tsallis.h"
