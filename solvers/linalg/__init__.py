@@ -3,7 +3,8 @@
 from ._cg import ConjugateGradients
 from ._matrix import Plan, plan
 from ._problem import LinearResult
+from ._sequence import SequenceResult, SequenceSolver
 from ._solve import solve
 from ._sor import Sor
 
-__all__ = ["ConjugateGradients", "LinearResult", "Plan", "Sor", "plan", "solve"]
+__all__ = ["ConjugateGradients", "LinearResult", "Plan", "SequenceResult", "SequenceSolver", "Sor", "plan", "solve"]
