@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from .errors import OptionError, nearest
@@ -63,6 +64,7 @@ def option(default: Any, text: str, *, low: float | None = None, high: float | N
     return dataclasses.field(default=default, metadata={"text": text, "low": low, "high": high, "unit": unit})
 
 
+@cache
 def declared(solver: type) -> tuple[Option, ...]:
     """The options of a solver class, in the order of its fields."""
     hints = typing.get_type_hints(solver)
@@ -77,7 +79,7 @@ def declared(solver: type) -> tuple[Option, ...]:
 
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
-    known = {o.name: o for o in declared(solver)}
+    known = {o.name: o for o in declared(solver)}  # type: ignore[arg-type]
     for name in given or {}:
         if name not in known:
             raise OptionError(f"method {method!r} has no option {name!r}{nearest(name, known)}")

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.errors import OptionError
+from .._base.method import _registry
 from .._base.result import Status
 from ._system import System
 
@@ -111,7 +112,8 @@ class Method(Arm):
     options: tuple[tuple[str, Any], ...] = ()
 
     def serves(self, system: System) -> bool:
-        return super().serves(system) and _registered(self.method)
+        record = _registry.get(("linalg", self.method))
+        return super().serves(system) and record is not None and system.capability in record.capabilities
 
     def solve(self, prepared: Any, task: Task) -> Outcome:
         return by_method(task, self.method, dict(self.options))
@@ -126,12 +128,6 @@ def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any)
         time_limit=task.limit if np.isfinite(task.limit) else None, threads=task.threads, **keywords,
     )  # fmt: skip
     return Outcome(result.x, result.nit, result.status)
-
-
-def _registered(name: str) -> bool:
-    from .._base.method import _registry
-
-    return ("linalg", name) in _registry
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,8 @@ class Forecast:
             # What a trial costs beyond the incumbent's solve: a solve is broken off in time, a set-up is not.
             price = once * outlook.due + np.minimum(run, PATIENCE * best) - best
             worth = horizon * gain - np.maximum(price, 0.0)
-            worth[~(self.excess + price <= self.explore_overhead * self.spent + FREE_TRIALS * best)] = -np.inf
+            allowed = self.explore_overhead * self.spent + FREE_TRIALS * best - self.excess
+            worth[(price > 0) & ~(price <= allowed)] = -np.inf
             worth[incumbent] = 0.0
             chosen = int(np.argmax(worth))
         self._asked += 1

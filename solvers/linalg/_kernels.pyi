@@ -1,5 +1,7 @@
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
@@ -36,3 +38,24 @@ def sor(A: Operand, omega: float, kind: str, b: Array, x: Array, goal: float, mo
 def cg(
     A: Operand, x: Array, r: Array, v: Array, rho: float, goal: float, most: int
 ) -> tuple[int, float, float, bool]: ...
+
+class Grid(Operand):
+    threads: int
+    def __init__(
+        self,
+        shape: Sequence[int],
+        periodic: Sequence[bool],
+        redblack: bool,
+        dtype: npt.DTypeLike = ...,
+        threads: int = 1,
+    ) -> None: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def set_constant(self, couplings: Sequence[float], rows: Array) -> None: ...
+    def set_variable(self, faces: Sequence[Array], diagonal: Array) -> None: ...
+    def set_diagonal(self, diagonal: Array) -> None: ...
+    def pack(self, values: npt.ArrayLike) -> Array: ...
+    def unpack(self, values: Array, out: Array | None = None) -> Array: ...
+    def sweeps(
+        self, omega: float, backward: bool, b: Array, x: Array, count: int, depth: int = 0, threads: int = 1
+    ) -> None: ...

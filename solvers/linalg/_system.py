@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from ._box import Box, Layout, layout
+from ._grid import GridOperator
 from ._matrix import Plan, plan
 
 Array = npt.NDArray[Any]
@@ -41,6 +42,7 @@ class System:
         self.pattern, self.values, self.solves = 0, 0, 0
         self.unchanged = 0  # solves since the values changed
         self._data = np.empty(0)
+        self._numbers: tuple[Any, Any] = (None, None)
         self.indefinite = False
         self._layout: Layout | None = None
         self._sample: tuple[Array, Array, Array] | None = None
@@ -52,7 +54,7 @@ class System:
         """Take the matrix of the next solve; what its pattern tells is worked out when the pattern changes."""
         self.solves += 1
         self.unchanged += 1
-        if getattr(A, "capability", "") == "grid":
+        if isinstance(A, GridOperator):
             self._update_grid(A)
             return
         given = A if isinstance(A, Plan) else None
@@ -77,11 +79,13 @@ class System:
     @property
     def entries(self) -> int:
         """Multiply-adds of a product with the matrix."""
-        return int(self.operator.entries) if hasattr(self.operator, "entries") else int(self.operator.matrix.nnz)
+        return int(self.operator.entries if self.matrix is None else self.matrix.nnz)
 
     @property
     def dimension(self) -> int:
         """Of the space that the unknowns seem to live in, by the entries a row."""
+        if self.matrix is None:
+            return len(self.operator.grid_shape)
         per_row = self.entries / max(self.size, 1)
         return 1 if per_row <= 3.1 else 2 if per_row <= 5.1 else 3
 
@@ -118,7 +122,12 @@ class System:
 
     def csr(self) -> scipy.sparse.csr_array:
         """The matrix as SciPy's."""
-        return self._fact("csr", self.operator.tocsr) if self.matrix is None else self.matrix
+        return self._fact("csr", self.operator.to_csr) if self.matrix is None else self.matrix
+
+    @property
+    def capability(self) -> str:
+        """What a method must be able to take."""
+        return "grid" if self.matrix is None else "sparse-matrix"
 
     def _fact(self, name: str, compute: Any) -> Any:
         if name not in self._facts:
@@ -144,14 +153,15 @@ class System:
         self.matrix = self.operator.matrix
         self._data = matrix.data.copy()
 
-    def _update_grid(self, A: Any) -> None:
-        if A is not self.operator:
-            if self.matrix is not None or getattr(self.operator, "shape", None) != A.shape:
-                self._new_pattern()
-            else:
-                self._new_values()
-            self.operator, self.matrix = A, None
-        self.given = A
+    def _update_grid(self, A: GridOperator) -> None:
+        before = self.operator
+        if not isinstance(before, GridOperator) or (before.grid_shape, before.bc) != (A.grid_shape, A.bc):
+            self._new_pattern()
+        elif A.mass is not self._numbers[0] or A.coeff is not self._numbers[1] or A.spacing != before.spacing:
+            # an update of the operator makes these anew
+            self._new_values()
+        self.given = self.operator = A
+        self.matrix, self._numbers = None, (A.mass, A.coeff)
 
     # ---- how the facts are found ------------------------------------------------------------------
 
@@ -177,14 +187,14 @@ class System:
 
     def _box(self) -> Box | None:
         if self.matrix is None:
-            found = getattr(self.operator, "box", None)
-            return found() if callable(found) else None
+            return _grid_box(self.operator)
         return None if self._layout is None else self._layout.box(self.matrix.data)
 
     def _condition(self) -> float:
-        floor = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
+        floor: float = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
         if self.matrix is None:
-            return 2 / floor
+            mass = float(np.mean(self.operator.mass))
+            return 2 / max(mass / float(np.mean(self.operator.diagonal())), floor)
         at, starts, centre = self._sample or self._sample_rows(self.matrix)
         sizes = np.abs(self.matrix.data[at])
         whole, diagonal = np.add.reduceat(sizes, starts), sizes[centre]
@@ -199,6 +209,15 @@ class System:
         centre = np.flatnonzero(matrix.indices[at] == np.repeat(rows, counts))
         self._sample = at, starts, centre
         return self._sample
+
+
+def _grid_box(grid: GridOperator) -> Box | None:
+    """The stencil of a grid with constant coefficients."""
+    short = any(n < 3 and ends[0] == "periodic" for n, ends in zip(grid.grid_shape, grid.bc, strict=True))
+    if not grid.constant or short:
+        return None
+    coupling = tuple(-grid.coeff / h**2 for h in grid.spacing)
+    return Box(grid.grid_shape, grid.mass - 2 * sum(coupling), coupling, grid.bc)
 
 
 def _is_canonical(A: Any) -> bool:

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 import solvers
-from solvers.linalg import SequenceSolver, _arms
+from solvers.linalg import GridOperator, SequenceSolver, _arms
 
 
 def laplacian(m):
@@ -259,6 +259,22 @@ def test_a_transform_that_is_deceived_is_rescued():
     sequence = SequenceSolver()
     for _ in range(3):
         assert right(A, sequence.solve(A, b), b)
+
+
+@pytest.mark.parametrize("bc", ["dirichlet", "neumann", "periodic", (("dirichlet", "neumann"), "periodic")])
+def test_operators_on_grids(bc):
+    rng = np.random.default_rng(7)
+    grid, sequence = GridOperator((9, 8), mass=0.5, bc=bc), SequenceSolver()
+    for k in range(6):
+        if k == 3:
+            grid.update(coeff=rng.uniform(0.5, 2.0, (9, 8)))
+        elif k:
+            grid.update(mass=0.5 + 0.1 * k)
+        b = rng.normal(size=72)
+        result = sequence.solve(grid, b)
+        assert right(grid.to_csr(), result, b)
+        assert (result.arm == "transform") == (k < 3)
+        assert not result.stats["failures"]
 
 
 # ---- learning -----------------------------------------------------------------------------------------
