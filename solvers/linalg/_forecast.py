@@ -87,6 +87,7 @@ class Forecast:
         self.covariance = _prior(families, features)
         self._bias = np.arange(size) * features  # where the coefficients of the first feature are
         self.told = np.zeros(self.count, dtype=np.int64)
+        self.failing = np.zeros(self.count, dtype=bool)  # in the last solve
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
         self._pending: int | None = None
         self._asked = 0
@@ -105,8 +106,12 @@ class Forecast:
         now = run + once * outlook.due
         horizon = max(HORIZON, self.solves)
         steady = long_run + np.maximum(now - long_run, 0.0) / horizon
-        known = np.isfinite(outlook.solve) & (self.told > 0)
-        incumbent = int(np.argmin(np.where(known, steady, np.inf) if known.any() else steady))
+        # The best of those that were played and did not fail; else of those not yet played; else of all.
+        serves = np.isfinite(outlook.solve)
+        known = serves & (self.told > 0) & ~self.failing
+        fresh = serves & (self.told == 0)
+        among = known if known.any() else fresh if fresh.any() else serves
+        incumbent = int(np.argmin(np.where(among, steady, np.inf)))
         best = float(long_run[incumbent])
         chosen = incumbent
         if known.any() and self.explore_overhead > 0:
@@ -124,7 +129,9 @@ class Forecast:
             chosen, z, float(setup[chosen]), float(solve[chosen]), chosen != incumbent, best, incumbent, self._asked
         )
 
-    def tell(self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False) -> None:
+    def tell(
+        self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False
+    ) -> None:
         """What the solve cost, and its set-up where there was one; `broken_off`: the solve would have cost more."""
         if question.number != self._pending:
             raise ValueError("tell without its ask: each question is answered once, and only the last one")
@@ -142,18 +149,18 @@ class Forecast:
             self._update(2 * arm + 1, question.features, seen, noise)
         self.covariance.reshape(-1)[self._bias * (len(self.covariance) + 1)] += DRIFT
         self.told[arm] += 1
-        self.count_cost((setup or 0.0) + solve, question)
-
-    def count_cost(self, cost: float, question: Question) -> None:
-        """Enter the cost of a solve into the account of trials."""
+        self.failing[arm] = failed
         self.solves += 1
-        self.spent += cost
+        self.spent += (setup or 0.0) + solve
         if question.trial:
-            self.excess += max(0.0, cost - question.incumbent)
+            # where the machine was held up for a moment the trial is not to blame
+            once = min(solve, 2 * PATIENCE * question.incumbent)
+            self.excess += max(0.0, (setup or 0.0) + once - question.incumbent)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "told": self.told.tolist(),
+            "failing": self.failing.tolist(),
             "solves": self.solves, "spent": self.spent, "excess": self.excess, "asked": self._asked,
         }  # fmt: skip
 
@@ -164,6 +171,7 @@ class Forecast:
         self.mean, self.covariance, self.features = mean, covariance, mean.shape[1]
         self._bias = np.arange(len(mean)) * self.features
         self.told = np.array(state["told"], dtype=np.int64)
+        self.failing = np.array(state["failing"], dtype=bool)
         self.solves, self._asked = int(state["solves"]), int(state["asked"])
         self.spent, self.excess, self._pending = float(state["spent"]), float(state["excess"]), None
 

@@ -389,7 +389,7 @@ class SequenceSolver:
         if first.failure:
             # it costs what it wasted and what the rescue took, and once more for the risk
             cost = 2 * (cost + sum(sum(_money(self._cost(play, estimate))) for play in plays[1:]))
-        self._rule.tell(question, setup, cost, broken_off=late)
+        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure))
 
     def _cost(self, play: _Play, estimate: Estimate) -> tuple[float | None, float]:
         """Set-up and solve in units of the cost."""
