@@ -47,28 +47,6 @@ cdef extern from "csr.h" nogil:
 
     const sv_operand_kernels *sv_csr_kernels(int, int)
 
-cdef extern from "sor.h" nogil:
-    enum sv_sweep:
-        SV_SWEEP_FORWARD
-        SV_SWEEP_BACKWARD
-        SV_SWEEP_SYMMETRIC
-
-    int sv_linalg_sor(const sv_operand *, double, sv_sweep, const double *, double *, double, int, double *, double *)
-
-cdef extern from "cg.h" nogil:
-    struct sv_cg:
-        double *x
-        double *r
-        double *v
-        double rho
-        double residual
-        int broken
-
-    int sv_linalg_cg(const sv_operand *, sv_cg *, double, int, double *)
-
-#: The kinds of SOR sweeps.
-SWEEPS = {"forward": SV_SWEEP_FORWARD, "backward": SV_SWEEP_BACKWARD, "symmetric": SV_SWEEP_SYMMETRIC}
-
 
 cdef double *workspace(size_t doubles) except NULL:
     """Room that begins at a cache line."""
@@ -104,6 +82,25 @@ cdef class Operand:
     def unpack(self, values):
         """A new vector in the user's order."""
         return np.array(values)
+
+    @property
+    def threads(self):
+        """Threads of later calls; the bits do not depend on it."""
+        return self.operand.threads
+
+    @threads.setter
+    def threads(self, int threads):
+        self.operand.threads = max(threads, 1)
+
+    @property
+    def diagonal(self):
+        """A new array of A's diagonal, in the operand's order."""
+        return np.array(<double[:self.operand.n]><double *>self.operand.diagonal)
+
+    @property
+    def least_diagonal(self):
+        """The least entry of A's diagonal."""
+        return float(np.asarray(<double[:self.operand.n]><double *>self.operand.diagonal).min())
 
     def multiply(self, const double[::1] x, double[::1] out):
         """out = A x; returns x'A x."""
@@ -226,31 +223,5 @@ cdef class Csr(Operand):
         self.kept = row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal
 
 
-def sor(Operand A, double omega, str kind, const double[::1] b, double[::1] x, double goal, int most):
-    """SOR sweeps on x, in place, at most `most`, until the residual's norm is at most `goal`: (sweeps, that norm)."""
-    cdef const double *pb = A.vector(b, "b")
-    cdef double *px = A.out(x, "x")
-    cdef sv_sweep sweep = SWEEPS[kind]
-    cdef double residual = 0
-    cdef int sweeps
-    cdef double *work = workspace(2 * A.operand.n)
-    with nogil:
-        sweeps = sv_linalg_sor(&A.operand, omega, sweep, pb, px, goal, most, &residual, work)
-    free(work)
-    return sweeps, residual
-
-
-def cg(Operand A, double[::1] x, double[::1] r, double[::1] v, double rho, double goal, int most):
-    """CG iterations on x, r and v, in place: (iterations, rho, r's norm, whether the curvature was not positive)."""
-    cdef sv_cg state
-    state.x, state.r, state.v = A.out(x, "x"), A.out(r, "r"), A.out(v, "v")
-    state.rho, state.residual, state.broken = rho, rho ** 0.5, 0
-    cdef int iterations
-    cdef double *work = workspace(A.operand.n)
-    with nogil:
-        iterations = sv_linalg_cg(&A.operand, &state, goal, most, work)
-    free(work)
-    return iterations, state.rho, state.residual, bool(state.broken)
-
-
+include "methods.pxi"
 include "grid.pxi"

@@ -1,14 +1,33 @@
 """Linear systems by iterative methods: over a compiled core, once or over a sequence of systems."""
 
 from ._cg import ConjugateGradients
+from ._chebyshev import Chebyshev
 from ._grid import GridOperator
+from ._jacobi import Jacobi
 from ._matrix import Plan, plan
+from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
 from ._problem import LinearResult
 from ._sequence import SequenceResult, SequenceSolver
 from ._solve import solve
-from ._sor import Sor
+from ._sor import GaussSeidel, Sor
+from ._ssor_cg import SsorCg
 
 __all__ = [
-    "ConjugateGradients", "GridOperator", "LinearResult", "Plan", "SequenceResult", "SequenceSolver", "Sor", "plan",
+    "Chebyshev",
+    "ConjugateGradients",
+    "GaussSeidel",
+    "GridOperator",
+    "Ic0Preconditioner",
+    "Jacobi",
+    "LinearResult",
+    "Plan",
+    "SequenceResult",
+    "SequenceSolver",
+    "Sor",
+    "SsorCg",
+    "SsorPreconditioner",
+    "ic0",
+    "plan",
     "solve",
-]  # fmt: skip
+    "ssor",
+]

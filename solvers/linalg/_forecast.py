@@ -68,6 +68,8 @@ class Question:
     incumbent: float
     #: The incumbent.
     best: int
+    #: What the solve is forecast to cost.
+    forecast: float
     number: int
 
     @property
@@ -126,7 +128,15 @@ class Forecast:
         self._asked += 1
         self._pending = self._asked
         return Question(
-            chosen, z, float(setup[chosen]), float(solve[chosen]), chosen != incumbent, best, incumbent, self._asked
+            chosen,
+            z,
+            float(setup[chosen]),
+            float(solve[chosen]),
+            chosen != incumbent,
+            best,
+            incumbent,
+            float(run[chosen]),
+            self._asked,
         )
 
     def tell(

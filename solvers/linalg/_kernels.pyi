@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,11 @@ SWEEPS: dict[str, int]
 class Operand:
     @property
     def size(self) -> int: ...
+    threads: int
+    @property
+    def diagonal(self) -> Array: ...
+    @property
+    def least_diagonal(self) -> float: ...
     def pack(self, values: Array) -> Array: ...
     def unpack(self, values: Array) -> Array: ...
     def multiply(self, x: Array, out: Array) -> float: ...
@@ -34,11 +39,6 @@ class Csr(Operand):
         threads: int = 1,
     ) -> None: ...
 
-def sor(A: Operand, omega: float, kind: str, b: Array, x: Array, goal: float, most: int) -> tuple[int, float]: ...
-def cg(
-    A: Operand, x: Array, r: Array, v: Array, rho: float, goal: float, most: int
-) -> tuple[int, float, float, bool]: ...
-
 class Grid(Operand):
     threads: int
     def __init__(
@@ -59,3 +59,66 @@ class Grid(Operand):
     def sweeps(
         self, omega: float, backward: bool, b: Array, x: Array, count: int, depth: int = 0, threads: int = 1
     ) -> None: ...
+
+SOR_NUMBERS: int
+JACOBI_NUMBERS: int
+CG_NUMBERS: int
+
+def sor(
+    A: Operand,
+    kind: str,
+    goal: float,
+    check_every: int,
+    adaptive: bool,
+    measure_last: bool,
+    b: Array,
+    x: Array,
+    kept: Array,
+    numbers: Array,
+    nit: int,
+    most: int,
+) -> tuple[int, float, int]: ...
+def jacobi(
+    A: Operand,
+    goal: float,
+    measure_last: bool,
+    b: Array,
+    x: Array,
+    back: Array | None,
+    kept: Array,
+    numbers: Array,
+    nit: int,
+    most: int,
+) -> tuple[int, float, int]: ...
+def ic0(
+    row_starts: Array, columns: Array, diagonal_at: Array, values: Array, shift: float, least: float, out: Array
+) -> int: ...
+
+class Preconditioner:
+    def apply(self, r: Array, z: Array) -> None: ...
+
+class Diagonal(Preconditioner):
+    def __init__(self, operand: Operand, weights: Array) -> None: ...
+
+class Ssor(Preconditioner):
+    def __init__(self, operand: Operand, omega: float, sweeps: int = 1) -> None: ...
+
+class Called(Preconditioner):
+    def __init__(self, operand: Operand, function: Callable[[Array], Array]) -> None: ...
+
+class ConjugateGradients:
+    def __init__(
+        self,
+        A: Operand,
+        M: Preconditioner | None,
+        b: Array,
+        x: Array,
+        r: Array,
+        v: Array,
+        kept: Array,
+        numbers: Array,
+    ) -> None: ...
+    def start(self, omega: float = 0) -> None: ...
+    def iterate(
+        self, goal: float, floor: float, residual: float, nit: int, most: int, omega: float = 0
+    ) -> tuple[int, float, int]: ...

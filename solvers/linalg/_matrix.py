@@ -36,6 +36,16 @@ class Plan:
         """Rows, and columns."""
         return int(self.matrix.shape[0])
 
+    @property
+    def entries(self) -> int:
+        """Multiply-adds of a product."""
+        return int(self.matrix.nnz)
+
+    @property
+    def capability(self) -> str:
+        """What a method must be able to serve."""
+        return "sparse-matrix"
+
     def __repr__(self) -> str:
         return f"<plan of a {self.size} x {self.size} matrix, {self.matrix.nnz} entries, {self.matrix.dtype}>"
 
@@ -101,8 +111,11 @@ def _canonical(A: Any) -> tuple[scipy.sparse.csr_array, int]:
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")
     dtype = np.float32 if given.dtype == np.float32 else np.float64
+    if given.dtype.itemsize == 2 and given.dtype.kind == "f":  # no sparse type
+        given = given.astype(np.float32)
     matrix = scipy.sparse.csr_array(given, dtype=dtype)
     copies = int(not (scipy.sparse.issparse(A) and A.format == "csr" and A.dtype == dtype))
+    matrix.data = np.ascontiguousarray(matrix.data)
     if not matrix.has_canonical_format:
         warnings.warn("the rows of A are not sorted or have duplicates: they are sorted and summed", stacklevel=4)
         matrix = matrix.copy() if not copies else matrix

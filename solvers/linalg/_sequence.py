@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -32,6 +32,8 @@ COSTS = ("time", "iterations", "model")
 VERSION = 1
 #: Solves that the report remembers one by one.
 REMEMBERED = 100_000
+#: Iterations that an arm may make.
+MAX_ITER = 10_000
 #: What takes over where an arm fails, in this order, as far as they serve the matrix.
 SAFEST = ("ssor-cg(1)", "cg", "cholesky", "ilu-gmres(30)", "lu", "ilu-bicgstab", "gauss-seidel")
 
@@ -229,9 +231,9 @@ class SequenceSolver:
         start = time.perf_counter()
         system = self._system
         system.update(A)
-        right = _vector(b, "b", system.size).view()
+        right = _vector(b, "b", system.size, True).view()
         right.flags.writeable = False  # an arm of the user's may try
-        given = None if x0 is None else _vector(x0, "x0", system.size)
+        given = None if x0 is None else _vector(x0, "x0", system.size, True)
         tolerance = max(self.rtol * float(np.linalg.norm(right)), self.atol)
         guess, norm, guessed = self._guesses.start(system, right, given, self._per_digit)
         if not norm > tolerance and guessed == "projection":
@@ -239,11 +241,12 @@ class SequenceSolver:
         if not norm > tolerance:
             return self._finish(start, [], guess, norm, "none", 0, Status.CONVERGED, guessed, False, 0.0)
         digits = float(np.log(norm / tolerance)) if tolerance > 0 else 36.0
-        task = Task(system, right, guess, tolerance, np.inf, self.threads)
+        task = Task(system, right, guess, tolerance, np.inf, MAX_ITER, self.threads)
         before = time.perf_counter()
         question, estimates = self._ask(digits, A, right, context)
         choice = time.perf_counter() - before
-        plays = self._attempt(task, question, norm)
+        limited = self._limited(task, question, estimates)
+        plays = self._attempt(task, limited, question, norm)
         before = time.perf_counter()
         if question is not None and self._rule is not None:
             self._tell(question, plays, estimates[question.arm])
@@ -255,16 +258,21 @@ class SequenceSolver:
         nit = sum(play.nit for play in plays)
         return self._finish(start, plays, last.x, last.norm, last.arm.name, nit, last.status, guessed, trial, choice)
 
-    def _attempt(self, task: Task, question: Question | None, norm: float) -> list[_Play]:
+    def _limited(self, task: Task, question: Question | None, estimates: list[Estimate | None]) -> Task:
+        """The task with the limits of a trial."""
+        estimate = None if question is None else estimates[question.arm]
+        if self.cost != "time" or question is None or not question.trial or estimate is None:
+            return task
+        # the forecast may be wrong in the count, in the speed, or in both
+        most = 1.5 * estimate.nit * max(question.limit / question.forecast, question.limit / estimate.solve)
+        return task._replace(limit=question.limit, iterations=int(np.clip(most, 5, MAX_ITER)))
+
+    def _attempt(self, task: Task, limited: Task, question: Question | None, norm: float) -> list[_Play]:
         """Play the arm, and where it fails others, until the tolerance is met."""
         plays: list[_Play] = []
-        left = self._order(question)
-        limit = question.limit if question is not None and self.cost == "time" else np.inf
-        while True:
-            arm = next(left, None)
-            if arm is None:
-                return plays
-            play = self._play(arm, task._replace(limit=limit), norm)
+        for arm in self._order(question):
+            now = task if plays else limited
+            play = self._play(arm, now._replace(x0=task.x0), norm)
             plays.append(play)
             if play.norm <= task.tolerance:
                 return plays
@@ -272,9 +280,9 @@ class SequenceSolver:
                 task.system.indefinite = True
             if play.norm < norm:
                 norm, task = play.norm, task._replace(x0=play.x)
-            limit = np.inf
+        return plays
 
-    def _order(self, question: Question | None) -> Any:
+    def _order(self, question: Question | None) -> Iterator[Arm]:
         """The arm asked for, the incumbent, then the safest ones that serve the matrix."""
         seen = set()
         known = _arms.portfolio()
