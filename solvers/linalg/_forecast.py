@@ -36,6 +36,8 @@ RELATED = 0.6
 HORIZON = 50
 #: Trials may cost this many solves of the incumbent before their share is counted.
 FREE_TRIALS = 6.0
+#: Solves after which trials are weighed again, at most.
+LONGEST_REST = 5
 #: A trial is broken off at this multiple of the incumbent's forecast cost.
 PATIENCE = 2.0
 
@@ -91,6 +93,7 @@ class Forecast:
         self.told = np.zeros(self.count, dtype=np.int64)
         self.failing = np.zeros(self.count, dtype=bool)  # in the last solve
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
+        self._rest, self._idle, self._last = 0, 0, -1
         self._pending: int | None = None
         self._asked = 0
 
@@ -116,7 +119,8 @@ class Forecast:
         incumbent = int(np.argmin(np.where(among, steady, np.inf)))
         best = float(long_run[incumbent])
         chosen = incumbent
-        if known.any() and self.explore_overhead > 0:
+        self._rest -= 1
+        if known.any() and self.explore_overhead > 0 and (self._rest < 0 or incumbent != self._last):
             gain = self._improvement(long_run, run, z, incumbent)
             # What a trial costs beyond the incumbent's solve: a solve is broken off in time, a set-up is not.
             price = once * outlook.due + np.minimum(run, PATIENCE * best) - best
@@ -125,6 +129,9 @@ class Forecast:
             worth[(price > 0) & ~(price <= allowed)] = -np.inf
             worth[incumbent] = 0.0
             chosen = int(np.argmax(worth))
+            # where no trial was worth it there is no hurry to look again
+            self._idle = min(self._idle + 1, LONGEST_REST) if chosen == incumbent else 0
+            self._rest, self._last = self._idle, incumbent
         self._asked += 1
         self._pending = self._asked
         return Question(
@@ -172,6 +179,7 @@ class Forecast:
             "mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "told": self.told.tolist(),
             "failing": self.failing.tolist(),
             "solves": self.solves, "spent": self.spent, "excess": self.excess, "asked": self._asked,
+            "rest": [self._rest, self._idle, self._last],
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -183,6 +191,7 @@ class Forecast:
         self.told = np.array(state["told"], dtype=np.int64)
         self.failing = np.array(state["failing"], dtype=bool)
         self.solves, self._asked = int(state["solves"]), int(state["asked"])
+        self._rest, self._idle, self._last = (int(k) for k in state["rest"])
         self.spent, self.excess, self._pending = float(state["spent"]), float(state["excess"]), None
 
     # ---- what it knows ----------------------------------------------------------------------------

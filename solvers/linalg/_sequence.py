@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import deque
@@ -175,6 +176,7 @@ class SequenceSolver:
         _threads.resolve(threads)
         self.cost, self.context, self.rtol, self.atol, self.threads = cost, context, rtol, atol, threads
         self._arms = _resolve(arms, cost)
+        self._reuse = np.array([arm.reuse for arm in self._arms], dtype=np.float64)
         self._explore_overhead = explore_overhead
         self._guesses = Guesses(guess)
         self._system = System()
@@ -347,19 +349,19 @@ class SequenceSolver:
         if self._rule is None:
             families = [(arm.family, arm.place) for arm in self._arms]
             self._rule = Forecast(families, len(features), self._explore_overhead)
-        prepared = [self._prepared.get(arm.name) for arm in self._arms]
-        due = np.array(
-            [p is None or p.due(system, arm.reuse) for p, arm in zip(prepared, self._arms, strict=True)], dtype=float
-        )
-        lifetime = np.array([arm.reuse for arm in self._arms]) * system.run
+        due = np.ones(len(self._arms))
+        for k, arm in enumerate(self._arms):
+            kept = self._prepared.get(arm.name)
+            due[k] = kept is None or kept.due(system, arm.reuse)
+        lifetime = self._reuse * system.run
         return self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features)), estimates
 
     def _estimate(self, digits: float) -> tuple[Array, list[Estimate | None]]:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
         key = (
-            system.pattern, system.definite, system.box is not None, round(10 * np.log(system.condition)),
-            round(2 * digits),
+            system.pattern, system.definite, system.box is not None, round(5 * math.log(system.condition)),
+            round(digits),
         )  # fmt: skip
         if self._estimates[0] != key:
             if self._estimates[0] is None or self._estimates[0][:3] != key[:3]:
@@ -377,7 +379,7 @@ class SequenceSolver:
         own = np.zeros(0) if context is None else np.atleast_1d(np.asarray(context, dtype=np.float64)).ravel()
         if not np.isfinite(own).all():
             raise ValueError(f"context must be finite, not {context!r}")
-        condition = float(np.log(self._system.condition))
+        condition = math.log(self._system.condition)
         if self._rule is None:
             self._reference, self._scale = condition, np.zeros(len(own))
         elif context is None:
@@ -452,7 +454,7 @@ class SequenceSolver:
         if self._rule is None or not numbers.size:
             return {}
         z = np.zeros(self._rule.features)
-        z[0], z[1] = 1.0, float(np.log(self._system.condition)) - self._reference
+        z[0], z[1] = 1.0, math.log(self._system.condition) - self._reference
         with np.errstate(divide="ignore"):
             logs = np.log(numbers[1]) + (self._rule.mean @ z)[1::2]
         deviations = np.sqrt(np.maximum(self._rule.variances(z)[1::2], 0.0))
