@@ -29,13 +29,13 @@ SHARED, FAMILY, ALONE = 1.0, 0.4, 0.35
 SLOPE = 0.25
 NOISE, FIRST_NOISE = 0.08, 0.25
 #: Growth a solve, of the variance of every coefficient of the first feature.
-DRIFT = 0.02**2
+DRIFT = 0.012**2
 #: Distance in log(2 - omega) over which the arms of a family are related.
 RELATED = 0.6
 #: Solves over which an improvement is taken to last, at least: else as many as there have been.
 HORIZON = 50
 #: Trials may cost this many solves of the incumbent before their share is counted.
-FREE_TRIALS = 6.0
+FREE_TRIALS = 4.0
 #: Solves after which trials are weighed again, at most.
 LONGEST_REST = 5
 #: A trial is broken off at this multiple of the incumbent's forecast cost.

@@ -1,7 +1,9 @@
 """`SequenceSolver`: a converged x or an honest status, whatever the arms do; and it learns."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,7 +128,7 @@ def test_an_arm_that_fails_is_rescued(arm):
 
 def test_a_failing_arm_is_left_for_a_good_one():
     rng = np.random.default_rng(11)
-    sequence = SequenceSolver(arms=[Raiser(), Liar(), Own()])
+    sequence = SequenceSolver(arms=[Raiser(), Liar(), Own()], cost="iterations")
     arms = []
     for _ in range(40):
         A, b = variable(9, rng), rng.normal(size=81)
@@ -438,3 +440,15 @@ def test_bad_systems():
         sequence.solve(A, 2 * b, context=[1.0, 2.0])
     with pytest.raises(ValueError, match="context"):
         SequenceSolver().solve(A, b, context=np.nan)
+
+
+def test_the_tutorial_runs_as_written(capsys):
+    """Every block of the page, in one program, with fewer steps."""
+    page = (Path(__file__).parents[2] / "docs" / "linalg-sequences.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    assert "nx, dt, steps, begin = 60, 1e-3, 300, 0.4" in program
+    program = program.replace("60, 1e-3, 300, 0.4", "12, 1e-3, 20, 0.6")
+    exec(compile(program, "linalg-sequences.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "transform" in printed
+    assert "learning" in printed
