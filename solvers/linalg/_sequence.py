@@ -412,7 +412,7 @@ class SequenceSolver:
 
     def _count_digits(self, play: _Play, digits: float) -> None:
         """What a digit costs, in products with the matrix: the guesses are weighed by it."""
-        product = 3e-5 + 1.5 * _arms.MULTIPLY_ADD * self._system.entries
+        product = 1e-4 + 4 * _arms.MULTIPLY_ADD * self._system.entries  # with what is made around it
         products = 0.0 if not play.arm.iterates else play.solve / product if self.cost == "time" else 1.3 * play.nit
         self._per_digit += 0.3 * (products / max(digits, 1.0) - self._per_digit)
 
