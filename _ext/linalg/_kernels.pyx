@@ -37,15 +37,6 @@ cdef extern from "operand.h" nogil:
         double (*lower_product)(const sv_operand *, double, const double *, double *) noexcept nogil
         void (*sweeps)(const sv_operand *, double, sv_direction, const double *, double *, int) noexcept nogil
 
-cdef extern from "csr.h" nogil:
-    struct sv_csr:
-        const void *row_starts
-        const void *columns
-        const void *values
-        const void *diagonal_at
-        const double *inverse_diagonal
-
-    const sv_operand_kernels *sv_csr_kernels(int, int)
 
 
 cdef double *workspace(size_t doubles) except NULL:
@@ -74,6 +65,15 @@ cdef class Operand:
     def size(self):
         """The length of the vectors, with padding where the operand's order has some."""
         return self.operand.n
+
+    @property
+    def threads(self):
+        """Threads that a pass may use; its results do not depend on it."""
+        return self.operand.threads
+
+    @threads.setter
+    def threads(self, int threads):
+        self.operand.threads = max(threads, 1)
 
     def pack(self, values):
         """A new vector in the operand's order, from one in the user's."""
@@ -180,47 +180,8 @@ cdef class Operand:
         return square
 
 
-cdef class Csr(Operand):
-    """Compressed rows, sorted and without duplicates, in their own order."""
-
-    cdef sv_csr csr
-
-    def __cinit__(self, row_starts, columns, values, diagonal_at, const double[::1] diagonal,
-                  const double[::1] inverse_diagonal, int threads=1):
-        """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32."""
-        cdef Py_ssize_t n = diagonal.shape[0], entries
-        cdef const int32_t[::1] starts32, columns32, at32
-        cdef const int64_t[::1] starts64, columns64, at64
-        cdef const double[::1] values64
-        cdef const float[::1] values32
-        wide, narrow_values = row_starts.itemsize == 8, values.itemsize == 4
-        if n == 0 or inverse_diagonal.shape[0] != n:
-            raise ValueError("the diagonals do not fit")
-        if wide:
-            starts64, columns64, at64 = row_starts, columns, diagonal_at
-            fits = starts64.shape[0] == n + 1 and at64.shape[0] == n and columns64.shape[0] == starts64[n]
-            entries = columns64.shape[0]
-            if fits:
-                self.csr.row_starts, self.csr.columns, self.csr.diagonal_at = &starts64[0], &columns64[0], &at64[0]
-        else:
-            starts32, columns32, at32 = row_starts, columns, diagonal_at
-            fits = starts32.shape[0] == n + 1 and at32.shape[0] == n and columns32.shape[0] == starts32[n]
-            entries = columns32.shape[0]
-            if fits:
-                self.csr.row_starts, self.csr.columns, self.csr.diagonal_at = &starts32[0], &columns32[0], &at32[0]
-        if not fits or values.size != entries:
-            raise ValueError("the arrays of the matrix do not fit one another")
-        if narrow_values:
-            values32 = values
-            self.csr.values = &values32[0]
-        else:
-            values64 = values
-            self.csr.values = &values64[0]
-        self.csr.inverse_diagonal = &inverse_diagonal[0]
-        self.operand.n, self.operand.threads = n, threads
-        self.operand.matrix, self.operand.diagonal = &self.csr, &diagonal[0]
-        self.operand.does = sv_csr_kernels(wide, narrow_values)
-        self.kept = row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal
+include "csr.pxi"
+include "sell.pxi"
 
 
 include "methods.pxi"
