@@ -42,6 +42,7 @@ class System:
         self.pattern, self.values, self.solves = 0, 0, 0
         self.unchanged = 0  # solves since the values changed
         self._data = np.empty(0)
+        self._ours = False  # whether the plan is our own, to be updated
         self._numbers: tuple[Any, Any] = (None, None)
         self.indefinite = False
         self._layout: Layout | None = None
@@ -60,14 +61,22 @@ class System:
         given = A if isinstance(A, Plan) else None
         matrix = A.matrix if given is not None else A if _is_canonical(A) else plan(A).matrix
         if self.matrix is None or not _same_pattern(self.matrix, matrix):
+            # what raises must not leave half a change behind
+            self.operator, self._ours = (plan(matrix), True) if given is None else (given, False)
             self._new_pattern()
-            self._take(matrix, given)
+            self._take(matrix)
             self._layout = layout(matrix.indptr, matrix.indices)
         elif not np.array_equal(self._data, matrix.data):
+            if given is not None:
+                self.operator, self._ours = given, False
+            elif self._ours:
+                self.operator.update(matrix.data)
+            else:
+                self.operator, self._ours = plan(matrix), True
             self._new_values()
-            self._take(matrix, given)
+            self._take(matrix)
         elif given is not None:
-            self.operator, self.matrix = given, matrix
+            self.operator, self.matrix, self._ours = given, matrix, False
         self.given = A
 
     # ---- facts, worked out once a matrix ----------------------------------------------------------
@@ -147,9 +156,8 @@ class System:
         self._new_values()
         self._layout = self._sample = self._pairs = self._centre = None
 
-    def _take(self, matrix: scipy.sparse.csr_array, given: Plan | None) -> None:
-        """Make the matrix ready. Its values are kept aside: the user may write the next ones into the same array."""
-        self.operator = plan(matrix) if given is None else given
+    def _take(self, matrix: scipy.sparse.csr_array) -> None:
+        """Keep the values aside: the user may write the next ones into the same array."""
         self.matrix = self.operator.matrix
         self._data = matrix.data.copy()
 

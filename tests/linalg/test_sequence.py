@@ -430,7 +430,7 @@ def test_bad_systems():
         (A[:3], b, None, "square"),
         (A, b[:-1], None, "b must"),
         (A, b * np.nan, None, "b must"),
-        (A * np.nan, b, None, "A.data"),
+        (A * np.nan, b, None, "A "),
         (A, b, b[:3], "x0"),
     ):
         with pytest.raises(ValueError, match=match):
