@@ -9,6 +9,7 @@ from ._learner import Learner, learners
 from ._matrix import Plan, plan
 from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
 from ._problem import LinearResult
+from ._sequence import SequenceResult, SequenceSolver
 from ._solve import solve
 from ._sor import GaussSeidel, Sor
 from ._ssor_cg import SsorCg
@@ -27,6 +28,8 @@ __all__ = [
     "LinearResult",
     "OmegaTuner",
     "Plan",
+    "SequenceResult",
+    "SequenceSolver",
     "Sor",
     "SsorCg",
     "SsorPreconditioner",
