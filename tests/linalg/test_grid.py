@@ -4,10 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import scipy.sparse
-import scipy.sparse.linalg
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from solvers.linalg import GridOperator
 
