@@ -90,6 +90,7 @@ def sinkhorn_divergence(
     *,
     reg: float,
     metric: str | BlockFunction = "sqeuclidean",
+    p: float | None = None,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
@@ -113,7 +114,9 @@ def sinkhorn_divergence(
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     metric : str or callable, default "sqeuclidean"
-        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
+        The cost between two points, as in `solve_sample`.
+    p : float, optional
+        Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     method, options
         For OT(a, b): as in `solve`. The self terms have one potential each and are solved by the averaged fixed
         point ``f = (f + T f) / 2``, in some 40 reads of the costs whatever reg.
@@ -149,7 +152,8 @@ def sinkhorn_divergence(
     >>> abs(solvers.ot.sinkhorn_divergence(X, X, reg=0.1).value) < 1e-12
     True
     """
-    costs = (points_cost(X, Y, metric), 0), (points_cost(X, X, metric), 0), (points_cost(Y, Y, metric), 0)
+    cross, self_a, self_b = (points_cost(x, y, metric, p) for x, y in ((X, Y), (X, X), (Y, Y)))
+    costs = (cross, 0), (self_a, 0), (self_b, 0)
     control = Control(max_iter, time_limit, None, verbose, None)
     return _divergence(costs, a, b, reg, tol, norm, method, options, control, threads)
 
