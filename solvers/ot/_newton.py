@@ -275,9 +275,12 @@ def _direction(problem: TransportProblem, state: NewtonState) -> tuple[NewtonSta
     if hard and residual > goal and system.factorise():
         more, residual = system.solve(wanted, x, goal, MOST_CG)
         taken += more
-    direction = (x - x @ b / b.sum()) / LN2
-    if not gradient @ direction > 0:  # it must ascend
+    with np.errstate(over="ignore", invalid="ignore"):  # weights of 1e-40 and less may take x out of the numbers
+        direction = (x - x @ b / b.sum()) / LN2
+        ascends = bool(gradient @ direction > 0)
+    if not ascends:
         direction = np.log2(b / np.maximum(c, 1e-300))
+        direction -= direction @ b / b.sum()
     largest = float(np.abs(direction).max())
     clipped = largest > LARGEST_MOVE
     if clipped:

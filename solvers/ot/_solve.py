@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import warnings
@@ -310,7 +311,9 @@ def _problem(
     weights_a, weights_b = checked_weights(cost, a, b)
     weights_b = equal_mass(weights_a, weights_b)
     kind = functools.partial(TransportProblem, certified=bool(certify))
-    return assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    drift = problem.drift(problem.v0)
+    return dataclasses.replace(problem, u0=problem.u0 + drift, v0=problem.v0 - drift) if drift else problem
 
 
 def checked_weights(cost: Cost, a: npt.ArrayLike | None, b: npt.ArrayLike | None) -> tuple[Array, Array]:

@@ -194,7 +194,13 @@ class _Data:
         self.imbalance = float(abs(self.mass - self.b.sum()))
 
     def plan_of(self, f: Array, g: Array) -> tuple[Array, float]:
-        """exp((f + g - C) / reg), and by how much (l1) the rounding of f, g and the exponents may have changed it."""
+        """exp((f + g - C) / reg), and by how much (l1) the rounding of f, g and the exponents may have changed it.
+
+        To return f_i takes up to three roundings (its unit, its constant, an offset), g_j as many, and an exponent
+        three more (a sum, an offset, a product), each of 2^-53 of a number that is at most |f_i| + |g_j| + |C_ij|. Half
+        of them at once are allowed for here, all of them where plan and potentials are compared (2 * rounding). What
+        exponentials and sums take is in the second term.
+        """
         f, g = f.astype(self.dtype), g.astype(self.dtype)
         plan = np.zeros_like(self.C)
         f, g = f[self.a > 0][:, None], g[self.b > 0][None]
