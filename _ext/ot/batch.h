@@ -28,6 +28,9 @@ struct sv_ot_batch {
 SV_BINDING size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads);
 SV_BINDING void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads);
 
+/* The plans of solved problems, (problems, n, m), from u, v and offset; -inf potentials give zeros. */
+SV_BINDING void sv_ot_batch_plans(const struct sv_ot_batch *batch, double *plans, int threads);
+
 /* sums = M' (weight * (M x)), and sums = (M * M)' weight. */
 struct ot_float_kernel {
     void (*normal)(const float *matrix, size_t rows, size_t ld, const float *x, const float *weight, float *row,

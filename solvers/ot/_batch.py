@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -55,8 +55,9 @@ class TransportBatchResult(Sequence[TransportResult]):
         Numbers of `solvers.Status`; ``solvers.Status(result.status[k]).sentence`` says what happened.
     nit : ndarray of int, shape (k,)
         Sinkhorn iterations and Newton steps.
-    plan : sequence of Plan
-        ``plan[k]`` is the plan of problem k, made on demand.
+    plan : Plans
+        A sequence: ``plan[k]`` is the plan of problem k, made on demand; ``plan.dense()`` all of them, (k, n, m), in
+        one compiled call.
     all_success : bool
         Whether every problem succeeded.
     stats : dict
@@ -86,9 +87,9 @@ class TransportBatchResult(Sequence[TransportResult]):
         return bool(self.success.all())
 
     @property
-    def plan(self) -> Sequence[Plan]:
+    def plan(self) -> Plans:
         """The plans, each made on demand."""
-        return _Plans(self)
+        return Plans(self)
 
     def __len__(self) -> int:
         return len(self.status)
@@ -139,8 +140,8 @@ class TransportBatchResult(Sequence[TransportResult]):
         )  # fmt: skip
 
 
-class _Plans(Sequence[Plan]):
-    """The plans of a batch."""
+class Plans(Sequence[Plan]):
+    """The plans of a batch: a sequence whose entries are made when they are asked for, or all of them at once."""
 
     def __init__(self, result: TransportBatchResult) -> None:
         self._result = result
@@ -156,6 +157,23 @@ class _Plans(Sequence[Plan]):
         if isinstance(index, slice):
             return [self._result._plan(k) for k in range(len(self))[index]]
         return self._result._plan(range(len(self))[index])
+
+    def dense(self) -> Array:
+        """All plans as a (k, n, m) float64 array, in parallel over the problems; the bits of each plan's own `dense`."""
+        result, batch = self._result, self._result.batch
+        plans = np.empty(batch.shape)
+        for some in _calls(batch):
+            part = batch.part(some)
+            _kernels.batch_plans(
+                part.costs, part.problems, part.scale, result.u[some], result.v[some], result.offset[some],
+                plans[some], int(result.stats["threads"]),
+            )  # fmt: skip
+        return plans
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("the plans are made on demand: they cannot be viewed without a copy")
+        return self.dense().astype(dtype or np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,9 +283,7 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     k, n, m = batch.shape
     u, v, offset, row_sums, column_sums = (np.empty((k, size)) for size in (n, m, n, n, m))
     paid, counts = np.empty((k, 1)), np.empty((k, 4), np.intc)
-    at_once = max(1, CALL_ENTRIES // (n * m))
-    for first in range(0, k, at_once):
-        some = slice(first, first + at_once)
+    for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
             part.costs, part.problems, part.a, part.b, part.scale, tol, norm, int(max_iter), u[some], v[some],
@@ -293,6 +309,13 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
         f, g, value, linear, error, status == Status.CONVERGED, status, counts[:, SINKHORN] + counts[:, NEWTON], tol,
         norm, stats, batch, u, v, offset,
     )  # fmt: skip
+
+
+def _calls(batch: Batch) -> Iterator[slice]:
+    """The problems of each compiled call."""
+    k, n, m = batch.shape
+    at_once = max(1, CALL_ENTRIES // (n * m))
+    return (slice(first, first + at_once) for first in range(0, k, at_once))
 
 
 def _errors(row_gaps: Array, column_gaps: Array, norm: str) -> Array:
