@@ -134,17 +134,18 @@ static int newton_level(struct solve *s, double scale, int last_level)
 
 static int run_levels(struct solve *s)
 {
+    const double easy_span = LEVEL_SPAN * LOG2_E_DOUBLE / s->scale;
+    const int made = find_offsets(s, s->scale, easy_span);
+    s->roundoff = 0x1p-52 * (4 + s->scale * s->span) * s->mass;
     int levels = 0;
-    for (double span = s->span * s->scale / LOG2_E_DOUBLE; span > LEVEL_SPAN && levels < MAX_LEVELS; span /= 4)
+    for (double span = s->span; span > easy_span && levels < MAX_LEVELS; span /= 4)
         levels++;
     int status = STATUS_CONVERGED;
     for (int level = levels; level >= 0; level--) {
         const double scale = ldexp(s->scale, -2 * level);
-        if (level == levels) {
-            for (size_t j = 0; j < s->ld; j++)
-                s->v[j] = 0;
+        if (level == levels && !made)
             make_kernel(s, scale, 1);
-        } else {
+        if (level < levels) {
             for (size_t j = 0; j < s->m; j++)
                 s->v[j] = 4 * (s->v[j] + (s->b[j] > 0 ? log2(s->x[j]) : 0));
             make_kernel(s, scale, 0);
@@ -224,8 +225,6 @@ static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot
 {
     struct solve s = lay_out(batch, index, in_float, work);
     take_weights(&s, batch->a + (ptrdiff_t)index * batch->a_stride, batch->b + (ptrdiff_t)index * batch->b_stride);
-    find_offsets(&s);
-    s.roundoff = 0x1p-52 * (4 + s.scale * s.span) * s.mass;
     int *counts = batch->counts + SV_BATCH_COUNTS * index;
     counts[SV_BATCH_STATUS] = run_levels(&s);
     counts[SV_BATCH_SINKHORN] = s.sinkhorn;

@@ -159,7 +159,7 @@ class Plans(Sequence[Plan]):
         return self._result._plan(range(len(self))[index])
 
     def dense(self) -> Array:
-        """All plans as a (k, n, m) float64 array, in parallel over the problems; the bits of each plan's own `dense`."""
+        """All plans, float64 of shape (k, n, m), in parallel over the problems; to the bits of each plan's `dense`."""
         result, batch = self._result, self._result.batch
         plans = np.empty(batch.shape)
         for some in _calls(batch):
