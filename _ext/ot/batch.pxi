@@ -8,6 +8,9 @@ cdef extern from "batch.h" nogil:
         SV_NORM_L2
         SV_NORM_LINF
 
+    enum:
+        SV_BATCH_CLAIMS
+
     struct sv_ot_batch:
         size_t problems
         sv_ot_cost cost
@@ -23,7 +26,7 @@ cdef extern from "batch.h" nogil:
         double *offset
         double *row_sums
         double *column_sums
-        double *paid
+        double *claims
         int *counts
 
     size_t sv_ot_batch_worksize(const sv_ot_batch *, int)
@@ -84,7 +87,7 @@ cdef void take_costs(sv_ot_batch *batch, _Matrices matrices, Py_ssize_t problems
 
 def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double[:, ::1] b,
                 const double[:, ::1] scale, double tol, str norm, int max_iter, double[:, ::1] u, double[:, ::1] v,
-                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] paid,
+                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] claims,
                 int[:, ::1] counts, int threads):
     """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m))."""
     cdef _Matrices matrices = _Matrices(costs)
@@ -99,7 +102,7 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     batch.offset = out_of_each(offset, problems, n, "offset")
     batch.row_sums = out_of_each(row_sums, problems, n, "row_sums")
     batch.column_sums = out_of_each(column_sums, problems, m, "column_sums")
-    batch.paid = out_of_each(paid, problems, 1, "paid")
+    batch.claims = out_of_each(claims, problems, SV_BATCH_CLAIMS, "claims")
     if counts.shape[0] != problems or counts.shape[1] != 4:
         raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}), not ({problems}, 4)")
     batch.counts = &counts[0, 0]

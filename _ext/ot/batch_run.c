@@ -44,9 +44,10 @@ static void certify(const struct sv_ot_batch *batch, size_t index)
     double *column_sums = batch->column_sums + index * m;
     for (size_t j = 0; j < m; j++)
         column_sums[j] = 0;
-    batch->paid[index] = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
-                                             batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
-                                             column_sums, 0, n);
+    const double paid = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
+                                            batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
+                                            column_sums, 0, n);
+    kernel()->claim(batch, index, paid);
 }
 
 static void solve_some(void *context, size_t task)

@@ -141,7 +141,7 @@ def solve_batch(
     offset: Array,
     row_sums: Array,
     column_sums: Array,
-    paid: Array,
+    claims: Array,
     counts: Array,
     threads: int,
 ) -> None: ...
