@@ -16,7 +16,7 @@ from ._blocks import BlockFunction
 from ._cost import Cost
 from ._gradients import Gradients
 from ._problem import TransportResult
-from ._solve import _choose, _problem, matrix_cost, points_cost, run_method
+from ._solve import checked_problem, choose, matrix_cost, points_cost, run_method
 
 Array = npt.NDArray[Any]
 
@@ -230,8 +230,8 @@ def _divergence(
     threads: int | None,
 ) -> DivergenceResult:
     cost, copies = costs[0]
-    problem = _problem(cost, a, b, reg, tol, norm, None, True, copies, threads)
-    cross: TransportResult = run_method(problem, method, _choose, options, control)
+    problem = checked_problem(cost, a, b, reg, tol, norm, None, True, copies, threads)
+    cross: TransportResult = run_method(problem, method, choose, options, control)
     self_a, self_b = (
         _self_transport(within, weights, reg, tol, norm, method, options, control, threads)
         for within, weights in zip(costs[1:], (a, b), strict=True)
@@ -272,10 +272,10 @@ def _self_transport(
     threads: int | None,
 ) -> TransportResult:
     """Transport of a set to itself: by the averaged fixed point, or else by the method for any costs."""
-    problem = _problem(cost[0], weights, weights, reg, tol, norm, None, True, cost[1], threads)
+    problem = checked_problem(cost[0], weights, weights, reg, tol, norm, None, True, cost[1], threads)
     short = Control(min(control.max_iter, SYMMETRIC_STEPS), control.time_limit, None, control.verbose, None)
     result = run(_symmetric.METHOD, problem, short)
     if not result.success:
-        result = run_method(problem, method, _choose, options, control)
+        result = run_method(problem, method, choose, options, control)
     assert isinstance(result, TransportResult)
     return result

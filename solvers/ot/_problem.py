@@ -257,8 +257,12 @@ class TransportProblem:
 
     def drift(self, v: Array) -> float:
         """The mean of v, 0 where it is harmless."""
-        mean = float(self.b @ v) / float(self.b.sum())
+        mean = float(self.b @ v) / self._mass
         return mean if abs(mean) > LARGEST_MEAN else 0.0
+
+    @cached_property
+    def _mass(self) -> float:
+        return float(self.b.sum())
 
     def stop(self, measure: float, steps_without_progress: int) -> Status | None:
         """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""
