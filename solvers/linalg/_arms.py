@@ -78,6 +78,8 @@ class Arm:
     place: float = 0.0
     #: For how many matrices in a row a preparation may serve.
     reuse: int = 1
+    #: How many times as long the first preparation of a pattern takes.
+    first: ClassVar[float] = 1.0
     #: Whether its time depends on where it starts.
     iterates: ClassVar[bool] = True
     #: Whether the matrix must be symmetric positive definite; False: must not be; None: either.
@@ -296,6 +298,8 @@ def _fits_memory(system: System) -> bool:
 class Direct(Arm):
     """A sparse factorisation; its only matrix is the one that it was made of."""
 
+    #: The analysis, in set-ups; SuperLU analyses each time.
+    first: ClassVar[float] = 5.0
     iterates: ClassVar[bool] = False
 
     def serves(self, system: System) -> bool:

@@ -49,7 +49,8 @@ class Outlook:
     #: Estimates of the cost of a set-up and of a solve; infinite where the arm does not serve.
     setup: Array
     solve: Array
-    #: Whether the arm would set up now, and over how many solves a set-up lasts.
+    #: How many set-ups the arm would make now (0, 1, or more where the first of a pattern takes longer), and over how
+    #: many solves one lasts.
     due: Array
     lifetime: Array
     #: The features of this solve; the first is 1.
@@ -116,7 +117,8 @@ class Forecast:
         known = serves & (self.told > 0) & ~self.failing
         fresh = serves & (self.told == 0)
         among = known if known.any() else fresh if fresh.any() else serves
-        incumbent = int(np.argmin(np.where(among, steady, np.inf)))
+        # at first nobody knows whether there will be a second solve
+        incumbent = int(np.argmin(np.where(among, steady if self.solves else now, np.inf)))
         best = float(long_run[incumbent])
         chosen = incumbent
         self._rest -= 1
@@ -137,7 +139,7 @@ class Forecast:
         return Question(
             chosen,
             z,
-            float(setup[chosen]),
+            float(setup[chosen]) + float(np.log(max(outlook.due[chosen], 1.0))),
             float(solve[chosen]),
             chosen != incumbent,
             best,

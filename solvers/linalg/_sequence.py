@@ -352,7 +352,10 @@ class SequenceSolver:
         due = np.ones(len(self._arms))
         for k, arm in enumerate(self._arms):
             kept = self._prepared.get(arm.name)
-            due[k] = kept is None or kept.due(system, arm.reuse)
+            if kept is None or kept.pattern != system.pattern:
+                due[k] = arm.first
+            else:
+                due[k] = kept.due(system, arm.reuse)
         lifetime = self._reuse * system.run
         return self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features)), estimates
 
