@@ -42,7 +42,8 @@ struct sv_operand_kernels {
     double (*jacobi)(const struct sv_operand *A, double omega, double momentum, const double *b, const double *x,
                      double *out);
 
-    /* (K + L) out = rhs, and (K + U) out = rhs; in place where out is rhs. */
+    /* (K + L) out = rhs, and (K + U) out = rhs; in place where out is rhs. Here and in `eisenstat` what is in the result
+     * before must be finite numbers: a kernel may multiply them by a zero that pads its rows. */
     void (*lower_solve)(const struct sv_operand *A, double omega, const double *rhs, double *out);
     void (*upper_solve)(const struct sv_operand *A, double omega, const double *rhs, double *out);
 
