@@ -1,7 +1,8 @@
 /* The stencil of -div(c grad) + m on a box of cells, in one, two or three dimensions, as an operand.
  *
  * A cell is joined to the next along each axis by a coupling c >= 0: an entry -c of the matrix. Vectors have the layout
- * of this struct, cells along x side by side, with zeros around each row, so that a row's ends need no code of their own:
+ * of this struct, cells along x side by side, with zeros around each row, so that a row's ends need no code of their
+ * own:
  *
  *   natural      row (j, k) begins at lead + k plane + j pitch
  *   red-black    there too, in two halves: the red cells (i + j + k even) side by side, and `half` later the black ones
@@ -21,12 +22,12 @@ struct sv_grid {
     size_t size;                    /* of the vectors */
     int periodic[3];
     /* Constant: one coupling an axis, and 16 rows of the diagonal and its inverse, `pitch` apart, for the rows that lie
-     * at neither end (0), the low end (1), the high end (2) or both (3) of y, plus 4 times the same of z; red-black: even
-     * cells in the first half, odd ones in the second. Else arrays in the layout of the vectors. */
+     * at neither end (0), the low end (1), the high end (2) or both (3) of y, plus 4 times the same of z; red-black:
+     * even cells in the first half, odd ones in the second. Else arrays in the layout of the vectors. */
     int constant;
     double coupling[3];
-    /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place after
-     * a row's last cell repeats the first. */
+    /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place
+     * after a row's last cell repeats the first. */
     const void *faces[3];
     const void *diagonal, *inverse; /* 0 outside the cells */
     const void *zeros;              /* half a vector's row of them at least: pitch */

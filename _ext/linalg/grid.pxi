@@ -162,7 +162,7 @@ cdef class Grid(Operand):
         return result
 
     def sweeps(self, double omega, bint backward, b, x, size_t count, size_t depth=0, int threads=1):
-        """`count` red-black sweeps of the packed x, in place, `depth` a pass over memory (0: as many as the cache holds)."""
+        """`count` red-black sweeps of the packed x, in place, `depth` a pass over memory (0: what fits the cache)."""
         if not self.grid.half:
             raise ValueError("the ordering must be red-black")
         for array, name in ((b, "b"), (x, "x")):

@@ -1,11 +1,11 @@
 /* Sweeps and triangular solves with a stencil in lexicographic order.
  *
- * A row's sums are formed vector by vector; what is left of each is x_i = t_i + c_i x_(i-1), which a prefix scheme solves
- * within the vector in log2(SV_W) steps, so that the chain from cell to cell is one multiply-add and one lane broadcast a
- * vector. c = omega coupling / diagonal is at most 1 in all that converges: its powers do not grow.
+ * A row's sums are formed vector by vector; what is left of each is x_i = t_i + c_i x_(i-1), which a prefix scheme
+ * solves within the vector in log2(SV_W) steps, so that the chain from cell to cell is one multiply-add and one lane
+ * broadcast a vector. c = omega coupling / diagonal is at most 1 in all that converges: its powers do not grow.
  *
- * Bytes a cell: 24 for a sweep (x read and written, b read), 16 for a triangular solve, 24 for Eisenstat's product, + 8 a
- * face array and 8 for the diagonal where couplings vary. About 12 (constant) or 20 operations a vector of cells.
+ * Bytes a cell: 24 for a sweep (x read and written, b read), 16 for a triangular solve, 24 for Eisenstat's product, +
+ * 8 a face array and 8 for the diagonal where couplings vary. About 12 (constant) or 20 operations a vector of cells.
  * Measured on one core of a Zen 4 at 256^2 and 2048^2, ns a cell: sweep 0.48 and 1.2, triangular solve 0.37 and 1.0,
  * Eisenstat's product 0.50 and 1.5; the same with the matrix in compressed rows, one at a time: 10, 6.5 and 6 to 9.
  * Accuracy: each cell within some 3 axes + 8 roundings of its largest term.
@@ -60,10 +60,10 @@ INLINE vreal one_lane(ptrdiff_t lane, double value)
     return v_load(lanes);
 }
 
-/* The row's last cell in the order of the recurrence, where it is unlike the others: its 1/diagonal at a Neumann end, and
- * the entry that comes round. Returns what is added to that cell. */
-INLINE double end_of_row(const struct lex *r, const struct constants *K, ptrdiff_t n, int periodic, enum kind kind, int down,
-                         int constant)
+/* The row's last cell in the order of the recurrence, where it is unlike the others: its 1/diagonal at a Neumann end,
+ * and the entry that comes round. Returns what is added to that cell. */
+INLINE double end_of_row(const struct lex *r, const struct constants *K, ptrdiff_t n, int periodic, enum kind kind,
+                         int down, int constant)
 {
     ptrdiff_t end = down ? 0 : n - 1, before = down ? 1 : n - 2, start = n - 1 - end;
     double more = 0;
@@ -83,8 +83,8 @@ INLINE double end_of_row(const struct lex *r, const struct constants *K, ptrdiff
     return more * (kind == EISENSTAT ? r->rhs[end] : 0);
 }
 
-INLINE double lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n, int periodic, enum kind kind, int down,
-                      int nears, int constant)
+INLINE double lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n, int periodic, enum kind kind,
+                      int down, int nears, int constant)
 {
     vreal carry = v_set1(0), product = carry, round = carry;
     const int sweeps = kind == SWEEP || kind == MEASURED;
@@ -109,7 +109,8 @@ INLINE double lex_row(const struct lex *r, const struct constants *K, ptrdiff_t 
             old = v_load(r->x + i), t = v_fma(K->keep, old, t);
         if (kind == EISENSTAT)
             own = v_load(r->t + i), t = v_fnma(K->back, own, t);
-        vreal y = constant ? scan(t, K, carry, down) : scan_by(t, v_mul(scale, v_load(r->west + i + down)), carry, down);
+        vreal y = constant ? scan(t, K, carry, down)
+                           : scan_by(t, v_mul(scale, v_load(r->west + i + down)), carry, down);
         y = kept(y, n - i);
         carry = down ? v_first_lane(y) : v_last_lane(y);
         if (kind == EISENSTAT) {
@@ -123,10 +124,10 @@ INLINE double lex_row(const struct lex *r, const struct constants *K, ptrdiff_t 
     return v_sum_lanes(product) + end_of_row(r, K, n, periodic, kind, down, constant);
 }
 
-/* The rows beside row (j, k): all four for a sweep, else those before it in the order of the solve. Where the layers are
- * not periodic (narrow) those are one an axis. */
-INLINE void near_rows(const struct sv_grid *g, const real *x, const real *minus, ptrdiff_t j, ptrdiff_t k, ptrdiff_t own,
-                      enum kind kind, int down, int narrow, int axes, int constant, struct lex *r)
+/* The rows beside row (j, k): all four for a sweep, else those before it in the order of the solve. Where the layers
+ * are not periodic (narrow) those are one an axis. */
+INLINE void near_rows(const struct sv_grid *g, const real *x, const real *minus, ptrdiff_t j, ptrdiff_t k,
+                      ptrdiff_t own, enum kind kind, int down, int narrow, int axes, int constant, struct lex *r)
 {
     const ptrdiff_t to[4] = {
         step_before(j, g->n[1], g->pitch, g->periodic[1]), step_after(j, g->n[1], g->pitch, g->periodic[1]),
@@ -145,37 +146,13 @@ INLINE void near_rows(const struct sv_grid *g, const real *x, const real *minus,
     }
 }
 
-INLINE struct constants constants_of(const struct sv_grid *g, double omega, int down, int narrow, int axes)
-{
-    struct constants K;
-    K.omega = v_set1(omega), K.keep = v_set1(1 - omega), K.back = v_set1(2 - omega), K.side = v_set1(g->coupling[0]);
-    for (int m = 0; m < 4; m++)
-        K.near[m] = v_set1(g->coupling[narrow ? 1 + m % 2 : 1 + m / 2]);
-    K.relax = omega, K.along = g->coupling[0];
-    K.middle = omega * g->coupling[0] * ((const real *)g->inverse)[g->n[0] / 2];
-    (void)axes;
-    double power = K.middle;
-    for (int s = 0; s < 3; s++, power *= power)
-        K.powers[s] = v_set1(power);
-    real lanes[SV_W];
-    power = K.middle;
-    for (int lane = 0; lane < SV_W; lane++, power *= K.middle)
-        lanes[down ? SV_W - 1 - lane : lane] = power;
-    K.carried = v_load(lanes);
-    return K;
-}
-
-#define PERIODIC_LAYERS(g) ((g)->periodic[1] || (g)->periodic[2])
-
-/* The constants for a row amid the grid serve all: inverses that differ from row to row are read from r.inverse, and
- * `middle` is made anew where the row's own differs. */
+/* Where a row's 1/diagonal amid it is not that of the row before: the powers of its c. */
 INLINE void set_middle(struct constants *K, double inverse, int down)
 {
-    double middle = K->relax * K->along * inverse;
+    double middle = K->relax * K->along * inverse, power = middle;
     if (middle == K->middle)
         return;
     K->middle = middle;
-    double power = middle;
     for (int s = 0; s < 3; s++, power *= power)
         K->powers[s] = v_set1(power);
     real lanes[SV_W];
@@ -185,12 +162,25 @@ INLINE void set_middle(struct constants *K, double inverse, int down)
     K->carried = v_load(lanes);
 }
 
+INLINE struct constants constants_of(const struct sv_grid *g, double omega, int down, int narrow)
+{
+    struct constants K;
+    K.omega = v_set1(omega), K.keep = v_set1(1 - omega), K.back = v_set1(2 - omega), K.side = v_set1(g->coupling[0]);
+    for (int m = 0; m < 4; m++)
+        K.near[m] = v_set1(g->coupling[narrow ? 1 + m % 2 : 1 + m / 2]);
+    K.relax = omega, K.along = g->coupling[0], K.middle = NAN;
+    set_middle(&K, ((const real *)g->inverse)[g->n[0] / 2], down);
+    return K;
+}
+
+#define PERIODIC_LAYERS(g) ((g)->periodic[1] || (g)->periodic[2])
+
 INLINE double lex_rows(const struct sv_operand *A, double omega, const real *rhs, const real *t, real *x, real *d,
                        enum kind kind, int down, int narrow, int axes, int constant)
 {
     const struct sv_grid *g = A->matrix;
     const int sweeps = kind == SWEEP || kind == MEASURED, nears = narrow ? axes - 1 : 2 * (axes - 1);
-    struct constants K = constants_of(g, omega, down, narrow, axes);
+    struct constants K = constants_of(g, omega, down, narrow);
     ptrdiff_t rows = g->n[1] * g->n[2];
     double product = 0;
     for (ptrdiff_t step = 0; step < rows; step++) {
@@ -236,11 +226,11 @@ INLINE vreal triangle_row(const struct lex *r, const struct constants *K, const 
     return total;
 }
 
-INLINE double triangle(const struct sv_operand *A, double omega, const real *x, real *out, int upper, int narrow, int axes,
-                       int constant)
+INLINE double triangle(const struct sv_operand *A, double omega, const real *x, real *out, int upper, int narrow,
+                       int axes, int constant)
 {
     const struct sv_grid *g = A->matrix;
-    const struct constants K = constants_of(g, omega, upper, narrow, axes);
+    const struct constants K = constants_of(g, omega, upper, narrow);
     vreal total = v_set1(0);
     for (ptrdiff_t k = 0; k < g->n[2]; k++)
         for (ptrdiff_t j = 0; j < g->n[1]; j++) {

@@ -1,7 +1,7 @@
 /* Products with a stencil, for both layouts: y = A x, r = b - A x, Jacobi's and Chebyshev's step.
  *
- * Rows are cut into blocks whose number depends on the grid alone; each block's sum is kept, and they are added in order:
- * the same bits for any count of threads.
+ * Rows are cut into blocks whose number depends on the grid alone; each block's sum is kept, and they are added in
+ * order: the same bits for any count of threads.
  */
 #ifndef SOLVERS_LINALG_GRID_PRODUCTS_H
 #define SOLVERS_LINALG_GRID_PRODUCTS_H
@@ -23,7 +23,8 @@ struct product_call {
 INLINE vreal kept(vreal v, ptrdiff_t left) { return left < SV_W ? v_keep(v, (size_t)left, 0) : v; }
 
 INLINE vreal product_row(const struct around *a, const vreal coupling[3], const real *diagonal, const real *inverse,
-                         const real *b, const real *x, real *out, ptrdiff_t n, double omega, double momentum, vreal total,
+                         const real *b, const real *x, real *out, ptrdiff_t n, double omega, double momentum,
+                         vreal total,
                          enum product kind, int axes, int constant)
 {
     const vreal w = v_set1(omega), back = v_set1(momentum);
@@ -52,12 +53,14 @@ INLINE void product_block(struct product_call *call, size_t block, enum product 
 {
     const struct sv_grid *g = call->A->matrix;
     ptrdiff_t rows = g->n[1] * g->n[2], colours = g->half ? 2 : 1;
-    ptrdiff_t from = (ptrdiff_t)(block * (size_t)rows / call->blocks), to = (ptrdiff_t)((block + 1) * (size_t)rows / call->blocks);
+    ptrdiff_t from = (ptrdiff_t)(block * (size_t)rows / call->blocks);
+    ptrdiff_t to = (ptrdiff_t)((block + 1) * (size_t)rows / call->blocks);
     vreal total = v_set1(0), coupling[3];
     load_couplings(g, coupling);
     for (ptrdiff_t row = from; row < to; row++)
         for (int colour = 0; colour < colours; colour++) {
-            ptrdiff_t j = row % g->n[1], k = row / g->n[1], place = row_place(g, j, k), parity = parity_of(colour, j, k);
+            ptrdiff_t j = row % g->n[1], k = row / g->n[1], place = row_place(g, j, k);
+            ptrdiff_t parity = parity_of(colour, j, k);
             ptrdiff_t own = place + colour * g->half, other = g->half ? place + (1 - colour) * g->half : place;
             ptrdiff_t n = g->half ? cells_of(g, parity) : g->n[0], n_other = g->half ? cells_of(g, 1 - parity) : n;
             ptrdiff_t shift = constant && g->half ? parity * g->half : 0;

@@ -1,8 +1,8 @@
 /* The kernels of a stencil in red-black order: all red cells come before all black ones.
  *
- * Cells of one colour do not touch, so there is no recurrence: each kernel is loads, multiply-adds and a store, with unit
- * stride. Sweeps are in grid_sweeps.c. Here a colour is a pass of its own but where noted; bytes as in grid_natural.c.
- * Accuracy: each cell within 2 axes + 6 roundings of its largest term.
+ * Cells of one colour do not touch, so there is no recurrence: each kernel is loads, multiply-adds and a store, with
+ * unit stride. Sweeps are in grid_sweeps.c. Here a colour is a pass of its own but where noted; bytes as in
+ * grid_natural.c. Accuracy: each cell within 2 axes + 6 roundings of its largest term.
  * In NumPy: y[red] = omega / D[red] * rhs[red]; y[black] = omega / D[black] * (rhs[black] - (A @ y)[black])
  */
 #include "grid_products.h"
@@ -25,8 +25,8 @@ struct call {
  *   TRIANGULAR  nothing: y = omega / D (rhs + couplings y')
  *   EISENSTAT   rhs y:   y = t + omega / D (rhs + couplings (y - t)') - (2 - omega) t
  *   TRIANGLE    y y:     y = D / omega t - couplings t', stored where there is a y */
-INLINE vreal colour_row(const struct sv_grid *g, const struct call *call, ptrdiff_t j, ptrdiff_t k, int colour, int second,
-                        vreal total, enum kind kind, int axes, int constant)
+INLINE vreal colour_row(const struct sv_grid *g, const struct call *call, ptrdiff_t j, ptrdiff_t k, int colour,
+                        int second, vreal total, enum kind kind, int axes, int constant)
 {
     const vreal w = v_set1(call->omega), keep = v_set1(1 - call->omega), back = v_set1(2 - call->omega);
     const vreal inverse_omega = v_set1(1 / call->omega);
@@ -94,12 +94,13 @@ INLINE vreal colour_layer(const struct call *call, ptrdiff_t layer, int colour, 
     const struct sv_grid *g = call->A->matrix;
     ptrdiff_t from = axes == 2 ? layer : 0, to = axes == 2 ? layer + 1 : axes == 3 ? g->n[1] : 1;
     for (ptrdiff_t j = from; j < to; j++)
-        total = colour_row(g, call, j, axes == 3 ? layer : 0, colour, colour != call->first, total, kind, axes, constant);
+        total = colour_row(g, call, j, axes == 3 ? layer : 0, colour, colour != call->first, total, kind, axes,
+                           constant);
     return total;
 }
 
-/* Both colours in one pass over memory: the second follows the first a layer behind, and is made up for where the layers
- * are periodic. */
+/* Both colours in one pass over memory: the second follows the first a layer behind, and is made up for where the
+ * layers are periodic. */
 INLINE double both_colours(const struct call *call, enum kind kind, int axes, int constant)
 {
     const struct sv_grid *g = call->A->matrix;

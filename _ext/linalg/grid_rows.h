@@ -41,14 +41,16 @@ struct around {
     const real *x[6], *c[6];
 };
 
-/* own: the row's cells; other: those beside them in x (natural: the same); west: from the latter to the cells before. */
+/* own: the row's cells; other: those beside them in x (natural: the same); west: from the latter to those before. */
 INLINE struct around look_around(const struct sv_grid *g, const real *x, ptrdiff_t j, ptrdiff_t k, ptrdiff_t own,
                                  ptrdiff_t other, ptrdiff_t west, int axes, int constant)
 {
     struct around a;
     ptrdiff_t to[6] = {west, west + (g->half ? 1 : 2),
-                       step_before(j, g->n[1], g->pitch, g->periodic[1]), step_after(j, g->n[1], g->pitch, g->periodic[1]),
-                       step_before(k, g->n[2], g->plane, g->periodic[2]), step_after(k, g->n[2], g->plane, g->periodic[2])};
+                       step_before(j, g->n[1], g->pitch, g->periodic[1]),
+                       step_after(j, g->n[1], g->pitch, g->periodic[1]),
+                       step_before(k, g->n[2], g->plane, g->periodic[2]),
+                       step_after(k, g->n[2], g->plane, g->periodic[2])};
     for (int side = 0; side < 2 * axes; side++) {
         int there = side < 2 || to[side];
         a.x[side] = there ? x + other + to[side] : g->zeros;
@@ -59,7 +61,8 @@ INLINE struct around look_around(const struct sv_grid *g, const real *x, ptrdiff
 }
 
 /* start + sum of coupling times neighbour, for a vector of cells. */
-INLINE vreal add_around(const struct around *a, ptrdiff_t i, const vreal coupling[3], vreal start, int axes, int constant)
+INLINE vreal add_around(const struct around *a, ptrdiff_t i, const vreal coupling[3], vreal start, int axes,
+                        int constant)
 {
     for (int axis = axes - 1; axis >= 0; axis--) {
         vreal before = v_load(a->x[2 * axis] + i), after = v_load(a->x[2 * axis + 1] + i);

@@ -1,14 +1,15 @@
 /* Red-black sweeps of a stencil, several a pass over memory; float64 and float32.
  *
- * A half sweep takes a layer (2-D: a row; 3-D: a plane) of one colour from the layers of the other colour at both sides.
- * So half sweep h may follow one layer behind half sweep h - 1, and a pass over memory does as many as the second cache
- * has room for layers: with two, black row j - 1 right after red row j, one sweep reads and writes each cell once.
- * Layers are cut into blocks, one a thread: a block's half sweeps shrink by a layer at each cut side, and when all
- * blocks are done the wedges between them are. A periodic grid is cut once at least. Any such order gives the same bits.
+ * A half sweep takes a layer (2-D: a row; 3-D: a plane) of one colour from the layers of the other colour at both
+ * sides. So half sweep h may follow one layer behind half sweep h - 1, and a pass over memory does as many as the
+ * second cache has room for layers: with two, black row j - 1 right after red row j, one sweep reads and writes each
+ * cell once. Layers are cut into blocks, one a thread: a block's half sweeps shrink by a layer at each cut side, and
+ * when all blocks are done the wedges between them are. A periodic grid is cut once at least. Any such order gives
+ * the same bits.
  *
- * Bytes a cell and pass: 24 (x read and written, b read), + 32 in 2-D with variable couplings. Without memory in the way:
- * 5 loads, 4 multiply-adds and a store a vector in 2-D, 5.5 cycles of a Zen 4 for 8 cells, or 0.20 ns each; rows of 128
- * vectors from the second cache take 0.28, strips of rows and all.
+ * Bytes a cell and pass: 24 (x read and written, b read), + 32 in 2-D with variable couplings. Without memory in the
+ * way: 5 loads, 4 multiply-adds and a store a vector in 2-D, 5.5 cycles of a Zen 4 for 8 cells, or 0.20 ns each; rows
+ * of 128 vectors from the second cache take 0.28, strips of rows and all.
  * Measured on one core of such a machine, busy with other work, against a triad a = b + s c (24 bytes an element, which
  * it moves at 0.34 ns where 1.5 MB are in the third cache, at 0.65 from memory), in parts of its byte rate:
  *   256^2    one sweep a pass 0.81, four 1.03
@@ -35,8 +36,8 @@ INLINE void relax_part(const struct around *a, const vreal coupling[3], const re
     }
 }
 
-/* How far ahead of a row the lines are that the next ones will need, of its colour and of the other: a row of one colour is
- * too short for the hardware to see that it goes on a row later. 0: all is in cache. */
+/* How far ahead of a row the lines are that the next ones will need, of its colour and of the other: a row of one
+ * colour is too short for the hardware to see that it goes on a row later. 0: all is in cache. */
 struct fetch {
     ptrdiff_t ahead, other;
 };
@@ -44,8 +45,8 @@ struct fetch {
 /* The same amid a row with constant couplings, where all cells have one diagonal: scaled[axis] = omega coupling /
  * diagonal, scaled[3] = omega / diagonal. The neighbours along x are one aligned vector and the one before or after it:
  * a 512-bit load across cache lines would cost twice a shuffle. */
-INLINE void relax_uniform(const struct around *a, const vreal scaled[4], const real *b, real *x, ptrdiff_t from, ptrdiff_t to,
-                          vreal keep, const struct fetch *fetch, int fresh, int parity, int axes)
+INLINE void relax_uniform(const struct around *a, const vreal scaled[4], const real *b, real *x, ptrdiff_t from,
+                          ptrdiff_t to, vreal keep, const struct fetch *fetch, int fresh, int parity, int axes)
 {
     const real *beside = a->x[1 - parity];
     vreal last = v_load(beside + from - (parity ? 0 : SV_W));
@@ -100,8 +101,8 @@ INLINE void relax_row(const struct around *a, const vreal coupling[3], const rea
 }
 
 /* A strip of a layer: of a row the cells, of a plane the rows [low, high). */
-INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, ptrdiff_t low, ptrdiff_t high,
-                        ptrdiff_t ahead, const real *b, real *x, int axes, int constant)
+INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, ptrdiff_t low,
+                        ptrdiff_t high, ptrdiff_t ahead, const real *b, real *x, int axes, int constant)
 {
     const vreal w = v_set1((real)omega), keep = v_set1((real)(1 - omega));
     vreal coupling[3];
@@ -118,20 +119,21 @@ INLINE void relax_layer(const struct sv_grid *g, double omega, int colour, ptrdi
         ptrdiff_t n = cells_of(g, parity), from = axes == 2 ? low : 0, to = axes == 2 && high < n ? high : n;
         show_ends(g, x + other, cells_of(g, 1 - parity));
         if (from < to)
-            relax_row(&a, coupling, b + own, inverse, x + own, n, from, to, w, keep, &fetch, (int)parity, axes, constant);
+            relax_row(&a, coupling, b + own, inverse, x + own, n, from, to, w, keep, &fetch, (int)parity, axes,
+                      constant);
         hide_ends(g, x + other, cells_of(g, 1 - parity));
     }
 }
 
-typedef void (*layer_kernel)(const struct sv_grid *, double, int, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *,
-                             real *);
+typedef void (*layer_kernel)(const struct sv_grid *, double, int, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                             const real *, real *);
 
 #define MAKE(axes, constant)                                                                                        \
     static void relax_layer_##axes##_##constant(const struct sv_grid *g, double omega, int colour, ptrdiff_t layer, \
                                                 ptrdiff_t low, ptrdiff_t high, ptrdiff_t ahead, const real *b,      \
                                                 real *x)                                                            \
     {                                                                                                               \
-        relax_layer(g, omega, colour, layer, low, high, ahead, b, x, axes, constant);                                              \
+        relax_layer(g, omega, colour, layer, low, high, ahead, b, x, axes, constant);                               \
     }
 GRID_EACH(MAKE)
 
@@ -198,8 +200,8 @@ static size_t fitting_depth(const struct sv_grid *g)
     return depth < 1 ? 1 : depth > MOST_SWEEPS ? MOST_SWEEPS : depth;
 }
 
-/* What is taken through all half sweeps of a front at once, each on a layer of its own that needs of the one before it the
- * same places alone: in 2-D four rows of it should fit the first cache, in 3-D all layers' rows the second. */
+/* What is taken through all half sweeps of a front at once, each on a layer of its own that needs of the one before
+ * it the same places alone: in 2-D four rows of it should fit the first cache, in 3-D all layers' rows the second. */
 static ptrdiff_t strip_of(const struct sv_grid *g, ptrdiff_t halves, ptrdiff_t width)
 {
     if (g->axes == 2)
