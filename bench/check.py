@@ -157,3 +157,24 @@ def errors(got: Array, exact: Array) -> Array:
     with np.errstate(invalid="ignore"):
         found: Array = (np.abs(got.astype(np.longdouble) - exact) / spacing).astype(np.float64)
     return np.where(np.isfinite(got), found, np.inf)
+
+
+# ---- linear systems ----------------------------------------------------------------------------------
+
+
+def residual(A: Any, b: Array, x: Any) -> float:
+    """norm(b - A x) / norm(b) in long double, A in compressed rows; inf for what is no finite vector of b's shape."""
+    got = np.asarray(x)
+    if got.shape != b.shape or got.dtype.kind != "f" or not np.isfinite(got).all():
+        return float("inf")
+    products = A.data.astype(np.longdouble) * got.astype(np.longdouble)[A.indices]
+    filled = np.diff(A.indptr) > 0  # reduceat would give an empty row the next row's first product
+    sums = np.zeros(len(b), np.longdouble)
+    sums[filled] = np.add.reduceat(products, A.indptr[:-1][filled])
+    return float(np.sqrt(np.sum((b - sums) ** 2)) / np.sqrt(np.sum(b.astype(np.longdouble) ** 2)))
+
+
+def distance(got: Array, reference: Array) -> float:
+    """The largest difference over the reference's largest magnitude; inf where it is not finite."""
+    found = float(np.max(np.abs(got - reference)) / np.max(np.abs(reference)))
+    return found if np.isfinite(found) else float("inf")

@@ -1,4 +1,4 @@
-"""The memory's own times: a read and copies of an array in C, timed beside the solvers in the same rounds."""
+"""The memory's own times: a read, copies and triads of arrays in C, timed beside the solvers in the same rounds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .problems import Array
 
 HERE = Path(__file__).resolve().parent
 
 READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
+TRIAD, STREAM_TRIAD = "control triad", "control NT triad"
+
+#: Bytes that a triad counts an element.
+TRIAD_BYTES = 24
 
 
 @functools.cache
@@ -35,6 +42,10 @@ def library() -> ctypes.CDLL | None:
     for name in ("stream", "memcpy", "copy"):
         function = getattr(found, f"control_{name}")
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], None
+    for name in ("triad", "stream_triad"):
+        function = getattr(found, f"control_{name}")
+        function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_double, ctypes.c_size_t]
+        function.restype = None
     found.control_read.argtypes, found.control_read.restype = [ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int64
     return found
 
@@ -51,3 +62,23 @@ def calls(x: Array, y: Array) -> dict[str, Callable[[], Any]]:
         MEMCPY: lambda: built.control_memcpy(target, source, size),
         COPY: lambda: built.control_copy(target, source, size),
     }
+
+
+def triads(a: Array, b: Array, c: Array, threads: int = 1) -> dict[str, Callable[[], Any]]:
+    """a = b + 3 c on doubles (all contiguous, of one size), by ordinary stores and past the cache."""
+    built = library()
+    if built is None:
+        return {}
+    kernels = {TRIAD: built.control_triad, STREAM_TRIAD: built.control_stream_triad}
+    if threads == 1:
+        return {name: functools.partial(_triad, kernel, a, b, c) for name, kernel in kernels.items()}
+    parts = list(zip(*[np.array_split(vector, threads) for vector in (a, b, c)], strict=True))
+    pool = ThreadPoolExecutor(threads)
+    return {
+        name: lambda kernel=kernel: list(pool.map(lambda part: _triad(kernel, *part), parts))
+        for name, kernel in kernels.items()
+    }
+
+
+def _triad(kernel: Any, a: Array, b: Array, c: Array) -> None:
+    kernel(a.ctypes.data, b.ctypes.data, c.ctypes.data, 3.0, a.size)

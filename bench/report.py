@@ -95,10 +95,27 @@ class Lines:
 
 
 @dataclass
+class Panels:
+    """A picture of bars in panels, those whose label begins with "ours" in another colour."""
+
+    name: str
+    title: str
+    axis: str
+    #: Where a line is drawn across the bars.
+    line: float | None = None
+    log: bool = False
+    #: Panel -> label -> value.
+    panels: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, panel: str, label: str, value: float) -> None:
+        self.panels.setdefault(panel, {})[label] = value
+
+
+@dataclass
 class Report:
     """What one command leaves behind: <name>.md, <name>.csv and <name>.png.
 
-    With curves also <name>-<their name>.png, with timings <name>-timings.csv.
+    With curves or panels also <name>-<their name>.png, with timings <name>-timings.csv.
     """
 
     name: str
@@ -109,6 +126,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     picture: Bars | None = None
     curves: list[Lines] = field(default_factory=list)
+    panels: list[Panels] = field(default_factory=list)
     #: One timed call a row, for other programs to read.
     timings: list[Row] = field(default_factory=list)
 
@@ -138,6 +156,8 @@ class Report:
             _draw(folder / f"{self.name}.png", lambda pyplot: _bars(pyplot, self.picture, self.title))
         for lines in self.curves:
             _draw(folder / f"{self.name}-{lines.name}.png", lambda pyplot, lines=lines: _lines(pyplot, lines))
+        for panels in self.panels:
+            _draw(folder / f"{self.name}-{panels.name}.png", lambda pyplot, panels=panels: _panels(pyplot, panels))
 
 
 def speed(value: float, at_least: bool = False) -> str:
@@ -218,4 +238,29 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
     panels[0, 0].set_ylabel(lines.axes[1])
     panels[0, -1].legend(fontsize=8)
     figure.suptitle(lines.title, fontsize=11)
+    return figure
+
+
+def _panels(pyplot: Any, panels: Panels) -> Any:
+    across = min(3, len(panels.panels))
+    down = -(-len(panels.panels) // across)
+    most = max(len(bars) for bars in panels.panels.values())
+    figure, grid = pyplot.subplots(
+        down, across, figsize=(5.5 * across, down * (1.1 + 0.2 * most)), squeeze=False, layout="constrained"
+    )
+    for axes in list(grid.flat)[len(panels.panels) :]:
+        axes.axis("off")
+    for axes, (panel, bars) in zip(grid.flat, panels.panels.items(), strict=False):
+        colours = ["#2a78b5" if label.startswith("ours") else "#9a9a9a" for label in bars]
+        drawn = axes.barh(range(len(bars)), list(bars.values()), color=colours, height=0.7)
+        axes.bar_label(drawn, [f"{value:.3g}" for value in bars.values()], padding=2, fontsize=7)
+        axes.set_yticks(range(len(bars)), list(bars), fontsize=7)
+        axes.invert_yaxis()
+        axes.set_xscale("log" if panels.log else "linear")
+        axes.margins(x=0.15, y=0.01)
+        if panels.line is not None:
+            axes.axvline(panels.line, color="black", linewidth=0.8)
+        axes.set_xlabel(panels.axis, fontsize=8)
+        axes.set_title(panel, fontsize=9)
+    figure.suptitle(panels.title, fontsize=11)
     return figure

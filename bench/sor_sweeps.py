@@ -1,0 +1,325 @@
+"""Single sweeps, products and triangular solves on stencils, beside the memory's own triad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from solvers import linalg
+
+from . import check, controls, harness, linear_problems, sor_peers
+from .harness import Timing, ratio
+from .report import Panels, Report, Row, Target, speed
+from .sor_peers import OMEGA, PYAMG_SOR, PYAMG_SWEEPS, SCIPY_TRIANGULAR, Peers
+
+Array = npt.NDArray[Any]
+
+SHAPES = ((256,) * 2, (1024,) * 2, (2048,) * 2, (64,) * 3, (128,) * 3, (192,) * 3)
+QUICK = ((16,) * 2, (8,) * 3)
+
+ROUNDS, BUDGET = 7, 2.5
+
+#: Sweeps after which the iterates are compared, and how far they may be apart.
+COMPARED, TOLERANCE = 4, 1e-12
+
+THREADS = 2
+
+#: Kernels whose row sums are of a matrix in memory; the others keep at most a coefficient a face.
+NATURAL, WAVEFRONT, MULTICOLOR = "ours CSR natural", "ours CSR wavefront", "ours CSR multicolor"
+LEXICOGRAPHIC, RED_BLACK, TILED = "ours stencil", "ours stencil red-black", "ours stencil red-black, tiled"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One matrix."""
+
+    shape: linear_problems.Shape
+    variable: bool
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        return f"{shape_name(self.shape)} {self.coefficients} {self.dtype}"
+
+    @property
+    def coefficients(self) -> str:
+        return "variable" if self.variable else "constant"
+
+    @property
+    def rows(self) -> int:
+        return int(np.prod(self.shape))
+
+
+def shape_name(shape: linear_problems.Shape) -> str:
+    return f"{2 * len(shape) + 1}-point {shape[0]}^{len(shape)}"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A case, made."""
+
+    case: Case
+    faces: list[Array]
+    A: scipy.sparse.csr_array
+    #: The points in red-black order, and the matrix in that order.
+    order: Array
+    reordered: scipy.sparse.csr_array
+    b: Array
+    x: Array
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One of ours: `run` does `count` sweeps, `reset` begins again, `iterate` gives the user's vector."""
+
+    run: Callable[[int], Any]
+    #: The order in which the points are relaxed ("natural", "red-black"); empty for what is no sweep.
+    order: str
+    #: Bytes a row and sweep that must come from memory or go there, by the model of the kernel.
+    bytes: float
+    reset: Callable[[], None] = lambda: None
+    iterate: Callable[[], Array] | None = None
+
+
+def cases(shape: linear_problems.Shape) -> list[Case]:
+    return [Case(shape, variable, dtype) for variable in (False, True) for dtype in ("float64", "float32")]
+
+
+def make(shape: linear_problems.Shape) -> Iterator[Data]:
+    """The four cases of a size, one after another; b and x are normal, from default_rng(1)."""
+    rng = np.random.default_rng(1)
+    b, x = rng.standard_normal((2, int(np.prod(shape))))
+    order = linear_problems.red_black(shape)
+    for variable in (False, True):
+        faces = linear_problems.variable_faces(shape) if variable else linear_problems.constant_faces(shape)
+        wide = linear_problems.stencil_matrix(faces)
+        reordered = scipy.sparse.csr_array(wide[order][:, order])
+        reordered.sort_indices()
+        for dtype in ("float64", "float32"):
+            case = Case(shape, variable, dtype)
+            yield Data(case, faces, _as(wide, dtype), order, _as(reordered, dtype), b, x)
+
+
+def _as(matrix: scipy.sparse.csr_array, dtype: str) -> scipy.sparse.csr_array:
+    return matrix if matrix.dtype == dtype else matrix.astype(dtype)
+
+
+# ---- ours ------------------------------------------------------------------------------------------
+
+
+def kernels(data: Data) -> dict[str, Kernel]:
+    """All that can be had for a case."""
+    plan = linalg.plan(data.A)
+    found: dict[str, Kernel] = {}
+    value = np.dtype(data.case.dtype).itemsize
+    model = (value + data.A.indices.itemsize) * data.A.nnz / data.case.rows + 4 + 32
+    for name, ordering, order in ((NATURAL, "natural", "natural"),):
+        operand = plan.operand(ordering)
+        found[name] = _sweeps(operand, data, order, model)
+        found[f"{name}, triangular solve"] = _triangular(operand, data, model)
+    return found
+
+
+def _sweeps(operand: Any, data: Data, order: str, model: float) -> Kernel:
+    b, x = operand.pack(data.b), operand.pack(data.x)
+    start = x.copy()
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            operand.sweep(OMEGA, False, b, x)
+
+    return Kernel(run, order, model, lambda: np.copyto(x, start), lambda: operand.unpack(x))
+
+
+def _triangular(operand: Any, data: Data, model: float) -> Kernel:
+    b = operand.pack(data.b)
+    out = np.empty_like(b)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            operand.triangular_solve(1.0, False, b, out)
+
+    return Kernel(run, "triangle", model / 2)
+
+
+# ---- one size --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What was measured of a case, a sweep each."""
+
+    case: Case
+    times: dict[str, Timing]
+    kernels: dict[str, Kernel]
+    distances: dict[str, float]
+
+    @property
+    def triad(self) -> float | None:
+        """Bytes a second."""
+        found = self.times.get(controls.TRIAD)
+        return None if found is None else controls.TRIAD_BYTES * self.case.rows / found.median
+
+    def share(self, name: str) -> float | None:
+        """Of the triad's byte rate."""
+        if name not in self.kernels or self.triad is None:
+            return None
+        return self.kernels[name].bytes * self.case.rows / self.times[name].median / self.triad
+
+    def peer(self, name: str) -> tuple[str, Timing] | None:
+        """The fastest call of a peer that does the same work."""
+        triangle = self.kernels[name].order == "triangle"
+        rivals = (SCIPY_TRIANGULAR,) if triangle else PYAMG_SWEEPS
+        return min(
+            ((rival, self.times[rival]) for rival in rivals if rival in self.times),
+            key=lambda pair: pair[1].median,
+            default=None,
+        )
+
+
+def measure(data: Data, peers: Peers, quick: bool) -> Outcome:
+    """Ours compared with the peer's iterates, then all in turns."""
+    rows, rounds = data.case.rows, 2 if quick else ROUNDS
+    mine = kernels(data)
+    distances = _compare(mine, data, peers)
+    count = 2 if quick else 8 if rows < 3e6 else 4
+    few = count if rows < 3e5 else 1
+    spare = np.ones((3, rows))  # written, since pages of zeros never written are all one
+    calls: dict[str, Callable[[], Any]] = {name: partial(kernel.run, count) for name, kernel in mine.items()}
+    calls |= sor_peers.sweeps(peers, data.A, data.reordered, data.b, data.x, few)
+    once = sor_peers.triangular_solves(peers, data.A, data.b) | controls.triads(*spare)
+    per_call = {name: count if name in mine else few for name in calls} | dict.fromkeys(once, 1)
+    times = harness.interleave(calls | once, rounds, BUDGET)
+    return Outcome(data.case, {name: time / per_call[name] for name, time in times.items()}, mine, distances)
+
+
+def _compare(mine: dict[str, Kernel], data: Data, peers: Peers) -> dict[str, float]:
+    """How far our iterates are from pyamg's on the same numbers in float64."""
+    if peers.pyamg is None:
+        return {}
+    references = {}
+    for order in {kernel.order for kernel in mine.values()} - {"triangle"}:
+        if order == "natural":
+            references[order] = sor_peers.reference_sweeps(peers.pyamg, data.A.astype("d"), data.b, data.x, COMPARED)
+        else:
+            at, swept = data.order, np.empty_like(data.x)
+            matrix = data.reordered.astype("d")
+            swept[at] = sor_peers.reference_sweeps(peers.pyamg, matrix, data.b[at], data.x[at], COMPARED)
+            references[order] = swept
+    distances = {}
+    for name, kernel in mine.items():
+        if kernel.iterate is not None:
+            kernel.reset()
+            kernel.run(COMPARED)
+            distances[name] = check.distance(kernel.iterate(), references[kernel.order])
+    return distances
+
+
+# ---- what is told ----------------------------------------------------------------------------------
+
+
+def add(result: Report, peers: Peers, quick: bool) -> None:
+    """A table a size, the picture, the targets."""
+    outcomes: list[Outcome] = []
+    picture = Panels("sweeps", "Share of the triad's byte rate, one thread", "model bytes a second / triad's", line=1.0)
+    for shape in harness.progress(QUICK if quick else SHAPES, "sor, sweeps"):
+        table = result.table(f"Sweeps: {shape_name(shape)}, one thread")
+        for data in make(shape):
+            outcome = measure(data, peers, quick)
+            outcomes.append(outcome)
+            table.rows += [_row(outcome, name) for name in outcome.times]
+            result.timings += [_record(outcome, name) for name in outcome.times]
+            if data.case.dtype == "float64":
+                for name in outcome.kernels:
+                    share = outcome.share(name)
+                    if share is not None:
+                        picture.add(outcome.case.name, name, share)
+    if picture.panels:
+        result.panels.append(picture)
+    _targets(result, outcomes)
+    result.notes += _notes(outcomes)
+
+
+def _row(outcome: Outcome, name: str) -> Row:
+    case, time = outcome.case, outcome.times[name]
+    row: Row = {
+        "coefficients": case.coefficients, "type": case.dtype, "kernel": name, "time": time,
+        "Mrow/s": case.rows / time.median / 1e6, "bytes/row": None, "share of triad": outcome.share(name),
+        "pyamg sor / this": None, "best peer": None, "best peer / this": None, "distance": None,
+    }  # fmt: skip
+    if name in outcome.kernels:
+        row["bytes/row"] = outcome.kernels[name].bytes
+        if PYAMG_SOR in outcome.times and outcome.kernels[name].order != "triangle":
+            row["pyamg sor / this"] = speed(ratio(outcome.times[PYAMG_SOR], time))
+        peer = outcome.peer(name)
+        if peer is not None:
+            row |= {"best peer": peer[0], "best peer / this": speed(ratio(peer[1], time))}
+        if name in outcome.distances:
+            found = outcome.distances[name]
+            row["distance"] = f"{found:.0e}" + ("" if found <= TOLERANCE else " NOT THE SAME")
+    return row
+
+
+def _record(outcome: Outcome, name: str) -> Row:
+    case, time = outcome.case, outcome.times[name]
+    low, high = time.quartiles
+    return {
+        "benchmark": "sweeps", "case": case.name, "shape": "x".join(map(str, case.shape)), "threads": 1,
+        "coefficients": case.coefficients, "dtype": case.dtype, "kernel": name, "median_ms": 1e3 * time.median,
+        "q1_ms": 1e3 * low, "q3_ms": 1e3 * high, "rounds": time.rounds, "Mrow/s": case.rows / time.median / 1e6,
+        "share_of_triad": outcome.share(name), "distance": outcome.distances.get(name),
+    }  # fmt: skip
+
+
+def _targets(result: Report, outcomes: list[Outcome]) -> None:
+    """Of the constant float64 cases."""
+    plain = {o.case.shape: o for o in outcomes if o.case.dtype == "float64" and not o.case.variable}
+
+    def least(name: str, shapes: list[linear_problems.Shape], peer: str = PYAMG_SOR) -> float | None:
+        found = [plain[shape].times for shape in shapes if shape in plain]
+        ratios = [ratio(times[peer], times[name]) for times in found if peer in times and name in times]
+        return min(ratios) if len(ratios) == len(shapes) else None
+
+    def share(name: str, shapes: list[linear_problems.Shape]) -> float | None:
+        found = [plain[shape].share(name) for shape in shapes if shape in plain]
+        shares = [value for value in found if value is not None]
+        return min(shares) if len(shares) == len(shapes) else None
+
+    flat, solid = list(SHAPES[:3]), list(SHAPES[3:])
+    wide = [SHAPES[0], SHAPES[2]]
+    result.targets += [
+        Target("sweeps, 256^2 and 2048^2: pyamg sor / stencil red-black", ">=", 25.0, least(RED_BLACK, wide)),
+        Target("sweeps, 192^3: pyamg sor / stencil red-black", ">=", 12.0, least(RED_BLACK, SHAPES[5:])),
+        Target("sweeps, 2-D: stencil red-black, share of the triad", ">=", 1.0, share(RED_BLACK, flat)),
+        Target("sweeps, 2-D: stencil red-black, tiled, share of the triad", ">=", 1.6, share(TILED, flat)),
+        Target("sweeps, 2-D: pyamg sor / CSR wavefront", ">=", 3.0, least(WAVEFRONT, flat)),
+        Target("sweeps, 3-D: pyamg sor / CSR wavefront", ">=", 2.3, least(WAVEFRONT, solid)),
+        Target("sweeps, 256^2: pyamg sor / CSR multicolor", ">=", 5.0, least(MULTICOLOR, flat[:1])),
+        Target("sweeps, 1024^2: pyamg sor / CSR multicolor", ">=", 3.0, least(MULTICOLOR, flat[1:2])),
+        Target(
+            "triangular solve, all sizes: scipy spsolve_triangular / CSR wavefront", ">=", 15.0,
+            least(f"{WAVEFRONT}, triangular solve", flat + solid, SCIPY_TRIANGULAR),
+        ),
+    ]  # fmt: skip
+
+
+def _notes(outcomes: list[Outcome]) -> list[str]:
+    wrong = sum(d > TOLERANCE for outcome in outcomes for d in outcome.distances.values())
+    compared = sum(len(outcome.distances) for outcome in outcomes)
+    return [
+        f"Sweeps: omega = {OMEGA}, normal b and x. 'distance' is the largest difference of our iterate after "
+        f"{COMPARED} sweeps from pyamg's in float64 on the same entries, in the same order of the points, over its "
+        f"largest entry: {compared - wrong} of {compared} are at most {TOLERANCE:g}.",
+        "'share of triad' is the bytes of the kernel's model (bytes/row) a second over what STREAM's triad counts "
+        "(24 bytes an element, ordinary stores) on vectors of as many doubles, in the same rounds. A sweep over "
+        "compressed rows moves 12 bytes an entry (8 in float32) and 36 a row; a constant stencil 24 a row, a variable "
+        "one 8 more a coefficient that is kept.",
+        "Ours are timed from packed vectors, as inside a solve, which packs once. Peers sweep in place, or as their "
+        f"interface has it. A call that would take longer than {BUDGET:g} s in all rounds has fewer.",
+    ]
