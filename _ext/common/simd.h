@@ -12,6 +12,8 @@
  *   v_at_least(v, w)          a bit for each lane, from the lowest: whether v >= w there
  *   v_exponent(v), v_mantissa(v)  float64, normal v > 0: v = mantissa 2^exponent, mantissa in [1, 2); finite or -inf for 0
  *   v_power_of_two(d)         without V_HAS_SCALEF: 2^d for integral d; below 2^-bias it may become 0
+ *   v_up(v, below, k), v_down(v, above, k)  float64: v's lanes moved k = 1, 2, 4 < SV_W up (the last k of `below` come in), or down
+ *   v_first_lane(v), v_last_lane(v)  float64: that lane in all
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded (V_HAS_SCALEF: 2^floor(d))
  *   v_stream(p, v)            store past the cache; p aligned to a vector
  *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers

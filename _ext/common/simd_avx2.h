@@ -91,6 +91,18 @@ static inline unsigned v_at_least(vreal v, vreal w)
 {
     return (unsigned)_mm256_movemask_pd(_mm256_cmp_pd(v, w, _CMP_GE_OQ));
 }
+static inline vreal v_up(vreal v, vreal below, int k)
+{
+    vreal two = _mm256_permute2f128_pd(below, v, 0x21);
+    return k == 2 ? two : _mm256_shuffle_pd(two, v, 0x5);
+}
+static inline vreal v_down(vreal v, vreal above, int k)
+{
+    vreal two = _mm256_permute2f128_pd(v, above, 0x21);
+    return k == 2 ? two : _mm256_shuffle_pd(v, two, 0x5);
+}
+static inline vreal v_first_lane(vreal v) { return _mm256_broadcastsd_pd(_mm256_castpd256_pd128(v)); }
+static inline vreal v_last_lane(vreal v) { return _mm256_permute4x64_pd(v, 0xff); }
 static inline vreal v_rint(vreal a) { return _mm256_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm256_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }

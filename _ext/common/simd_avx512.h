@@ -88,6 +88,22 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);
 }
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_pd_mask(v, w, _CMP_GE_OQ); }
+static inline vreal v_up(vreal v, vreal below, int k)
+{
+    __m512i a = _mm512_castpd_si512(v), b = _mm512_castpd_si512(below);
+    return _mm512_castsi512_pd(k == 1   ? _mm512_alignr_epi64(a, b, 7)
+                               : k == 2 ? _mm512_alignr_epi64(a, b, 6)
+                                        : _mm512_alignr_epi64(a, b, 4));
+}
+static inline vreal v_down(vreal v, vreal above, int k)
+{
+    __m512i a = _mm512_castpd_si512(above), b = _mm512_castpd_si512(v);
+    return _mm512_castsi512_pd(k == 1   ? _mm512_alignr_epi64(a, b, 1)
+                               : k == 2 ? _mm512_alignr_epi64(a, b, 2)
+                                        : _mm512_alignr_epi64(a, b, 4));
+}
+static inline vreal v_first_lane(vreal v) { return _mm512_broadcastsd_pd(_mm512_castpd512_pd128(v)); }
+static inline vreal v_last_lane(vreal v) { return _mm512_permutexvar_pd(_mm512_set1_epi64(7), v); }
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm512_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm512_abs_pd(a); }

@@ -39,6 +39,10 @@ static inline vreal v_min(vreal a, vreal b) { return a < b ? a : b; }
 static inline vreal v_rint(vreal a) { return rintf(a); }
 #else
 static inline vreal v_rint(vreal a) { return rint(a); }
+static inline vreal v_up(vreal v, vreal below, int k) { return (void)v, (void)k, below; }
+static inline vreal v_down(vreal v, vreal above, int k) { return (void)v, (void)k, above; }
+static inline vreal v_first_lane(vreal v) { return v; }
+static inline vreal v_last_lane(vreal v) { return v; }
 static inline vreal v_load_float(const float *p) { return (real)*p; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }

@@ -49,6 +49,10 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm_blendv_pd(no, yes, _mm_cmpeq_pd(v, value));
 }
 static inline unsigned v_at_least(vreal v, vreal w) { return (unsigned)_mm_movemask_pd(_mm_cmpge_pd(v, w)); }
+static inline vreal v_up(vreal v, vreal below, int k) { return (void)k, _mm_shuffle_pd(below, v, 0x1); }
+static inline vreal v_down(vreal v, vreal above, int k) { return (void)k, _mm_shuffle_pd(v, above, 0x1); }
+static inline vreal v_first_lane(vreal v) { return _mm_unpacklo_pd(v, v); }
+static inline vreal v_last_lane(vreal v) { return _mm_unpackhi_pd(v, v); }
 static inline vreal v_rint(vreal a) { return _mm_round_pd(a, 8); }
 static inline vreal v_sqrt(vreal a) { return _mm_sqrt_pd(a); }
 static inline vreal v_abs(vreal a) { return _mm_andnot_pd(_mm_set1_pd(-0.0), a); }

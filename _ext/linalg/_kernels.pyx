@@ -35,6 +35,7 @@ cdef extern from "operand.h" nogil:
         void (*upper_solve)(const sv_operand *, double, const double *, double *) noexcept nogil
         double (*eisenstat)(const sv_operand *, double, const double *, const double *, double *) noexcept nogil
         double (*lower_product)(const sv_operand *, double, const double *, double *) noexcept nogil
+        void (*sweeps)(const sv_operand *, double, sv_direction, const double *, double *, int) noexcept nogil
 
 cdef extern from "csr.h" nogil:
     struct sv_csr:
@@ -250,3 +251,6 @@ def cg(Operand A, double[::1] x, double[::1] r, double[::1] v, double rho, doubl
         iterations = sv_linalg_cg(&A.operand, &state, goal, most, work)
     free(work)
     return iterations, state.rho, state.residual, bool(state.broken)
+
+
+include "grid.pxi"

@@ -52,6 +52,11 @@ struct sv_operand_kernels {
 
     /* out = (K + L) r; returns out'out: the true residual of one in Eisenstat's variables. */
     double (*lower_product)(const struct sv_operand *A, double omega, const double *r, double *out);
+
+    /* `count` sweeps at once, for less memory traffic than one by one and to the same bits; NULL where there is no such
+     * way. */
+    void (*sweeps)(const struct sv_operand *A, double omega, enum sv_direction direction, const double *b, double *x,
+                   int count);
 };
 
 #endif

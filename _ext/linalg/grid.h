@@ -1,0 +1,54 @@
+/* The stencil of -div(c grad) + m on a box of cells, in one, two or three dimensions, as an operand.
+ *
+ * A cell is joined to the next along each axis by a coupling c >= 0: an entry -c of the matrix. Vectors have the layout
+ * of this struct, cells along x side by side, with zeros around each row, so that a row's ends need no code of their own:
+ *
+ *   natural      row (j, k) begins at lead + k plane + j pitch
+ *   red-black    there too, in two halves: the red cells (i + j + k even) side by side, and `half` later the black ones
+ *
+ * Two zeros at least lie between rows, or halves; pitch, plane, half and lead are multiples of the longest vector.
+ */
+#ifndef SOLVERS_LINALG_GRID_H
+#define SOLVERS_LINALG_GRID_H
+
+#include "operand.h"
+
+struct sv_grid {
+    int axes;
+    ptrdiff_t n[3];                 /* cells along x, y, z; 1 past the last axis */
+    ptrdiff_t lead, pitch, plane;
+    ptrdiff_t half;                 /* 0: natural */
+    size_t size;                    /* of the vectors */
+    int periodic[3];
+    /* Constant: one coupling an axis, and 16 rows of the diagonal and its inverse, `pitch` apart, for the rows that lie
+     * at neither end (0), the low end (1), the high end (2) or both (3) of y, plus 4 times the same of z; red-black: even
+     * cells in the first half, odd ones in the second. Else arrays in the layout of the vectors. */
+    int constant;
+    double coupling[3];
+    /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place after
+     * a row's last cell repeats the first. */
+    const void *faces[3];
+    const void *diagonal, *inverse; /* 0 outside the cells */
+    const void *zeros;              /* half a vector's row of them at least: pitch */
+    int single;                     /* 1: float32 arrays and vectors, which relax and its like take alone */
+};
+
+enum sv_grid_ordering { SV_GRID_NATURAL, SV_GRID_REDBLACK };
+
+/* The kernels of an operand with this matrix (float64). */
+SV_BINDING const struct sv_operand_kernels *sv_grid_kernels(enum sv_grid_ordering ordering);
+
+/* What a layout knows beside an operand's kernels; x and b of the grid's float type. */
+struct sv_grid_layout {
+    /* `count` red-black sweeps, black first where `backward`; `depth` sweeps a pass over memory (0: as many as fit the
+     * second cache). The bits depend on neither depth nor threads. */
+    void (*sweeps)(const struct sv_grid *grid, double omega, int backward, size_t count, size_t depth, int threads,
+                   const void *b, void *x);
+    /* To and from a contiguous array in lexicographic order. pack writes the zeros too. */
+    void (*pack)(const struct sv_grid *grid, const void *from, void *to);
+    void (*unpack)(const struct sv_grid *grid, const void *from, void *to);
+};
+
+SV_BINDING const struct sv_grid_layout *sv_grid_layout(int single);
+
+#endif

@@ -1,0 +1,359 @@
+"""Stencils: -div(coeff grad) + mass on a box, without a matrix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+import scipy.sparse.linalg
+
+from .._base import threads as _threads
+from .._base.validate import check_finite, real_array
+from . import _kernels
+
+Array = npt.NDArray[Any]
+
+KINDS = ("dirichlet", "neumann", "periodic")
+ORDERINGS = ("natural", "redblack")
+
+
+class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
+    """The finite-volume operator ``-div(coeff grad) + mass`` on a box: 3 points in 1-D, 5 in 2-D, 7 in 3-D.
+
+    Parameters
+    ----------
+    shape : int or sequence of 1 to 3 ints
+        Cells, or nodes, along each axis; vectors are arrays of this shape, or flat in C order.
+    coeff : float, array_like or sequence of arrays, default 1.0
+        A number; or values at the cells, an array of `shape`, of which a face takes the harmonic mean (at a boundary:
+        the cell's own value); or a tuple or list of one array of face values an axis, each one longer than `shape`
+        along its axis, the low boundary first. At least 0.
+    mass : float or array_like, default 0.0
+        What is added to the diagonal; one value, or one a cell.
+    spacing : float or sequence of floats, default 1.0
+        Distance between cells, along each axis where it is a sequence.
+    bc : str or sequence, default "dirichlet"
+        "dirichlet" (zero one spacing outside the last node), "neumann" (no flux) or "periodic"; or a sequence of one of
+        these for each axis, or of a pair (low end, high end).
+
+    Attributes
+    ----------
+    grid_shape : tuple of int
+        The grid's shape; `shape` is the operator's, (size, size).
+    size : int
+        Unknowns.
+    entries : int
+        Multiply-adds of a product with a vector.
+
+    Raises
+    ------
+    ValueError
+        A shape, coefficient, mass or boundary that does not fit, or a diagonal that is not positive.
+
+    Notes
+    -----
+    A product reads nothing but vectors where coeff and mass are numbers, else one array of faces an axis and the
+    diagonal too. With Neumann or periodic ends all round and no mass the operator is singular: a system is solvable
+    where b sums to zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers.linalg import GridOperator
+    >>> grid = GridOperator((2, 3), mass=1.0)
+    >>> (grid @ np.ones(6)).tolist()
+    [3.0, 2.0, 3.0, 3.0, 2.0, 3.0]
+    >>> grid.update(coeff=0.5)
+    >>> grid.diagonal().tolist()
+    [3.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    """
+
+    #: What a method must be able to take.
+    capability = "grid"
+    #: Copies of the user's matrix that were made: there is none.
+    copies = 0
+
+    def __init__(
+        self,
+        shape: int | Sequence[int],
+        coeff: Any = 1.0,
+        mass: Any = 0.0,
+        spacing: float | Sequence[float] = 1.0,
+        bc: Any = "dirichlet",
+    ) -> None:
+        self.grid_shape = _checked_shape(shape)
+        self.size = math.prod(self.grid_shape)
+        self.bc = _checked_ends(bc, len(self.grid_shape))
+        self.spacing = _checked_spacing(spacing, len(self.grid_shape))
+        super().__init__(np.dtype(np.float64), (self.size, self.size))
+        self.update(coeff=coeff, mass=mass)
+
+    @property
+    def entries(self) -> int:
+        """Multiply-adds of a product with a vector."""
+        return self.size * (1 + 2 * len(self.grid_shape))
+
+    @property
+    def constant(self) -> bool:
+        """Whether coefficient and mass are numbers, so that a product reads vectors alone."""
+        return isinstance(self.coeff, float) and isinstance(self.mass, float)
+
+    def __repr__(self) -> str:
+        kind = "constant" if self.constant else "variable"
+        return f"<GridOperator of {' x '.join(map(str, self.grid_shape))} cells, {kind} coefficients>"
+
+    def update(self, *, coeff: Any = None, mass: Any = None) -> None:
+        """Change the coefficient, the mass or both; what is None stays. Costs one pass over the grid.
+
+        Operands made before keep their values; `operand` makes new ones.
+        """
+        new_coeff = self.coeff if coeff is None else self._checked_coeff(coeff)
+        new_mass = self.mass if mass is None else _checked_values(mass, "mass", self.grid_shape)
+        parts = _diagonal_parts(self.grid_shape, new_coeff, self.spacing, self.bc)
+        lowest = float(np.min(new_mass + sum(part.min() for part in parts)))
+        if lowest < np.finfo(np.float64).tiny:
+            lowest = float(np.min(new_mass + sum(parts)))
+        if not lowest >= np.finfo(np.float64).tiny:
+            raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
+        self.coeff, self.mass, self._parts = new_coeff, new_mass, parts
+        self._operands: dict[tuple[str, str], _kernels.Grid] = {}
+
+    def diagonal(self) -> Array:
+        """The diagonal, flat."""
+        return np.ascontiguousarray(np.broadcast_to(self.mass + sum(self._parts), self.grid_shape)).ravel()
+
+    def to_csr(self) -> scipy.sparse.csr_array:
+        """The same operator as a sparse matrix, rows in C order of the grid."""
+        cell = np.arange(self.size).reshape(self.grid_shape)
+        rows, columns, values = [cell.ravel()], [cell.ravel()], [self.diagonal()]
+        for axis, before in enumerate(self._couplings()):
+            low, high = np.roll(cell, 1, axis).ravel(), cell.ravel()
+            joined = np.flatnonzero(before.ravel())
+            for row, column in ((low, high), (high, low)):
+                rows.append(row[joined])
+                columns.append(column[joined])
+                values.append(-before.ravel()[joined])
+        entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+        matrix = scipy.sparse.csr_array(scipy.sparse.coo_array(entries, shape=self.shape))
+        matrix.sum_duplicates()
+        return matrix
+
+    def residual(self, b: Array, x: Array) -> Array:
+        """b - A x in float64, of b's shape."""
+        operand = self.operand("natural")
+        packed = operand.pack(x)
+        operand.residual(operand.pack(b), packed, r := np.empty_like(packed))
+        return operand.unpack(r).reshape(np.shape(b))
+
+    def operand(self, ordering: str, *, dtype: npt.DTypeLike = np.float64) -> _kernels.Grid:
+        """The operator in one order, "natural" (lexicographic) or "redblack", as the kernels take it.
+
+        Kept for the next call, until an update. In float32 it has red-black sweeps alone.
+        """
+        if ordering not in ORDERINGS:
+            raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} for a grid, not {ordering!r}")
+        key = ordering, np.dtype(dtype).name
+        if key not in self._operands:
+            self._operands[key] = self._made_operand(ordering, np.dtype(dtype))
+        return self._operands[key]
+
+    def sweep(
+        self,
+        x: Array,
+        b: npt.ArrayLike,
+        *,
+        ordering: str = "redblack",
+        omega: float = 1.0,
+        sweeps: int = 1,
+        backward: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        """SOR sweeps of x in place: a smoother.
+
+        Parameters
+        ----------
+        x : ndarray, C-contiguous, float64 or float32, flat or of the grid's shape
+            Changed in place; its type is that of the work in red-black order. Natural order works in float64.
+        b : array_like
+            The right-hand side, of as many elements.
+        ordering : {"redblack", "natural"}
+        omega : float, default 1.0
+            Relaxation, between 0 and 2.
+        sweeps : int, default 1
+        backward : bool, default False
+            Black before red, or the last row first.
+        threads : int, optional
+            The bits do not depend on it.
+        """
+        if not 0 < omega < 2:
+            raise ValueError(f"omega must lie between 0 and 2, not {omega!r}")
+        if isinstance(sweeps, bool) or not isinstance(sweeps, (int, np.integer)) or sweeps < 0:
+            raise ValueError(f"sweeps must be an integer >= 0, not {sweeps!r}")
+        if not isinstance(x, np.ndarray) or x.dtype not in (np.float64, np.float32):
+            raise TypeError("x must be an array of float64 or float32: it is changed in place")
+        if x.size != self.size or not x.flags.c_contiguous or not x.flags.writeable:
+            raise ValueError(f"x must be contiguous, writeable and of {self.size} elements")
+        right = real_array(b, "b", keep_float32=x.dtype == np.float32)
+        if right.size != self.size:
+            raise ValueError(f"b must have {self.size} elements, not {right.size}")
+        operand = self.operand(ordering, dtype=x.dtype if ordering == "redblack" else np.float64)
+        packed, right = operand.pack(x), operand.pack(right)
+        if ordering == "redblack":
+            operand.sweeps(omega, backward, right, packed, sweeps, threads=_threads.resolve(threads))
+        else:
+            for _ in range(sweeps):
+                operand.sweep(omega, backward, right, packed)
+        x.reshape(-1)[:] = operand.unpack(packed)
+
+    def _matvec(self, x: Array) -> Array:
+        operand = self.operand("natural")
+        packed = operand.pack(real_array(x, "x"))
+        operand.multiply(packed, out := np.empty_like(packed))
+        return operand.unpack(out)
+
+    def _adjoint(self) -> GridOperator:
+        return self
+
+    def _checked_coeff(self, coeff: Any) -> Any:
+        """A number, or one array of faces an axis."""
+        if isinstance(coeff, (list, tuple)) and len(coeff) == len(self.grid_shape) and np.ndim(coeff[0]):
+            return tuple(_checked_faces(faces, axis, self.grid_shape, self.bc) for axis, faces in enumerate(coeff))
+        values = _checked_values(coeff, "coeff", self.grid_shape)
+        if np.min(values) < 0:
+            raise ValueError(f"coeff must be >= 0, not {np.min(values)}")
+        if isinstance(values, float):
+            return values
+        return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim))
+
+    def _couplings(self) -> list[Array]:
+        """Each cell's coupling with the one before along each axis, 0 where there is none."""
+        couplings = []
+        for axis, (n, h, ends) in enumerate(zip(self.grid_shape, self.spacing, self.bc, strict=True)):
+            if isinstance(self.coeff, float):
+                before = np.full(self.grid_shape, self.coeff / h**2)
+            else:
+                before = self.coeff[axis].take(range(n), axis) / h**2
+            if n == 1 or ends[0] != "periodic":
+                np.moveaxis(before, axis, 0)[0] = 0
+            couplings.append(before)
+        return couplings
+
+    def _made_operand(self, ordering: str, dtype: np.dtype[Any]) -> _kernels.Grid:
+        missing = 3 - len(self.grid_shape)
+        shape = (1,) * missing + self.grid_shape
+        periodic = [False] * missing + [ends[0] == "periodic" for ends in self.bc]
+        if ordering == "redblack":
+            for axis, (n, ends) in enumerate(zip(self.grid_shape, self.bc, strict=True)):
+                if ends[0] == "periodic" and n > 1 and n % 2:
+                    raise ValueError(
+                        f"a grid that is periodic along axis {axis} with {n} cells, an odd number, has no red-black "
+                        'ordering: take "natural"'
+                    )
+        operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
+        diagonal = self.diagonal()
+        if self.constant:
+            along = [0.0] * missing + [
+                0.0 if n == 1 and ends[0] == "periodic" else self.coeff / h**2
+                for n, h, ends in zip(self.grid_shape, self.spacing, self.bc, strict=True)
+            ]
+            operand.set_constant(along, self._diagonal_rows())
+        else:
+            nothing = [np.zeros(self.size)] * missing
+            operand.set_variable(nothing + self._couplings(), diagonal)
+        operand.set_diagonal(diagonal)
+        return operand
+
+    def _diagonal_rows(self) -> Array:
+        """The diagonal's rows at the low end (1), high end (2), both (3) or amid (0) y, plus 4 times the same of z."""
+        *outer, along = [part.ravel() for part in self._parts]
+        # a middle cell stands for what may not be there: an axis of one or two
+        ends = [[part[len(part) // 2], part[0], part[-1], part[0]] for part in outer]
+        at_z, at_y = [[0.0] * 4] * (2 - len(ends)) + ends
+        return np.array([self.mass + y + z + along for z in at_z for y in at_y])
+
+
+def _checked_shape(shape: Any) -> tuple[int, ...]:
+    given = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in given)
+    if not 1 <= len(given) <= 3 or not whole:
+        raise ValueError(f"shape must be 1, 2 or 3 integers >= 1, not {shape!r}")
+    return tuple(int(n) for n in given)
+
+
+def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
+    given = (spacing,) * axes if np.ndim(spacing) == 0 else tuple(spacing)
+    values = tuple(float(h) for h in given)
+    if len(values) != axes or not all(0 < h < math.inf for h in values):
+        raise ValueError(f"spacing must be positive and finite, one number or {axes}, not {spacing!r}")
+    return values
+
+
+def _checked_ends(bc: Any, axes: int) -> tuple[tuple[str, str], ...]:
+    """(low end, high end) of each axis."""
+    given = (bc,) * axes if isinstance(bc, str) else tuple(bc)
+    ends = tuple((end, end) if isinstance(end, str) else tuple(end) for end in given)
+    if len(ends) != axes or any(len(pair) != 2 for pair in ends):
+        raise ValueError(f"bc must be one kind, or {axes} kinds or pairs of kinds, not {bc!r}")
+    for pair in ends:
+        if any(kind not in KINDS for kind in pair):
+            raise ValueError(f"bc must be of {', '.join(KINDS)}, not {pair!r}")
+        if pair.count("periodic") == 1:
+            raise ValueError(f"bc must be periodic at both ends of an axis or at none, not {pair!r}")
+    return ends
+
+
+def _checked_values(value: Any, name: str, shape: tuple[int, ...]) -> Any:
+    """A float, or an array of the grid's shape."""
+    array = real_array(value, name)
+    check_finite(array, name)
+    if array.ndim == 0:
+        return float(array)
+    if array.shape != shape and array.shape != (math.prod(shape),):
+        raise ValueError(f"{name} must be a number or of shape {shape}, not {array.shape}")
+    return array.reshape(shape).copy()
+
+
+def _checked_faces(faces: Any, axis: int, shape: tuple[int, ...], ends: Any) -> Array:
+    array = real_array(faces, f"coeff[{axis}]").copy()
+    check_finite(array, f"coeff[{axis}]")
+    fits = tuple(n + (k == axis) for k, n in enumerate(shape))
+    if array.shape != fits:
+        raise ValueError(f"coeff[{axis}], faces along axis {axis}, must be of shape {fits}, not {array.shape}")
+    if array.min() < 0:
+        raise ValueError(f"coeff[{axis}] must be >= 0, not {array.min()}")
+    along = np.moveaxis(array, axis, 0)
+    if ends[axis][0] == "periodic" and not np.array_equal(along[0], along[-1]):
+        raise ValueError(f"coeff[{axis}] must have the same first and last faces: axis {axis} is periodic")
+    return array
+
+
+def _faces_between(values: Array, axis: int, ends: tuple[str, str]) -> Array:
+    """The harmonic means of cells that share a face; at a boundary the cell's own value."""
+    cells = np.moveaxis(values, axis, 0)
+    low, high = (cells[-1:], cells[:1]) if ends[0] == "periodic" else (cells[:1], cells[-1:])
+    before, after = np.concatenate([low, cells]), np.concatenate([cells, high])
+    both = before + after
+    # halves first: the product of two large coefficients may overflow
+    mean = np.divide(before, both, out=np.zeros_like(both), where=both > 0) * after * 2
+    return np.ascontiguousarray(np.moveaxis(mean, 0, axis))
+
+
+def _diagonal_parts(shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ...], bc: Any) -> list[Array]:
+    """What each axis adds to the diagonal, to be broadcast: a profile along the axis where coeff is a number."""
+    parts = []
+    for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
+        if isinstance(coeff, float):
+            faces = np.full([n + 1 if k == axis else 1 for k in range(len(shape))], coeff / h**2)
+        else:
+            faces = coeff[axis] / h**2
+        along = np.moveaxis(faces, axis, 0)
+        if ends[0] == "neumann" or (n == 1 and ends[0] == "periodic"):
+            along[0] = 0
+        if ends[1] == "neumann" or (n == 1 and ends[0] == "periodic"):
+            along[-1] = 0
+        parts.append(np.moveaxis(along[:-1] + along[1:], 0, axis))
+    return parts
