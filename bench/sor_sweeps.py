@@ -30,9 +30,16 @@ COMPARED = 4
 
 THREADS = 2
 
-#: Kernels whose row sums are of a matrix in memory; the others keep at most a coefficient a face.
 NATURAL, WAVEFRONT, MULTICOLOR = "ours CSR natural", "ours CSR wavefront", "ours CSR multicolor"
-LEXICOGRAPHIC, RED_BLACK, TILED = "ours stencil", "ours stencil red-black", "ours stencil red-black, tiled"
+LEXICOGRAPHIC, RED_BLACK, TILED = (
+    "ours stencil lexicographic",
+    "ours stencil red-black",
+    "ours stencil red-black, tiled",
+)
+PACKING = f"{TILED}, packing included"
+
+#: Ours on compressed rows -> the plan's ordering, and the order of the points that this is on a stencil.
+ORDERINGS = {NATURAL: ("natural", "natural")}
 
 
 @dataclass(frozen=True)
@@ -117,18 +124,40 @@ def _as(matrix: scipy.sparse.csr_array, dtype: str) -> scipy.sparse.csr_array:
 
 def kernels(data: Data) -> dict[str, Kernel]:
     """All that can be had for a case."""
+    return _on_matrix(data) | _on_grid(data)
+
+
+def _on_matrix(data: Data) -> dict[str, Kernel]:
     plan = linalg.plan(data.A)
-    found: dict[str, Kernel] = {}
     value = np.dtype(data.case.dtype).itemsize
     model = (value + data.A.indices.itemsize) * data.A.nnz / data.case.rows + 4 + 32
-    for name, ordering, order in ((NATURAL, "natural", "natural"),):
+    found: dict[str, Kernel] = {}
+    for name, (ordering, order) in ORDERINGS.items():
         operand = plan.operand(ordering)
-        found[name] = _sweeps(operand, data, order, model)
-        found[f"{name}, triangular solve"] = _triangular(operand, data, model)
+        found[name] = _one_by_one(operand, data, order, model)
+        if order == "natural":
+            found[f"{name}, triangular solve"] = _triangular(operand, data, model / 2)
     return found
 
 
-def _sweeps(operand: Any, data: Data, order: str, model: float) -> Kernel:
+def _on_grid(data: Data) -> dict[str, Kernel]:
+    grid = linalg.GridOperator(data.case.shape, tuple(data.faces) if data.case.variable else 1.0)
+    dtype = np.dtype(data.case.dtype)
+    # x read and written, b; the faces of each axis and the inverse of the diagonal where they vary
+    model = float(dtype.itemsize * (3 + (len(data.case.shape) + 1 if data.case.variable else 0)))
+    operand = grid.operand("redblack", dtype=dtype)
+    found = {RED_BLACK: _together(operand, data, model, 1), TILED: _together(operand, data, model, 0)}
+    b, x = data.b.astype(dtype), data.x.astype(dtype)
+    found[PACKING] = Kernel(
+        lambda count: grid.sweep(x, b, omega=OMEGA, sweeps=count, threads=1), "red-black", model,
+        lambda: np.copyto(x, data.x, casting="same_kind"), lambda: x, found[TILED].tolerance,
+    )  # fmt: skip
+    if dtype == np.float64:
+        found[LEXICOGRAPHIC] = _one_by_one(grid.operand("natural"), data, "natural", model)
+    return found
+
+
+def _one_by_one(operand: Any, data: Data, order: str, model: float) -> Kernel:
     b, x = operand.pack(data.b), operand.pack(data.x)
     start = x.copy()
 
@@ -139,15 +168,25 @@ def _sweeps(operand: Any, data: Data, order: str, model: float) -> Kernel:
     return Kernel(run, order, model, lambda: np.copyto(x, start), lambda: operand.unpack(x))
 
 
+def _together(operand: Any, data: Data, model: float, depth: int, threads: int = 1) -> Kernel:
+    """Red-black sweeps, `depth` a pass over memory (0: as many as pay)."""
+    b, x = operand.pack(data.b), operand.pack(data.x)
+    start = x.copy()
+    return Kernel(
+        lambda count: operand.sweeps(OMEGA, False, b, x, count, depth, threads), "red-black", model,
+        lambda: np.copyto(x, start), lambda: operand.unpack(x), 1e-12 if x.dtype == np.float64 else 1e-5,
+    )  # fmt: skip
+
+
 def _triangular(operand: Any, data: Data, model: float) -> Kernel:
     b = operand.pack(data.b)
-    out = np.empty_like(b)
+    out = np.zeros_like(b)
 
     def run(count: int) -> None:
         for _ in range(count):
             operand.triangular_solve(1.0, False, b, out)
 
-    return Kernel(run, "triangle", model / 2)
+    return Kernel(run, "triangle", model)
 
 
 # ---- one size --------------------------------------------------------------------------------------
