@@ -76,6 +76,8 @@ def cycle_error(plan: Array, cost: Array, reg: float) -> float:
     for root in np.unique(parts, return_index=True)[1]:
         order, before = breadth_first_order(graph, root, directed=False)
         children = order[1:]
+        if len(children) == 0:  # a row or column without entries; `at` of no places is no array
+            continue
         parents = before[children]
         edges = np.asarray(at[np.minimum(children, parents), np.maximum(children, parents)]).ravel() - 1
         for child, parent, edge in zip(children, parents, edges, strict=True):

@@ -20,6 +20,8 @@
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   v_transpose(v)            where V_HAS_TRANSPOSE: SV_W vectors as a matrix, transposed
  *   v_fold(v, join)           there too: lane k is vector k joined over its lanes by v_max or v_add
+ *   v_gather(p, at)           float64: p[at[k]] in lane k; at: int32
+ *   r_fma(a, b, c)            of scalars: a b + c, rounded as v_fma rounds
  *   SV_TABLE(name)            the name of this build's table of entry points
  *
  * Everything here is `static inline`: an inline function with external linkage, compiled for
@@ -66,6 +68,14 @@ typedef double real;
 #endif
 
 #define SV_TABLE(name) SV_PASTE(name, SV_REAL, SV_LEVEL)
+
+#if defined(V_HAS_FMA) && SV_REAL == 64
+#define r_fma(a, b, c) __builtin_fma(a, b, c)
+#elif defined(V_HAS_FMA)
+#define r_fma(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define r_fma(a, b, c) ((a) * (b) + (c))
+#endif
 
 /* Adding this number puts d + bias into the low mantissa bits of the sum, for integral d. */
 #if SV_REAL == 32

@@ -73,6 +73,13 @@ static inline vreal v_load_n(const real *p, size_t k, real fill)
     return _mm256_blendv_pd(v_set1(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
 }
 static inline vreal v_load_float(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+/* Four loads: the gather instruction takes longer on many CPUs. */
+static inline vreal v_gather(const real *p, const int32_t *at)
+{
+    __m128d low = _mm_loadh_pd(_mm_load_sd(p + at[0]), p + at[1]);
+    __m128d high = _mm_loadh_pd(_mm_load_sd(p + at[2]), p + at[3]);
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(low), high, 1);
+}
 static inline void v_store(real *p, vreal v) { _mm256_storeu_pd(p, v); }
 static inline void v_store_n(real *p, vreal v, size_t k) { _mm256_maskstore_pd(p, v_first(k), v); }
 static inline void v_stream(real *p, vreal v) { _mm256_stream_pd(p, v); }

@@ -44,6 +44,7 @@ static inline vreal v_down(vreal v, vreal above, int k) { return (void)v, (void)
 static inline vreal v_first_lane(vreal v) { return v; }
 static inline vreal v_last_lane(vreal v) { return v; }
 static inline vreal v_load_float(const float *p) { return (real)*p; }
+static inline vreal v_gather(const real *p, const int32_t *at) { return p[*at]; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }
 static inline vreal v_div(vreal a, vreal b) { return a / b; }

@@ -37,6 +37,10 @@ typedef __m128d vreal;
 static inline vreal v_set1(real x) { return _mm_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm_loadu_pd(p); }
 static inline vreal v_load_float(const float *p) { return _mm_set_pd(p[1], p[0]); }
+static inline vreal v_gather(const real *p, const int32_t *at)
+{
+    return _mm_loadh_pd(_mm_load_sd(p + at[0]), p + at[1]);
+}
 static inline void v_store(real *p, vreal v) { _mm_storeu_pd(p, v); }
 static inline void v_stream(real *p, vreal v) { _mm_stream_pd(p, v); }
 static inline vreal v_add(vreal a, vreal b) { return _mm_add_pd(a, b); }

@@ -37,37 +37,6 @@ cdef extern from "operand.h" nogil:
         double (*lower_product)(const sv_operand *, double, const double *, double *) noexcept nogil
         void (*sweeps)(const sv_operand *, double, sv_direction, const double *, double *, int) noexcept nogil
 
-cdef extern from "csr.h" nogil:
-    struct sv_csr:
-        const void *row_starts
-        const void *columns
-        const void *values
-        const void *diagonal_at
-        const double *inverse_diagonal
-
-    const sv_operand_kernels *sv_csr_kernels(int, int)
-
-cdef extern from "sor.h" nogil:
-    enum sv_sweep:
-        SV_SWEEP_FORWARD
-        SV_SWEEP_BACKWARD
-        SV_SWEEP_SYMMETRIC
-
-    int sv_linalg_sor(const sv_operand *, double, sv_sweep, const double *, double *, double, int, double *, double *)
-
-cdef extern from "cg.h" nogil:
-    struct sv_cg:
-        double *x
-        double *r
-        double *v
-        double rho
-        double residual
-        int broken
-
-    int sv_linalg_cg(const sv_operand *, sv_cg *, double, int, double *)
-
-#: The kinds of SOR sweeps.
-SWEEPS = {"forward": SV_SWEEP_FORWARD, "backward": SV_SWEEP_BACKWARD, "symmetric": SV_SWEEP_SYMMETRIC}
 
 
 cdef double *workspace(size_t doubles) except NULL:
@@ -97,6 +66,15 @@ cdef class Operand:
         """The length of the vectors, with padding where the operand's order has some."""
         return self.operand.n
 
+    @property
+    def threads(self):
+        """Threads that a pass may use; its results do not depend on it."""
+        return self.operand.threads
+
+    @threads.setter
+    def threads(self, int threads):
+        self.operand.threads = max(threads, 1)
+
     def pack(self, values):
         """A new vector in the operand's order, from one in the user's."""
         return np.array(values, np.float64)
@@ -104,6 +82,25 @@ cdef class Operand:
     def unpack(self, values):
         """A new vector in the user's order."""
         return np.array(values)
+
+    @property
+    def threads(self):
+        """Threads of later calls; the bits do not depend on it."""
+        return self.operand.threads
+
+    @threads.setter
+    def threads(self, int threads):
+        self.operand.threads = max(threads, 1)
+
+    @property
+    def diagonal(self):
+        """A new array of A's diagonal, in the operand's order."""
+        return np.array(<double[:self.operand.n]><double *>self.operand.diagonal)
+
+    @property
+    def least_diagonal(self):
+        """The least entry of A's diagonal."""
+        return float(np.asarray(<double[:self.operand.n]><double *>self.operand.diagonal).min())
 
     def multiply(self, const double[::1] x, double[::1] out):
         """out = A x; returns x'A x."""
@@ -183,74 +180,9 @@ cdef class Operand:
         return square
 
 
-cdef class Csr(Operand):
-    """Compressed rows, sorted and without duplicates, in their own order."""
-
-    cdef sv_csr csr
-
-    def __cinit__(self, row_starts, columns, values, diagonal_at, const double[::1] diagonal,
-                  const double[::1] inverse_diagonal, int threads=1):
-        """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32."""
-        cdef Py_ssize_t n = diagonal.shape[0], entries
-        cdef const int32_t[::1] starts32, columns32, at32
-        cdef const int64_t[::1] starts64, columns64, at64
-        cdef const double[::1] values64
-        cdef const float[::1] values32
-        wide, narrow_values = row_starts.itemsize == 8, values.itemsize == 4
-        if n == 0 or inverse_diagonal.shape[0] != n:
-            raise ValueError("the diagonals do not fit")
-        if wide:
-            starts64, columns64, at64 = row_starts, columns, diagonal_at
-            fits = starts64.shape[0] == n + 1 and at64.shape[0] == n and columns64.shape[0] == starts64[n]
-            entries = columns64.shape[0]
-            if fits:
-                self.csr.row_starts, self.csr.columns, self.csr.diagonal_at = &starts64[0], &columns64[0], &at64[0]
-        else:
-            starts32, columns32, at32 = row_starts, columns, diagonal_at
-            fits = starts32.shape[0] == n + 1 and at32.shape[0] == n and columns32.shape[0] == starts32[n]
-            entries = columns32.shape[0]
-            if fits:
-                self.csr.row_starts, self.csr.columns, self.csr.diagonal_at = &starts32[0], &columns32[0], &at32[0]
-        if not fits or values.size != entries:
-            raise ValueError("the arrays of the matrix do not fit one another")
-        if narrow_values:
-            values32 = values
-            self.csr.values = &values32[0]
-        else:
-            values64 = values
-            self.csr.values = &values64[0]
-        self.csr.inverse_diagonal = &inverse_diagonal[0]
-        self.operand.n, self.operand.threads = n, threads
-        self.operand.matrix, self.operand.diagonal = &self.csr, &diagonal[0]
-        self.operand.does = sv_csr_kernels(wide, narrow_values)
-        self.kept = row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal
+include "csr.pxi"
+include "sell.pxi"
 
 
-def sor(Operand A, double omega, str kind, const double[::1] b, double[::1] x, double goal, int most):
-    """SOR sweeps on x, in place, at most `most`, until the residual's norm is at most `goal`: (sweeps, that norm)."""
-    cdef const double *pb = A.vector(b, "b")
-    cdef double *px = A.out(x, "x")
-    cdef sv_sweep sweep = SWEEPS[kind]
-    cdef double residual = 0
-    cdef int sweeps
-    cdef double *work = workspace(2 * A.operand.n)
-    with nogil:
-        sweeps = sv_linalg_sor(&A.operand, omega, sweep, pb, px, goal, most, &residual, work)
-    free(work)
-    return sweeps, residual
-
-
-def cg(Operand A, double[::1] x, double[::1] r, double[::1] v, double rho, double goal, int most):
-    """CG iterations on x, r and v, in place: (iterations, rho, r's norm, whether the curvature was not positive)."""
-    cdef sv_cg state
-    state.x, state.r, state.v = A.out(x, "x"), A.out(r, "r"), A.out(v, "v")
-    state.rho, state.residual, state.broken = rho, rho ** 0.5, 0
-    cdef int iterations
-    cdef double *work = workspace(A.operand.n)
-    with nogil:
-        iterations = sv_linalg_cg(&A.operand, &state, goal, most, work)
-    free(work)
-    return iterations, state.rho, state.residual, bool(state.broken)
-
-
+include "methods.pxi"
 include "grid.pxi"

@@ -16,4 +16,10 @@ struct sv_csr {
 /* The kernels for these types. */
 SV_BINDING const struct sv_operand_kernels *sv_csr_kernels(int wide_indices, int float32_values);
 
+/* A sweep for `count` right-hand sides at once; b and x: (n, count), row-major. */
+typedef void (*sv_csr_columns)(const struct sv_operand *A, double omega, enum sv_direction direction, size_t count,
+                               const double *b, double *x);
+SV_BINDING void sv_csr_sweep_columns(int wide_indices, int float32_values, const struct sv_operand *A, double omega,
+                                     enum sv_direction direction, size_t count, const double *b, double *x);
+
 #endif

@@ -61,7 +61,7 @@ class Method:
     @property
     def options(self) -> tuple[Option, ...]:
         """The options, read from the fields of the solver class."""
-        return declared(self.solver)
+        return declared(self.solver)  # type: ignore[arg-type]
 
 
 def register(method: Method) -> Method:

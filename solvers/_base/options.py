@@ -4,7 +4,8 @@
     class SinkhornNewtonSparse:
         warmup: int = option(20, "Sinkhorn sweeps before the first Newton step", low=0, unit="sweeps")
 
-From the declaration come the checks, the nearest spelling, the listing and the docs.
+A string takes one of its `choices`; a number that may be a word too is declared as ``float | str``, with the words as
+choices. From the declaration come the checks, the nearest spelling, the listing and the docs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from .errors import OptionError, nearest
@@ -33,6 +35,10 @@ class Option:
     low: float | None = None
     high: float | None = None
     unit: str = ""
+    #: Words that it takes.
+    choices: tuple[str, ...] = ()
+    #: Whether the bounds themselves are outside.
+    open: bool = False
     optional: bool = False
 
     @property
@@ -40,44 +46,69 @@ class Option:
         """The values it takes, in words."""
         if self.type is bool:
             return "True or False"
-        low = "" if self.low is None else f">= {self.low:g}"
-        high = "" if self.high is None else f"<= {self.high:g}"
-        bounds = " and ".join(b for b in (low, high) if b) or "any"
-        return f"{bounds} or None" if self.optional else bounds
+        words = [repr(word) for word in self.choices]
+        if self.type is not str:
+            equal = "" if self.open else "="
+            low = "" if self.low is None else f">{equal} {self.low:g}"
+            high = "" if self.high is None else f"<{equal} {self.high:g}"
+            words.insert(0, " and ".join(b for b in (low, high) if b) or "any")
+        return " or ".join([*words, "None"] if self.optional else words)
 
     def check(self, value: Any) -> Any:
         """The value as this option's type; OptionError where it does not fit."""
         if value is None and self.optional:
             return None
+        if isinstance(value, str) and self.choices:
+            if value not in self.choices:
+                raise OptionError(f"option {self.name!r} must be {self.range}, not {value!r}")
+            return value
         kinds: dict[type, Any] = {int: numbers.Integral, float: numbers.Real}
         is_number = isinstance(value, kinds.get(self.type, self.type))
         if not is_number or (self.type is not bool and isinstance(value, bool)):
             raise OptionError(f"option {self.name!r} takes {self.type.__name__} ({self.range}), not {value!r}")
-        if (self.low is not None and not value >= self.low) or (self.high is not None and not value <= self.high):
+        if not self._within(value):
             raise OptionError(f"option {self.name!r} must be {self.range}, not {value!r}")
         return self.type(value)
 
+    def _within(self, value: Any) -> bool:
+        if self.open and value in (self.low, self.high):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
-def option(default: Any, text: str, *, low: float | None = None, high: float | None = None, unit: str = "") -> Any:
+
+def option(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    open: bool = False,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+) -> Any:
     """A field of a solver class that users may set through ``options=``."""
-    return dataclasses.field(default=default, metadata={"text": text, "low": low, "high": high, "unit": unit})
+    about = {"text": text, "low": low, "high": high, "open": open, "choices": choices, "unit": unit}
+    return dataclasses.field(default=default, metadata=about)
 
 
+@cache
 def declared(solver: type) -> tuple[Option, ...]:
     """The options of a solver class, in the order of its fields."""
     hints = typing.get_type_hints(solver)
     found = []
     for field in dataclasses.fields(solver):
         hint = hints[field.name]
-        optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
-        kind = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+        kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        optional = type(None) in kinds
+        # a number before the words it may be
+        kind = min((t for t in kinds if t is not type(None)), key=lambda t: t is str)
         found.append(Option(field.name, kind, field.default, optional=optional, **field.metadata))
     return tuple(found)
 
 
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
-    known = {o.name: o for o in declared(solver)}
+    known = {o.name: o for o in declared(solver)}  # type: ignore[arg-type]
     for name in given or {}:
         if name not in known:
             raise OptionError(f"method {method!r} has no option {name!r}{nearest(name, known)}")

@@ -31,6 +31,10 @@ class Status(IntEnum):
         13,
         ("Rounding stops further progress above the tolerance; ask for a looser tol, or scale the problem better."),
     )
+    DIVERGED = (
+        14,
+        ("The iteration diverges; the best point that was kept is returned. Try a smaller omega, or another method."),
+    )
     NOT_SPD = 20, "The matrix is not symmetric positive definite; use a method for general matrices."
     BREAKDOWN = 21, "The iteration broke down before the tolerance; start from this result's x, or try another method."
     NONFINITE = 22, "The iteration left the finite numbers; the last finite state is returned. Check the data's scale."

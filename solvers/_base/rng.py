@@ -7,12 +7,17 @@ import numpy as np
 RNG = None | int | np.random.Generator | np.random.SeedSequence
 
 
-def as_generator(rng: RNG) -> np.random.Generator:
-    """A Generator from None (fresh entropy), an integer seed, a SeedSequence, or a Generator (returned as it is)."""
+def check_rng(rng: RNG) -> None:
+    """TypeError for what `as_generator` does not take."""
     if isinstance(rng, np.random.RandomState):
         raise TypeError("rng: RandomState is not taken; pass numpy.random.default_rng(seed)")
     if rng is not None and (
         isinstance(rng, bool) or not isinstance(rng, int | np.integer | np.random.Generator | np.random.SeedSequence)
     ):
         raise TypeError(f"rng must be None, an integer, a Generator or a SeedSequence, not {type(rng).__name__}")
+
+
+def as_generator(rng: RNG) -> np.random.Generator:
+    """A Generator from None (fresh entropy), an integer seed, a SeedSequence, or a Generator (returned as it is)."""
+    check_rng(rng)
     return np.random.default_rng(rng)

@@ -1,8 +1,8 @@
-"""Conjugate gradients."""
+"""Conjugate gradients, with and without a preconditioner."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,22 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.result import Status
 from . import _kernels
-from ._problem import LinearProblem, LinearResult
+from ._precondition import preconditioner
+from ._problem import IterationState, LinearProblem, LinearResult, following, widened
+from ._symmetry import objection
 
 Array = npt.NDArray[Any]
 
+#: Where the numbers of the loop have the count of restarts.
+RESTARTS = 8
+
 
 @dataclass(frozen=True, eq=False)
-class CgState:
-    """The iterate, its residual, the direction."""
+class CgState(IterationState):
+    """With the residual by recurrence and the direction."""
 
-    x: Array
     r: Array
     v: Array
-    rho: float
-    broken: bool
-    nit: int
-    measure: float
 
 
 @dataclass(frozen=True)
@@ -34,36 +34,59 @@ class ConjugateGradients:
     """The iterate of least error in the norm of A among all that the residuals so far span."""
 
     def init(self, problem: LinearProblem) -> CgState:
-        r = problem.plan.residual(problem.b, problem.x0)
-        rho = float(r @ r)
-        return CgState(problem.x0, r, r, rho, False, 0, float(np.sqrt(rho)))
+        require_spd(problem, "cg")
+        return started(problem, "natural", preconditioner(problem), 0.0)
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
-        x, r, v = state.x.copy(), state.r.copy(), state.v.copy()
-        operand = problem.plan.operand("natural")
-        done, rho, measure, broken = _kernels.cg(operand, x, r, v, state.rho, problem.tol, problem.most(state.nit))
-        if not np.isfinite(measure):
-            return replace(state, nit=state.nit + done, measure=measure)
-        return CgState(x, r, v, rho, broken, state.nit + done, measure)
+        return iterated(problem, state, "natural", preconditioner(problem), 0.0)
 
     def done(self, problem: LinearProblem, state: CgState) -> Status | None:
-        if state.measure <= problem.tol:
-            return Status.CONVERGED
-        if state.broken:
-            return Status.NOT_SPD
-        return None if np.isfinite(state.measure) else Status.NONFINITE
+        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
-        return problem.certify(state, {})
+        return problem.certify(state, {"restarts": int(state.numbers[RESTARTS])})
+
+
+def require_spd(problem: LinearProblem, method: str) -> None:
+    """ValueError where the matrix is plainly not symmetric positive definite."""
+    why = objection(problem.A, problem.assume_symmetric)
+    if why:
+        raise ValueError(f"method {method!r} needs a symmetric positive definite matrix: {why}")
+
+
+def started(problem: LinearProblem, ordering: str, M: _kernels.Preconditioner | None, omega: float) -> CgState:
+    """The state at x0; in Eisenstat's variables where omega is not 0."""
+    state = problem.start(_kernels.CG_NUMBERS)
+    if state.measure <= problem.tol:
+        return widened(state, CgState, r=np.zeros_like(state.x), v=np.zeros_like(state.x))
+    operand = problem.operand(ordering)
+    b, x = operand.pack(problem.b), operand.pack(state.x)
+    r, v = np.empty(operand.size), np.empty(operand.size)
+    _kernels.ConjugateGradients(operand, M, b, x, r, v, x, state.numbers).start(omega)
+    return widened(state, CgState, r=operand.unpack(r), v=operand.unpack(v))
+
+
+def iterated(
+    problem: LinearProblem, state: CgState, ordering: str, M: _kernels.Preconditioner | None, omega: float
+) -> CgState:
+    """The state some iterations later."""
+    operand = problem.operand(ordering)
+    given = (problem.b, state.x, state.r, state.v, state.kept)
+    b, x, r, v, kept = (operand.pack(vector) for vector in given)
+    numbers = state.numbers.copy()
+    done, measure, outcome = _kernels.ConjugateGradients(operand, M, b, x, r, v, kept, numbers).iterate(
+        problem.tol, problem.floor, state.measure, state.nit, problem.most(state.nit), omega
+    )
+    return following(state, operand, done, measure, outcome, x=x, r=r, v=v, kept=kept, numbers=numbers)
 
 
 METHOD = register(
     Method(
         name="cg",
         family="linalg",
-        summary="conjugate gradients, for symmetric positive definite matrices",
+        summary="conjugate gradients with any preconditioner, for symmetric positive definite matrices",
         reference="Hestenes and Stiefel (1952), Methods of conjugate gradients for solving linear systems",
         solver=ConjugateGradients,
-        capabilities=frozenset({"sparse-matrix"}),
+        capabilities=frozenset({"sparse-matrix", "grid", "preconditioner"}),
     )
 )

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,11 @@ SWEEPS: dict[str, int]
 class Operand:
     @property
     def size(self) -> int: ...
+    threads: int
+    @property
+    def diagonal(self) -> Array: ...
+    @property
+    def least_diagonal(self) -> float: ...
     def pack(self, values: Array) -> Array: ...
     def unpack(self, values: Array) -> Array: ...
     def multiply(self, x: Array, out: Array) -> float: ...
@@ -33,16 +38,33 @@ class Csr(Operand):
         inverse_diagonal: Array,
         threads: int = 1,
     ) -> None: ...
+    def update(self, values: Array, diagonal: Array, inverse_diagonal: Array) -> None: ...
+    def sweep_columns(self, omega: float, backward: bool, b: Array, x: Array) -> None: ...
 
-def sor(A: Operand, omega: float, kind: str, b: Array, x: Array, goal: float, most: int) -> tuple[int, float]: ...
-def cg(
-    A: Operand, x: Array, r: Array, v: Array, rho: float, goal: float, most: int
-) -> tuple[int, float, float, bool]: ...
+class Sell(Operand):
+    groups: int
+    stored: int
+    gathered: float
+    def __init__(self, row_starts: Array, columns: Array, group: Array, groups: int, threads: int = 1) -> None: ...
+    def update(self, values: Array, diagonal: Array, inverse_diagonal: Array) -> None: ...
+
+def diagonal_places(row_starts: Array, columns: Array) -> tuple[Array, str | None, int]: ...
+def symmetric_pattern(row_starts: Array, columns: Array) -> bool: ...
+def levels(row_starts: Array, columns: Array) -> tuple[Array, int]: ...
+def colors(row_starts: Array, columns: Array, two: bool) -> tuple[Array, int]: ...
+def sweep_nodes(
+    row_starts: Array, columns: Array, values: Array, inverse: Array, omega: float, backward: bool, b: Array, x: Array
+) -> None: ...
 
 class Grid(Operand):
     threads: int
     def __init__(
-        self, shape: Sequence[int], periodic: Sequence[bool], redblack: bool, dtype: npt.DTypeLike = ..., threads: int = 1
+        self,
+        shape: Sequence[int],
+        periodic: Sequence[bool],
+        redblack: bool,
+        dtype: npt.DTypeLike = ...,
+        threads: int = 1,
     ) -> None: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
@@ -54,3 +76,66 @@ class Grid(Operand):
     def sweeps(
         self, omega: float, backward: bool, b: Array, x: Array, count: int, depth: int = 0, threads: int = 1
     ) -> None: ...
+
+SOR_NUMBERS: int
+JACOBI_NUMBERS: int
+CG_NUMBERS: int
+
+def sor(
+    A: Operand,
+    kind: str,
+    goal: float,
+    check_every: int,
+    adaptive: bool,
+    measure_last: bool,
+    b: Array,
+    x: Array,
+    kept: Array,
+    numbers: Array,
+    nit: int,
+    most: int,
+) -> tuple[int, float, int]: ...
+def jacobi(
+    A: Operand,
+    goal: float,
+    measure_last: bool,
+    b: Array,
+    x: Array,
+    back: Array | None,
+    kept: Array,
+    numbers: Array,
+    nit: int,
+    most: int,
+) -> tuple[int, float, int]: ...
+def ic0(
+    row_starts: Array, columns: Array, diagonal_at: Array, values: Array, shift: float, least: float, out: Array
+) -> int: ...
+
+class Preconditioner:
+    def apply(self, r: Array, z: Array) -> None: ...
+
+class Diagonal(Preconditioner):
+    def __init__(self, operand: Operand, weights: Array) -> None: ...
+
+class Ssor(Preconditioner):
+    def __init__(self, operand: Operand, omega: float, sweeps: int = 1) -> None: ...
+
+class Called(Preconditioner):
+    def __init__(self, operand: Operand, function: Callable[[Array], Array]) -> None: ...
+
+class ConjugateGradients:
+    def __init__(
+        self,
+        A: Operand,
+        M: Preconditioner | None,
+        b: Array,
+        x: Array,
+        r: Array,
+        v: Array,
+        kept: Array,
+        numbers: Array,
+    ) -> None: ...
+    def start(self, omega: float = 0) -> None: ...
+    def iterate(
+        self, goal: float, floor: float, residual: float, nit: int, most: int, omega: float = 0
+    ) -> tuple[int, float, int]: ...

@@ -3,51 +3,249 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base import threads as _threads
 from .._base.validate import check_finite
 from . import _kernels
+from ._orderings import ORDERINGS, in_groups
+from ._smoothing import Nodes, sweep
 
 Array = npt.NDArray[Any]
 
+#: Rows sorted by column and without duplicates, and the place of each diagonal entry; where the user's were not so, the
+#: entry that each of the user's adds to.
+Pattern = tuple[Array, Array, Array, Array | None]
 
-@dataclass(eq=False, repr=False)
+
 class Plan:
     """A square sparse matrix made ready for solves; made by `plan`, and taken by `solve` in place of the matrix.
+
+    What an ordering needs is analysed when it is first asked for, and kept. `update` gives the matrix other values
+    with no further analysis.
 
     Attributes
     ----------
     matrix : csr_array
         The matrix: rows sorted by column, without duplicates; float64 or float32.
+    size : int
+        Rows, and columns.
+    entries : int
+        Stored entries, and multiply-adds of a product.
+    copies : int
+        Copies of the user's arrays that were made.
     """
 
     matrix: scipy.sparse.csr_array
-    #: Copies of the user's arrays that were made.
-    copies: int = 0
-    _operands: dict[str, _kernels.Operand] = field(default_factory=dict)
+    copies: int
+    _pattern: Pattern
+
+    def __init__(self, A: Any, *, check_finite: bool = True) -> None:
+        self._check = check_finite
+        self._analyse(A)
+
+    def _analyse(self, A: Any) -> None:
+        given, copies = _as_csr(A)
+        pattern = _pattern(given)
+        data = _values(given.data, pattern)
+        self._take(pattern, data)
+        self._pattern, self._given = pattern, (given.indptr, given.indices)
+        self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
+        self._nodes: dict[int, Nodes] = {}
+        self.copies = int(copies or pattern[3] is not None)
+
+    def _take(self, pattern: Pattern, data: Array) -> None:
+        """The values, checked before anything is changed."""
+        starts, columns, at, _ = pattern
+        diagonal = data[at].astype(np.float64, copy=False)
+        _check_diagonal(diagonal, float(np.finfo(data.dtype).tiny))
+        if self._check:
+            check_finite(data, "A.data")
+        self.matrix = _csr(starts, columns, data)
+        self._diagonal, self._inverse = diagonal, 1 / diagonal
 
     @property
     def size(self) -> int:
         """Rows, and columns."""
         return int(self.matrix.shape[0])
 
+    @property
+    def entries(self) -> int:
+        """Stored entries, and multiply-adds of a product."""
+        return int(self.matrix.nnz)
+
+    @property
+    def capability(self) -> str:
+        """What a method must be able to serve."""
+        return "sparse-matrix"
+
     def __repr__(self) -> str:
-        return f"<plan of a {self.size} x {self.size} matrix, {self.matrix.nnz} entries, {self.matrix.dtype}>"
+        return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self.matrix.dtype}>"
 
     def operand(self, ordering: str) -> _kernels.Operand:
-        """The matrix in one order, as the kernels take it; kept for the next call."""
+        """The matrix in one order, as the kernels take it; kept for the next call.
+
+        Parameters
+        ----------
+        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+            "natural" is the order of the rows. "wavefront" has the same results up to rounding, from groups of rows
+            that are independent of one another; where such groups are too small to pay it is the natural order itself.
+            "multicolor" has few large groups, but its sweeps are another iteration; "redblack" is that with two groups,
+            for graphs without a cycle of odd length.
+
+        Raises
+        ------
+        ValueError
+            An unknown ordering; "redblack" on a graph with an odd cycle; 2**31 rows or more but in the natural order.
+        """
+        if ordering not in ORDERINGS:
+            raise ValueError(f"ordering must be one of {', '.join(map(repr, ORDERINGS))}, not {ordering!r}")
         if ordering not in self._operands:
-            self._operands[ordering] = _natural(self.matrix)
+            self._operands[ordering] = self._ordered(ordering)
         return self._operands[ordering]
+
+    def _ordered(self, ordering: str) -> _kernels.Csr | _kernels.Sell:
+        starts, columns, at, _ = self._pattern
+        values = self.matrix.data, self._diagonal, self._inverse
+        if ordering != "natural":
+            operand = in_groups(starts, columns, ordering)
+            if operand is not None:
+                operand.update(*values)
+                return operand
+            natural = self.operand("natural")
+            assert isinstance(natural, _kernels.Csr)
+            return natural
+        return _kernels.Csr(starts, columns, values[0], at, *values[1:])
+
+    def update(self, data: Any, *, allow_replan: bool = False) -> None:
+        """Give the matrix other values in the same places; O(z), the pattern is not looked at again.
+
+        Parameters
+        ----------
+        data : array_like, shape (entries,), or sparse matrix, shape (n, n)
+            The new values in the order of those that the plan was made of: of ``A.data`` where A was CSR, of
+            ``plan.matrix.data`` else. Contiguous float64 or float32 is read in place by later solves. A sparse matrix
+            must have the pattern of the first.
+        allow_replan : bool, default False
+            Whether a sparse matrix of another pattern is analysed anew instead of refused.
+
+        Raises
+        ------
+        ValueError
+            Another number of values, another pattern, a diagonal entry that is zero, subnormal or not finite, NaN or
+            infinity elsewhere. The plan is then as before.
+        TypeError
+            Values that are not real.
+
+        Examples
+        --------
+        >>> import scipy.sparse, solvers
+        >>> A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(4, 4), format="csr")
+        >>> plan = solvers.linalg.plan(A)
+        >>> plan.update(2 * A.data)
+        >>> solvers.linalg.solve(plan, [2.0, 0.0, 0.0, 2.0]).x.round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+        """
+        if scipy.sparse.issparse(data):
+            given, _ = _as_csr(data)
+            if not self._fits(given):
+                if not allow_replan:
+                    raise ValueError("data has another pattern than the plan; allow_replan=True would analyse it anew")
+                self._analyse(data)
+                return
+            values = given.data
+        else:
+            values = np.asarray(data)
+            _check_real(values.dtype, "data")
+            expected = len(self._given[1])
+            if values.shape != (expected,):
+                raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
+        self._take(self._pattern, _values(values, self._pattern))
+        for operand in {id(kept): kept for kept in self._operands.values()}.values():
+            operand.update(self.matrix.data, self._diagonal, self._inverse)
+        self._nodes.clear()
+
+    def _fits(self, other: scipy.sparse.csr_array) -> bool:
+        pairs = zip((other.indptr, other.indices), self._given, strict=True)
+        return other.shape == self.matrix.shape and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64, from the matrix itself."""
         return np.asarray(b - self.matrix.astype(np.float64, copy=False) @ x)
+
+    def sweep(
+        self,
+        x: npt.ArrayLike,
+        b: npt.ArrayLike,
+        *,
+        omega: float = 1.0,
+        direction: str = "forward",
+        ordering: str = "natural",
+        sweeps: int = 1,
+        block_size: int = 1,
+        threads: int | None = None,
+    ) -> Array:
+        """Sweeps of SOR on x, as multigrid methods smooth with them; nothing is tested for convergence.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,) or (n, k)
+            The iterate. Changed in place where it is a writable, C-contiguous float64 array; else a copy is.
+        b : array_like, of the shape of x
+            Right-hand sides. The matrix is read once for up to eight columns in the natural order.
+        omega : float, default 1.0
+            Relaxation, between 0 and 2; 1 is Gauss and Seidel's.
+        direction : {"forward", "backward", "symmetric"}
+            A symmetric sweep is a forward and then a backward one.
+        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+            As of `operand`. All but the natural one reorder x and b, once a call.
+        sweeps : int, default 1
+            Their number.
+        block_size : int, default 1
+            2 to 8: unknowns of a node, which are relaxed all at once by the inverse of their block on the diagonal, in
+            the natural order. Blocks are inverted in the first call.
+        threads : int, optional
+            Threads, for orderings that have groups. The bits do not depend on it.
+
+        Returns
+        -------
+        ndarray, of the shape of x
+            x, or the changed copy.
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, omega out of range, a block on the diagonal that is singular, or a block size that
+            does not divide n, is out of range, or comes with an ordering other than the natural one.
+        TypeError
+            Data that is not real.
+
+        Notes
+        -----
+        x and b are not searched for NaN and infinity. The columns of x become what they would become one by one, to the
+        same bits.
+
+        Examples
+        --------
+        >>> import numpy as np, scipy.sparse, solvers
+        >>> A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(4, 4))
+        >>> x = np.zeros(4)
+        >>> solvers.linalg.plan(A).sweep(x, np.ones(4), sweeps=2, direction="symmetric") is x
+        True
+        >>> x.round(3).tolist()
+        [1.578, 2.157, 2.103, 1.429]
+        """
+        return sweep(self, x, b, omega, direction, ordering, sweeps, block_size, _threads.resolve(threads))
+
+    def nodes(self, block_size: int) -> Nodes:
+        """The matrix in blocks, those on the diagonal inverted; kept for the next call."""
+        if block_size not in self._nodes:
+            self._nodes[block_size] = Nodes(self.matrix, block_size)
+        return self._nodes[block_size]
 
 
 def plan(A: Any, *, check_finite: bool = True) -> Plan:
@@ -56,10 +254,10 @@ def plan(A: Any, *, check_finite: bool = True) -> Plan:
     Parameters
     ----------
     A : sparse matrix or array_like, shape (n, n)
-        The matrix. CSR in float64 or float32 with sorted rows is read in place; all else is converted once. A dense
-        array becomes sparse.
+        The matrix. CSR in float64 or float32 with sorted rows is read in place, with its indices of 32 or 64 bits; all
+        else is converted once. A dense array becomes sparse.
     check_finite : bool, default True
-        Whether NaN and infinity are looked for.
+        Whether NaN and infinity are looked for, here and in `Plan.update`. The diagonal is always looked at.
 
     Returns
     -------
@@ -69,9 +267,15 @@ def plan(A: Any, *, check_finite: bool = True) -> Plan:
     Raises
     ------
     ValueError
-        A that is not square, not finite, or has a diagonal entry that is zero, missing or subnormal.
+        A that is not square, not finite, or has a diagonal entry that is zero, missing, subnormal or not finite; index
+        arrays that are not those of a matrix.
     TypeError
         A that is not real.
+
+    Warns
+    -----
+    UserWarning
+        Rows that are not sorted or have duplicates: they are sorted and summed, in a copy.
 
     Examples
     --------
@@ -81,45 +285,86 @@ def plan(A: Any, *, check_finite: bool = True) -> Plan:
     >>> solvers.linalg.solve(plan, [1.0, 0.0, 0.0, 0.0, 1.0]).x.round(6).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    if isinstance(A, Plan):
-        return A
-    matrix, copies = _canonical(A)
-    if check_finite:
-        _check(matrix)
-    return Plan(matrix, copies)
+    return A if isinstance(A, Plan) else Plan(A, check_finite=check_finite)
 
 
-def _check(matrix: scipy.sparse.csr_array) -> None:
-    check_finite(matrix.data, "A.data")
+def _check_real(dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, not {dtype}")
 
 
-def _canonical(A: Any) -> tuple[scipy.sparse.csr_array, int]:
-    """A as sorted CSR of float64 or float32, and the copies that it took."""
-    given = A if scipy.sparse.issparse(A) else np.asarray(A)
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"A must be real numbers, not {given.dtype}")
+def _as_csr(A: Any) -> tuple[scipy.sparse.csr_array, bool]:
+    """A as CSR of float64 or float32, and whether that took a copy."""
+    given: Any = A if scipy.sparse.issparse(A) else np.asarray(A)
+    _check_real(given.dtype, "A")
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")
     dtype = np.float32 if given.dtype == np.float32 else np.float64
-    matrix = scipy.sparse.csr_array(given, dtype=dtype)
-    copies = int(not (scipy.sparse.issparse(A) and A.format == "csr" and A.dtype == dtype))
-    if not matrix.has_canonical_format:
-        warnings.warn("the rows of A are not sorted or have duplicates: they are sorted and summed", stacklevel=4)
-        matrix = matrix.copy() if not copies else matrix
-        matrix.sum_duplicates()
-        copies = 1
-    return matrix, copies
+    if scipy.sparse.issparse(A) and given.format == "csr" and given.dtype == dtype:
+        return given, False
+    return scipy.sparse.csr_array(given, dtype=dtype), True
 
 
-def _natural(matrix: scipy.sparse.csr_array) -> _kernels.Operand:
-    """The matrix in the order of its rows."""
-    starts, columns = matrix.indptr, matrix.indices
-    rows = np.repeat(np.arange(matrix.shape[0], dtype=columns.dtype), np.diff(starts))
-    at = np.flatnonzero(rows == columns).astype(starts.dtype, copy=False)
-    diagonal = np.zeros(matrix.shape[0])
-    diagonal[columns[at]] = matrix.data[at]
-    tiny = np.abs(diagonal) < np.finfo(np.float64).tiny
-    if tiny.any():
-        row = int(np.flatnonzero(tiny)[0])
-        raise ValueError(f"A must have a nonzero diagonal; A[{row}, {row}] is {diagonal[row]}")
-    return _kernels.Csr(starts, columns, matrix.data, at, diagonal, 1 / diagonal)
+def _csr(starts: Array, columns: Array, data: Array) -> scipy.sparse.csr_array:
+    """A CSR array of these very arrays: the constructor would make 64-bit indices narrower."""
+    size = len(starts) - 1
+    matrix = scipy.sparse.csr_array((size, size), dtype=data.dtype)
+    matrix.indptr, matrix.indices, matrix.data = starts, columns, data
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def _pattern(given: scipy.sparse.csr_array) -> Pattern:
+    """Raises ValueError where the index arrays are not those of a matrix with a full diagonal."""
+    wide = np.int64 if np.int64 in (given.indptr.dtype, given.indices.dtype) else np.int32
+    starts, columns = (np.ascontiguousarray(part, dtype=wide) for part in (given.indptr, given.indices))
+    if len(starts) == 1:
+        return starts, columns[:0], columns[:0], None
+    if len(columns) == 0:
+        raise ValueError("A must have a nonzero diagonal; A[0, 0] is missing")
+    columns = columns[: starts[-1]] if 0 < starts[-1] <= len(columns) else columns
+    if starts[-1] != len(columns):
+        raise ValueError(f"A.indptr must end with the number of A.indices, {len(columns)}, not with {starts[-1]}")
+    at, flaw, row = _kernels.diagonal_places(starts, columns)
+    sources = None
+    if flaw == "sorting":
+        warnings.warn("the rows of A are not sorted or have duplicates: they are sorted and summed", stacklevel=5)
+        starts, columns, sources = _sorted(starts, columns)
+        at, flaw, row = _kernels.diagonal_places(starts, columns)
+    if flaw == "starts":
+        raise ValueError(f"A.indptr must begin with 0 and ascend; it does not at row {row}")
+    if flaw == "column":
+        raise ValueError(f"A.indices must lie in [0, {len(starts) - 1}); those of row {row} do not")
+    if flaw == "diagonal":
+        raise ValueError(f"A must have a nonzero diagonal; A[{row}, {row}] is missing")
+    return starts, columns, at, sources
+
+
+def _sorted(starts: Array, columns: Array) -> tuple[Array, Array, Array]:
+    """Sorted rows without duplicates, and which of their entries each of the given adds to."""
+    size = len(starts) - 1
+    rows = np.repeat(np.arange(size, dtype=starts.dtype), np.diff(starts))
+    order = np.lexsort((columns, rows))
+    rows, columns = rows[order], columns[order]
+    new = np.concatenate(([True], (np.diff(rows) != 0) | (np.diff(columns) != 0)))
+    sources = np.empty(len(order), np.int64)
+    sources[order] = np.cumsum(new) - 1
+    counts = np.bincount(rows[new], minlength=size)
+    return np.concatenate(([0], np.cumsum(counts))).astype(starts.dtype), columns[new], sources
+
+
+def _values(data: Array, pattern: Pattern) -> Array:
+    """The values of a pattern's entries, from those in the user's order."""
+    dtype = np.float32 if data.dtype == np.float32 else np.float64
+    if pattern[3] is None:
+        return np.ascontiguousarray(data[: len(pattern[1])], dtype=dtype)
+    return np.bincount(pattern[3], weights=data[: len(pattern[3])], minlength=len(pattern[1])).astype(dtype, copy=False)
+
+
+def _check_diagonal(diagonal: Array, tiny: float) -> None:
+    bad = ~(np.abs(diagonal) >= tiny) | ~np.isfinite(diagonal)
+    if bad.any():
+        row = int(np.argmax(bad))
+        value = diagonal[row]
+        what = f"{value}, subnormal" if value != 0 and np.isfinite(value) else f"{value}"
+        raise ValueError(f"A must have a nonzero, finite diagonal; A[{row}, {row}] is {what}")

@@ -1,20 +1,46 @@
-"""The checked linear system and the result of a solve."""
+"""The checked linear system, the state that the methods share, the result of a solve."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
-from ._matrix import Plan
+from . import _kernels
 
 Array = npt.NDArray[Any]
 
 #: Multiply-adds that one step of a method may take, so that Ctrl-C, limits and the log are served between steps.
 STEP_WORK = 20_000_000
+
+#: The part of norm(b) below which rounding leaves nothing of a residual that a recurrence tells.
+ROUNDING = 2.0**-54
+
+#: Orders in which the unknowns can be swept; "auto" is the fastest with the result of "natural".
+ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "auto")
+
+#: What the kernels say of an iteration (enum sv_outcome); 0 is to go on, 1 that the goal was reached.
+OUTCOMES = {2: Status.DIVERGED, 3: Status.STAGNATION, 4: Status.NOT_SPD, 5: Status.NONFINITE}
+NOT_FINITE = 5
+
+
+class Matrix(Protocol):
+    """What the methods ask of a matrix: `Plan` and `GridOperator` have it."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def copies(self) -> int: ...
+    @property
+    def capability(self) -> str: ...
+    def operand(self, ordering: str) -> _kernels.Operand: ...
+    def residual(self, b: Array, x: Array) -> Array: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -23,20 +49,41 @@ class LinearResult(SolveResult):
 
     Attributes
     ----------
-    x : ndarray, shape (n,)
+    x : ndarray, shape (n,) or (n, k)
         The solution.
     residual_norm : float
-        ``norm(b - A @ x)``, recomputed in float64 from the returned x; equal to `measure`.
+        ``norm(b - A @ x)``, recomputed in float64 from the returned x; equal to `measure`. For several right-hand sides
+        the largest.
+    columns : tuple of LinearResult
+        For several right-hand sides, the result of each.
     """
 
     residual_norm: float
+    columns: tuple[LinearResult, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class IterationState:
+    """What every method of the family carries from step to step. Vectors are in the user's order."""
+
+    x: Array
+    #: An earlier x, with a residual at most ten times the least seen: returned where the iteration fails.
+    kept: Array
+    #: Numbers of the compiled loop; the first five are those of `sv_monitor`.
+    numbers: Array
+    outcome: int
+    nit: int
+    measure: float
+
+
+State = TypeVar("State", bound=IterationState)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearProblem:
     """A linear system, ready for the methods."""
 
-    plan: Plan
+    A: Matrix
     b: Array
     x0: Array
     #: What the residual's 2-norm must come down to.
@@ -45,27 +92,57 @@ class LinearProblem:
     #: Whether every iteration is a step of its own.
     every: bool
     threads: int
+    #: The preconditioner as the user gave it.
+    M: Any = None
+    assume_symmetric: bool = False
+    _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<{self.title}>"
 
     @property
     def needs(self) -> frozenset[str]:
-        """The capability that a method must have."""
-        return frozenset({"sparse-matrix"})
+        """The capabilities that a method must have."""
+        return frozenset({self.A.capability} | ({"preconditioner"} if self.M is not None else set()))
 
     @property
     def stats(self) -> dict[str, Any]:
-        return {"copies": self.plan.copies}
+        return {"copies": self.A.copies, "threads": self.threads}
 
     @property
     def title(self) -> str:
-        return f"{self.plan.size} unknowns, {self.plan.matrix.nnz} entries, tol {self.tol:g}"
+        return f"{self.A.size} unknowns, {self.A.entries} entries, tol {self.tol:g}"
+
+    @property
+    def floor(self) -> float:
+        """The norm of a residual by recurrence that is nothing but rounding."""
+        return ROUNDING * float(np.linalg.norm(self.b))
 
     def most(self, nit: int) -> int:
         """Iterations that the next step may make."""
-        fits = 1 if self.every else max(1, STEP_WORK // (self.plan.matrix.nnz + 8 * self.plan.size))
+        fits = 1 if self.every else max(1, STEP_WORK // (self.A.entries + 8 * self.A.size))
         return min(fits, self.max_iter - nit)
+
+    def operand(self, ordering: str) -> _kernels.Operand:
+        """The matrix as the kernels take it."""
+        if ordering == "auto":
+            ordering = "wavefront" if self.A.capability == "sparse-matrix" else "natural"
+        operand = self.A.operand(ordering)
+        operand.threads = self.threads
+        return operand
+
+    def remember(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returned when it was first called under this name."""
+        if name not in self._memory:
+            self._memory[name] = make()
+        return self._memory[name]
+
+    def start(self, numbers: int) -> IterationState:
+        """The state at x0, with room for so many numbers."""
+        norm = float(np.linalg.norm(self.A.residual(self.b, self.x0)))
+        memory = np.zeros(numbers)
+        memory[[0, 1, 3]] = norm  # first, best, kept
+        return IterationState(self.x0, self.x0, memory, 0, 0, norm)
 
     def answer(self, state: Any) -> Array:
         """The iterate of a state."""
@@ -73,11 +150,37 @@ class LinearProblem:
         x.flags.writeable = False
         return x
 
-    def certify(self, state: Any, stats: dict[str, Any]) -> LinearResult:
-        """The result of a state, its residual recomputed."""
-        norm = float(np.linalg.norm(self.plan.residual(self.b, state.x)))
+    def done(self, state: IterationState) -> Status | None:
+        """What the state's measure and outcome say."""
+        if state.measure <= self.tol:
+            return Status.CONVERGED
+        return OUTCOMES.get(state.outcome)
+
+    def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
+        """The result of a state, its residual recomputed; of an iteration that failed, the best point kept."""
+        x, norm = state.x, float(np.linalg.norm(self.A.residual(self.b, state.x)))
+        failed = state.outcome in OUTCOMES or norm > state.numbers[0]
+        if norm > self.tol and failed:
+            kept = float(np.linalg.norm(self.A.residual(self.b, state.kept)))
+            x, norm = (state.kept, kept) if not kept >= norm else (x, norm)
         return LinearResult(
-            x=state.x, measure=norm, residual_norm=norm, stats=stats,
+            x=x, measure=norm, residual_norm=norm, stats=stats,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
+
+
+def widened(base: IterationState, kind: type[State], **more: Any) -> State:
+    """The state as one of a kind with more fields."""
+    return kind(**{f.name: getattr(base, f.name) for f in fields(base)}, **more)
+
+
+def following(
+    state: State, operand: _kernels.Operand, done: int, measure: float, outcome: int, **vectors: Array
+) -> State:
+    """The state after an iteration in the operand's order; the old vectors where that left the finite numbers."""
+    if outcome == NOT_FINITE:
+        return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
+    numbers = vectors.pop("numbers")
+    own = {name: operand.unpack(vector) for name, vector in vectors.items()}
+    return replace(state, nit=state.nit + done, measure=measure, outcome=outcome, numbers=numbers, **own)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,27 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
+from .._base.result import Status
 from .._base.rng import RNG, as_generator
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite as _check_finite
+from .._base.validate import real_array
+from ._columns import solve_columns
 from ._matrix import plan
-from ._problem import LinearProblem, LinearResult
+from ._problem import LinearProblem, LinearResult, Matrix
+from ._symmetry import objection
 
 Array = npt.NDArray[Any]
+
+#: What `rtol` may be relative to.
+REFERENCES = ("b", "r0")
+
+
+@runtime_checkable
+class Tuner(Protocol):
+    """What may stand for omega: it is asked before the solve and told the count of iterations after."""
+
+    def ask(self, context: Any = None) -> Any: ...
+    def tell(self, question: Any, cost: float) -> None: ...
 
 
 def solve(
@@ -24,10 +40,14 @@ def solve(
     b: npt.ArrayLike,
     *,
     x0: npt.ArrayLike | None = None,
+    M: Any = None,
     rtol: float = 1e-8,
     atol: float = 0.0,
+    reference: str = "b",
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
+    assume_symmetric: bool = False,
+    check_finite: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -40,22 +60,35 @@ def solve(
 
     Parameters
     ----------
-    A : sparse matrix, array_like or Plan, shape (n, n)
+    A : sparse matrix, array_like, Plan or GridOperator, shape (n, n)
         The matrix, or what `plan` made of it: then nothing is analysed again.
-    b : array_like, shape (n,)
-        Right-hand side.
-    x0 : array_like, shape (n,), optional
+    b : array_like, shape (n,) or (n, k)
+        Right-hand side, or k of them in columns.
+    x0 : array_like, of the shape of b, optional
         Where to start; zero where not given.
+    M : str, array_like or LinearOperator, optional
+        Preconditioner of the method "cg", an approximate inverse of A as in SciPy: "jacobi", "ssor", "ic0", a diagonal
+        (n,), or an operator, symmetric positive definite.
     rtol, atol : float, default 1e-8 and 0
         The solve succeeds where ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, in 2-norms.
+    reference : {"b", "r0"}, default "b"
+        What rtol is relative to: the norm of b, or that of ``b - A @ x0``.
     method : str, optional
-        ``"cg"`` (the default) or ``"sor"``.
+        "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given: "ssor-cg" ("cg" with an M)
+        where A looks symmetric positive definite, else "gauss-seidel", which may not converge.
     options : mapping, optional
-        Options of the method; ``python -m solvers methods`` lists them.
+        Options of the method; ``python -m solvers methods`` lists them. "omega" may also be a tuner (an object with
+        ``ask`` and ``tell``): it is asked before the solve, and told the iterations after it (twice `max_iter` where it
+        failed). Of k right-hand sides each asks and tells.
+    assume_symmetric : bool, default False
+        Whether A is taken for symmetric where a method needs that, without a look at its entries. The sign of the
+        diagonal is looked at in any case.
+    check_finite : bool, default True
+        Whether NaN and infinity are looked for in A, b and x0.
     max_iter : int, default 10000
         Iterations at most.
     time_limit : float, optional
-        Seconds at most.
+        Seconds at most, for each right-hand side.
     callback : callable, optional
         Called after each iteration with a `SolveResult` whose `x` is the current iterate; returning True, or raising
         StopIteration, stops the solve.
@@ -72,16 +105,30 @@ def solve(
     -------
     LinearResult
         With `x`, `residual_norm`, `nit`, `status`, `success` and more. ``success`` means that the residual's norm,
-        recomputed from the returned x, meets the tolerance.
+        recomputed from the returned x, meets the tolerance. A solve that fails returns the best x that it kept and
+        says why in `status`; it does not raise (``result.raise_for_status()`` does). For b of shape (n, k) `x` has that
+        shape, `columns` the results of each column, and the rest is that of the worst.
 
     Raises
     ------
     ValueError
-        NaN or infinity, shapes that do not fit, a zero on the diagonal, a tolerance below zero.
+        NaN or infinity, shapes that do not fit, a zero on the diagonal, a tolerance below zero (or both zero), omega
+        outside of (0, 2), a matrix that is not symmetric or has a negative diagonal entry where the method needs
+        symmetric positive definite ones.
     TypeError
         Data that is not real.
     MethodError, OptionError
         An unknown method or option, or an option out of range.
+
+    Notes
+    -----
+    A singular system is solved where it is consistent and A symmetric positive semidefinite (a pure Neumann problem): x
+    is then one of its solutions. Where b is not in the range of A the status is STAGNATION.
+
+    References
+    ----------
+    Young (1954), Iterative methods for solving partial difference equations of elliptic type; Eisenstat (1981),
+    Efficient implementation of a class of preconditioned conjugate gradient methods.
 
     Examples
     --------
@@ -91,28 +138,83 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    matrix = plan(A)
-    right = _vector(b, "b", matrix.size)
-    start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size)
+    matrix = cast(Matrix, plan(A, check_finite=check_finite) if not is_prepared(A) else A)
+    control = Control(max_iter, time_limit, callback, verbose, resume)
+    as_generator(rng)
+    _check_tolerances(rtol, atol, reference)
+    if np.ndim(b) == 2:
+        if resume is not None:
+            raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
+        return solve_columns(solve, matrix, real_array(b, "b"), x0, {
+            "M": M, "rtol": rtol, "atol": atol, "reference": reference, "method": method, "options": options,
+            "assume_symmetric": assume_symmetric, "check_finite": check_finite, "max_iter": max_iter,
+            "time_limit": time_limit, "callback": callback, "verbose": verbose, "threads": threads,
+        })  # fmt: skip
+    right = _vector(b, "b", matrix.size, check_finite)
+    scale = float(np.linalg.norm(right))
+    start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, check_finite)
+    if scale == 0:  # needs no search
+        start = np.zeros(matrix.size)
+    if reference == "r0" and scale > 0:
+        scale = float(np.linalg.norm(matrix.residual(right, start)))
+    problem = LinearProblem(
+        matrix, right, start, tol=max(rtol * scale, atol), max_iter=int(max_iter),
+        every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
+        assume_symmetric=bool(assume_symmetric),
+    )  # fmt: skip
+    why = ""
+    if method is None:
+        method, why = _choose(problem)
+    record = lookup("linalg", method, problem.needs)
+    tuner = (options or {}).get("omega")
+    if isinstance(tuner, Tuner):
+        return _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
+    return cast(LinearResult, run(record, problem, control, options, why))
+
+
+def is_prepared(A: Any) -> bool:
+    """Whether A is what the methods work on already: a plan, or a grid operator."""
+    return callable(getattr(A, "operand", None))
+
+
+def _choose(problem: LinearProblem) -> tuple[str, str]:
+    """The method for ``method=None``, and why."""
+    against = objection(problem.A, problem.assume_symmetric)
+    looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
+    if against is None and problem.M is not None:
+        return "cg", f"Chose cg, which takes a preconditioner: {looks}, and its diagonal is positive."
+    if against is None:
+        return "ssor-cg", f"Chose ssor-cg: {looks}, and its diagonal is positive."
+    if problem.M is not None:
+        raise ValueError(f"M= is for conjugate gradients, which this matrix does not admit: {against}")
+    return "gauss-seidel", f"Chose gauss-seidel, which may not converge: {against}."
+
+
+def _tuned(tuner: Tuner, options: dict[str, Any], solve_with: Any, problem: LinearProblem) -> LinearResult:
+    """The solve with the tuner's omega; the tuner learns what it cost."""
+    question = tuner.ask()
+    result: LinearResult = solve_with({**options, "omega": float(question.value)})
+    if result.success:
+        tuner.tell(question, float(max(result.nit, 1)))
+    elif result.status not in (Status.CALLBACK_STOP, Status.TIME_LIMIT):
+        tuner.tell(question, 2.0 * max(problem.max_iter, 1))
+    return replace(result, stats={**result.stats, "arm": question.arm})
+
+
+def _check_tolerances(rtol: float, atol: float, reference: str) -> None:
     for value, name in ((rtol, "rtol"), (atol, "atol")):
         if not 0 <= value < np.inf:
             raise ValueError(f"{name} must be >= 0 and finite, not {value!r}")
-    control = Control(max_iter, time_limit, callback, verbose, resume)
-    as_generator(rng)
-    problem = LinearProblem(
-        matrix, right, start, tol=max(rtol * float(np.linalg.norm(right)), atol), max_iter=int(max_iter),
-        every=callback is not None or verbose == 2, threads=_threads.resolve(threads),
-    )  # fmt: skip
-    chosen = lookup("linalg", method or "cg", problem.needs)
-    why = "" if method else "cg was chosen: the matrix was taken to be symmetric positive definite."
-    result = run(chosen, problem, control, options, why)
-    assert isinstance(result, LinearResult)
-    return result
+    if rtol == atol == 0:
+        raise ValueError("rtol and atol must not both be 0")
+    if reference not in REFERENCES:
+        raise ValueError(f"reference must be one of {', '.join(REFERENCES)}, not {reference!r}")
 
 
-def _vector(value: npt.ArrayLike, name: str, size: int) -> Array:
+def _vector(value: npt.ArrayLike, name: str, size: int, check_finite: bool) -> Array:
     vector = np.ascontiguousarray(real_array(value, name, ndim=1))
     if len(vector) != size:
         raise ValueError(f"{name} must have length {size}, that of A's rows, not {len(vector)}")
-    check_finite(vector, name)
+    if check_finite:
+        _check_finite(vector, name)
     return vector

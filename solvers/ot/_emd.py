@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG, check_rng
 from .._base.validate import positive
 from ._column_generation import METHOD
 from ._cost import Cost
@@ -109,7 +109,7 @@ def emd(
            [0.  , 0.5 ]])
     """
     cost, copies = matrix_cost(C)
-    as_generator(rng)
+    check_rng(rng)
     problem = _exact_problem(cost, a, b, tol, warm_start, copies, threads)
     return _run(problem, options, Control(max_iter, time_limit, callback, verbose, resume))
 
@@ -169,7 +169,7 @@ def emd_sample(
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, not {metric!r}")
     cost = points_cost(X, Y, metric)
-    as_generator(rng)
+    check_rng(rng)
     problem = _exact_problem(cost, a, b, tol, warm_start, 0, threads)
     return _run(problem, options, Control(max_iter, time_limit, callback, verbose, resume))
 

@@ -22,7 +22,7 @@ Related: Tang et al. (2024), arXiv 2401.12253 (thinned Newton matrices); Cuturi 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +31,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from . import _kernels
 from ._problem import LN2, LargeEntries, TransportProblem, TransportResult
 
@@ -45,8 +46,8 @@ COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
 EASY_SPAN = 400.0
 #: The first stage: the costs span so many times its regularisation.
 FIRST_SPAN = 20.0
-#: Sweeps before the plan of an easy problem is stored, and iterations on it before their rate is judged again.
-LOG_SWEEPS, RATE_SWEEPS = 2, 8
+#: Iterations on a stored plan before their rate is judged again.
+RATE_SWEEPS = 8
 #: As many sweeps cost less than to store the plan and to scale it.
 CHEAPER_SWEEPS = 3
 #: Iterations of a rate that promises no end.
@@ -145,7 +146,7 @@ class Newton:
         easy = _easy(problem)
         start = NewtonState(
             problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, previous=np.inf, best=np.inf,
-            best_nit=0, stage=1.0, sweeps_left=LOG_SWEEPS if easy else self.stage_sweeps, damping=DAMPING, hard=False,
+            best_nit=0, stage=1.0, sweeps_left=0 if easy else self.stage_sweeps, damping=DAMPING, hard=False,
             sinkhorn=0, newton=0, cg=0, scalings=0, passes=0, kept_starts=NONE, kept_columns=NONE, kept_values=NONE,
             x=NONE, y=NONE, stored_u=NONE, stored_v=NONE,
         )  # fmt: skip

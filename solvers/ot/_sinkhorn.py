@@ -8,7 +8,7 @@ it: so the extrapolated iteration converges where the plain one does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from ._anderson import extrapolated, remembered
 from ._problem import TransportProblem, TransportResult
 

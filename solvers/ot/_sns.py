@@ -16,7 +16,7 @@ algorithm 2. Differs from it in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from . import _kernels
 from ._plan import Plan
 from ._problem import LN2, TransportProblem, TransportResult

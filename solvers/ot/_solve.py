@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._blocks import BlockFunction, checked_costs
 from ._cost import Cost, sample_cost
@@ -138,7 +138,7 @@ def solve(
     True
     """
     cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
-    as_generator(rng)
+    check_rng(rng)
     if np.ndim(b) == 2:  # type: ignore[arg-type]
         if resume is not None:
             raise ValueError("resume is for a solve with one target: b has two dimensions")
@@ -228,7 +228,7 @@ def solve_sample(
     (True, (50, 3))
     """
     cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
-    as_generator(rng)
+    check_rng(rng)
     problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, _choose, options, control)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.iterate import Callback, Control
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG, check_rng
 from ._blocks import BlockFunction
 from ._cost import Cost
 from ._solve import assembled, checked_weights, equal_mass, matrix_cost, points_cost, run_method
@@ -106,7 +106,7 @@ def solve_unbalanced(
     True
     """
     cost, copies = matrix_cost(C)
-    as_generator(rng)
+    check_rng(rng)
     problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: UnbalancedResult = run_method(problem, method, _choose, options, control)
@@ -169,7 +169,7 @@ def solve_unbalanced_sample(
     (True, True)
     """
     cost = points_cost(X, Y, metric)
-    as_generator(rng)
+    check_rng(rng)
     problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: UnbalancedResult = run_method(problem, method, _choose, options, control)

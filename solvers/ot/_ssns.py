@@ -26,7 +26,7 @@ Differs from it in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from ._problem import LN2, LargeEntries, TransportProblem, TransportResult
 
 if TYPE_CHECKING:

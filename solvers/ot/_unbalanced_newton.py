@@ -16,7 +16,7 @@ al. 2024, arXiv 2401.12253) for this system. Differs from it in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from . import _kernels
 from ._problem import LN2, UNDERFLOW
 from ._sns import _largest_entries

@@ -13,7 +13,7 @@ dual over the common shift of the potentials too. Differs from it in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from ._anderson import extrapolated, remembered
 from ._unbalanced import UnbalancedProblem, UnbalancedResult, UnbalancedState
 

@@ -1,5 +1,6 @@
 """Validation, random numbers, threads, configuration, the command line, and what an import costs others."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import solvers
 from solvers._base import threads
 from solvers._base.rng import as_generator
+from solvers._base.state import replace
 from solvers._base.validate import check_finite, positive, real_array
 
 
@@ -185,3 +187,16 @@ def test_config_command():
 
 def test_unknown_command():
     assert command("nonsense").returncode == 2
+
+
+# ---- states --------------------------------------------------------------------------------------
+
+
+def test_a_state_is_replaced_like_any_dataclass():
+    state = solvers.ot.solve([[0.0, 1.0], [1.0, 0.0]], reg=0.5, method="sinkhorn").state
+    new, expected = replace(state, nit=7), dataclasses.replace(state, nit=7)
+    assert type(new) is type(expected)
+    assert new.__dict__ == expected.__dict__
+    assert state.nit != 7
+    with pytest.raises(TypeError, match="no field 'steps'"):
+        replace(state, steps=7)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 import solvers
 
@@ -110,14 +111,51 @@ def _ot(capability, seed):
     return (_unbalanced if capability.startswith("unbalanced") else _transport)(capability, seed)
 
 
+def _linalg(capability, seed):
+    """A diagonally dominant matrix in a random symmetric pattern; the data of its values alone are the user's."""
+    rng = np.random.default_rng(seed)
+    n = 83
+    half = scipy.sparse.random_array((n, n), density=0.04, rng=rng, data_sampler=lambda size: rng.integers(1, 5, size))
+    off = scipy.sparse.csr_array(half + half.T).astype(float)
+    off.setdiag(0)
+    A = scipy.sparse.csr_array(scipy.sparse.diags_array(3 + off.sum(axis=1)) + off)
+    pattern = A.indices, A.indptr
+    named = {"M": "jacobi"} if capability == "preconditioner" else {}
+
+    def solve(inputs, tol=None, **keywords):
+        wanted = {} if tol is None else {"rtol": 0.0, "atol": tol}
+        data = np.asarray(inputs["data"])
+        if data.dtype == np.float16:  # SciPy has no such sparse arrays
+            data = data.astype(np.float32)
+        matrix = scipy.sparse.csr_array((data, *pattern), shape=(n, n))
+        return solvers.linalg.solve(matrix, inputs["b"], **{**named, **wanted, **keywords})
+
+    def residual(inputs, x):
+        dense = scipy.sparse.csr_array((inputs["data"], *pattern), shape=(n, n)).toarray().astype(np.longdouble)
+        return float(np.linalg.norm((inputs["b"] - dense @ x).astype(float)))
+
+    return Case(
+        capability,
+        {"data": A.data, "b": rng.integers(0, 20, n).astype(float)},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"ot": _ot}
+MAKERS = {"linalg": _linalg, "ot": _ot}
+
+
+#: Kinds of problems that have tests of their own.
+WITHOUT_CASE = {"grid"}
 
 
 def cases():
     """Every registered method on every kind of problem that it says it serves."""
     for method in solvers.methods():
-        for capability in sorted(method.capabilities):
+        for capability in sorted(method.capabilities - WITHOUT_CASE):
             yield method, capability
 
 

@@ -59,6 +59,7 @@ def test_callback_sees_every_step(solve):
     seen = []
     result = solve(callback=lambda r: seen.append((r.nit, r.measure, r.stats["seconds"])))
     assert [s[0] for s in seen] == list(range(1, result.nit + 1))
+    assert result.history["nit"].tolist() == list(range(result.nit + 1))
     assert [s[1] for s in seen] == result.history["measure"][1:].tolist()
     assert [s[2] for s in seen] == sorted(s[2] for s in seen)
 

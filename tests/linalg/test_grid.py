@@ -4,10 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-import scipy.sparse
-import scipy.sparse.linalg
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from solvers.linalg import GridOperator
 
@@ -72,9 +68,7 @@ def parts_in_order(grid, ordering):
 
 
 def two_colourable(grid):
-    return not any(
-        ends[0] == "periodic" and n > 1 and n % 2 for n, ends in zip(grid.grid_shape, grid.bc, strict=True)
-    )
+    return not any(ends[0] == "periodic" and n > 1 and n % 2 for n, ends in zip(grid.grid_shape, grid.bc, strict=True))
 
 
 class Packed:
@@ -157,7 +151,9 @@ def test_kernels_equal_the_matrix(nx, ordering, kind):
 
 @pytest.mark.parametrize("kind", COEFFICIENTS)
 @pytest.mark.parametrize("ordering", ["natural", "redblack"])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (4, 2, 2), (3, 5, 17), (4, 6, 8), (2, 1, 10), (5, 4, 1), (1, 4, 6), (1, 1, 7)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (4, 2, 2), (3, 5, 17), (4, 6, 8), (2, 1, 10), (5, 4, 1), (1, 4, 6), (1, 1, 7)]
+)
 def test_kernels_equal_the_matrix_in_space(shape, ordering, kind, seed):
     rng = np.random.default_rng(seed)
     for _ in range(4):

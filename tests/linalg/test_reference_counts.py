@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from solvers.linalg import plan, solve
+from solvers.linalg import plan, solve, ssor
 
 
 def laplacian(m):
@@ -33,6 +33,45 @@ def test_cg(m, count):
     result = solve(laplacian(m), np.ones(m * m), method="cg")
     assert result.success
     assert abs(result.nit - count) <= 1
+
+
+SSOR_COUNTS = [
+    (10, 1.0, 13), (10, 1.5, 13), (10, 1.7, 14), (10, 1.9, 16),
+    (40, 1.0, 40), (40, 1.5, 27), (40, 1.7, 25), (40, 1.9, 29),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "auto"])
+@pytest.mark.parametrize(("m", "omega", "count"), SSOR_COUNTS)
+def test_ssor_cg(m, omega, count, ordering):
+    result = solve(laplacian(m), np.ones(m * m), method="ssor-cg", options={"omega": omega, "ordering": ordering})
+    assert result.success
+    assert abs(result.nit - count) <= 1
+
+
+@pytest.mark.parametrize("omega", [0.8, 1.0, 1.3, 1.6, 1.9])
+def test_eisenstats_form_takes_the_iterations_of_the_plain_one(omega):
+    A, b = laplacian(23), np.random.default_rng(7).normal(size=23 * 23)
+    eisenstat = solve(A, b, method="ssor-cg", options={"omega": omega})
+    plain = solve(A, b, method="cg", M=ssor(A, omega))
+    assert eisenstat.success
+    assert abs(eisenstat.nit - plain.nit) <= 1
+    np.testing.assert_allclose(eisenstat.x, plain.x, rtol=1e-5, atol=1e-6)
+
+
+def test_young_finds_the_best_omega():
+    for m, best, count in ((10, 1.5603879, 41), (40, 1.8577877, 155)):
+        result = solve(laplacian(m), np.ones(m * m), method="sor", options={"omega": "young"})
+        assert result.success
+        assert abs(result.stats["omega"] - best) < 0.01
+        assert result.nit <= 1.15 * count
+
+
+def test_adaptive_omega_comes_near_the_best():
+    for m, count in ((10, 41), (40, 155)):
+        result = solve(laplacian(m), np.ones(m * m), method="sor", options={"omega": "adaptive"})
+        assert result.success
+        assert result.nit <= 1.4 * count  # omega = 1 takes 223 and 3104
 
 
 def test_a_textbook_sweep():

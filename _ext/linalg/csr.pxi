@@ -1,0 +1,136 @@
+# Binding of matrices in compressed rows, of scalars and of blocks (csr.h, bsr.h).
+
+cdef extern from "csr.h" nogil:
+    struct sv_csr:
+        const void *row_starts
+        const void *columns
+        const void *values
+        const void *diagonal_at
+        const double *inverse_diagonal
+
+    const sv_operand_kernels *sv_csr_kernels(int, int)
+    void sv_csr_sweep_columns(int, int, const sv_operand *, double, sv_direction, size_t, const double *, double *)
+
+cdef extern from "bsr.h" nogil:
+    enum:
+        SV_BLOCK_MAX
+
+    struct sv_bsr:
+        size_t rows
+        size_t block
+        const void *row_starts
+        const void *columns
+        const void *values
+        const double *inverse
+
+    void sv_bsr_sweep_nodes(int, int, const sv_bsr *, double, sv_direction, size_t, const double *, double *)
+
+
+cdef struct Rows:
+    # Compressed rows of either type of indices.
+    const void *starts
+    const void *columns
+    Py_ssize_t count, entries
+    bint wide
+
+
+cdef Rows compressed(row_starts, columns) except *:
+    """Both of int32, or both of int64; `count` rows, `entries` columns. `diagonal_places` looks into them."""
+    cdef const int32_t[::1] starts32, columns32
+    cdef const int64_t[::1] starts64, columns64
+    cdef Rows rows
+    rows.wide, rows.count, rows.entries = row_starts.itemsize == 8, len(row_starts) - 1, len(columns)
+    if rows.count < 1 or rows.entries < 1 or row_starts[rows.count] != rows.entries:
+        raise ValueError("the arrays of the matrix do not fit one another")
+    if rows.wide:
+        starts64, columns64 = row_starts, columns
+        rows.starts, rows.columns = &starts64[0], &columns64[0]
+    else:
+        starts32, columns32 = row_starts, columns
+        rows.starts, rows.columns = &starts32[0], &columns32[0]
+    return rows
+
+
+cdef const void *entries_of(values, Py_ssize_t entries) except NULL:
+    """float64 or float32, `entries` of them."""
+    cdef const double[::1] values64
+    cdef const float[::1] values32
+    if values.size != entries:
+        raise ValueError(f"the matrix has {entries} entries, not {values.size}")
+    if values.itemsize == 4:
+        values32 = values
+        return &values32[0]
+    values64 = values
+    return &values64[0]
+
+
+cdef class Csr(Operand):
+    """Compressed rows, sorted and without duplicates, in their own order."""
+
+    cdef sv_csr csr
+    cdef Rows rows
+    cdef bint narrow_values
+    cdef object pattern
+
+    def __cinit__(self, row_starts, columns, values, diagonal_at, const double[::1] diagonal,
+                  const double[::1] inverse_diagonal, int threads=1):
+        """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32."""
+        cdef const int32_t[::1] at32
+        cdef const int64_t[::1] at64
+        self.rows = compressed(row_starts, columns)
+        if diagonal_at.size != self.rows.count:
+            raise ValueError("the diagonals do not fit")
+        self.csr.row_starts, self.csr.columns = self.rows.starts, self.rows.columns
+        if self.rows.wide:
+            at64 = diagonal_at
+            self.csr.diagonal_at = &at64[0]
+        else:
+            at32 = diagonal_at
+            self.csr.diagonal_at = &at32[0]
+        self.operand.n, self.operand.threads = self.rows.count, threads
+        self.operand.matrix = &self.csr
+        self.pattern = row_starts, columns, diagonal_at
+        self.update(values, diagonal, inverse_diagonal)
+
+    def update(self, values, const double[::1] diagonal, const double[::1] inverse_diagonal):
+        """Other values in the same places; they are read where they are."""
+        if diagonal.shape[0] != self.rows.count or inverse_diagonal.shape[0] != self.rows.count:
+            raise ValueError("the diagonals do not fit")
+        self.csr.values = entries_of(values, self.rows.entries)
+        self.csr.inverse_diagonal, self.operand.diagonal = &inverse_diagonal[0], &diagonal[0]
+        self.narrow_values = values.itemsize == 4
+        self.operand.does = sv_csr_kernels(self.rows.wide, self.narrow_values)
+        self.kept = values, diagonal, inverse_diagonal
+
+    def sweep_columns(self, double omega, bint backward, const double[:, ::1] b, double[:, ::1] x):
+        """One SOR sweep of each column of x, in place."""
+        cdef size_t count = x.shape[1]
+        if b.shape[0] != self.rows.count or x.shape[0] != self.rows.count or b.shape[1] != x.shape[1]:
+            raise ValueError("b and x do not fit the matrix")
+        if count == 0:
+            return
+        with nogil:
+            sv_csr_sweep_columns(self.rows.wide, self.narrow_values, &self.operand, omega,
+                                 SV_BACKWARD if backward else SV_FORWARD, count, &b[0, 0], &x[0, 0])
+
+
+def sweep_nodes(row_starts, columns, values, const double[:, :, ::1] inverse, double omega, bint backward,
+                const double[:, ::1] b, double[:, ::1] x):
+    """One node-block SOR sweep of each column of x, in place: values and inverse of shape (blocks, m, m)."""
+    cdef Rows rows = compressed(row_starts, columns)
+    cdef Py_ssize_t m = inverse.shape[1], n = rows.count * m
+    cdef sv_bsr A
+    cdef bint narrow_values = values.itemsize == 4
+    if not 2 <= m <= SV_BLOCK_MAX or inverse.shape[2] != m or inverse.shape[0] != rows.count:
+        raise ValueError("the blocks do not fit")
+    if b.shape[0] != n or x.shape[0] != n or b.shape[1] != x.shape[1]:
+        raise ValueError("b and x do not fit the matrix")
+    if x.shape[1] == 0:
+        return
+    A.rows, A.block, A.row_starts, A.columns = rows.count, m, rows.starts, rows.columns
+    flat = values.reshape(-1)
+    A.values, A.inverse = entries_of(flat, rows.entries * m * m), &inverse[0, 0, 0]
+    cdef size_t count = x.shape[1]
+    with nogil:
+        sv_bsr_sweep_nodes(rows.wide, narrow_values, &A, omega, SV_BACKWARD if backward else SV_FORWARD, count,
+                           &b[0, 0], &x[0, 0])

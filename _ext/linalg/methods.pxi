@@ -1,0 +1,284 @@
+"""The methods' loops as functions of operands, and the preconditioners."""
+
+cdef extern from "monitor.h" nogil:
+    enum sv_outcome:
+        SV_GOING_ON
+
+    struct sv_monitor:
+        double first
+
+cdef extern from "sor.h" nogil:
+    enum sv_sweep:
+        SV_SWEEP_FORWARD
+        SV_SWEEP_BACKWARD
+        SV_SWEEP_SYMMETRIC
+
+    struct sv_sor_settings:
+        sv_sweep kind
+        double goal
+        int check_every
+        int adaptive
+        int measure_last
+
+    struct sv_sor_numbers:
+        sv_monitor monitor
+
+    int sv_linalg_sor(const sv_operand *, const sv_sor_settings *, const double *, double *, double *, sv_sor_numbers *,
+                      int, int, double *, sv_outcome *, double *)
+
+cdef extern from "jacobi.h" nogil:
+    struct sv_jacobi_settings:
+        double goal
+        int measure_last
+
+    struct sv_jacobi_numbers:
+        sv_monitor monitor
+
+    int sv_linalg_jacobi(const sv_operand *, const sv_jacobi_settings *, const double *, double *, double *,
+                         sv_jacobi_numbers *, int, int, double *, sv_outcome *, double *)
+    int sv_linalg_chebyshev(const sv_operand *, const sv_jacobi_settings *, const double *, double *, double *, double *,
+                            sv_jacobi_numbers *, int, int, double *, sv_outcome *, double *)
+
+cdef extern from "precondition.h" nogil:
+    struct sv_preconditioner:
+        void (*apply)(const sv_preconditioner *, const double *, double *) noexcept nogil
+        const sv_operand *A
+        double omega
+        int sweeps
+        const double *weights
+        size_t n
+        void *caller
+
+    void sv_diagonal_apply(const sv_preconditioner *, const double *, double *) noexcept
+    void sv_ssor_apply(const sv_preconditioner *, const double *, double *) noexcept
+    ptrdiff_t sv_ic0(size_t, int, const void *, const void *, const void *, const double *, double, double, double *)
+
+cdef extern from "cg.h" nogil:
+    struct sv_cg_numbers:
+        sv_monitor monitor
+
+    struct sv_cg:
+        double *x
+        double *r
+        double *v
+        double *kept
+        sv_cg_numbers *numbers
+        double residual
+        sv_outcome outcome
+
+    void sv_linalg_cg_start(const sv_operand *, const sv_preconditioner *, const double *, sv_cg *, double *)
+    int sv_linalg_cg(const sv_operand *, const sv_preconditioner *, const double *, sv_cg *, double, double, int, int,
+                     double *)
+    void sv_linalg_ssor_cg_start(const sv_operand *, double, const double *, sv_cg *, double *)
+    int sv_linalg_ssor_cg(const sv_operand *, double, const double *, sv_cg *, double, double, int, int, double *)
+
+#: The kinds of SOR sweeps.
+SWEEPS = {"forward": SV_SWEEP_FORWARD, "backward": SV_SWEEP_BACKWARD, "symmetric": SV_SWEEP_SYMMETRIC}
+
+#: How many numbers each method takes from one call to the next; the first five are the monitor's.
+SOR_NUMBERS = sizeof(sv_sor_numbers) // sizeof(double)
+JACOBI_NUMBERS = sizeof(sv_jacobi_numbers) // sizeof(double)
+CG_NUMBERS = sizeof(sv_cg_numbers) // sizeof(double)
+
+
+cdef double *of_size(double[::1] numbers, size_t count) except NULL:
+    if <size_t>numbers.shape[0] != count:
+        raise ValueError(f"numbers has length {numbers.shape[0]}, not {count}")
+    return &numbers[0]
+
+
+def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint measure_last, const double[::1] b,
+        double[::1] x, double[::1] kept, double[::1] numbers, int nit, int most):
+    """SOR sweeps on x, in place: (sweeps, the last norm of the residual that was seen, outcome)."""
+    cdef const double *pb = A.vector(b, "b")
+    cdef double *px = A.out(x, "x")
+    cdef double *pk = A.out(kept, "kept")
+    cdef sv_sor_numbers *pn = <sv_sor_numbers *>of_size(numbers, SOR_NUMBERS)
+    cdef sv_sor_settings settings
+    cdef sv_outcome outcome = SV_GOING_ON
+    cdef double residual = 0
+    cdef int sweeps
+    if check_every < 1:
+        raise ValueError("check_every must be at least 1")
+    settings.kind, settings.goal, settings.check_every = SWEEPS[kind], goal, check_every
+    settings.adaptive, settings.measure_last = adaptive, measure_last
+    cdef double *work = workspace(2 * A.operand.n)
+    with nogil:
+        sweeps = sv_linalg_sor(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, work)
+    free(work)
+    return sweeps, residual, <int>outcome
+
+
+def jacobi(Operand A, double goal, bint measure_last, const double[::1] b, double[::1] x, double[::1] back,
+           double[::1] kept, double[::1] numbers, int nit, int most):
+    """Jacobi's iterations on x, in place, or Chebyshev's where `back`, the x before, is given: as `sor`."""
+    cdef const double *pb = A.vector(b, "b")
+    cdef double *px = A.out(x, "x")
+    cdef double *before = NULL if back is None else A.out(back, "back")
+    cdef double *pk = A.out(kept, "kept")
+    cdef sv_jacobi_numbers *pn = <sv_jacobi_numbers *>of_size(numbers, JACOBI_NUMBERS)
+    cdef sv_jacobi_settings settings
+    cdef sv_outcome outcome = SV_GOING_ON
+    cdef double residual = 0
+    cdef int done
+    settings.goal, settings.measure_last = goal, measure_last
+    cdef double *work = workspace(A.operand.n)
+    with nogil:
+        if before == NULL:
+            done = sv_linalg_jacobi(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, work)
+        else:
+            done = sv_linalg_chebyshev(&A.operand, &settings, pb, px, before, pk, pn, nit, most, &residual, &outcome,
+                                       work)
+    free(work)
+    return done, residual, <int>outcome
+
+
+# ---- preconditioners ---------------------------------------------------------------------------
+
+
+cdef class Preconditioner:
+    """M^-1 for vectors in the order of an operand; the subclasses tell how."""
+
+    cdef sv_preconditioner preconditioner
+    cdef Operand operand
+    cdef object kept  # what the pointers point into, or the function
+    cdef object error  # what the function raised
+
+    def apply(self, const double[::1] r, double[::1] z):
+        """z = M^-1 r."""
+        cdef const double *pr = self.operand.vector(r, "r")
+        cdef double *pz = self.operand.out(z, "z")
+        if pr == pz:
+            raise ValueError("z must not be r")
+        with nogil:
+            self.preconditioner.apply(&self.preconditioner, pr, pz)
+        self.raise_error()
+
+    cdef int raise_error(self) except -1:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return 0
+
+
+cdef class Diagonal(Preconditioner):
+    """M^-1 = the diagonal matrix of `weights`."""
+
+    def __cinit__(self, Operand operand, const double[::1] weights):
+        self.operand, self.kept = operand, weights
+        self.preconditioner.apply, self.preconditioner.n = sv_diagonal_apply, operand.operand.n
+        self.preconditioner.weights = operand.vector(weights, "weights")
+
+
+cdef class Ssor(Preconditioner):
+    """`sweeps` symmetric SOR sweeps from zero."""
+
+    def __cinit__(self, Operand operand, double omega, int sweeps=1):
+        self.operand = operand
+        self.preconditioner.apply, self.preconditioner.A = sv_ssor_apply, &operand.operand
+        self.preconditioner.omega, self.preconditioner.sweeps = omega, sweeps
+
+
+cdef void call_back(const sv_preconditioner *M, const double *r, double *z) noexcept with gil:
+    """z = M^-1 r by a function of Python; NaN where that raises, which ends the iteration."""
+    cdef Preconditioner self = <Preconditioner>M.caller
+    cdef size_t n = self.operand.operand.n, i
+    cdef const double[::1] given
+    cdef double[::1] result
+    try:
+        given = <const double[:n]>r
+        result = self.operand.pack(self.kept(self.operand.unpack(given)))
+        for i in range(n):
+            z[i] = result[i]
+    except BaseException as error:
+        self.error = error
+        for i in range(n):
+            z[i] = float("nan")
+
+
+cdef class Called(Preconditioner):
+    """M^-1 as a function of Python: from a vector in the user's order to another."""
+
+    def __cinit__(self, Operand operand, function):
+        self.operand, self.kept = operand, function
+        self.preconditioner.apply, self.preconditioner.caller = call_back, <void *>self
+
+
+def ic0(row_starts, columns, diagonal_at, const double[::1] values, double shift, double least, double[::1] out):
+    """The incomplete Cholesky factorisation of precondition.h: the row that broke it, or -1. Arrays as for `Csr`."""
+    cdef const int32_t[::1] starts32, columns32, at32
+    cdef const int64_t[::1] starts64, columns64, at64
+    cdef const double *pv
+    cdef const void *ps
+    cdef const void *pc
+    cdef const void *pd
+    cdef size_t n = diagonal_at.shape[0]
+    cdef bint wide = row_starts.itemsize == 8
+    cdef ptrdiff_t broken
+    if n == 0 or len(row_starts) != n + 1 or not len(columns) == len(values) == len(out) == row_starts[n]:
+        raise ValueError("the arrays of the matrix do not fit one another")
+    if wide:
+        starts64, columns64, at64 = row_starts, columns, diagonal_at
+        ps, pc, pd = &starts64[0], &columns64[0], &at64[0]
+    else:
+        starts32, columns32, at32 = row_starts, columns, diagonal_at
+        ps, pc, pd = &starts32[0], &columns32[0], &at32[0]
+    pv = &values[0]
+    with nogil:
+        broken = sv_ic0(n, wide, ps, pc, pd, pv, shift, least, &out[0])
+    return broken
+
+
+# ---- conjugate gradients -----------------------------------------------------------------------
+
+
+cdef class ConjugateGradients:
+    """Vectors of a solve, as the loops of conjugate gradients take them; all are changed in place."""
+
+    cdef Operand A
+    cdef Preconditioner M
+    cdef sv_cg state
+    cdef const double *b
+    cdef object kept
+
+    def __cinit__(self, Operand A, Preconditioner M, const double[::1] b, double[::1] x, double[::1] r, double[::1] v,
+                  double[::1] kept, double[::1] numbers):
+        self.A, self.M, self.kept = A, M, (b, x, r, v, kept, numbers)
+        if M is not None and M.operand.operand.n != A.operand.n:
+            raise ValueError("M has another size than A")
+        self.b = A.vector(b, "b")
+        self.state.x, self.state.r, self.state.v = A.out(x, "x"), A.out(r, "r"), A.out(v, "v")
+        self.state.kept = A.out(kept, "kept")
+        self.state.numbers = <sv_cg_numbers *>of_size(numbers, CG_NUMBERS)
+
+    cdef const sv_preconditioner *preconditioner(self) noexcept:
+        return NULL if self.M is None else &self.M.preconditioner
+
+    def start(self, double omega=0):
+        """r, v and the numbers from x; in Eisenstat's variables with an omega."""
+        cdef double *work = workspace(2 * self.A.operand.n)
+        cdef const sv_preconditioner *M = self.preconditioner()
+        with nogil:
+            if omega == 0:
+                sv_linalg_cg_start(&self.A.operand, M, self.b, &self.state, work)
+            else:
+                sv_linalg_ssor_cg_start(&self.A.operand, omega, self.b, &self.state, work)
+        free(work)
+        if self.M is not None:
+            self.M.raise_error()
+
+    def iterate(self, double goal, double floor, double residual, int nit, int most, double omega=0):
+        """Iterations, plain or with an omega Eisenstat's: (how many, the residual's norm, outcome)."""
+        cdef int done
+        self.state.residual = residual
+        cdef double *work = workspace(2 * self.A.operand.n)
+        cdef const sv_preconditioner *M = self.preconditioner()
+        with nogil:
+            if omega == 0:
+                done = sv_linalg_cg(&self.A.operand, M, self.b, &self.state, goal, floor, nit, most, work)
+            else:
+                done = sv_linalg_ssor_cg(&self.A.operand, omega, self.b, &self.state, goal, floor, nit, most, work)
+        free(work)
+        if self.M is not None:
+            self.M.raise_error()
+        return done, self.state.residual, <int>self.state.outcome

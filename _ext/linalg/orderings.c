@@ -1,0 +1,348 @@
+/* The analysis of a sparse pattern (orderings.h): a few passes over its entries, none of them more than O(z) but for
+ * the search of a slot, which is short. All of it once a pattern; `sv_linalg_fill` alone runs when values change.
+ */
+#include <string.h>
+
+#include "orderings.h"
+
+static inline int64_t start(const struct sv_pattern *A, size_t i)
+{
+    return A->wide ? ((const int64_t *)A->row_starts)[i] : ((const int32_t *)A->row_starts)[i];
+}
+
+static inline size_t column(const struct sv_pattern *A, int64_t k)
+{
+    return A->wide ? (size_t)((const int64_t *)A->columns)[k] : (size_t)((const int32_t *)A->columns)[k];
+}
+
+enum sv_flaw sv_linalg_diagonal(const struct sv_pattern *A, size_t entries, void *at, size_t *row)
+{
+    enum sv_flaw found = SV_SOUND;
+    *row = 0;
+    if (start(A, 0) != 0 || start(A, A->n) != (int64_t)entries)
+        return SV_BAD_STARTS;
+    for (size_t i = 0; i < A->n; i++) {
+        int64_t first = start(A, i), last = start(A, i + 1), diagonal = -1;
+        enum sv_flaw flaw = first > last || last > (int64_t)entries ? SV_BAD_STARTS : SV_SOUND;
+        for (int64_t k = first; k < last && flaw != SV_BAD_STARTS; k++) {
+            size_t j = column(A, k); /* below 0 it is large */
+            if (j >= A->n)
+                return *row = i, SV_BAD_COLUMN;
+            if (k > first && column(A, k - 1) >= j)
+                flaw = SV_NOT_SORTED;
+            if (j == i)
+                diagonal = k;
+        }
+        if (flaw == SV_BAD_STARTS)
+            return *row = i, flaw;
+        if (!flaw && diagonal < 0)
+            flaw = SV_NO_DIAGONAL;
+        if (A->wide)
+            ((int64_t *)at)[i] = diagonal;
+        else
+            ((int32_t *)at)[i] = (int32_t)diagonal;
+        /* rows that are not sorted come before a missing diagonal: sorting changes where it would be */
+        if (flaw && (!found || (found == SV_NO_DIAGONAL && flaw == SV_NOT_SORTED))) {
+            found = flaw;
+            *row = i;
+        }
+    }
+    return found;
+}
+
+/* Rows come in ascending order, so those that hold an entry of column j come in the order of row j's own entries. */
+int sv_linalg_symmetric_pattern(const struct sv_pattern *A, int64_t *work)
+{
+    for (size_t i = 0; i < A->n; i++)
+        work[i] = start(A, i);
+    for (size_t i = 0; i < A->n; i++)
+        for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
+            size_t j = column(A, k);
+            if (work[j] == start(A, j + 1) || column(A, work[j]++) != i)
+                return 0;
+        }
+    return 1;
+}
+
+int64_t sv_linalg_levels(const struct sv_pattern *A, int32_t *level)
+{
+    int32_t top = -1;
+    memset(level, 0, A->n * sizeof *level);
+    for (size_t i = 0; i < A->n; i++) {
+        int32_t mine = level[i];
+        int64_t k = start(A, i), last = start(A, i + 1);
+        for (; k < last && column(A, k) < i; k++)
+            if (level[column(A, k)] >= mine)
+                mine = level[column(A, k)] + 1;
+        level[i] = mine;
+        /* a later row that this one reads must not be done before it, even if it does not read this one */
+        for (; k < last; k++)
+            if (column(A, k) > i && level[column(A, k)] <= mine)
+                level[column(A, k)] = mine + 1;
+        top = mine > top ? mine : top;
+    }
+    return (int64_t)top + 1;
+}
+
+/* From each row not yet coloured, breadth first. */
+int64_t sv_linalg_two_colors(const struct sv_pattern *A, int32_t *color, int32_t *work)
+{
+    int32_t most = 0;
+    memset(color, 0xff, A->n * sizeof *color);
+    for (size_t from = 0; from < A->n; from++) {
+        if (color[from] >= 0)
+            continue;
+        size_t first = 0, last = 0;
+        color[from] = 0;
+        work[last++] = (int32_t)from;
+        while (first < last) {
+            size_t i = (size_t)work[first++];
+            for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
+                size_t j = column(A, k);
+                if (j == i)
+                    continue;
+                if (color[j] == color[i])
+                    return 0;
+                if (color[j] < 0) {
+                    color[j] = 1 - color[i];
+                    most = 1;
+                    work[last++] = (int32_t)j;
+                }
+            }
+        }
+    }
+    return (int64_t)most + 1;
+}
+
+int64_t sv_linalg_greedy_colors(const struct sv_pattern *A, int32_t *color, int32_t *work)
+{
+    int32_t colors = 0, *taken_by = work;
+    memset(color, 0xff, A->n * sizeof *color);
+    memset(taken_by, 0xff, A->n * sizeof *taken_by);
+    for (size_t i = 0; i < A->n; i++) {
+        for (int64_t k = start(A, i); k < start(A, i + 1); k++)
+            if (color[column(A, k)] >= 0)
+                taken_by[color[column(A, k)]] = (int32_t)i;
+        int32_t mine = 0;
+        while (taken_by[mine] == (int32_t)i)
+            mine++;
+        color[i] = mine;
+        colors = mine >= colors ? mine + 1 : colors;
+    }
+    return colors;
+}
+
+void sv_linalg_group_chunks(size_t n, const int32_t *group, size_t groups, int64_t *chunks)
+{
+    memset(chunks, 0, (groups + 1) * sizeof *chunks);
+    for (size_t i = 0; i < n; i++)
+        chunks[group[i] + 1]++;
+    for (size_t g = 0; g < groups; g++)
+        chunks[g + 1] = chunks[g] + (chunks[g + 1] + SV_CHUNK - 1) / SV_CHUNK;
+}
+
+void sv_linalg_places(size_t n, const int32_t *group, size_t groups, const int64_t *chunks, int32_t *place,
+                      int32_t *row, int64_t *work)
+{
+    int64_t *next = work; /* where each group's next row goes */
+    for (size_t g = 0; g < groups; g++)
+        next[g] = SV_CHUNK * chunks[g];
+    for (size_t p = 0; p < SV_CHUNK * (size_t)chunks[groups]; p++)
+        row[p] = -1;
+    for (size_t i = 0; i < n; i++) {
+        int64_t at = next[group[i]]++;
+        place[i] = (int32_t)at;
+        row[at] = (int32_t)i;
+    }
+}
+
+/* One half of a chunk's entries, those before or those after the diagonal in the operand's order. */
+enum { SLOTS_MAX = 48 };
+struct half {
+    int32_t base[SLOTS_MAX]; /* of slots with one number for all eight rows, in the order found */
+    int bases;               /* their number; SLOTS_MAX + 1 where they are too many */
+    int longest;             /* entries of the longest row */
+};
+
+static void add_base(struct half *half, int32_t base)
+{
+    for (int s = 0; s < half->bases && s < SLOTS_MAX; s++)
+        if (half->base[s] == base)
+            return;
+    if (half->bases < SLOTS_MAX)
+        half->base[half->bases] = base;
+    half->bases += half->bases <= SLOTS_MAX;
+}
+
+static void describe(const struct sv_pattern *A, const int32_t *place, const int32_t *row, size_t chunk,
+                     struct half half[2])
+{
+    half[0].bases = half[1].bases = half[0].longest = half[1].longest = 0;
+    for (int lane = 0; lane < SV_CHUNK; lane++) {
+        const int32_t at = (int32_t)(SV_CHUNK * chunk) + lane;
+        if (row[at] < 0)
+            continue;
+        int count[2] = {0, 0};
+        for (int64_t k = start(A, (size_t)row[at]); k < start(A, (size_t)row[at] + 1); k++) {
+            const int32_t other = place[column(A, k)];
+            if (other == at)
+                continue;
+            count[other > at]++;
+            add_base(&half[other > at], other - lane);
+        }
+        for (int side = 0; side < 2; side++)
+            half[side].longest = count[side] > half[side].longest ? count[side] : half[side].longest;
+    }
+}
+
+/* A gathered slot costs several loads, one with a base a single one: twice the slots are still cheaper. */
+static int bases_pay(const struct half *half, int64_t padded)
+{
+    if (half->bases > SLOTS_MAX || half->bases > 2 * half->longest + 1)
+        return 0;
+    for (int s = 0; s < half->bases; s++)
+        if (half->base[s] < 0 || half->base[s] > padded - SV_CHUNK)
+            return 0;
+    return 1;
+}
+
+void sv_linalg_layout(const struct sv_pattern *A, size_t chunks, const int32_t *place, const int32_t *row,
+                      struct sv_chunk *chunk, int64_t *slots, int64_t *indices)
+{
+    int64_t lowers = 0, uppers = 0;
+    *indices = 0;
+    for (size_t c = 0; c < chunks; c++) {
+        struct half half[2];
+        describe(A, place, row, c, half);
+        int64_t padded = (int64_t)(SV_CHUNK * chunks);
+        int gathered = !(bases_pay(&half[0], padded) && bases_pay(&half[1], padded));
+        int lower = gathered ? half[0].longest : half[0].bases, upper = gathered ? half[1].longest : half[1].bases;
+        chunk[c].first_lower = lowers;
+        chunk[c].first_upper = uppers;
+        chunk[c].at = *indices;
+        chunk[c].lower = lower;
+        chunk[c].upper = (uint32_t)upper & INT32_MAX;
+        chunk[c].gathered = gathered;
+        lowers += lower;
+        uppers += upper;
+        *indices += (int64_t)(lower + upper) * (gathered ? SV_CHUNK : 1);
+    }
+    for (size_t c = 0; c < chunks; c++)
+        chunk[c].first_upper += lowers;
+    *slots = lowers + uppers;
+}
+
+static void send(struct sv_destinations to, int64_t entry, int64_t place)
+{
+    if (to.wide)
+        ((int64_t *)to.to)[entry] = place;
+    else
+        ((int32_t *)to.to)[entry] = (int32_t)place;
+}
+
+static int64_t destination(const struct sv_chunk *chunk, int slot, int lane)
+{
+    int64_t first = slot < chunk->lower ? chunk->first_lower : chunk->first_upper - chunk->lower;
+    return SV_CHUNK * (first + slot) + lane;
+}
+
+static void gathered_slots(const struct sv_pattern *A, const int32_t *place, const int32_t *row, size_t c,
+                           const struct sv_chunk *chunk, int32_t *index, struct sv_destinations to)
+{
+    for (int lane = 0; lane < SV_CHUNK; lane++) {
+        const int32_t at = (int32_t)(SV_CHUNK * c) + lane;
+        int next[2] = {0, chunk->lower};
+        for (int s = 0; s < chunk->lower + (int)chunk->upper; s++) /* where a slot stays empty, the row reads itself */
+            index[chunk->at + SV_CHUNK * s + lane] = at;
+        if (row[at] < 0)
+            continue;
+        for (int64_t k = start(A, (size_t)row[at]); k < start(A, (size_t)row[at] + 1); k++) {
+            const int32_t other = place[column(A, k)];
+            if (other == at) {
+                send(to, k, -1);
+                continue;
+            }
+            int slot = next[other > at]++;
+            index[chunk->at + SV_CHUNK * slot + lane] = other;
+            send(to, k, destination(chunk, slot, lane));
+        }
+    }
+}
+
+static void based_slots(const struct sv_pattern *A, const int32_t *place, const int32_t *row, size_t c,
+                        const struct sv_chunk *chunk, int32_t *index, struct sv_destinations to)
+{
+    struct half half[2];
+    describe(A, place, row, c, half);
+    memcpy(index + chunk->at, half[0].base, sizeof(int32_t) * (size_t)half[0].bases);
+    memcpy(index + chunk->at + chunk->lower, half[1].base, sizeof(int32_t) * (size_t)half[1].bases);
+    for (int lane = 0; lane < SV_CHUNK; lane++) {
+        const int32_t at = (int32_t)(SV_CHUNK * c) + lane;
+        if (row[at] < 0)
+            continue;
+        for (int64_t k = start(A, (size_t)row[at]); k < start(A, (size_t)row[at] + 1); k++) {
+            const int32_t other = place[column(A, k)];
+            int slot = other > at ? chunk->lower : 0;
+            while (other != at && index[chunk->at + slot] != other - lane)
+                slot++;
+            send(to, k, other == at ? -1 : destination(chunk, slot, lane));
+        }
+    }
+}
+
+void sv_linalg_slots(const struct sv_pattern *A, size_t chunks, const int32_t *place, const int32_t *row,
+                     const struct sv_chunk *chunk, int32_t *index, struct sv_destinations to)
+{
+    for (size_t c = 0; c < chunks; c++)
+        (chunk[c].gathered ? gathered_slots : based_slots)(A, place, row, c, &chunk[c], index, to);
+}
+
+/* Small pieces share a group evenly, large ones are drawn less often. */
+enum { PIECE_CHUNKS = 16 };
+
+size_t sv_linalg_pieces(size_t groups, const int64_t *chunks, struct sv_piece *piece)
+{
+    size_t total = 0;
+    for (size_t g = 0; g < groups; g++) {
+        int64_t all = chunks[g + 1] - chunks[g], count = (all + PIECE_CHUNKS - 1) / PIECE_CHUNKS;
+        count = count < SV_PIECES ? count : SV_PIECES;
+        for (int64_t k = 0; piece && k < count; k++)
+            piece[total + (size_t)k] = (struct sv_piece){chunks[g] + all * k / count, chunks[g] + all * (k + 1) / count,
+                                                         (int64_t)total, (int64_t)total + count};
+        total += (size_t)count;
+    }
+    return total;
+}
+
+#define FILL(index, value)                                           \
+    do {                                                             \
+        const index *at = to.to;                                     \
+        for (size_t k = 0; k < entries; k++)                         \
+            if (at[k] >= 0)                                          \
+                ((value *)values)[at[k]] = ((const value *)data)[k]; \
+    } while (0)
+
+void sv_linalg_fill(size_t entries, struct sv_destinations to, const void *data, int float32, void *values)
+{
+    if (to.wide && float32)
+        FILL(int64_t, float);
+    else if (to.wide)
+        FILL(int64_t, double);
+    else if (float32)
+        FILL(int32_t, float);
+    else
+        FILL(int32_t, double);
+}
+
+void sv_linalg_pack(size_t n, size_t padded, const int32_t *place, const double *from, size_t stride, double *to)
+{
+    memset(to, 0, padded * sizeof *to);
+    for (size_t i = 0; i < n; i++)
+        to[place[i]] = from[i * stride];
+}
+
+void sv_linalg_unpack(size_t n, const int32_t *place, const double *from, double *to, size_t stride)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i * stride] = from[place[i]];
+}

@@ -1,0 +1,95 @@
+"""Chebyshev's iteration: Jacobi's, accelerated by polynomials that are small between two bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.errors import OptionError
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from . import _kernels
+from ._problem import IterationState, LinearProblem, LinearResult, following, widened
+from ._spectrum import spectrum
+from ._symmetry import objection
+
+#: Where the numbers of the loop have the bounds and the count of restarts.
+LOW, HIGH, RESTARTS = 6, 7, 12
+
+#: Steps of Lanczos' iteration for the bounds, and the margins that they get.
+LANCZOS = 20
+BELOW, ABOVE = 0.8, 1.05
+
+
+@dataclass(frozen=True, eq=False)
+class ChebyshevState(IterationState):
+    """With the x before."""
+
+    back: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Chebyshev:
+    """Three-term recurrence for the eigenvalues of D^-1 A in [low, high]; no inner product but the residual's norm.
+
+    Bounds that are not given come from a few steps of Lanczos' iteration. They are corrected where the
+    residual grows (the upper one) or falls too slowly (the lower one).
+    """
+
+    low: float | None = option(None, "lower bound of the eigenvalues of D^-1 A", low=0.0)
+    high: float | None = option(None, "upper bound of the eigenvalues of D^-1 A", low=0.0)
+
+    def __post_init__(self) -> None:
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise OptionError(f"option 'low' must be at most 'high', {self.high!r}, not {self.low!r}")
+
+    def init(self, problem: LinearProblem) -> ChebyshevState:
+        why = objection(problem.A, problem.assume_symmetric)
+        if why:
+            raise ValueError(f"method 'chebyshev' needs a symmetric positive definite matrix: {why}")
+        state = problem.start(_kernels.JACOBI_NUMBERS)
+        if state.measure > problem.tol:
+            state.numbers[[LOW, HIGH]] = self._bounds(problem)
+        return widened(state, ChebyshevState, back=state.x)
+
+    def step(self, problem: LinearProblem, state: ChebyshevState) -> ChebyshevState:
+        operand = problem.operand("auto")
+        b, x, back, kept = (operand.pack(vector) for vector in (problem.b, state.x, state.back, state.kept))
+        numbers = state.numbers.copy()
+        done, measure, outcome = _kernels.jacobi(
+            operand, problem.tol, problem.every, b, x, back, kept, numbers, state.nit, problem.most(state.nit)
+        )
+        return following(state, operand, done, measure, outcome, x=x, back=back, kept=kept, numbers=numbers)
+
+    def done(self, problem: LinearProblem, state: ChebyshevState) -> Status | None:
+        return problem.done(state)
+
+    def finish(self, problem: LinearProblem, state: ChebyshevState) -> LinearResult:
+        low, high, restarts = (float(state.numbers[k]) for k in (LOW, HIGH, RESTARTS))
+        return problem.certify(state, {"low": low, "high": high, "restarts": int(restarts)})
+
+    def _bounds(self, problem: LinearProblem) -> tuple[float, float]:
+        low, high = self.low, self.high
+        if low is None or high is None:
+            seen = spectrum(problem.operand("auto"), problem.A.size, LANCZOS)
+            high = ABOVE * (seen.high + seen.high_error) if high is None else high
+            low = BELOW * seen.low if low is None else low
+        # the polynomials want an interval
+        high = max(high, 1e-300)
+        return min(max(low, 1e-12 * high), high / 1.001), high
+
+
+METHOD = register(
+    Method(
+        name="chebyshev",
+        family="linalg",
+        summary="Jacobi's iteration accelerated by Chebyshev polynomials, for symmetric positive definite matrices",
+        reference="Golub and Varga (1961), Chebyshev semi-iterative methods; Manteuffel (1977), The Tchebychev "
+        "iteration for nonsymmetric linear systems",
+        solver=Chebyshev,
+        capabilities=frozenset({"sparse-matrix", "grid"}),
+    )
+)

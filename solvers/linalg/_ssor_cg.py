@@ -1,0 +1,74 @@
+"""Conjugate gradients preconditioned by SSOR, in Eisenstat's form: one read of the matrix an iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from ._cg import RESTARTS, CgState, iterated, require_spd, started
+from ._problem import ORDERINGS, LinearProblem, LinearResult
+
+#: Bounds of the omega that is chosen.
+LEAST, LARGEST = 1.0, 1.95
+
+
+@dataclass(frozen=True)
+class SsorCg:
+    """CG on (K + L)^-1 A (K + U)^-1 with the preconditioner K = D / omega.
+
+    omega = "auto": 2 / (1 + sqrt(2 t)), the best for SSOR itself where the least eigenvalue of D^-1 A is t and the
+    matrix is like a discretised differential operator; t is taken from the Rayleigh quotient of the constant vector.
+    """
+
+    omega: float | str = option(
+        "auto", "relaxation of the SSOR preconditioner; auto: from the row sums",
+        low=0.0, high=2.0, open=True, choices=("auto",),
+    )  # fmt: skip
+    ordering: str = option("auto", "order of the unknowns; colours spoil an omega above 1", choices=ORDERINGS)
+
+    def init(self, problem: LinearProblem) -> CgState:
+        require_spd(problem, "ssor-cg")
+        return started(problem, self.ordering, None, self._omega(problem))
+
+    def step(self, problem: LinearProblem, state: CgState) -> CgState:
+        return iterated(problem, state, self.ordering, None, self._omega(problem))
+
+    def done(self, problem: LinearProblem, state: CgState) -> Status | None:
+        return problem.done(state)
+
+    def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
+        stats = {"omega": self._omega(problem), "restarts": int(state.numbers[RESTARTS])}
+        return problem.certify(state, stats)
+
+    def _omega(self, problem: LinearProblem) -> float:
+        if self.omega == "auto":
+            omega: float = problem.remember("omega", lambda: row_sum_omega(problem, self.ordering))
+            return omega
+        return float(self.omega)
+
+
+def row_sum_omega(problem: LinearProblem, ordering: str) -> float:
+    """The omega of the Rayleigh quotient of the constant vector."""
+    if problem.A.size == 0:
+        return LEAST
+    operand = problem.operand(ordering)
+    ones = operand.pack(np.ones(problem.A.size))
+    quotient = operand.multiply(ones, np.empty(operand.size)) / float(ones @ operand.diagonal)
+    return float(np.clip(2 / (1 + np.sqrt(2 * max(quotient, 0.0))), LEAST, LARGEST))
+
+
+METHOD = register(
+    Method(
+        name="ssor-cg",
+        family="linalg",
+        summary="conjugate gradients preconditioned by SSOR at the cost of plain ones: one read of the matrix each",
+        reference="Eisenstat (1981), Efficient implementation of a class of preconditioned conjugate gradient methods; "
+        "Axelsson (1972), A generalized SSOR method; Khodak et al. (2024), Learning to Relax, arXiv 2310.02246",
+        solver=SsorCg,
+        capabilities=frozenset({"sparse-matrix", "grid"}),
+    )
+)
