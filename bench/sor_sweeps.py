@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
-
-from solvers import linalg
 
 from . import check, controls, harness, linear_problems, sor_peers
 from .harness import Timing, ratio
 from .report import Panels, Report, Row, Target, speed
+from .sor_kernels import (
+    MULTICOLOR,
+    RED_BLACK,
+    TILED,
+    WAVEFRONT,
+    Case,
+    Data,
+    Kernel,
+    kernels,
+    make,
+    shape_name,
+)
 from .sor_peers import OMEGA, PYAMG_SOR, PYAMG_SWEEPS, SCIPY_TRIANGULAR, Peers
 
 Array = npt.NDArray[Any]
@@ -30,163 +39,10 @@ COMPARED = 4
 
 THREADS = 2
 
-NATURAL, WAVEFRONT, MULTICOLOR = "ours CSR natural", "ours CSR wavefront", "ours CSR multicolor"
-LEXICOGRAPHIC, RED_BLACK, TILED = (
-    "ours stencil lexicographic",
-    "ours stencil red-black",
-    "ours stencil red-black, tiled",
-)
-PACKING = f"{TILED}, packing included"
+PARALLEL = (WAVEFRONT, f"{WAVEFRONT}, triangular solve", MULTICOLOR, RED_BLACK, TILED)
 
-#: Ours on compressed rows -> the plan's ordering, and the order of the points that this is on a stencil.
-ORDERINGS = {NATURAL: ("natural", "natural")}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One matrix."""
-
-    shape: linear_problems.Shape
-    variable: bool
-    dtype: str
-
-    @property
-    def name(self) -> str:
-        return f"{shape_name(self.shape)} {self.coefficients} {self.dtype}"
-
-    @property
-    def coefficients(self) -> str:
-        return "variable" if self.variable else "constant"
-
-    @property
-    def rows(self) -> int:
-        return int(np.prod(self.shape))
-
-
-def shape_name(shape: linear_problems.Shape) -> str:
-    return f"{2 * len(shape) + 1}-point {shape[0]}^{len(shape)}"
-
-
-@dataclass(frozen=True)
-class Data:
-    """A case, made."""
-
-    case: Case
-    faces: list[Array]
-    A: scipy.sparse.csr_array
-    #: The points in red-black order, and the matrix in that order.
-    order: Array
-    reordered: scipy.sparse.csr_array
-    b: Array
-    x: Array
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One of ours: `run` does `count` sweeps, `reset` begins again, `iterate` gives the user's vector."""
-
-    run: Callable[[int], Any]
-    #: The order in which the points are relaxed ("natural", "red-black"); empty for what is no sweep.
-    order: str
-    #: Bytes a row and sweep that must come from memory or go there, by the model of the kernel.
-    bytes: float
-    reset: Callable[[], None] = lambda: None
-    iterate: Callable[[], Array] | None = None
-    #: How far its iterate may be from pyamg's in float64 after COMPARED sweeps.
-    tolerance: float = 1e-12
-
-
-def cases(shape: linear_problems.Shape) -> list[Case]:
-    return [Case(shape, variable, dtype) for variable in (False, True) for dtype in ("float64", "float32")]
-
-
-def make(shape: linear_problems.Shape) -> Iterator[Data]:
-    """The four cases of a size, one after another; b and x are normal, from default_rng(1)."""
-    rng = np.random.default_rng(1)
-    b, x = rng.standard_normal((2, int(np.prod(shape))))
-    order = linear_problems.red_black(shape)
-    for variable in (False, True):
-        faces = linear_problems.variable_faces(shape) if variable else linear_problems.constant_faces(shape)
-        wide = linear_problems.stencil_matrix(faces)
-        reordered = scipy.sparse.csr_array(wide[order][:, order])
-        reordered.sort_indices()
-        for dtype in ("float64", "float32"):
-            case = Case(shape, variable, dtype)
-            yield Data(case, faces, _as(wide, dtype), order, _as(reordered, dtype), b, x)
-
-
-def _as(matrix: scipy.sparse.csr_array, dtype: str) -> scipy.sparse.csr_array:
-    return matrix if matrix.dtype == dtype else matrix.astype(dtype)
-
-
-# ---- ours ------------------------------------------------------------------------------------------
-
-
-def kernels(data: Data) -> dict[str, Kernel]:
-    """All that can be had for a case."""
-    return _on_matrix(data) | _on_grid(data)
-
-
-def _on_matrix(data: Data) -> dict[str, Kernel]:
-    plan = linalg.plan(data.A)
-    value = np.dtype(data.case.dtype).itemsize
-    model = (value + data.A.indices.itemsize) * data.A.nnz / data.case.rows + 4 + 32
-    found: dict[str, Kernel] = {}
-    for name, (ordering, order) in ORDERINGS.items():
-        operand = plan.operand(ordering)
-        found[name] = _one_by_one(operand, data, order, model)
-        if order == "natural":
-            found[f"{name}, triangular solve"] = _triangular(operand, data, model / 2)
-    return found
-
-
-def _on_grid(data: Data) -> dict[str, Kernel]:
-    grid = linalg.GridOperator(data.case.shape, tuple(data.faces) if data.case.variable else 1.0)
-    dtype = np.dtype(data.case.dtype)
-    # x read and written, b; the faces of each axis and the inverse of the diagonal where they vary
-    model = float(dtype.itemsize * (3 + (len(data.case.shape) + 1 if data.case.variable else 0)))
-    operand = grid.operand("redblack", dtype=dtype)
-    found = {RED_BLACK: _together(operand, data, model, 1), TILED: _together(operand, data, model, 0)}
-    b, x = data.b.astype(dtype), data.x.astype(dtype)
-    found[PACKING] = Kernel(
-        lambda count: grid.sweep(x, b, omega=OMEGA, sweeps=count, threads=1), "red-black", model,
-        lambda: np.copyto(x, data.x, casting="same_kind"), lambda: x, found[TILED].tolerance,
-    )  # fmt: skip
-    if dtype == np.float64:
-        found[LEXICOGRAPHIC] = _one_by_one(grid.operand("natural"), data, "natural", model)
-    return found
-
-
-def _one_by_one(operand: Any, data: Data, order: str, model: float) -> Kernel:
-    b, x = operand.pack(data.b), operand.pack(data.x)
-    start = x.copy()
-
-    def run(count: int) -> None:
-        for _ in range(count):
-            operand.sweep(OMEGA, False, b, x)
-
-    return Kernel(run, order, model, lambda: np.copyto(x, start), lambda: operand.unpack(x))
-
-
-def _together(operand: Any, data: Data, model: float, depth: int, threads: int = 1) -> Kernel:
-    """Red-black sweeps, `depth` a pass over memory (0: as many as pay)."""
-    b, x = operand.pack(data.b), operand.pack(data.x)
-    start = x.copy()
-    return Kernel(
-        lambda count: operand.sweeps(OMEGA, False, b, x, count, depth, threads), "red-black", model,
-        lambda: np.copyto(x, start), lambda: operand.unpack(x), 1e-12 if x.dtype == np.float64 else 1e-5,
-    )  # fmt: skip
-
-
-def _triangular(operand: Any, data: Data, model: float) -> Kernel:
-    b = operand.pack(data.b)
-    out = np.zeros_like(b)
-
-    def run(count: int) -> None:
-        for _ in range(count):
-            operand.triangular_solve(1.0, False, b, out)
-
-    return Kernel(run, "triangle", model)
+#: A gain by two threads that is aimed at where the triad has it too.
+GAIN = 1.7
 
 
 # ---- one size --------------------------------------------------------------------------------------
@@ -200,6 +56,8 @@ class Outcome:
     times: dict[str, Timing]
     kernels: dict[str, Kernel]
     distances: dict[str, float]
+    #: On one thread and on two.
+    threaded: dict[str, tuple[Timing, Timing]] = field(default_factory=dict)
 
     @property
     def triad(self) -> float | None:
@@ -231,14 +89,32 @@ def measure(data: Data, peers: Peers, quick: bool) -> Outcome:
     distances = _compare(mine, data, peers)
     count = 2 if quick else 8 if rows < 3e6 else 4
     few = count if rows < 3e5 else 1
-    calls: dict[str, Callable[[], Any]] = {name: partial(kernel.run, count) for name, kernel in mine.items()}
+    calls: dict[str, Callable[[], Any]] = {name: partial(kernel.run, count, 1) for name, kernel in mine.items()}
     calls |= {name: partial(_times, count, triad) for name, triad in controls.triads(*_spare(rows)).items()}
     per_call = dict.fromkeys(calls, count)
     theirs = sor_peers.sweeps(peers, data.A, data.reordered, data.b, data.x, few)
     once = sor_peers.triangular_solves(peers, data.A, data.b)
     per_call |= dict.fromkeys(theirs, few) | dict.fromkeys(once, 1)
     times = harness.interleave(calls | theirs | once, rounds, BUDGET)
-    return Outcome(data.case, {name: time / per_call[name] for name, time in times.items()}, mine, distances)
+    return Outcome(data.case, _each(times, per_call), mine, distances, _two_threads(mine, data, count, rounds))
+
+
+def _each(times: dict[str, Timing], per_call: dict[str, int]) -> dict[str, Timing]:
+    return {name: time / per_call[name] for name, time in times.items()}
+
+
+def _two_threads(mine: dict[str, Kernel], data: Data, count: int, rounds: int) -> dict[str, tuple[Timing, Timing]]:
+    """Those of ours that use threads, and the triad: a sweep's time on one thread, and on two."""
+    if data.case.dtype != "float64":
+        return {}
+    calls: dict[str, Callable[[], Any]] = {}
+    for threads in (1, THREADS):
+        calls |= {f"{threads} {name}": partial(mine[name].run, count, threads) for name in PARALLEL if name in mine}
+        triads = controls.triads(*_spare(data.case.rows), threads)
+        calls |= {f"{threads} {name}": partial(_times, count, triad) for name, triad in triads.items()}
+    with harness.threads(THREADS):
+        times = _each(harness.interleave(calls, rounds, BUDGET), dict.fromkeys(calls, count))
+    return {name[2:]: (time, times[f"{THREADS} {name[2:]}"]) for name, time in times.items() if name.startswith("1 ")}
 
 
 def _times(count: int, call: Callable[[], Any]) -> None:
@@ -269,7 +145,7 @@ def _compare(mine: dict[str, Kernel], data: Data, peers: Peers) -> dict[str, flo
     for name, kernel in mine.items():
         if kernel.iterate is not None:
             kernel.reset()
-            kernel.run(COMPARED)
+            kernel.run(COMPARED, 1)
             distances[name] = check.distance(kernel.iterate(), references[kernel.order])
     return distances
 
@@ -287,7 +163,7 @@ def add(result: Report, peers: Peers, quick: bool) -> None:
             outcome = measure(data, peers, quick)
             outcomes.append(outcome)
             table.rows += [_row(outcome, name) for name in outcome.times]
-            result.timings += [_record(outcome, name) for name in outcome.times]
+            result.timings += [_record(outcome, name, time) for name, time in outcome.times.items()]
             if data.case.dtype == "float64":
                 for name in outcome.kernels:
                     share = outcome.share(name)
@@ -295,6 +171,7 @@ def add(result: Report, peers: Peers, quick: bool) -> None:
                         picture.add(outcome.case.name, name, share)
     if picture.panels:
         result.panels.append(picture)
+    _threads_table(result, outcomes)
     _targets(result, outcomes)
     result.notes += _notes(outcomes)
 
@@ -319,14 +196,34 @@ def _row(outcome: Outcome, name: str) -> Row:
     return row
 
 
-def _record(outcome: Outcome, name: str) -> Row:
-    case, time = outcome.case, outcome.times[name]
+def _threads_table(result: Report, outcomes: list[Outcome]) -> None:
+    table = result.table(f"Sweeps: {THREADS} threads against one, float64")
+    gains = []
+    for outcome in outcomes:
+        triad = outcome.threaded.get(controls.TRIAD)
+        memory = ratio(*triad) if triad else None
+        for name, (one, two) in outcome.threaded.items():
+            gain = ratio(one, two)
+            table.rows.append({
+                "case": outcome.case.name, "kernel": name, "1 thread": one, f"{THREADS} threads": two,
+                "gain": speed(gain), "triad's gain": memory,
+            })  # fmt: skip
+            result.timings.append(_record(outcome, name, two, THREADS))
+            if name in outcome.kernels and memory is not None and memory >= GAIN:
+                gains.append((gain, f"{name}, {outcome.case.name}"))
+    least, where = min(gains, default=(None, "-"))
+    figure = f"sweeps, {THREADS} threads where the triad gains {GAIN:g}x: least gain ({where})"
+    result.targets.append(Target(figure, ">=", GAIN, least))
+
+
+def _record(outcome: Outcome, name: str, time: Timing, threads: int = 1) -> Row:
+    case = outcome.case
     low, high = time.quartiles
     return {
-        "benchmark": "sweeps", "case": case.name, "shape": "x".join(map(str, case.shape)), "threads": 1,
+        "benchmark": "sweeps", "case": case.name, "shape": "x".join(map(str, case.shape)), "threads": threads,
         "coefficients": case.coefficients, "dtype": case.dtype, "kernel": name, "median_ms": 1e3 * time.median,
         "q1_ms": 1e3 * low, "q3_ms": 1e3 * high, "rounds": time.rounds, "Mrow/s": case.rows / time.median / 1e6,
-        "share_of_triad": outcome.share(name), "distance": outcome.distances.get(name),
+        "share_of_triad": outcome.share(name) if threads == 1 else None, "distance": outcome.distances.get(name),
     }  # fmt: skip
 
 
