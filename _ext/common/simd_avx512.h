@@ -33,6 +33,22 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
 }
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_ps_mask(v, w, _CMP_GE_OQ); }
+static inline vreal v_up(vreal v, vreal below, int k)
+{
+    __m512i a = _mm512_castps_si512(v), b = _mm512_castps_si512(below);
+    return _mm512_castsi512_ps(k == 1   ? _mm512_alignr_epi32(a, b, 15)
+                               : k == 2 ? _mm512_alignr_epi32(a, b, 14)
+                               : k == 4 ? _mm512_alignr_epi32(a, b, 12)
+                                        : _mm512_alignr_epi32(a, b, 8));
+}
+static inline vreal v_down(vreal v, vreal above, int k)
+{
+    __m512i a = _mm512_castps_si512(above), b = _mm512_castps_si512(v);
+    return _mm512_castsi512_ps(k == 1   ? _mm512_alignr_epi32(a, b, 1)
+                               : k == 2 ? _mm512_alignr_epi32(a, b, 2)
+                               : k == 4 ? _mm512_alignr_epi32(a, b, 4)
+                                        : _mm512_alignr_epi32(a, b, 8));
+}
 static inline vreal v_rint(vreal a) { return _mm512_roundscale_ps(a, 8); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_ps(p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int32_t *lanes)

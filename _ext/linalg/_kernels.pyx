@@ -6,6 +6,7 @@ Shapes are checked here, since a wrong one would read foreign memory; values are
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 import numpy as np
 
@@ -40,10 +41,11 @@ cdef extern from "operand.h" nogil:
 
 
 cdef double *workspace(size_t doubles) except NULL:
-    """Room that begins at a cache line."""
+    """Room that begins at a cache line, of zeros: the padding of an operand's order must not be left undefined."""
     cdef double *work = <double *>aligned_alloc(64, (doubles * sizeof(double) + 63) // 64 * 64)
     if work == NULL:
         raise MemoryError
+    memset(work, 0, doubles * sizeof(double))
     return work
 
 

@@ -4,7 +4,7 @@
  * written). Products are bound by memory, or by the 3 loads an entry. A sweep is a recurrence: x_i needs x_(i-1), where
  * that is in its row. All else of the row is summed before x_(i-1) is known, which then enters by one FMA from a
  * register: 4 cycles a row, below what the row's loads take. An entry i-2, i-3, ... comes back through memory, and is
- * summed last but one.
+ * summed last but one. Measured with 5 and 7 points a row: a sweep takes 1.0 to 1.2 of a product with the same matrix.
  * Sweeps are written for K right-hand sides at once, x and b row-major: one read of A for all of them, and the same
  * bits as of K sweeps with one.
  * Accuracy: each row sum within z_i + 3 ulp of the largest partial sum.

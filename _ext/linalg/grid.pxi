@@ -161,15 +161,6 @@ cdef class Grid(Operand):
             self.layout.unpack(&self.grid, <const void *>source, <void *>target)
         return result
 
-    @property
-    def threads(self):
-        """Threads of the kernels that have work for them; the bits do not depend on it."""
-        return self.operand.threads
-
-    @threads.setter
-    def threads(self, int count):
-        self.operand.threads = count
-
     def sweeps(self, double omega, bint backward, b, x, size_t count, size_t depth=0, int threads=1):
         """`count` red-black sweeps of the packed x, in place, `depth` a pass over memory (0: as many as the cache holds)."""
         if not self.grid.half:

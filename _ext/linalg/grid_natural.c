@@ -6,6 +6,8 @@
  *
  * Bytes a cell: 24 for a sweep (x read and written, b read), 16 for a triangular solve, 24 for Eisenstat's product, + 8 a
  * face array and 8 for the diagonal where couplings vary. About 12 (constant) or 20 operations a vector of cells.
+ * Measured on one core of a Zen 4 at 256^2 and 2048^2, ns a cell: sweep 0.48 and 1.2, triangular solve 0.37 and 1.0,
+ * Eisenstat's product 0.50 and 1.5; the same with the matrix in compressed rows, one at a time: 10, 6.5 and 6 to 9.
  * Accuracy: each cell within some 3 axes + 8 roundings of its largest term.
  * In NumPy: x = t.copy(); for i in range(1, n): x[i] += c[i] * x[i - 1]      # t from the row's other neighbours
  */

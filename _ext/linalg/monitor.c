@@ -27,5 +27,7 @@ enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goa
     monitor->above = residual > FAR * monitor->first ? monitor->above + 1 : 0;
     if (monitor->above >= FAR_IN_A_ROW)
         return SV_DIVERGED;
-    return iteration - monitor->best_at > patience ? SV_STALLED : SV_GOING_ON;
+    if (iteration - monitor->best_at <= patience)
+        return SV_GOING_ON;
+    return residual > monitor->first ? SV_DIVERGED : SV_STALLED;
 }

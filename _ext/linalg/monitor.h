@@ -17,7 +17,7 @@ struct sv_monitor {
 
 /* Takes note of the residual's norm at x after `iteration` iterations. A new x is kept whenever the norm has fallen to a
  * tenth of what it was at the kept one, so that a solve that fails has something to return. No progress for `patience`
- * iterations is a standstill. */
+ * iterations is a standstill, or divergence where the norm lies above the first. */
 enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goal, double iteration, double patience,
                          size_t n, const double *x, double *kept);
 

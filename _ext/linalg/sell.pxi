@@ -65,9 +65,9 @@ cdef extern from "orderings.h" nogil:
     void sv_linalg_unpack(size_t, const int32_t *, const double *, double *, size_t)
 
 #: A pass in groups goes to threads with so many chunks at least, in all and in a group's mean: threads wait for one
-#: another after each group.
+#: another after each group, and on a busy machine long for one that has lost its core.
 SPLIT_CHUNKS = 4096
-GROUP_CHUNKS = 96
+GROUP_CHUNKS = 256
 
 
 cdef sv_pattern pattern_of(row_starts, columns) except *:

@@ -59,6 +59,14 @@ int sv_linalg_sor(const struct sv_operand *A, const struct sv_sor_settings *sett
         const double omega = numbers->omega, patience = fmax(200, 5 / (2 - omega));
         const int check = settings->adaptive || (nit + sweeps) % settings->check_every == 0;
         measured = 0;
+        if (!check && does->sweeps && settings->kind != SV_SWEEP_SYMMETRIC) {
+            /* all up to the next look at once */
+            int unseen = settings->check_every - (nit + sweeps) % settings->check_every;
+            unseen = unseen < most - sweeps ? unseen : most - sweeps;
+            does->sweeps(A, omega, first, b, x, unseen);
+            sweeps += unseen;
+            continue;
+        }
         if (check)
             *residual = sqrt(does->measured_sweep(A, omega, first, b, x, d));
         else

@@ -10,6 +10,7 @@ from ._problem import LinearResult
 from ._solve import solve
 from ._sor import GaussSeidel, Sor
 from ._ssor_cg import SsorCg
+from ._surrogates import surrogate_sor, surrogate_ssor
 
 __all__ = [
     "Chebyshev",
@@ -27,4 +28,6 @@ __all__ = [
     "plan",
     "solve",
     "ssor",
+    "surrogate_sor",
+    "surrogate_ssor",
 ]

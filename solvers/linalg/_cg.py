@@ -61,7 +61,7 @@ def started(problem: LinearProblem, ordering: str, M: _kernels.Preconditioner | 
         return widened(state, CgState, r=np.zeros_like(state.x), v=np.zeros_like(state.x))
     operand = problem.operand(ordering)
     b, x = operand.pack(problem.b), operand.pack(state.x)
-    r, v = np.empty(operand.size), np.empty(operand.size)
+    r, v = np.zeros(operand.size), np.zeros(operand.size)
     _kernels.ConjugateGradients(operand, M, b, x, r, v, x, state.numbers).start(omega)
     return widened(state, CgState, r=operand.unpack(r), v=operand.unpack(v))
 

@@ -13,7 +13,7 @@ from .._base.options import option
 from .._base.result import Status
 from . import _kernels
 from ._problem import IterationState, LinearProblem, LinearResult, following, widened
-from ._spectrum import spectrum
+from ._spectrum import range_start, spectrum
 from ._symmetry import objection
 
 #: Where the numbers of the loop have the bounds and the count of restarts.
@@ -74,7 +74,9 @@ class Chebyshev:
     def _bounds(self, problem: LinearProblem) -> tuple[float, float]:
         low, high = self.low, self.high
         if low is None or high is None:
-            seen = spectrum(problem.operand("auto"), problem.A.size, LANCZOS)
+            operand = problem.operand("auto")
+            residual = problem.A.residual(problem.b, problem.x0)
+            seen = spectrum(operand, range_start(operand, residual), LANCZOS)
             high = ABOVE * (seen.high + seen.high_error) if high is None else high
             low = BELOW * seen.low if low is None else low
         # the polynomials want an interval

@@ -90,6 +90,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.bc = _checked_ends(bc, len(self.grid_shape))
         self.spacing = _checked_spacing(spacing, len(self.grid_shape))
         super().__init__(np.dtype(np.float64), (self.size, self.size))
+        self.coeff: Any = None
+        self.mass: Any = None
         self.update(coeff=coeff, mass=mass)
 
     @property

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from .._base.validate import check_finite, real_array
 from . import _kernels
 from ._matrix import Plan, plan
-from ._problem import ORDERINGS, LinearProblem, Matrix
+from ._problem import ORDERINGS, LinearProblem, Matrix, prepared
 from ._symmetry import is_symmetric, mirror
 
 Array = npt.NDArray[Any]
@@ -39,7 +39,7 @@ class _Operator(LinearOperator):  # type: ignore[misc]
 
     def _matvec(self, r: Array) -> Array:
         packed = self._operand.pack(np.ascontiguousarray(r, dtype=np.float64).ravel())
-        z = np.empty(self._operand.size)
+        z = np.zeros(self._operand.size)
         self._preconditioner.apply(packed, z)
         return self._operand.unpack(z)
 
@@ -122,7 +122,7 @@ def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int =
         raise ValueError(f"ordering must be one of {', '.join(ORDERINGS[:-1])}, not {ordering!r}")
     if isinstance(sweeps, bool) or not isinstance(sweeps, int) or sweeps < 1:
         raise ValueError(f"sweeps must be an integer >= 1, not {sweeps!r}")
-    return SsorPreconditioner(plan(A), omega, ordering, sweeps)
+    return SsorPreconditioner(prepared(A), omega, ordering, sweeps)
 
 
 class Ic0Preconditioner(_Operator):
@@ -183,8 +183,8 @@ def ic0(A: Any) -> Ic0Preconditioner:
 
     Parameters
     ----------
-    A : sparse matrix, array_like or Plan, shape (n, n)
-        Symmetric positive definite matrix.
+    A : sparse matrix, array_like, Plan or GridOperator, shape (n, n)
+        Symmetric positive definite matrix; of a grid the sparse matrix is made.
 
     Returns
     -------
@@ -209,10 +209,7 @@ def ic0(A: Any) -> Ic0Preconditioner:
     >>> solvers.linalg.solve(A, np.ones(50), method="cg", M=solvers.linalg.ic0(A)).nit  # exact without fill
     1
     """
-    matrix = plan(A)
-    if not isinstance(matrix, Plan):
-        raise TypeError("ic0 needs a sparse matrix, not a grid")
-    return Ic0Preconditioner(matrix)
+    return Ic0Preconditioner(plan(A.to_csr() if hasattr(A, "to_csr") else A))
 
 
 def preconditioner(problem: LinearProblem) -> _kernels.Preconditioner | None:

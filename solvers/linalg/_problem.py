@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
 from . import _kernels
+from ._matrix import plan
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +44,13 @@ class Matrix(Protocol):
     def residual(self, b: Array, x: Array) -> Array: ...
 
 
+def prepared(A: Any, check_finite: bool = True) -> Matrix:
+    """What the methods work on: A itself where it is a plan or a grid operator, else its plan."""
+    if callable(getattr(A, "operand", None)):
+        return A  # type: ignore[no-any-return]
+    return plan(A, check_finite=check_finite)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LinearResult(SolveResult):
     """Result of a linear solve: a `SolveResult` with the following.
@@ -67,7 +75,7 @@ class IterationState:
     """What every method of the family carries from step to step. Vectors are in the user's order."""
 
     x: Array
-    #: An earlier x, with a residual at most ten times the least seen: returned where the iteration fails.
+    #: An earlier x, with a residual at most ten times the least seen: may be returned where the iteration fails.
     kept: Array
     #: Numbers of the compiled loop; the first five are those of `sv_monitor`.
     numbers: Array
@@ -139,7 +147,7 @@ class LinearProblem:
 
     def start(self, numbers: int) -> IterationState:
         """The state at x0, with room for so many numbers."""
-        norm = float(np.linalg.norm(self.A.residual(self.b, self.x0)))
+        norm = self._norm(self.x0)
         memory = np.zeros(numbers)
         memory[[0, 1, 3]] = norm  # first, best, kept
         return IterationState(self.x0, self.x0, memory, 0, 0, norm)
@@ -150,6 +158,9 @@ class LinearProblem:
         x.flags.writeable = False
         return x
 
+    def _norm(self, x: Array) -> float:
+        return float(np.linalg.norm(self.A.residual(self.b, x)))
+
     def done(self, state: IterationState) -> Status | None:
         """What the state's measure and outcome say."""
         if state.measure <= self.tol:
@@ -158,11 +169,11 @@ class LinearProblem:
 
     def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
         """The result of a state, its residual recomputed; of an iteration that failed, the best point kept."""
-        x, norm = state.x, float(np.linalg.norm(self.A.residual(self.b, state.x)))
-        failed = state.outcome in OUTCOMES or norm > state.numbers[0]
-        if norm > self.tol and failed:
-            kept = float(np.linalg.norm(self.A.residual(self.b, state.kept)))
-            x, norm = (state.kept, kept) if not kept >= norm else (x, norm)
+        x, norm = state.x, self._norm(state.x)
+        if norm > self.tol and (state.outcome in OUTCOMES or not norm <= state.numbers[0]):
+            # the one kept may be no good either, where the residual was told by a recurrence that had drifted
+            for other in (state.kept, self.x0):
+                x, norm = (x, norm) if norm <= self._norm(other) else (other, self._norm(other))
         return LinearResult(
             x=x, measure=norm, residual_norm=norm, stats=stats,
             # the loop fills these in

@@ -17,8 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import solve_columns
-from ._matrix import plan
-from ._problem import LinearProblem, LinearResult, Matrix
+from ._problem import LinearProblem, LinearResult, prepared
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -138,7 +137,9 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    matrix = cast(Matrix, plan(A, check_finite=check_finite) if not is_prepared(A) else A)
+    if np.shape(A) == (0, 0):
+        return _nothing(b, method)
+    matrix = prepared(A, check_finite)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     as_generator(rng)
     _check_tolerances(rtol, atol, reference)
@@ -157,8 +158,10 @@ def solve(
         start = np.zeros(matrix.size)
     if reference == "r0" and scale > 0:
         scale = float(np.linalg.norm(matrix.residual(right, start)))
+    # what is not finite meets no tolerance
+    tol = max(rtol * scale, atol) if np.isfinite(scale) else 0.0
     problem = LinearProblem(
-        matrix, right, start, tol=max(rtol * scale, atol), max_iter=int(max_iter),
+        matrix, right, start, tol=tol, max_iter=int(max_iter),
         every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
         assume_symmetric=bool(assume_symmetric),
     )  # fmt: skip
@@ -172,9 +175,15 @@ def solve(
     return cast(LinearResult, run(record, problem, control, options, why))
 
 
-def is_prepared(A: Any) -> bool:
-    """Whether A is what the methods work on already: a plan, or a grid operator."""
-    return callable(getattr(A, "operand", None))
+def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
+    """The solution of no equations."""
+    if len(np.asarray(b)) != 0:
+        raise ValueError(f"b must have length 0, that of A's rows, not shape {np.shape(b)}")
+    status, name = Status.CONVERGED, lookup("linalg", method or "ssor-cg").name
+    return LinearResult(
+        x=np.zeros(np.shape(b)), success=True, status=status, message=status.sentence, nit=0, measure=0.0,
+        residual_norm=0.0, method=name,
+    )  # fmt: skip
 
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from .._base.options import option
 from .._base.result import Status
 from . import _kernels
 from ._problem import ORDERINGS, IterationState, LinearProblem, LinearResult, following
-from ._spectrum import spectrum, young
+from ._spectrum import smooth_start, spectrum, young
 from ._symmetry import objection
 
 #: Where the numbers of the loop have omega, and how often it was raised.
@@ -63,7 +63,7 @@ class GaussSeidel:
         why = objection(problem.A, problem.assume_symmetric)
         if why:
             raise ValueError(f"omega='young' needs a symmetric positive definite matrix: {why}")
-        seen = spectrum(problem.operand(self.ordering), problem.A.size, LANCZOS)
+        seen = spectrum(problem.operand(self.ordering), smooth_start(problem.A.size), LANCZOS)
         return young(1 - seen.low)
 
 

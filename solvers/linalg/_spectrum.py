@@ -27,21 +27,36 @@ class Spectrum:
     products: int
 
 
-def spectrum(operand: _kernels.Operand, size: int, steps: int = 20) -> Spectrum:
-    """The extreme Ritz values of D^-1/2 A D^-1/2; A symmetric with a positive diagonal, `size` unknowns of the user's.
+def smooth_start(size: int) -> Array:
+    """Nearly constant, like the eigenvectors that matter for discretised differential operators, and a little noise."""
+    return 1 + 0.1 * np.random.default_rng(0).standard_normal(size)
 
-    The start is nearly the smooth vector D^1/2 1, close to the eigenvectors that matter for discretised differential
-    operators; a little noise reaches the others.
+
+def range_start(operand: _kernels.Operand, residual: Array) -> Array:
+    """D^-1 times the residual of a consistent system and a little noise in A's range.
+
+    No part of it is in the null space of a singular A, so that zero is not taken for an eigenvalue that matters.
     """
-    scale = 1 / np.sqrt(operand.diagonal)
-    noise = 1 + 0.1 * np.random.default_rng(0).standard_normal(size)
-    v = operand.pack(noise) / scale
+    noise = operand.pack(np.random.default_rng(0).standard_normal(len(residual)) * np.linalg.norm(residual))
+    product = np.zeros(operand.size)
+    operand.multiply(noise / operand.diagonal, product)
+    norm = float(np.linalg.norm(product)) or 1.0
+    product *= 0.1 * float(np.linalg.norm(residual)) / norm
+    return operand.unpack((operand.pack(residual) + product) / operand.diagonal)
+
+
+def spectrum(operand: _kernels.Operand, start: Array, steps: int = 20) -> Spectrum:
+    """The extreme Ritz values of D^-1/2 A D^-1/2 from D^1/2 times the start; A symmetric with a positive diagonal."""
+    scale, size = 1 / np.sqrt(operand.diagonal), len(start)
+    v = operand.pack(start) / scale
     basis, along, between = [v / np.linalg.norm(v)], [], []
     for _ in range(min(steps, size)):
-        w = np.empty(operand.size)
+        w = np.zeros(operand.size)
         operand.multiply(scale * basis[-1], w)
         w *= scale
         along.append(float(w @ basis[-1]))
+        if not np.isfinite(along[-1]):
+            break
         known = np.array(basis)
         for _ in range(2):  # orthogonal to rounding
             w -= known.T @ (known @ w)
@@ -49,6 +64,8 @@ def spectrum(operand: _kernels.Operand, size: int, steps: int = 20) -> Spectrum:
         if between[-1] <= 1e-12 * abs(along[0]):
             break
         basis.append(w / between[-1])
+    if not np.isfinite(along + between).all():
+        return Spectrum(np.nan, np.nan, np.nan, np.nan, len(along))
     values, vectors = scipy.linalg.eigh_tridiagonal(along, between[: len(along) - 1])
     errors = between[len(along) - 1] * np.abs(vectors[-1])
     return Spectrum(float(values[0]), float(values[-1]), float(errors[0]), float(errors[-1]), len(along))

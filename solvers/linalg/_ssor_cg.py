@@ -57,7 +57,7 @@ def row_sum_omega(problem: LinearProblem, ordering: str) -> float:
         return LEAST
     operand = problem.operand(ordering)
     ones = operand.pack(np.ones(problem.A.size))
-    quotient = operand.multiply(ones, np.empty(operand.size)) / float(ones @ operand.diagonal)
+    quotient = operand.multiply(ones, np.zeros(operand.size)) / float(ones @ operand.diagonal)
     return float(np.clip(2 / (1 + np.sqrt(2 * max(quotient, 0.0))), LEAST, LARGEST))
 
 

@@ -111,7 +111,40 @@ def _ot(capability, seed):
     return (_unbalanced if capability.startswith("unbalanced") else _transport)(capability, seed)
 
 
+def _wanted(tol):
+    """A tolerance as the family takes it."""
+    return {} if tol is None else {"rtol": 0.0, "atol": tol}
+
+
+def _grid(capability, seed):
+    """A stencil with a coefficient that varies from cell to cell."""
+    rng = np.random.default_rng(seed)
+
+    def grid(inputs):
+        return solvers.linalg.GridOperator((7, 11), coeff=np.asarray(inputs["coeff"]), mass=2.0)
+
+    def solve(inputs, tol=None, **keywords):
+        return solvers.linalg.solve(grid(inputs), inputs["b"], **{**_wanted(tol), **keywords})
+
+    def residual(inputs, x):
+        dense = grid(inputs).to_csr().toarray().astype(np.longdouble)
+        return float(np.linalg.norm((inputs["b"] - dense @ x).astype(float)))
+
+    return Case(
+        capability,
+        {"coeff": rng.integers(1, 4, (7, 11)).astype(float), "b": rng.integers(0, 20, 77).astype(float)},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 def _linalg(capability, seed):
+    return (_grid if capability == "grid" else _sparse)(capability, seed)
+
+
+def _sparse(capability, seed):
     """A diagonally dominant matrix in a random symmetric pattern; the data of its values alone are the user's."""
     rng = np.random.default_rng(seed)
     n = 83
@@ -123,12 +156,11 @@ def _linalg(capability, seed):
     named = {"M": "jacobi"} if capability == "preconditioner" else {}
 
     def solve(inputs, tol=None, **keywords):
-        wanted = {} if tol is None else {"rtol": 0.0, "atol": tol}
         data = np.asarray(inputs["data"])
         if data.dtype == np.float16:  # SciPy has no such sparse arrays
             data = data.astype(np.float32)
         matrix = scipy.sparse.csr_array((data, *pattern), shape=(n, n))
-        return solvers.linalg.solve(matrix, inputs["b"], **{**named, **wanted, **keywords})
+        return solvers.linalg.solve(matrix, inputs["b"], **{**named, **_wanted(tol), **keywords})
 
     def residual(inputs, x):
         dense = scipy.sparse.csr_array((inputs["data"], *pattern), shape=(n, n)).toarray().astype(np.longdouble)
@@ -148,14 +180,10 @@ def _linalg(capability, seed):
 MAKERS = {"linalg": _linalg, "ot": _ot}
 
 
-#: Kinds of problems that have tests of their own.
-WITHOUT_CASE = {"grid"}
-
-
 def cases():
     """Every registered method on every kind of problem that it says it serves."""
     for method in solvers.methods():
-        for capability in sorted(method.capabilities - WITHOUT_CASE):
+        for capability in sorted(method.capabilities):
             yield method, capability
 
 

@@ -142,8 +142,8 @@ def check_kernels(grid, ordering, rng, threads=1):
 @pytest.mark.parametrize("nx", WIDTHS)
 def test_kernels_equal_the_matrix(nx, ordering, kind):
     rng = np.random.default_rng(nx)
-    for end, other in itertools.product(ENDS, ENDS[:3]):
-        for shape, bc in [((nx,), (end,)), ((3, nx), (other, end)), ((6, nx), (end, other)), ((2, nx), (other, end))]:
+    for end, other, rows in zip(ENDS, ENDS[2:] + ENDS[:2], (2, 3, 2, 3, 2), strict=True):
+        for shape, bc in (((nx,), (end,)), ((rows, nx), (other, end))):
             grid = made(rng, shape, kind, bc)
             if ordering == "natural" or two_colourable(grid):
                 check_kernels(grid, ordering, rng)
@@ -156,7 +156,7 @@ def test_kernels_equal_the_matrix(nx, ordering, kind):
 )
 def test_kernels_equal_the_matrix_in_space(shape, ordering, kind, seed):
     rng = np.random.default_rng(seed)
-    for _ in range(4):
+    for _ in range(2):
         grid = made(rng, shape, kind, [ENDS[k] for k in rng.integers(len(ENDS), size=3)])
         if ordering == "natural" or two_colourable(grid):
             check_kernels(grid, ordering, rng)

@@ -128,7 +128,7 @@ def test_ic0_refuses():
 
 
 @pytest.mark.parametrize("ordering", ["natural", "wavefront"])
-def test_every_kind_of_M(ordering, seed):
+def test_every_kind_of_preconditioner(ordering, seed):
     A = laplacian(17)
     weights = np.random.default_rng(seed).uniform(0.1, 10, 289)
     A = scipy.sparse.csr_array(scipy.sparse.diags_array(weights) @ A @ scipy.sparse.diags_array(weights))
@@ -149,20 +149,20 @@ def test_every_kind_of_M(ordering, seed):
     assert results["ic0"].nit == results["own ic0"].nit
 
 
-def test_bad_M():
+def test_bad_preconditioners():
     A, b = laplacian(6), np.ones(36)
 
-    class Mine(Exception):
+    class MineError(Exception):
         pass
 
     def raises(r):
-        raise Mine("mine")
+        raise MineError("mine")
 
     for M, word in (("ilu", "M must be one of"), (-np.ones(36), "M as an array"), (np.ones(35), "M as an array"),
                     (np.full(36, np.nan), "M must be finite"), (np.eye(7), "shape of A")):  # fmt: skip
         with pytest.raises(ValueError, match=word):
             solve(A, b, method="cg", M=M)
-    with pytest.raises(Mine, match="mine"):
+    with pytest.raises(MineError, match="mine"):
         solve(A, b, method="cg", M=scipy.sparse.linalg.LinearOperator((36, 36), raises, dtype=float))
     with pytest.raises(ValueError, match="preconditioner"):
         solve(A, b, method="sor", M="jacobi")

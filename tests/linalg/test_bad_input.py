@@ -1,0 +1,112 @@
+"""Errors name the argument; nothing is changed."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from systems import laplacian
+
+from solvers import OptionError, methods
+from solvers.linalg import solve
+
+NAMES = [method.name for method in methods("linalg")]
+WITH_OMEGA = [method.name for method in methods("linalg") if "omega" in {option.name for option in method.options}]
+
+
+def changed(position, value):
+    A = laplacian(5).tolil()
+    A[position] = value
+    return scipy.sparse.csr_array(A)
+
+
+@pytest.mark.parametrize("method", WITH_OMEGA)
+@pytest.mark.parametrize("omega", [0, 2, -0.5, 2.5, np.nan, np.inf, "best", True, None])
+def test_omega(method, omega):
+    with pytest.raises(OptionError, match="omega"):
+        solve(laplacian(5), np.ones(25), method=method, options={"omega": omega})
+
+
+@pytest.mark.parametrize("value", [0, 5e-324, np.inf, np.nan])
+def test_diagonal(value):
+    with pytest.raises(ValueError, match=r"A.*(\b7\b|is (inf|nan))"):
+        solve(changed((7, 7), value), np.ones(25))
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_not_finite(method):
+    A, b = laplacian(5), np.ones(25)
+    for bad in (np.nan, np.inf):
+        wrong = b.copy()
+        wrong[3] = bad
+        with pytest.raises(ValueError, match=r"b must be finite; b\[3\]"):
+            solve(A, wrong, method=method)
+        with pytest.raises(ValueError, match=r"x0 must be finite; x0\[3\]"):
+            solve(A, b, x0=wrong, method=method)
+        with pytest.raises(ValueError, match="A"):
+            solve(changed((7, 8), bad), b, method=method)
+        unchecked = solve(A, wrong, method=method, check_finite=False)
+        assert not unchecked.success
+
+
+def test_shapes_and_types():
+    A, b = laplacian(5), np.ones(25)
+    for wrong, word in ((A[:, :3], "square"), (np.ones(25), "square")):
+        with pytest.raises(ValueError, match=f"A must be a {word}"):
+            solve(wrong, b)
+    for right in (np.ones(24), np.ones((25, 1, 1)), 3.0):
+        with pytest.raises(ValueError, match="b must have"):
+            solve(A, right)
+    with pytest.raises(ValueError, match="x0 must have"):
+        solve(A, b, x0=np.ones(24))
+    for data in (A * 1j, A.toarray().astype(str)):
+        with pytest.raises(TypeError, match="A must be real"):
+            solve(data, b)
+    with pytest.raises(TypeError, match="b must be real"):
+        solve(A, b * 1j)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "word"),
+    [({"rtol": -1}, "rtol"), ({"rtol": np.nan}, "rtol"), ({"atol": np.inf}, "atol"), ({"rtol": 0}, "rtol and atol"),
+     ({"reference": "x0"}, "reference"), ({"method": "sorr"}, "did you mean 'sor'"),
+     ({"method": "sor", "options": {"sweep": "sideways"}}, "sweep"),
+     ({"method": "sor", "options": {"sweep": 3}}, "sweep"),
+     ({"method": "sor", "options": {"ordering": "random"}}, "ordering"),
+     ({"method": "sor", "options": {"check_every": 0}}, "check_every"),
+     ({"method": "sor", "options": {"omega": "adaptive", "sweep": "symmetric"}}, "adaptive"),
+     ({"method": "chebyshev", "options": {"low": 2.0, "high": 1.0}}, "low")],
+)  # fmt: skip
+def test_keywords(keywords, word):
+    with pytest.raises((ValueError, TypeError), match=word):
+        solve(laplacian(5), np.ones(25), **keywords)
+
+
+@pytest.mark.parametrize("method", ["cg", "chebyshev", "ssor-cg"])
+def test_plainly_not_spd(method):
+    b = np.ones(25)
+    with pytest.raises(ValueError, match="not symmetric"):
+        solve(changed((7, 8), -3), b, method=method)
+    with pytest.raises(ValueError, match="not symmetric"):
+        solve(changed((7, 20), -3), b, method=method)  # the pattern too
+    for assumed in (False, True):
+        with pytest.raises(ValueError, match="row 7 is negative"):
+            solve(changed((7, 7), -4), b, method=method, assume_symmetric=assumed)
+    assert solve(changed((7, 8), -1.0000001), b, method=method, assume_symmetric=True, rtol=1e-6).success
+
+
+def test_young_needs_symmetry():
+    with pytest.raises(ValueError, match="omega='young' needs a symmetric"):
+        solve(changed((7, 8), -3), np.ones(25), method="sor", options={"omega": "young"})
+
+
+@pytest.mark.parametrize("method", NAMES)
+def test_other_layouts(method):
+    A, b = laplacian(5), np.arange(25.0)
+    expected = solve(A, b, method=method).x
+    frozen = b.copy()
+    frozen.flags.writeable = False
+    A.data.flags.writeable = False
+    for right in (frozen, np.asfortranarray(np.stack([b, b], axis=1))[:, 1], np.arange(25), list(range(25))):
+        np.testing.assert_array_equal(solve(A, right, method=method).x, expected)
+    for matrix in (A.toarray(), A.tocsc(), A.tocoo(), scipy.sparse.csr_matrix(A), A.astype(int)):
+        np.testing.assert_array_equal(solve(matrix, b, method=method).x, expected)
+    np.testing.assert_array_equal(b, np.arange(25.0))
