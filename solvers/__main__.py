@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 
 def show_methods() -> None:
-    """Every registered method with its options."""
-    from . import methods
+    """Every registered method with its options; then the learners of the tuners."""
+    from . import linalg, methods
 
-    for method in methods():
+    entries: list[Any] = [*methods(), *linalg.learners()]
+    for method in entries:
         print(f"{method.family}.{method.name}: {method.summary}\n    {method.reference}")
         for option in method.options:
             unit = f" {option.unit}" if option.unit else ""

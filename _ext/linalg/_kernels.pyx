@@ -188,3 +188,4 @@ include "sell.pxi"
 
 include "methods.pxi"
 include "grid.pxi"
+include "tuner.pxi"

@@ -2,6 +2,7 @@
 #include "bsr.h"
 #include "csr.h"
 #include "sell.h"
+#include "tuner.h"
 #include "vectors.h"
 
 typedef const struct sv_operand_kernels *const csr_tables[4];
@@ -14,6 +15,7 @@ SV_DISPATCH(column_tables, column_table, csr_columns_f64)
 SV_DISPATCH(node_tables, node_table, bsr_sweeps_f64)
 SV_DISPATCH(sell_tables, sell_table, sell_kernels_f64)
 SV_DISPATCH(struct vector_kernels, vector_table, vector_kernels_f64)
+SV_DISPATCH(struct sv_tuner_kind, gaussian_table, tuner_gaussian_f64)
 
 const struct sv_operand_kernels *sv_csr_kernels(int wide_indices, int float32_values)
 {
@@ -35,3 +37,5 @@ void sv_bsr_sweep_nodes(int wide_indices, int float32_values, const struct sv_bs
 const struct sv_operand_kernels *sv_sell_kernels(int float32_values) { return (*sell_table())[!!float32_values]; }
 
 const struct vector_kernels *linalg_vectors(void) { return vector_table(); }
+
+const struct sv_tuner_kind *sv_tuner_gaussian(void) { return gaussian_table(); }

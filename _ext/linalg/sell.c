@@ -1,9 +1,10 @@
 /* Sweeps, products and triangular solves in the order of groups of independent rows: see sell.h.
  *
  * Bytes a row of z/n entries off the diagonal: 8.5 z/n where neighbours stand side by side (a base of 4 bytes for eight
- * values; 12 z/n where gathered) + 3 (chunk) + 32 (b, 1/diagonal, x read and written), plus padding; flops 2 z/n + 3.
+ * values; 12 z/n where gathered) + 4 (chunk) + 32 (b, 1/diagonal, x read and written), plus padding; flops 2 z/n + 3.
  * Bound by memory once the matrix is larger than the caches; in them, by two loads an FMA of eight lanes. Measured
- * (AVX-512, one thread): 5 points on 1024^2 at 22 GB/s of these bytes, on 256^2 in 0.4 of the time of a product with the rows.
+ * (AVX-512, one thread): 5 points on 1024^2 at 22 GB/s of these bytes, on 256^2 in 0.4 of the time of a product with
+ * the rows.
  * Unknowns of a group depend on those of earlier groups alone, so eight rows go in one vector and the latency of the
  * recurrence is paid once a group.
  * Accuracy: each row sum within z_i + 3 ulp of the largest partial sum.

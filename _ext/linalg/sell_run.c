@@ -2,8 +2,8 @@
  *
  * In groups: threads draw pieces of the groups in turn. A piece is begun when all pieces of the groups before are done;
  * since pieces are drawn in order, their number tells that. Nobody waits for a thread that has not come: one alone does
- * everything. But a thread that loses its core in the middle of a piece holds up the others: groups should be large, and
- * small ones are left to one thread (`split`).
+ * everything. But a thread that loses its core in the middle of a piece holds up the others: groups should be large,
+ * and small ones are left to one thread (`split`).
  * Sums: piece k of each group adds to bin k, group after group, so no order of threads changes them.
  */
 #define _GNU_SOURCE

@@ -134,17 +134,18 @@ static int newton_level(struct solve *s, double scale, int last_level)
 
 static int run_levels(struct solve *s)
 {
+    const double easy_span = LEVEL_SPAN * LOG2_E_DOUBLE / s->scale;
+    const int made = find_offsets(s, s->scale, easy_span);
+    s->roundoff = 0x1p-52 * (4 + s->scale * s->span) * s->mass;
     int levels = 0;
-    for (double span = s->span * s->scale / LOG2_E_DOUBLE; span > LEVEL_SPAN && levels < MAX_LEVELS; span /= 4)
+    for (double span = s->span; span > easy_span && levels < MAX_LEVELS; span /= 4)
         levels++;
     int status = STATUS_CONVERGED;
     for (int level = levels; level >= 0; level--) {
         const double scale = ldexp(s->scale, -2 * level);
-        if (level == levels) {
-            for (size_t j = 0; j < s->ld; j++)
-                s->v[j] = 0;
+        if (level == levels && !made)
             make_kernel(s, scale, 1);
-        } else {
+        if (level < levels) {
             for (size_t j = 0; j < s->m; j++)
                 s->v[j] = 4 * (s->v[j] + (s->b[j] > 0 ? log2(s->x[j]) : 0));
             make_kernel(s, scale, 0);
@@ -212,7 +213,7 @@ static void take_weights(struct solve *s, const double *a, const double *b)
 
 static void give_potentials(const struct solve *s, double *u, double *v)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; s->rows < s->n && i < s->n; i++)
         u[i] = -INFINITY;
     for (size_t i = 0; i < s->rows; i++)
         u[s->kept[i]] = s->u[i] + log2(s->y[i]);
@@ -224,8 +225,6 @@ static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot
 {
     struct solve s = lay_out(batch, index, in_float, work);
     take_weights(&s, batch->a + (ptrdiff_t)index * batch->a_stride, batch->b + (ptrdiff_t)index * batch->b_stride);
-    find_offsets(&s);
-    s.roundoff = 0x1p-52 * (4 + s.scale * s.span) * s.mass;
     int *counts = batch->counts + SV_BATCH_COUNTS * index;
     counts[SV_BATCH_STATUS] = run_levels(&s);
     counts[SV_BATCH_SINKHORN] = s.sinkhorn;
@@ -234,4 +233,47 @@ static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot
     give_potentials(&s, batch->u + index * s.n, batch->v + index * s.m);
 }
 
-const struct ot_batch_kernel SV_TABLE(ot_batch) = {solve};
+/* ---- what is claimed of the answer ------------------------------------------------------------- */
+
+struct side {
+    double l1, squares, largest; /* of the gaps between sums and weights */
+    double entropy;              /* sums_i (potential_i - log2 weight_i), added up */
+};
+
+static struct side side_of(const double *weights, const double *sums, const double *potentials, size_t size)
+{
+    const vreal zero = v_set1(0);
+    vreal l1 = zero, squares = zero, largest = zero, entropy = zero;
+    for (size_t i = 0; i < size; i += SV_W) {
+        const vreal weight = v_load_some(weights + i, size - i, 0), sum = v_load_some(sums + i, size - i, 0);
+        const vreal gap = v_abs(v_sub(sum, weight));
+        l1 = v_add(l1, gap);
+        squares = v_fma(gap, gap, squares);
+        largest = v_max(gap, largest);
+        const vreal logarithm = v_log2(v_if_equal(weight, zero, v_set1(1), weight));
+        const vreal term = v_mul(sum, v_sub(v_load_some(potentials + i, size - i, 0), logarithm));
+        entropy = v_add(entropy, v_if_equal(sum, zero, zero, term)); /* 0 times -inf at zero weights */
+    }
+    return (struct side){v_sum_lanes(l1), v_sum_lanes(squares), v_max_lanes(largest), v_sum_lanes(entropy)};
+}
+
+static void claim(const struct sv_ot_batch *batch, size_t index, double paid)
+{
+    const size_t n = batch->cost.n, m = batch->cost.m;
+    const double *row_sums = batch->row_sums + index * n, *offset = batch->offset + index * n;
+    const struct side rows = side_of(batch->a + (ptrdiff_t)index * batch->a_stride, row_sums, batch->u + index * n, n);
+    const struct side columns = side_of(batch->b + (ptrdiff_t)index * batch->b_stride, batch->column_sums + index * m,
+                                        batch->v + index * m, m);
+    double offsets = 0, *claims = batch->claims + index * SV_BATCH_CLAIMS;
+    for (size_t i = 0; i < n; i++)
+        offsets += row_sums[i] * offset[i];
+    const double l1 = rows.l1 + columns.l1;
+    claims[SV_CLAIM_ERROR] = batch->norm == SV_NORM_L1 || !isfinite(l1) ? l1 /* a maximum may pass over NaN */
+                             : batch->norm == SV_NORM_L2                ? sqrt(rows.squares + columns.squares)
+                                                                        : fmax(rows.largest, columns.largest);
+    claims[SV_CLAIM_LINEAR] = paid + offsets;
+    /* log P = ln2 (u + v) - (C - offset) / reg: the costs cancel but for their offsets. 1 / scale is reg ln2. */
+    claims[SV_CLAIM_VALUE] = offsets + (rows.entropy + columns.entropy) / batch->scale[(ptrdiff_t)index * batch->scale_stride];
+}
+
+const struct ot_batch_kernel SV_TABLE(ot_batch) = {solve, claim};

@@ -9,6 +9,10 @@ enum sv_ot_norm { SV_NORM_L1, SV_NORM_L2, SV_NORM_LINF };
 /* What is counted for each problem; SV_BATCH_STATUS is a number of solvers.Status. */
 enum { SV_BATCH_STATUS, SV_BATCH_SINKHORN, SV_BATCH_NEWTON, SV_BATCH_CG, SV_BATCH_COUNTS };
 
+/* What is computed of a returned plan: the marginal error, <C, P>, and <C, P> + reg KL(P | a b'). Where C is not finite
+ * neither is <C, P>. */
+enum { SV_CLAIM_ERROR, SV_CLAIM_LINEAR, SV_CLAIM_VALUE, SV_BATCH_CLAIMS };
+
 /* Strides count entries from one problem to the next; 0 where all share the data. */
 struct sv_ot_batch {
     size_t problems;
@@ -19,14 +23,17 @@ struct sv_ot_batch {
     enum sv_ot_norm norm;
     int max_iter;
     /* Out, contiguous, a row for each problem: potentials in base 2 (-inf at zero weights), row offsets, row and column
-     * sums of the plan 2^(u_i + v_j - scale (C_ij - offset_i)) and sum_ij (C_ij - offset_i) P_ij, counts. */
-    double *u, *v, *offset, *row_sums, *column_sums, *paid;
+     * sums of the plan 2^(u_i + v_j - scale (C_ij - offset_i)), claims (enum below), counts. */
+    double *u, *v, *offset, *row_sums, *column_sums, *claims;
     int *counts;
 };
 
 /* Solves all problems, in parallel over them; the bits depend on the data alone. work: sv_ot_batch_worksize doubles. */
 SV_BINDING size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads);
 SV_BINDING void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads);
+
+/* The plans of solved problems, (problems, n, m), from u, v and offset; -inf potentials give zeros. */
+SV_BINDING void sv_ot_batch_plans(const struct sv_ot_batch *batch, double *plans, int threads);
 
 /* sums = M' (weight * (M x)), and sums = (M * M)' weight. */
 struct ot_float_kernel {
@@ -36,8 +43,10 @@ struct ot_float_kernel {
 };
 
 /* Solves problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes. */
+/* claim: what problem `index` claims, from its potentials, its sums and paid = sum_ij (C_ij - offset_i) P_ij. */
 struct ot_batch_kernel {
     void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work);
+    void (*claim)(const struct sv_ot_batch *batch, size_t index, double paid);
 };
 
 /* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */

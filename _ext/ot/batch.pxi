@@ -8,6 +8,9 @@ cdef extern from "batch.h" nogil:
         SV_NORM_L2
         SV_NORM_LINF
 
+    enum:
+        SV_BATCH_CLAIMS
+
     struct sv_ot_batch:
         size_t problems
         sv_ot_cost cost
@@ -23,11 +26,12 @@ cdef extern from "batch.h" nogil:
         double *offset
         double *row_sums
         double *column_sums
-        double *paid
+        double *claims
         int *counts
 
     size_t sv_ot_batch_worksize(const sv_ot_batch *, int)
     void sv_ot_batch_solve(const sv_ot_batch *, double *, int)
+    void sv_ot_batch_plans(const sv_ot_batch *, double *, int)
 
 cdef dict NORM_NUMBERS = {"l1": SV_NORM_L1, "l2": SV_NORM_L2, "linf": SV_NORM_LINF}
 
@@ -68,24 +72,29 @@ cdef class _Matrices:
         PyBuffer_Release(&self.view)
 
 
+cdef void take_costs(sv_ot_batch *batch, _Matrices matrices, Py_ssize_t problems) except *:
+    """The costs of a batch, (k or 1, n, m)."""
+    cdef Py_buffer *view = &matrices.view
+    memset(batch, 0, sizeof(sv_ot_batch))
+    if problems < 1 or view.shape[0] not in (1, problems):
+        raise ValueError(f"there are {view.shape[0]} costs for {problems} problems")
+    batch.problems = problems
+    batch.cost.kind = SV_COST_FLOAT64 if view.format[0] == c"d" else SV_COST_FLOAT32
+    batch.cost.n, batch.cost.m, batch.cost.matrix = view.shape[1], view.shape[2], view.buf
+    batch.cost.stride = view.strides[1] // view.itemsize
+    batch.cost_stride = view.strides[0] // view.itemsize if view.shape[0] > 1 else 0
+
+
 def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double[:, ::1] b,
                 const double[:, ::1] scale, double tol, str norm, int max_iter, double[:, ::1] u, double[:, ::1] v,
-                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] paid,
+                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] claims,
                 int[:, ::1] counts, int threads):
     """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m))."""
     cdef _Matrices matrices = _Matrices(costs)
-    cdef Py_buffer *view = &matrices.view
     cdef sv_ot_batch batch
-    cdef Py_ssize_t n = view.shape[1], m = view.shape[2]
-    memset(&batch, 0, sizeof(batch))
-    if problems < 1 or view.shape[0] not in (1, problems):
-        raise ValueError(f"there are {view.shape[0]} costs for {problems} problems")
-    batch.problems, batch.tol, batch.norm = problems, tol, <sv_ot_norm><int>NORM_NUMBERS[norm]
-    batch.max_iter = max_iter
-    batch.cost.kind = SV_COST_FLOAT64 if view.format[0] == c"d" else SV_COST_FLOAT32
-    batch.cost.n, batch.cost.m, batch.cost.matrix = n, m, view.buf
-    batch.cost.stride = view.strides[1] // view.itemsize
-    batch.cost_stride = view.strides[0] // view.itemsize if view.shape[0] > 1 else 0
+    cdef Py_ssize_t n = matrices.view.shape[1], m = matrices.view.shape[2]
+    take_costs(&batch, matrices, problems)
+    batch.tol, batch.norm, batch.max_iter = tol, <sv_ot_norm><int>NORM_NUMBERS[norm], max_iter
     batch.a = of_each(a, problems, n, &batch.a_stride, "a")
     batch.b = of_each(b, problems, m, &batch.b_stride, "b")
     batch.scale = of_each(scale, problems, 1, &batch.scale_stride, "scale")
@@ -93,7 +102,7 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     batch.offset = out_of_each(offset, problems, n, "offset")
     batch.row_sums = out_of_each(row_sums, problems, n, "row_sums")
     batch.column_sums = out_of_each(column_sums, problems, m, "column_sums")
-    batch.paid = out_of_each(paid, problems, 1, "paid")
+    batch.claims = out_of_each(claims, problems, SV_BATCH_CLAIMS, "claims")
     if counts.shape[0] != problems or counts.shape[1] != 4:
         raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}), not ({problems}, 4)")
     batch.counts = &counts[0, 0]
@@ -101,3 +110,21 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     with nogil:
         sv_ot_batch_solve(&batch, work, threads)
     free(work)
+
+
+def batch_plans(costs, Py_ssize_t problems, const double[:, ::1] scale, double[:, ::1] u, double[:, ::1] v,
+                double[:, ::1] offset, double[:, :, ::1] plans, int threads):
+    """The plans (problems, n, m) of the potentials that `solve_batch` found, in place."""
+    cdef _Matrices matrices = _Matrices(costs)
+    cdef sv_ot_batch batch
+    cdef Py_ssize_t n = matrices.view.shape[1], m = matrices.view.shape[2]
+    take_costs(&batch, matrices, problems)
+    batch.scale = of_each(scale, problems, 1, &batch.scale_stride, "scale")
+    batch.u, batch.v = out_of_each(u, problems, n, "u"), out_of_each(v, problems, m, "v")
+    batch.offset = out_of_each(offset, problems, n, "offset")
+    if plans.shape[0] != problems or plans.shape[1] != n or plans.shape[2] != m:
+        raise ValueError(
+            f"plans has shape ({plans.shape[0]}, {plans.shape[1]}, {plans.shape[2]}), not ({problems}, {n}, {m})"
+        )
+    with nogil:
+        sv_ot_batch_plans(&batch, &plans[0, 0, 0], threads)

@@ -25,27 +25,6 @@ static const double *cost_row(const struct solve *s, size_t i)
     return s->line;
 }
 
-/* Row minima as offsets, and the largest span of a row. */
-static void find_offsets(struct solve *s)
-{
-    const vreal infinite = v_set1(INFINITY), least = v_set1(-INFINITY), zero = v_set1(0);
-    vreal span = zero;
-    for (size_t i = 0; i < s->rows; i++) {
-        const double *line = cost_row(s, (size_t)s->kept[i]);
-        vreal low = least, high = least;
-        for (size_t j = 0; j < s->ld; j += SV_W) {
-            __builtin_prefetch((const char *)(line + j) + PREFETCH_BYTES);
-            vreal c = v_load(line + j);
-            low = v_max(v_sub(zero, c), low);
-            high = v_max(v_if_equal(c, infinite, least, c), high);
-        }
-        const double offset = -v_max_lanes(low);
-        span = v_max(v_sub(high, v_set1(offset)), span);
-        s->offset[s->kept[i]] = offset;
-    }
-    s->span = v_max_lanes(span);
-}
-
 /* The largest exponent of a row without u. */
 INLINE double largest_exponent(const struct solve *s, const double *line, vreal scale, vreal offset)
 {
@@ -65,6 +44,12 @@ INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, v
     }
     for (size_t j = 0; j < s->ld; j++)
         row_float[j] = (float)row[j];
+}
+
+static void open_columns(struct solve *s)
+{
+    for (size_t j = 0; j < s->ld; j++)
+        s->x[j] = s->b[j] > 0 ? 1 : 0;
 }
 
 /* K from v: u_i = -max_j of the exponents; at the very start v = 0 and that maximum is 0 by the choice of the offset.
@@ -88,8 +73,42 @@ static void make_kernel(struct solve *s, double scale, int first)
         else
             kernel_row(s, line, vscale, offset, row, row_float, s->u[i], 0);
     }
+    open_columns(s);
+}
+
+/* Row minima as offsets, and the largest span of a row. Where no row spans more than `most` the kernel of v = 0 comes of
+ * the same read, each row while it is in the first cache; returns whether it did. */
+static int find_offsets(struct solve *s, double scale, double most)
+{
+    const vreal infinite = v_set1(INFINITY), least = v_set1(-INFINITY), zero = v_set1(0), vscale = v_set1(scale);
+    double span = 0;
     for (size_t j = 0; j < s->ld; j++)
-        s->x[j] = s->b[j] > 0 ? 1 : 0;
+        s->v[j] = 0;
+    for (size_t i = 0; i < s->rows; i++) {
+        const double *line = cost_row(s, (size_t)s->kept[i]);
+        vreal low = least, high = least;
+        for (size_t j = 0; j < s->ld; j += SV_W) {
+            __builtin_prefetch((const char *)(line + j) + PREFETCH_BYTES);
+            vreal c = v_load(line + j);
+            low = v_max(v_sub(zero, c), low);
+            high = v_max(v_if_equal(c, infinite, least, c), high);
+        }
+        const double offset = -v_max_lanes(low);
+        span = fmax(v_max_lanes(high) - offset, span);
+        s->offset[s->kept[i]] = offset;
+        if (!(span <= most))
+            continue;
+        s->u[i] = 0;
+        double *row = s->K + i * s->ld;
+        float *row_float = s->K_float + i * s->ld;
+        if (s->in_place)
+            kernel_row(s, line, vscale, v_set1(offset), row, row_float, 0, 0);
+        else
+            kernel_row(s, line, vscale, v_set1(offset), row, row_float, 0, 1);
+    }
+    s->span = span;
+    open_columns(s);
+    return span <= most;
 }
 
 /* Columns whose sum underflows: v_j such that the largest entry, not the sum, is b_j. Returns how many there are. */

@@ -1,4 +1,4 @@
-/* A batch of problems as tasks of the pool, and the certificate of each. */
+/* A batch of problems as tasks of the pool, the certificate of each, and the plans of all. */
 #include <stdatomic.h>
 
 #include "batch.h"
@@ -27,20 +27,27 @@ size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads)
     return slots_of(batch, threads) * ot_batch_room(batch->cost.n, batch->cost.m) + ALIGNMENT;
 }
 
-static void certify(const struct sv_ot_batch *batch, size_t index)
+static struct sv_ot_cost cost_of(const struct sv_ot_batch *batch, size_t index)
 {
-    const size_t n = batch->cost.n, m = batch->cost.m;
     struct sv_ot_cost cost = batch->cost;
     const ptrdiff_t first = (ptrdiff_t)index * batch->cost_stride;
     cost.matrix = cost.kind == SV_COST_FLOAT64 ? (const void *)((const double *)cost.matrix + first)
                                                : (const void *)((const float *)cost.matrix + first);
-    cost.offset = batch->offset + index * n;
+    cost.offset = batch->offset + index * cost.n;
+    return cost;
+}
+
+static void certify(const struct sv_ot_batch *batch, size_t index)
+{
+    const size_t n = batch->cost.n, m = batch->cost.m;
+    const struct sv_ot_cost cost = cost_of(batch, index);
     double *column_sums = batch->column_sums + index * m;
     for (size_t j = 0; j < m; j++)
         column_sums[j] = 0;
-    batch->paid[index] = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
-                                             batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
-                                             column_sums, 0, n);
+    const double paid = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
+                                            batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
+                                            column_sums, 0, n);
+    kernel()->claim(batch, index, paid);
 }
 
 static void solve_some(void *context, size_t task)
@@ -57,14 +64,43 @@ static void solve_some(void *context, size_t task)
     atomic_flag_clear(&run->taken[slot]);
 }
 
-void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads)
+static size_t problems_of_a_task(const struct sv_ot_batch *batch)
 {
     const size_t entries = batch->cost.n * batch->cost.m;
+    return entries < TASK_ENTRIES ? TASK_ENTRIES / entries : 1;
+}
+
+void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads)
+{
     struct run run = {.batch = batch, .room = ot_batch_room(batch->cost.n, batch->cost.m)};
     run.work = work + (ALIGNMENT - (size_t)work / sizeof(double) % ALIGNMENT) % ALIGNMENT;
-    run.per_task = entries < TASK_ENTRIES ? TASK_ENTRIES / entries : 1;
+    run.per_task = problems_of_a_task(batch);
     run.slots = slots_of(batch, threads);
     for (size_t slot = 0; slot < run.slots; slot++)
         atomic_flag_clear(&run.taken[slot]);
     sv_parallel_for((int)run.slots, (batch->problems + run.per_task - 1) / run.per_task, solve_some, &run);
+}
+
+struct making {
+    const struct sv_ot_batch *batch;
+    double *plans;
+    size_t per_task;
+};
+
+static void make_some(void *context, size_t task)
+{
+    const struct making *making = context;
+    const struct sv_ot_batch *batch = making->batch;
+    const size_t n = batch->cost.n, m = batch->cost.m, first = task * making->per_task;
+    for (size_t index = first; index < first + making->per_task && index < batch->problems; index++) {
+        const struct sv_ot_cost cost = cost_of(batch, index);
+        passes()->plan_rows(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride], batch->u + index * n,
+                            batch->v + index * m, making->plans + index * n * m, m, 0, n);
+    }
+}
+
+void sv_ot_batch_plans(const struct sv_ot_batch *batch, double *plans, int threads)
+{
+    struct making making = {batch, plans, problems_of_a_task(batch)};
+    sv_parallel_for(threads, (batch->problems + making.per_task - 1) / making.per_task, make_some, &making);
 }

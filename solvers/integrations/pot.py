@@ -1,6 +1,6 @@
-"""POT's entropic solvers with POT's own calls, computed by `solvers.ot`: change the import and keep the code.
+"""POT's solvers with POT's own calls, computed by `solvers.ot`: change the import and keep the code.
 
-    from solvers.integrations.pot import sinkhorn, sinkhorn2, solve
+    from solvers.integrations.pot import emd, emd2, sinkhorn, sinkhorn2, solve
 
 Arguments, results, log keys and array types are POT's (numpy arrays, lists, torch tensors and the other arrays that
 POT knows). Where this departs from POT:
@@ -14,6 +14,9 @@ POT knows). Where this departs from POT:
 4. Derivatives: `solve(grad="envelope")` and `solve(grad="detach")` as in POT. The plan is not made of differentiable
    steps, so tensors that require gradients are refused elsewhere instead of losing them silently.
 5. No numerical errors at small reg: u and v overflow where they must, the plan and the log's potentials do not.
+6. `emd` and `emd2` are `solvers.ot.emd`: another optimal plan where there are several, `numItermax` counts rounds of
+   column generation, `numThreads` counts, and potentials at zero weights are feasible without being POT's. Sparse
+   costs go to POT itself.
 """
 
 from __future__ import annotations
@@ -30,11 +33,12 @@ from ot.utils import OTResult, list_to_array
 from scipy.special import xlogy
 
 from .. import ot as transport
+from ._pot_exact import emd, emd2
 
 Array = npt.NDArray[Any]
 Result = transport.TransportResult
 
-__all__ = ["sinkhorn", "sinkhorn2", "solve"]
+__all__ = ["emd", "emd2", "sinkhorn", "sinkhorn2", "solve"]
 
 #: Masses of a and b may differ by this much, relatively: what sums of float32 weights do.
 MASS_TOLERANCE = 1e-5

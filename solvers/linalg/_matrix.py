@@ -75,8 +75,13 @@ class Plan:
 
     @property
     def entries(self) -> int:
-        """Stored entries."""
+        """Stored entries, and multiply-adds of a product."""
         return int(self.matrix.nnz)
+
+    @property
+    def capability(self) -> str:
+        """What a method must be able to serve."""
+        return "sparse-matrix"
 
     def __repr__(self) -> str:
         return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self.matrix.dtype}>"

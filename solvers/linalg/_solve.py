@@ -17,7 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import solve_columns
-from ._problem import LinearProblem, LinearResult, prepared
+from ._problem import LinearProblem, LinearResult, norm, prepared
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -141,7 +141,8 @@ def solve(
         return _nothing(b, method)
     matrix = prepared(A, check_finite)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    as_generator(rng)
+    if rng is not None:
+        as_generator(rng)
     _check_tolerances(rtol, atol, reference)
     if np.ndim(b) == 2:
         if resume is not None:
@@ -152,12 +153,12 @@ def solve(
             "time_limit": time_limit, "callback": callback, "verbose": verbose, "threads": threads,
         })  # fmt: skip
     right = _vector(b, "b", matrix.size, check_finite)
-    scale = float(np.linalg.norm(right))
+    scale = norm(right)
     start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, check_finite)
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
     if reference == "r0" and scale > 0:
-        scale = float(np.linalg.norm(matrix.residual(right, start)))
+        scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
     tol = max(rtol * scale, atol) if np.isfinite(scale) else 0.0
     problem = LinearProblem(
@@ -170,7 +171,7 @@ def solve(
         method, why = _choose(problem)
     record = lookup("linalg", method, problem.needs)
     tuner = (options or {}).get("omega")
-    if isinstance(tuner, Tuner):
+    if tuner is not None and not isinstance(tuner, float | str) and isinstance(tuner, Tuner):
         return _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     return cast(LinearResult, run(record, problem, control, options, why))
 

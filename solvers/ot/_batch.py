@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -27,6 +27,8 @@ CALL_ENTRIES = 1 << 25
 
 #: The columns of what is counted for each problem.
 STATUS, SINKHORN, NEWTON, CG = range(4)
+#: And of what is recomputed from the answer: the marginal error, <C, P>, <C, P> + reg KL(P | a b').
+ERROR, LINEAR, VALUE = range(3)
 
 
 class Answer(NamedTuple):
@@ -55,8 +57,9 @@ class TransportBatchResult(Sequence[TransportResult]):
         Numbers of `solvers.Status`; ``solvers.Status(result.status[k]).sentence`` says what happened.
     nit : ndarray of int, shape (k,)
         Sinkhorn iterations and Newton steps.
-    plan : sequence of Plan
-        ``plan[k]`` is the plan of problem k, made on demand.
+    plan : Plans
+        A sequence: ``plan[k]`` is the plan of problem k, made on demand; ``plan.dense()`` all of them, (k, n, m), in
+        one compiled call.
     all_success : bool
         Whether every problem succeeded.
     stats : dict
@@ -86,9 +89,9 @@ class TransportBatchResult(Sequence[TransportResult]):
         return bool(self.success.all())
 
     @property
-    def plan(self) -> Sequence[Plan]:
+    def plan(self) -> Plans:
         """The plans, each made on demand."""
-        return _Plans(self)
+        return Plans(self)
 
     def __len__(self) -> int:
         return len(self.status)
@@ -139,8 +142,8 @@ class TransportBatchResult(Sequence[TransportResult]):
         )  # fmt: skip
 
 
-class _Plans(Sequence[Plan]):
-    """The plans of a batch."""
+class Plans(Sequence[Plan]):
+    """The plans of a batch: a sequence whose entries are made when they are asked for, or all of them at once."""
 
     def __init__(self, result: TransportBatchResult) -> None:
         self._result = result
@@ -156,6 +159,23 @@ class _Plans(Sequence[Plan]):
         if isinstance(index, slice):
             return [self._result._plan(k) for k in range(len(self))[index]]
         return self._result._plan(range(len(self))[index])
+
+    def dense(self) -> Array:
+        """All plans, float64 of shape (k, n, m), in parallel over the problems; to the bits of each plan's `dense`."""
+        result, batch = self._result, self._result.batch
+        plans = np.empty(batch.shape)
+        for some in _calls(batch):
+            part = batch.part(some)
+            _kernels.batch_plans(
+                part.costs, part.problems, part.scale, result.u[some], result.v[some], result.offset[some],
+                plans[some], int(result.stats["threads"]),
+            )  # fmt: skip
+        return plans
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("the plans are made on demand: they cannot be viewed without a copy")
+        return self.dense().astype(dtype or np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,22 +284,19 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
         raise ValueError(f"max_iter must be an integer >= 0, not {max_iter!r}")
     k, n, m = batch.shape
     u, v, offset, row_sums, column_sums = (np.empty((k, size)) for size in (n, m, n, n, m))
-    paid, counts = np.empty((k, 1)), np.empty((k, 4), np.intc)
-    at_once = max(1, CALL_ENTRIES // (n * m))
-    for first in range(0, k, at_once):
-        some = slice(first, first + at_once)
+    claims, counts = np.empty((k, 3)), np.empty((k, 4), np.intc)
+    for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
             part.costs, part.problems, part.a, part.b, part.scale, tol, norm, int(max_iter), u[some], v[some],
-            offset[some], row_sums[some], column_sums[some], paid[some], counts[some], threads,
+            offset[some], row_sums[some], column_sums[some], claims[some], counts[some], threads,
         )  # fmt: skip
-    if not np.isfinite(paid).all():
+    error, linear, value = claims[:, ERROR].copy(), claims[:, LINEAR].copy(), claims[:, VALUE].copy()
+    if not np.isfinite(linear).all():
         check_finite(batch.costs, "C")  # what is not finite in C shows here, and is looked for only then
-    error = _errors(row_sums - batch.a, column_sums - batch.b, norm)
     status = np.where(error <= tol, Status.CONVERGED, counts[:, STATUS])
     status[(error > tol) & (status == Status.CONVERGED)] = Status.STAGNATION
     status[~np.isfinite(error)] = Status.NONFINITE
-    linear, value = _values(batch, u, v, offset, row_sums, column_sums, paid[:, 0])
     f, g = u / batch.scale, v / batch.scale
     shift = _weighted(batch.b, g) / batch.b.sum(axis=1)
     f += shift[:, None] + offset
@@ -295,12 +312,11 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     )  # fmt: skip
 
 
-def _errors(row_gaps: Array, column_gaps: Array, norm: str) -> Array:
-    if norm == "l1":
-        return np.asarray(np.abs(row_gaps).sum(axis=1) + np.abs(column_gaps).sum(axis=1))
-    if norm == "l2":
-        return np.asarray(np.sqrt((row_gaps**2).sum(axis=1) + (column_gaps**2).sum(axis=1)))
-    return np.asarray(np.maximum(np.abs(row_gaps).max(axis=1), np.abs(column_gaps).max(axis=1)))
+def _calls(batch: Batch) -> Iterator[slice]:
+    """The problems of each compiled call."""
+    k, n, m = batch.shape
+    at_once = max(1, CALL_ENTRIES // (n * m))
+    return (slice(first, first + at_once) for first in range(0, k, at_once))
 
 
 def _weighted(weights: Array, values: Array) -> Array:
@@ -308,21 +324,6 @@ def _weighted(weights: Array, values: Array) -> Array:
     if not np.isfinite(values).all():
         values = np.where(np.isfinite(values), values, 0.0)
     return np.asarray(np.einsum("ki,ki->k", np.broadcast_to(weights, values.shape), values))
-
-
-def _values(
-    batch: Batch, u: Array, v: Array, offset: Array, row_sums: Array, column_sums: Array, paid: Array
-) -> tuple[Array, Array]:
-    """<C, P> and <C, P> + reg KL(P | a b'), from log P = ln2 (u + v) - (C - offset) / reg."""
-    linear = paid + _weighted(row_sums, offset)
-    with np.errstate(divide="ignore"):
-        log_product = _weighted(row_sums, np.log(batch.a) + np.zeros_like(u)) + _weighted(
-            column_sums, np.log(batch.b) + np.zeros_like(v)
-        )
-    reg = 1 / (LN2 * batch.scale[:, 0])
-    log_plan = LN2 * (_weighted(row_sums, u) + _weighted(column_sums, v))
-    # the part - paid / reg of log_plan cancels the costs but for their offsets
-    return linear, _weighted(row_sums, offset) + reg * (log_plan - log_product)
 
 
 def checked_batch(

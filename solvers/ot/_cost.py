@@ -115,7 +115,7 @@ class Cost:
             if self.column_offset is not None:
                 return float(self._row_extreme(-1.0).max())
             if self.matrix is not None:
-                low = self.matrix.min(axis=1) if self.offset is None else self.offset
+                low = self.row_minima() if self.offset is None else self.offset
                 return float((self.matrix.max(axis=1) - low).max())
             assert self.points is not None
             x, y, metric = self.points
@@ -145,6 +145,10 @@ class Cost:
 
     def row_minima(self) -> Array:
         """min_j C_ij, (n,)."""
+        return self._row_minima
+
+    @cached_property
+    def _row_minima(self) -> Array:
         if self.matrix is not None:
             low: Array = self.matrix.min(axis=1).astype(np.float64)
             return low

@@ -16,7 +16,7 @@ from ._blocks import BlockFunction
 from ._cost import Cost
 from ._gradients import Gradients
 from ._problem import TransportResult
-from ._solve import _choose, _problem, matrix_cost, points_cost, run_method
+from ._solve import checked_problem, choose, matrix_cost, points_cost, run_method
 
 Array = npt.NDArray[Any]
 
@@ -90,6 +90,7 @@ def sinkhorn_divergence(
     *,
     reg: float,
     metric: str | BlockFunction = "sqeuclidean",
+    p: float | None = None,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
@@ -113,7 +114,9 @@ def sinkhorn_divergence(
     reg : float
         Strength of the entropy, > 0, in units of the cost.
     metric : str or callable, default "sqeuclidean"
-        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
+        The cost between two points, as in `solve_sample`.
+    p : float, optional
+        Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     method, options
         For OT(a, b): as in `solve`. The self terms have one potential each and are solved by the averaged fixed
         point ``f = (f + T f) / 2``, in some 40 reads of the costs whatever reg.
@@ -149,7 +152,8 @@ def sinkhorn_divergence(
     >>> abs(solvers.ot.sinkhorn_divergence(X, X, reg=0.1).value) < 1e-12
     True
     """
-    costs = (points_cost(X, Y, metric), 0), (points_cost(X, X, metric), 0), (points_cost(Y, Y, metric), 0)
+    cross, self_a, self_b = (points_cost(x, y, metric, p) for x, y in ((X, Y), (X, X), (Y, Y)))
+    costs = (cross, 0), (self_a, 0), (self_b, 0)
     control = Control(max_iter, time_limit, None, verbose, None)
     return _divergence(costs, a, b, reg, tol, norm, method, options, control, threads)
 
@@ -226,8 +230,8 @@ def _divergence(
     threads: int | None,
 ) -> DivergenceResult:
     cost, copies = costs[0]
-    problem = _problem(cost, a, b, reg, tol, norm, None, True, copies, threads)
-    cross: TransportResult = run_method(problem, method, _choose, options, control)
+    problem = checked_problem(cost, a, b, reg, tol, norm, None, True, copies, threads)
+    cross: TransportResult = run_method(problem, method, choose, options, control)
     self_a, self_b = (
         _self_transport(within, weights, reg, tol, norm, method, options, control, threads)
         for within, weights in zip(costs[1:], (a, b), strict=True)
@@ -268,10 +272,10 @@ def _self_transport(
     threads: int | None,
 ) -> TransportResult:
     """Transport of a set to itself: by the averaged fixed point, or else by the method for any costs."""
-    problem = _problem(cost[0], weights, weights, reg, tol, norm, None, True, cost[1], threads)
+    problem = checked_problem(cost[0], weights, weights, reg, tol, norm, None, True, cost[1], threads)
     short = Control(min(control.max_iter, SYMMETRIC_STEPS), control.time_limit, None, control.verbose, None)
     result = run(_symmetric.METHOD, problem, short)
     if not result.success:
-        result = run_method(problem, method, _choose, options, control)
+        result = run_method(problem, method, choose, options, control)
     assert isinstance(result, TransportResult)
     return result

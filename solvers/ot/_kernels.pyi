@@ -124,6 +124,9 @@ class Network:
 def price(
     cost: Cost, g: Array, limit: Array, least: Array, counts: Array, columns: Array, costs: Array, threads: int
 ) -> None: ...
+def batch_plans(
+    costs: Array, problems: int, scale: Array, u: Array, v: Array, offset: Array, plans: Array, threads: int
+) -> None: ...
 def solve_batch(
     costs: Array,
     problems: int,
@@ -138,7 +141,7 @@ def solve_batch(
     offset: Array,
     row_sums: Array,
     column_sums: Array,
-    paid: Array,
+    claims: Array,
     counts: Array,
     threads: int,
 ) -> None: ...

@@ -61,8 +61,9 @@ ABSORBED = 30.0
 #: Entries that a stored plan may have.
 MOST_STORED = 1 << 25
 
-#: A start whose plan has an l1 marginal error of at most this share of the mass needs no annealing.
-WARM_ERROR = 0.5
+#: A start whose plan has an l1 marginal error of at most this share of the mass needs no annealing; the error that its
+#: plan is thinned for, before it is known.
+WARM_ERROR, WARM_EXPECTED = 0.5, 0.01
 
 #: Sufficient ascent in the line search, how a step shrinks, and how often.
 ARMIJO, SHRINK, TRIALS = 1e-4, 0.3, 8
@@ -150,9 +151,9 @@ class Newton:
             sinkhorn=0, newton=0, cg=0, scalings=0, passes=0, kept_starts=NONE, kept_columns=NONE, kept_values=NONE,
             x=NONE, y=NONE, stored_u=NONE, stored_v=NONE,
         )  # fmt: skip
-        if not easy and problem.v0.any():  # a warm start, which may be good enough for the last stage
-            warm = _swept(problem, start, problem.v0)
-            if warm.measure <= WARM_ERROR * float(problem.a.sum()):
+        if problem.v0.any():  # a warm start, which may be good enough for the last stage, and for Newton steps at once
+            warm = _swept(problem, replace(start, sweeps_left=0), problem.v0, keep=not easy, error=WARM_EXPECTED)
+            if _relative_error(problem, warm.column_sums) <= WARM_ERROR:
                 return warm
         return _swept(
             problem, start if easy else replace(start, stage=max(1.0, problem.ratio / FIRST_SPAN)), problem.v0
@@ -207,15 +208,24 @@ def _easy(problem: TransportProblem) -> bool:
 # ---- the log domain --------------------------------------------------------------------------------
 
 
-def _swept(problem: TransportProblem, state: NewtonState, v: Array, keep: bool = False) -> NewtonState:
+def _swept(
+    problem: TransportProblem, state: NewtonState, v: Array, keep: bool = False, error: float | None = None
+) -> NewtonState:
     """The state after a sweep at the column potentials v."""
-    state = _evaluated(problem, state, state.u, v, keep)
+    state = _evaluated(problem, state, state.u, v, keep, error)
     return replace(state, sinkhorn=state.sinkhorn + 1)
 
 
-def _evaluated(problem: TransportProblem, state: NewtonState, u: Array, v: Array, keep: bool) -> NewtonState:
-    """The state at the column potentials v, from the reference u: one pass over the cost."""
-    thinning = _thinning(problem, state) if keep else None
+def _evaluated(
+    problem: TransportProblem, state: NewtonState, u: Array, v: Array, keep: bool, error: float | None = None
+) -> NewtonState:
+    """The state at the column potentials v, from the reference u: one pass over the cost.
+
+    With `keep` also the large entries of its plan, by the error before where none is given.
+    """
+    thinning = None
+    if keep:
+        thinning = _thinning(problem, state, _relative_error(problem, state.column_sums) if error is None else error)
     u, column_sums, kept = problem.sweep_at(state.stage, u, v, thinning)
     measure = _error(problem, column_sums, state.stage)
     state = replace(
@@ -234,10 +244,9 @@ def _relative_error(problem: TransportProblem, column_sums: Array) -> float:
     return min(1.0, float(np.abs(column_sums - problem.b).sum()) / float(problem.a.sum()))
 
 
-def _thinning(problem: TransportProblem, state: NewtonState) -> tuple[float, int]:
-    """What to keep of the plan: (share of the row, most in a row)."""
+def _thinning(problem: TransportProblem, state: NewtonState, error: float) -> tuple[float, int]:
+    """What to keep of the plan at this error: (share of the row, most in a row)."""
     n, m = problem.cost.shape
-    error = _relative_error(problem, state.column_sums)
     most = MOST_KEPT // n if state.stage == 1 else ROW_KEPT
     return NEGLIGIBLE * max(error, 1e-9) / m, max(8, min(m, most))
 
@@ -276,9 +285,12 @@ def _direction(problem: TransportProblem, state: NewtonState) -> tuple[NewtonSta
     if hard and residual > goal and system.factorise():
         more, residual = system.solve(wanted, x, goal, MOST_CG)
         taken += more
-    direction = (x - x @ b / b.sum()) / LN2
-    if not gradient @ direction > 0:  # it must ascend
+    with np.errstate(over="ignore", invalid="ignore"):  # weights of 1e-40 and less may take x out of the numbers
+        direction = (x - x @ b / b.sum()) / LN2
+        ascends = bool(gradient @ direction > 0)
+    if not ascends:
         direction = np.log2(b / np.maximum(c, 1e-300))
+        direction -= direction @ b / b.sum()
     largest = float(np.abs(direction).max())
     clipped = largest > LARGEST_MOVE
     if clipped:

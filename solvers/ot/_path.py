@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.iterate import Control
 from .._base.validate import check_finite, real_array
 from ._problem import TransportResult
-from ._solve import solve
+from ._solve import checked_problem, choose, matrix_cost, run_method
 
 Array = npt.NDArray[Any]
 
@@ -27,6 +28,7 @@ def solve_path(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    certify: bool = True,
     max_iter: int = 10_000,
     threads: int | None = None,
     progress: bool = False,
@@ -42,7 +44,7 @@ def solve_path(
         As in `solve`.
     regs : array_like, shape (k,)
         Strengths of the entropy, > 0, in units of the cost; at least one.
-    method, options, tol, norm, max_iter, threads
+    method, options, tol, norm, certify, max_iter, threads
         As in `solve`, for each reg. With ``method=None`` each reg has the method that suits it.
     warm_start : (f, g), optional
         Potentials to start the largest reg from.
@@ -77,7 +79,7 @@ def solve_path(
     >>> [result.success for result in results], results[0].value_linear < results[2].value_linear
     ([True, True, True], True)
     """
-    matrix = real_array(C, "C", ndim=2, keep_float32=True)
+    cost, copies = matrix_cost(C)  # once: its check and its extremes are as much work as three iterations
     strengths = real_array(regs, "regs", ndim=1)
     check_finite(strengths, "regs")
     if strengths.size == 0:
@@ -89,10 +91,8 @@ def solve_path(
     earlier: list[tuple[float, TransportResult]] = []
     for k in _with_bar(np.argsort(-strengths, kind="stable").tolist(), progress):
         warm_start = _predict(earlier, float(strengths[k])) or warm_start
-        results[k] = solve(
-            matrix, a, b, reg=float(strengths[k]), method=method, options=options, tol=tol, norm=norm,
-            warm_start=warm_start, max_iter=max_iter, threads=threads,
-        )  # fmt: skip
+        problem = checked_problem(cost, a, b, float(strengths[k]), tol, norm, warm_start, certify, copies, threads)
+        results[k] = run_method(problem, method, choose, options, Control(max_iter, None, None, 0, None))
         earlier = [*earlier[-1:], (float(strengths[k]), results[k])]
     return [results[k] for k in range(len(strengths))]
 

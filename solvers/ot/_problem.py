@@ -35,6 +35,9 @@ MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
 #: A column sum below this may have lost digits to underflow: the column is summed again by itself.
 UNDERFLOW = 1e-280
 
+#: Potentials (base 2) whose mean is beyond this are shifted: a common part costs the digits of every exponent.
+LARGEST_MEAN = 64.0
+
 #: An exponent (base 2) at which nothing is left, whatever is added to it.
 FAR = 1e300
 
@@ -238,14 +241,28 @@ class TransportProblem:
         return row_sums, column_sums
 
     def best_v(self, u: Array, v: Array, column_sums: Array, stage: float = 1.0) -> Array:
-        """The best v against u, from the column sums at (u, v), at `stage` times the regularisation."""
+        """The best v against u, from the column sums at (u, v), at `stage` times the regularisation.
+
+        Where the potentials have drifted off against each other it comes with another constant, which a sweep answers.
+        """
         if column_sums.min() > UNDERFLOW:
-            return v + stage * np.log2(self.b / column_sums)
+            best: Array = v + stage * np.log2(self.b / column_sums)
+            return best - self.drift(best)
         scale, u, top = self.scale / stage, u / stage, np.empty_like(v)
         self.cost.kernel.column_max(scale, u, top, self.threads)
         row_sums, column_sums = np.empty_like(u), np.empty_like(v)
         self.cost.kernel.marginals(scale, u, -top, row_sums, column_sums, self.threads)
-        return stage * (np.log2(self.b / column_sums) - top)
+        best = stage * (np.log2(self.b / column_sums) - top)
+        return best - self.drift(best)
+
+    def drift(self, v: Array) -> float:
+        """The mean of v, 0 where it is harmless."""
+        mean = float(self.b @ v) / self._mass
+        return mean if abs(mean) > LARGEST_MEAN else 0.0
+
+    @cached_property
+    def _mass(self) -> float:
+        return float(self.b.sum())
 
     def stop(self, measure: float, steps_without_progress: int) -> Status | None:
         """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""

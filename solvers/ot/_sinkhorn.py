@@ -69,8 +69,6 @@ class Sinkhorn:
         following = _extrapolated(problem, state, v) if self.memory else _moved(problem, state, v)
         if not np.isfinite(following.measure):
             return replace(state, nit=following.nit, measure=following.measure)
-        if following.measure < state.best:
-            return replace(following, best=following.measure, best_nit=following.nit)
         return following
 
     def done(self, problem: TransportProblem, state: SinkhornState) -> Status | None:
@@ -83,8 +81,11 @@ class Sinkhorn:
 def _moved(problem: TransportProblem, state: SinkhornState, v: Array) -> SinkhornState:
     """The state at the column potentials v, one iteration later."""
     u, column_sums = problem.sweep(state.u, v)
-    measure = problem.error(None, column_sums)
-    return replace(state, u=u, v=v, column_sums=column_sums, nit=state.nit + 1, measure=measure)
+    measure, nit = problem.error(None, column_sums), state.nit + 1
+    best, best_nit = (measure, nit) if measure < state.best else (state.best, state.best_nit)
+    return replace(
+        state, u=u, v=v, column_sums=column_sums, nit=nit, measure=measure, best=best, best_nit=best_nit
+    )  # fmt: skip
 
 
 def _extrapolated(problem: TransportProblem, state: SinkhornState, answer: Array) -> SinkhornState:

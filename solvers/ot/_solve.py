@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import warnings
@@ -154,9 +155,9 @@ def solve(
             cost.matrix, a, real_array(b, "b"), single, plain=plain, reg=reg, tol=tol, norm=norm, max_iter=max_iter,
             threads=threads,
         )  # fmt: skip
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
+    problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    result: TransportResult = run_method(problem, method, _choose, options, control)
+    result: TransportResult = run_method(problem, method, choose, options, control)
     return result
 
 
@@ -229,9 +230,9 @@ def solve_sample(
     """
     cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     check_rng(rng)
-    problem = _problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
+    problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    result: TransportResult = run_method(problem, method, _choose, options, control)
+    result: TransportResult = run_method(problem, method, choose, options, control)
     return result
 
 
@@ -285,7 +286,7 @@ def run_method(
     return run(record, problem, control, options, why)
 
 
-def _choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
+def choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
     """The method for ``method=None``, its options, and why."""
     span = f"the costs span {problem.ratio:.3g} reg"
     if problem.ratio > EASY_SPAN:
@@ -295,7 +296,7 @@ def _choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
     return "sinkhorn", {"memory": MEMORY}, f"Chose sinkhorn: {span}, and the plan is too large to store."
 
 
-def _problem(
+def checked_problem(
     cost: Cost,
     a: npt.ArrayLike | None,
     b: npt.ArrayLike | None,
@@ -310,7 +311,9 @@ def _problem(
     weights_a, weights_b = checked_weights(cost, a, b)
     weights_b = equal_mass(weights_a, weights_b)
     kind = functools.partial(TransportProblem, certified=bool(certify))
-    return assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    drift = problem.drift(problem.v0)
+    return dataclasses.replace(problem, u0=problem.u0 + drift, v0=problem.v0 - drift) if drift else problem
 
 
 def checked_weights(cost: Cost, a: npt.ArrayLike | None, b: npt.ArrayLike | None) -> tuple[Array, Array]:

@@ -122,6 +122,7 @@ def solve_unbalanced_sample(
     reg: float,
     reg_m: float | tuple[float, float],
     metric: str | BlockFunction = "sqeuclidean",
+    p: float | None = None,
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     tol: float = 1e-9,
@@ -142,7 +143,9 @@ def solve_unbalanced_sample(
     X, Y : array_like, shapes (n, d) and (m, d)
         The points; computed on in float64.
     metric : str or callable, default "sqeuclidean"
-        The cost between two points, as in `solve_sample` (Minkowski's with its default p).
+        The cost between two points, as in `solve_sample`.
+    p : float, optional
+        Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     a, b, reg, reg_m, method, options, tol, norm, warm_start
         As in `solve_unbalanced`.
     max_iter, time_limit, callback, verbose, resume, rng, threads
@@ -168,7 +171,7 @@ def solve_unbalanced_sample(
     >>> result.success, bool(result.plan.marginals()[1][0] < 1e-30)
     (True, True)
     """
-    cost = points_cost(X, Y, metric)
+    cost = points_cost(X, Y, metric, p)
     check_rng(rng)
     problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)

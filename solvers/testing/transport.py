@@ -194,13 +194,23 @@ class _Data:
         self.imbalance = float(abs(self.mass - self.b.sum()))
 
     def plan_of(self, f: Array, g: Array) -> tuple[Array, float]:
-        """exp((f + g - C) / reg), and by how much (l1) the rounding of f, g and the exponents may have changed it."""
+        """exp((f + g - C) / reg), and by how much (l1) the rounding of f, g and the exponents may have changed it.
+
+        To return f_i takes up to three roundings (its unit, its constant, an offset), g_j as many, and an exponent
+        three more (a sum, an offset, a product), each of 2^-53 of a number that is at most |f_i| + |g_j| + |C_ij| and
+        the minima that a solver takes out of row i and column j first. Half of them at once are allowed for here, all
+        of them where plan and potentials are compared (2 * rounding). What exponentials and sums take is in the second
+        term.
+        """
         f, g = f.astype(self.dtype), g.astype(self.dtype)
         plan = np.zeros_like(self.C)
         f, g = f[self.a > 0][:, None], g[self.b > 0][None]
         with np.errstate(all="ignore"):
-            plan[self.kept] = np.exp((f - self.C[self.kept] + g) / self.reg)
-            size = (np.abs(f) + np.abs(g) + np.abs(self.C[self.kept])) / self.reg
+            cost = self.C[self.kept]
+            plan[self.kept] = np.exp((f - cost + g) / self.reg)
+            rows = cost.min(axis=1, keepdims=True)
+            columns = (cost - rows).min(axis=0)
+            size = sum(map(np.abs, (f, g, cost, rows, columns))) / self.reg
             rounding = float((plan[self.kept] * size).sum()) * 2.0**-51 + 2.0**-45 * float(self.mass)
         return plan, rounding
 

@@ -154,7 +154,6 @@ def test_a_method_that_stops_early_has_no_ratio(bench):
 
 
 def test_a_wrong_sweep_is_marked(bench, monkeypatch):
-    pytest.importorskip("pyamg")
     sweeps, ours, peers = bench("sor_sweeps"), bench("sor_kernels"), bench("sor_peers").load()
     data = next(ours.make((6, 5)))
     mine = ours.kernels(data)

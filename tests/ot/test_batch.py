@@ -195,6 +195,21 @@ def test_reads_as_a_sequence(seed):
     assert repr(result) == "<4 transport problems of shape (6, 5), 4 solved>"
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("reg", [1.0, 0.02, 1e-4])
+def test_all_plans_at_once_have_the_bits_of_each(dtype, shared, reg, seed, monkeypatch):
+    C, A, B = _problems(np.random.default_rng(seed), 7, 19, 13, zeros=True)
+    result = solve_batch((C[0] if shared else C).astype(dtype), A, B, reg=reg, max_iter=50)
+    each = np.array([plan.dense() for plan in result.plan])
+    np.testing.assert_array_equal(result.plan.dense(), each)
+    np.testing.assert_array_equal(np.asarray(result.plan), each)
+    monkeypatch.setattr("solvers.ot._batch.CALL_ENTRIES", 3 * 19 * 13)
+    np.testing.assert_array_equal(result.plan.dense(), each)
+    with pytest.raises(ValueError, match="without a copy"):
+        result.plan.__array__(copy=False)
+
+
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 
 
@@ -263,11 +278,11 @@ def test_binding_refuses_what_does_not_fit():
         "costs": np.ones((k, n, m)), "problems": k, "a": np.full((1, n), 1 / n), "b": np.full((k, m), 1 / m),
         "scale": np.ones((1, 1)), "tol": 1e-9, "norm": "l1", "max_iter": 9, "u": np.empty((k, n)),
         "v": np.empty((k, m)), "offset": np.empty((k, n)), "row_sums": np.empty((k, n)),
-        "column_sums": np.empty((k, m)), "paid": np.empty((k, 1)), "counts": np.empty((k, 4), np.intc), "threads": 1,
+        "column_sums": np.empty((k, m)), "claims": np.empty((k, 3)), "counts": np.empty((k, 4), np.intc), "threads": 1,
     }  # fmt: skip
     solve_kernel = solvers.ot._kernels.solve_batch
     solve_kernel(**good)
-    for name in ("a", "b", "scale", "u", "v", "offset", "row_sums", "column_sums", "paid"):
+    for name in ("a", "b", "scale", "u", "v", "offset", "row_sums", "column_sums", "claims"):
         with pytest.raises(ValueError, match=name):
             solve_kernel(**{**good, name: np.ones((k, 7))})
         with pytest.raises(ValueError, match=name):
@@ -284,3 +299,11 @@ def test_binding_refuses_what_does_not_fit():
     ):
         with pytest.raises(ValueError, match=match):
             solve_kernel(**{**good, "costs": costs})
+    names = ("costs", "problems", "scale", "u", "v", "offset", "threads")
+    plans_kernel, rest = solvers.ot._kernels.batch_plans, {name: good[name] for name in names}
+    plans_kernel(**rest, plans=np.empty((k, n, m)))
+    for shape in ((k, m, n), (1, n, m), (k, n, 7)):
+        with pytest.raises(ValueError, match="plans has shape"):
+            plans_kernel(**rest, plans=np.empty(shape))
+    with pytest.raises(ValueError, match="offset"):
+        plans_kernel(**{**rest, "offset": np.empty((k, 7))}, plans=np.empty((k, n, m)))

@@ -7,6 +7,7 @@ import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 from solvers import MethodError, Status
 from solvers.ot import gradients, sinkhorn_divergence, sinkhorn_divergence_from_costs, solve_sample
@@ -123,11 +124,12 @@ def test_gradient_vanishes_at_equal_clouds(seed):
     assert np.abs(slopes.a).max() < 1e-10
 
 
-def test_costs_give_what_points_give(seed):
+@pytest.mark.parametrize("metric", [{"metric": "sqeuclidean"}, {"metric": "minkowski", "p": 1.5}], ids=str)
+def test_costs_give_what_points_give(metric, seed):
     X, Y, a, b = clouds(seed)
-    costs = [ot.dist(x, y) for x, y in ((X, Y), (X, X), (Y, Y))]
+    costs = [cdist(x, y, **metric) for x, y in ((X, Y), (X, X), (Y, Y))]
     ours = sinkhorn_divergence_from_costs(*costs, a, b, reg=0.2, tol=1e-11)
-    assert ours.value == pytest.approx(sinkhorn_divergence(X, Y, a, b, reg=0.2, tol=1e-11).value, abs=1e-11)
+    assert ours.value == pytest.approx(sinkhorn_divergence(X, Y, a, b, reg=0.2, tol=1e-11, **metric).value, abs=1e-11)
 
 
 def test_costs_for_which_the_averaged_fixed_point_fails(seed):
@@ -155,6 +157,8 @@ def test_bad_input():
         sinkhorn_divergence_from_costs(C, C[:, :3], C, reg=1)
     with pytest.raises(ValueError, match="X and Y differ in dimension"):
         sinkhorn_divergence(C, C[:, :2], reg=1)
+    with pytest.raises(ValueError, match="p belongs to the metric 'minkowski'"):
+        sinkhorn_divergence(C, C, reg=1, p=3)
     with pytest.raises(ValueError, match="a and b must have the same mass"):
         sinkhorn_divergence(C, C, np.ones(3), None, reg=1)
     with pytest.raises(TypeError, match=r"result\.gradients"):

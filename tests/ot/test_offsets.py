@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from solvers.ot import solve, solve_sample
+from solvers.testing import check_transport
 
 METHODS = ("sinkhorn", "sns", "ssns")
 BIG = 2.0**27
@@ -82,3 +83,27 @@ def test_clouds_far_apart(metric, seed):
     centred = distances - distances.mean(0) - distances.mean(1)[:, None]
     plan = _solved(centred, reg=0.1).plan.dense()
     np.testing.assert_allclose(result.plan.dense(), plan, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns"])
+def test_potentials_that_drift_apart_cost_no_digits(method, seed):
+    """Sinkhorn's first answers to costs that reach far add a constant to one side and take it from the other."""
+    rng = np.random.default_rng(seed)
+    for _ in range(30):
+        n, m = rng.integers(2, 20, 2)
+        C, a, b = rng.lognormal(0, 3, (n, m)), 10.0 ** rng.uniform(-40, 0, n), 10.0 ** rng.uniform(-40, 0, m)
+        a, b, reg = a / a.sum(), b / b.sum(), 1e-6 * float(np.ptp(C))
+        result = solve(C, a, b, reg=reg, method=method, tol=1e-6, max_iter=60)
+        check_transport(result, C, a, b, reg=reg, tol=1e-6, dtype=np.longdouble)
+
+
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
+def test_constant_in_a_start_costs_no_digits(method, seed):
+    rng = np.random.default_rng(seed)
+    C = rng.random((12, 17))
+    first = solve(C, reg=0.05, tol=1e-12)
+    far = float(2**30)  # takes 30 bits of the start, and none of the answer
+    again = solve(C, reg=0.05, tol=1e-12, method=method, warm_start=(first.f + far, first.g - far))
+    assert again.success
+    check_transport(again, C, reg=0.05, tol=1e-12, dtype=np.longdouble)
+    np.testing.assert_allclose(again.plan.dense(), first.plan.dense(), atol=1e-12)

@@ -37,6 +37,27 @@ def test_starts_from_the_neighbour(data):
     assert again[0].nit <= 1
 
 
+def test_newton_goes_on_from_a_good_start_without_sweeps(seed):
+    """Small reg: a handful of passes beside a close neighbour, against dozens from nothing."""
+    C = np.random.default_rng(seed).random((60, 70))
+    path = solve_path(C, regs=np.geomspace(0.01, 1e-4, 12))
+    assert all(result.success for result in path)
+    assert path[-1].stats["sinkhorn"] < solve(C, reg=1e-4).stats["sinkhorn"]
+    assert sum(result.stats["passes"] for result in path[1:]) < 11 * solve(C, reg=1e-4).stats["passes"] / 2
+
+
+def test_certificates_are_left_out_where_not_wanted(data):
+    for certify in (True, False):
+        results = solve_path(*data, REGS, certify=certify)
+        assert all((result.rounded is not None) is certify for result in results)
+
+
+def test_copies_are_counted_once_for_all(data):
+    C, a, b = data
+    assert [result.stats["copies"] for result in solve_path(C.T.copy().T, a, b, REGS)] == [1] * len(REGS)
+    assert [result.stats["copies"] for result in solve_path(C, a, b, REGS)] == [0] * len(REGS)
+
+
 def test_zero_weights_and_points_of_failure(seed):
     rng = np.random.default_rng(seed)
     C, a = rng.random((12, 9)), np.concatenate([np.zeros(4), np.full(8, 1 / 8)])

@@ -7,6 +7,7 @@ import ot
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 import solvers
 from solvers import MethodError, Status
@@ -151,15 +152,18 @@ def test_tiny_penalties_leave_the_kernel(data):
     np.testing.assert_allclose(plan, np.outer(a, b) * np.exp(-C / 0.1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
-def test_points(metric, seed):
+@pytest.mark.parametrize(
+    ("metric", "p"),
+    [("sqeuclidean", None), ("euclidean", None), ("cityblock", None), ("minkowski", None), ("minkowski", 3.5)],
+)
+def test_points(metric, p, seed):
     rng = np.random.default_rng(seed)
     X, Y = rng.random((40, 3)), rng.random((33, 3)) + 0.2
     b = rng.random(33)
-    C = ot.dist(X, Y, metric=metric)
+    C = cdist(X, Y, metric, **({} if p is None else {"p": p}))
     plans = [
         solve_unbalanced_sample(
-            X, Y, None, b, reg=0.01, reg_m=0.5, metric=metric, tol=1e-11, method=method
+            X, Y, None, b, reg=0.01, reg_m=0.5, metric=metric, p=p, tol=1e-11, method=method
         ).plan.dense()
         for method in METHODS
     ]
@@ -336,6 +340,8 @@ def test_bad_input():
             solve_unbalanced(C, reg=1, reg_m=rho)
     with pytest.raises(ValueError, match="reg_m is too small"):
         solve_unbalanced(C, reg=1e10, reg_m=1e-300)
+    with pytest.raises(ValueError, match="p belongs to the metric 'minkowski'"):
+        solve_unbalanced_sample(C, C, reg=1, reg_m=1, p=3)
     with pytest.raises(ValueError, match="b must be >= 0"):
         solve_unbalanced(C, None, [1, -1, 1], reg=1, reg_m=1)
     with pytest.raises(MethodError, match="lacks unbalanced-cost; methods that have it: unbalanced"):

@@ -1,0 +1,470 @@
+"""Arms of a `SequenceSolver`: whole solvers, each with a preparation that may serve several matrices.
+
+An arm of the user's own is any object with
+
+* ``name``, a string;
+* ``prepare(A, previous)``: what it needs for this matrix; `previous` is what it returned before for a matrix of the
+  same pattern, or None;
+* ``solve(prepared, b, x0, tolerance)``: x, or ``(x, iterations)``, with ``norm(b - A @ x) <= tolerance`` if it can;
+* optionally ``reuse``, for how many matrices in a row a preparation may serve (1 where it is not given), and
+  ``estimate(A)``, a guess of (seconds to prepare, seconds to solve).
+
+What it returns is checked; what it raises is caught and counted as a failure.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.errors import OptionError
+from .._base.method import _registry
+from .._base.result import Status
+from ._precondition import ic0
+from ._system import System
+
+Array = npt.NDArray[Any]
+
+#: Seconds that a multiply-add takes, and a call of a solver or a step of a loop in Python: first estimates, no more.
+MULTIPLY_ADD, CALL, STEP = 1e-9, 1.5e-4, 4e-5
+
+
+class Outcome(NamedTuple):
+    """What an arm made of a system."""
+
+    x: Array | None
+    nit: int
+    status: Status
+
+
+class Estimate(NamedTuple):
+    """Seconds of a preparation and of a solve, and its iterations."""
+
+    setup: float
+    solve: float
+    nit: float
+
+
+class Task(NamedTuple):
+    """One system, as the arms get it."""
+
+    system: System
+    b: Array
+    x0: Array
+    tolerance: float
+    #: Seconds after which to give up.
+    limit: float
+    #: The same for iterations.
+    iterations: int
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A solver in the portfolio; the subclasses say how."""
+
+    name: str
+    #: Arms of a family have costs that are related, the more the nearer they are.
+    family: str
+    place: float = 0.0
+    #: For how many matrices in a row a preparation may serve.
+    reuse: int = 1
+    #: Whether its time depends on where it starts.
+    iterates: ClassVar[bool] = True
+    #: Whether the matrix must be symmetric positive definite; False: must not be; None: either.
+    definite: bool | None = True
+
+    def serves(self, system: System) -> bool:
+        """Whether it can take this matrix."""
+        return self.definite is None or system.definite == self.definite
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        """digits: natural logarithm of the factor by which the residual must fall."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        """Import what it needs; the time for that is no part of what is learned."""
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        return None
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        raise NotImplementedError
+
+
+def krylov(system: System, digits: float, condition: float, work: float, step: float = 0.0) -> tuple[float, float]:
+    """Iterations of conjugate gradients at this condition, and their seconds; work: multiply-adds of an iteration."""
+    nit = max(1.0, 0.5 * math.sqrt(max(condition, 1.0)) * (digits + 0.7))
+    return nit, CALL + nit * (MULTIPLY_ADD * work + step)
+
+
+@dataclass(frozen=True)
+class Method(Arm):
+    """A method of `solve`."""
+
+    method: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def serves(self, system: System) -> bool:
+        record = _registry.get(("linalg", self.method))
+        return super().serves(system) and record is not None and system.capability in record.capabilities
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        symmetric = {"assume_symmetric": True} if self.definite else {}
+        return by_method(task, self.method, dict(self.options), **symmetric)
+
+
+def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any) -> Outcome:
+    """`solve` with this method."""
+    from ._solve import solve
+
+    limited = np.isfinite(task.limit)
+    result = solve(
+        task.system.operator, task.b, x0=task.x0, rtol=0.0, atol=task.tolerance, method=method, options=options,
+        time_limit=task.limit if limited else None, max_iter=task.iterations, check_finite=False, threads=task.threads,
+        **keywords,
+    )  # fmt: skip
+    # the loop looks at the clock now and then only: a trial may end by its count
+    late = limited and result.status is Status.MAX_ITER
+    return Outcome(result.x, result.nit, Status.TIME_LIMIT if late else result.status)
+
+
+@dataclass(frozen=True)
+class ConjugateGradients(Method):
+    def estimate(self, system: System, digits: float) -> Estimate:
+        nit, seconds = krylov(system, digits, system.condition, system.entries + 6 * system.size)
+        return Estimate(0.0, seconds, nit)
+
+
+@dataclass(frozen=True)
+class SsorCg(Method):
+    @property
+    def omega(self) -> float:
+        return float(dict(self.options)["omega"])
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        # Axelsson's bound of the condition, its last term 0 as for Poisson's equation
+        narrow = 2 - self.omega
+        condition = 1 / narrow + narrow * system.condition / (8 * self.omega)
+        nit, seconds = krylov(system, digits, condition, 1.5 * system.entries + 6 * system.size)
+        return Estimate(0.0, seconds, nit)
+
+
+@dataclass(frozen=True)
+class Chebyshev(Method):
+    def estimate(self, system: System, digits: float) -> Estimate:
+        nit, seconds = krylov(system, digits, 1.3 * system.condition, system.entries + 4 * system.size)
+        return Estimate(0.0, seconds, nit)
+
+
+@dataclass(frozen=True)
+class Sor(Method):
+    def estimate(self, system: System, digits: float) -> Estimate:
+        nit = max(1.0, digits * system.condition / 4)
+        return Estimate(0.0, CALL + nit * MULTIPLY_ADD * 1.5 * system.entries, nit)
+
+
+@dataclass(frozen=True)
+class Ic0Cg(Method):
+    """Conjugate gradients with an incomplete Cholesky factorisation, of this matrix or an earlier one."""
+
+    def serves(self, system: System) -> bool:
+        return super().serves(system) and system.matrix is not None
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        nit, seconds = krylov(system, digits, 1 + system.condition / 9, 3 * system.entries + 8 * system.size)
+        return Estimate(2e-4 + 2e-8 * system.entries, seconds, nit)
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        return ic0(system.operator)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        return by_method(task, "cg", {}, M=prepared, assume_symmetric=True)
+
+
+# ---- what runs under SciPy's iterations ---------------------------------------------------------------
+
+
+class _OverError(Exception):
+    """The time is over."""
+
+
+def by_scipy(task: Task, name: str, M: Any, iterations: int, **keywords: Any) -> Outcome:
+    """One of SciPy's Krylov methods with a preconditioner (a function of r)."""
+    import scipy.sparse.linalg as scipy_linalg
+
+    system, count, last = task.system, 0, task.x0
+    end = time.perf_counter() + task.limit
+
+    def precondition(r: Array) -> Array:
+        if time.perf_counter() > end:
+            raise _OverError
+        return np.asarray(M(r))
+
+    def follow(x: Any) -> None:
+        nonlocal count, last
+        count += 1
+        if not keywords:
+            last = x
+
+    # What SciPy follows is a residual by recursion, which may be a little off the true one.
+    goal = 0.9 * task.tolerance
+    operator = scipy_linalg.LinearOperator((system.size,) * 2, precondition, dtype=np.float64)
+    try:
+        x, code = getattr(scipy_linalg, name)(
+            system.csr(), task.b, x0=task.x0, rtol=0.0, atol=goal, M=operator, maxiter=iterations, callback=follow,
+            **keywords,
+        )  # fmt: skip
+    except _OverError:
+        return Outcome(np.array(last), count, Status.TIME_LIMIT)
+    return Outcome(x, count, Status.CONVERGED if code == 0 else Status.MAX_ITER if code > 0 else Status.BREAKDOWN)
+
+
+@dataclass(frozen=True)
+class AmgCg(Arm):
+    """Conjugate gradients with a V-cycle of pyamg's smoothed aggregation."""
+
+    def serves(self, system: System) -> bool:
+        return super().serves(system) and system.size >= 200 and available("pyamg")
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        nit = 1 + 0.7 * digits
+        cycle = 10 * system.entries * MULTIPLY_ADD + 5e-4
+        return Estimate(8e-3 + 400e-9 * system.entries, CALL + nit * cycle, nit)
+
+    def load(self) -> None:
+        importlib.import_module("pyamg")
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        import pyamg
+        import scipy.sparse
+
+        # pyamg takes the older kind of sparse matrix
+        return pyamg.smoothed_aggregation_solver(scipy.sparse.csr_matrix(system.csr())).aspreconditioner()
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        return by_scipy(task, "cg", prepared.matvec, 500)
+
+
+class Factors(NamedTuple):
+    """A factorisation, and what a later one of the same pattern may reuse of it."""
+
+    solve: Callable[[Array], Array]
+    symbolic: Any = None
+
+
+def factorise(system: System, definite: bool, previous: Factors | None) -> Factors:
+    """Cholesky by CHOLMOD where it is installed and fits, with an analysis made once a pattern; else LU by SciPy."""
+    import scipy.sparse
+    import scipy.sparse.linalg as scipy_linalg
+
+    matrix = scipy.sparse.csc_matrix(system.csr().T if definite else system.csr())
+    if definite and cholmod() is not None:
+        symbolic = cholmod().analyze(matrix) if previous is None else previous.symbolic
+        factor = symbolic.cholesky(matrix)
+        return Factors(factor, symbolic)
+    mode = {"SymmetricMode": True} if definite else {}
+    return Factors(scipy_linalg.splu(matrix, permc_spec="MMD_AT_PLUS_A" if definite else "COLAMD", options=mode).solve)
+
+
+def _factor_seconds(system: System, definite: bool) -> tuple[float, float]:
+    """Of a factorisation by nested dissection or minimum degree, and of a solve with it."""
+    n, slower = system.size, 1.0 if definite and available("sksparse") else 2.5
+    if system.dimension == 1:
+        return 3e-7 * n * slower, 5e-8 * n
+    if system.dimension == 2:
+        return (2e-4 + n * (300 + 9 * math.sqrt(n)) * 1e-9) * slower, CALL + 8e-9 * n * math.log2(n + 1)
+    return (2e-4 + 1e-6 * n + 0.6e-9 * n**2) * slower, CALL + 30e-9 * n ** (4 / 3)
+
+
+def _fits_memory(system: System) -> bool:
+    """Whether the factors stay well below a gigabyte or two."""
+    n = system.size
+    return (20 * n ** (4 / 3) if system.dimension == 3 else 10 * n * math.log2(n + 1)) < 1.5e8
+
+
+@dataclass(frozen=True)
+class Direct(Arm):
+    """A sparse factorisation; its only matrix is the one that it was made of."""
+
+    iterates: ClassVar[bool] = False
+
+    def serves(self, system: System) -> bool:
+        return super().serves(system) and _fits_memory(system)
+
+    def load(self) -> None:
+        importlib.import_module("scipy.sparse.linalg")
+        cholmod()
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        return Estimate(*_factor_seconds(system, bool(self.definite)), 1.0)
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        return factorise(system, bool(self.definite), previous)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        x = np.asarray(prepared.solve(task.b))
+        # one step of refinement where the factors are not good enough; the caller sees whether the next is
+        r = task.system.residual(task.b, x)
+        if np.linalg.norm(r) > task.tolerance:
+            return Outcome(x + prepared.solve(r), 2, Status.CONVERGED)
+        return Outcome(x, 1, Status.CONVERGED)
+
+
+@dataclass(frozen=True)
+class FactoredCg(Direct):
+    """Conjugate gradients (BiCGSTAB where it is not symmetric) with the factors of an earlier matrix."""
+
+    iterates: ClassVar[bool] = True
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        setup, once = _factor_seconds(system, bool(self.definite))
+        nit = 1 + 0.2 * digits
+        return Estimate(setup, CALL + nit * (once + STEP), nit)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        return by_scipy(task, "cg" if self.definite else "bicgstab", prepared.solve, 200)
+
+
+@dataclass(frozen=True)
+class Transform(Arm):
+    """Fast sine, cosine and Hartley transforms, for a constant stencil on a box."""
+
+    iterates: ClassVar[bool] = False
+
+    def serves(self, system: System) -> bool:
+        return system.box is not None
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        return Estimate(0.0, 1e-4 + 1.7e-9 * system.size * math.log2(system.size + 1), 1.0)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        box = task.system.box
+        assert box is not None
+        x = box.solve(task.b)
+        r = task.system.residual(task.b, x)
+        norm = np.linalg.norm(r)
+        if norm > task.tolerance and norm < 1e-6 * np.linalg.norm(task.b):
+            return Outcome(x + box.solve(r), 2, Status.CONVERGED)
+        if norm > task.tolerance:
+            task.system.no_box()
+        return Outcome(x, 1, Status.CONVERGED)
+
+
+# ---- for matrices that are not symmetric positive definite ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class IluKrylov(Arm):
+    """GMRES(m) or BiCGSTAB with an incomplete LU factorisation (SuperLU's, with threshold)."""
+
+    definite: bool | None = False
+    restart: int = 0
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        condition = 1 + system.condition / 100
+        work = 12 * system.entries + (self.restart + 6) * system.size
+        nit, seconds = krylov(system, digits, condition, work, STEP)
+        return Estimate(1e-3 + 400e-9 * system.entries, seconds, nit)
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        import scipy.sparse
+        import scipy.sparse.linalg as scipy_linalg
+
+        return scipy_linalg.spilu(scipy.sparse.csc_matrix(system.csr()), drop_tol=1e-3, fill_factor=5)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        if not self.restart:
+            return by_scipy(task, "bicgstab", prepared.solve, 1000)
+        cycles = max(1, 2000 // self.restart)
+        return by_scipy(task, "gmres", prepared.solve, cycles, restart=self.restart, callback_type="pr_norm")
+
+
+@dataclass(frozen=True)
+class Foreign(Arm):
+    """An arm of the user's."""
+
+    definite: bool | None = None
+    own: Any = None
+
+    def estimate(self, system: System, digits: float) -> Estimate:
+        if hasattr(self.own, "estimate"):
+            setup, solve = self.own.estimate(system.given)
+            return Estimate(float(setup), float(solve), 50.0)
+        nit, seconds = krylov(system, digits, system.condition / 8 + 1, 2 * system.entries + 6 * system.size, STEP)
+        return Estimate(20 * MULTIPLY_ADD * system.entries, seconds, nit)
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        return self.own.prepare(system.given, previous)
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        answer = self.own.solve(prepared, task.b, task.x0.copy(), task.tolerance)
+        x, nit = answer if isinstance(answer, tuple) else (answer, 1)
+        x = np.array(x, dtype=np.float64)
+        if x.shape != task.b.shape:
+            raise ValueError(f"arm {self.name!r} returned x of shape {x.shape}, not {task.b.shape}")
+        return Outcome(x, int(nit), Status.CONVERGED)
+
+
+# ---- optional packages ----------------------------------------------------------------------------------
+
+
+@cache
+def available(package: str) -> bool:
+    """Whether an optional package is installed; it is imported by the arm that plays first with it."""
+    return importlib.util.find_spec(package) is not None
+
+
+@cache
+def cholmod() -> Any:
+    """scikit-sparse's binding of CHOLMOD, or None."""
+    try:
+        module = importlib.import_module("sksparse.cholmod")
+    except ImportError:
+        return None
+    return module if hasattr(module, "analyze") else None
+
+
+# ---- the portfolio --------------------------------------------------------------------------------------
+
+#: Evenly spaced in log(2 - omega), from 1 to 1.97.
+OMEGAS = tuple(round(2 - 0.03 ** (k / 7), 3) for k in range(8))
+
+
+def ssor_cg(omega: float) -> SsorCg:
+    if not 0 < omega < 2:
+        raise OptionError(f"omega must lie between 0 and 2, not {omega!r}")
+    return SsorCg(f"ssor-cg({omega:g})", "ssor-cg", np.log(2 - omega), method="ssor-cg", options=(("omega", omega),))
+
+
+@cache
+def portfolio() -> dict[str, Arm]:
+    """All built-in arms by name."""
+    arms: list[Arm] = [
+        Transform("transform", "transform", definite=None),
+        *(ssor_cg(omega) for omega in OMEGAS),
+        ConjugateGradients("cg", "cg", method="cg"),
+        Chebyshev("chebyshev", "cg", method="chebyshev"),
+        Ic0Cg("ic0-cg", "ic0-cg", method="cg"),
+        Ic0Cg("ic0-cg/10", "ic0-cg", 0.4, reuse=10, method="cg"),
+        AmgCg("amg-cg", "amg-cg"),
+        AmgCg("amg-cg/20", "amg-cg", 0.6, reuse=20),
+        Direct("cholesky", "cholesky"),
+        FactoredCg("cholesky-cg/20", "cholesky", 1.0, reuse=20),
+        *(IluKrylov(f"ilu-gmres({m})", "ilu-krylov", 0.2 * k, restart=m) for k, m in enumerate((10, 30, 60))),
+        IluKrylov("ilu-bicgstab", "ilu-krylov", 0.6),
+        IluKrylov("ilu-bicgstab/10", "ilu-krylov", 0.8, reuse=10),
+        Direct("lu", "lu", definite=False),
+        FactoredCg("lu-bicgstab/20", "lu", 1.0, reuse=20, definite=False),
+        Sor("gauss-seidel", "gauss-seidel", definite=False, method="gauss-seidel"),
+    ]
+    return {arm.name: arm for arm in arms}

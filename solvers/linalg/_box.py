@@ -1,0 +1,247 @@
+"""Matrices with a constant stencil on a box: found in a sparse matrix, and solved by fast transforms.
+
+Along each axis such a matrix couples neighbours by one constant, and the diagonal differs from that of the interior at
+the ends alone. A sine, cosine or Hartley transform a axis turns it into a diagonal of sums of cosines (Buzbee, Golub,
+Nielson 1970), so that a solve takes O(n log n) operations and no iteration.
+
+At each end of an axis with the coupling c (negative for a Laplacian) the diagonal may have
+
+* nothing more (``"dirichlet"``): the value one whole step outside is 0;
+* ``-c`` more (``"half"``): the value half a step outside is 0, as for cells;
+* ``c`` more (``"neumann"``): no flow through the face half a step outside;
+
+or the axis closes on itself (``"periodic"``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+Array = npt.NDArray[Any]
+
+Ends = tuple[str, str]
+
+#: What an end adds to the diagonal, in units of the axis's coupling.
+EXTRA = {"dirichlet": 0, "neumann": 1, "half": -1}
+
+#: Ends that SciPy has a transform for -> the transform, its type, the angles' offset and the length of their half turn.
+_FAST = {
+    ("dirichlet", "dirichlet"): ("dst", 1, 1.0, 1),
+    ("half", "half"): ("dst", 2, 1.0, 0),
+    ("neumann", "neumann"): ("dct", 2, 0.0, 0),
+    ("half", "neumann"): ("dst", 4, 0.5, 0),
+    ("neumann", "half"): ("dct", 4, 0.5, 0),
+}
+
+#: The other ends take a product with the axis's eigenvectors; a longer axis would take more than iterations do.
+LONGEST_DENSE_AXIS = 1500
+
+
+@dataclass(frozen=True)
+class Box:
+    """A constant stencil: `diagonal` in the interior, `coupling` between neighbours along each axis."""
+
+    shape: tuple[int, ...]
+    diagonal: float
+    coupling: tuple[float, ...]
+    ends: tuple[Ends, ...]
+
+    def eigenvalues(self) -> Array:
+        """All eigenvalues, of the box's shape."""
+        total: Any = self.diagonal
+        for axis, (count, coupling, ends) in enumerate(zip(self.shape, self.coupling, self.ends, strict=True)):
+            cosines = _cosines(count, ends).reshape([-1 if k == axis else 1 for k in range(len(self.shape))])
+            total = total + coupling * cosines
+        return np.asarray(total)
+
+    def solve(self, b: Array) -> Array:
+        """The x of A x = b, (n,), or of least norm where A is singular and b lies in its range."""
+        values = self.eigenvalues()
+        largest = max(-float(values.min()), float(values.max()))
+        if values.min() <= 1e-14 * largest:
+            values[np.abs(values) <= 1e-14 * largest] = np.inf
+        x = b.reshape(self.shape)
+        for axis, ends in enumerate(self.ends):
+            x = _transform(self.shape[axis], ends, False)(x, axis)
+        x = x / values
+        for axis, ends in enumerate(self.ends):
+            x = _transform(self.shape[axis], ends, True)(x, axis)
+        return np.ascontiguousarray(x).reshape(-1)
+
+
+@cache
+def _cosines(count: int, ends: Ends) -> Array:
+    """Eigenvalues of the axis's matrix with coupling 1."""
+    if ends[0] == "periodic":
+        return np.asarray(2 * np.cos(2 * np.pi * np.arange(count) / count))
+    if ends in _FAST:
+        _, _, offset, longer = _FAST[ends]
+        return np.asarray(2 * np.cos(np.pi * (np.arange(count) + offset) / (count + longer)))
+    return _dense(count, ends)[0]
+
+
+@cache
+def _dense(count: int, ends: Ends) -> tuple[Array, Array]:
+    from scipy.linalg import eigh_tridiagonal
+
+    diagonal = np.zeros(count)
+    diagonal[0] += EXTRA[ends[0]]
+    diagonal[-1] += EXTRA[ends[1]]
+    values, vectors = eigh_tridiagonal(diagonal, np.ones(count - 1))
+    return values, vectors
+
+
+@cache
+def _transform(count: int, ends: Ends, inverse: bool) -> Callable[[Array, int], Array]:
+    """The orthonormal transform of an axis to its eigenvectors, or back."""
+    if ends[0] == "periodic":
+        return _hartley
+    if ends in _FAST:
+        name, kind, _, _ = _FAST[ends]
+        function = getattr(scipy.fft, "i" + name if inverse else name)
+        return lambda x, axis: np.asarray(function(x, type=kind, axis=axis, norm="ortho"))
+    vectors = _dense(count, ends)[1]
+    matrix = vectors if inverse else vectors.T
+    return lambda x, axis: np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)
+
+
+def _hartley(x: Array, axis: int) -> Array:
+    """Its own inverse: real, and as good as Fourier's for matrices that are symmetric."""
+    waves = scipy.fft.fft(x, axis=axis, norm="ortho")
+    return np.asarray(waves.real - waves.imag)
+
+
+class Layout:
+    """What a pattern of nonzeros tells: on which box its entries may be a constant stencil.
+
+    Only some rows are looked at, those at corners and edges among them, which costs the same for every size. A matrix
+    that differs elsewhere passes for a box: who solves with it must look at the residual.
+    """
+
+    def __init__(self, shape: tuple[int, ...], periodic: tuple[bool, ...], at: Array, kinds: Array):
+        #: Places in the matrix's data, and the part that each has in the stencil: the axis of a coupling, or at which
+        #: ends of the box a diagonal entry is. Equal kinds must have equal values.
+        self.shape, self.periodic, self._at, self._kinds = shape, periodic, at, kinds
+        self._first = np.full(len(shape) + 3 ** len(shape), -1)
+        self._first[kinds[::-1]] = at[::-1]
+
+    def box(self, data: Array) -> Box | None:
+        """The stencil, where the values are constant in this sense."""
+        table = np.where(self._first >= 0, data[self._first], 0.0).astype(np.float64)
+        scale = float(np.abs(table).max())
+        if not 0 < scale < np.inf or not (np.abs(data[self._at] - table[self._kinds]) <= 1e-13 * scale).all():
+            return None
+        axes = len(self.shape)
+        coupling = tuple(float(c) for c in table[:axes])
+        diagonal = float(table[axes + 3**axes // 2])
+        ends: list[Ends] = []
+        for axis in range(axes):
+            if self.periodic[axis]:
+                ends.append(("periodic", "periodic"))
+                continue
+            extra = (table[_diagonal_kind([p if k == axis else 1 for k in range(axes)])] - diagonal for p in (0, 2))
+            found = [_end(e, coupling[axis], 1e-12 * scale) for e in extra]
+            if not all(found):
+                return None
+            ends.append((found[0], found[1]))
+        box = Box(self.shape, diagonal, coupling, tuple(ends))
+        longest = max(
+            (m for e, m in zip(ends, self.shape, strict=True) if e[0] != "periodic" and e not in _FAST), default=0
+        )
+        return box if longest <= LONGEST_DENSE_AXIS and self._corners_fit(box, table, 1e-12 * scale) else None
+
+    def _corners_fit(self, box: Box, table: Array, error: float) -> bool:
+        """Whether diagonal entries at several ends at once have the sum of what each end adds."""
+        for places in np.ndindex(*(3,) * len(self.shape)):
+            kind = _diagonal_kind(places)
+            extra = sum(
+                EXTRA[box.ends[k][p // 2]] * box.coupling[k]
+                for k, p in enumerate(places)
+                if p != 1 and not self.periodic[k]
+            )
+            if self._first[kind] >= 0 and abs(table[kind] - box.diagonal - extra) > error:
+                return False
+        return True
+
+
+def _end(extra: float, coupling: float, error: float) -> str:
+    """The kind of end that adds so much to the diagonal; empty where none does."""
+    return next((name for name, factor in EXTRA.items() if abs(extra - factor * coupling) <= error), "")
+
+
+def _diagonal_kind(places: Any) -> Any:
+    """places, a axis: 0 at the lower end, 1 between, 2 at the upper end."""
+    kind: Any = 0
+    for place in places:
+        kind = 3 * kind + place
+    return len(places) + kind
+
+
+#: Rows that are looked at beside the corners and edges.
+SAMPLE = 200
+
+
+def layout(indptr: Array, indices: Array) -> Layout | None:
+    """The box whose stencil has this pattern of nonzeros (CSR, sorted), if there is one; axes of 3 points at least."""
+    n = len(indptr) - 1
+    if n < 3 or not 0 < len(indices) <= 7 * n:
+        return None
+    some = np.unique(np.r_[0, n - 1, np.linspace(0, n - 1, SAMPLE).astype(np.int64)])
+    steps = np.unique(_entries(indptr, indices, some)[2])
+    positive = [int(s) for s in steps if s > 0]
+    if not 0 < len(positive) <= 6:
+        return None
+    for axes in (1, 2, 3):
+        for strides in combinations(positive, axes):
+            whole = (*strides, n)
+            counts = [b // a for a, b in pairwise(whole)]
+            if strides[0] == 1 and all(b % a == 0 and b // a >= 3 for a, b in pairwise(whole)):
+                # adjacent unknowns are neighbours along the last axis
+                found = _fit(indptr, indices, tuple(counts[::-1]), strides[::-1], set(positive), some)
+                if found is not None:
+                    return found
+    return None
+
+
+def _entries(indptr: Array, indices: Array, rows: Array) -> tuple[Array, Array, Array]:
+    """Of some rows: where their entries are in the data, the row of each (as its place in `rows`), its offset."""
+    counts = (indptr[rows + 1] - indptr[rows]).astype(np.int64)
+    owner = np.repeat(np.arange(len(rows)), counts)
+    at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + indptr[rows][owner]
+    return at, owner, indices[at].astype(np.int64) - rows[owner]
+
+
+def _fit(
+    indptr: Array, indices: Array, shape: tuple[int, ...], strides: tuple[int, ...], steps: set[int], some: Array
+) -> Layout | None:
+    """The layout of one shape, if the rows looked at store each neighbour once and nothing else."""
+    corners = np.ravel_multi_index(
+        np.meshgrid(*((0, 1, count // 2, count - 2, count - 1) for count in shape), indexing="ij"), shape
+    )
+    rows = np.unique(np.r_[some, corners.ravel()])
+    at, owner, offsets = _entries(indptr, indices, rows)
+    kinds, expected = np.full(len(at), -1), np.ones(len(rows), dtype=np.int64)
+    places, periodic = [], []
+    for axis, (count, stride) in enumerate(zip(shape, strides, strict=True)):
+        place = rows // stride % count
+        around = stride * (count - 1)
+        periodic.append(around in steps)
+        for sign, edge in ((1, place == count - 1), (-1, place == 0)):
+            kinds[(offsets == sign * stride) & ~edge[owner]] = axis
+            if periodic[-1]:
+                kinds[(offsets == -sign * around) & edge[owner]] = axis
+            expected += 1 if periodic[-1] else ~edge
+        places.append(np.ones_like(place) if periodic[-1] else (place > 0) * 1 + (place == count - 1))
+    centre = offsets == 0
+    kinds[centre] = np.asarray(_diagonal_kind(places))[owner[centre]]
+    if (kinds < 0).any() or not np.array_equal(np.bincount(owner, minlength=len(rows)), expected):
+        return None
+    return Layout(shape, tuple(periodic), at, kinds)

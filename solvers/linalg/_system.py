@@ -1,0 +1,251 @@
+"""The current matrix of a sequence: what stays from one to the next, and the cheap facts that arms are judged by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from ._box import Box, Layout, layout
+from ._grid import GridOperator
+from ._matrix import Plan, plan
+
+Array = npt.NDArray[Any]
+
+#: Rows, spread over the matrix, that the estimate of the condition reads.
+SAMPLE = 64
+#: Pairs of entries that are compared at each new matrix of a pattern that is symmetric.
+PAIRS = 256
+
+
+class System:
+    """The matrix of the current solve; `update` takes the next one.
+
+    Attributes
+    ----------
+    given : object
+        What the user gave.
+    operator : Plan or GridOperator
+        What `solve` takes.
+    matrix : csr_array or None
+        The sparse matrix; None for an operator on a grid.
+    pattern, values : int
+        They go up with every change of the pattern (or the size), and of the entries.
+    """
+
+    def __init__(self) -> None:
+        self.given: Any = None
+        self.operator: Any = None
+        self.matrix: scipy.sparse.csr_array | None = None
+        self.pattern, self.values, self.solves = 0, 0, 0
+        self.unchanged = 0  # solves since the values changed
+        self._data = np.empty(0)
+        self._ours = False  # whether the plan is our own, to be updated
+        self._numbers: tuple[Any, Any] = (None, None)
+        self.indefinite = False
+        self._layout: Layout | None = None
+        self._sample: tuple[Array, Array, Array] | None = None
+        self._pairs: tuple[Array, Array] | None = None
+        self._centre: Array | None = None
+        self._facts: dict[str, Any] = {}
+
+    def update(self, A: Any) -> None:
+        """Take the matrix of the next solve; what its pattern tells is worked out when the pattern changes."""
+        self.solves += 1
+        self.unchanged += 1
+        if isinstance(A, GridOperator):
+            self._update_grid(A)
+            return
+        given = A if isinstance(A, Plan) else None
+        matrix = A.matrix if given is not None else A if _is_canonical(A) else plan(A).matrix
+        if self.matrix is None or not _same_pattern(self.matrix, matrix):
+            # what raises must not leave half a change behind
+            self.operator, self._ours = (plan(matrix), True) if given is None else (given, False)
+            self._new_pattern()
+            self._take(matrix)
+            self._layout = layout(matrix.indptr, matrix.indices)
+        elif not np.array_equal(self._data, matrix.data):
+            if given is not None:
+                self.operator, self._ours = given, False
+            elif self._ours:
+                self.operator.update(matrix.data)
+            else:
+                self.operator, self._ours = plan(matrix), True
+            self._new_values()
+            self._take(matrix)
+        elif given is not None:
+            self.operator, self.matrix, self._ours = given, matrix, False
+        self.given = A
+
+    # ---- facts, worked out once a matrix ----------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        return int(self.operator.size)
+
+    @property
+    def entries(self) -> int:
+        """Multiply-adds of a product with the matrix."""
+        return int(self.operator.entries if self.matrix is None else self.matrix.nnz)
+
+    @property
+    def dimension(self) -> int:
+        """Of the space that the unknowns seem to live in, by the entries a row."""
+        if self.matrix is None:
+            return len(self.operator.grid_shape)
+        per_row = self.entries / max(self.size, 1)
+        return 1 if per_row <= 3.1 else 2 if per_row <= 5.1 else 3
+
+    @property
+    def run(self) -> float:
+        """For how many solves a matrix is likely to stay: its age, or the mean so far."""
+        return max(self.solves / max(self.values, 1), float(self.unchanged))
+
+    @property
+    def definite(self) -> bool:
+        """Whether it may be symmetric positive definite, for all that is known."""
+        return (
+            not self.indefinite and self._fact("symmetric", self._symmetric) and self._fact("positive", self._positive)
+        )
+
+    @property
+    def condition(self) -> float:
+        """A crude estimate of the condition of the matrix with its diagonal scaled to 1."""
+        return float(self._fact("condition", self._condition))
+
+    @property
+    def box(self) -> Box | None:
+        """The constant stencil that it seems to be."""
+        found: Box | None = self._fact("box", self._box)
+        return found
+
+    def no_box(self) -> None:
+        """What seemed to be a box is none."""
+        self._layout, self._facts["box"] = None, None
+
+    def residual(self, b: Array, x: Array) -> Array:
+        """b - A x in float64."""
+        return np.asarray(self.operator.residual(b, x))
+
+    def csr(self) -> scipy.sparse.csr_array:
+        """The matrix as SciPy's."""
+        return self._fact("csr", self.operator.to_csr) if self.matrix is None else self.matrix
+
+    @property
+    def capability(self) -> str:
+        """What a method must be able to take."""
+        return "grid" if self.matrix is None else "sparse-matrix"
+
+    def _fact(self, name: str, compute: Any) -> Any:
+        if name not in self._facts:
+            self._facts[name] = compute()
+        return self._facts[name]
+
+    # ---- changes ----------------------------------------------------------------------------------
+
+    def _new_values(self) -> None:
+        self.values += 1
+        self.unchanged = 0
+        self.indefinite = False
+        self._facts = {}
+
+    def _new_pattern(self) -> None:
+        self.pattern += 1
+        self._new_values()
+        self._layout = self._sample = self._pairs = self._centre = None
+
+    def _take(self, matrix: scipy.sparse.csr_array) -> None:
+        """Keep the values aside: the user may write the next ones into the same array."""
+        self.matrix = self.operator.matrix
+        self._data = matrix.data.copy()
+
+    def _update_grid(self, A: GridOperator) -> None:
+        before = self.operator
+        if not isinstance(before, GridOperator) or (before.grid_shape, before.bc) != (A.grid_shape, A.bc):
+            self._new_pattern()
+        elif A.mass is not self._numbers[0] or A.coeff is not self._numbers[1] or A.spacing != before.spacing:
+            # an update of the operator makes these anew
+            self._new_values()
+        self.given = self.operator = A
+        self.matrix, self._numbers = None, (A.mass, A.coeff)
+
+    # ---- how the facts are found ------------------------------------------------------------------
+
+    def _symmetric(self) -> bool:
+        if self.matrix is None:
+            return True
+        if self._pairs is None:
+            # all entries at the first matrix of a pattern, some at the others
+            every, self._pairs = _mirror(self.matrix)
+            return every
+        here, there = self._pairs
+        data = self.matrix.data
+        return len(here) > 0 and bool((np.abs(data[here] - data[there]) <= 1e-12 * np.abs(data[here])).all())
+
+    def _positive(self) -> bool:
+        if self.matrix is None:
+            return True
+        if self._centre is None:
+            matrix = self.matrix
+            rows = np.repeat(np.arange(self.size, dtype=matrix.indices.dtype), np.diff(matrix.indptr))
+            self._centre = np.flatnonzero(rows == matrix.indices)
+        return len(self._centre) == self.size and bool(self.matrix.data[self._centre].min() > 0)
+
+    def _box(self) -> Box | None:
+        if self.matrix is None:
+            return _grid_box(self.operator)
+        return None if self._layout is None else self._layout.box(self.matrix.data)
+
+    def _condition(self) -> float:
+        floor: float = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
+        if self.matrix is None:
+            mass = float(np.mean(self.operator.mass))
+            return 2 / max(mass / float(np.mean(self.operator.diagonal())), floor)
+        at, starts, centre = self._sample or self._sample_rows(self.matrix)
+        sizes = np.abs(self.matrix.data[at])
+        whole, diagonal = np.add.reduceat(sizes, starts), sizes[centre]
+        off = np.sort(whole / diagonal)
+        return float(2 / max(2 - off[len(off) // 2], floor))
+
+    def _sample_rows(self, matrix: scipy.sparse.csr_array) -> tuple[Array, Array, Array]:
+        rows = np.unique(np.linspace(0, self.size - 1, SAMPLE).astype(np.int64))
+        counts = (matrix.indptr[rows + 1] - matrix.indptr[rows]).astype(np.int64)
+        starts = np.cumsum(counts) - counts
+        at = np.arange(counts.sum()) + np.repeat(matrix.indptr[rows] - starts, counts)
+        centre = np.flatnonzero(matrix.indices[at] == np.repeat(rows, counts))
+        self._sample = at, starts, centre
+        return self._sample
+
+
+def _grid_box(grid: GridOperator) -> Box | None:
+    """The stencil of a grid with constant coefficients."""
+    short = any(n < 3 and ends[0] == "periodic" for n, ends in zip(grid.grid_shape, grid.bc, strict=True))
+    if not grid.constant or short:
+        return None
+    coupling = tuple(-grid.coeff / h**2 for h in grid.spacing)
+    return Box(grid.grid_shape, grid.mass - 2 * sum(coupling), coupling, grid.bc)
+
+
+def _is_canonical(A: Any) -> bool:
+    return isinstance(A, scipy.sparse.csr_array) and A.dtype == np.float64 and A.has_canonical_format
+
+
+def _same_pattern(old: scipy.sparse.csr_array, new: scipy.sparse.csr_array) -> bool:
+    if old.shape != new.shape or old.nnz != new.nnz:
+        return False
+    same = old.indices is new.indices or np.array_equal(old.indices, new.indices)
+    return same and (old.indptr is new.indptr or np.array_equal(old.indptr, new.indptr))
+
+
+def _mirror(matrix: scipy.sparse.csr_array) -> tuple[bool, tuple[Array, Array]]:
+    """Whether A = A', and some places in its data with those of the mirrored entries; none where a pattern is not."""
+    numbered = scipy.sparse.csr_array((np.arange(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
+    turned = scipy.sparse.csr_array(numbered.T)
+    turned.sort_indices()
+    if not (np.array_equal(turned.indptr, matrix.indptr) and np.array_equal(turned.indices, matrix.indices)):
+        return False, (np.empty(0, dtype=np.int64),) * 2
+    data, there = matrix.data, turned.data
+    few = np.unique(np.linspace(0, matrix.nnz - 1, PAIRS).astype(np.int64))
+    return bool((np.abs(data - data[there]) <= 1e-12 * np.abs(data)).all()), (few, there[few])

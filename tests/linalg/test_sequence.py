@@ -1,0 +1,454 @@
+"""`SequenceSolver`: a converged x or an honest status, whatever the arms do; and it learns."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import solvers
+from solvers.linalg import GridOperator, SequenceSolver, _arms
+
+
+def laplacian(m):
+    line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(m, m))
+    one = scipy.sparse.eye_array(m)
+    return scipy.sparse.csr_array(scipy.sparse.kron(line, one) + scipy.sparse.kron(one, line))
+
+
+def variable(m, rng, mass=1.0):
+    """A symmetric positive definite matrix with the Laplacian's pattern and no constant stencil."""
+    A = scipy.sparse.csr_array(scipy.sparse.triu(laplacian(m), 1))
+    A.data = -rng.uniform(0.5, 2.0, A.nnz)
+    A = A + A.T
+    return scipy.sparse.csr_array(scipy.sparse.diags_array(mass - A.sum(axis=1)) + A)
+
+
+def upwind(m, speed=20.0):
+    """Diffusion with a wind along the fast axis: not symmetric."""
+    A = laplacian(m).tolil()
+    for k in range(m * m):
+        if k % m:
+            A[k, k] += speed / m
+            A[k, k - 1] -= speed / m
+    return scipy.sparse.csr_array(A)
+
+
+def right(A, result, b, rtol=1e-8):
+    """Judged from outside."""
+    residual = np.linalg.norm(b - A @ result.x)
+    assert result.residual_norm == pytest.approx(residual, rel=1e-6, abs=1e-14)
+    assert result.success == (residual <= rtol * np.linalg.norm(b) * (1 + 1e-12))
+    return result.success
+
+
+class Own:
+    """An arm of a user, good unless told otherwise."""
+
+    name, reuse = "own", 1
+
+    def __init__(self):
+        self.prepared = []
+
+    def prepare(self, A, previous):
+        self.prepared.append(previous)
+        return A.toarray()
+
+    def solve(self, prepared, b, x0, tolerance):
+        return np.linalg.solve(prepared, b)
+
+
+class Liar(Own):
+    name = "liar"
+
+    def solve(self, prepared, b, x0, tolerance):
+        return x0 + 1.0, 3
+
+
+class Raiser(Own):
+    name = "raiser"
+
+    def solve(self, prepared, b, x0, tolerance):
+        raise RuntimeError("no luck")
+
+
+class Unprepared(Own):
+    name = "unprepared"
+
+    def prepare(self, A, previous):
+        raise MemoryError("too large")
+
+
+class Nan(Own):
+    name = "nan"
+
+    def solve(self, prepared, b, x0, tolerance):
+        return np.full_like(b, np.nan)
+
+
+class Shapeless(Own):
+    name = "shapeless"
+
+    def solve(self, prepared, b, x0, tolerance):
+        return b[:-1]
+
+
+class Vandal(Own):
+    name = "vandal"
+
+    def solve(self, prepared, b, x0, tolerance):
+        b[:] = 0.0
+        return np.zeros_like(b)
+
+
+# ---- arms that fail -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arm", [Liar, Raiser, Unprepared, Nan, Shapeless, Vandal])
+def test_an_arm_that_fails_is_rescued(arm):
+    rng = np.random.default_rng(7)
+    sequence = SequenceSolver(arms=[arm()])
+    for _ in range(3):
+        A, b = variable(9, rng), rng.normal(size=81)
+        kept = b.copy()
+        result = sequence.solve(A, b)
+        assert right(A, result, kept)
+        np.testing.assert_array_equal(b, kept)
+        assert result.arm != arm.name
+        assert result.stats["attempts"][0] == arm.name
+        assert arm.name in result.stats["failures"]
+        assert result.stats["wasted_seconds"] > 0
+        assert arm.name in result.message
+    [row] = [row for row in sequence.report().rows if row["arm"] == result.arm]
+    assert row["failures"] == 3
+
+
+def test_a_failing_arm_is_left_for_a_good_one():
+    rng = np.random.default_rng(11)
+    sequence = SequenceSolver(arms=[Raiser(), Liar(), Own()], cost="iterations")
+    arms = []
+    for _ in range(40):
+        A, b = variable(9, rng), rng.normal(size=81)
+        result = sequence.solve(A, b)
+        assert right(A, result, b)
+        arms.append(result.stats["attempts"][0])
+    assert arms[-20:].count("own") >= 18
+
+
+def test_what_nobody_can_solve_is_said_so():
+    # singular, and the right-hand side is not in its range
+    A = laplacian(5).toarray()
+    A -= np.diag(A.sum(axis=1))
+    A = scipy.sparse.csr_array(A)
+    b = np.ones(25)
+    with np.errstate(all="ignore"):
+        result = SequenceSolver().solve(A, b)
+    assert not right(A, result, b)
+    assert np.isfinite(result.x).all()
+    assert result.status is not solvers.Status.CONVERGED
+    assert len(result.stats["attempts"]) > 1
+    with pytest.raises(solvers.SolveError):
+        result.raise_for_status()
+
+
+def test_a_symmetric_matrix_that_is_not_definite():
+    A = scipy.sparse.csr_array(laplacian(8) - 1.1 * scipy.sparse.eye_array(64))
+    assert np.linalg.eigvalsh(A.toarray()).min() < 0
+    sequence = SequenceSolver(arms=["cg"])
+    b = np.random.default_rng(3).normal(size=64)
+    assert right(A, sequence.solve(A, b), b)
+
+
+# ---- sequences ----------------------------------------------------------------------------------------
+
+
+def test_every_arm_alone(seed):
+    rng = np.random.default_rng(seed)
+    for name in SequenceSolver.known_arms():
+        arm = _arms.portfolio()[name]
+        sequence = SequenceSolver(arms=[name], rtol=1e-9)
+        for k in range(4):
+            if name == "transform":
+                A = scipy.sparse.csr_array(laplacian(15) + k * scipy.sparse.eye_array(225))
+            else:
+                A = variable(15, rng, mass=0.1) if arm.definite is not False else upwind(15, 20 + k)
+            b = rng.normal(size=225)
+            result = sequence.solve(A, b)
+            assert right(A, result, b, rtol=1e-9)
+            served = arm.serves(sequence._system)
+            assert (result.arm == name) == served
+            assert not result.stats["failures"]
+
+
+def test_sizes_and_patterns_may_change(seed):
+    rng = np.random.default_rng(seed)
+    sequence = SequenceSolver()
+    for k, m in enumerate([5, 5, 9, 9, 4, 12, 12, 12, 9]):
+        A = upwind(m) if k % 4 == 3 else laplacian(m) if k % 4 == 1 else variable(m, rng)
+        b = rng.normal(size=m * m)
+        assert right(A, sequence.solve(A, b), b)
+    assert sequence.report().solves == 9
+
+
+def test_values_written_into_the_same_array_are_noticed():
+    A, b = variable(8, np.random.default_rng(3)), np.ones(64)
+    sequence = SequenceSolver(arms=["cholesky"])
+    for scale in (1.0, 3.0, 0.5):
+        A.data *= scale
+        result = sequence.solve(A, b)
+        assert right(A, result, b)
+        assert result.stats["setup_seconds"] > 0
+    assert sequence.solve(A, 2 * b).stats["setup_seconds"] == 0
+
+
+def test_a_preparation_serves_as_long_as_it_says():
+    rng = np.random.default_rng(23)
+    own = Own()
+    own.reuse = 3
+    own.solve = lambda prepared, b, x0, tolerance: solvers.linalg.solve(now, b, rtol=1e-9).x
+    sequence = SequenceSolver(arms=[own], cost="iterations")
+    first = variable(6, rng)
+    for _ in range(3):
+        now = first
+        assert sequence.solve(first, rng.normal(size=36)).success
+    assert len(own.prepared) == 1
+    for _ in range(6):
+        now = variable(6, rng)
+        assert sequence.solve(now, rng.normal(size=36)).success
+    assert 3 <= len(own.prepared) <= 7
+    assert own.prepared[0] is None
+    assert all(previous is not None for previous in own.prepared[1:])
+    now = variable(5, rng)
+    sequence.solve(now, np.ones(25))
+    assert own.prepared[-1] is None
+
+
+@pytest.mark.parametrize("guess", ["auto", "zero", "previous", "linear", "quadratic", "projection"])
+def test_guesses(guess):
+    A = variable(12, np.random.default_rng(7))
+    sequence = SequenceSolver(arms=["cg"], guess=guess)
+    counts = []
+    start, way = np.random.default_rng(3).normal(size=(2, 144))
+    for k in range(12):
+        b = start + 0.01 * k * way  # the solutions lie on a line
+        result = sequence.solve(A, b)
+        assert right(A, result, b)
+        counts.append(result.nit)
+    if guess in ("auto", "linear", "quadratic", "projection"):
+        assert sum(counts[4:]) < 0.3 * 8 * counts[0]
+
+
+def test_the_start_may_be_the_solution():
+    A = variable(6, np.random.default_rng(7))
+    x = np.random.default_rng(3).normal(size=36)
+    result = SequenceSolver().solve(A, A @ x, x)
+    assert (result.arm, result.nit, result.success) == ("none", 0, True)
+    np.testing.assert_array_equal(result.x, x)
+    zero = SequenceSolver().solve(A, np.zeros(36))
+    assert zero.success
+    assert not zero.x.any()
+
+
+def test_a_transform_that_is_deceived_is_rescued():
+    A = laplacian(40)
+    change = next(k for k in range(700, 800) if 0 < A.indices[k] != np.searchsorted(A.indptr, k, "right") - 1)
+    row, column = int(np.searchsorted(A.indptr, change, "right") - 1), int(A.indices[change])
+    A[row, column] = A[column, row] = -0.5
+    b = np.random.default_rng(7).normal(size=1600)
+    sequence = SequenceSolver()
+    for _ in range(3):
+        assert right(A, sequence.solve(A, b), b)
+
+
+@pytest.mark.parametrize("bc", ["dirichlet", "neumann", "periodic", (("dirichlet", "neumann"), "periodic")])
+def test_operators_on_grids(bc):
+    rng = np.random.default_rng(7)
+    grid, sequence = GridOperator((9, 8), mass=0.5, bc=bc), SequenceSolver()
+    for k in range(6):
+        if k == 3:
+            grid.update(coeff=rng.uniform(0.5, 2.0, (9, 8)))
+        elif k:
+            grid.update(mass=0.5 + 0.1 * k)
+        b = rng.normal(size=72)
+        result = sequence.solve(grid, b)
+        assert right(grid.to_csr(), result, b)
+        assert result.arm == "transform" or k
+        assert result.arm != "transform" or k < 3
+        assert not result.stats["failures"]
+
+
+# ---- learning -----------------------------------------------------------------------------------------
+
+
+def test_iterations_as_the_cost_are_repeatable(seed):
+    def run(sequence, steps, rng, out):
+        for k in steps:
+            A = variable(10, rng, mass=0.02 + 0.2 * (k % 7))
+            result = sequence.solve(A, rng.normal(size=100), context=k % 7)
+            out.append((result.arm, result.nit))
+
+    def whole():
+        out = []
+        run(SequenceSolver(cost="iterations", guess="zero", rng=3), range(30), np.random.default_rng(seed), out)
+        return out
+
+    once = whole()
+    assert once == whole()
+    # and so are they after a state was saved and loaded
+    rng, halves, first = np.random.default_rng(seed), [], SequenceSolver(cost="iterations", guess="zero")
+    run(first, range(15), rng, halves)
+    second = SequenceSolver(cost="iterations", guess="zero")
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    run(second, range(15, 30), rng, halves)
+    assert halves == once
+
+
+def test_a_model_of_the_cost_is_repeatable():
+    def run():
+        sequence, rng = SequenceSolver(cost="model"), np.random.default_rng(11)
+        return [sequence.solve(variable(10, rng), rng.normal(size=100)).arm for _ in range(20)]
+
+    assert run() == run()
+
+
+def test_the_best_arm_is_played_most():
+    class Slow(Own):
+        name = "slow"
+
+        def solve(self, prepared, b, x0, tolerance):
+            return np.linalg.solve(prepared, b), 50
+
+    class Fast(Slow):
+        name = "fast"
+
+        def solve(self, prepared, b, x0, tolerance):
+            return np.linalg.solve(prepared, b), 5
+
+    sequence, rng = SequenceSolver(arms=[Slow(), Fast()], cost="iterations", guess="zero"), np.random.default_rng(3)
+    arms = [sequence.solve(variable(5, rng), rng.normal(size=25)).arm for _ in range(40)]
+    assert arms[5:].count("fast") >= 33
+    rows = {row["arm"]: row for row in sequence.report().rows}
+    assert rows["fast"]["forecast"] == pytest.approx(5, rel=0.3)
+
+
+def test_states_that_do_not_fit():
+    rng = np.random.default_rng(3)
+    sequence = SequenceSolver(arms=["cg", "cholesky"])
+    for _ in range(3):
+        sequence.solve(variable(5, rng), np.ones(25))
+    state = sequence.state_dict()
+    other = SequenceSolver(arms=["cholesky", "cg"])
+    with pytest.raises(ValueError, match="arms"):
+        other.load_state_dict(state)
+    same = SequenceSolver(arms=["cg", "cholesky"])
+    for name, value in (("version", 99), ("cost", "iterations")):
+        with pytest.raises(ValueError, match=name):
+            same.load_state_dict({**state, name: value})
+    rule = {**state["rule"], "covariance": [[1.0]]}
+    with pytest.raises(ValueError, match="other arms"):
+        same.load_state_dict({**state, "rule": rule})
+    assert same.state_dict() == SequenceSolver(arms=["cg", "cholesky"]).state_dict()
+    same.load_state_dict(state)
+    assert same.state_dict() == state
+
+
+def test_the_report():
+    rng = np.random.default_rng(3)
+    sequence = SequenceSolver()
+    assert "0 solves" in str(sequence.report())
+    for _ in range(5):
+        sequence.solve(variable(8, rng), rng.normal(size=64))
+    report = sequence.report()
+    assert report.solves == sum(row["solves"] for row in report.rows) == 5
+    assert report.seconds == pytest.approx(sum(row["seconds"] for row in report.rows))
+    assert all(row["arm"] in str(report) for row in report.rows)
+    figure = report.figure()
+    assert len(figure.axes) == 2
+
+
+# ---- what may be missing, and bad input -----------------------------------------------------------------
+
+
+def test_without_the_optional_packages(monkeypatch):
+    rng = np.random.default_rng(7)
+    for name in ("pyamg", "sksparse", "sksparse.cholmod"):
+        monkeypatch.setitem(sys.modules, name, None)
+    _arms.available.cache_clear()
+    _arms.cholmod.cache_clear()
+    try:
+        for arms in ("auto", ["amg-cg"], ["cholesky"]):
+            sequence = SequenceSolver(arms=arms)
+            for _ in range(3):
+                A, b = variable(16, rng), rng.normal(size=256)
+                result = sequence.solve(A, b)
+                assert right(A, result, b)
+                assert not result.stats["failures"]
+                assert "amg" not in result.arm
+    finally:
+        _arms.available.cache_clear()
+        _arms.cholmod.cache_clear()
+
+
+def test_importing_loads_no_optional_package():
+    import subprocess
+
+    names = "pyamg", "sksparse", "matplotlib"
+    script = f"import sys, solvers; solvers.linalg.SequenceSolver(); print([m for m in {names} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"arms": "all"}, "arms"),
+        ({"arms": []}, "empty"),
+        ({"arms": ["chollesky"]}, "did you mean 'cholesky'"),
+        ({"arms": ["ssor-cg(2.5)"]}, "omega"),
+        ({"arms": ["cg", "cg"]}, "twice: cg"),
+        ({"arms": [object()]}, "prepare"),
+        ({"cost": "money"}, "cost"),
+        ({"guess": "lucky"}, "guess"),
+        ({"context": 3}, "context"),
+        ({"rtol": -1.0}, "rtol"),
+        ({"atol": np.nan}, "atol"),
+        ({"explore_overhead": -0.1}, "explore_overhead"),
+    ],
+)
+def test_bad_arguments(arguments, match):
+    with pytest.raises(solvers.OptionError, match=match):
+        SequenceSolver(**arguments)
+
+
+def test_bad_systems():
+    A, b = variable(4, np.random.default_rng(3)), np.ones(16)
+    sequence = SequenceSolver()
+    for matrix, rhs, x0, match in (
+        (A[:3], b, None, "square"),
+        (A, b[:-1], None, "b must"),
+        (A, b * np.nan, None, "b must"),
+        (A * np.nan, b, None, "A "),
+        (A, b, b[:3], "x0"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            sequence.solve(matrix, rhs, x0)
+    assert sequence.solve(A, b).success
+    with pytest.raises(ValueError, match="context"):
+        sequence.solve(A, 2 * b, context=[1.0, 2.0])
+    with pytest.raises(ValueError, match="context"):
+        SequenceSolver().solve(A, b, context=np.nan)
+
+
+def test_the_tutorial_runs_as_written(capsys):
+    """Every block of the page, in one program, with fewer steps."""
+    page = (Path(__file__).parents[2] / "docs" / "linalg-sequences.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    assert "nx, dt, steps, begin = 60, 1e-3, 300, 0.4" in program
+    program = program.replace("60, 1e-3, 300, 0.4", "12, 1e-3, 20, 0.6")
+    exec(compile(program, "linalg-sequences.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "transform" in printed
+    assert "learning" in printed
