@@ -1,6 +1,8 @@
 """The one command: runs a benchmark, prints it, and writes it under build/bench.
 
-    python -P bench/run.py [all|softmax|ot|ot-paper|ot-exact|sor|sor-learning|sor-sequences|library] [--quick] [--out FOLDER]
+    python -P bench/run.py [NAME] [--quick] [--out FOLDER]
+
+NAME is one of `BENCHMARKS`, or "all" (the default).
 
 Called as a file so that neither this folder (whose `ot` would hide POT) nor the repository's root (whose
 `solvers` has no compiled modules) comes onto the path: what is timed is the installed package.
