@@ -1,6 +1,8 @@
 """The one command: runs a benchmark, prints it, and writes it under build/bench.
 
-    python -P bench/run.py [all|softmax|ot|ot-paper|ot-exact|sor|sor-learning|library] [--quick] [--out FOLDER]
+    python -P bench/run.py [NAME] [--quick] [--out FOLDER]
+
+NAME is one of `BENCHMARKS`, or "all" (the default).
 
 Called as a file so that neither this folder (whose `ot` would hide POT) nor the repository's root (whose
 `solvers` has no compiled modules) comes onto the path: what is timed is the installed package.
@@ -22,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 #: Name on the command line -> module.
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
-    "sor-learning": "sor_learning", "library": "library",
+    "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."

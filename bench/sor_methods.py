@@ -78,8 +78,6 @@ def _ours(heat: Heat) -> Iterator[Method]:
         yield Method(f"{name}, CSR, plan reused", "solvers", partial(_planned, "ssor-cg", options))
         yield Method(f"{name}, grid", "solvers", partial(_on_grid, "ssor-cg", options))
     yield Method("ours cg, grid", "solvers", partial(_on_grid, "cg", {}))
-    if not hasattr(linalg, "SequenceSolver"):
-        return
     yield Method("ours arms auto, CSR", "solvers", partial(_learnt, lambda _, system: system.A))
     yield Method("ours arms auto, grid", "solvers", partial(_learnt, _grid))
 

@@ -209,3 +209,14 @@ def test_missing_peers_are_told(command, bench, tmp_path, monkeypatch, capsys):
     with open(tmp_path / "sor-timings.csv", newline="", encoding="utf-8") as file:
         kernels = {row["kernel"].split()[0] for row in csv.DictReader(file)}
     assert kernels <= {"ours", "scipy", "scipy.fft", "control"}
+
+
+def test_smoke_of_sequences(command, tmp_path, capsys):
+    assert command.main(["sor-sequences", "--quick", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "over the best arm" in printed
+    assert "### Targets" in printed
+    with open(tmp_path / "sor-sequences.csv", newline="", encoding="utf-8") as file:
+        residuals = [float(row["worst residual"]) for row in csv.DictReader(file) if row.get("worst residual")]
+    assert residuals
+    assert max(residuals) <= 1e-8
