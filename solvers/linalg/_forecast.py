@@ -8,8 +8,8 @@ follows: one solve tells of all arms, and what has not been played grows uncerta
 
 The incumbent is the arm of least forecast cost. Another arm is tried where what it may save over the solves to come
 (the knowledge gradient, Frazier and Powell 2008) is more than what trying it is likely to cost, and as long as the cost
-of such trials stays below a share of the whole. Bandit algorithms for arbitrary costs, as Tsallis-INF, must play each
-arm again and again, which here costs more than it can find.
+of such trials stays below a share of the whole. Bandit algorithms for arbitrary costs, as Tsallis-INF, go on playing
+each arm; where costs repeat themselves that should not be needed (the two have not been compared).
 """
 
 from __future__ import annotations
