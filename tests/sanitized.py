@@ -10,6 +10,8 @@ import sys
 import venv
 from pathlib import Path
 
+import solvers
+
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".venv-asan"
 PYTHON = HOME / "bin" / "python"
@@ -60,7 +62,10 @@ def install():
         venv.create(HOME, with_pip=True)
         run(PYTHON, "-m", "pip", "install", "--quiet", "--upgrade", "pip")
         run(PYTHON, "-m", "pip", "install", "--quiet", "--group", "build", *TESTED)
-    setup = [f"-Csetup-args={argument}" for argument in SANITIZE]
+    # only what this CPU runs is compiled: the compilers take minutes for a level
+    level = solvers.show_config()["isa_available"]
+    levels = f"-Dlevels={'' if level == 'baseline' else level}"
+    setup = [f"-Csetup-args={argument}" for argument in (*SANITIZE, levels)]
     run(PYTHON, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--force-reinstall", ".",
         f"-Cbuild-dir={BUILD}", *setup, PATH=PATH)  # fmt: skip
 
