@@ -32,6 +32,7 @@ TESTED = (
     "ml-dtypes",
     "tqdm",
     "pyamg",
+    "matplotlib",
 )
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
 TORCH_EXAMPLE = "tests/base/test_readme.py::test_docstring_examples[solvers.integrations.torch]"
