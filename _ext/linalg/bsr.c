@@ -9,29 +9,7 @@
 
 #include "simd.h"
 
-#define NAME(operation) NAME_(operation, INDEX_BITS, VALUE_BITS)
-#define NAME_(operation, index, value) NAME__(operation, index, value)
-#define NAME__(operation, index, value) operation##_i##index##_f##value
-
-#define INDEX int32_t
-#define INDEX_BITS 32
-#define VALUE double
-#define VALUE_BITS 64
-#include "bsr_rows.h"
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE float
-#define VALUE_BITS 32
-#include "bsr_rows.h"
-#undef INDEX
-#undef INDEX_BITS
-#define INDEX int64_t
-#define INDEX_BITS 64
-#include "bsr_rows.h"
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE double
-#define VALUE_BITS 64
-#include "bsr_rows.h"
+#define ROWS_FILE "bsr_rows.h"
+#include "each_type.h"
 
 const sv_bsr_sweep SV_TABLE(bsr_sweeps)[4] = {sweep_i32_f64, sweep_i32_f32, sweep_i64_f64, sweep_i64_f32};

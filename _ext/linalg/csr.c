@@ -40,30 +40,8 @@ static double in_blocks(struct csr_pass *pass, sv_task task)
     return sum;
 }
 
-#define NAME(operation) NAME_(operation, INDEX_BITS, VALUE_BITS)
-#define NAME_(operation, index, value) NAME__(operation, index, value)
-#define NAME__(operation, index, value) operation##_i##index##_f##value
-
-#define INDEX int32_t
-#define INDEX_BITS 32
-#define VALUE double
-#define VALUE_BITS 64
-#include "csr_rows.h"
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE float
-#define VALUE_BITS 32
-#include "csr_rows.h"
-#undef INDEX
-#undef INDEX_BITS
-#define INDEX int64_t
-#define INDEX_BITS 64
-#include "csr_rows.h"
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE double
-#define VALUE_BITS 64
-#include "csr_rows.h"
+#define ROWS_FILE "csr_rows.h"
+#include "each_type.h"
 
 const struct sv_operand_kernels *const SV_TABLE(csr_kernels)[4] = {
     &kernels_i32_f64, &kernels_i32_f32, &kernels_i64_f64, &kernels_i64_f32};

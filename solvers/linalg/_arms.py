@@ -18,6 +18,7 @@ import importlib
 import importlib.util
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -69,7 +70,7 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(ABC):
     """A solver in the portfolio; the subclasses say how."""
 
     name: str
@@ -89,18 +90,19 @@ class Arm:
         """Whether it can take this matrix."""
         return self.definite is None or system.definite == self.definite
 
+    @abstractmethod
     def estimate(self, system: System, digits: float) -> Estimate:
-        """digits: natural logarithm of the factor by which the residual must fall."""
-        raise NotImplementedError
+        """What a solve should cost; digits: natural logarithm of the factor by which the residual must fall."""
 
-    def load(self) -> None:
+    def load(self) -> None:  # noqa: B027 (most import nothing)
         """Import what it needs; the time for that is no part of what is learned."""
 
     def prepare(self, system: System, previous: Any) -> Any:
         return None
 
+    @abstractmethod
     def solve(self, prepared: Any, task: Task) -> Outcome:
-        raise NotImplementedError
+        """Solve one system with what `prepare` made."""
 
 
 def krylov(system: System, digits: float, condition: float, work: float, step: float = 0.0) -> tuple[float, float]:

@@ -1,9 +1,7 @@
 """The sequences that learners are measured on are the published ones, and their counts agree with the library's."""
 
 import importlib
-import importlib.util
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +9,9 @@ import scipy.sparse
 
 import solvers
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def sequences():
-    spec = importlib.util.spec_from_file_location("bench_command", ROOT / "bench" / "run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.load_package()
+def sequences(command):
     return importlib.import_module("bench.learning_sequences")
 
 

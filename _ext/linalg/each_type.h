@@ -1,0 +1,27 @@
+/* Includes the file ROWS_FILE once for each pair of types of a sparse matrix: INDEX (int32_t, int64_t) and VALUE (double,
+ * float). There NAME(operation) is the operation's name for the pair.
+ */
+#define NAME(operation) NAME_(operation, INDEX_BITS, VALUE_BITS)
+#define NAME_(operation, index, value) NAME__(operation, index, value)
+#define NAME__(operation, index, value) operation##_i##index##_f##value
+
+#define INDEX int32_t
+#define INDEX_BITS 32
+#define VALUE double
+#define VALUE_BITS 64
+#include ROWS_FILE
+#undef VALUE
+#undef VALUE_BITS
+#define VALUE float
+#define VALUE_BITS 32
+#include ROWS_FILE
+#undef INDEX
+#undef INDEX_BITS
+#define INDEX int64_t
+#define INDEX_BITS 64
+#include ROWS_FILE
+#undef VALUE
+#undef VALUE_BITS
+#define VALUE double
+#define VALUE_BITS 64
+#include ROWS_FILE
