@@ -37,8 +37,8 @@ TESTED = (
 )
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
 TORCH_EXAMPLE = "tests/base/test_readme.py::test_docstring_examples[solvers.integrations.torch]"
-CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/linalg", "tests/ot", "tests/special", "tests/testing",
-          "--ignore", "tests/special/test_torch.py", "--deselect", TORCH_EXAMPLE)  # fmt: skip
+CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/linalg", "tests/ot", "tests/special",
+          "tests/testing", "--ignore", "tests/special/test_torch.py", "--deselect", TORCH_EXAMPLE)  # fmt: skip
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
