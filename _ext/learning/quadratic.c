@@ -1,0 +1,314 @@
+/* Sweeps over the coordinates, then an active-set method on the face they settle on: see quadratic.h.
+ *
+ * Sweeps find which coordinates are free. There the equations are linear, and a step with the Cholesky factor of H on the
+ * face solves them, up to the first coordinate that would change sign or pass a bound: it stops there and leaves the face,
+ * and the rest goes on (its right side only shrinks by what was done of the step, so H is not needed for that). Where the
+ * face is solved, coordinates whose equations are violated most enter, by a coordinate step each: many at once as long as
+ * few leave again, in the end one. Every move lowers the objective, so that no face comes back, and the last one ends at
+ * rounding. The factor is kept: a coordinate that enters costs a triangular solve, one that leaves a chain of rotations,
+ * both O(|face|^2); after many changes LAPACK factors anew.
+ *
+ * A coordinate that depends on those of the face (|face| reaches the rank of H) is exchanged for one of them: along
+ * the dependency the objective is linear, and it is followed down to the first coordinate that it brings to its end.
+ */
+#include "quadratic.h"
+
+#include <math.h>
+#include <string.h>
+
+SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
+
+/* What a linear dependency leaves of a pivot, relatively. */
+#define DEPENDENT 1e-12
+#define OUTSIDE -1
+
+enum { FIRST_SWEEPS = 10, REFINEMENTS = 3, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
+
+static double *row_of(struct sv_quadratic *q, size_t k) { return q->factor + k * q->stride; }
+
+/* Whether w_j can move both ways with a linear gradient: neither at a bound nor at the kink of the l1 term. */
+static int is_free(const struct sv_quadratic *q, size_t j)
+{
+    double w = q->w[j];
+    return (q->weight[j] == 0 || w != 0) && w > q->low[j] && w < q->high[j] && q->H[j * q->stride + j] > 0;
+}
+
+/* L x = b, or L' x = b where `transposed`, in place. */
+static void triangular(struct sv_quadratic *q, double *x, int transposed)
+{
+    /* Rows of L are columns of an upper triangle to Fortran. */
+    int n = (int)q->size, lda = (int)q->stride, one = 1;
+    char upper = 'U', trans = transposed ? 'N' : 'T', diag = 'N';
+    if (n)
+        q->lapack.trsv(&upper, &trans, &diag, &n, q->factor, &lda, x, &one);
+}
+
+/* The row of L that coordinate j would get, in place of the next one; returns whether it is independent of the face. */
+static int new_row(struct sv_quadratic *q, size_t j)
+{
+    size_t s = q->size;
+    const double *h = q->H + j * q->stride;
+    double *row = row_of(q, s);
+    for (size_t k = 0; k < s; k++)
+        row[k] = h[q->face[k]];
+    triangular(q, row, 0);
+    double pivot = h[j] - kernel_table()->dot(row, row, s);
+    row[s] = sqrt(fmax(pivot, 0));
+    return pivot > DEPENDENT * h[j];
+}
+
+/* Takes coordinate j, whose row new_row has made, into the face. */
+static void enter(struct sv_quadratic *q, size_t j)
+{
+    q->face[q->size] = (int32_t)j;
+    q->place[j] = (int32_t)q->size++;
+    q->updates++;
+}
+
+/* Takes the k-th coordinate out of the face: its row goes, and rotations make the rest triangular again. */
+static void leave(struct sv_quadratic *q, size_t k)
+{
+    double *cosine = q->step + q->p, *sine = cosine + q->p;
+    size_t last = q->size - 1;
+    q->place[q->face[k]] = -1;
+    for (size_t r = k; r < last; r++) {
+        double *row = row_of(q, r), carried;
+        memcpy(row, row_of(q, r + 1), (r + 2) * sizeof(double));
+        carried = row[k];
+        for (size_t i = k; i < r; i++) {
+            double next = row[i + 1];
+            row[i] = cosine[i] * carried + sine[i] * next;
+            carried = cosine[i] * next - sine[i] * carried;
+        }
+        double length = hypot(carried, row[r + 1]);
+        cosine[r] = carried / length;
+        sine[r] = row[r + 1] / length;
+        row[r] = length;
+        q->face[r] = q->face[r + 1];
+        q->place[q->face[r]] = (int32_t)r;
+    }
+    q->size = last;
+    q->updates++;
+}
+
+/* The face of `count` coordinates anew, by LAPACK; returns whether it is definite. */
+static int factorised(struct sv_quadratic *q, const int32_t *coordinates, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        const double *h = q->H + (size_t)coordinates[k] * q->stride;
+        double *row = row_of(q, k);
+        for (size_t i = 0; i <= k; i++)
+            row[i] = h[coordinates[i]];
+    }
+    int n = (int)count, lda = (int)q->stride, info = 0;
+    char upper = 'U';
+    q->lapack.potrf(&upper, &n, q->factor, &lda, &info);
+    q->factorisations++;
+    for (size_t k = 0; k < count && info == 0; k++) {
+        double pivot = row_of(q, k)[k];
+        if (!(pivot * pivot > DEPENDENT * q->H[(size_t)coordinates[k] * (q->stride + 1)]))
+            info = 1;
+    }
+    return info == 0;
+}
+
+/* Where coordinate j ends in the direction of `way`: a bound, or the kink at zero. */
+static double end_of(const struct sv_quadratic *q, size_t j, double way)
+{
+    double w = q->w[j], below = q->low[j], above = q->high[j];
+    if (q->weight[j] > 0 && w > 0)
+        below = fmax(below, 0);
+    if (q->weight[j] > 0 && w < 0)
+        above = fmin(above, 0);
+    return way < 0 ? below : above;
+}
+
+/* How much of a step coordinate j can take. */
+static double reach(const struct sv_quadratic *q, size_t j, double step)
+{
+    return step == 0 ? INFINITY : (end_of(q, j, step) - q->w[j]) / step;
+}
+
+/* Moves coordinate j, not beyond its end; returns whether it got there. */
+static int moved_to_end(struct sv_quadratic *q, size_t j, double step, int is_end)
+{
+    double end = end_of(q, j, step), w = q->w[j] + step;
+    int there = is_end || (step < 0 ? w <= end : step > 0 && w >= end);
+    q->w[j] = there ? end : w;
+    return there;
+}
+
+/* Takes the face's coordinates by the step `share` q->step; those that come to their end, `blocking` among them, leave.
+ * Returns how many left; `rest` is packed like the face. */
+static int advance(struct sv_quadratic *q, double share, size_t blocking, double *rest)
+{
+    int left = 0;
+    for (size_t k = q->size; k-- > 0;)
+        if (moved_to_end(q, (size_t)q->face[k], share * q->step[k], k == blocking)) {
+            memmove(rest + k, rest + k + 1, (q->size - k - 1) * sizeof(double));
+            leave(q, k);
+            left++;
+        }
+    return left;
+}
+
+/* What is not yet zero of the gradient along coordinate j, the l1 term included. */
+static double rest_of(const struct sv_quadratic *q, size_t j)
+{
+    return q->g[j] + (q->w[j] > 0 ? q->weight[j] : q->w[j] < 0 ? -q->weight[j] : 0);
+}
+
+/* Coordinate j depends on the face by the row that new_row left: along the dependency, downhill, until a coordinate
+ * meets its end. Either that is j, or another one leaves the face. */
+static void exchange(struct sv_quadratic *q, size_t j)
+{
+    size_t s = q->size, blocking = s;
+    double slope = rest_of(q, j), *along = q->step;
+    memcpy(along, row_of(q, s), s * sizeof(double));
+    triangular(q, along, 1);
+    for (size_t k = 0; k < s; k++)
+        slope -= along[k] * rest_of(q, (size_t)q->face[k]);
+    double way = slope > 0 ? -1 : 1, length = reach(q, j, way);
+    for (size_t k = 0; k < s; k++) {
+        along[k] *= -way;
+        double part = reach(q, (size_t)q->face[k], along[k]);
+        if (part < length) {
+            length = part;
+            blocking = k;
+        }
+    }
+    if (!(length < INFINITY)) /* a line without an end, flat to rounding: nothing is lost by giving j up */
+        length = 0;
+    moved_to_end(q, j, length * way, blocking == s && length > 0);
+    if (length > 0)
+        advance(q, length, blocking, q->step + 3 * q->p);
+}
+
+/* Makes the face that of the free coordinates; those that depend on others are exchanged. */
+static void find_face(struct sv_quadratic *q)
+{
+    size_t count = 0, changes = 0;
+    int32_t *coordinates = (int32_t *)(q->step + q->p); /* lent for the moment */
+    for (size_t j = 0; j < q->p; j++) {
+        int wanted = is_free(q, j);
+        changes += wanted != (q->place[j] >= 0);
+        if (wanted)
+            coordinates[count++] = (int32_t)j;
+    }
+    if (changes == 0)
+        return;
+    if (changes > 4 + count / 8) {
+        for (size_t k = 0; k < q->size; k++)
+            q->place[q->face[k]] = -1;
+        q->size = 0;
+        if (factorised(q, coordinates, count)) {
+            memcpy(q->face, coordinates, count * sizeof *coordinates);
+            for (size_t k = 0; k < count; k++)
+                q->place[q->face[k]] = (int32_t)k;
+            q->size = count;
+            return;
+        }
+    }
+    for (size_t k = q->size; k-- > 0;)
+        if (!is_free(q, (size_t)q->face[k]))
+            leave(q, k);
+    for (size_t j = 0; j < q->p; j++)
+        if (q->place[j] < 0 && is_free(q, j)) {
+            int tries = MOST_EXCHANGES, independent = 0;
+            while (is_free(q, j) && !(independent = new_row(q, j)) && tries-- > 0)
+                exchange(q, j);
+            if (is_free(q, j) && independent)
+                enter(q, j);
+        }
+}
+
+/* One Newton step on the face, as far as it goes; `rest` is what is left of the right side, before and after.
+ * Returns whether it went all the way; -1 where it makes no sense. */
+static int newton_step(struct sv_quadratic *q, double *rest)
+{
+    size_t s = q->size, blocking = s;
+    double share = 1, largest = 0;
+    memcpy(q->step, rest, s * sizeof(double));
+    triangular(q, q->step, 0);
+    triangular(q, q->step, 1);
+    q->newtons++;
+    for (size_t k = 0; k < s; k++) {
+        double part = reach(q, (size_t)q->face[k], q->step[k]);
+        largest = fmax(largest, fabs(q->step[k]));
+        if (part < share) {
+            share = part;
+            blocking = k;
+        }
+    }
+    if (!(largest < INFINITY))
+        return -1;
+    for (size_t k = 0; k < s; k++)
+        rest[k] *= 1 - share;
+    return advance(q, share, blocking, rest) == 0;
+}
+
+/* Newton steps on the face of the iterate until it is solved, then the gradient there. Returns how many coordinates left. */
+static int solve_face(struct sv_quadratic *q)
+{
+    double *rest = q->step + 3 * q->p;
+    int left = 0;
+    memcpy(q->from, q->w, q->p * sizeof(double));
+    find_face(q);
+    for (size_t k = 0; k < q->size; k++)
+        rest[k] = -rest_of(q, (size_t)q->face[k]);
+    while (q->size > 0 && newton_step(q, rest) == 0)
+        left++;
+    kernel_table()->follow(q);
+    return left;
+}
+
+/* Moves the coordinate outside of the face whose equation is violated most, up to `most` times. Returns the moves. */
+static int admit(struct sv_quadratic *q, double tol, int most)
+{
+    int moves = 0;
+    while (moves < most && kernel_table()->greedy_step(q) > tol)
+        moves++;
+    return moves;
+}
+
+/* A number that changes, nearly always, where a coordinate becomes free or bound, or changes sign. */
+static uint64_t pattern(const struct sv_quadratic *q)
+{
+    uint64_t hash = 0;
+    for (size_t j = 0; j < q->p; j++)
+        hash = hash * 0x9E3779B97F4A7C15u + (uint64_t)(q->w[j] > 0) + 2 * (uint64_t)(q->w[j] < 0) +
+               4 * (uint64_t)is_free(q, j);
+    return hash;
+}
+
+/* Sweeps until the free coordinates and their signs stay. */
+static void settle(struct sv_quadratic *q, double tol)
+{
+    uint64_t before = pattern(q), now;
+    for (int k = 0; k < FIRST_SWEEPS && kernel_table()->sweep(q) > tol; k++, before = now)
+        if ((now = pattern(q)) == before)
+            break;
+}
+
+double sv_quadratic_minimise(struct sv_quadratic *q, double tol, int64_t max_phases)
+{
+    const struct quadratic_kernels *kernels = kernel_table();
+    int entries = FIRST_ENTRIES, refinements = 0;
+    if (q->size == 0)
+        settle(q, tol);
+    double violation = kernels->violation(q);
+    for (int64_t k = 0; k < max_phases && violation > tol; k++) {
+        int left = solve_face(q);
+        violation = kernels->violation(q);
+        if (violation <= tol)
+            break;
+        int most = (int)(q->size / 4) + FIRST_ENTRIES, entered = admit(q, tol, entries);
+        if (left || entered)
+            refinements = 0;
+        else if (++refinements == REFINEMENTS) /* the face is solved as well as rounding lets it */
+            break;
+        entries = 2 * left > entered ? entries / 2 : 2 * entries;
+        entries = entries < 1 ? 1 : entries > most ? most : entries;
+    }
+    return violation;
+}

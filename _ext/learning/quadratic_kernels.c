@@ -1,0 +1,130 @@
+/* Passes over the coordinates of a quadratic with its gradient at hand: see quadratic.h.
+ *
+ * A coordinate that stays costs a comparison; one that moves costs one row of H: 16 bytes an entry (g read and
+ * written, mostly from the first cache; the row from the second), 2 flops. The bound is the cache's bandwidth. In NumPy:
+ *     z = w[j] - g[j] / H[j, j]
+ *     new = clip(sign(z) * max(abs(z) - weight[j] / H[j, j], 0), low[j], high[j])
+ *     g += (new - w[j]) * H[j]; w[j] = new
+ */
+#include "quadratic.h"
+
+#include <stdbool.h>
+
+#include "simd.h"
+
+INLINE double clipped(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+/* Where coordinate j of the iterate wants to go. */
+INLINE double wanted(const struct sv_quadratic *q, size_t j, double curvature)
+{
+    double z = curvature * q->w[j] - q->g[j], weight = q->weight[j];
+    double soft = z > weight ? z - weight : z < -weight ? z + weight : 0;
+    return clipped(soft / curvature, q->low[j], q->high[j]);
+}
+
+/* x += a y + b z + ... : four rows in one pass over x. */
+INLINE void add_rows(double *x, size_t n, const double *const row[], const double factor[], int count)
+{
+    for (size_t k = 0; k < n; k += SV_W) {
+        size_t left = n - k;
+        vreal sum = v_load_some(x + k, left, 0);
+        for (int r = 0; r < count; r++)
+            sum = v_fma(v_set1(factor[r]), v_load_some(row[r] + k, left, 0), sum);
+        v_store_some(x + k, sum, left);
+    }
+}
+
+INLINE bool rests(const struct sv_quadratic *q, size_t j)
+{
+    return q->w[j] == 0 && q->g[j] <= q->weight[j] && -q->g[j] <= q->weight[j];
+}
+
+static double sweep(struct sv_quadratic *q)
+{
+    double largest = 0;
+    for (size_t j = 0; j < q->p; j++) {
+        const double *row = q->H + j * q->stride;
+        if (rests(q, j) || row[j] <= 0)
+            continue;
+        double now = wanted(q, j, row[j]), change = now - q->w[j];
+        if (change == 0)
+            continue;
+        largest = fmax(largest, row[j] * fabs(change));
+        q->w[j] = now;
+        add_rows(q->g, q->p, &row, &change, 1);
+        q->moves++;
+    }
+    q->sweeps++;
+    return largest;
+}
+
+/* How far the equation of coordinate j is from being met. */
+INLINE double violation_of(const struct sv_quadratic *q, size_t j)
+{
+    double curvature = q->H[j * q->stride + j];
+    return rests(q, j) || curvature <= 0 ? 0 : curvature * fabs(wanted(q, j, curvature) - q->w[j]);
+}
+
+static double violation(const struct sv_quadratic *q)
+{
+    double largest = 0;
+    for (size_t j = 0; j < q->p; j++)
+        largest = fmax(largest, violation_of(q, j));
+    return largest;
+}
+
+static double greedy_step(struct sv_quadratic *q)
+{
+    double largest = 0;
+    size_t j = 0;
+    for (size_t k = 0; k < q->p; k++) {
+        double here = q->place[k] < 0 ? violation_of(q, k) : 0;
+        if (here > largest) {
+            largest = here;
+            j = k;
+        }
+    }
+    if (largest > 0) {
+        const double *row = q->H + j * q->stride;
+        double now = wanted(q, j, row[j]), change = now - q->w[j];
+        q->w[j] = now;
+        add_rows(q->g, q->p, &row, &change, 1);
+        q->moves++;
+    }
+    return largest;
+}
+
+static void follow(struct sv_quadratic *q)
+{
+    enum { ROWS = 4 };
+    const double *row[ROWS];
+    double change[ROWS];
+    int count = 0;
+    for (size_t j = 0; j < q->p; j++) {
+        if (q->w[j] == q->from[j])
+            continue;
+        row[count] = q->H + j * q->stride;
+        change[count++] = q->w[j] - q->from[j];
+        if (count == ROWS) {
+            add_rows(q->g, q->p, row, change, ROWS);
+            count = 0;
+        }
+    }
+    for (int r = 0; r < count; r++)
+        add_rows(q->g, q->p, row + r, change + r, 1);
+}
+
+static double dot(const double *x, const double *y, size_t n)
+{
+    vreal even = v_set1(0), odd = v_set1(0);
+    size_t k = 0;
+    for (; k + 2 * SV_W <= n; k += 2 * SV_W) {
+        even = v_fma(v_load(x + k), v_load(y + k), even);
+        odd = v_fma(v_load(x + k + SV_W), v_load(y + k + SV_W), odd);
+    }
+    for (; k < n; k += SV_W)
+        even = v_fma(v_load_some(x + k, n - k, 0), v_load_some(y + k, n - k, 0), even);
+    return v_sum_lanes(v_add(even, odd));
+}
+
+const struct quadratic_kernels SV_TABLE(quadratic_kernels) = {sweep, violation, greedy_step, follow, dot};

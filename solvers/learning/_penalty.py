@@ -1,0 +1,66 @@
+"""Penalties that are sums over the coordinates: l1 and l2 terms with weights, and bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Separable:
+    """sum_j  l1_j |w_j| + 1/2 l2_j w_j^2,  low_j <= w_j <= high_j; low <= 0 <= high."""
+
+    l1: Array
+    l2: Array
+    low: Array
+    high: Array
+
+    def value(self, w: Array) -> float:
+        return float(self.l1 @ np.abs(w)) + 0.5 * float((self.l2 * w) @ w)
+
+    def residual(self, w: Array, g: Array) -> Array:
+        """How far each coordinate's equation is from being met, in units of the gradient g of the loss."""
+        g = g + self.l2 * w
+        up, down = -g - self.l1, g - self.l1  # slopes downhill to the right and to the left of zero
+        right = np.where(w < 0, -g + self.l1, up)
+        left = np.where(w > 0, g + self.l1, down)
+        violation = np.maximum(np.where(w < self.high, right, 0), np.where(w > self.low, left, 0))
+        return np.maximum(violation, 0)
+
+    def _unbounded(self) -> tuple[Array, Array]:
+        """Coordinates whose conjugate is finite only above -l1, or only below l1."""
+        plain = self.l2 == 0
+        return plain & np.isinf(self.low), plain & np.isinf(self.high)
+
+    def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
+        """The t for which the conjugate at t u is finite: from the first, <= 0, to the second. u is known to `slack`."""
+        return -self._most(-u, slack), self._most(u, slack)
+
+    def _most(self, u: Array, slack: Array | float) -> float:
+        below, above = self._unbounded()
+        excess = np.maximum(np.where(above, u + slack, 0), np.where(below, slack - u, 0))
+        some = excess > 0
+        return float(np.min(self.l1[some] / excess[some], initial=np.inf))
+
+    def conjugate(self, u: Array, slack: Array | float = 0.0) -> float:
+        """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`; an upper bound where u is known to
+        `slack` only."""
+        if np.any(slack):
+            return float(np.maximum(self._conjugates(u + slack), self._conjugates(u - slack)).sum())
+        return float(self._conjugates(u).sum())
+
+    def _conjugates(self, u: Array) -> Array:
+        beyond = np.sign(u) * np.maximum(np.abs(u) - self.l1, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            best = np.where(self.l2 > 0, beyond / self.l2, np.where(beyond == 0, 0, np.copysign(np.inf, beyond)))
+        best = np.clip(best, self.low, self.high)
+        best[np.isinf(best)] = 0.0  # what is left there is the rounding of `limits`
+        return beyond * best - 0.5 * self.l2 * best * best
+
+    def part(self, columns: Array) -> Separable:
+        return Separable(self.l1[columns], self.l2[columns], self.low[columns], self.high[columns])
