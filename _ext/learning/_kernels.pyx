@@ -28,6 +28,8 @@ cdef extern from "quadratic.h" nogil:
         double *factor
         double *step
         double *start "from"
+        double *origin
+        double *slope
         sv_lapack lapack
         int64_t sweeps
         int64_t moves
@@ -51,7 +53,7 @@ cdef class Quadratic:
         cdef int32_t[::1] place = np.full(p, -1, np.int32)
         cdef double[:, ::1] factor = np.empty((p, H.shape[1]))
         cdef double[::1] step = np.empty(4 * p)
-        cdef double[::1] start = np.empty(p)
+        cdef double[:, ::1] start = np.empty((3, p))
         if H.shape[0] < w.shape[0] or H.shape[1] < w.shape[0]:
             raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, but there are {p} coordinates")
         for name, vector in (("weight", weight), ("low", low), ("high", high), ("g", g)):
@@ -65,7 +67,8 @@ cdef class Quadratic:
         self.q.H, self.q.weight, self.q.low, self.q.high = &H[0, 0], &weight[0], &low[0], &high[0]
         self.q.w, self.q.g = &w[0], &g[0]
         self.q.face, self.q.place = &face[0], &place[0]
-        self.q.factor, self.q.step, self.q.start = &factor[0, 0], &step[0], &start[0]
+        self.q.factor, self.q.step, self.q.start = &factor[0, 0], &step[0], &start[0, 0]
+        self.q.origin, self.q.slope = &start[1, 0], &start[2, 0]
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
     def minimise(self, double tol, int64_t max_phases):

@@ -20,9 +20,10 @@ SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
 /* What a linear dependency leaves of a pivot, relatively. */
 #define DEPENDENT 1e-12
+#define ROUNDING 1e-15
 #define OUTSIDE -1
 
-enum { FIRST_SWEEPS = 10, REFINEMENTS = 3, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
+enum { FIRST_SWEEPS = 10, MOST_IDLE = 4, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
 
 static double *row_of(struct sv_quadratic *q, size_t k) { return q->factor + k * q->stride; }
 
@@ -290,23 +291,40 @@ static void settle(struct sv_quadratic *q, double tol)
             break;
 }
 
+/* The objective, less that of the smooth part at the origin; *size: the sum of its terms' magnitudes. */
+static double objective(const struct sv_quadratic *q, double *size)
+{
+    double sum = 0;
+    *size = 0;
+    for (size_t j = 0; j < q->p; j++) {
+        double smooth = 0.5 * (q->g[j] + q->slope[j]) * (q->w[j] - q->origin[j]), bent = q->weight[j] * fabs(q->w[j]);
+        sum += smooth + bent;
+        *size += fabs(smooth) + bent;
+    }
+    return sum;
+}
+
 double sv_quadratic_minimise(struct sv_quadratic *q, double tol, int64_t max_phases)
 {
     const struct quadratic_kernels *kernels = kernel_table();
-    int entries = FIRST_ENTRIES, refinements = 0;
-    if (q->size == 0)
+    double violation = kernels->violation(q), least = INFINITY, best = INFINITY, size;
+    int entries = FIRST_ENTRIES, idle = 0;
+    memcpy(q->origin, q->w, q->p * sizeof(double));
+    memcpy(q->slope, q->g, q->p * sizeof(double));
+    if (q->size == 0 && violation > tol)
         settle(q, tol);
-    double violation = kernels->violation(q);
     for (int64_t k = 0; k < max_phases && violation > tol; k++) {
         int left = solve_face(q);
         violation = kernels->violation(q);
-        if (violation <= tol)
+        double now = objective(q, &size);
+        /* Where neither falls any more rounding has been reached. */
+        int gained = violation <= 0.5 * best || now < least - ROUNDING * size;
+        best = fmin(best, violation);
+        least = fmin(least, now);
+        idle = gained ? 0 : idle + 1;
+        if (violation <= tol || idle == MOST_IDLE)
             break;
         int most = (int)(q->size / 4) + FIRST_ENTRIES, entered = admit(q, tol, entries);
-        if (left || entered)
-            refinements = 0;
-        else if (++refinements == REFINEMENTS) /* the face is solved as well as rounding lets it */
-            break;
         entries = 2 * left > entered ? entries / 2 : 2 * entries;
         entries = entries < 1 ? 1 : entries > most ? most : entries;
     }

@@ -29,7 +29,8 @@ struct sv_quadratic {
     size_t size;
     int32_t *face, *place; /* place[j]: where in the face, -1 if it is not there */
     double *factor;        /* rows of L; p rows */
-    double *step, *from;   /* work: a Newton step on the face; w before a phase */
+    double *step, *from;   /* work: 4p doubles, a Newton step and more; w before a phase */
+    double *origin, *slope; /* work: w and g as they were given */
     struct sv_lapack lapack;
     /* What was done. */
     int64_t sweeps, moves, newtons, factorisations, updates;

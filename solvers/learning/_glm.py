@@ -201,9 +201,7 @@ def _number(value: Any, name: str) -> float:
     return number
 
 
-def _terms(
-    lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool
-) -> Separable:
+def _terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool) -> Separable:
     """The penalty of each coordinate, none for the intercept."""
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")

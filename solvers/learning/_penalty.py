@@ -37,6 +37,12 @@ class Separable:
         plain = self.l2 == 0
         return plain & np.isinf(self.low), plain & np.isinf(self.high)
 
+    @property
+    def is_gauge(self) -> bool:
+        """Whether the penalty of t w is t times that of w for t >= 0, so that its conjugate is 0 or infinite."""
+        ends = np.concatenate([self.low, self.high])
+        return not np.any(self.l2) and bool(np.all((ends == 0) | np.isinf(ends)))
+
     def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
         """The t for which the conjugate at t u is finite: from the first, <= 0, to the second. u is known to `slack`."""
         return -self._most(-u, slack), self._most(u, slack)

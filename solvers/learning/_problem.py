@@ -129,10 +129,8 @@ class GlmProblem:
             v = balanced
         features = self.penalty.part(np.arange(d))
         low, high = features.limits(-g[:d], slack)
-        if self.loss.quadratic:
-            scale = min(max(self.loss.scale(v), low), high) if not np.any(features.l2) else min(1.0, high)
-        else:
-            scale = min(1.0, high)
+        # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
+        scale = min(max(self.loss.scale(v) if features.is_gauge else 1.0, low), high)
         return -self.loss.conjugate(scale * v) - features.conjugate(-scale * g[:d], abs(scale) * slack)
 
     def measure(self, certificate: Certificate, dual: float) -> float:

@@ -85,7 +85,8 @@ class WorkingSet:
         columns = np.flatnonzero(working)
         w, z, newtons = _minimised(problem, state, columns)
         new = _evaluated(problem, w, z, working, state.dual, state.nit + 1, state.newtons + newtons)
-        idle = new.measure >= 0.5 * state.measure and bool((working == state.working).all())
+        gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
+        idle = not gained and bool((working == state.working).all())
         return replace(new, idle=state.idle + 1 if idle else 0)
 
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
@@ -202,9 +203,7 @@ def _kept_gram(problem: GlmProblem, columns: Array) -> Array:
     return H
 
 
-def _line_search(
-    problem: GlmProblem, penalty: Any, w: Array, target: Array, z: Array, way: Array, g: Array
-) -> float:
+def _line_search(problem: GlmProblem, penalty: Any, w: Array, target: Array, z: Array, way: Array, g: Array) -> float:
     """How much of the step from w to the target is taken: enough decrease, without a pass over the data."""
     loss = problem.loss
     here, there = penalty.value(w), penalty.value(target)

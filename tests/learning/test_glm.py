@@ -1,0 +1,314 @@
+"""Generalised linear models, against scikit-learn, SciPy and their own optimality conditions."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse
+from scipy.special import xlogy
+from sklearn import linear_model, svm
+
+from solvers import Status
+from solvers.learning import glm
+
+LOSSES = ("squared", "logistic", "huber", "squared_hinge", "poisson")
+
+
+def problem(seed, n=80, d=30, loss="squared", density=None):
+    """A random matrix and targets that fit the loss."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * rng.uniform(0.3, 2, d)
+    if density is not None:
+        X *= rng.random((n, d)) < density
+    z = X[:, :4] @ np.array([1.0, -0.5, 0.3, 0.2]) + rng.normal(size=n) + 0.4
+    if loss in ("logistic", "squared_hinge"):
+        return X, np.where(z > 0, 1.0, -1.0)
+    return X, rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float) if loss == "poisson" else z
+
+
+def loss_terms(loss, z, y):
+    """Terms and derivatives, written down once more."""
+    if loss == "squared":
+        return 0.5 * (z - y) ** 2, z - y
+    if loss == "logistic":
+        return np.logaddexp(0, -y * z), -y / (1 + np.exp(y * z))
+    if loss == "huber":
+        r = np.abs(z - y)
+        return np.where(r <= 1, r**2 / 2, r - 0.5), np.clip(z - y, -1, 1)
+    if loss == "squared_hinge":
+        short = np.maximum(0, 1 - y * z)
+        return short**2 / 2, -y * short
+    return np.exp(z) - y * z, np.exp(z) - y
+
+
+def objective(result, X, y, loss, l1, l2=0.0, s=1.0):
+    w = result.coef
+    terms = loss_terms(loss, X @ w + result.intercept, y)[0]
+    return float(np.sum(s * terms) + np.sum(l1 * np.abs(w)) + np.sum(l2 * w * w) / 2)
+
+
+def strongest(X, y, loss):
+    """The l1 penalty from which all coefficients are zero."""
+    return np.abs(X.T @ loss_terms(loss, np.zeros(len(y)), y)[1]).max()
+
+
+# ---- against others -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "d"), [(80, 30), (40, 100), (30, 700)])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_lasso_as_scikit_learn_fits_it(seed, n, d, intercept):
+    X, y = problem(seed, n, d)
+    lam = strongest(X, y, "squared") / 20
+    ours = glm(X, y, lam=lam, tol=1e-13, fit_intercept=intercept)
+    theirs = linear_model.Lasso(lam / n, fit_intercept=intercept, tol=1e-14, max_iter=100_000).fit(X, y)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_, atol=1e-7)
+    assert ours.intercept == pytest.approx(theirs.intercept_, abs=1e-7)
+    np.testing.assert_array_equal(ours.support, np.flatnonzero(np.abs(theirs.coef_) > 1e-7))
+
+
+def test_elastic_net_as_scikit_learn_fits_it(seed):
+    X, y = problem(seed, 60, 120)
+    ours = glm(X, y, lam=6.0, penalty="elastic-net", l1_ratio=0.7, tol=1e-13)
+    theirs = linear_model.ElasticNet(0.1, l1_ratio=0.7, fit_intercept=False, tol=1e-14, max_iter=100_000).fit(X, y)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_, atol=1e-7)
+
+
+def test_sparse_logistic_as_liblinear_fits_it(seed):
+    X, y = problem(seed, loss="logistic")
+    lam = strongest(X, y, "logistic") / 10
+    ours = glm(X, y, loss="logistic", lam=lam, tol=1e-13)
+    theirs = linear_model.LogisticRegression(
+        l1_ratio=1, C=1 / lam, solver="liblinear", fit_intercept=False, tol=1e-10, max_iter=10_000
+    ).fit(X, y)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_[0], atol=1e-5)
+
+
+def test_ridge_logistic_with_intercept_and_weights(seed):
+    X, y = problem(seed, loss="logistic")
+    s = np.random.default_rng(seed).integers(0, 4, len(y)) / 2.0
+    ours = glm(X, y, loss="logistic", penalty="l2", lam=2.0, fit_intercept=True, sample_weight=s, tol=1e-14)
+    theirs = linear_model.LogisticRegression(C=0.5, tol=1e-12, solver="newton-cholesky").fit(X, y, s)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_[0], atol=1e-6)
+    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=1e-6)
+
+
+def test_poisson_as_scikit_learn_fits_it(seed):
+    X, y = problem(seed, loss="poisson")
+    ours = glm(X, y, loss="poisson", penalty="l2", lam=8.0, fit_intercept=True, tol=1e-13)
+    theirs = linear_model.PoissonRegressor(alpha=0.1, tol=1e-10, solver="newton-cholesky").fit(X, y)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_, atol=1e-6)
+
+
+def test_squared_hinge_as_liblinear_fits_it(seed):
+    X, y = problem(seed, loss="squared_hinge")
+    ours = glm(X, y, loss="squared_hinge", penalty="l2", lam=1.0, tol=1e-13)
+    theirs = svm.LinearSVC(C=0.5, fit_intercept=False, tol=1e-10, max_iter=100_000, dual=False).fit(X, y)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, theirs.coef_[0], atol=1e-5)
+
+
+def test_non_negative_and_bounded_least_squares_as_scipy_solves_them(seed):
+    X, y = problem(seed)
+    ours = glm(X, y, penalty="none", lam=0.0, bounds=(0, np.inf), tol=1e-12)
+    np.testing.assert_allclose(ours.coef, scipy.optimize.nnls(X, y)[0], atol=1e-9)
+    ours = glm(X, y, penalty="none", lam=0.0, bounds=(-0.1, 0.2), tol=1e-12)
+    assert ours.success
+    np.testing.assert_allclose(ours.coef, scipy.optimize.lsq_linear(X, y, (-0.1, 0.2), tol=1e-14).x, atol=1e-7)
+
+
+# ---- optimality of every kind ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("penalty", ["l1", "l2", "elastic-net"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_conditions_hold_at_the_answer(loss, penalty, intercept, sparse):
+    X, y = problem(11, 120, 450 if sparse else 40, loss, 0.1 if sparse else None)
+    s = np.random.default_rng(7).uniform(0.5, 2, 120)
+    lam = strongest(X, y, loss) / 8
+    given = scipy.sparse.csc_matrix(X) if sparse else X
+    result = glm(given, y, loss=loss, penalty=penalty, lam=lam, fit_intercept=intercept, sample_weight=s, tol=1e-13)
+    assert result.success, result.message
+    share = {"l1": 1.0, "l2": 0.0, "elastic-net": 0.5}[penalty]
+    w, l1, l2 = result.coef, share * lam, (1 - share) * lam
+    v = s * loss_terms(loss, X @ w + result.intercept, y)[1]
+    g = X.T @ v + l2 * w
+    violation = np.where(w == 0, np.maximum(np.abs(g) - l1, 0), np.abs(g + l1 * np.sign(w)))
+    assert violation.max() <= 1e-5 * lam
+    assert not intercept or abs(v.sum()) <= 1e-6 * np.abs(v).sum()
+    assert result.fun == pytest.approx(objective(result, X, y, loss, l1, l2, s), rel=1e-12)
+    assert result.kkt == pytest.approx(
+        max(violation.max(), abs(v.sum()) if intercept else 0), rel=1e-3, abs=1e-10 * lam
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_gap_bounds_the_distance_on_the_way(seed, loss, intercept):
+    """At every iterate, objective - gap <= least objective, and the objective never rises."""
+    X, y = problem(seed, 60, 500, loss)
+    lam = strongest(X, y, loss) / 30
+    results = [glm(X, y, loss=loss, lam=lam, fit_intercept=intercept, tol=0.0, max_iter=k) for k in range(6)]
+    least = glm(X, y, loss=loss, lam=lam, fit_intercept=intercept, tol=1e-14).fun
+    slack = 1e-12 * abs(results[0].fun)
+    assert all(result.fun - result.gap <= least + slack for result in results)
+    assert all(later.fun <= earlier.fun + slack for earlier, later in itertools.pairwise(results))
+
+
+# ---- closed forms and invariants ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_strong_penalty_leaves_zero_without_a_step(seed, loss):
+    X, y = problem(seed, loss=loss)
+    result = glm(X, y, loss=loss, lam=strongest(X, y, loss) * (1 + 1e-12), tol=1e-10)
+    assert (result.success, result.nit, len(result.support)) == (True, 0, 0)
+    assert result.fun == pytest.approx(loss_terms(loss, np.zeros(len(y)), y)[0].sum(), rel=1e-14)
+
+
+def test_orthogonal_columns_are_soft_thresholded(seed):
+    rng = np.random.default_rng(seed)
+    X = np.linalg.qr(rng.normal(size=(50, 20)))[0]
+    y = rng.normal(size=50)
+    c = X.T @ y
+    result = glm(X, y, lam=0.1, tol=1e-14)
+    np.testing.assert_allclose(result.coef, np.sign(c) * np.maximum(np.abs(c) - 0.1, 0), atol=1e-14)
+
+
+def test_scaling(seed):
+    X, y = problem(seed)
+    w = glm(X, y, lam=5.0, tol=1e-14).coef
+    np.testing.assert_allclose(glm(8 * X, 8 * y, lam=64 * 5.0, tol=1e-14).coef, w, atol=1e-12)
+    scales = 2.0 ** np.arange(-5, 25)[:30].clip(-5, 5)
+    weighted = glm(X * scales, y, lam=5.0, weights=scales, tol=1e-14).coef
+    np.testing.assert_allclose(weighted * scales, w, atol=1e-10)
+
+
+def test_weights_of_zero_and_infinity(seed):
+    X, y = problem(seed)
+    weights = np.ones(30)
+    weights[3], weights[0] = 0, np.inf
+    result = glm(X, y, lam=30.0, weights=weights, tol=1e-9)
+    assert result.success
+    assert np.isnan(result.gap)
+    assert result.coef[0] == 0
+    assert result.coef[3] != 0
+    others = np.delete(X, 0, 1)
+    again = glm(others, y, lam=30.0, weights=np.delete(weights, 0), tol=1e-9)
+    np.testing.assert_allclose(np.delete(result.coef, 0), again.coef, atol=1e-8)
+
+
+def test_weights_of_samples_are_repetitions(seed):
+    X, y = problem(seed, loss="logistic")
+    s = np.random.default_rng(seed).integers(0, 4, len(y))
+    weighted = glm(X, y, loss="logistic", lam=2.0, sample_weight=s, fit_intercept=True, tol=1e-14)
+    repeated = glm(np.repeat(X, s, 0), np.repeat(y, s), loss="logistic", lam=2.0, fit_intercept=True, tol=1e-14)
+    np.testing.assert_allclose(weighted.coef, repeated.coef, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["F", "float32", "int", "csr", "csc", "coo", "array"])
+def test_layouts_and_types(kind):
+    rng = np.random.default_rng(23)
+    X = rng.integers(-2, 3, (50, 20)) * (rng.random((50, 20)) < 0.15)
+    y = rng.normal(size=50)
+    given = {
+        "F": lambda: np.asfortranarray(X, float), "float32": lambda: X.astype(np.float32), "int": lambda: X,
+        "csr": lambda: scipy.sparse.csr_matrix(X), "csc": lambda: scipy.sparse.csc_matrix(X.astype(float)),
+        "coo": lambda: scipy.sparse.coo_array(X), "array": lambda: scipy.sparse.csr_array(X.astype(np.float32)),
+    }[kind]()  # fmt: skip
+    before = given.copy()
+    expected = glm(X.astype(float), y, lam=1.0, fit_intercept=True, tol=1e-14)
+    result = glm(given, y, lam=1.0, fit_intercept=True, tol=1e-14)
+    np.testing.assert_allclose(result.coef, expected.coef, atol=1e-12)
+    assert result.intercept == pytest.approx(expected.intercept, abs=1e-12)
+    assert abs(before - given).sum() == 0
+
+
+def test_degenerate_sizes():
+    one = glm([[2.0]], [3.0], lam=1.0, tol=1e-15)
+    assert one.coef.tolist() == [1.25]  # 2 (2 w - 3) + 1 = 0
+    assert glm(np.ones((3, 0)), [1.0, 2.0, 3.0], lam=1.0).coef.shape == (0,)
+    assert glm(np.ones((3, 0)), [1.0, 2.0, 3.0], lam=1.0, fit_intercept=True).intercept == pytest.approx(2.0)
+    assert glm(np.zeros((3, 2)), [1.0, 2.0, 3.0], lam=1.0).coef.tolist() == [0.0, 0.0]
+    assert glm(np.ones((3, 2)), np.zeros(3), lam=1.0).success
+
+
+def test_warm_starts_and_resuming(seed):
+    X, y = problem(seed, 60, 500, "logistic")
+    lam = strongest(X, y, "logistic") / 50
+    cold = glm(X, y, loss="logistic", lam=lam, tol=1e-12)
+    warm = glm(X, y, loss="logistic", lam=lam, tol=1e-12, x0=cold.coef)
+    assert warm.nit == 0
+    first = glm(X, y, loss="logistic", lam=lam, tol=1e-12, max_iter=2)
+    assert first.status is Status.MAX_ITER
+    on = glm(X, y, loss="logistic", lam=lam, tol=1e-12, resume=first.state)
+    np.testing.assert_array_equal(on.coef, cold.coef)
+
+
+def test_a_dual_written_down_once_more(seed):
+    """The gap of the l1-logistic fit, from the formula."""
+    X, y = problem(seed, loss="logistic")
+    lam = strongest(X, y, "logistic") / 5
+    result = glm(X, y, loss="logistic", lam=lam, tol=0.0, max_iter=1)
+    u = 1 / (1 + np.exp(y * (X @ result.coef)))
+    u *= min(1, lam / np.abs(X.T @ (y * u)).max())
+    dual = -np.sum(xlogy(u, u) + xlogy(1 - u, 1 - u))
+    assert result.gap <= result.fun - dual + 1e-12
+
+
+# ---- where there is no answer ---------------------------------------------------------------------
+
+
+def test_separable_labels_without_a_penalty_are_no_success():
+    X, y = problem(3, 20, 30, "logistic")
+    result = glm(X, y, loss="logistic", penalty="none", lam=0.0, tol=1e-14, max_iter=500)
+    assert not result.success or result.kkt <= 1e-10
+    assert np.isfinite(result.coef).all()
+
+
+def test_large_targets_of_poisson():
+    X, y = problem(3, loss="poisson")
+    result = glm(X, 1e6 * y, loss="poisson", lam=10.0, fit_intercept=True, tol=1e-10)
+    assert result.success, result.message
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"X": [[1.0, np.nan]]}, ValueError, r"X must be finite; X\[\(0, 1\)\]"),
+        ({"X": [[1j, 2.0]]}, TypeError, "X must be real"),
+        ({"X": np.ones(3)}, ValueError, "X must have 2 dimensions"),
+        ({"X": np.ones((0, 2)), "y": []}, ValueError, "X has no samples"),
+        ({"y": [1.0, 2.0]}, ValueError, "y has length 2, but X has 3 rows"),
+        ({"y": [1.0, 2.0, np.inf]}, ValueError, r"y must be finite; y\[2\]"),
+        ({"loss": "logistic", "y": [1.0, 1.0, 1.0]}, ValueError, "two classes"),
+        ({"loss": "logistic", "y": [1.0, 2.0, 3.0]}, ValueError, "two classes"),
+        ({"loss": "poisson", "y": [1.0, 2.0, -1.0]}, ValueError, "y must be >= 0"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of"),
+        ({"penalty": "l0"}, ValueError, "penalty must be one of"),
+        ({"lam": -1.0}, ValueError, "lam must be finite and >= 0"),
+        ({"lam": np.nan}, ValueError, "lam must be finite"),
+        ({"lam": "much"}, TypeError, "lam must be a number"),
+        ({"penalty": "none"}, ValueError, "lam must be 0"),
+        ({"penalty": "elastic-net", "l1_ratio": 1.5}, ValueError, "l1_ratio"),
+        ({"tol": -1.0}, ValueError, "tol must be finite and >= 0"),
+        ({"weights": [1.0]}, ValueError, r"weights must have shape \(2,\)"),
+        ({"weights": [1.0, -1.0]}, ValueError, "weights must be >= 0"),
+        ({"sample_weight": [1.0, np.inf, 1.0]}, ValueError, "sample_weight must be finite"),
+        ({"bounds": (0.5, 1.0)}, ValueError, "bounds must include 0"),
+        ({"bounds": 3}, ValueError, "bounds must be a pair"),
+        ({"x0": [1.0, 2.0, 3.0]}, ValueError, "x0 must have length 2"),
+    ],
+)
+def test_bad_input_is_named(change, error, match):
+    good = {"X": np.arange(6.0).reshape(3, 2), "y": [1.0, 2.0, 4.0], "lam": 1.0}
+    with pytest.raises(error, match=match):
+        glm(**{**good, **change})
