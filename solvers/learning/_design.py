@@ -15,7 +15,7 @@ import scipy.sparse
 
 from . import _kernels
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.float64]
 
 #: A sparse matrix with more than this share of entries is worked on as a dense one.
 DENSE_ENOUGH = 0.2
@@ -46,7 +46,7 @@ class Design(ABC):
 
     def part(self, v: Array, columns: Array) -> Array:
         """X_W' v."""
-        return self.transposed(v)[columns]
+        return self.transposed(v)[columns]  # type: ignore[no-any-return]
 
     @abstractmethod
     def gram(self, columns: Array, weights: Array | None) -> Array:
@@ -61,12 +61,12 @@ class Dense(Design):
     @cached_property
     def norms(self) -> Array:
         squares = np.einsum("ij,ij->j", self.X, self.X)
-        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
+        return np.sqrt(np.append(squares, self.n) if self.ones else squares)  # type: ignore[no-any-return]
 
     def product(self, w: Array) -> Array:
         used = np.flatnonzero(w[: self.d])
         z = self.X @ w[: self.d] if 4 * len(used) > self.d else self.X[:, used] @ w[used]
-        return z + w[self.d] if self.ones else z
+        return z + w[self.d] if self.ones else z  # type: ignore[no-any-return]
 
     def transposed(self, v: Array) -> Array:
         g = self.X.T @ v
@@ -104,7 +104,7 @@ class Sparse(Design):
 
     def product(self, w: Array) -> Array:
         z = self.X @ w[: self.d]
-        return z + w[self.d] if self.ones else z
+        return z + w[self.d] if self.ones else z  # type: ignore[no-any-return]
 
     def transposed(self, v: Array) -> Array:
         g = self.X.T @ v

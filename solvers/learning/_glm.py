@@ -59,8 +59,8 @@ def glm(
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
         "poisson" numbers >= 0.
     lam : float
-        Strength of the penalty, >= 0. The sums are not divided by n: scikit-learn's `alpha` is lam / n for its Lasso and
-        1 / lam is the `C` of its LogisticRegression.
+        Strength of the penalty, >= 0. The sums are not divided by n: scikit-learn's `alpha` is lam / n for its Lasso,
+        and 1 / lam is the `C` of its LogisticRegression.
     loss : {"squared", "logistic", "huber", "squared_hinge", "poisson"}, default "squared"
         1/2 (z - y)^2; log(1 + exp(-y z)); the former up to a distance of 1 and linear beyond; 1/2 max(0, 1 - y z)^2;
         exp(z) - y z.

@@ -1,7 +1,7 @@
 """Losses of generalised linear models, as sums over the samples.
 
-A loss knows its value, its first and second derivative in the linear predictor z, and its convex conjugate, from which the
-dual bound comes. `s` are the weights of the samples, positive.
+A loss knows its value, its first and second derivative in the linear predictor z, and its convex conjugate, from
+which the dual bound comes. `s` are the weights of the samples, positive.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, xlogy
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Loss(ABC):
 
     def balanced(self, v: Array) -> Array:
         """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it."""
-        return v - self.s * (v.sum() / self.s.sum())
+        return v - self.s * (v.sum() / self.s.sum())  # type: ignore[no-any-return]
 
 
 class Squared(Loss):
@@ -81,11 +81,11 @@ class Logistic(Loss):
         return float(self.s @ (np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)))
 
     def derivative(self, z: Array) -> Array:
-        return -self.s * self.y * expit(-self.y * z)
+        return -self.s * self.y * expit(-self.y * z)  # type: ignore[no-any-return]
 
     def second(self, z: Array) -> Array:
         e = np.exp(-np.abs(z))
-        return self.s * e / (1 + e) ** 2
+        return self.s * e / (1 + e) ** 2  # type: ignore[no-any-return]
 
     def conjugate(self, v: Array) -> float:
         u = -self.y * v / self.s

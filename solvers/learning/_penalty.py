@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Separable:
         return not np.any(self.l2) and bool(np.all((ends == 0) | np.isinf(ends)))
 
     def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
-        """The t for which the conjugate at t u is finite: from the first, <= 0, to the second. u is known to `slack`."""
+        """The t for which the conjugate at t u, known to `slack`, is finite: from the first, <= 0, to the second."""
         return -self._most(-u, slack), self._most(u, slack)
 
     def _most(self, u: Array, slack: Array | float) -> float:
@@ -54,8 +54,7 @@ class Separable:
         return float(np.min(self.l1[some] / excess[some], initial=np.inf))
 
     def conjugate(self, u: Array, slack: Array | float = 0.0) -> float:
-        """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`; an upper bound where u is known to
-        `slack` only."""
+        """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`; no less where u has a `slack`."""
         if np.any(slack):
             return float(np.maximum(self._conjugates(u + slack), self._conjugates(u - slack)).sum())
         return float(self._conjugates(u).sum())

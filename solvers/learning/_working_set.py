@@ -5,8 +5,8 @@ most. These join the working set W; on W the loss is replaced by its quadratic m
 and dense, and the model with the penalty is minimised in C to a tolerance that falls with the square of the violation.
 Least squares is its own model: its Gram matrix is kept, and grows by the new columns alone.
 
-After the working sets of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and the second-order block updates of
-Nutini, Laradji and Schmidt (2022), arXiv 1712.08859. Differs in:
+After the working sets of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and the second-order block updates
+of Nutini, Laradji and Schmidt (2022), arXiv 1712.08859. Differs in:
 1. The problem on W is not swept to convergence: see quadratic.c.
 2. Up to 400 columns are all taken at once.
 3. The model's gradient comes from the data at each step, so that its error does not stay in the answer.
@@ -134,7 +134,7 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> t
     """w, X w and the Newton steps taken: the objective minimised over the columns, as far as it pays."""
     design, loss, penalty = problem.design, problem.loss, problem.penalty.part(columns)
     w, z, g = state.w[columns], state.z, state.g[columns]
-    # A violation of the square of the present one, in units of the largest gradient: superlinear, and not below rounding.
+    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
     size = max(float(np.abs(state.g).max(initial=0.0)), float(problem.penalty.l1.max(initial=0.0)))
     tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
     steps = 0
@@ -223,7 +223,8 @@ METHOD = register(
         name="working-set",
         family="learning",
         summary="prox-Newton steps on working sets of columns, each solved by an active-set method on its Gram matrix",
-        reference="Nutini, Laradji, Schmidt (2022), Let's Make Block Coordinate Descent Converge Faster, arXiv 1712.08859",
+        reference="Nutini, Laradji, Schmidt (2022), Let's Make Block Coordinate Descent Converge Faster, "
+        "arXiv 1712.08859",
         solver=WorkingSet,
         capabilities=frozenset({"glm"}),
     )
