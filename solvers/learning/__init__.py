@@ -1,7 +1,7 @@
 """Penalised regression and classification."""
 
 from . import _working_set as _working_set
-from ._glm import glm
 from ._problem import GlmResult
+from ._solve import glm
 
 __all__ = ["GlmResult", "glm"]

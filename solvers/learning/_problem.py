@@ -74,6 +74,7 @@ class GlmProblem:
     tol: float
     max_iter: int
     copies: int
+    threads: int
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -92,7 +93,7 @@ class GlmProblem:
 
     @property
     def stats(self) -> dict[str, Any]:
-        return {"copies": self.copies}
+        return {"copies": self.copies, "threads": self.threads}
 
     def answer(self, state: Any) -> Array:
         """The coefficients of a state."""

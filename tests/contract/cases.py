@@ -176,8 +176,37 @@ def _sparse(capability, seed):
     )
 
 
+def _glm_gap(inputs, w):
+    """The duality gap of an l1-logistic fit with lam = 3, in units of the objective at zero."""
+    X, y, w = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, w))
+    margin = y * (X @ w)
+    u = 1 / (1 + np.exp(margin))
+    u *= min(1, 3 / np.abs(X.T @ (y * u)).max())
+    dual = -np.sum(u * np.log(u) + (1 - u) * np.log1p(-u))
+    primal = np.sum(np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)) + 3 * np.abs(w).sum()
+    return float(max(primal - dual, 0) / (len(y) * np.log(2)))
+
+
+def _learning(capability, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 7, (60, 25)).astype(float)
+    y = (X[:, :3].sum(1) + rng.integers(-4, 5, 60) > 9).astype(float)
+
+    def solve(inputs, **keywords):
+        return solvers.learning.glm(*inputs.values(), loss="logistic", lam=3.0, **keywords)
+
+    return Case(
+        capability,
+        {"X": X, "y": y},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=_glm_gap,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"linalg": _linalg, "ot": _ot}
+MAKERS = {"learning": _learning, "linalg": _linalg, "ot": _ot}
 
 
 def cases():

@@ -156,7 +156,7 @@ def test_the_gap_bounds_the_distance_on_the_way(seed, loss, intercept):
     """At every iterate, objective - gap <= least objective, and the objective never rises."""
     X, y = problem(seed, 60, 500, loss)
     lam = strongest(X, y, loss) / 30
-    results = [glm(X, y, loss=loss, lam=lam, fit_intercept=intercept, tol=0.0, max_iter=k) for k in range(6)]
+    results = [glm(X, y, loss=loss, lam=lam, fit_intercept=intercept, tol=1e-300, max_iter=k) for k in range(6)]
     least = glm(X, y, loss=loss, lam=lam, fit_intercept=intercept, tol=1e-14).fun
     slack = 1e-12 * abs(results[0].fun)
     assert all(result.fun - result.gap <= least + slack for result in results)
@@ -257,7 +257,7 @@ def test_a_dual_written_down_once_more(seed):
     """The gap of the l1-logistic fit, from the formula."""
     X, y = problem(seed, loss="logistic")
     lam = strongest(X, y, "logistic") / 5
-    result = glm(X, y, loss="logistic", lam=lam, tol=0.0, max_iter=1)
+    result = glm(X, y, loss="logistic", lam=lam, tol=1e-300, max_iter=1)
     u = 1 / (1 + np.exp(y * (X @ result.coef)))
     u *= min(1, lam / np.abs(X.T @ (y * u)).max())
     dual = -np.sum(xlogy(u, u) + xlogy(1 - u, 1 - u))
@@ -299,7 +299,7 @@ def test_large_targets_of_poisson():
         ({"lam": "much"}, TypeError, "lam must be a number"),
         ({"penalty": "none"}, ValueError, "lam must be 0"),
         ({"penalty": "elastic-net", "l1_ratio": 1.5}, ValueError, "l1_ratio"),
-        ({"tol": -1.0}, ValueError, "tol must be finite and >= 0"),
+        ({"tol": -1.0}, ValueError, "tol must be positive"),
         ({"weights": [1.0]}, ValueError, r"weights must have shape \(2,\)"),
         ({"weights": [1.0, -1.0]}, ValueError, "weights must be >= 0"),
         ({"sample_weight": [1.0, np.inf, 1.0]}, ValueError, "sample_weight must be finite"),

@@ -13,7 +13,7 @@ from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
 from .._base.rng import RNG, check_rng
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
 from ._losses import LOSSES, TWO_CLASSES
 from ._penalty import Separable
@@ -139,11 +139,18 @@ def glm(
         targets, s = targets[keep], s[keep]
     terms = _terms(lam, penalty, l1_ratio, weights, bounds, d, fit_intercept)
     problem = GlmProblem(
-        matrix, LOSSES[loss](targets, s), terms, _start(x0, matrix, terms), _number(tol, "tol"), max_iter, copies
+        matrix,
+        LOSSES[loss](targets, s),
+        terms,
+        _start(x0, matrix, terms),
+        positive(tol, "tol"),
+        max_iter,
+        copies,
+        _threads.resolve(threads),
     )
-    _threads.resolve(threads)
     chosen = lookup("learning", method or "working-set", problem.needs)
-    return cast(GlmResult, run(chosen, problem, control, options))
+    why = "" if method else "Chose working-set, which serves all losses and penalties."
+    return cast(GlmResult, run(chosen, problem, control, options, why))
 
 
 def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
