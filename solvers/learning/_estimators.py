@@ -1,0 +1,179 @@
+"""Estimators for scikit-learn's pipelines and searches, over `glm`. They need scikit-learn, and say so."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+try:
+    from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+except ImportError as error:  # pragma: no cover
+    raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
+
+from ._problem import GlmResult
+from ._solve import glm
+
+Array = npt.NDArray[Any]
+
+SPARSE = ("csr", "csc", "coo")
+
+
+class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """What the regressors share: checked data, a fit by `glm`, predictions."""
+
+    def _fitted(self, X: Any, y: Any, sample_weight: Any, alpha: float, **keywords: Any) -> GlmResult:
+        """The fit of ``sum_i s_i loss_i / sum_i s_i + alpha penalty``."""
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=np.float64, y_numeric=True)
+        s = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
+        total = len(y) if s is None else float(s.sum())
+        result = glm(
+            X, y, lam=alpha * total, sample_weight=s, fit_intercept=self.fit_intercept, tol=self.tol,
+            max_iter=self.max_iter, x0=self._start(X.shape[1]), **keywords,
+        )  # fmt: skip
+        if not result.success:
+            warnings.warn(result.message, ConvergenceWarning, stacklevel=3)
+        self.coef_, self.intercept_ = result.coef, result.intercept
+        self.dual_gap_, self.n_iter_ = result.gap / total, max(result.nit, 1)
+        return result
+
+    def _start(self, d: int) -> Array | None:
+        """The last fit, where it is asked for and of that width."""
+        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != (d,):
+            return None
+        return np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
+
+    def predict(self, X: Any) -> Array:
+        """The linear predictor, shape (n,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=SPARSE, dtype=np.float64, reset=False)
+        return np.asarray(X @ self.coef_ + self.intercept_)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class ElasticNet(_LinearModel):
+    """Least squares with l1 and l2 penalties: ``|y - Xw - b|^2 / (2n) + alpha (r |w|_1 + (1 - r) / 2 |w|_2^2)``.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Strength of the penalty, as in scikit-learn.
+    l1_ratio : float, default 0.5
+        r, between 0 and 1.
+    fit_intercept : bool, default True
+        Whether to fit b.
+    positive : bool, default False
+        Whether coefficients must be >= 0.
+    weights : array_like, shape (d,), optional
+        Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0.
+    tol : float, default 1e-6
+        The duality gap that is a success, in units of the objective of zero coefficients.
+    max_iter : int, default 200
+        Passes over the data at most. A `ConvergenceWarning` tells where they did not reach the tolerance.
+    warm_start : bool, default False
+        Whether a fit starts from the last one.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (d,)
+    intercept_ : float
+    dual_gap_ : float
+        A bound of how far the objective is from its least value, recomputed from the coefficients.
+    n_iter_ : int
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from solvers.learning import ElasticNet
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> round(ElasticNet(alpha=0.01, l1_ratio=0.9).fit(X, y).score(X, y), 3)
+    0.486
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, positive: bool = False,
+        weights: Any = None, tol: float = 1e-6, max_iter: int = 200, warm_start: bool = False,
+    ) -> None:  # fmt: skip
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.weights = weights
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ElasticNet:
+        """Fit to X, shape (n, d), and y, shape (n,); weights of samples act as in scikit-learn."""
+        bounds = (0, np.inf) if self.positive else None
+        self._fitted(
+            X, y, sample_weight, self.alpha, penalty="elastic-net", l1_ratio=self.l1_ratio, weights=self.weights,
+            bounds=bounds,
+        )  # fmt: skip
+        return self
+
+
+class Lasso(ElasticNet):
+    """Least squares with an l1 penalty: ``|y - Xw - b|^2 / (2n) + alpha |w|_1``.
+
+    Parameters, attributes and warnings as of `ElasticNet`, without `l1_ratio`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from solvers.learning import Lasso
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> int((Lasso(alpha=1.0).fit(X, y).coef_ != 0).sum())
+    2
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, fit_intercept: bool = True, positive: bool = False, weights: Any = None,
+        tol: float = 1e-6, max_iter: int = 200, warm_start: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            alpha, l1_ratio=1.0, fit_intercept=fit_intercept, positive=positive, weights=weights, tol=tol,
+            max_iter=max_iter, warm_start=warm_start,
+        )  # fmt: skip
+
+
+class NNLS(_LinearModel):
+    """Least squares with coefficients >= 0: ``|y - Xw - b|^2`` over w >= 0.
+
+    Parameters
+    ----------
+    fit_intercept : bool, default False
+        Whether to fit b, of any sign.
+    tol : float, default 1e-10
+        The violation of the optimality conditions that is a success, in units of that of zero coefficients.
+    max_iter : int, default 200
+    warm_start : bool, default False
+
+    Examples
+    --------
+    >>> from solvers.learning import NNLS
+    >>> NNLS().fit([[1.0, 0.0], [0.0, 1.0]], [2.0, -1.0]).coef_.tolist()
+    [2.0, 0.0]
+    """
+
+    def __init__(
+        self, *, fit_intercept: bool = False, tol: float = 1e-10, max_iter: int = 200, warm_start: bool = False
+    ) -> None:
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> NNLS:
+        """Fit to X, shape (n, d), and y, shape (n,)."""
+        self._fitted(X, y, sample_weight, 0.0, penalty="none", bounds=(0, np.inf))
+        return self
