@@ -34,11 +34,11 @@ cdef extern from "grid.h" nogil:
 LINE = 64
 
 
-def aligned(Py_ssize_t length, dtype):
+cdef aligned(Py_ssize_t length, dtype):
     """A new array that begins at a cache line, not yet filled."""
-    bytes_ = length * np.dtype(dtype).itemsize
+    bytes_ = length * dtype.itemsize
     room = np.empty(bytes_ + LINE, np.uint8)
-    skip = -room.ctypes.data % LINE
+    cdef Py_ssize_t skip = -address_of(room) % LINE
     return room[skip:skip + bytes_].view(dtype)
 
 
@@ -88,7 +88,7 @@ cdef class Grid(Operand):
         if array.size != length:
             raise ValueError(f"{name} has {array.size} elements, not {length}")
         self.kept[name] = array
-        cdef size_t address = array.ctypes.data
+        cdef size_t address = address_of(array)
         return <const void *>address
 
     def set_constant(self, couplings, rows):
@@ -137,13 +137,16 @@ cdef class Grid(Operand):
         cdef const double[::1] view = values
         self.operand.diagonal = &view[0]
 
+    def zeros(self):
+        return aligned_zeros(self.grid.size, self.dtype.type)
+
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]
         given = np.ascontiguousarray(values, self.dtype)
         if given.size != n:
             raise ValueError(f"a vector has {given.size} elements, not {n}")
         packed = aligned(self.grid.size, self.dtype)
-        cdef size_t source = given.ctypes.data, target = packed.ctypes.data
+        cdef size_t source = address_of(given), target = address_of(packed)
         with nogil:
             self.layout.pack(&self.grid, <const void *>source, <void *>target)
         return packed
@@ -156,7 +159,7 @@ cdef class Grid(Operand):
         result = np.empty(n, self.dtype) if out is None else out
         if result.size != n or not result.flags.c_contiguous or result.dtype != self.dtype:
             raise ValueError("out must be contiguous, of the grid's size and type")
-        cdef size_t source = given.ctypes.data, target = result.ctypes.data
+        cdef size_t source = address_of(given), target = address_of(result, True)
         with nogil:
             self.layout.unpack(&self.grid, <const void *>source, <void *>target)
         return result
@@ -168,6 +171,6 @@ cdef class Grid(Operand):
         for array, name in ((b, "b"), (x, "x")):
             if array.dtype != self.dtype or array.size != self.grid.size or not array.flags.c_contiguous:
                 raise ValueError(f"{name} must be a packed vector")
-        cdef size_t right = b.ctypes.data, place = x.ctypes.data
+        cdef size_t right = address_of(b), place = address_of(x, True)
         with nogil:
             self.layout.sweeps(&self.grid, omega, backward, count, depth, threads, <const void *>right, <void *>place)

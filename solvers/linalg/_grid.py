@@ -158,7 +158,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         """
         if ordering not in ORDERINGS:
             raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} for a grid, not {ordering!r}")
-        key = ordering, np.dtype(dtype).name
+        key = ordering, np.dtype(dtype).char
         if key not in self._operands:
             self._operands[key] = self._made_operand(ordering, np.dtype(dtype))
         return self._operands[key]

@@ -153,7 +153,7 @@ def solve(
             "time_limit": time_limit, "callback": callback, "verbose": verbose, "threads": threads,
         })  # fmt: skip
     right = _vector(b, "b", matrix.size, check_finite)
-    scale = norm(right)
+    scale = size_of_b = norm(right)
     start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, check_finite)
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
@@ -164,7 +164,7 @@ def solve(
     problem = LinearProblem(
         matrix, right, start, tol=tol, max_iter=int(max_iter),
         every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
-        assume_symmetric=bool(assume_symmetric),
+        assume_symmetric=bool(assume_symmetric), size_of_b=size_of_b,
     )  # fmt: skip
     why = ""
     if method is None:
@@ -225,6 +225,7 @@ def _vector(value: npt.ArrayLike, name: str, size: int, check_finite: bool) -> A
     vector = np.ascontiguousarray(real_array(value, name, ndim=1))
     if len(vector) != size:
         raise ValueError(f"{name} must have length {size}, that of A's rows, not {len(vector)}")
-    if check_finite:
+    # a norm is the cheapest look
+    if check_finite and not np.isfinite(norm(vector)):
         _check_finite(vector, name)
     return vector
