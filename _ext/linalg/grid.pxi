@@ -131,11 +131,13 @@ cdef class Grid(Operand):
 
     def set_diagonal(self, diagonal):
         """What the methods see as the diagonal; 1 outside the cells."""
-        values = self.pack(diagonal).astype(np.float64)
-        values[values == 0] = 1
+        cdef double[::1] values = self.pack(diagonal).astype(np.float64, copy=False)
+        cdef Py_ssize_t i
+        for i in range(values.shape[0]):
+            if values[i] == 0:
+                values[i] = 1
         self.kept["seen"] = values
-        cdef const double[::1] view = values
-        self.operand.diagonal = &view[0]
+        self.operand.diagonal = &values[0]
 
     def zeros(self):
         return aligned_zeros(self.grid.size, self.dtype.type)

@@ -57,7 +57,7 @@ def require_spd(problem: LinearProblem, method: str) -> None:
 def started(problem: LinearProblem) -> CgState:
     """The state at x0. r and v are those of nothing done: the first step makes them from x."""
     state = problem.start(_kernels.CG_NUMBERS)
-    nothing = np.zeros(len(state.x))
+    nothing = np.ndarray(len(state.x), np.float64, bytes(8), strides=(0,))
     return widened(state, CgState, r=nothing, v=nothing)
 
 

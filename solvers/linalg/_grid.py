@@ -274,8 +274,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         *outer, along = [part.ravel() for part in self._parts]
         # a middle cell stands for what may not be there: an axis of one or two
         ends = [[part[len(part) // 2], part[0], part[-1], part[0]] for part in outer]
-        at_z, at_y = [[0.0] * 4] * (2 - len(ends)) + ends
-        return np.array([self.mass + y + z + along for z in at_z for y in at_y])
+        at_z, at_y = np.array([[0.0] * 4] * (2 - len(ends)) + ends)
+        return np.asarray((self.mass + at_y + at_z[:, None]).reshape(16, 1) + along)
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
@@ -349,13 +349,14 @@ def _diagonal_parts(shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ..
     parts = []
     for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
         if isinstance(coeff, float):
-            faces = np.full([n + 1 if k == axis else 1 for k in range(len(shape))], coeff / h**2)
+            along = np.full(n + 1, coeff / h**2)
         else:
-            faces = coeff[axis] / h**2
-        along = np.moveaxis(faces, axis, 0)
+            along = np.moveaxis(coeff[axis] / h**2, axis, 0)
         if ends[0] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[0] = 0
         if ends[1] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[-1] = 0
-        parts.append(np.moveaxis(along[:-1] + along[1:], 0, axis))
+        both = along[:-1] + along[1:]
+        profile = both.ndim == 1 < len(shape)
+        parts.append(both.reshape((n,) + (1,) * (len(shape) - 1 - axis)) if profile else np.moveaxis(both, 0, axis))
     return parts
