@@ -94,7 +94,10 @@ cdef class Grid(Operand):
     def set_constant(self, couplings, rows):
         """Couplings along (z, y, x), and the diagonal's 16 rows, (16, nx): see grid.h."""
         cdef sv_grid *g = &self.grid
-        table, inverse = np.zeros((2, 16, g.pitch), self.dtype)
+        cdef const double[:, ::1] spread = rows
+        cdef double[::1] seen
+        cdef Py_ssize_t i, j, k, at, kind
+        table, inverse = aligned_zeros(32 * g.pitch, self.dtype.type).reshape(2, 16, g.pitch)
         for parity in range(2 if g.half else 1):
             part = rows[:, parity::2] if g.half else rows
             place = slice(parity * g.half, parity * g.half + part.shape[1])
@@ -105,6 +108,22 @@ cdef class Grid(Operand):
         g.diagonal = self.hold("diagonal", table, table.size)
         g.inverse = self.hold("inverse", inverse, table.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
+        # what the methods see as the diagonal
+        seen = aligned(g.size, np.dtype(np.float64))
+        with nogil:
+            for i in range(<Py_ssize_t>g.size):
+                seen[i] = 1
+            for k in range(g.n[2]):
+                for j in range(g.n[1]):
+                    kind = (j == 0) + 2 * (j == g.n[1] - 1) + 4 * ((k == 0) + 2 * (k == g.n[2] - 1))
+                    at = g.lead + k * g.plane + j * g.pitch
+                    for i in range(g.n[0]):
+                        if g.half:
+                            seen[at + ((i + j + k) & 1) * g.half + i // 2] = spread[kind, i]
+                        else:
+                            seen[at + i] = spread[kind, i]
+        self.kept["seen"] = seen
+        self.operand.diagonal = &seen[0]
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""
@@ -128,9 +147,7 @@ cdef class Grid(Operand):
         g.diagonal = self.hold("diagonal", self.pack(diagonal), g.size)
         g.inverse = self.hold("inverse", inverse, g.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
-
-    def set_diagonal(self, diagonal):
-        """What the methods see as the diagonal; 1 outside the cells."""
+        # what the methods see as the diagonal: 1 outside the cells
         cdef double[::1] values = self.pack(diagonal).astype(np.float64, copy=False)
         cdef Py_ssize_t i
         for i in range(values.shape[0]):

@@ -225,8 +225,9 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         if isinstance(coeff, (list, tuple)) and len(coeff) == len(self.grid_shape) and np.ndim(coeff[0]):
             return tuple(_checked_faces(faces, axis, self.grid_shape, self.bc) for axis, faces in enumerate(coeff))
         values = _checked_values(coeff, "coeff", self.grid_shape)
-        if np.min(values) < 0:
-            raise ValueError(f"coeff must be >= 0, not {np.min(values)}")
+        least = values if isinstance(values, float) else values.min()
+        if least < 0:
+            raise ValueError(f"coeff must be >= 0, not {least}")
         if isinstance(values, float):
             return values
         return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim))
@@ -256,7 +257,6 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                         'ordering: take "natural"'
                     )
         operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
-        diagonal = self.diagonal()
         if self.constant:
             along = [0.0] * missing + [
                 0.0 if n == 1 and ends[0] == "periodic" else self.coeff / h**2
@@ -265,8 +265,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             operand.set_constant(along, self._diagonal_rows())
         else:
             nothing = [np.zeros(self.size)] * missing
-            operand.set_variable(nothing + self._couplings(), diagonal)
-        operand.set_diagonal(diagonal)
+            operand.set_variable(nothing + self._couplings(), self.diagonal())
         return operand
 
     def _diagonal_rows(self) -> Array:
