@@ -513,7 +513,8 @@ def _resolve(arms: str | Iterable[Any], cost: str) -> list[Arm]:
         if arms != "auto":
             raise OptionError(f'arms must be "auto" or a list, not {arms!r}')
         counted = {"ssor-cg", "cg", "ilu-krylov"}  # iterations of other arms are no measure of their work
-        return [a for a in known.values() if cost != "iterations" or a.family in counted]
+        usual = [a for a in known.values() if a.name != _arms.LEARNED]
+        return [a for a in usual if cost != "iterations" or a.family in counted]
     chosen = [_arm(arm, known) for arm in arms]
     if not chosen:
         raise OptionError("arms must not be empty")
