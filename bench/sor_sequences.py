@@ -87,6 +87,8 @@ class Policy:
     solver: SequenceSolver
     u: Array
     seconds: list[float] = field(default_factory=list)
+    #: What the learner took of each.
+    choices: list[float] = field(default_factory=list)
     worst: float = 0.0
     left_out: bool = False
 
@@ -99,6 +101,7 @@ class Policy:
         start = time.perf_counter()
         result = self.solver.solve(A, b, self.u)
         self.seconds.append(time.perf_counter() - start)
+        self.choices.append(result.stats["choice_seconds"])
         self.worst = max(self.worst, float(np.linalg.norm(b - A @ result.x) / np.linalg.norm(b)))
         self.u = result.x
 
@@ -176,7 +179,8 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
         table.rows.append({
             "policy": racer.name, "seconds": f"{at_least}{racer.total:.3g}",
             "over the best arm": f"{at_least}{racer.total / best['auto'].total:.3g}",
-            "ms a solve, median": 1e3 * float(np.median(racer.seconds)), "worst residual": f"{racer.worst:.1e}",
+            "ms a solve, median": 1e3 * float(np.median(racer.seconds)),
+            "us a choice, median": 1e6 * float(np.median(racer.choices)), "worst residual": f"{racer.worst:.1e}",
         })  # fmt: skip
     safe = next(racer for racer in racers if racer.name == SAFE)
     for racer in racers:
@@ -189,6 +193,8 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
         result.targets.append(
             Target(f"{sequence.name}: {racer.name}, quicker than {SAFE} from solve", "<=", 50, _even(racer, safe), "")
         )
+        choice = 1e6 * float(np.median(racer.choices))
+        result.targets.append(Target(f"{sequence.name}: {racer.name}, microseconds of a choice", "<=", 100, choice, ""))
         mine, its = np.cumsum(racer.seconds), np.cumsum(against.seconds)
         for k in range(0, sequence.steps, 5):
             curves.add(racer.name, sequence.name, k + 1, float(mine[k] / its[k]))
