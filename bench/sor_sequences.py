@@ -2,8 +2,9 @@
 
 Every policy simulates for itself, each from its own solutions, and all go through the steps side by side, in turns, so
 that a slow minute of the machine falls on all alike. A time is a whole call: analysis, guesses, choice, set-ups and
-solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from there on; its
-total is then the least that it can have been, marked >=. Each x is judged by its residual, computed here.
+solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from there on, after
+twelve steps one that has taken twice as long; its total is then the least that it can have been, marked >=. Each x is
+judged by its residual, computed here.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from .report import Lines, Report, Target
 Array = npt.NDArray[Any]
 
 STEPS = 200
-#: An arm is left out when it has taken so many times the time of the quickest, after so many steps.
-HOPELESS, PATIENCE = 5.0, 3
+#: An arm is left out when it has taken so many times the time of the quickest, after so many steps; the safe one, which
+#: tells when learning has paid, not before the target for that is passed.
+HOPELESS = ((3, 5.0), (12, 2.0))
+PAID = 50
 RTOL = 1e-8
 SAFE = "ssor-cg(1)"
 
@@ -118,8 +121,9 @@ def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[
             racer.play(sequence, number)
         least = min(racer.total for racer in running if racer.name in arms and racer.name != "transform")
         for racer in running:
-            needed = racer.name in policies or racer.name == SAFE
-            racer.left_out = number >= PATIENCE and racer.total > HOPELESS * least and not needed
+            needed = racer.name in policies or (racer.name == SAFE and number <= PAID)
+            far = any(number >= after and racer.total > times * least for after, times in HOPELESS)
+            racer.left_out = far and not needed
         gc.collect(0)
     gc.enable()
     return racers
@@ -191,7 +195,7 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
             Target(f"{sequence.name}: {racer.name} over {against.name}", "<=", 1.1, racer.total / against.total)
         )
         result.targets.append(
-            Target(f"{sequence.name}: {racer.name}, quicker than {SAFE} from solve", "<=", 50, _even(racer, safe), "")
+            Target(f"{sequence.name}: {racer.name}, quicker than {SAFE} from solve", "<=", PAID, _even(racer, safe), "")
         )
         choice = 1e6 * float(np.median(racer.choices))
         result.targets.append(Target(f"{sequence.name}: {racer.name}, microseconds of a choice", "<=", 100, choice, ""))
@@ -205,6 +209,10 @@ def _whole(racer: Policy) -> float:
 
 
 def _even(racer: Policy, safe: Policy) -> float:
-    """The number of solves from which on the total is below that of the safe arm; the steps where it never is."""
-    behind = np.flatnonzero(np.cumsum(racer.seconds) > np.cumsum(safe.seconds))
+    """The number of solves from which on the total is below that of the safe arm; the steps where it never is.
+
+    Steps at which the safe arm was left out, twice behind the best, count as they would have stayed.
+    """
+    played = len(safe.seconds)
+    behind = np.flatnonzero(np.cumsum(racer.seconds[:played]) > np.cumsum(safe.seconds))
     return float(behind[-1] + 2 if len(behind) else 1)
