@@ -2,9 +2,9 @@
 
 Every policy simulates for itself, each from its own solutions, and all go through the steps side by side, in turns, so
 that a slow minute of the machine falls on all alike. A time is a whole call: analysis, guesses, choice, set-ups and
-solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from there on, after
-twelve steps one that has taken twice as long; its total is then the least that it can have been, marked >=. Each x is
-judged by its residual, computed here.
+solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from there on;
+after twelve steps, one that has taken twice as long. Its total is then the least that it can have been, marked >=.
+Each x is judged by its residual, computed here.
 """
 
 from __future__ import annotations

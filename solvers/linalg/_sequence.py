@@ -176,6 +176,8 @@ class SequenceSolver:
         _threads.resolve(threads)
         self.cost, self.context, self.rtol, self.atol, self.threads = cost, context, rtol, atol, threads
         self._arms = _resolve(arms, cost)
+        # looking for a constant stencil is most of what a choice takes
+        self._transforms = any(isinstance(arm, _arms.Transform) for arm in self._arms)
         self._reuse = np.array([arm.reuse for arm in self._arms], dtype=np.float64)
         self._explore_overhead = explore_overhead
         self._guesses = Guesses(guess)
@@ -363,7 +365,7 @@ class SequenceSolver:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
         key = (
-            system.pattern, system.definite, system.box is not None, round(5 * math.log(system.condition)),
+            system.pattern, system.definite, self._transforms and system.box is not None, round(5 * math.log(system.condition)),
             round(digits),
         )  # fmt: skip
         if self._estimates[0] != key:
