@@ -365,8 +365,8 @@ class SequenceSolver:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
         key = (
-            system.pattern, system.definite, self._transforms and system.box is not None, round(5 * math.log(system.condition)),
-            round(digits),
+            system.pattern, system.definite, self._transforms and system.box is not None,
+            round(5 * math.log(system.condition)), round(digits),
         )  # fmt: skip
         if self._estimates[0] != key:
             if self._estimates[0] is None or self._estimates[0][:3] != key[:3]:
