@@ -1,4 +1,11 @@
-/* The two passes of SSOR-CG with a stencil in lexicographic order: see grid_natural.c. */
+/* The two passes of SSOR-CG with a stencil in lexicographic order: see grid_natural.c.
+ *
+ * Bytes a cell and iteration: 72 for x, r, v and t, read and written, and q, read; 24 for v and t, read, and q, written;
+ * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 4 at
+ * 99^2, from the second cache: 0.9 and 0.5 ns a cell. That is 12 to 17 cycles a vector of 8, about what the operations
+ * of the prefix scheme take: two rows at a time, a vector apart so that their chains overlap, were no faster.
+ * In NumPy: x += alpha * t; r -= alpha * q; v = D @ r + beta * v; t = solve(K + U, v); q = eisenstat(v, t)
+ */
 #include "grid_natural.h"
 
 #define MAKE_PASSES(axes, constant)                                                                             \
