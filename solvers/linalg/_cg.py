@@ -68,8 +68,8 @@ def iterated(
     operand = problem.operand(ordering)
     numbers = state.numbers.copy()
     if state.nit == 0:
-        x, r, v = operand.pack(state.x), operand.zeros(), operand.zeros()
-        kept = x.copy()
+        x, kept = operand.pack(state.x), operand.pack(state.x)
+        r, v = operand.zeros(), operand.zeros()
     else:
         x, r, v, kept = problem.packed(state, operand, ("x", "r", "v", "kept"))
     loop = _kernels.ConjugateGradients(operand, M, problem.packed_b(operand), x, r, v, kept, numbers)
