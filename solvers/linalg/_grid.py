@@ -158,7 +158,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         """
         if ordering not in ORDERINGS:
             raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} for a grid, not {ordering!r}")
-        key = ordering, np.dtype(dtype).name
+        key = ordering, np.dtype(dtype).char
         if key not in self._operands:
             self._operands[key] = self._made_operand(ordering, np.dtype(dtype))
         return self._operands[key]
@@ -225,8 +225,9 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         if isinstance(coeff, (list, tuple)) and len(coeff) == len(self.grid_shape) and np.ndim(coeff[0]):
             return tuple(_checked_faces(faces, axis, self.grid_shape, self.bc) for axis, faces in enumerate(coeff))
         values = _checked_values(coeff, "coeff", self.grid_shape)
-        if np.min(values) < 0:
-            raise ValueError(f"coeff must be >= 0, not {np.min(values)}")
+        least = values if isinstance(values, float) else values.min()
+        if least < 0:
+            raise ValueError(f"coeff must be >= 0, not {least}")
         if isinstance(values, float):
             return values
         return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim))
@@ -256,7 +257,6 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                         'ordering: take "natural"'
                     )
         operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
-        diagonal = self.diagonal()
         if self.constant:
             along = [0.0] * missing + [
                 0.0 if n == 1 and ends[0] == "periodic" else self.coeff / h**2
@@ -265,8 +265,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             operand.set_constant(along, self._diagonal_rows())
         else:
             nothing = [np.zeros(self.size)] * missing
-            operand.set_variable(nothing + self._couplings(), diagonal)
-        operand.set_diagonal(diagonal)
+            operand.set_variable(nothing + self._couplings(), self.diagonal())
         return operand
 
     def _diagonal_rows(self) -> Array:
@@ -274,8 +273,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         *outer, along = [part.ravel() for part in self._parts]
         # a middle cell stands for what may not be there: an axis of one or two
         ends = [[part[len(part) // 2], part[0], part[-1], part[0]] for part in outer]
-        at_z, at_y = [[0.0] * 4] * (2 - len(ends)) + ends
-        return np.array([self.mass + y + z + along for z in at_z for y in at_y])
+        at_z, at_y = np.array([[0.0] * 4] * (2 - len(ends)) + ends)
+        return np.asarray((self.mass + at_y + at_z[:, None]).reshape(16, 1) + along)
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
@@ -349,13 +348,14 @@ def _diagonal_parts(shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ..
     parts = []
     for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
         if isinstance(coeff, float):
-            faces = np.full([n + 1 if k == axis else 1 for k in range(len(shape))], coeff / h**2)
+            along = np.full(n + 1, coeff / h**2)
         else:
-            faces = coeff[axis] / h**2
-        along = np.moveaxis(faces, axis, 0)
+            along = np.moveaxis(coeff[axis] / h**2, axis, 0)
         if ends[0] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[0] = 0
         if ends[1] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[-1] = 0
-        parts.append(np.moveaxis(along[:-1] + along[1:], 0, axis))
+        both = along[:-1] + along[1:]
+        profile = both.ndim == 1 < len(shape)
+        parts.append(both.reshape((n,) + (1,) * (len(shape) - 1 - axis)) if profile else np.moveaxis(both, 0, axis))
     return parts
