@@ -44,8 +44,9 @@ struct sv_cells {
 /* The set-up, in this order; `scale` multiplies all that comes in. The diagonal is written too where it is not NULL. */
 struct sv_setup_kernels {
     void (*fill)(const struct sv_level *level, const struct sv_cells *cells, double scale, void *diagonal, int threads);
-    /* From lexicographic order; with x periodic the place after a row's last cell repeats the first. */
-    void (*pack)(const struct sv_level *level, double scale, const double *from, void *to, int threads);
+    /* From lexicographic order. close: with x periodic the places around a row repeat its ends, as couplings and what is
+     * multiplied by them need it; sums are over rows that have zeros there. */
+    void (*pack)(const struct sv_level *level, double scale, int close, const double *from, void *to, int threads);
     /* The inverse of the diagonal where `inverse` is not negative, and the diagonal is above it. */
     void (*invert)(const struct sv_level *level, void *diagonal, int threads);
     /* The fine level's shares; the coarse level's couplings, walls, masses and inverse. */

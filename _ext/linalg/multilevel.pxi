@@ -33,7 +33,7 @@ cdef extern from "multilevel.h" nogil:
 
     struct sv_setup_kernels:
         void (*fill)(const sv_level *, const sv_cells *, double, void *, int) noexcept nogil
-        void (*pack)(const sv_level *, double, const double *, void *, int) noexcept nogil
+        void (*pack)(const sv_level *, double, int, const double *, void *, int) noexcept nogil
         void (*invert)(const sv_level *, void *, int) noexcept nogil
 
     struct sv_cycle_kernels:
@@ -146,7 +146,7 @@ cdef class Stencil(Fields):
         for axis in range(3):
             if faces[axis] is not None:
                 self.level.face[axis] = self.make(f"face {axis}", self.level.size, np.float64)
-                self.pack_into(faces[axis], <double *>self.level.face[axis])
+                self.pack_into(faces[axis], <double *>self.level.face[axis], True)
         self.pack_into(diagonal, self.diagonal)
 
     @property
@@ -159,20 +159,20 @@ cdef class Stencil(Fields):
         """The length of a vector in this layout."""
         return self.level.size
 
-    cdef int pack_into(self, values, double *to) except -1:
+    cdef int pack_into(self, values, double *to, bint close=False) except -1:
         cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
         if given.shape[0] != self.cells:
             raise ValueError(f"{given.shape[0]} values for {self.cells} cells")
         with nogil:
-            sv_setup_kernels_of(0).pack(&self.level, 1, &given[0], to, self.threads)
+            sv_setup_kernels_of(0).pack(&self.level, 1, close, &given[0], to, self.threads)
         return 0
 
-    def pack(self, values):
+    cdef pack(self, values, bint close):
         """A new vector in this layout from one in lexicographic order."""
         packed = aligned(self.level.size, np.float64)
         packed.fill(0)
         cdef double[::1] to = packed
-        self.pack_into(values, &to[0])
+        self.pack_into(values, &to[0], close)
         return packed
 
     def unpack(self, const double[::1] packed):
@@ -186,8 +186,8 @@ cdef class Stencil(Fields):
 
     def product(self, b, x):
         """(b - A x, its sum of squares), or (A x, x'A x) where b is None; in lexicographic order."""
-        cdef double[::1] px = self.pack(x), out = np.zeros(self.level.size), partial = np.zeros(self.level.n[2])
-        cdef double[::1] pb = None if b is None else self.pack(b)
+        cdef double[::1] px = self.pack(x, True), out = np.zeros(self.level.size), partial = np.zeros(self.level.n[2])
+        cdef double[::1] pb = None if b is None else self.pack(b, False)
         cdef const double *right = NULL if b is None else &pb[0]
         cdef double total
         with nogil:
@@ -285,7 +285,7 @@ cdef class Multilevel(Fields):
         g.constant, self.scale = 0, scale
         for axis in range(3):
             if g.face[axis] != NULL and faces[axis] is not None:
-                self.pack_into(faces[axis], g.face[axis], scale)
+                self.pack_into(faces[axis], g.face[axis], scale, True)
         self.pack_into(wall, g.wall, scale)
         self.pack_into(mass, g.mass, scale)
         self.pack_into(np.zeros(self.cells) if mask is None else np.where(mask, 0.0, -1.0), g.inverse, 1)
@@ -293,12 +293,12 @@ cdef class Multilevel(Fields):
             sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
             sv_multilevel_setup(&self.M)
 
-    cdef int pack_into(self, values, void *to, double scale) except -1:
+    cdef int pack_into(self, values, void *to, double scale, bint close=False) except -1:
         cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
         if given.shape[0] != self.cells:
             raise ValueError(f"{given.shape[0]} values for {self.cells} cells")
         with nogil:
-            sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, &given[0], to, self.M.threads)
+            sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, close, &given[0], to, self.M.threads)
         return 0
 
     def field(self, str name, int level, axis=None):
@@ -382,7 +382,7 @@ cdef class MultilevelCg(Fields):
             self.make(name, A.level.size, np.float64)
             if value is not None:
                 vector = self.kept[name]
-                A.pack_into(value, &vector[0])
+                A.pack_into(value, &vector[0], name in "xp")
         self.state.b, self.state.x = self.at("b"), self.at("x")
         self.state.r, self.state.p = self.at("r"), self.at("p")
         self.state.q, self.state.spare = self.at("q"), self.at("spare")

@@ -65,10 +65,9 @@ INLINE void product_part(const struct outer *o, size_t index, int axes, int cons
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
             vreal diagonal = v_load(d + i), here = v_load(x + i);
             vreal q = v_sub(v_mul(diagonal, here), add_around(&a, i, none, axes, constant));
-            if (constant)
-                q = v_if_equal(diagonal, none, none, q);
             if (b)
                 q = v_sub(v_load(b + i), q);
+            q = v_if_equal(diagonal, none, none, q); /* outside of the mask, and where a periodic row begins again */
             v_store(out + i, q);
             sum = v_fma(b ? q : here, q, sum);
         }

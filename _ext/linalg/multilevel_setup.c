@@ -13,7 +13,7 @@
 #include "multilevel_rows.h"
 
 #define LEAST_SHARE ((real)1e-6)
-#define LARGEST_SHARE ((real)0.6)
+#define LARGEST_SHARE ((real)0.99)
 #define LEAST_WEIGHT ((real)0.2)
 /* Of a coarse diagonal, in parts of the largest of its cells': below, the cell floats and takes no part. */
 #define FLOATING ((real)1e-8)
@@ -24,6 +24,7 @@ struct setup {
     const double *from;
     real *to;
     double scale;
+    int close;
     ptrdiff_t parts, planes;
 };
 
@@ -58,13 +59,14 @@ static void pack_part(void *context, size_t index)
             real *out = row_in(g, s->to, from, j);
             for (ptrdiff_t i = 0; i < nx; i++)
                 out[i] = (real)(s->scale * in[i]);
-            close_row(g, out);
+            if (s->close)
+                close_row(g, out);
         }
 }
 
-static void pack(const struct sv_level *level, double scale, const double *from, void *to, int threads)
+static void pack(const struct sv_level *level, double scale, int close, const double *from, void *to, int threads)
 {
-    struct setup s = {.g = level, .from = from, .to = to, .scale = scale};
+    struct setup s = {.g = level, .from = from, .to = to, .scale = scale, .close = close};
     over_planes(&s, level->n[2], pack_part, threads);
 }
 

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 def floating(op: GridOperator, nullspace: str | None) -> list[Array]:
     """Flat indices of the cells of each component without a sink; ValueError where `nullspace` does not allow them."""
-    if op.mask is None and np.min(op.mass) > 0:
+    if op.mask is None and (np.min(op.mass) > 0 or (_joined(op) and (np.any(op.mass) or op.walls().any()))):
         return []
     count, labels = _components(op)
     sinks = _has_sink(op, count, labels)
@@ -45,10 +45,9 @@ def floating(op: GridOperator, nullspace: str | None) -> list[Array]:
 def _components(op: GridOperator) -> tuple[int, Array]:
     """How many there are, and that of each cell from 1 on (0 outside of the mask)."""
     wraps = any(ends[0] == "periodic" for ends in op.bc)
-    one = isinstance(op.coeff, float) and op.coeff > 0
-    if one and op.mask is None:
+    if op.mask is None and _joined(op):
         return 1, np.ones(op.grid_shape, np.int32)
-    if one and not wraps:
+    if op.mask is not None and _joined(op) and not wraps:
         labels, count = scipy.ndimage.label(op.mask)
         return int(count), labels
     cell = np.arange(op.size).reshape(op.grid_shape)
@@ -66,13 +65,18 @@ def _components(op: GridOperator) -> tuple[int, Array]:
     return len(names), labels.reshape(op.grid_shape)
 
 
+def _joined(op: GridOperator) -> bool:
+    """Whether all neighbours that take part are joined."""
+    faces = (op.coeff,) if isinstance(op.coeff, float) else op.coeff
+    return all(np.min(values) > 0 for values in faces)
+
+
 def _has_sink(op: GridOperator, count: int, labels: Array) -> Array:
     """Of each component."""
     if np.min(op.mass) > 0:
         return np.ones(count, bool)
     seen = np.zeros(count + 1, bool)
-    positive = not isinstance(op.coeff, float) or op.coeff > 0
-    if positive and isinstance(op.coeff, float):
+    if _joined(op):
         for axis, ends in enumerate(op.bc):  # the walls of the box first: they are few, and mostly enough
             along = np.moveaxis(labels, axis, 0)
             for end, kind in zip((0, -1), ends, strict=True):
