@@ -233,12 +233,10 @@ cdef class Multilevel(Fields):
             g = &self.M.level[l]
             shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
             for axis in range(3):
-                if n[axis] > 1:
+                if axis == 0 or levels[0][0][axis] > 1:
                     g.face[axis] = self.make(f"face {l} {axis}", g.size, self.dtype)
                 if halved[axis]:
                     g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
-            if g.face[0] == NULL:
-                g.face[0] = self.make(f"face {l} 0", g.size, self.dtype)
             g.inverse = self.make(f"inverse {l}", g.size, self.dtype)
             g.wall = self.make(f"wall {l}", g.size, self.dtype)
             g.mass = self.make(f"mass {l}", g.size, self.dtype)

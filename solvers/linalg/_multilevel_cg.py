@@ -82,7 +82,10 @@ class MultilevelCg:
         if not left <= problem.tol:
             start, at_start = self._measured(M, b, self._inside(problem, problem.x0))
             x, left = (x, left) if left <= at_start else (start, at_start)
-        stats = {"restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null)}
+        stats = {
+            "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
+            "projected": problem.remember("projected", float) if M.null else 0.0,
+        }  # fmt: skip
         return LinearResult(
             x=x, measure=left, residual_norm=left, stats=stats,
             # the loop fills these in
@@ -126,7 +129,9 @@ class MultilevelCg:
         if self.outside == "refuse" and b is not problem.b and not np.array_equal(b, problem.b):
             at = int(np.flatnonzero(b != problem.b)[0])
             raise ValueError(f'b must be 0 outside of the mask, not {problem.b[at]} in row {at} (outside="ignore")')
-        return _projected(b, self._hierarchy(problem).null)
+        consistent = _projected(b, self._hierarchy(problem).null)
+        problem.remember("projected", lambda: norm(b - consistent))
+        return consistent
 
 
 def _projected(vector: Array, components: list[Array]) -> Array:
