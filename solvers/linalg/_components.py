@@ -27,7 +27,7 @@ def floating(op: GridOperator, nullspace: str | None) -> list[Array]:
     if nullspace is None:
         raise ValueError(
             f"the operator is singular: {number} of {count} components {_named(labels, sinks)} have no sink (no "
-            'Dirichlet wall, no mass); pass nullspace="constant" or nullspace="components", or leave them out of the mask'
+            'Dirichlet wall, no mass); pass nullspace="constant" or "components", or leave them out of the mask'
         )
     if nullspace == "constant" and count > 1:
         raise ValueError(

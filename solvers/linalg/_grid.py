@@ -111,6 +111,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
         self.obstacle, self.unknowns = obstacle, unknowns
         self.coeff: Any = None
+        self._cells: Array | None = None
         self.mass: Any = None
         self.mask: Array | None = None
         self.update(coeff=coeff, mass=mass, mask=mask)
@@ -310,7 +311,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim)), values
 
     def couplings(self) -> list[Array]:
-        """Each cell's coupling with the one before along each axis, 0 where there is none: the entries are minus these."""
+        """Each cell's coupling with the one before along each axis, 0 where there is none; entries are minus these."""
         couplings = []
         for axis, (n, h, ends) in enumerate(zip(self.grid_shape, self.spacing, self.bc, strict=True)):
             if isinstance(self.coeff, float):

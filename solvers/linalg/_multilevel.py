@@ -1,8 +1,8 @@
 """A multilevel map for grid operators: symmetric positive definite, matrix-free, set up in a few passes.
 
-Blocks of two cells along each axis become one; couplings between blocks come from resistances in series and in parallel,
-so that every level has 3, 5 or 7 points a row and is an M-matrix. A cycle sweeps each level once on the way down, red cells
-before black ones, and once in the opposite order on the way up; the last level is solved exactly.
+Blocks of two cells along each axis become one; couplings between blocks come from resistances in series and in
+parallel, so that every level has 3, 5 or 7 points a row and is an M-matrix. A cycle sweeps each level once on the way
+down, red cells before black ones, and once in the opposite order on the way up; the last level is solved exactly.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     null : list of ndarray
         Flat indices of the cells of each component that has no sink, where `nullspace` was given.
     """
+
+    #: What a method must be able to take.
+    capability = "hierarchy"
 
     def __init__(self, operator: GridOperator, nullspace: str | None, dtype: npt.DTypeLike, threads: int | None):
         if nullspace is not None and nullspace not in NULLSPACES:
@@ -204,7 +207,7 @@ def _levels(op: GridOperator, axes: list[int | None], couplings: list[Array]) ->
     n = [1 if axis is None else op.grid_shape[axis] for axis in axes]
     periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in axes]
     strength = [0.0 if axis is None else _strength(op, axis, couplings) for axis in axes]
-    levels = []
+    levels: list[tuple[Any, Any]] = []
     while True:
         may = [n[k] > 1 and not (periodic[k] and n[k] // 2 % 2) for k in range(3)]
         shortest = min((n[k] for k in range(3) if n[k] > 1), default=1)

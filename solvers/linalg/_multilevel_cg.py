@@ -1,7 +1,7 @@
 """Conjugate gradients around a multilevel cycle: float64 outside, float32 inside.
 
-Flexible in one vector: each direction is made orthogonal to the last by what the matrix says of both (Kaneda and others'
-orthogonalisation with a memory of one, which for an exact linear symmetric map is conjugate gradients).
+Flexible in one vector: each direction is made orthogonal to the last by what the matrix says of both (Kaneda and
+others' orthogonalisation with a memory of one, which for an exact linear symmetric map is conjugate gradients).
 """
 
 from __future__ import annotations
@@ -165,10 +165,10 @@ METHOD = register(
         name="multilevel-cg",
         family="linalg",
         summary="conjugate gradients around a multilevel cycle in float32, for grid operators: counts that do not grow",
-        reference="Brandt (1977), Multi-level adaptive solutions to boundary-value problems; Tatebe (1993), The multigrid "
-        "preconditioned conjugate gradient method; Kaneda et al. (2023), A deep conjugate direction method, "
+        reference="Brandt (1977), Multi-level adaptive solutions to boundary-value problems; Tatebe (1993), The "
+        "multigrid preconditioned conjugate gradient method; Kaneda et al. (2023), A deep conjugate direction method, "
         "arXiv 2205.10763",
         solver=MultilevelCg,
-        capabilities=frozenset({"grid", "preconditioner"}),
+        capabilities=frozenset({"grid", "hierarchy"}),
     )
 )

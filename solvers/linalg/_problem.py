@@ -117,7 +117,8 @@ class LinearProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({self.A.capability} | ({"preconditioner"} if self.M is not None else set()))
+        of_preconditioner = set() if self.M is None else {getattr(self.M, "capability", "preconditioner")}
+        return frozenset({self.A.capability} | of_preconditioner)
 
     @property
     def stats(self) -> dict[str, Any]:

@@ -18,9 +18,7 @@ Array = npt.NDArray[Any]
 SLACK = 1e-12
 
 
-def recognised(
-    A: Any, shape: tuple[int, ...], mask: Array | None
-) -> tuple[tuple[Array, ...], Array, tuple[bool, ...]]:
+def recognised(A: Any, shape: tuple[int, ...], mask: Array | None) -> tuple[tuple[Array, ...], Array, tuple[bool, ...]]:
     """(values of the faces of each axis, mass, whether each axis is periodic) of an M-matrix on a grid."""
     matrix = _checked(A, shape)
     slack = SLACK * float(abs(matrix.data).max(initial=0.0))
@@ -89,9 +87,7 @@ def _faces(
 ) -> tuple[tuple[Array, ...], Array, tuple[bool, ...]]:
     """Faces that hold the couplings, and at walls what the cells there have beyond the least reaction."""
     axes = range(active.ndim)
-    closed = [
-        [~neighbour(active, axis, high=high, periodic=periodic[axis]) for high in (False, True)] for axis in axes
-    ]
+    closed = [[~neighbour(active, axis, high=high, periodic=periodic[axis]) for high in (False, True)] for axis in axes]
     count = sum((side.astype(int) for pair in closed for side in pair), np.zeros(active.shape, int))
     inner = active & (count == 0)
     least = float(sinks[inner].min()) if inner.any() else 0.0

@@ -1,7 +1,7 @@
 """Systems on grids by formula and seed: obstacles, jumps, rough and anisotropic coefficients.
 
-Only NumPy is used. Each is a `GridProblem`: what `solvers.linalg.GridOperator` takes, on the unit square or cube, with the
-equations multiplied by the squared spacing (all spacings are 1).
+Only NumPy is used. Each is a `GridProblem`: what `solvers.linalg.GridOperator` takes, on the unit square or cube, with
+the equations multiplied by the squared spacing (all spacings are 1).
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def grid_problem(family: str, shape: int | tuple[int, ...], seed: int = 0) -> Gr
     Parameters
     ----------
     family : str
-        One of `GRID_FAMILIES`: "uniform"; "dirichlet" and "neumann" (2 to 8 discs or boxes); "lognormal"; "jumps" (discs
-        of 1e-3 to 1e3); "anisotropic" (axis ratio down to 0.1), "strongly-anisotropic" (1e-4); "smoke" (3 balls, closed walls,
-        one open face).
+        One of `GRID_FAMILIES`: "uniform"; "dirichlet" and "neumann" (2 to 8 discs or boxes); "lognormal"; "jumps"
+        (discs of 1e-3 to 1e3); "anisotropic" (couplings along the axes differ by up to 10), "strongly-anisotropic"
+        (1e4); "smoke" (3 balls, closed walls, one open face).
     shape : int or tuple of int
         Cells along each axis; an int is a square's.
     seed : int, default 0
