@@ -51,7 +51,7 @@ class Plume:
 
     def step(self, solve: Pressure) -> Array:
         """One step; returns the divergence that the solver was given, flat."""
-        source = np.s_[2 : self.n // 12, int(0.42 * self.n) : int(0.58 * self.n)]
+        source = np.s_[1 : 2 + self.n // 12, int(0.42 * self.n) : int(0.58 * self.n)]
         self.smoke[source] = 1.0
         self._advect()
         self.v[1:-1] += self.dt * self.buoyancy * (self.smoke[1:] + self.smoke[:-1]) / 2

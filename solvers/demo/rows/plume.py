@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy
-import scipy.sparse
 import scipy.sparse.linalg
 from matplotlib.figure import Figure
 
@@ -26,9 +25,9 @@ Array = npt.NDArray[Any]
 TITLE = "Smoke past a disc: a pressure system a step"
 ORDER = 40
 
-N, STEPS = 96, 160
+N, STEPS = 160, 100
 RTOL = 1e-6
-OURS, PEER = "multilevel-cg", "scipy cg"
+OURS, PEER = "multilevel-cg", "scipy splu"
 
 
 @dataclass
@@ -42,20 +41,19 @@ class Flow:
     worst: float = 0.0
     iterations: list[int] = field(default_factory=list)
     hierarchy: Multilevel | None = None
-    matrix: scipy.sparse.csr_array = field(default_factory=lambda: scipy.sparse.csr_array((1, 1)))
+    factors: Any = None
 
     def play(self) -> Array:
         """A step; returns the system's right-hand side."""
         return -self.plume.step(self._pressure)
 
     def _pressure(self, operator: GridOperator, b: Array) -> Array:
-        if self.matrix.shape[0] == 1:
-            self.matrix = operator.to_csr()
+        matrix = None if self.name == OURS or self.factors is not None else operator.to_csr().tocsc()
         start = time.perf_counter()
-        x = self._multilevel(operator, b) if self.name == OURS else self._scipy(b)
+        x = self._multilevel(operator, b) if self.name == OURS else self._direct(matrix, b)
         self.seconds += time.perf_counter() - start
         size = float(np.linalg.norm(b))
-        self.worst = max(self.worst, float(np.linalg.norm(b - self.matrix @ x)) / size if size else 0.0)
+        self.worst = max(self.worst, float(np.linalg.norm(operator.residual(b, x))) / size if size else 0.0)
         return x
 
     def _multilevel(self, operator: GridOperator, b: Array) -> Array:
@@ -65,11 +63,10 @@ class Flow:
         self.iterations.append(result.nit)
         return np.asarray(result.x)
 
-    def _scipy(self, b: Array) -> Array:
-        count: list[int] = []
-        x, _ = scipy.sparse.linalg.cg(self.matrix, b, rtol=0.99 * RTOL, callback=lambda _: count.append(1))
-        self.iterations.append(len(count))
-        return np.asarray(x)
+    def _direct(self, matrix: Any, b: Array) -> Array:
+        if self.factors is None:  # timed, like our set-up
+            self.factors = scipy.sparse.linalg.splu(matrix, "MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        return np.asarray(self.factors.solve(b))
 
 
 def run(progress: Progress, threads: int) -> Row:
@@ -90,7 +87,7 @@ def run(progress: Progress, threads: int) -> Row:
         size=f"{STEPS} x {ours.plume.mask.size}",
         method="linalg.solve, multilevel-cg",
         seconds=ours.seconds,
-        peer=f"scipy {scipy.__version__}, cg",
+        peer=f"scipy {scipy.__version__}, splu, once",
         peer_seconds=peer.seconds,
         accuracy_label="largest relative residual of all steps, computed by the demo",
         accuracy=max(ours.worst, RTOL),
@@ -124,9 +121,10 @@ def _text(ours: Flow, peer: Flow, apart: float, left: float) -> tuple[str, ...]:
         f"Smoke rises in a box of {ours.plume.n} x {ours.plume.height} cells with an open top, past a disc: {STEPS} "
         "steps of a semi-Lagrangian scheme on a staggered grid. Each step solves for the pressure that makes the flow "
         f"free of divergence, to a relative residual of {RTOL:g}: no flux through walls and disc, zero at the top.",
-        f"multilevel-cg takes {min(ours.iterations)} to {max(ours.iterations)} iterations a step, plain conjugate "
-        f"gradients {min(peer.iterations)} to {max(peer.iterations)}. The two simulations end with smoke that differs "
-        f"by at most {apart:.0e}; the largest divergence left in a cell of ours is {left:.0e}.",
+        f"multilevel-cg takes {min(ours.iterations)} to {max(ours.iterations)} iterations a step. The peer factorises "
+        "the matrix once, which a disc that moves would not allow, and solves by the factors, to more digits than the "
+        f"flow needs. The two simulations end with smoke that differs by at most {apart:.0e}; the largest divergence "
+        f"left in a cell of ours is {left:.0e}.",
     )
 
 
