@@ -267,10 +267,10 @@ def _memory(result: Report, n: int) -> None:
     for name, grid in grids.items():
         hierarchy = multilevel(grid, threads=THREADS)
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
-        loop = _kernels.MultilevelCg(hierarchy.stencil, hierarchy.kernel, b, np.zeros_like(b), numbers)
-        first = loop.start()
+        loop = _kernels.MultilevelCg(hierarchy.stencil, hierarchy.kernel, b)
+        first = loop.start(np.zeros_like(b), numbers)
         numbers[:2] = first
-        calls[name] = lambda loop=loop, first=first: loop.iterate(0.0, 0.0, first, 0, 4)
+        calls[name] = lambda loop=loop, numbers=numbers, first=first: loop.iterate(numbers, 0.0, 0.0, first, 0, 4)
     arrays = [np.ones(max(n**3, 1000)) for _ in range(3)]
     triads = controls.triads(*arrays, threads=THREADS)
     times = harness.interleave({**calls, **triads}, 7, BUDGET)

@@ -97,9 +97,10 @@ cdef class Fields:
         self.kept = {}
 
     cdef void *make(self, str name, size_t length, dtype) except NULL:
-        array = aligned(length, dtype)
-        array.fill(0)
-        self.kept[name] = array
+        bytes_ = length * np.dtype(dtype).itemsize
+        room = np.zeros(bytes_ + LINE, np.uint8)  # whose pages are touched when they are needed
+        skip = -room.ctypes.data % LINE
+        self.kept[name] = array = room[skip:skip + bytes_].view(dtype)
         cdef size_t address = array.ctypes.data
         return <void *>address
 
@@ -361,33 +362,26 @@ cdef class Multilevel(Fields):
 
 
 cdef class MultilevelCg(Fields):
-    """Vectors of a solve, in the stencil's layout."""
+    """Vectors of a solve, in the stencil's layout: b stays, the others are set by `start` or `load`."""
 
     cdef sv_multilevel_cg state
     cdef Multilevel M
     cdef Stencil A
-    cdef double[::1] numbers
 
-    def __init__(self, Stencil A, Multilevel M, b, x, double[::1] numbers, r=None, p=None):
-        cdef double[::1] vector
+    def __init__(self, Stencil A, Multilevel M, b):
         if A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
             raise ValueError("the hierarchy is that of another grid")
-        self.A, self.M, self.numbers = A, M, numbers
-        of_size(numbers, MULTILEVEL_NUMBERS)
+        self.A, self.M = A, M
         self.state.M, self.state.A, self.state.diagonal = &M.M, &A.level, A.diagonal
-        given = {"b": b, "x": x, "r": r, "p": p, "q": None, "spare": None}
-        for name, value in given.items():
+        for name in ("b", "x", "r", "p", "q", "spare"):
             self.make(name, A.level.size, np.float64)
-            if value is not None:
-                vector = self.kept[name]
-                A.pack_into(value, &vector[0], name in "xp")
+        A.pack_into(b, self.at("b"))
         self.state.b, self.state.x = self.at("b"), self.at("x")
         self.state.r, self.state.p = self.at("r"), self.at("p")
         self.state.q, self.state.spare = self.at("q"), self.at("spare")
         self.state.cast = self.make("cast", A.level.size, M.dtype)
         self.state.z = self.make("z", A.level.size, M.dtype)
         self.state.partial = <double *>self.make("partial", A.level.n[2], np.float64)
-        self.state.numbers = <sv_multilevel_numbers *>&numbers[0]
 
     cdef double *at(self, str name) except NULL:
         cdef double[::1] vector = self.kept[name]
@@ -397,15 +391,36 @@ cdef class MultilevelCg(Fields):
         """x, r or p in lexicographic order."""
         return self.A.unpack(self.kept[name])
 
-    def start(self):
+    def load(self, x, r, p):
+        """Vectors of an earlier `vector`."""
+        self.A.pack_into(x, self.at("x"), True)
+        self.A.pack_into(r, self.at("r"))
+        self.A.pack_into(p, self.at("p"), True)
+
+    def start(self, x, double[::1] numbers):
         """From x; returns the residual's norm."""
+        self.A.pack_into(x, self.at("x"), True)
+        self.state.numbers = <sv_multilevel_numbers *>of_size(numbers, MULTILEVEL_NUMBERS)
         with nogil:
             sv_multilevel_cg_start(&self.state)
         return self.state.residual
 
-    def iterate(self, double goal, double floor, double residual, int nit, int most):
+    def measured(self, x):
+        """The norm of b - A x."""
+        cdef double *at = self.at("spare")
+        cdef double *out = self.at("q")
+        cdef double square
+        self.A.pack_into(x, at, True)
+        with nogil:
+            square = sv_outer_kernels_of().product(
+                &self.A.level, self.A.diagonal, self.state.b, at, out, self.state.partial, self.M.M.threads
+            )
+        return square ** 0.5
+
+    def iterate(self, double[::1] numbers, double goal, double floor, double residual, int nit, int most):
         """(iterations, the residual's norm, outcome)"""
         cdef int done
+        self.state.numbers = <sv_multilevel_numbers *>of_size(numbers, MULTILEVEL_NUMBERS)
         self.state.residual = residual
         with nogil:
             done = sv_multilevel_cg_iterate(&self.state, goal, floor, nit, most)

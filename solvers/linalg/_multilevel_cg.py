@@ -43,6 +43,22 @@ class MultilevelState:
     measure: float
 
 
+@dataclass
+class Loop:
+    """The memory of a solve: what its steps would else make anew."""
+
+    kernel: _kernels.MultilevelCg
+    #: b, as it is solved for.
+    right: Array
+    #: The state whose vectors the kernel has at hand.
+    holds: MultilevelState | None = None
+
+    def measured(self, x: Array) -> float:
+        """The norm of b - A x, formed anew."""
+        residual: float = self.kernel.measured(x)
+        return residual
+
+
 @dataclass(frozen=True)
 class MultilevelCg:
     """Conjugate gradients with a V-cycle as preconditioner, for a `GridOperator`."""
@@ -53,23 +69,29 @@ class MultilevelCg:
     outside: str = option("refuse", "b that is not 0 outside of the mask", choices=("refuse", "ignore"))
 
     def init(self, problem: LinearProblem) -> MultilevelState:
-        M, b, x = self._hierarchy(problem), self._right(problem), self._inside(problem, problem.x0)
+        loop, x = self._loop(problem), _inside(problem, problem.x0)
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
-        loop = _kernels.MultilevelCg(M.stencil, M.kernel, b, x, numbers)
-        measure = loop.start()
+        measure = loop.kernel.start(x, numbers)
         numbers[[0, 1]] = measure  # first, best
-        return MultilevelState(x, loop.vector("r"), np.zeros_like(x), numbers, 0, 0, measure)
+        r = loop.kernel.vector("r") if x.any() else loop.right
+        loop.holds = MultilevelState(x, r, np.zeros(x.shape), numbers, 0, 0, measure)
+        return loop.holds
 
     def step(self, problem: LinearProblem, state: MultilevelState) -> MultilevelState:
-        M, b, numbers = self._hierarchy(problem), self._right(problem), state.numbers.copy()
-        loop = _kernels.MultilevelCg(M.stencil, M.kernel, b, state.x, numbers, state.r, state.p)
+        loop, numbers = self._loop(problem), state.numbers.copy()
+        if loop.holds is not state:
+            loop.kernel.load(state.x, state.r, state.p)
+        loop.holds = None
         most = 1 if problem.every else max(1, STEP_CELLS // problem.A.size)
         most = min(most, problem.max_iter - state.nit)
-        done, measure, outcome = loop.iterate(problem.tol, problem.floor, state.measure, state.nit, most)
+        done, measure, outcome = loop.kernel.iterate(
+            numbers, problem.tol, problem.floor, state.measure, state.nit, most
+        )
         if outcome == NOT_FINITE:
             return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
-        x, r, p = (loop.vector(name) for name in "xrp")
-        return MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
+        x, r, p = (loop.kernel.vector(name) for name in "xrp")
+        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
+        return loop.holds
 
     def done(self, problem: LinearProblem, state: MultilevelState) -> Status | None:
         if state.measure <= problem.tol:
@@ -77,10 +99,12 @@ class MultilevelCg:
         return OUTCOMES.get(state.outcome)
 
     def finish(self, problem: LinearProblem, state: MultilevelState) -> LinearResult:
-        M, b = self._hierarchy(problem), self._right(problem)
-        x, left = self._measured(M, b, state.x)
+        loop, M = self._loop(problem), self._hierarchy(problem)
+        x = _projected(state.x, M.null)
+        left = loop.measured(x)
         if not left <= problem.tol:
-            start, at_start = self._measured(M, b, self._inside(problem, problem.x0))
+            start = _projected(_inside(problem, problem.x0), M.null)
+            at_start = loop.measured(start)
             x, left = (x, left) if left <= at_start else (start, at_start)
         stats = {
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
@@ -92,11 +116,14 @@ class MultilevelCg:
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
 
-    def _measured(self, M: Multilevel, b: Array, x: Array) -> tuple[Array, float]:
-        """x, of mean zero where the operator is singular, and the norm of its residual."""
-        x = _projected(x, M.null)
-        residual, _ = M.stencil.product(b, x)
-        return x, norm(residual)
+    def _loop(self, problem: LinearProblem) -> Loop:
+        loop: Loop = problem.remember("loop", lambda: self._made_loop(problem))
+        return loop
+
+    def _made_loop(self, problem: LinearProblem) -> Loop:
+        M = self._hierarchy(problem)
+        right = self._right(problem)
+        return Loop(_kernels.MultilevelCg(M.stencil, M.kernel, right), right)
 
     def _hierarchy(self, problem: LinearProblem) -> Multilevel:
         M: Multilevel = problem.remember("hierarchy", lambda: self._made(problem))
@@ -114,24 +141,23 @@ class MultilevelCg:
         M.threads = problem.threads
         return M
 
-    def _inside(self, problem: LinearProblem, x: Array) -> Array:
-        """x with zeros outside of the mask."""
-        mask = problem.A.mask  # type: ignore[attr-defined]
-        return x if mask is None else np.where(mask.ravel(), x, 0.0)
-
     def _right(self, problem: LinearProblem) -> Array:
         """b inside of the mask, and consistent."""
-        b: Array = problem.remember("right", lambda: self._checked(problem))
-        return b
-
-    def _checked(self, problem: LinearProblem) -> Array:
-        b = self._inside(problem, problem.b)
-        if self.outside == "refuse" and b is not problem.b and not np.array_equal(b, problem.b):
+        b = _inside(problem, problem.b)
+        if self.outside == "refuse" and b is not problem.b:
             at = int(np.flatnonzero(b != problem.b)[0])
             raise ValueError(f'b must be 0 outside of the mask, not {problem.b[at]} in row {at} (outside="ignore")')
         consistent = _projected(b, self._hierarchy(problem).null)
         problem.remember("projected", lambda: norm(b - consistent))
         return consistent
+
+
+def _inside(problem: LinearProblem, vector: Array) -> Array:
+    """The vector, with zeros outside of the mask; itself where they are there already."""
+    mask = problem.A.mask  # type: ignore[attr-defined]
+    if mask is None or not vector[~mask.ravel()].any():
+        return vector
+    return np.where(mask.ravel(), vector, 0.0)
 
 
 def _projected(vector: Array, components: list[Array]) -> Array:
