@@ -8,6 +8,7 @@ down, red cells before black ones, and once in the opposite order on the way up;
 from __future__ import annotations
 
 import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,15 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
         self.null: list[Array] = []
+        #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
+        self.lock = threading.Lock()
         self._set_up()
 
     def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
         """Change the operator, as its own `update` does, and set up anew in the memory at hand."""
-        self.operator.update(coeff=coeff, mass=mass, mask=mask)
-        self._set_up()
+        with self.lock:
+            self.operator.update(coeff=coeff, mass=mass, mask=mask)
+            self._set_up()
 
     @property
     def threads(self) -> int:
@@ -74,7 +78,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     @threads.setter
     def threads(self, count: int) -> None:
-        self._threads = self.kernel.threads = self.stencil.threads = count
+        with self.lock:
+            self._threads = self.kernel.threads = self.stencil.threads = count
 
     def _set_up(self) -> None:
         op = self.operator
@@ -118,7 +123,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.kernel.set_variable(faces, op.walls(), mass, op.mask, _power_of_two(float(diagonal.max())))
 
     def _matvec(self, r: Array) -> Array:
-        result: Array = self.kernel.cycle(real_array(r, "r"))
+        given = real_array(r, "r")
+        with self.lock:
+            result: Array = self.kernel.cycle(given)
         return result
 
     def _adjoint(self) -> Multilevel:

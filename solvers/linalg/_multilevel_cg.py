@@ -84,9 +84,10 @@ class MultilevelCg:
         loop.holds = None
         most = 1 if problem.every else max(1, STEP_CELLS // problem.A.size)
         most = min(most, problem.max_iter - state.nit)
-        done, measure, outcome = loop.kernel.iterate(
-            numbers, problem.tol, problem.floor, state.measure, state.nit, most
-        )
+        with self._hierarchy(problem).lock:
+            done, measure, outcome = loop.kernel.iterate(
+                numbers, problem.tol, problem.floor, state.measure, state.nit, most
+            )
         if outcome == NOT_FINITE:
             return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
         x, r, p = (loop.kernel.vector(name) for name in "xrp")

@@ -1,5 +1,7 @@
 """The method multilevel-cg: counts, accuracy, singular systems, odd geometries, bad input."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse.linalg
@@ -191,6 +193,17 @@ def test_threads_give_the_same_bits(seed):
     assert len({result.nit for result in results}) == 1
     np.testing.assert_array_equal(results[0].x, results[1].x)
     np.testing.assert_array_equal(results[0].x, results[2].x)
+
+
+def test_a_hierarchy_may_be_shared(seed):
+    """Solves at the same time, with one hierarchy: the bits of solves one after another."""
+    problem = grid_problem("neumann", (150, 140), seed)
+    grid = GridOperator(**problem.arguments)
+    M, rights = multilevel(grid), [problem.right(seed=k) for k in range(8)]
+    alone = [solve(grid, b, M=M, rtol=1e-9).x for b in rights]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda b: solve(grid, b, M=M, rtol=1e-9, threads=1 + len(b) % 2).x, rights))
+    np.testing.assert_array_equal(alone, together)
 
 
 def test_several_right_hand_sides(seed):
