@@ -19,6 +19,8 @@ def report(quick: bool = False) -> Report:
         "grid", f"solvers.linalg's multilevel-cg against pyamg, SciPy and the sine transform, {THREADS} threads"
     )
     peers = sor_peers.load()
+    if not quick:
+        harness.keep_freed_memory()
     with harness.threads(THREADS):
         for part in PARTS:
             part.add(result, peers, quick)

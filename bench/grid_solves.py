@@ -267,7 +267,8 @@ def _memory(result: Report, n: int) -> None:
     for name, grid in grids.items():
         hierarchy = multilevel(grid, threads=THREADS)
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
-        loop = _kernels.MultilevelCg(hierarchy.stencil, hierarchy.kernel, b)
+        loop = _kernels.MultilevelCg(hierarchy.stencil, hierarchy.kernel)
+        loop.take(b)
         first = loop.start(np.zeros_like(b), numbers)
         numbers[:2] = first
         calls[name] = lambda loop=loop, numbers=numbers, first=first: loop.iterate(numbers, 0.0, 0.0, first, 0, 4)

@@ -362,20 +362,19 @@ cdef class Multilevel(Fields):
 
 
 cdef class MultilevelCg(Fields):
-    """Vectors of a solve, in the stencil's layout: b stays, the others are set by `start` or `load`."""
+    """Vectors of a solve, in the stencil's layout: `take` sets b, `start` or `load` the others."""
 
     cdef sv_multilevel_cg state
     cdef Multilevel M
     cdef Stencil A
 
-    def __init__(self, Stencil A, Multilevel M, b):
+    def __init__(self, Stencil A, Multilevel M):
         if A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
             raise ValueError("the hierarchy is that of another grid")
         self.A, self.M = A, M
         self.state.M, self.state.A, self.state.diagonal = &M.M, &A.level, A.diagonal
         for name in ("b", "x", "r", "p", "q", "spare"):
             self.make(name, A.level.size, np.float64)
-        A.pack_into(b, self.at("b"))
         self.state.b, self.state.x = self.at("b"), self.at("x")
         self.state.r, self.state.p = self.at("r"), self.at("p")
         self.state.q, self.state.spare = self.at("q"), self.at("spare")
@@ -390,6 +389,10 @@ cdef class MultilevelCg(Fields):
     def vector(self, str name):
         """x, r or p in lexicographic order."""
         return self.A.unpack(self.kept[name])
+
+    def take(self, b):
+        """The right-hand side."""
+        self.A.pack_into(b, self.at("b"))
 
     def load(self, x, r, p):
         """Vectors of an earlier `vector`."""

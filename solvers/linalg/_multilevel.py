@@ -63,6 +63,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
         self.lock = threading.Lock()
+        #: Vectors that no solve uses.
+        self.spare: list[_kernels.MultilevelCg] = []
         self._set_up()
 
     def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
@@ -87,7 +89,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         couplings = [] if isinstance(op.coeff, float) else op.couplings()
         levels = _levels(op, self._axes, couplings)
         if getattr(self, "levels", None) != levels:
-            self.levels = levels
+            self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
             periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in self._axes]
             self.kernel = _kernels.Multilevel(levels, periodic, self._single, self._threads)

@@ -107,6 +107,9 @@ class MultilevelCg:
             start = _projected(_inside(problem, problem.x0), M.null)
             at_start = loop.measured(start)
             x, left = (x, left) if left <= at_start else (start, at_start)
+        if not M.spare:
+            M.spare.append(loop.kernel)
+            problem.forget("loop")
         stats = {
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
             "projected": problem.remember("projected", float) if M.null else 0.0,
@@ -124,7 +127,12 @@ class MultilevelCg:
     def _made_loop(self, problem: LinearProblem) -> Loop:
         M = self._hierarchy(problem)
         right = self._right(problem)
-        return Loop(_kernels.MultilevelCg(M.stencil, M.kernel, right), right)
+        try:
+            kernel = M.spare.pop()  # of an earlier solve: new memory costs more than some iterations
+        except IndexError:
+            kernel = _kernels.MultilevelCg(M.stencil, M.kernel)
+        kernel.take(right)
+        return Loop(kernel, right)
 
     def _hierarchy(self, problem: LinearProblem) -> Multilevel:
         M: Multilevel = problem.remember("hierarchy", lambda: self._made(problem))

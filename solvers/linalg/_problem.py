@@ -152,6 +152,10 @@ class LinearProblem:
             self._memory[name] = make()
         return self._memory[name]
 
+    def forget(self, name: str) -> None:
+        """Lets go of what was remembered under this name."""
+        self._memory.pop(name, None)
+
     def start(self, numbers: int) -> IterationState:
         """The state at x0, with room for so many numbers."""
         at_start = self._norm(self.x0)
