@@ -78,8 +78,7 @@ struct sv_multilevel {
     struct sv_level level[MULTILEVEL_MOST];
     const double *last;     /* the inverse of the last level's matrix, cells in lexicographic order */
     double *ends;           /* twice as many numbers as the last level has cells */
-    void *work;
-    size_t part;            /* of `work` for a thread, in elements */
+    void *work;             /* sv_multilevel_work() elements of the largest level for each thread */
 };
 
 /* All levels from the first one's couplings, walls, masses and inverse, but for `last`. */

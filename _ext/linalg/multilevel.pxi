@@ -122,14 +122,12 @@ cdef class Stencil(Fields):
 
     cdef sv_level level
     cdef double *diagonal
-    cdef readonly tuple shape
     cdef readonly Py_ssize_t cells
     cdef public int threads
 
     def __init__(self, n, periodic, int threads=1):
         shape_level(&self.level, n, periodic, (0, 0, 0), self, "", np.float64)
         self.diagonal = <double *>self.make("diagonal", self.level.size, np.float64)
-        self.shape = (n[2], n[1], n[0])
         self.cells, self.threads = n[0] * n[1] * n[2], threads
 
     def set_constant(self, couplings, sides, obstacles, double mass, mask):
@@ -150,16 +148,6 @@ cdef class Stencil(Fields):
                 self.pack_into(faces[axis], <double *>self.level.face[axis], True)
         self.pack_into(diagonal, self.diagonal)
 
-    @property
-    def largest(self):
-        """The largest entry of the diagonal."""
-        return float(self.kept["diagonal"].max())
-
-    @property
-    def size(self):
-        """The length of a vector in this layout."""
-        return self.level.size
-
     cdef int pack_into(self, values, double *to, bint close=False) except -1:
         cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
         if given.shape[0] != self.cells:
@@ -167,14 +155,6 @@ cdef class Stencil(Fields):
         with nogil:
             sv_setup_kernels_of(0).pack(&self.level, 1, close, &given[0], to, self.threads)
         return 0
-
-    cdef pack(self, values, bint close):
-        """A new vector in this layout from one in lexicographic order."""
-        packed = aligned(self.level.size, np.float64)
-        packed.fill(0)
-        cdef double[::1] to = packed
-        self.pack_into(values, &to[0], close)
-        return packed
 
     def unpack(self, const double[::1] packed):
         out = np.empty(self.cells)
@@ -184,18 +164,6 @@ cdef class Stencil(Fields):
         with nogil:
             sv_outer_kernels_of().unpack(&self.level, &packed[0], &to[0], self.threads)
         return out
-
-    def product(self, b, x):
-        """(b - A x, its sum of squares), or (A x, x'A x) where b is None; in lexicographic order."""
-        cdef double[::1] px = self.pack(x, True), out = np.zeros(self.level.size), partial = np.zeros(self.level.n[2])
-        cdef double[::1] pb = None if b is None else self.pack(b, False)
-        cdef const double *right = NULL if b is None else &pb[0]
-        cdef double total
-        with nogil:
-            total = sv_outer_kernels_of().product(
-                &self.level, self.diagonal, right, &px[0], &out[0], &partial[0], self.threads
-            )
-        return self.unpack(out), total
 
 
 cdef sv_cells cells_of(dict kept, couplings, sides, obstacles, double mass, mask, Py_ssize_t count) except *:

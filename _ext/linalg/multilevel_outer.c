@@ -17,8 +17,6 @@ struct outer {
     ptrdiff_t parts;
 };
 
-typedef void (*plane_task)(const struct outer *, ptrdiff_t);
-
 static double over_planes(struct outer *o, sv_task task, int threads)
 {
     double sum = 0;

@@ -13,7 +13,7 @@
 #include "multilevel_rows.h"
 
 #define LEAST_SHARE ((real)1e-6)
-#define LARGEST_SHARE ((real)0.99)
+#define LARGEST_SHARE ((real)0.99) /* 0.6 would tear a cell at a jump of the coefficient off its strong neighbour */
 #define LEAST_WEIGHT ((real)0.2)
 /* Of a coarse diagonal, in parts of the largest of its cells': below, the cell floats and takes no part. */
 #define FLOATING ((real)1e-8)

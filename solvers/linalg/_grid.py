@@ -145,7 +145,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         --------
         >>> from solvers.linalg import GridOperator
         >>> A = GridOperator((4, 5), 2.0, mass=0.5).to_csr()
-        >>> abs(GridOperator.from_csr(A, (4, 5)).to_csr() - A).max() < 1e-12
+        >>> bool(abs(GridOperator.from_csr(A, (4, 5)).to_csr() - A).max() < 1e-12)
         True
         """
         from ._stencil import recognised
