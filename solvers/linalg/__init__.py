@@ -7,6 +7,8 @@ from ._grid import GridOperator
 from ._jacobi import Jacobi
 from ._learner import Learner, learners
 from ._matrix import Plan, plan
+from ._multilevel import Multilevel, multilevel
+from ._multilevel_cg import MultilevelCg
 from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
 from ._problem import LinearResult
 from ._sequence import SequenceResult, SequenceSolver
@@ -26,6 +28,8 @@ __all__ = [
     "Jacobi",
     "Learner",
     "LinearResult",
+    "Multilevel",
+    "MultilevelCg",
     "OmegaTuner",
     "Plan",
     "SequenceResult",
@@ -35,6 +39,7 @@ __all__ = [
     "SsorPreconditioner",
     "ic0",
     "learners",
+    "multilevel",
     "omega_grid",
     "plan",
     "solve",

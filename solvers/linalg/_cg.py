@@ -92,6 +92,6 @@ METHOD = register(
         summary="conjugate gradients with any preconditioner, for symmetric positive definite matrices",
         reference="Hestenes and Stiefel (1952), Methods of conjugate gradients for solving linear systems",
         solver=ConjugateGradients,
-        capabilities=frozenset({"sparse-matrix", "grid", "preconditioner"}),
+        capabilities=frozenset({"sparse-matrix", "grid", "preconditioner", "hierarchy"}),
     )
 )

@@ -120,7 +120,8 @@ class LinearProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({self.A.capability} | ({"preconditioner"} if self.M is not None else set()))
+        of_preconditioner = set() if self.M is None else {getattr(self.M, "capability", "preconditioner")}
+        return frozenset({self.A.capability} | of_preconditioner)
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -169,6 +170,10 @@ class LinearProblem:
         if name not in self._memory:
             self._memory[name] = make()
         return self._memory[name]
+
+    def forget(self, name: str) -> None:
+        """Lets go of what was remembered under this name."""
+        self._memory.pop(name, None)
 
     def start(self, numbers: int) -> IterationState:
         """The state at x0, with room for so many numbers."""

@@ -17,6 +17,7 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import solve_columns
+from ._multilevel_cg import serves
 from ._nullspace import centred, without_constants
 from ._problem import LinearProblem, LinearResult, norm, prepared
 from ._symmetry import objection
@@ -69,14 +70,15 @@ def solve(
         Where to start; zero where not given.
     M : str, array_like or LinearOperator, optional
         Preconditioner of the method "cg", an approximate inverse of A as in SciPy: "jacobi", "ssor", "ic0", a diagonal
-        (n,), or an operator, symmetric positive definite.
+        (n,), or an operator, symmetric positive definite; of "multilevel-cg" what `multilevel` made of A.
     rtol, atol : float, default 1e-8 and 0
         The solve succeeds where ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, in 2-norms.
     reference : {"b", "r0"}, default "b"
         What rtol is relative to: the norm of b, or that of ``b - A @ x0``.
     method : str, optional
-        "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given: "ssor-cg" ("cg" with an M)
-        where A looks symmetric positive definite, else "gauss-seidel", which may not converge.
+        "multilevel-cg", "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given:
+        "multilevel-cg" for a GridOperator that is not singular; else "ssor-cg" ("cg" with an M) where A looks symmetric
+        positive definite, else "gauss-seidel", which may not converge.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them. "omega" may also be a tuner (an object with
         ``ask`` and ``tell``): it is asked before the solve, and told the iterations after it (twice `max_iter` where it
@@ -200,6 +202,8 @@ def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
+    if problem.A.capability == "grid" and not serves(problem.A, problem.M):
+        return "multilevel-cg", "Chose multilevel-cg: A is a GridOperator with a sink in every component."
     against = objection(problem.A, problem.assume_symmetric)
     looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
     if against is None and problem.M is not None:

@@ -8,7 +8,7 @@ from systems import laplacian, neumann
 from solvers import OptionError, methods
 from solvers.linalg import solve
 
-NAMES = [method.name for method in methods("linalg")]
+NAMES = [method.name for method in methods("linalg") if "sparse-matrix" in method.capabilities]
 WITH_OMEGA = [method.name for method in methods("linalg") if "omega" in {option.name for option in method.options}]
 
 
