@@ -25,10 +25,8 @@ static inline struct window terms_window(real top) { return window_above(exponen
 INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
-    v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
-    if (window->by_lane)
-        on_grid = v_sub(on_grid, window->lower);
-    vreal power = v_exp_power(window->base, on_grid);
+    v_exp_split_fine(window->to_grid, v_max(window->lowest_x, x), &s, &low, &on_grid);
+    vreal power = v_exp_power(v_exp_base(0), on_grid);
 #ifdef V_HAS_LOOKUP
     return add_term(acc, s, power);
 #else

@@ -57,9 +57,9 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     const struct window largest = window_by_lane(tops.top);
     real words[WORDS][SV_W];
     vreal s, low, on_grid;
-    v_exp_split_fine(tops.top, &s, &low, &on_grid);
+    v_exp_split_fine(largest.to_grid, tops.top, &s, &low, &on_grid);
     const vreal all[WORDS] = {sum, error, lower, v_if_equal(tops.top, tops.next, v_set1(1), v_set1(0)), s, low,
-                              v_exp_power(largest.base, v_sub(on_grid, largest.lower)), largest.lower};
+                              v_exp_power(largest.base, on_grid), largest.lower};
     for (int w = 0; w < WORDS; w++)
         v_store(words[w], all[w]);
     for (int k = 0; k < SV_W; k++) {
@@ -89,8 +89,8 @@ INLINE void lane_sums(const real *room, size_t length, const struct window *wind
         for (size_t i = j; i < end; i++) {
             vreal v = v_load(room + i * SV_W), s, on_grid;
             v = v_max(window->lowest_x, v_if_equal(v, except, window->lowest_x, v));
-            v_exp_split(v, &s, &on_grid);
-            add_term(&block, s, v_exp_power(window->base, v_sub(on_grid, window->lower)));
+            v_exp_split_above(window->to_grid, v, &s, &on_grid);
+            add_term(&block, s, v_exp_power(window->base, on_grid));
         }
         add_grid_sum(block, start, sum, error);
     }
@@ -109,8 +109,9 @@ INLINE vreal lane_offsets(const real *room, size_t length, struct two tops)
 
 /* As softmax_columns. */
 static int log_softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
-                               size_t columns, real *room)
+                               size_t columns, real *room, int stream)
 {
+    (void)stream; /* ordinary stores */
     struct two tops[COLUMNS / SV_W];
     vreal offsets[COLUMNS / SV_W];
     const size_t vectors = (columns + SV_W - 1) / SV_W;
@@ -223,20 +224,19 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
 {
     const struct window lanes = window_by_lane(tops.next);
     const real start = raised(GROUP_START);
-    real lower[SV_W], lowest_x[SV_W], except[SV_W];
+    real to_grid[SV_W], lowest_x[SV_W], except[SV_W];
     vreal sums[SV_W], lost[SV_W];
-    v_store(lower, lanes.lower);
+    v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
     v_store(except, left_out(tops));
     for (int r = 0; r < SV_W; r++) {
-        const v_fractions base = v_exp_base(lower[r]);
-        const vreal lowest = v_set1(lowest_x[r]), without = v_set1(except[r]);
+        const vreal grid = v_set1(to_grid[r]), lowest = v_set1(lowest_x[r]), without = v_set1(except[r]);
         struct grid_sum row = empty_sum(start);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
             vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
-            v_exp_split(v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
-            add_term(&row, s, v_exp_power(base, on_grid));
+            v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
+            add_term(&row, s, v_exp_power(lanes.base, on_grid));
             drip(pending);
         }
         sums[r] = v_sub(row.sum, v_set1(start));

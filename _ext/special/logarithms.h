@@ -45,7 +45,7 @@ static double exponential_of(real x)
 {
     vreal s, low, on_grid;
     real lane[3][SV_W];
-    v_exp_split_fine(v_set1(x), &s, &low, &on_grid);
+    v_exp_split_fine(v_set1(TO_GRID), v_set1(x), &s, &low, &on_grid);
     v_store(lane[0], s);
     v_store(lane[1], low);
     v_store(lane[2], v_exp_power(v_exp_base(exponent_above(x)), on_grid));

@@ -463,7 +463,7 @@ struct columns {
     ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
     size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
     size_t all_panels, room;                        /* room: numbers that a panel needs */
-    int logarithm;
+    int logarithm, stream;
     atomic_int out_of_memory;
 };
 
@@ -487,7 +487,7 @@ static void softmax_panel(const struct columns *all, size_t k, real *room)
     const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
     real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
     int done = (all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns)(
-        x, all->x_stride, y, all->y_stride, all->length, columns, room);
+        x, all->x_stride, y, all->y_stride, all->length, columns, room, all->stream);
     if (!done)
         for (size_t c = 0; c < columns; c++)
             softmax_column(all, x + c, y + c, room);
@@ -517,10 +517,12 @@ int NAME(sv_softmax_columns)(int logarithm, const real *x, ptrdiff_t x_stride, p
     lines = lines < 1 ? 1 : lines > most ? most : lines;
     struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line,
                           .logarithm = logarithm};
+    all.stream = !logarithm && x != y && outer * length * width * sizeof(real) > STREAM_MIN_BYTES && (uintptr_t)y % sizeof(real) == 0
+                 && y_stride % (ptrdiff_t)line == 0 && (outer == 1 || y_outer % (ptrdiff_t)line == 0);
     all.panels = (width + all.panel - 1) / all.panel;
     all.all_panels = outer * all.panels;
     all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;
-    all.room = length * all.panel;
+    all.room = (length + (length + COLUMN_STEP - 1) / COLUMN_STEP) * all.panel;
     sv_parallel_for(threads_for(outer * length * width, threads), all.tasks, some_panels, &all);
     return atomic_load(&all.out_of_memory) ? -1 : 0;
 }

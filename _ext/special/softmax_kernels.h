@@ -25,7 +25,8 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
 enum {
     ROOM_BYTES = 16384, /* of the longest row whose terms wait on the stack, in the first cache */
     ROOM_SLACK_BYTES = 4096 + 2 * 64, /* more than a row, so that its place can be chosen */
-    COLUMNS = 128        /* that are worked on together, at most */
+    COLUMNS = 128,       /* that are worked on together, at most */
+    COLUMN_STEP = 8      /* rows of columns that are looked at together */
 };
 
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
@@ -41,11 +42,12 @@ enum {
         size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t rows, size_t length, int stream, char *rooms);              \
         /* softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one    \
-         * needs the safe path; x is y or disjoint from it; room has whole vectors for all */     \
+         * needs the safe path; x is y or disjoint from it; room has whole vectors for all, and   \
+         * for one row more in COLUMN_STEP; stream: write past the cache, y aligned to lines */  \
         int (*softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
-                               size_t length, size_t columns, real *room);                        \
+                               size_t length, size_t columns, real *room, int stream);            \
         int (*log_softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
-                                   size_t length, size_t columns, real *room);                    \
+                                   size_t length, size_t columns, real *room, int stream);        \
         /* log_softmax of rows that the cache holds; otherwise as softmax_rows */                 \
         size_t (*log_softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
                                    size_t rows, size_t length, int stream);                       \
