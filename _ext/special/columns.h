@@ -7,7 +7,7 @@
  *
  * Operations a float32 vector with AVX-512: 1 for the maximum, 19 for the term and its sum, 4 for the quotient. Beside
  * memory (a read and a streaming write) a store to the second cache and a load from it. Reached: the time of rows where
- * all is in cache (200 x 1000); 1.9 times that of rows for 1024 x 3072 float32, where a third of the time passes at the
+ * all is in cache (200 x 1000); about twice that of rows for 1024 x 3072, where a third of the time passes at the
  * loads of x (512 bytes of a row at a time; neither wider panels nor prefetching further ahead shortened it).
  */
 #ifndef SOLVERS_SOFTMAX_COLUMNS_H
@@ -39,18 +39,26 @@ INLINE void close_block(struct column_sum *column)
     column->block = empty_sum(COLUMN_START);
 }
 
-/* The window moves up to these elements. */
+/* Where these elements exceed the limit, the window moves up to them. The other lanes stay as they are to the last bit:
+ * which columns are neighbours, the place of the output decides. */
 static void move_window(struct column_sum *column, vreal highest)
 {
-    const vreal before = column->window.lower;
+    const struct column_sum old = *column;
+    const vreal higher = v_max(highest, old.limit), top = v_max(v_set1((real)0.9 * LOWEST_X), highest);
+    const struct window window = window_by_lane(top);
+    const vreal change = v_sub(old.window.lower, window.lower), limit = v_add(top, v_set1((real)(0.69 * HEADROOM)));
     close_block(column);
-    column->top = v_max(highest, column->top);
-    const vreal top = v_max(v_set1((real)0.9 * LOWEST_X), column->top); /* lanes may have nothing but -inf yet */
-    column->window = window_by_lane(top);
-    column->limit = v_add(top, v_set1((real)(0.69 * HEADROOM)));
-    const vreal change = v_sub(before, column->window.lower);
-    column->sum = v_ldexp(column->sum, change);
-    column->error = v_ldexp(column->error, change);
+#define MOVED(member, value) column->member = v_if_equal(higher, old.limit, old.member, value)
+    MOVED(sum, v_ldexp(column->sum, change));
+    MOVED(error, v_ldexp(column->error, change));
+    MOVED(block.sum, column->block.sum);
+    MOVED(block.lost, column->block.lost);
+    MOVED(window.lowest_x, window.lowest_x);
+    MOVED(window.lower, window.lower);
+    MOVED(window.to_grid, window.to_grid);
+    MOVED(top, highest);
+    MOVED(limit, limit);
+#undef MOVED
 }
 
 /* The terms of up to COLUMN_STEP rows of a vector of columns, to `terms`. */
@@ -120,30 +128,17 @@ INLINE vreal column_quotient(const real *terms, const struct column_scales *by, 
     return moved ? v_ldexp(quotient, v_load(by->moved + c)) : quotient;
 }
 
-/* The last columns of a row, less than a vector. */
-INLINE void store_last(const real *terms, size_t c, size_t columns, const struct column_scales *by, int moved, real *y)
-{
-    const size_t base = c / SV_W * SV_W; /* whole vectors lie there */
-    real lanes[2 * SV_W];
-    v_store(lanes, column_quotient(terms, by, base, moved));
-    if (base + SV_W < columns)
-        v_store(lanes + SV_W, column_quotient(terms, by, base + SV_W, moved));
-    memcpy(y + c, lanes + (c - base), (columns - c) * sizeof(real));
-}
-
-/* The quotients of some rows. Streamed, y has its whole vectors from `head` on, at the same place in each row. */
+/* The quotients of some rows; streamed, each row of y begins at a cache line. */
 INLINE void store_quotients(const real *terms, size_t rows, size_t columns, const struct column_scales *by, int moved,
-                            real *y, ptrdiff_t stride, size_t head, int stream)
+                            real *y, ptrdiff_t stride, int stream)
 {
     const size_t pitch = (columns + SV_W - 1) / SV_W * SV_W;
     for (size_t k = 0; k < rows; k++, terms += pitch, y += stride) {
-        size_t c = head;
-        if (head)
-            v_store_n(y, column_quotient(terms, by, 0, moved), head);
+        size_t c = 0;
         for (; c + SV_W <= columns; c += SV_W)
             store(y + c, column_quotient(terms, by, c, moved), stream);
         if (c < columns)
-            store_last(terms, c, columns, by, moved, y);
+            v_store_n(y + c, column_quotient(terms, by, c, moved), columns - c);
     }
 }
 
@@ -157,7 +152,6 @@ static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
     struct column_sum sums[PANEL_VECTORS];
     struct column_scales by;
     const size_t vectors = (columns + SV_W - 1) / SV_W, pitch = vectors * SV_W;
-    const size_t head = stream ? unaligned_head(y, columns) : 0;
     const unsigned all = (unsigned)((1ul << SV_W) - 1);
     real *lowers = room + length * pitch;
     if (!sum_columns(x, x_stride, length, columns, room, lowers, sums))
@@ -176,11 +170,11 @@ static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
             same &= v_at_least(moved, v_set1(0));
         }
         if (same != all)
-            store_quotients(room + i * pitch, rows, columns, &by, 1, y, y_stride, head, stream);
+            store_quotients(room + i * pitch, rows, columns, &by, 1, y, y_stride, stream);
         else if (stream)
-            store_quotients(room + i * pitch, rows, columns, &by, 0, y, y_stride, head, 1);
+            store_quotients(room + i * pitch, rows, columns, &by, 0, y, y_stride, 1);
         else
-            store_quotients(room + i * pitch, rows, columns, &by, 0, y, y_stride, 0, 0);
+            store_quotients(room + i * pitch, rows, columns, &by, 0, y, y_stride, 0);
     }
     if (stream)
         v_stream_fence();

@@ -463,6 +463,7 @@ struct columns {
     ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
     size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
     size_t all_panels, room;                        /* room: numbers that a panel needs */
+    size_t head;                                    /* columns of a panel before the first whole line */
     int logarithm, stream;
     atomic_int out_of_memory;
 };
@@ -482,14 +483,17 @@ static void softmax_column(const struct columns *all, const real *x, real *y, re
 
 static void softmax_panel(const struct columns *all, size_t k, real *room)
 {
-    size_t start = k % all->panels * all->panel, left = all->width - start;
-    size_t columns = left < all->panel ? left : all->panel;
+    const size_t place = k % all->panels, before = all->head ? 1 : 0;
+    size_t start = place < before ? 0 : all->head + (place - before) * all->panel, left = all->width - start;
+    size_t most = place < before ? all->head : all->panel, columns = left < most ? left : most;
     const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
     real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
-    int done = (all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns)(
-        x, all->x_stride, y, all->y_stride, all->length, columns, room, all->stream);
-    if (!done)
-        for (size_t c = 0; c < columns; c++)
+    int (*kernel)(const real *, ptrdiff_t, real *, ptrdiff_t, size_t, size_t, real *, int) =
+        all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns;
+    if (kernel(x, all->x_stride, y, all->y_stride, all->length, columns, room, all->stream && place >= before))
+        return;
+    for (size_t c = 0; c < columns; c++) /* the others as ever: panels begin where cache lines of y do */
+        if (!kernel(x + c, all->x_stride, y + c, all->y_stride, all->length, 1, room, 0))
             softmax_column(all, x + c, y + c, room);
 }
 
@@ -519,7 +523,9 @@ int NAME(sv_softmax_columns)(int logarithm, const real *x, ptrdiff_t x_stride, p
                           .logarithm = logarithm};
     all.stream = !logarithm && x != y && outer * length * width * sizeof(real) > STREAM_MIN_BYTES && (uintptr_t)y % sizeof(real) == 0
                  && y_stride % (ptrdiff_t)line == 0 && (outer == 1 || y_outer % (ptrdiff_t)line == 0);
-    all.panels = (width + all.panel - 1) / all.panel;
+    const size_t before = (-(uintptr_t)y / sizeof(real)) % line;
+    all.head = all.stream && before < width ? before : 0;
+    all.panels = (all.head > 0) + (width - all.head + all.panel - 1) / all.panel;
     all.all_panels = outer * all.panels;
     all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;
     all.room = (length + (length + COLUMN_STEP - 1) / COLUMN_STEP) * all.panel;
