@@ -192,6 +192,17 @@ static inline vreal v_exp_power(v_fractions base, vreal on_grid)
     return v_add_bits(v_pick(base, on_grid), on_grid, R_MANTISSA_BITS - GRID_BITS);
 }
 
+#ifdef V_HAS_LOOKUP
+/* 2^(k/16) of k's fraction, rounded once. */
+static inline vreal v_exp_root(vreal on_grid)
+{
+    real roots[16];
+    for (int k = 0; k < 16; k++)
+        roots[k] = real_from_bits(ROOTS[k] + ((real_bits)k << (R_MANTISSA_BITS - GRID_BITS)));
+    return v_pick(v_load_table(roots), on_grid);
+}
+#endif
+
 #if SV_REAL == 64
 /* coefficients[0] + coefficients[1] t + ...; `count` is a constant at each call. */
 INLINE vreal v_polynomial(const double *coefficients, int count, vreal t)

@@ -13,10 +13,23 @@ cdef extern from "solvers.h" nogil:
 cdef extern from "rows.h" nogil:
     void sv_softmax_by_f32(int, const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
     void sv_softmax_by_f64(int, const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
-    int sv_softmax_columns_f32(int, const float *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t, size_t,
-                               size_t, size_t, int)
-    int sv_softmax_columns_f64(int, const double *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t, size_t,
-                               size_t, size_t, int)
+    enum sv_column_function:
+        SV_SOFTMAX
+        SV_LOG_SOFTMAX
+        SV_LOGSUMEXP
+    struct sv_columns:
+        sv_column_function function
+        const void *x
+        void *y
+        void *sign
+        Py_ssize_t x_stride, x_outer, y_stride, y_outer
+        size_t outer, length, width
+        const unsigned char *where
+        Py_ssize_t where_outer, where_stride, where_width
+        const void *temperature
+        Py_ssize_t temperature_outer, temperature_width
+    int sv_columns_f32(const sv_columns *, int)
+    int sv_columns_f64(const sv_columns *, int)
 
 cdef extern from "pairs.h" nogil:
     struct sv_line_sum:
@@ -41,7 +54,9 @@ cdef extern from "pairs.h" nogil:
     void sv_softmax_jvp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
                             size_t, size_t, int)
 
+from cpython.buffer cimport PyBuffer_IsContiguous
 from libc.stdint cimport uint16_t
+from libc.string cimport memset
 
 cdef extern from "copy.h" nogil:
     void sv_half_to_float(const uint16_t *, float *, size_t)
@@ -285,41 +300,81 @@ def copy(to, source):
                         origin.view.strides)
 
 
-# ---- softmax along columns -------------------------------------------------------------------------
+# ---- along columns ---------------------------------------------------------------------------------
 
 
-def softmax_columns(x, y, int threads=0):
-    """y = softmax of (outer, length, width) arrays along their length; the width is contiguous. y may be x."""
-    map_columns(x, y, False, threads)
+def softmax_columns(x, y, where=None, temperature=None, int threads=0):
+    """y = softmax of (outer, length, width) arrays along their length; the width is contiguous. y may be x.
+
+    where: booleans of that shape, of any strides; temperature: of that shape, with stride 0 along the length."""
+    map_columns(SV_SOFTMAX, x, y, where, temperature, threads)
 
 
-def log_softmax_columns(x, y, int threads=0):
+def log_softmax_columns(x, y, where=None, temperature=None, int threads=0):
     """y = log(softmax), as softmax_columns."""
-    map_columns(x, y, True, threads)
+    map_columns(SV_LOG_SOFTMAX, x, y, where, temperature, threads)
 
 
-cdef map_columns(object x, object y, bint logarithm, int threads):
-    cdef Block source = Block(x, False), target = Block(y, True)
+def logsumexp_columns(x, out, sign, where=None, temperature=None, int threads=0):
+    """out, sign = log(sum exp(x)) along the length and the sum's sign; out and sign are (outer, width), contiguous."""
+    cdef Block source = Block(x, False), target = Block(out, True), signs = Block(sign, True), block
+    cdef sv_columns given = columns_of(source)
+    for block in (target, signs):
+        if (not block.is_plain() or block.view.ndim != 2 or block.view.itemsize != source.view.itemsize
+                or block.view.shape[0] != source.view.shape[0] or block.view.shape[1] != source.view.shape[2]
+                or not PyBuffer_IsContiguous(&block.view, c"C")):
+            raise ValueError("input and output differ in shape or dtype")
+    given.function = SV_LOGSUMEXP
+    given.y, given.sign = target.view.buf, signs.view.buf
+    run_columns(&given, source, where, temperature, threads)
+
+
+cdef sv_columns columns_of(Block source):
     cdef Py_buffer *a = &source.view
-    cdef Py_buffer *b = &target.view
-    cdef Py_ssize_t size = a.itemsize, axis
-    cdef int failed
-    if a.ndim != 3 or b.ndim != 3 or not source.is_plain() or not target.is_plain() or b.itemsize != size:
+    cdef sv_columns given
+    memset(&given, 0, sizeof(given))
+    if a.ndim != 3 or not source.is_plain():
         raise ValueError("expected three dimensions of native, aligned float32 or float64")
-    for axis in range(3):
-        if a.shape[axis] != b.shape[axis]:
-            raise ValueError("input and output differ in shape")
-    if a.shape[2] > 1 and (a.strides[2] != size or b.strides[2] != size):
+    if a.shape[2] > 1 and a.strides[2] != a.itemsize:
         raise ValueError("expected a contiguous last axis")
+    given.x, given.x_outer, given.x_stride = a.buf, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
+    given.outer, given.length, given.width = a.shape[0], a.shape[1], a.shape[2]
+    return given
+
+
+cdef map_columns(sv_column_function function, object x, object y, object where, object temperature, int threads):
+    cdef Block source = Block(x, False), target = Block(y, True)
+    cdef sv_columns given = columns_of(source), results = columns_of(target)
+    if not same_shape(source, target) or target.view.itemsize != source.view.itemsize:
+        raise ValueError("input and output differ in shape or dtype")
+    given.function = function
+    given.y, given.y_outer, given.y_stride = target.view.buf, results.x_outer, results.x_stride
+    run_columns(&given, source, where, temperature, threads)
+
+
+cdef bint same_shape(Block a, Block b):
+    return a.view.ndim == b.view.ndim and all([a.view.shape[k] == b.view.shape[k] for k in range(a.view.ndim)])
+
+
+cdef run_columns(sv_columns *given, Block source, object where, object temperature, int threads):
+    cdef Block mask, divisor
+    cdef Py_ssize_t size = source.view.itemsize
+    cdef int failed
+    if where is not None:
+        mask = Block(where, False)
+        if not same_shape(source, mask) or mask.view.itemsize != 1:
+            raise ValueError("expected one boolean an element")
+        given.where = <unsigned char *>mask.view.buf
+        given.where_outer, given.where_stride, given.where_width = (
+            mask.view.strides[0], mask.view.strides[1], mask.view.strides[2])
+    if temperature is not None:
+        divisor = Block(temperature, False)
+        if not divisor.is_plain() or not same_shape(source, divisor) or divisor.view.itemsize != size:
+            raise ValueError("input and temperature differ in shape or dtype")
+        given.temperature = divisor.view.buf
+        given.temperature_outer, given.temperature_width = divisor.view.strides[0] // size, divisor.view.strides[2] // size
     with nogil:
-        if size == 8:
-            failed = sv_softmax_columns_f64(
-                logarithm, <double *>a.buf, a.strides[1] // size, a.strides[0] // size, <double *>b.buf,
-                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
-        else:
-            failed = sv_softmax_columns_f32(
-                logarithm, <float *>a.buf, a.strides[1] // size, a.strides[0] // size, <float *>b.buf,
-                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
+        failed = sv_columns_f64(given, threads) if size == 8 else sv_columns_f32(given, threads)
     if failed:
         raise MemoryError("no memory for a column")
 

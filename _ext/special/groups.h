@@ -12,7 +12,7 @@
 #ifndef SOLVERS_SOFTMAX_GROUPS_H
 #define SOLVERS_SOFTMAX_GROUPS_H
 
-#include "columns.h"
+#include "lanes.h"
 
 #ifdef V_HAS_TRANSPOSE
 

@@ -242,12 +242,15 @@ def logsumexp(
     count = _threads.resolve(threads)
     shape = tuple(1 if k in axes else n for k, n in enumerate(taken.array.shape) if keepdims or k not in axes)
     target = np.empty(shape, form.storage) if out is None else take_out(out, shape, form)
-    rows = _panels.direct_rows(taken.array, axes) if weights is None and not options.any else None
-    if rows is None:
-        value, sign = _panels.reduce_lines(taken, weights, form.work, axes, options, count)
-    else:
+    rows = _panels.direct_rows(taken.array, axes) if weights is None else None
+    order = _panels.column_order(axes, taken.array) if weights is None and rows is None else None
+    if rows is not None and not options.any:
         value, sign = np.empty(len(rows), form.work), np.empty(len(rows), form.work)
         _kernels.logsumexp(rows, None, value, sign, count)
+    elif order is not None:
+        value, sign = _panels.reduce_columns(taken.array, axes[0], order, options, count)
+    else:
+        value, sign = _panels.reduce_lines(taken, weights, form.work, axes, options, count)
     if not return_sign:
         value[sign < 0] = np.nan
     store(target, value.reshape(shape), form)
@@ -333,15 +336,14 @@ def _map(
     result = target
     if out is not None and _panels.spoils(target, array, options.where):
         result = np.empty(array.shape, form.storage)
-    rows = None if options.any else _panels.direct_rows(array, axes)
-    places = _panels.direct_rows(result, axes) if rows is not None else None
-    columns = None
-    if function.columns is not None and not options.any and (rows is None or places is None):
-        columns = _panels.direct_columns(array, result, axes)
-    if rows is not None and places is not None:
+    rows, places = _panels.direct_rows(array, axes), _panels.direct_rows(result, axes)
+    order = None
+    if rows is None or places is None:
+        order = _panels.column_order(axes, array, result)
+    if rows is not None and places is not None and not options.any:
         function.rows(rows, places, count)
-    elif function.columns is not None and columns is not None:
-        function.columns(*columns, count)
+    elif function.columns is not None and order is not None:
+        _panels.map_columns(function, array, result, axes[0], order, options, count)
     else:
         _panels.map_lines(function, taken, result, axes, options, count)
     if result is not target:
