@@ -59,18 +59,21 @@ INLINE double log_near(double hi, double lo, double exponent)
     whole |= magic;
     memcpy(&e, &whole, sizeof e);
     e -= 0x1p52 + (double)bias;
-    const double s = (m - 1) / (m + 1), s2 = s * s;
+    const double below = m - 1, above = m + 1, s = below / above, s2 = s * s;
     double p = 0;
 #pragma GCC unroll 11
     for (int k = SV_REAL == 32 ? 4 : 10; k >= 0; k--)
         p = p * s2 + series[k];
     const double n = exponent + e, twice = 2 * s;
-    double log_m = twice + twice * s2 * p;
+    double small = twice * s2 * p; /* log m = twice + small */
 #if SV_REAL == 64
     const uint64_t down = (2 * bias - 1 - (whole ^ magic)) << 52; /* the bits of m / hi */
     double power;
     memcpy(&power, &down, sizeof power);
-    log_m += (2 - m) * (lo * power); /* 2 - m for 1/m: lo is tiny */
+    small += (2 - m) * (lo * power); /* 2 - m for 1/m: lo is tiny */
+#ifdef V_HAS_FMA                     /* what the division and m + 1 lost, over m + 1 = 2 / (1 - s) */
+    small += (__builtin_fma(-s, above, below) - s * (m - (above - 1))) * (1 - s);
+#endif
 #else
     (void)lo; /* hi has digits to spare */
 #endif
@@ -79,8 +82,8 @@ INLINE double log_near(double hi, double lo, double exponent)
 #else /* n is small there, so the product exact */
     const double big = n * 0x1.62e42feep-1, rest = n * 0x1.a39ef35793c76p-33;
 #endif
-    const double sum = big + log_m, added = sum - big;
-    return sum + ((big - (sum - added)) + (log_m - added) + rest);
+    const double sum = big + twice, added = sum - big;
+    return sum + ((big - (sum - added)) + (twice - added) + (small + rest));
 }
 
 /* 2^d, d <= 0 and whole; a number that does not count where it is far below. */
