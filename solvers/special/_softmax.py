@@ -90,9 +90,10 @@ def softmax(
 
     Notes
     -----
-    One exponential an element where a row fits the cache, two where it does not; the result is written past the
-    cache where it is large. Contiguous rows, and columns of contiguous arrays, are read as they lie. Other layouts,
-    types, masks and temperatures go through a scratch of 256 KiB, on one thread.
+    One exponential an element where a row fits the cache, two where it does not and in columns; the result is written
+    past the cache where it is large. Contiguous rows, and columns of contiguous arrays (with masks and temperatures
+    too), are read as they lie. Other layouts and types, masks and temperatures of rows go through a scratch of
+    256 KiB, on one thread.
 
     Examples
     --------
@@ -146,7 +147,7 @@ def log_softmax(
 
     Notes
     -----
-    Reads x three times and writes the result once; one exponential an element.
+    Reads x three times (columns: twice) and writes the result once; one exponential an element.
 
     Examples
     --------
