@@ -359,8 +359,14 @@ def reduce_columns(a: Array, axis: int, order: tuple[int, ...], options: Options
 
 
 def _columns_of_options(options: Options, axis: int, order: tuple[int, ...]) -> tuple[Array | None, Array | None]:
-    given = (options.where, options.temperature)
-    where, temperature = (None if option is None else as_columns(option, axis, order) for option in given)
+    """As as_columns; what must be copied for that is a mask, or one temperature for each line."""
+    where, temperature = options.where, options.temperature
+    if where is not None:
+        where = as_columns(where, axis, order)
+    if temperature is not None:
+        length = temperature.shape[axis]
+        lines = as_columns(temperature[(slice(None),) * axis + (slice(0, 1),)], axis, order)
+        temperature = np.broadcast_to(lines, (len(lines), length, lines.shape[2]))
     return where, temperature
 
 

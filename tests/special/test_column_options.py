@@ -92,6 +92,14 @@ def test_masks_and_temperatures_between_axes(axis, dtype):
             np.testing.assert_allclose(got.ravel(), expected.ravel(), rtol=4 * eps, atol=eps * (function is logsumexp))
 
 
+@pytest.mark.parametrize("function", ALL)
+def test_a_temperature_for_each_line_of_a_block(function, dtype):
+    x = matrix((3, 4, 5, 9), dtype)
+    for shape in ((3, 1, 1, 9), (1, 4, 1, 1), (3, 4, 1, 9), (9,), ()):
+        temperature = np.random.default_rng(29).uniform(0.5, 3, shape).astype(dtype)
+        np.testing.assert_array_equal(function(x, 2, temperature=temperature), function(x / temperature, 2))
+
+
 @pytest.mark.parametrize("length", [1, 2, 9, 64, 100, 1001])
 @pytest.mark.parametrize("width", [8, 17, 130, 5000])
 def test_logsumexp_of_columns(length, width, dtype):
