@@ -81,25 +81,33 @@ cdef void log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nog
         sv_log_softmax_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length, threads)
 
 
-cdef map_rows(object x, object y, int threads, int method, void (*kernel)(Rows, Rows, int, int) noexcept nogil):
+cdef bint map_rows(object x, object y, int threads, int method, bint whole,
+                   void (*kernel)(Rows, Rows, int, int) noexcept nogil) except -1:
     cdef Rows rx = take_rows(x, False), ry = take_rows(y, True)
+    cdef char *a = <char *>rx.view.buf
+    cdef char *b = <char *>ry.view.buf
     if not rx.matches(ry):
         raise ValueError("input and output differ in shape or dtype")
+    if whole and a != b and a < b + ry.view.len and b < a + rx.view.len:
+        return False
     if rx.rows * rx.length < NOGIL_MIN:
         kernel(rx, ry, threads, method)
     else:
         with nogil:
             kernel(rx, ry, threads, method)
+    return True
 
 
-def softmax(x, y, int threads=0, int method=0):
-    """y = softmax of each row of x; y may be x. The methods are those of rows.h."""
-    map_rows(x, y, threads, method, softmax_rows)
+def softmax(x, y, int threads=0, int method=0, bint whole=False):
+    """y = softmax of each row of x; y may be x. The methods are those of rows.h.
+
+    `whole`: both are contiguous; False, and nothing is written, where they overlap but are not the same."""
+    return map_rows(x, y, threads, method, whole, softmax_rows)
 
 
-def log_softmax(x, y, int threads=0):
-    """y = log(softmax) of each row of x; y may be x."""
-    map_rows(x, y, threads, 0, log_softmax_rows)
+def log_softmax(x, y, int threads=0, bint whole=False):
+    """y = log(softmax) of each row of x, as softmax."""
+    return map_rows(x, y, threads, 0, whole, log_softmax_rows)
 
 
 def logsumexp(x, b, out, sign, int threads=0):
@@ -114,13 +122,20 @@ def logsumexp(x, b, out, sign, int threads=0):
             raise ValueError("input and weights differ in shape or dtype")
     if not ry.matches(rs) or ry.rows != 1 or ry.length != rx.rows or ry.dtype != rx.dtype:
         raise ValueError("input and output differ in shape or dtype")
-    with nogil:
-        if rx.dtype == c"d":
-            sv_logsumexp_f64(<double *>rx.view.buf, rx.stride, <double *>weights, b_stride,
-                             <double *>ry.view.buf, <double *>rs.view.buf, rx.rows, rx.length, threads)
-        else:
-            sv_logsumexp_f32(<float *>rx.view.buf, rx.stride, <float *>weights, b_stride,
-                             <float *>ry.view.buf, <float *>rs.view.buf, rx.rows, rx.length, threads)
+    if rx.rows * rx.length < NOGIL_MIN:
+        logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+    else:
+        with nogil:
+            logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+
+
+cdef void logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign, int threads) noexcept nogil:
+    if x.dtype == c"d":
+        sv_logsumexp_f64(<double *>x.view.buf, x.stride, <double *>weights, b_stride, <double *>y.view.buf,
+                         <double *>sign.view.buf, x.rows, x.length, threads)
+    else:
+        sv_logsumexp_f32(<float *>x.view.buf, x.stride, <float *>weights, b_stride, <float *>y.view.buf,
+                         <float *>sign.view.buf, x.rows, x.length, threads)
 
 
 # ---- sums that are put together piece by piece: (rows, 5) float64, a struct sv_line_sum a row ----------

@@ -270,7 +270,11 @@ def _softmax_by(method: str) -> _panels.LineMap:
         hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(METHODS)}"
         raise ValueError(f"method {method!r} is unknown{hint}")
     number = METHODS.index(method)
-    return _panels.LineMap(lambda x, y, threads: _kernels.softmax(x, y, threads, number), _refuse_parts, 0.0)
+
+    def rows(x: Array, y: Array, threads: int, whole: bool = False) -> bool:
+        return _kernels.softmax(x, y, threads, number, whole)
+
+    return _panels.LineMap(rows, _refuse_parts, 0.0)
 
 
 def _refuse_parts(x: Array, y: Array, sums: Array, threads: int) -> None:
@@ -300,16 +304,17 @@ def _logsumexp_row(a: Any, threads: int | None) -> Any:
     return value[0]
 
 
-def _map_rows(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
+def _map_rows(kernel: Callable[..., bool], x: Array, out: Any, threads: int | None) -> Any:
     """kernel of contiguous rows."""
     count = _threads.resolve(threads)
     if out is None:
         out = np.empty(x.shape, x.dtype)
         kernel(x, out, count)
         return out
-    target = out
-    if type(out) is not np.ndarray or out.dtype != x.dtype or out.shape != x.shape or not out.flags.carray:
-        target = take_out(out, x.shape, take(x, "x").format)
+    fits = type(out) is np.ndarray and out.dtype == x.dtype and out.shape == x.shape and out.flags.carray
+    if fits and kernel(x, out, count, whole=True):
+        return out
+    target = take_out(out, x.shape, take(x, "x").format)
     direct = target.flags.carray and not _panels.spoils(target, x)
     result = target if direct else np.empty(x.shape, x.dtype)
     kernel(x, result, count)
