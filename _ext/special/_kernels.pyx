@@ -129,7 +129,8 @@ def logsumexp(x, b, out, sign, int threads=0):
             logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
 
 
-cdef void logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign, int threads) noexcept nogil:
+cdef void logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign,
+                         int threads) noexcept nogil:
     if x.dtype == c"d":
         sv_logsumexp_f64(<double *>x.view.buf, x.stride, <double *>weights, b_stride, <double *>y.view.buf,
                          <double *>sign.view.buf, x.rows, x.length, threads)
@@ -387,7 +388,8 @@ cdef run_columns(sv_columns *given, Block source, object where, object temperatu
         if not divisor.is_plain() or not same_shape(source, divisor) or divisor.view.itemsize != size:
             raise ValueError("input and temperature differ in shape or dtype")
         given.temperature = divisor.view.buf
-        given.temperature_outer, given.temperature_width = divisor.view.strides[0] // size, divisor.view.strides[2] // size
+        given.temperature_outer = divisor.view.strides[0] // size
+        given.temperature_width = divisor.view.strides[2] // size
     with nogil:
         failed = sv_columns_f64(given, threads) if size == 8 else sv_columns_f32(given, threads)
     if failed:

@@ -32,7 +32,7 @@ struct columns {
     struct sv_columns given;
     const real *x, *temperature;
     real *y, *sign;
-    size_t head, strip, strips, tasks; /* columns before the first whole cache line, and of a strip; strips of a matrix */
+    size_t head, strip, strips, tasks; /* columns before the first whole line, and of a strip; strips of a matrix */
     int stream;
     atomic_int out_of_memory;
 };
@@ -160,7 +160,8 @@ static int settle_sum(const struct columns *all, const struct strip *strip, size
 {
     const real *state = room->state + c;
     const real sum = state[COLUMN_SUM * room->pitch] + state[COLUMN_ERROR * room->pitch];
-    const real top = state[COLUMN_TOP * room->pitch], value = all->given.length == 1 ? top : state[COLUMN_LOG * room->pitch];
+    const real top = state[COLUMN_TOP * room->pitch];
+    const real value = all->given.length == 1 ? top : state[COLUMN_LOG * room->pitch];
     const size_t place = strip->outer * all->given.width + strip->start + c;
     if (top != -INFINITY && !is_near(top))
         return 0;
@@ -215,8 +216,7 @@ static void run_strip(struct columns *all, size_t k, const struct strip_room *ro
                                                                : COLUMN_DIFFERENCES);
     size_t done = 0;
     for (size_t c = 0; c < strip.columns; c++) {
-        const int served = given->function == SV_LOGSUMEXP ? settle_sum(all, &strip, c, room) : settle_map(all, c, room);
-        if (served)
+        if (given->function == SV_LOGSUMEXP ? settle_sum(all, &strip, c, room) : settle_map(all, c, room))
             continue;
         if (given->function != SV_LOGSUMEXP && done < c)
             write_results(all, &strip, done, c, room);

@@ -55,11 +55,13 @@ static void move_window(real *state, size_t pitch, size_t c, vreal highest)
 {
     const vreal start = v_set1(COLUMN_START), zero = v_set1(0), nothing = v_set1(-INFINITY);
     const vreal limit = v_load(WORD(COLUMN_LIMIT)), lower = v_load(WORD(COLUMN_LOWER));
-    const vreal higher = v_max(highest, limit), top = v_min(v_set1(-LOWEST_X), v_max(v_set1((real)0.9 * LOWEST_X), highest));
+    const vreal higher = v_max(highest, limit);
+    const vreal top = v_min(v_set1(-LOWEST_X), v_max(v_set1((real)0.9 * LOWEST_X), highest));
     const struct window window = window_by_lane(top);
     const vreal change = v_sub(lower, window.lower);
     vreal sum = v_load(WORD(COLUMN_SUM)), error = v_load(WORD(COLUMN_ERROR));
-    add_grid_sum((struct grid_sum){v_load(WORD(COLUMN_ON_GRID)), v_load(WORD(COLUMN_LOST))}, COLUMN_START, &sum, &error);
+    const struct grid_sum block = {v_load(WORD(COLUMN_ON_GRID)), v_load(WORD(COLUMN_LOST))};
+    add_grid_sum(block, COLUMN_START, &sum, &error);
     /* what was added before the first element that counts is not to be raised */
     sum = v_if_equal(limit, nothing, zero, v_ldexp(sum, change));
     error = v_if_equal(limit, nothing, zero, v_ldexp(error, change));
@@ -187,7 +189,8 @@ INLINE void column_result_at(const real *x, real *y, size_t c, const real *state
 }
 
 /* A row of results; whole aligned vectors of it past the cache where `stream`. */
-INLINE void result_row(const real *x, real *y, size_t columns, const real *state, size_t pitch, int logarithm, int stream)
+INLINE void result_row(const real *x, real *y, size_t columns, const real *state, size_t pitch, int logarithm,
+                       int stream)
 {
     const size_t head = stream ? unaligned_head(y, columns) : 0, whole = (columns - head) / SV_W;
     const size_t tail = head + whole * SV_W;
@@ -216,8 +219,8 @@ INLINE void result_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_
         v_stream_fence();
 }
 
-static void column_results(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, size_t columns,
-                           const real *state, size_t pitch, int logarithm, int stream)
+static void column_results(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
+                           size_t columns, const real *state, size_t pitch, int logarithm, int stream)
 {
     if (logarithm && stream)
         result_rows(x, x_stride, y, y_stride, length, columns, state, pitch, 1, 1);

@@ -40,7 +40,8 @@ static inline double log1p_near(double z)
     return (double)e * 0.69314718055994531 + (2 * s * (one + p) + rest / u);
 }
 
-/* log((hi + lo) 2^exponent), hi > 0 and normal, |lo| < an ULP of it: within 0.8 ULP of the result or of 1. Without a call or a branch, so that a loop over it becomes vectors.
+/* log((hi + lo) 2^exponent), hi > 0 and normal, |lo| < an ULP of it: within 0.8 ULP of the result or of 1. Without a
+ * call or a branch, so that a loop over it becomes vectors.
  * With m in [sqrt 1/2, sqrt 2): log m = 2 artanh s, s = (m - 1)/(m + 1), |s| < 0.172; the series ends below 2^-55, or
  * 2^-33 for floats. */
 INLINE double log_near(double hi, double lo, double exponent)
