@@ -79,7 +79,8 @@ INLINE double log_near(double hi, double lo, double exponent)
     (void)lo; /* hi has digits to spare */
 #endif
 #ifdef V_HAS_FMA
-    const double big = n * 0x1.62e42fefa39efp-1, rest = __builtin_fma(n, 0x1.62e42fefa39efp-1, -big) + n * 0x1.abc9e3b39803fp-56;
+    const double big = n * 0x1.62e42fefa39efp-1;
+    const double rest = __builtin_fma(n, 0x1.62e42fefa39efp-1, -big) + n * 0x1.abc9e3b39803fp-56;
 #else /* n is small there, so the product exact */
     const double big = n * 0x1.62e42feep-1, rest = n * 0x1.a39ef35793c76p-33;
 #endif

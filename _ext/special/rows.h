@@ -21,8 +21,8 @@ SV_BINDING void sv_softmax_by_f64(int method, const double *x, ptrdiff_t x_strid
 
 enum sv_column_function { SV_SOFTMAX, SV_LOG_SOFTMAX, SV_LOGSUMEXP };
 
-/* A function along the rows of `outer` matrices of `length` rows and `width` contiguous columns. Strides count elements,
- * x_stride and y_stride between rows, x_outer and y_outer between matrices; y may be x, no other overlap. For
+/* A function along the rows of `outer` matrices of `length` rows and `width` contiguous columns. Strides count
+ * elements, x_stride and y_stride between rows, x_outer and y_outer between matrices; y may be x, no other overlap. For
  * SV_LOGSUMEXP y and `sign` are outer times width contiguous numbers. The temperature, if there is one, divides x;
  * elements where the mask, if there is one, is 0 do not count. */
 struct sv_columns {

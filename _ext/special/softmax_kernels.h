@@ -64,11 +64,11 @@ enum column_end { COLUMN_QUOTIENTS, COLUMN_DIFFERENCES, COLUMN_LOGARITHM };
          * Returns how many were done: the next one needs the safe path. */                       \
         size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t rows, size_t length, int stream, char *rooms);              \
-        /* Columns: no element yet; rows first, first + 1, ... of them, `first` a multiple of COLUMN_STEP; no further one. \
+        /* Columns: no element yet; rows first, first + 1, ... of them, `first` a multiple of COLUMN_STEP; the end. \
          * `others`: without one occurrence of the largest element, as log_softmax needs. */      \
         void (*open_columns)(size_t columns, size_t pitch, real *state);                          \
-        void (*add_columns)(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns, size_t pitch, \
-                            real *state, int others);                                             \
+        void (*add_columns)(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns,   \
+                            size_t pitch, real *state, int others);                                             \
         void (*close_columns)(size_t columns, size_t pitch, real *state, enum column_end end);    \
         /* softmax, or its logarithm, of rows of closed columns; x is y or disjoint from it; stream: past the cache */ \
         void (*column_results)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, \
