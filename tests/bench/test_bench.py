@@ -229,7 +229,7 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
         assert "not measured" in text
         with open(tmp_path / "softmax-timings.csv", newline="", encoding="utf-8") as file:
             timed = list(csv.DictReader(file))
-        assert {row["benchmark"] for row in timed} == {"methods", "cells", "calls", "threads"}
+        assert {row["benchmark"] for row in timed} == {"methods", "cells", "lengths", "calls", "threads"}
         assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
 
 
