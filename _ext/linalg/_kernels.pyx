@@ -188,4 +188,5 @@ include "sell.pxi"
 
 include "methods.pxi"
 include "grid.pxi"
+include "conv.pxi"
 include "tuner.pxi"

@@ -168,3 +168,27 @@ class Learner:
     def probabilities(self, context: float) -> Array: ...
 
 def tsallis_weights(losses: Array, eta: float) -> Array: ...
+
+class Net:
+    dim: int
+    def __init__(
+        self,
+        dim: int,
+        pairs: Sequence[int],
+        first: Array,
+        middle: Array,
+        biases: Array,
+        last: Array,
+        shift: float,
+    ) -> None: ...
+    def work(self, shape: Sequence[int]) -> Array: ...
+    def apply(
+        self,
+        shape: Sequence[int],
+        ends: Sequence[Sequence[int]],
+        r: Array,
+        scale: float,
+        out: Array,
+        work: Array,
+        threads: int,
+    ) -> None: ...
