@@ -24,7 +24,8 @@ HERE = Path(__file__).resolve().parent
 #: Name on the command line -> module.
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
-    "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "library": "library",
+    "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "dcdm": "dcdm",
+    "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."

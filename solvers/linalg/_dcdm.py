@@ -77,6 +77,8 @@ class DeepConjugateDirections:
         return widened(state, DcdmState, r=r, directions=none, products=none, curvatures=np.zeros(self.k))
 
     def step(self, problem: LinearProblem, state: DcdmState) -> DcdmState:
+        if not math.isfinite(state.measure):
+            return replace(state, outcome=NOT_FINITE)
         numbers, r = state.numbers.copy(), state.r
         found = self._found(problem, state, numbers)
         if found is None:

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +121,14 @@ class Weights:
             raise ValueError(f"{path} is damaged: the hash of its training's configuration does not fit")
         return weights
 
+    @cached_property
     def kernel(self) -> _kernels.Net:
         """The net as the compiled core takes it: kernels by tap or point, in, out."""
-        first = self.first.reshape(CHANNELS, -1).T
-        points = self.middle.astype(np.float64)
+        first: Array = self.first.reshape(CHANNELS, -1).T
+        points: Array = self.middle.astype(np.float64)
         for _ in range(self.dim):  # the axis that is transformed comes last, and all have their turn
             points = np.moveaxis(points, 3, -1) @ FILTER.T
-        middle = points.reshape(-1, CHANNELS, CHANNELS, 4**self.dim).transpose(0, 3, 2, 1)
+        middle: Array = points.reshape(-1, CHANNELS, CHANNELS, 4**self.dim).transpose(0, 3, 2, 1)
         given = (first, middle, self.biases, self.last)
         first, middle, biases, last = (np.ascontiguousarray(values, dtype=np.float32) for values in given)
         return _kernels.Net(self.dim, BLOCKS, first, middle, biases, last, self.shift)
@@ -202,7 +203,7 @@ class LearnedDirection(LinearOperator):  # type: ignore[misc]
         self.grid_shape, self.weights, self.threads = grid, weights, threads
         self.bc = _checked_ends(bc, len(grid))
         self._ends = [[BEYOND[kind] for kind in pair] for pair in self.bc]
-        self._net = weights.kernel()
+        self._net = weights.kernel
         #: Workspaces that no call is using: calls from several threads have one each.
         self._free: list[Array] = []
         size = math.prod(grid)

@@ -208,8 +208,8 @@ def test_ic0_is_no_worse_than_in_conjugate_gradients():
     assert abs(ours.nit - solve(A, b, method="cg", M="ic0", rtol=1e-6).nit) <= 1
 
 
-def test_torch_module():
-    torch = pytest.importorskip("torch")
+def test_torch_module(one_torch_thread):
+    torch = one_torch_thread
     torch.manual_seed(5)
     grid = GridOperator((11, 17))
     b = np.random.default_rng(1).standard_normal(grid.size)
@@ -233,6 +233,15 @@ def test_torch_module():
 def test_bad_maps(M, error, says):
     with pytest.raises(error, match=says):
         solve(laplacian(9), np.ones(81), method="dcdm", M=M)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite(bad):
+    grid, b = GridOperator((6, 7)), np.full(42, bad)
+    with pytest.raises(ValueError, match="b must be finite"):
+        solve(grid, b, method="dcdm")
+    result = solve(grid, b, method="dcdm", check_finite=False)
+    assert (result.status, result.success) == (Status.NONFINITE, False)
 
 
 def test_not_symmetric():

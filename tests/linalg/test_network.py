@@ -104,8 +104,8 @@ def test_sides(shape, bc):
 
 @pytest.mark.parametrize("shape", [(64, 50), (20, 17, 22)], ids=str)
 @pytest.mark.parametrize("walls", [False, True])
-def test_matches_torch(shape, walls):
-    torch = pytest.importorskip("torch")
+def test_matches_torch(shape, walls, one_torch_thread):
+    torch = one_torch_thread
     from solvers.linalg._training import Network, Training
 
     torch.manual_seed(3)

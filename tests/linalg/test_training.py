@@ -10,6 +10,8 @@ from solvers.linalg import GridOperator, LearnedDirection, solve, train  # noqa:
 from solvers.linalg import _training as training  # noqa: E402
 from solvers.linalg._network import Weights  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_repeatable(dim, tmp_path, capsys):
@@ -17,10 +19,10 @@ def test_repeatable(dim, tmp_path, capsys):
     files = {}
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         files[name] = tmp_path / f"{name}.npz"
-        call = ["--dim", dim, "--size", 8, "--steps", 3, "--seed", seed, "--out", files[name]]
+        call = ["--dim", dim, "--size", 8, "--steps", 2, "--seed", seed, "--out", files[name]]
         assert train.main([str(word) for word in call]) == 0
     a, b, c = (Weights.load(path) for path in files.values())
-    assert a.training["steps"] == 3
+    assert a.training["steps"] == 2
     np.testing.assert_array_equal(a.middle, b.middle)
     assert (a.middle != c.middle).any()
     assert a.fingerprint == b.fingerprint != c.fingerprint
@@ -28,10 +30,10 @@ def test_repeatable(dim, tmp_path, capsys):
 
 
 def test_learns():
-    """A few steps lower the loss on the data of the training."""
+    """A few steps lower the loss on the data of the training: the residual is half of what it was, squared."""
     made = training.Trainer(training.Training(2, 16, 100, 3, obstacles=0.0, replay=0.0))
-    losses = [made.step(0.1) for _ in range(60)]
-    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:3])
+    losses = [made.step(0.1) for _ in range(30)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:3]) - 0.7  # of a logarithm
 
 
 def test_minutes_become_steps():
