@@ -185,8 +185,8 @@ class Network(torch.nn.Module):
         out: torch.Tensor = self.last(pairs(fine + up, BLOCKS[2], fine_border))
         return out
 
-    def weights(self, training: Training) -> Weights:
-        """The parameters as the compiled inference takes them."""
+    def weights(self, training: Training, kept: int) -> Weights:
+        """The parameters after `kept` steps, as the compiled inference takes them."""
         arrays = {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
         middle = range(len(self.middle))
         return Weights(
@@ -196,7 +196,7 @@ class Network(torch.nn.Module):
             biases=np.stack([arrays["first.bias"], *(arrays[f"middle.{k}.bias"] for k in middle)]),
             last=arrays["last.weight"].reshape(CHANNELS),
             shift=float(arrays["last.bias"][0]),
-            training=asdict(training),
+            training={**asdict(training), "kept": kept},
         )
 
 
@@ -460,7 +460,7 @@ def lasting(seconds: float, training: Training) -> Training:
 def train(training: Training, report: Callable[[str], None], keep: Callable[[Weights], None]) -> Weights:
     """The net that did best in validation. `report` gets a line a step, `keep` every net that is the best so far."""
     trainer, validate = Trainer(training), Validation(training)
-    best, best_mean, average = trainer.net.weights(training), math.inf, math.nan
+    best, best_mean, average = trainer.net.weights(training, 0), math.inf, math.nan
     every = max(1, training.steps // training.validations)
     said = ""
     for step in range(training.steps + 1):
@@ -468,7 +468,7 @@ def train(training: Training, report: Callable[[str], None], keep: Callable[[Wei
             mean, counts = validate(trainer.net)
             said = f"iterations {mean:.1f} {counts}"
             if mean < best_mean:
-                best, best_mean = trainer.net.weights(training), mean
+                best, best_mean = trainer.net.weights(training, step), mean
                 keep(best)
             said += f", best {best_mean:.1f}"
         if step < training.steps:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-#: By dimension: cells a side, samples a step, validations in all.
-SIZES, BATCHES, VALIDATIONS = {2: 64, 3: 32}, {2: 16, 3: 4}, {2: 16, 3: 10}
+#: By dimension: cells a side, samples a step, validations in all, the part of the steps at half the size.
+SIZES, BATCHES, VALIDATIONS, EARLY = {2: 64, 3: 32}, {2: 8, 3: 4}, {2: 16, 3: 10}, {2: 0.5, 3: 0.7}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(chosen.threads)
     training = _training.Training(
         chosen.dim, chosen.size or SIZES[chosen.dim], chosen.steps or 1, chosen.seed,
-        batch=BATCHES[chosen.dim], validations=VALIDATIONS[chosen.dim],
+        batch=BATCHES[chosen.dim], validations=VALIDATIONS[chosen.dim], early=EARLY[chosen.dim],
     )  # fmt: skip
     if chosen.minutes is not None:
         training = _training.lasting(60 * chosen.minutes, training)
