@@ -200,5 +200,6 @@ include "sell.pxi"
 
 include "methods.pxi"
 include "grid.pxi"
+include "conv.pxi"
 include "tuner.pxi"
 include "multilevel.pxi"

@@ -226,3 +226,27 @@ class MultilevelCg:
     def iterate(
         self, numbers: Array, goal: float, floor: float, residual: float, nit: int, most: int
     ) -> tuple[int, float, int]: ...
+
+class Net:
+    dim: int
+    def __init__(
+        self,
+        dim: int,
+        pairs: Sequence[int],
+        first: Array,
+        middle: Array,
+        biases: Array,
+        last: Array,
+        shift: float,
+    ) -> None: ...
+    def work(self, shape: Sequence[int]) -> Array: ...
+    def apply(
+        self,
+        shape: Sequence[int],
+        ends: Sequence[Sequence[int]],
+        r: Array,
+        scale: float,
+        out: Array,
+        work: Array,
+        threads: int,
+    ) -> None: ...

@@ -70,7 +70,8 @@ def solve(
         Where to start; zero where not given.
     M : str, array_like or LinearOperator, optional
         Preconditioner of the method "cg", an approximate inverse of A as in SciPy: "jacobi", "ssor", "ic0", a diagonal
-        (n,), or an operator, symmetric positive definite; of "multilevel-cg" what `multilevel` made of A.
+        (n,), or an operator, symmetric positive definite; of "multilevel-cg" what `multilevel` made of A; of the method
+        "dcdm" any map of the residual: a function, a torch module, "learned" or "identity" too.
     rtol, atol : float, default 1e-8 and 0
         The solve succeeds where ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, in 2-norms.
     reference : {"b", "r0"}, default "b"
