@@ -13,7 +13,7 @@ from .harness import duration
 from .ot_cells import LEVEL, Cell
 from .ot_worker import Worker
 from .peers_ot import PEERS, installed
-from .report import Report, speed
+from .report import Report, Target, speed
 
 #: Seconds that a peer's first method gets at each point.
 CAP = 2.0
@@ -30,12 +30,16 @@ def add(result: Report, quick: bool) -> None:
         "ours, one by one": lambda: [
             solvers.ot.solve(problem.cost, problem.a, problem.b, reg=reg, **common) for reg in regs
         ],
+        "ours, the smallest reg alone": lambda: [
+            solvers.ot.solve(problem.cost, problem.a, problem.b, reg=regs[-1], **common)
+        ],
     }
     errors: dict[str, float] = {}
 
     def inspect(name: str, answers: Any) -> None:
         errors[name] = max(
-            plan_error(answer.plan.dense(), problem, reg) for answer, reg in zip(answers, regs, strict=True)
+            plan_error(answer.plan.dense(), problem, reg)
+            for answer, reg in zip(answers, regs[-len(answers) :], strict=True)
         )
 
     with harness.threads(1):
@@ -45,6 +49,8 @@ def add(result: Report, quick: bool) -> None:
     for name, timing in times.items():
         over = None if name == "ours, solve_path" else speed(timing.median / ours)
         table.rows.append({"solver": name, "time": timing, "over ours": over, "worst error": f"{errors[name]:.1e}"})
+    alone = harness.ratio(ours, times["ours, the smallest reg alone"])
+    result.targets.append(Target(f"path of {len(regs)}: time over its smallest reg alone", "<=", 2.5, alone))
     for peer in [name for name, kind in PEERS.items() if name != "ours" and installed(kind)]:
         total, missed = _peer(peer, cells, 2 * problem.size, CAP / 10 if quick else CAP)
         sign = ">= " if missed else ""

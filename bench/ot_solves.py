@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -86,9 +86,10 @@ def add(result: Report, quick: bool) -> None:
     result.notes += _notes(effort)
 
 
-def run(cells: Sequence[Cell], effort: Effort, title: str) -> list[Outcome]:
-    """All solvers that are installed on all cells, each in a process that ends with this."""
-    workers = {name: Worker(name) for name, peer in PEERS.items() if installed(peer)}
+def run(cells: Sequence[Cell], effort: Effort, title: str, peers: Collection[str] = tuple(PEERS)) -> list[Outcome]:
+    """Ours and those of the peers that are installed on all cells, each in a process that ends with this."""
+    names = [name for name in PEERS if name == "ours" or name in peers]
+    workers = {name: Worker(name) for name in names if installed(PEERS[name])}
     try:
         return [measure(workers, cell, effort) for cell in harness.progress(cells, title)]
     finally:

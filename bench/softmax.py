@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import harness, softmax_accuracy, softmax_calls, softmax_cells, softmax_methods, softmax_peers, softmax_transport
+from . import (
+    harness,
+    softmax_accuracy,
+    softmax_calls,
+    softmax_cells,
+    softmax_lengths,
+    softmax_methods,
+    softmax_peers,
+    softmax_transport,
+)
 from .problems import exponents
 from .report import Bars, Report
 from .softmax_peers import Peers
@@ -24,6 +33,7 @@ def report(quick: bool = False) -> Report:
     with harness.threads(1):
         result.notes.append(_processors(peers, quick))
         softmax_cells.add(result, peers, quick)
+        softmax_lengths.add(result, peers, quick)
         softmax_calls.add_overhead(result, peers, quick)
         softmax_transport.add(result, peers, quick)
         softmax_accuracy.add(result, peers, quick)

@@ -89,17 +89,20 @@ def cases(shape: linear_problems.Shape) -> list[Case]:
     return [Case(shape, variable, dtype) for variable in (False, True) for dtype in ("float64", "float32")]
 
 
-def make(shape: linear_problems.Shape) -> Iterator[Data]:
-    """The four cases of a size, one after another; b and x are normal, from default_rng(1)."""
+def make(shape: linear_problems.Shape, plain: bool = False) -> Iterator[Data]:
+    """The four cases of a size, one after another, or the plain one alone: constant, in float64.
+
+    b and x are normal, from default_rng(1).
+    """
     rng = np.random.default_rng(1)
     b, x = rng.standard_normal((2, int(np.prod(shape))))
     order = linear_problems.red_black(shape)
-    for variable in (False, True):
+    for variable in (False,) if plain else (False, True):
         faces = linear_problems.variable_faces(shape) if variable else linear_problems.constant_faces(shape)
         wide = linear_problems.stencil_matrix(faces)
         reordered = scipy.sparse.csr_array(wide[order][:, order])
         reordered.sort_indices()
-        for dtype in ("float64", "float32"):
+        for dtype in ("float64",) if plain else ("float64", "float32"):
             case = Case(shape, variable, dtype)
             yield Data(case, faces, _as(wide, dtype), order, _as(reordered, dtype), b, x)
 

@@ -96,7 +96,7 @@ def report(quick: bool = False) -> Report:
     best = {s.name: _piecewise(s, p) for s, p in ((blocks, blocks_parts), (turns, turns_parts))}
     _ratios(pieces, {key: value for key, value in found.items() if key[0] in best}, best, {})
     _targets(result, sequences, found)
-    _times(result.table("Microseconds of a question and its answer from Python, 20 omegas"), low, quick)
+    _times(result, low, quick)
     for kind in ("B1", "B2"):
         result.curves.append(_curves(kind, [s for s in sequences if s.name.startswith(kind) and "seed" not in s.name]))
     result.header = harness.versions()
@@ -190,15 +190,21 @@ def _targets(result: Report, sequences: list[Sequence], found: dict[Any, Array])
         result.targets += targets
 
 
-def _times(table: Table, sequence: Sequence, quick: bool) -> None:
+def _times(result: Report, sequence: Sequence, quick: bool) -> None:
     """Of the process's own time, and of the whole loop of `play`: so a little too much."""
+    table = result.table("Microseconds of a question and its answer from Python, 20 omegas")
     for contender in CONTENDERS:
         seconds = []
         for _ in range(1 if quick else harness.ROUNDS):
             start = time.process_time()
             play(contender, sequence, 0)
             seconds.append((time.process_time() - start) / len(sequence.counts))
-        table.rows.append({"learner": contender.name, "us": min(seconds) * 1e6})
+        least = min(seconds) * 1e6
+        table.rows.append({"learner": contender.name, "us": least})
+        if contender.drift is None and "forgetting" not in contender.name:
+            bound = 20 if contender.contextual else 3
+            figure = f"{contender.name}: microseconds of a question and its answer"
+            result.targets.append(Target(figure, "<=", bound, least, ""))
 
 
 def _curves(kind: str, sequences: list[Sequence]) -> Lines:

@@ -1,11 +1,12 @@
 """Our solver alone over the benchmark's cells: for tuning a method, in minutes.
 
     python -P bench/tune_ot.py [--cells all|quick|PATTERN ...] [--method M] [--options k=v ...] [--json FILE]
-        [--against FILE]
+        [--against FILE] [--beside PEER ...]
 
 One line a cell: processor time (the smallest of some runs, one thread), passes over the costs, steps, CG iterations,
 and the error of the plan as bench/check.py finds it. Patterns are parts of the names that --list prints, or fit the
 whole: `--cells B1 n5000 "B2:digits*/1200"`. --json keeps the figures, and --against compares with such a file.
+--beside POT regot runs these cells instead as `make bench-ot` does, in turns with each peer's best method.
 Called as a file, as bench/run.py is.
 """
 
@@ -75,6 +76,19 @@ def totals(rows: list[dict[str, Any]], earlier: dict[str, dict[str, Any]]) -> li
     return lines
 
 
+def beside(cells: list[Any], peers: list[str]) -> None:
+    """Each peer's time over ours, cell by cell."""
+    from bench import ot_solves
+
+    for outcome in ot_solves.run(cells, ot_solves.FULL, "beside peers", peers):
+        ours = outcome.ours
+        print(f"{outcome.cell.name:34} {ours.timing.median:9.4f} s {ours.match.run.error:9.1e}", end="")
+        for name, entry in outcome.peers.items():
+            sign = "" if entry.reached else ">= "
+            print(f"   {name} {entry.match.method} {sign}{outcome.ratio(name):.2f}", end="")
+        print(flush=True)
+
+
 def options(pairs: list[str]) -> dict[str, Any]:
     """`k=v` as options: numbers, true, false and null as JSON has them, all else as text."""
     found: dict[str, Any] = {}
@@ -98,6 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-iter", type=int, default=10**7)
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--against", type=Path, help="figures of an earlier run to compare with")
+    parser.add_argument("--beside", nargs="+", metavar="PEER", help="names of bench/peers_ot.py, as POT or regot")
     args = parser.parse_args(arguments)
     args.options = options(args.options)
 
@@ -106,6 +121,9 @@ def main(arguments: list[str] | None = None) -> int:
     cells = ot_cells.chosen(args.cells)
     if args.list:
         print("\n".join(cell.name for cell in cells))
+        return 0
+    if args.beside:
+        beside(cells, args.beside)
         return 0
     earlier = {row["cell"]: row for row in json.loads(args.against.read_text())} if args.against else {}
     heads = " ".join(f"{name:>8}" for name in COUNTS)

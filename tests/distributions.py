@@ -15,6 +15,9 @@ SMOKE = """
 import numpy as np, solvers
 assert np.allclose(solvers.special.softmax(np.zeros(5)), 0.2)
 assert solvers.ot.solve([[0.0, 1.0], [1.0, 0.0]], reg=0.1).success
+for shape in ((20, 20), (8, 8, 8)):  # the shipped nets
+    grid = solvers.linalg.GridOperator(shape)
+    assert solvers.linalg.solve(grid, np.ones(grid.size), method="dcdm", rtol=1e-4).stats["direction"] == "learned"
 print(solvers.show_config())
 """
 

@@ -83,22 +83,25 @@ static inline vreal v_exp_tail(vreal t)
 #endif
 }
 
-/* e^x = (1 + s) 2^k for LOWEST_X <= x <= SAFE_EXPONENT ln2, k on the grid and held by the low bits of `on_grid`.
- * s is rounded to 2^-26 / 2^-55 at worst (2^-30 / 2^-59 with the table). NaN and +inf give a NaN s. */
-static inline void v_exp_split(vreal x, vreal *s, vreal *on_grid)
+/* e^x = (1 + s) 2^k for LOWEST_X <= x <= SAFE_EXPONENT ln2, k on the grid; the low bits of `on_grid` hold k - lower
+ * where to_grid is TO_GRID - lower, lower integral. s is rounded to 2^-26 / 2^-55 at worst (2^-30 / 2^-59 with the
+ * table). NaN and +inf give a NaN s. */
+static inline void v_exp_split_above(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
 {
-    *on_grid = v_fma(x, v_set1(LOG2_E), v_set1(TO_GRID));
-    vreal k = v_sub(*on_grid, v_set1(TO_GRID));
+    *on_grid = v_fma(x, v_set1(LOG2_E), to_grid);
+    vreal k = v_sub(*on_grid, to_grid);
     vreal t = v_fnma(k, v_set1(LN2_LO), v_fnma(k, v_set1(LN2_HI), x));
     *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
 }
 
+static inline void v_exp_split(vreal x, vreal *s, vreal *on_grid) { v_exp_split_above(v_set1(TO_GRID), x, s, on_grid); }
+
 /* The same with s = r + q, r = x - k ln2_hi exact: nearly all of the rounding is left to the caller, who adds the
  * parts where nothing is lost. For levels whose s is not small. */
-static inline void v_exp_parts(vreal x, vreal *r, vreal *q, vreal *on_grid)
+static inline void v_exp_parts(vreal to_grid, vreal x, vreal *r, vreal *q, vreal *on_grid)
 {
-    *on_grid = v_fma(x, v_set1(LOG2_E), v_set1(TO_GRID));
-    vreal k = v_sub(*on_grid, v_set1(TO_GRID));
+    *on_grid = v_fma(x, v_set1(LOG2_E), to_grid);
+    vreal k = v_sub(*on_grid, to_grid);
     *r = v_fnma(k, v_set1(LN2_HI), x);
     vreal t = v_fnma(k, v_set1(LN2_LO), *r);
     *q = v_fnma(k, v_set1(LN2_LO), v_mul(v_mul(t, t), v_exp_tail(t)));
@@ -155,15 +158,15 @@ static inline real real_from_bits(real_bits bits)
 
 /* The same with what the rounding of s, or of the table's 2^(k/16), left: for those who need more than 0.8 units in
  * the last place. With the table s holds it, and low is 0. */
-static inline void v_exp_split_fine(vreal x, vreal *s, vreal *low, vreal *on_grid)
+static inline void v_exp_split_fine(vreal to_grid, vreal x, vreal *s, vreal *low, vreal *on_grid)
 {
 #ifdef V_HAS_LOOKUP
-    v_exp_split(x, s, on_grid);
+    v_exp_split_above(to_grid, x, s, on_grid);
     *s = v_add(*s, v_pick(v_load_table(ROOT_RESTS), *on_grid));
     *low = v_set1(0);
 #else
     vreal r, q;
-    v_exp_parts(x, &r, &q, on_grid);
+    v_exp_parts(to_grid, x, &r, &q, on_grid);
     *s = v_add(r, q);
     *low = v_add(v_sub(r, *s), q); /* exact: |q| < |r| or both are tiny */
 #endif
@@ -188,6 +191,17 @@ static inline vreal v_exp_power(v_fractions base, vreal on_grid)
 {
     return v_add_bits(v_pick(base, on_grid), on_grid, R_MANTISSA_BITS - GRID_BITS);
 }
+
+#ifdef V_HAS_LOOKUP
+/* 2^(k/16) of k's fraction, rounded once. */
+static inline vreal v_exp_root(vreal on_grid)
+{
+    real roots[16];
+    for (int k = 0; k < 16; k++)
+        roots[k] = real_from_bits(ROOTS[k] + ((real_bits)k << (R_MANTISSA_BITS - GRID_BITS)));
+    return v_pick(v_load_table(roots), on_grid);
+}
+#endif
 
 #if SV_REAL == 64
 /* coefficients[0] + coefficients[1] t + ...; `count` is a constant at each call. */

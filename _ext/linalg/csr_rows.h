@@ -274,7 +274,7 @@ static double NAME(lower_product)(const struct sv_operand *A, double omega, cons
 
 static const struct sv_operand_kernels NAME(kernels) = {
     NAME(multiply), NAME(residual),    NAME(sweep),       NAME(measured_sweep), NAME(jacobi),
-    NAME(lower_solve), NAME(upper_solve), NAME(eisenstat), NAME(lower_product), NULL,
+    NAME(lower_solve), NAME(upper_solve), NAME(eisenstat), NAME(lower_product), NULL, NULL, NULL,
 };
 
 #undef ROWS

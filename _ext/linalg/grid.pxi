@@ -34,11 +34,11 @@ cdef extern from "grid.h" nogil:
 LINE = 64
 
 
-def aligned(Py_ssize_t length, dtype):
+cdef aligned(Py_ssize_t length, dtype):
     """A new array that begins at a cache line, not yet filled."""
-    bytes_ = length * np.dtype(dtype).itemsize
+    bytes_ = length * dtype.itemsize
     room = np.empty(bytes_ + LINE, np.uint8)
-    skip = -room.ctypes.data % LINE
+    cdef Py_ssize_t skip = -address_of(room) % LINE
     return room[skip:skip + bytes_].view(dtype)
 
 
@@ -88,13 +88,16 @@ cdef class Grid(Operand):
         if array.size != length:
             raise ValueError(f"{name} has {array.size} elements, not {length}")
         self.kept[name] = array
-        cdef size_t address = array.ctypes.data
+        cdef size_t address = address_of(array)
         return <const void *>address
 
     def set_constant(self, couplings, rows):
         """Couplings along (z, y, x), and the diagonal's 16 rows, (16, nx): see grid.h."""
         cdef sv_grid *g = &self.grid
-        table, inverse = np.zeros((2, 16, g.pitch), self.dtype)
+        cdef const double[:, ::1] spread = rows
+        cdef double[::1] seen
+        cdef Py_ssize_t i, j, k, at, kind
+        table, inverse = aligned_zeros(32 * g.pitch, self.dtype.type).reshape(2, 16, g.pitch)
         for parity in range(2 if g.half else 1):
             part = rows[:, parity::2] if g.half else rows
             place = slice(parity * g.half, parity * g.half + part.shape[1])
@@ -105,6 +108,22 @@ cdef class Grid(Operand):
         g.diagonal = self.hold("diagonal", table, table.size)
         g.inverse = self.hold("inverse", inverse, table.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
+        # what the methods see as the diagonal
+        seen = aligned(g.size, np.dtype(np.float64))
+        with nogil:
+            for i in range(<Py_ssize_t>g.size):
+                seen[i] = 1
+            for k in range(g.n[2]):
+                for j in range(g.n[1]):
+                    kind = (j == 0) + 2 * (j == g.n[1] - 1) + 4 * ((k == 0) + 2 * (k == g.n[2] - 1))
+                    at = g.lead + k * g.plane + j * g.pitch
+                    for i in range(g.n[0]):
+                        if g.half:
+                            seen[at + ((i + j + k) & 1) * g.half + i // 2] = spread[kind, i]
+                        else:
+                            seen[at + i] = spread[kind, i]
+        self.kept["seen"] = seen
+        self.operand.diagonal = &seen[0]
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""
@@ -128,14 +147,17 @@ cdef class Grid(Operand):
         g.diagonal = self.hold("diagonal", self.pack(diagonal), g.size)
         g.inverse = self.hold("inverse", inverse, g.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
-
-    def set_diagonal(self, diagonal):
-        """What the methods see as the diagonal; 1 outside the cells."""
-        values = self.pack(diagonal).astype(np.float64)
-        values[values == 0] = 1
+        # what the methods see as the diagonal: 1 outside the cells
+        cdef double[::1] values = self.pack(diagonal).astype(np.float64, copy=False)
+        cdef Py_ssize_t i
+        for i in range(values.shape[0]):
+            if values[i] == 0:
+                values[i] = 1
         self.kept["seen"] = values
-        cdef const double[::1] view = values
-        self.operand.diagonal = &view[0]
+        self.operand.diagonal = &values[0]
+
+    def zeros(self):
+        return aligned_zeros(self.grid.size, self.dtype.type)
 
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]
@@ -143,7 +165,7 @@ cdef class Grid(Operand):
         if given.size != n:
             raise ValueError(f"a vector has {given.size} elements, not {n}")
         packed = aligned(self.grid.size, self.dtype)
-        cdef size_t source = given.ctypes.data, target = packed.ctypes.data
+        cdef size_t source = address_of(given), target = address_of(packed)
         with nogil:
             self.layout.pack(&self.grid, <const void *>source, <void *>target)
         return packed
@@ -156,7 +178,7 @@ cdef class Grid(Operand):
         result = np.empty(n, self.dtype) if out is None else out
         if result.size != n or not result.flags.c_contiguous or result.dtype != self.dtype:
             raise ValueError("out must be contiguous, of the grid's size and type")
-        cdef size_t source = given.ctypes.data, target = result.ctypes.data
+        cdef size_t source = address_of(given), target = address_of(result, True)
         with nogil:
             self.layout.unpack(&self.grid, <const void *>source, <void *>target)
         return result
@@ -168,6 +190,6 @@ cdef class Grid(Operand):
         for array, name in ((b, "b"), (x, "x")):
             if array.dtype != self.dtype or array.size != self.grid.size or not array.flags.c_contiguous:
                 raise ValueError(f"{name} must be a packed vector")
-        cdef size_t right = b.ctypes.data, place = x.ctypes.data
+        cdef size_t right = address_of(b), place = address_of(x, True)
         with nogil:
             self.layout.sweeps(&self.grid, omega, backward, count, depth, threads, <const void *>right, <void *>place)

@@ -5,11 +5,11 @@
 #include "grid.h"
 #include "simd.h"
 
-/* One copy of a kernel for each number of axes, with constant couplings and without. */
-#define GRID_EACH(MAKE) MAKE(1, 0) MAKE(2, 0) MAKE(3, 0) MAKE(1, 1) MAKE(2, 1) MAKE(3, 1)
+/* One copy of a kernel for two axes and for three, with constant couplings and without. One axis is two, the second of
+ * them one cell long. */
+#define GRID_EACH(MAKE) MAKE(2, 0) MAKE(3, 0) MAKE(2, 1) MAKE(3, 1)
 #define GRID_PICK(name, g)                                                                                          \
-    ((g)->constant ? ((g)->axes == 1 ? name##_1_1 : (g)->axes == 2 ? name##_2_1 : name##_3_1)                       \
-                   : ((g)->axes == 1 ? name##_1_0 : (g)->axes == 2 ? name##_2_0 : name##_3_0))
+    ((g)->constant ? ((g)->axes == 3 ? name##_3_1 : name##_2_1) : ((g)->axes == 3 ? name##_3_0 : name##_2_0))
 
 INLINE ptrdiff_t row_place(const struct sv_grid *g, ptrdiff_t j, ptrdiff_t k)
 {
@@ -59,6 +59,8 @@ INLINE struct around look_around(const struct sv_grid *g, const real *x, ptrdiff
     }
     return a;
 }
+
+INLINE vreal kept(vreal v, ptrdiff_t left) { return left < SV_W ? v_keep(v, (size_t)left, 0) : v; }
 
 /* start + sum of coupling times neighbour, for a vector of cells. */
 INLINE vreal add_around(const struct around *a, ptrdiff_t i, const vreal coupling[3], vreal start, int axes,

@@ -9,6 +9,8 @@
 #define FAR 1e4
 #define FAR_IN_A_ROW 20
 
+int sv_keeps(const struct sv_monitor *monitor, double residual) { return residual <= 0.1 * monitor->kept; }
+
 enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goal, double iteration, double patience,
                          size_t n, const double *x, double *kept)
 {
@@ -18,7 +20,7 @@ enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goa
         monitor->best = residual;
         monitor->best_at = iteration;
     }
-    if (residual <= 0.1 * monitor->kept) {
+    if (sv_keeps(monitor, residual)) {
         monitor->kept = residual;
         memcpy(kept, x, n * sizeof(double));
     }

@@ -15,6 +15,9 @@ struct sv_monitor {
     double above;   /* residuals in a row that were far above the first */
 };
 
+/* Whether a point with this residual is to be kept. */
+int sv_keeps(const struct sv_monitor *monitor, double residual);
+
 /* Takes note of the residual's norm at x after `iteration` iterations. A new x is kept whenever the norm has fallen to a
  * tenth of what it was at the kept one, so that a solve that fails has something to return. No progress for `patience`
  * iterations is a standstill, or divergence where the norm lies above the first. */

@@ -23,6 +23,13 @@ struct sv_operand {
 
 enum sv_direction { SV_FORWARD, SV_BACKWARD };
 
+/* What conjugate gradients in Eisenstat's variables keep: see ssor_cg.c. */
+struct sv_ssor_vectors {
+    double *x, *r, *v, *t;
+    const double *q;
+    double *kept; /* gets x too, where it is not NULL */
+};
+
 struct sv_operand_kernels {
     /* out = A x; returns x'A x. */
     double (*multiply)(const struct sv_operand *A, const double *x, double *out);
@@ -58,6 +65,14 @@ struct sv_operand_kernels {
      * way. */
     void (*sweeps)(const struct sv_operand *A, double omega, enum sv_direction direction, const double *b, double *x,
                    int count);
+
+    /* Both passes of an iteration of SSOR-CG with its vector work; NULL where there is no such way. The first is
+     * `eisenstat` and q'D q. The second: x += alpha t, r -= alpha q, v = D r + beta v, then t = (K + U)^-1 v with the
+     * bits of `upper_solve`, whose result t must have been; returns r'D r. */
+    double (*eisenstat_sums)(const struct sv_operand *A, double omega, const double *v, const double *t, double *q,
+                             double *square);
+    double (*advance)(const struct sv_operand *A, double omega, double alpha, double beta,
+                      const struct sv_ssor_vectors *s);
 };
 
 #endif

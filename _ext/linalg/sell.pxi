@@ -135,14 +135,6 @@ def colors(row_starts, columns, bint two):
     return color.base, count
 
 
-cdef aligned_zeros(Py_ssize_t size, dtype):
-    """Zeros that begin at a cache line: the loads of a chunk then cross none."""
-    size *= np.dtype(dtype).itemsize
-    room = np.zeros(size + 64, np.int8)
-    first = -room.ctypes.data % 64
-    return room[first:first + size].view(dtype)
-
-
 cdef class Sell(Operand):
     """Rows in groups, each group's rows independent of one another.
 

@@ -15,6 +15,7 @@
 #define NEAR 10
 #define LARGEST_OMEGA 1.99
 #define SETTLED 0.05
+#define TRANSIENT 4
 
 /* Whether the residual may reach the goal by one more sweep, going by the gain of the last. */
 static int is_near(double residual, double earlier, double goal)
@@ -34,8 +35,9 @@ static void adapt(struct sv_sor_numbers *numbers, double change)
     numbers->since++;
     if (numbers->since < fmax(6, round(2 / (2 - omega))))
         return;
-    /* settled, to a part of what it lacks to 1, and not the rate omega - 1 of the other side */
-    if (!(low > omega - 1 && high < 1 && high - low <= SETTLED * (1 - high)))
+    /* settled, to a part of what it lacks to 1, and not the rate of the other side: at the best omega the eigenvalues
+     * meet in a Jordan block, and changes shrink by (omega - 1)(1 + 1/k) in the k-th sweep, slower than they will */
+    if (!(low > (omega - 1) * (1 + TRANSIENT / numbers->since) && high < 1 && high - low <= SETTLED * (1 - high)))
         return;
     double mu = fmin(1, (rate + omega - 1) / (omega * sqrt(rate)));
     double better = fmin(LARGEST_OMEGA, 2 / (1 + sqrt(1 - mu * mu)));

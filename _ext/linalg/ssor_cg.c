@@ -3,7 +3,7 @@
  *
  * With K = D / omega the system is solved as (K + L)^-1 A (K + U)^-1 y = (K + L)^-1 b with the preconditioner K; the
  * iterates x = (K + U)^-1 y are those of CG with M = (K + L) D^-1 (K + U). D serves in place of K, since CG does not see
- * the scale of a preconditioner. In NumPy, an iteration:
+ * the scale of a preconditioner. Stencils do an iteration in two passes over the vectors. In NumPy, an iteration:
  *     t = solve(K + U, v); q = t + solve(K + L, v - (2 / omega - 1) * D @ t); alpha = rho / (v @ q)
  *     x += alpha * t; r -= alpha * q; rho, before = r @ D @ r, rho; v = D @ r + rho / before * v
  *
@@ -17,6 +17,7 @@
 #include "vectors.h"
 
 #define NEAR 3
+#define CANCELLED 1e-6
 
 /* r, v, rho and the ratio of norms for the residual b - A x in `residual`, of norm state->residual. */
 static void begin(const struct sv_operand *A, double omega, const double *residual, struct sv_cg *state)
@@ -44,19 +45,50 @@ static double size_by_diagonal(const struct sv_operand *A, double omega, const d
     return size;
 }
 
-/* x, r and v by one iteration; t, q: n doubles each. */
-static enum sv_outcome iterate(const struct sv_operand *A, double omega, struct sv_cg *state, double *t, double *q)
+/* x, r and v by the step alpha, pass by pass; returns the new rho. */
+static double advance(const struct sv_operand *A, double alpha, struct sv_cg *state, const double *t, const double *q)
 {
     const struct vector_kernels *vectors = linalg_vectors();
+    double rho = vectors->advance(A->n, alpha, t, q, A->diagonal, state->x, state->r);
+    vectors->weighted_direction(A->n, rho / state->numbers->rho, A->diagonal, state->r, state->v);
+    return rho;
+}
+
+/* The same, and t = (K + U)^-1 v, in one pass. That needs the new rho beforehand, for v: since q is conjugate to the
+ * direction before, it is alpha^2 q'D q - rho. What is returned, and goes on, is summed from r (Meurant 1987). */
+static double advance_at_once(const struct sv_operand *A, double omega, double alpha, double square,
+                              struct sv_cg *state, double *t, const double *q)
+{
     struct sv_cg_numbers *numbers = state->numbers;
-    A->does->upper_solve(A, omega, state->v, t);
-    double curvature = A->does->eisenstat(A, omega, state->v, t, q);
+    double rho = numbers->rho, next = alpha * alpha * square - rho;
+    if (!(next > CANCELLED * rho)) { /* little is left of the difference */
+        rho = advance(A, alpha, state, t, q);
+        A->does->upper_solve(A, omega, state->v, t);
+        return rho;
+    }
+    int keep = sv_keeps(&numbers->monitor, numbers->ratio * sqrt(next));
+    struct sv_ssor_vectors vectors = {state->x, state->r, state->v, t, q, keep ? state->kept : NULL};
+    double sum = A->does->advance(A, omega, alpha, next / rho, &vectors);
+    if (keep)
+        numbers->monitor.kept = numbers->ratio * sqrt(sum);
+    return sum;
+}
+
+/* x, r and v by one iteration; t, q: n doubles each. `fresh`: t is not yet (K + U)^-1 v. */
+static enum sv_outcome iterate(const struct sv_operand *A, double omega, struct sv_cg *state, int fresh, double *t,
+                               double *q)
+{
+    struct sv_cg_numbers *numbers = state->numbers;
+    const int at_once = A->does->advance != NULL;
+    if (fresh || !at_once)
+        A->does->upper_solve(A, omega, state->v, t);
+    double square = 0, curvature = at_once ? A->does->eisenstat_sums(A, omega, state->v, t, q, &square)
+                                           : A->does->eisenstat(A, omega, state->v, t, q);
     if (!(curvature > 0))
         return cg_broken(curvature, size_by_diagonal(A, omega, state->v));
-    double rho = vectors->advance(A->n, numbers->rho / curvature, t, q, A->diagonal, state->x, state->r);
-    vectors->weighted_direction(A->n, rho / numbers->rho, A->diagonal, state->r, state->v);
-    numbers->rho = rho;
-    state->residual = numbers->ratio * sqrt(rho);
+    double alpha = numbers->rho / curvature;
+    numbers->rho = at_once ? advance_at_once(A, omega, alpha, square, state, t, q) : advance(A, alpha, state, t, q);
+    state->residual = numbers->ratio * sqrt(numbers->rho);
     return SV_GOING_ON;
 }
 
@@ -66,12 +98,12 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
     struct sv_cg_numbers *numbers = state->numbers;
     double *t = work, *q = work + A->n;
     const double target = fmax(goal, floor);
-    int done = 0;
+    int done = 0, fresh = 1;
     state->outcome = SV_GOING_ON;
     while (done < most && state->outcome == SV_GOING_ON) {
-        if ((state->outcome = iterate(A, omega, state, t, q)) != SV_GOING_ON)
+        if ((state->outcome = iterate(A, omega, state, fresh, t, q)) != SV_GOING_ON)
             break;
-        done++;
+        done++, fresh = 0;
         if (state->residual <= NEAR * target) {
             state->residual = sqrt(A->does->lower_product(A, omega, state->r, q));
             numbers->ratio = state->residual / sqrt(numbers->rho);
@@ -83,7 +115,7 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
         double exact = sqrt(A->does->residual(A, b, state->x, q));
         state->outcome = cg_verified(state, exact, goal, nit + done);
         if (state->outcome == SV_GOING_ON)
-            begin(A, omega, q, state);
+            begin(A, omega, q, state), fresh = 1;
     }
     return done;
 }

@@ -96,7 +96,7 @@ cdef extern from "scaling.h" nogil:
 
     size_t sv_ot_scaling_stride(size_t)
     size_t sv_ot_scaling_worksize(size_t, size_t)
-    int sv_ot_scaling_sweeps(const sv_ot_stored_plan *, const double *, double *, double *, double *, int, double *,
+    int sv_ot_scaling_sweeps(const sv_ot_stored_plan *, const double *, double *, double *, double *, int, double, double *,
                              int)
     void sv_ot_scaling_update(const sv_ot_stored_plan *, double *, const double *, double *, double *, int)
     size_t sv_ot_scaling_cg_worksize(size_t, size_t)
@@ -506,8 +506,9 @@ cdef class StoredPlan:
             sv_ot_scaling_update(&self.plan, px, py, pc, work, self.threads)
         free(work)
 
-    def sweeps(self, const double[::1] b, double[::1] x, double[::1] y, double[::1] column_sums, int count):
-        """Sinkhorn iterations on the scalings, in place; returns how many were done."""
+    def sweeps(self, const double[::1] b, double[::1] x, double[::1] y, double[::1] column_sums, int count,
+               double enough):
+        """Sinkhorn iterations on the scalings, in place, until the l1 error is `enough`; returns how many were done."""
         cdef Py_ssize_t n = self.plan.n, m = self.plan.m
         cdef const double *pb = vector(b, m, "b")
         cdef double *px = out_vector(x, n, "x")
@@ -516,7 +517,7 @@ cdef class StoredPlan:
         cdef int done
         cdef double *work = workspace(sv_ot_scaling_worksize(n, m))
         with nogil:
-            done = sv_ot_scaling_sweeps(&self.plan, pb, px, py, pc, count, work, self.threads)
+            done = sv_ot_scaling_sweeps(&self.plan, pb, px, py, pc, count, enough, work, self.threads)
         free(work)
         return done
 

@@ -211,14 +211,29 @@ static void take_weights(struct solve *s, const double *a, const double *b)
     s->in_place = s->batch->cost.kind == SV_COST_FLOAT64 && !closed;
 }
 
+/* p += log2 q for q >= 0; a subnormal q, of weights near the end of the numbers, by the library. */
+static void add_log2(double *p, const double *q, size_t size)
+{
+    for (size_t i = 0; i < size; i += SV_W) {
+        const vreal x = v_load_some(q + i, size - i, 1);
+        if (v_at_least(x, v_set1(0x1p-1022)) == v_at_least(v_set1(1), v_set1(1)))
+            v_store_some(p + i, v_add(v_load_some(p + i, size - i, 0), v_log2(x)), size - i);
+        else
+            for (size_t k = i; k < size && k < i + SV_W; k++)
+                p[k] += log2(q[k]);
+    }
+}
+
 static void give_potentials(const struct solve *s, double *u, double *v)
 {
     for (size_t i = 0; s->rows < s->n && i < s->n; i++)
         u[i] = -INFINITY;
+    add_log2(s->u, s->y, s->rows);
+    add_log2(s->v, s->x, s->m);
     for (size_t i = 0; i < s->rows; i++)
-        u[s->kept[i]] = s->u[i] + log2(s->y[i]);
+        u[s->kept[i]] = s->u[i];
     for (size_t j = 0; j < s->m; j++)
-        v[j] = s->b[j] > 0 ? s->v[j] + log2(s->x[j]) : -INFINITY;
+        v[j] = s->b[j] > 0 ? s->v[j] : -INFINITY;
 }
 
 static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work)

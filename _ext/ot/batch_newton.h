@@ -105,7 +105,7 @@ static int trim_step(struct solve *s)
     double most = 0;
     for (size_t j = 0; j < s->ld; j++) {
         s->step[j] = s->b[j] > TINY_WEIGHT * s->mass ? (s->step[j] - mean) * LOG2_E_DOUBLE : 0;
-        most = fmax(most, fabs(s->step[j]));
+        most = fabs(s->step[j]) > most ? fabs(s->step[j]) : most;
     }
     if (!(most > STEP_MAX))
         return 0;

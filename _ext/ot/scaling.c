@@ -62,11 +62,19 @@ static int all_positive(const double *c, size_t m)
     return 1;
 }
 
+static double l1_distance(const double *b, const double *c, size_t m)
+{
+    double sum = 0;
+    for (size_t j = 0; j < m; j++)
+        sum += fabs(b[j] - c[j]);
+    return sum;
+}
+
 int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y, double *c,
-                         int count, double *work, int threads)
+                         int count, double enough, double *work, int threads)
 {
     int done = 0;
-    for (; done < count && all_positive(c, plan->m); done++) {
+    for (; done < count && all_positive(c, plan->m) && l1_distance(b, c, plan->m) > enough; done++) {
         for (size_t j = 0; j < plan->m; j++)
             y[j] *= b[j] / c[j];
         sv_ot_scaling_update(plan, x, y, c, work, threads);

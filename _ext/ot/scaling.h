@@ -25,9 +25,10 @@ SV_BINDING size_t sv_ot_scaling_stride(size_t m);
 SV_BINDING size_t sv_ot_scaling_worksize(size_t n, size_t m);
 
 /* `count` iterations: y_j becomes y_j b_j / c_j, then x meets the rows and c are the column sums. c holds the column
- * sums at y on entry. Stops before a column sum that is not positive and finite; returns the iterations done. */
+ * sums at y on entry. Ends once sum |c - b| <= enough, and before a column sum that is not positive and finite; returns
+ * the iterations done. */
 SV_BINDING int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y,
-                                    double *c, int count, double *work, int threads);
+                                    double *c, int count, double enough, double *work, int threads);
 
 /* x meets the rows at y, and the column sums then. */
 SV_BINDING void sv_ot_scaling_update(const struct sv_ot_stored_plan *plan, double *x, const double *y, double *c,

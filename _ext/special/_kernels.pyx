@@ -13,10 +13,23 @@ cdef extern from "solvers.h" nogil:
 cdef extern from "rows.h" nogil:
     void sv_softmax_by_f32(int, const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
     void sv_softmax_by_f64(int, const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
-    int sv_softmax_columns_f32(int, const float *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t, Py_ssize_t, size_t,
-                               size_t, size_t, int)
-    int sv_softmax_columns_f64(int, const double *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t, Py_ssize_t, size_t,
-                               size_t, size_t, int)
+    enum sv_column_function:
+        SV_SOFTMAX
+        SV_LOG_SOFTMAX
+        SV_LOGSUMEXP
+    struct sv_columns:
+        sv_column_function function
+        const void *x
+        void *y
+        void *sign
+        Py_ssize_t x_stride, x_outer, y_stride, y_outer
+        size_t outer, length, width
+        const unsigned char *where
+        Py_ssize_t where_outer, where_stride, where_width
+        const void *temperature
+        Py_ssize_t temperature_outer, temperature_width
+    int sv_columns_f32(const sv_columns *, int)
+    int sv_columns_f64(const sv_columns *, int)
 
 cdef extern from "pairs.h" nogil:
     struct sv_line_sum:
@@ -41,7 +54,9 @@ cdef extern from "pairs.h" nogil:
     void sv_softmax_jvp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, Py_ssize_t,
                             size_t, size_t, int)
 
+from cpython.buffer cimport PyBuffer_IsContiguous
 from libc.stdint cimport uint16_t
+from libc.string cimport memset
 
 cdef extern from "copy.h" nogil:
     void sv_half_to_float(const uint16_t *, float *, size_t)
@@ -66,25 +81,33 @@ cdef void log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nog
         sv_log_softmax_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length, threads)
 
 
-cdef map_rows(object x, object y, int threads, int method, void (*kernel)(Rows, Rows, int, int) noexcept nogil):
+cdef bint map_rows(object x, object y, int threads, int method, bint whole,
+                   void (*kernel)(Rows, Rows, int, int) noexcept nogil) except -1:
     cdef Rows rx = take_rows(x, False), ry = take_rows(y, True)
+    cdef char *a = <char *>rx.view.buf
+    cdef char *b = <char *>ry.view.buf
     if not rx.matches(ry):
         raise ValueError("input and output differ in shape or dtype")
+    if whole and a != b and a < b + ry.view.len and b < a + rx.view.len:
+        return False
     if rx.rows * rx.length < NOGIL_MIN:
         kernel(rx, ry, threads, method)
     else:
         with nogil:
             kernel(rx, ry, threads, method)
+    return True
 
 
-def softmax(x, y, int threads=0, int method=0):
-    """y = softmax of each row of x; y may be x. The methods are those of rows.h."""
-    map_rows(x, y, threads, method, softmax_rows)
+def softmax(x, y, int threads=0, int method=0, bint whole=False):
+    """y = softmax of each row of x; y may be x. The methods are those of rows.h.
+
+    `whole`: both are contiguous; False, and nothing is written, where they overlap but are not the same."""
+    return map_rows(x, y, threads, method, whole, softmax_rows)
 
 
-def log_softmax(x, y, int threads=0):
-    """y = log(softmax) of each row of x; y may be x."""
-    map_rows(x, y, threads, 0, log_softmax_rows)
+def log_softmax(x, y, int threads=0, bint whole=False):
+    """y = log(softmax) of each row of x, as softmax."""
+    return map_rows(x, y, threads, 0, whole, log_softmax_rows)
 
 
 def logsumexp(x, b, out, sign, int threads=0):
@@ -99,13 +122,21 @@ def logsumexp(x, b, out, sign, int threads=0):
             raise ValueError("input and weights differ in shape or dtype")
     if not ry.matches(rs) or ry.rows != 1 or ry.length != rx.rows or ry.dtype != rx.dtype:
         raise ValueError("input and output differ in shape or dtype")
-    with nogil:
-        if rx.dtype == c"d":
-            sv_logsumexp_f64(<double *>rx.view.buf, rx.stride, <double *>weights, b_stride,
-                             <double *>ry.view.buf, <double *>rs.view.buf, rx.rows, rx.length, threads)
-        else:
-            sv_logsumexp_f32(<float *>rx.view.buf, rx.stride, <float *>weights, b_stride,
-                             <float *>ry.view.buf, <float *>rs.view.buf, rx.rows, rx.length, threads)
+    if rx.rows * rx.length < NOGIL_MIN:
+        logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+    else:
+        with nogil:
+            logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+
+
+cdef void logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign,
+                         int threads) noexcept nogil:
+    if x.dtype == c"d":
+        sv_logsumexp_f64(<double *>x.view.buf, x.stride, <double *>weights, b_stride, <double *>y.view.buf,
+                         <double *>sign.view.buf, x.rows, x.length, threads)
+    else:
+        sv_logsumexp_f32(<float *>x.view.buf, x.stride, <float *>weights, b_stride, <float *>y.view.buf,
+                         <float *>sign.view.buf, x.rows, x.length, threads)
 
 
 # ---- sums that are put together piece by piece: (rows, 5) float64, a struct sv_line_sum a row ----------
@@ -285,41 +316,82 @@ def copy(to, source):
                         origin.view.strides)
 
 
-# ---- softmax along columns -------------------------------------------------------------------------
+# ---- along columns ---------------------------------------------------------------------------------
 
 
-def softmax_columns(x, y, int threads=0):
-    """y = softmax of (outer, length, width) arrays along their length; the width is contiguous. y may be x."""
-    map_columns(x, y, False, threads)
+def softmax_columns(x, y, where=None, temperature=None, int threads=0):
+    """y = softmax of (outer, length, width) arrays along their length; the width is contiguous. y may be x.
+
+    where: booleans of that shape, of any strides; temperature: of that shape, with stride 0 along the length."""
+    map_columns(SV_SOFTMAX, x, y, where, temperature, threads)
 
 
-def log_softmax_columns(x, y, int threads=0):
+def log_softmax_columns(x, y, where=None, temperature=None, int threads=0):
     """y = log(softmax), as softmax_columns."""
-    map_columns(x, y, True, threads)
+    map_columns(SV_LOG_SOFTMAX, x, y, where, temperature, threads)
 
 
-cdef map_columns(object x, object y, bint logarithm, int threads):
-    cdef Block source = Block(x, False), target = Block(y, True)
+def logsumexp_columns(x, out, sign, where=None, temperature=None, int threads=0):
+    """out, sign = log(sum exp(x)) along the length and the sum's sign; out and sign are (outer, width), contiguous."""
+    cdef Block source = Block(x, False), target = Block(out, True), signs = Block(sign, True), block
+    cdef sv_columns given = columns_of(source)
+    for block in (target, signs):
+        if (not block.is_plain() or block.view.ndim != 2 or block.view.itemsize != source.view.itemsize
+                or block.view.shape[0] != source.view.shape[0] or block.view.shape[1] != source.view.shape[2]
+                or not PyBuffer_IsContiguous(&block.view, c"C")):
+            raise ValueError("input and output differ in shape or dtype")
+    given.function = SV_LOGSUMEXP
+    given.y, given.sign = target.view.buf, signs.view.buf
+    run_columns(&given, source, where, temperature, threads)
+
+
+cdef sv_columns columns_of(Block source):
     cdef Py_buffer *a = &source.view
-    cdef Py_buffer *b = &target.view
-    cdef Py_ssize_t size = a.itemsize, axis
-    cdef int failed
-    if a.ndim != 3 or b.ndim != 3 or not source.is_plain() or not target.is_plain() or b.itemsize != size:
+    cdef sv_columns given
+    memset(&given, 0, sizeof(given))
+    if a.ndim != 3 or not source.is_plain():
         raise ValueError("expected three dimensions of native, aligned float32 or float64")
-    for axis in range(3):
-        if a.shape[axis] != b.shape[axis]:
-            raise ValueError("input and output differ in shape")
-    if a.shape[2] > 1 and (a.strides[2] != size or b.strides[2] != size):
+    if a.shape[2] > 1 and a.strides[2] != a.itemsize:
         raise ValueError("expected a contiguous last axis")
+    given.x, given.x_outer, given.x_stride = a.buf, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize
+    given.outer, given.length, given.width = a.shape[0], a.shape[1], a.shape[2]
+    return given
+
+
+cdef map_columns(sv_column_function function, object x, object y, object where, object temperature, int threads):
+    cdef Block source = Block(x, False), target = Block(y, True)
+    cdef sv_columns given = columns_of(source), results = columns_of(target)
+    if not same_shape(source, target) or target.view.itemsize != source.view.itemsize:
+        raise ValueError("input and output differ in shape or dtype")
+    given.function = function
+    given.y, given.y_outer, given.y_stride = target.view.buf, results.x_outer, results.x_stride
+    run_columns(&given, source, where, temperature, threads)
+
+
+cdef bint same_shape(Block a, Block b):
+    return a.view.ndim == b.view.ndim and all([a.view.shape[k] == b.view.shape[k] for k in range(a.view.ndim)])
+
+
+cdef run_columns(sv_columns *given, Block source, object where, object temperature, int threads):
+    cdef Block mask, divisor
+    cdef Py_ssize_t size = source.view.itemsize
+    cdef int failed
+    if where is not None:
+        mask = Block(where, False)
+        if not same_shape(source, mask) or mask.view.itemsize != 1:
+            raise ValueError("expected one boolean an element")
+        given.where = <unsigned char *>mask.view.buf
+        given.where_outer, given.where_stride, given.where_width = (
+            mask.view.strides[0], mask.view.strides[1], mask.view.strides[2])
+    if temperature is not None:
+        divisor = Block(temperature, False)
+        if not divisor.is_plain() or not same_shape(source, divisor) or divisor.view.itemsize != size:
+            raise ValueError("input and temperature differ in shape or dtype")
+        given.temperature = divisor.view.buf
+        given.temperature_outer = divisor.view.strides[0] // size
+        given.temperature_width = divisor.view.strides[2] // size
     with nogil:
-        if size == 8:
-            failed = sv_softmax_columns_f64(
-                logarithm, <double *>a.buf, a.strides[1] // size, a.strides[0] // size, <double *>b.buf,
-                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
-        else:
-            failed = sv_softmax_columns_f32(
-                logarithm, <float *>a.buf, a.strides[1] // size, a.strides[0] // size, <float *>b.buf,
-                b.strides[1] // size, b.strides[0] // size, a.shape[0], a.shape[1], a.shape[2], threads)
+        failed = sv_columns_f64(given, threads) if size == 8 else sv_columns_f32(given, threads)
     if failed:
         raise MemoryError("no memory for a column")
 

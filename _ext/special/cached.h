@@ -21,20 +21,25 @@ static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 
 
 static inline struct window terms_window(real top) { return window_above(exponent_above(top) - TERM_EXPONENT); }
 
+/* power (1 + s + low), rounded once: low * power alone might be subnormal. */
+INLINE vreal rounded_term(vreal s, vreal low, vreal power)
+{
+#ifdef V_HAS_LOOKUP
+    (void)low; /* 0 */
+    return v_fma(s, power, power);
+#else
+    return v_add(power, v_fma(low, power, v_mul(s, power)));
+#endif
+}
+
 /* Adds the exponential of x in this window, and returns it rounded once. */
 INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
-    v_exp_split_fine(v_max(window->lowest_x, x), &s, &low, &on_grid);
-    if (window->by_lane)
-        on_grid = v_sub(on_grid, window->lower);
-    vreal power = v_exp_power(window->base, on_grid);
-#ifdef V_HAS_LOOKUP
-    return add_term(acc, s, power);
-#else
+    v_exp_split_fine(window->to_grid, v_max(window->lowest_x, x), &s, &low, &on_grid);
+    vreal power = v_exp_power(v_exp_base(0), on_grid);
     add_term(acc, s, power);
-    return v_add(power, v_fma(low, power, v_mul(s, power))); /* low * power alone might be subnormal */
-#endif
+    return rounded_term(s, low, power);
 }
 
 /* The terms e^x_i in this window; returns their sum. */

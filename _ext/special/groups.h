@@ -72,12 +72,12 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
 {
     const struct window lanes = window_by_lane(top);
     const real start = raised(GROUP_START);
-    real lower[SV_W], lowest_x[SV_W];
+    real to_grid[SV_W], lowest_x[SV_W];
     vreal sums[SV_W], lost[SV_W];
-    v_store(lower, lanes.lower);
+    v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
     for (int r = 0; r < SV_W; r++) {
-        const struct window window = {v_exp_base(lower[r]), v_set1(lowest_x[r]), v_set1(lower[r]), 0};
+        const struct window window = {.lowest_x = v_set1(lowest_x[r]), .to_grid = v_set1(to_grid[r])};
         struct grid_sum row = empty_sum(start);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {

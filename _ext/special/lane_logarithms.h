@@ -40,6 +40,54 @@ static inline double log1p_near(double z)
     return (double)e * 0.69314718055994531 + (2 * s * (one + p) + rest / u);
 }
 
+/* log((hi + lo) 2^exponent), hi > 0 and normal, |lo| < an ULP of it: within 0.8 ULP of the result or of 1. Without a
+ * call or a branch, so that a loop over it becomes vectors.
+ * With m in [sqrt 1/2, sqrt 2): log m = 2 artanh s, s = (m - 1)/(m + 1), |s| < 0.172; the series ends below 2^-55, or
+ * 2^-33 for floats. */
+INLINE double log_near(double hi, double lo, double exponent)
+{
+    static const double series[11] = {1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,  1.0 / 11, 1.0 / 13,
+                                      1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21, 1.0 / 23};
+    const double half_root = 0.70710678118654752;
+    const uint64_t bias = 1024, magic = 0x4330000000000000; /* the bits of 2^52: integers below it are added to them */
+    uint64_t bits, low, whole;
+    double m, e;
+    memcpy(&bits, &hi, sizeof bits);
+    memcpy(&low, &half_root, sizeof low);
+    whole = (bits - low + (bias << 52)) >> 52; /* of the exponent, biased */
+    bits -= (whole - bias) << 52;
+    memcpy(&m, &bits, sizeof m);
+    whole |= magic;
+    memcpy(&e, &whole, sizeof e);
+    e -= 0x1p52 + (double)bias;
+    const double below = m - 1, above = m + 1, s = below / above, s2 = s * s;
+    double p = 0;
+#pragma GCC unroll 11
+    for (int k = SV_REAL == 32 ? 4 : 10; k >= 0; k--)
+        p = p * s2 + series[k];
+    const double n = exponent + e, twice = 2 * s;
+    double small = twice * s2 * p; /* log m = twice + small */
+#if SV_REAL == 64
+    const uint64_t down = (2 * bias - 1 - (whole ^ magic)) << 52; /* the bits of m / hi */
+    double power;
+    memcpy(&power, &down, sizeof power);
+    small += (2 - m) * (lo * power); /* 2 - m for 1/m: lo is tiny */
+#ifdef V_HAS_FMA                     /* what the division and m + 1 lost, over m + 1 = 2 / (1 - s) */
+    small += (__builtin_fma(-s, above, below) - s * (m - (above - 1))) * (1 - s);
+#endif
+#else
+    (void)lo; /* hi has digits to spare */
+#endif
+#ifdef V_HAS_FMA
+    const double big = n * 0x1.62e42fefa39efp-1;
+    const double rest = __builtin_fma(n, 0x1.62e42fefa39efp-1, -big) + n * 0x1.abc9e3b39803fp-56;
+#else /* n is small there, so the product exact */
+    const double big = n * 0x1.62e42feep-1, rest = n * 0x1.a39ef35793c76p-33;
+#endif
+    const double sum = big + twice, added = sum - big;
+    return sum + ((big - (sum - added)) + (twice - added) + (small + rest));
+}
+
 /* 2^d, d <= 0 and whole; a number that does not count where it is far below. */
 static inline double power_near(double d)
 {
@@ -57,9 +105,9 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     const struct window largest = window_by_lane(tops.top);
     real words[WORDS][SV_W];
     vreal s, low, on_grid;
-    v_exp_split_fine(tops.top, &s, &low, &on_grid);
+    v_exp_split_fine(largest.to_grid, tops.top, &s, &low, &on_grid);
     const vreal all[WORDS] = {sum, error, lower, v_if_equal(tops.top, tops.next, v_set1(1), v_set1(0)), s, low,
-                              v_exp_power(largest.base, v_sub(on_grid, largest.lower)), largest.lower};
+                              v_exp_power(largest.base, on_grid), largest.lower};
     for (int w = 0; w < WORDS; w++)
         v_store(words[w], all[w]);
     for (int k = 0; k < SV_W; k++) {
@@ -75,7 +123,32 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     }
 }
 
+/* Logarithms of the sums of SV_W rows or columns. */
+static void lane_logs(vreal sum, vreal error, vreal lower, real *values)
+{
+    real words[3][SV_W];
+    v_store(words[0], sum);
+    v_store(words[1], error);
+    v_store(words[2], lower);
+    for (int k = 0; k < SV_W; k++) {
+        const double total = (double)words[0][k] + words[1][k];
+        values[k] = (real)log_near(total, words[1][k] - (total - words[0][k]), words[2][k]);
+    }
+}
+
 /* ---- columns ---------------------------------------------------------------------------------------- */
+
+/* v_exp_split_above; in float64 without the rounding of 2^(k/16), of which the logarithm of few terms would show half a
+ * ULP. */
+INLINE void split_for_log(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+{
+#if SV_REAL == 64
+    vreal low;
+    v_exp_split_fine(to_grid, x, s, &low, on_grid);
+#else
+    v_exp_split_above(to_grid, x, s, on_grid);
+#endif
+}
 
 /* Sums of the columns' exponentials, at the window's `lower`, without what equals `except`. */
 INLINE void lane_sums(const real *room, size_t length, const struct window *window, vreal except, vreal *sum,
@@ -89,8 +162,8 @@ INLINE void lane_sums(const real *room, size_t length, const struct window *wind
         for (size_t i = j; i < end; i++) {
             vreal v = v_load(room + i * SV_W), s, on_grid;
             v = v_max(window->lowest_x, v_if_equal(v, except, window->lowest_x, v));
-            v_exp_split(v, &s, &on_grid);
-            add_term(&block, s, v_exp_power(window->base, v_sub(on_grid, window->lower)));
+            split_for_log(window->to_grid, v, &s, &on_grid);
+            add_term(&block, s, v_exp_power(window->base, on_grid));
         }
         add_grid_sum(block, start, sum, error);
     }
@@ -105,37 +178,6 @@ INLINE vreal lane_offsets(const real *room, size_t length, struct two tops)
     lane_sums(room, length, &others, left_out(tops), &sum, &error);
     log1p_ratios(tops, sum, error, others.lower, logs);
     return v_load(logs);
-}
-
-/* As softmax_columns. */
-static int log_softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
-                               size_t columns, real *room)
-{
-    struct two tops[COLUMNS / SV_W];
-    vreal offsets[COLUMNS / SV_W];
-    const size_t vectors = (columns + SV_W - 1) / SV_W;
-    for (size_t c = 0; c < vectors; c++)
-        tops[c] = no_two();
-    for (size_t i = 0; i < length; i++) {
-        const real *row = x + (ptrdiff_t)i * x_stride;
-        for (size_t c = 0; c < vectors; c++) {
-            __builtin_prefetch((const char *)(row + PREFETCH_ROWS * x_stride + (ptrdiff_t)(c * SV_W)));
-            vreal v = v_load_some(row + c * SV_W, columns - c * SV_W, 0);
-            tops[c] = with_number(tops[c], v);
-            v_store(room + (c * length + i) * SV_W, v);
-        }
-    }
-    for (size_t c = 0; c < vectors; c++)
-        if (!all_near(tops[c].top))
-            return 0;
-    for (size_t c = 0; c < vectors; c++)
-        offsets[c] = lane_offsets(room + c * length * SV_W, length, tops[c]);
-    for (size_t i = 0; i < length; i++, y += y_stride)
-        for (size_t c = 0; c < vectors; c++) {
-            vreal v = v_sub(v_sub(v_load(room + (c * length + i) * SV_W), tops[c].top), offsets[c]);
-            v_store_some(y + c * SV_W, v, columns - c * SV_W);
-        }
-    return 1;
 }
 
 #ifdef V_HAS_TRANSPOSE
@@ -168,11 +210,11 @@ static size_t transposed_log_softmax(const real *x, ptrdiff_t x_stride, real *y,
     return done;
 }
 
-/* The sums of groups of SV_W rows until one is not near. */
-static size_t transposed_sums(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
+/* Logarithms of the sums of groups of SV_W rows until one needs the safe path. */
+static size_t transposed_logsumexp(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, real *values)
 {
     char space[TRANSPOSED_ROW * SV_W * SV_W * sizeof(real) + PAGE_BYTES + 64];
-    real *room = away_from(x, space), hi[SV_W], lo[SV_W], lower[SV_W];
+    real *room = away_from(x, space);
     size_t done = 0;
     for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride) {
         vreal sum, error;
@@ -181,13 +223,7 @@ static size_t transposed_sums(const real *x, ptrdiff_t x_stride, size_t rows, si
             break;
         const struct window window = window_by_lane(top);
         lane_sums(room, length, &window, v_set1(INFINITY), &sum, &error);
-        v_store(hi, sum);
-        v_store(lo, error);
-        v_store(lower, window.lower);
-        for (int k = 0; k < SV_W; k++) {
-            double total = (double)hi[k] + lo[k];
-            sums[done + k] = (struct scaled_sum){total, lo[k] - (total - hi[k]), lower[k]};
-        }
+        lane_logs(sum, error, window.lower, values + done);
     }
     return done;
 }
@@ -223,20 +259,19 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
 {
     const struct window lanes = window_by_lane(tops.next);
     const real start = raised(GROUP_START);
-    real lower[SV_W], lowest_x[SV_W], except[SV_W];
+    real to_grid[SV_W], lowest_x[SV_W], except[SV_W];
     vreal sums[SV_W], lost[SV_W];
-    v_store(lower, lanes.lower);
+    v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
     v_store(except, left_out(tops));
     for (int r = 0; r < SV_W; r++) {
-        const v_fractions base = v_exp_base(lower[r]);
-        const vreal lowest = v_set1(lowest_x[r]), without = v_set1(except[r]);
+        const vreal grid = v_set1(to_grid[r]), lowest = v_set1(lowest_x[r]), without = v_set1(except[r]);
         struct grid_sum row = empty_sum(start);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
             vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
-            v_exp_split(v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
-            add_term(&row, s, v_exp_power(base, on_grid));
+            v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
+            add_term(&row, s, v_exp_power(lanes.base, on_grid));
             drip(pending);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
@@ -278,6 +313,56 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
     if (stream)
         finish(&out);
     return done;
+}
+
+/* The same for rows of `count` vectors (a constant at each call). */
+INLINE size_t logsumexp_groups_of(const real *x, ptrdiff_t stride, size_t rows, size_t n, real *values, int count)
+{
+    const real start = raised(GROUP_START);
+    size_t done = 0;
+    for (; done + SV_W <= rows; done += SV_W, x += SV_W * stride) {
+        const vreal top = group_tops(x, stride, n, count);
+        const struct window lanes = window_by_lane(top);
+        real lower[SV_W], lowest_x[SV_W];
+        vreal sums[SV_W], lost[SV_W];
+        if (!all_near(top))
+            break;
+        v_store(lower, lanes.lower);
+        v_store(lowest_x, lanes.lowest_x);
+        for (int r = 0; r < SV_W; r++) {
+            const v_fractions base = v_exp_base(lower[r]);
+            struct grid_sum row = empty_sum(start);
+#pragma GCC unroll 8
+            for (int k = 0; k < count; k++) {
+                vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
+                split_for_log(v_set1(TO_GRID), v_max(v_set1(lowest_x[r]), v), &s, &on_grid);
+                add_term(&row, s, v_exp_power(base, on_grid));
+            }
+            sums[r] = v_sub(row.sum, v_set1(start));
+            lost[r] = row.lost;
+        }
+        lane_logs(v_fold(sums, v_add), v_fold(lost, v_add), lanes.lower, values + done);
+    }
+    return done;
+}
+
+static size_t short_logsumexp(const real *x, ptrdiff_t x_stride, size_t rows, size_t n, real *values)
+{
+    if (n < GROUPED_ROW && x_stride >= (ptrdiff_t)n)
+        return transposed_logsumexp(x, x_stride, rows, n, values);
+    switch ((n + SV_W - 1) / SV_W) {
+#define LOGSUMEXP_GROUPS_OF(count) \
+    case count: return logsumexp_groups_of(x, x_stride, rows, n, values, count)
+        LOGSUMEXP_GROUPS_OF(1);
+        LOGSUMEXP_GROUPS_OF(2);
+        LOGSUMEXP_GROUPS_OF(3);
+        LOGSUMEXP_GROUPS_OF(4);
+        LOGSUMEXP_GROUPS_OF(5);
+        LOGSUMEXP_GROUPS_OF(6);
+        LOGSUMEXP_GROUPS_OF(7);
+        LOGSUMEXP_GROUPS_OF(8);
+    default: return 0;
+    }
 }
 
 static size_t short_log_softmax(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t n, int stream)

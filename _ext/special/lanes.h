@@ -1,4 +1,4 @@
-/* Part of softmax.c: columns, and short rows turned into columns, a lane each. */
+/* Part of softmax.c: what columns have in common, a lane each, and short rows that become columns. */
 #ifndef SOLVERS_SOFTMAX_LANES_H
 #define SOLVERS_SOFTMAX_LANES_H
 
@@ -13,7 +13,7 @@ static inline struct window window_by_lane(vreal top)
     vreal lower = v_sub(exponent, v_set1(TERM_EXPONENT));
     vreal lowest = v_sub(lower, v_set1(R_EXPONENT_BIAS - 2 - GUARD_BITS));
     vreal lowest_x = v_max(v_set1(LOWEST_X), v_mul(lowest, v_set1((real)0.69314718055994530942)));
-    return (struct window){v_exp_base(0), lowest_x, lower, 1};
+    return (struct window){v_exp_base(0), lowest_x, lower, v_sub(v_set1(TO_GRID), lower)};
 }
 
 /* Each lane's terms become its quotients. */
@@ -54,42 +54,6 @@ static inline int all_near(vreal top)
     for (int k = 0; k < SV_W; k++)
         near &= is_near(tops[k]);
     return near;
-}
-
-/* Softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one needs the safe path. `room` holds
- * them all, one vector of columns after the other: rows that lie a multiple of a page apart would drive each other out
- * of the cache. */
-static int softmax_columns(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
-                           size_t columns, real *room)
-{
-#ifndef V_HAS_FMA /* as in softmax_rows */
-    return 0;
-#endif
-    vreal tops[COLUMNS / SV_W];
-    struct scale scales[COLUMNS / SV_W];
-    const size_t vectors = (columns + SV_W - 1) / SV_W;
-    for (size_t c = 0; c < vectors; c++)
-        tops[c] = v_set1(-INFINITY);
-    for (size_t i = 0; i < length; i++) {
-        const real *row = x + (ptrdiff_t)i * x_stride;
-        for (size_t c = 0; c < vectors; c++) {
-            __builtin_prefetch((const char *)(row + PREFETCH_ROWS * x_stride + (ptrdiff_t)(c * SV_W)));
-            vreal v = v_load_some(row + c * SV_W, columns - c * SV_W, 0);
-            tops[c] = v_max(v, tops[c]);
-            v_store(room + (c * length + i) * SV_W, v);
-        }
-    }
-    for (size_t c = 0; c < vectors; c++)
-        if (!all_near(tops[c]))
-            return 0;
-    for (size_t c = 0; c < vectors; c++)
-        scales[c] = lane_terms(room + c * length * SV_W, SV_W, length, tops[c]);
-    for (size_t i = 0; i < length; i++, y += y_stride)
-        for (size_t c = 0; c < vectors; c++) {
-            vreal quotient = scaled(v_load(room + (c * length + i) * SV_W), &scales[c]);
-            v_store_some(y + c * SV_W, quotient, columns - c * SV_W);
-        }
-    return 1;
 }
 
 #ifdef V_HAS_TRANSPOSE

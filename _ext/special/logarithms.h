@@ -2,7 +2,7 @@
 #ifndef SOLVERS_SOFTMAX_LOGARITHMS_H
 #define SOLVERS_SOFTMAX_LOGARITHMS_H
 
-#include "lane_logarithms.h"
+#include "columns.h"
 
 /* ---- log_softmax of rows in cache ------------------------------------------------------------------- */
 
@@ -45,23 +45,43 @@ static double exponential_of(real x)
 {
     vreal s, low, on_grid;
     real lane[3][SV_W];
-    v_exp_split_fine(v_set1(x), &s, &low, &on_grid);
+    v_exp_split_fine(v_set1(TO_GRID), v_set1(x), &s, &low, &on_grid);
     v_store(lane[0], s);
     v_store(lane[1], low);
     v_store(lane[2], v_exp_power(v_exp_base(exponent_above(x)), on_grid));
     return lane[2][0] + (double)lane[2][0] * ((double)lane[0][0] + lane[1][0]);
 }
 
-/* The sum of each row; where the pairs do not serve, one that shows it. */
-static void sums_of_rows(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, struct scaled_sum *sums)
+/* logsumexp of rows until one needs the safe path; returns how many were done. */
+static size_t logsumexp_rows(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, real *values)
 {
-    size_t r = 0;
+    enum { TOGETHER = 16 };
+    double hi[TOGETHER], lo[TOGETHER], exponents[TOGETHER];
+    size_t done = 0;
 #ifdef V_HAS_TRANSPOSE
-    if (length <= TRANSPOSED_ROW * SV_W && x_stride >= (ptrdiff_t)length)
-        r = transposed_sums(x, x_stride, rows, length, sums);
+    done = short_logsumexp(x, x_stride, rows, length, values);
 #endif
-    for (; r < rows; r++)
-        sums[r] = sum(x + (ptrdiff_t)r * x_stride, NULL, length, 0);
+    while (done < rows) {
+        const size_t some = rows - done < TOGETHER ? rows - done : TOGETHER;
+        size_t r = 0;
+        for (; r < some; r++) {
+            struct scaled_sum total = sum(x + (ptrdiff_t)(done + r) * x_stride, NULL, length, 0);
+            if (!(total.hi > 0 && total.hi < INFINITY && total.exponent >= LOWEST_EXPONENT + NEGLIGIBLE_EXPONENT
+                  && total.exponent <= SAFE_EXPONENT))
+                break;
+            hi[r] = total.hi, lo[r] = total.lo, exponents[r] = total.exponent;
+        }
+        for (size_t k = r; k < TOGETHER; k++)
+            hi[k] = 1, lo[k] = exponents[k] = 0;
+        real logs[TOGETHER];
+        for (size_t k = 0; k < TOGETHER; k++)
+            logs[k] = (real)log_near(hi[k], lo[k], exponents[k]);
+        memcpy(values + done, logs, r * sizeof(real));
+        done += r;
+        if (r < some)
+            break;
+    }
+    return done;
 }
 
 /* log_softmax of rows until one needs the safe path; returns how many were done. log(sum / e^max) is

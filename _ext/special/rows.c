@@ -5,7 +5,6 @@
  * are merged in their order, so every thread count gives the same bits.
  */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -26,7 +25,6 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 enum {
     MAX_SEGMENTS = 64,
     ROWS_TASKS = 64,
-    SUMS = 64, /* rows that are summed together */
     STREAM_MIN_BYTES = 8 << 20, /* output larger than this leaves the cache before it is read again */
     /* of the longest row whose terms wait, in the second cache, while the row before it leaves: beyond, two passes are
      * faster, in float32 sooner since its exponentials cost less */
@@ -378,33 +376,31 @@ static void some_log_softmax(const struct batch *batch, size_t first, size_t las
     }
 }
 
-/* Rows that need neither weights nor cutting are summed some at a time. */
-static size_t some_sums(const struct batch *batch, size_t first, size_t last, struct scaled_sum *sums)
-{
-    size_t rows = last - first < SUMS ? last - first : SUMS;
-    if (batch->b || batch->length == 0 || batch->length > SEGMENT)
-        return 0;
-    kernels()->sums_of_rows(batch->x + (ptrdiff_t)first * batch->x_stride, batch->x_stride, rows, batch->length, sums);
-    return first + rows;
-}
-
+/* Rows that need neither weights nor cutting are done many at a time; each that needs the safe path alone. */
 static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
 {
-    struct scaled_sum sums[SUMS];
-    size_t summed = 0, start = first;
-    for (size_t r = first; r < last; r++) {
-        real sign = 1;
-        if (r >= summed)
-            summed = some_sums(batch, start = r, last, sums);
-        if (r < summed && is_safe(sums[r - start])) {
-            batch->y[r] = (real)log_of_sum(sums[r - start], 0);
+    if (batch->length == 1 && !batch->b) {
+        for (size_t r = first; r < last; r++) {
+            const real x = batch->y[r] = batch->x[(ptrdiff_t)r * batch->x_stride];
             if (batch->sign)
-                batch->sign[r] = sign;
-            continue;
+                batch->sign[r] = x > -INFINITY ? 1 : isnan(x) ? x : 0;
         }
-        batch->y[r] = logsumexp_row(batch->x + (ptrdiff_t)r * batch->x_stride,
-                                    batch->b ? batch->b + (ptrdiff_t)r * batch->b_stride : NULL, &sign, batch->length,
-                                    batch->threads);
+        return;
+    }
+    const int together = !batch->b && batch->length && batch->length <= SEGMENT;
+    for (size_t r = first; r < last; r++) {
+        const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
+        real sign = 1;
+        if (together) {
+            size_t done = kernels()->logsumexp_rows(x, batch->x_stride, last - r, batch->length, batch->y + r);
+            for (size_t k = r; batch->sign && k < r + done; k++)
+                batch->sign[k] = sign;
+            r += done, x += (ptrdiff_t)done * batch->x_stride;
+        }
+        if (r == last)
+            break;
+        batch->y[r] = logsumexp_row(x, batch->b ? batch->b + (ptrdiff_t)r * batch->b_stride : NULL, &sign,
+                                    batch->length, batch->threads);
         if (batch->sign)
             batch->sign[r] = sign;
     }
@@ -451,76 +447,4 @@ void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdif
     struct batch batch = {.x = x, .b = b, .y = out, .sign = sign, .x_stride = x_stride, .b_stride = b_stride,
                           .y_stride = 1, .rows = rows, .length = length, .some = some_logsumexp};
     run_batch(&batch, threads);
-}
-
-/* ---- columns -------------------------------------------------------------------------------- */
-
-enum { COLUMNS_TASKS = 16, COLUMNS_ROOM_BYTES = 512 << 10 };
-
-struct columns {
-    const real *x;
-    real *y;
-    ptrdiff_t x_stride, y_stride, x_outer, y_outer; /* between the rows of a matrix, and between matrices */
-    size_t length, width, panel, panels, tasks;     /* columns of a panel, panels of a matrix */
-    size_t all_panels, room;                        /* room: numbers that a panel needs */
-    int logarithm;
-    atomic_int out_of_memory;
-};
-
-/* A column on its own, through a row of memory. */
-static void softmax_column(const struct columns *all, const real *x, real *y, real *row)
-{
-    for (size_t i = 0; i < all->length; i++)
-        row[i] = x[(ptrdiff_t)i * all->x_stride];
-    if (all->logarithm)
-        log_softmax_row(row, row, all->length, 1);
-    else
-        softmax_row(row, row, all->length, 0, 1);
-    for (size_t i = 0; i < all->length; i++)
-        y[(ptrdiff_t)i * all->y_stride] = row[i];
-}
-
-static void softmax_panel(const struct columns *all, size_t k, real *room)
-{
-    size_t start = k % all->panels * all->panel, left = all->width - start;
-    size_t columns = left < all->panel ? left : all->panel;
-    const real *x = all->x + (ptrdiff_t)(k / all->panels) * all->x_outer + start;
-    real *y = all->y + (ptrdiff_t)(k / all->panels) * all->y_outer + start;
-    int done = (all->logarithm ? kernels()->log_softmax_columns : kernels()->softmax_columns)(
-        x, all->x_stride, y, all->y_stride, all->length, columns, room);
-    if (!done)
-        for (size_t c = 0; c < columns; c++)
-            softmax_column(all, x + c, y + c, room);
-}
-
-static void some_panels(void *context, size_t task)
-{
-    struct columns *all = context;
-    real *room = malloc(all->room * sizeof(real));
-    if (!room)
-        atomic_store(&all->out_of_memory, 1);
-    else
-        for (size_t k = all->all_panels * task / all->tasks; k < all->all_panels * (task + 1) / all->tasks; k++)
-            softmax_panel(all, k, room);
-    free(room);
-}
-
-/* Panels of whole cache lines, as many as the second cache has room for. */
-int NAME(sv_softmax_columns)(int logarithm, const real *x, ptrdiff_t x_stride, ptrdiff_t x_outer, real *y,
-                             ptrdiff_t y_stride, ptrdiff_t y_outer, size_t outer, size_t length, size_t width,
-                             int threads)
-{
-    if (!length || !width || !outer)
-        return 0;
-    const size_t line = 64 / sizeof(real);
-    size_t lines = COLUMNS_ROOM_BYTES / 64 / length, most = COLUMNS / line;
-    lines = lines < 1 ? 1 : lines > most ? most : lines;
-    struct columns all = {x, y, x_stride, y_stride, x_outer, y_outer, length, width, .panel = lines * line,
-                          .logarithm = logarithm};
-    all.panels = (width + all.panel - 1) / all.panel;
-    all.all_panels = outer * all.panels;
-    all.tasks = threads == 1 ? 1 : all.all_panels < COLUMNS_TASKS ? all.all_panels : COLUMNS_TASKS;
-    all.room = length * all.panel;
-    sv_parallel_for(threads_for(outer * length * width, threads), all.tasks, some_panels, &all);
-    return atomic_load(&all.out_of_memory) ? -1 : 0;
 }

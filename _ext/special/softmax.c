@@ -76,10 +76,15 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
 #endif
     .sum = sum,
     .softmax_rows = softmax_rows,
-    .softmax_columns = softmax_columns,
-    .log_softmax_columns = log_softmax_columns,
+    .open_columns = open_columns,
+    .add_columns = add_columns,
+    .close_columns = close_columns,
+    .column_results = column_results,
+#ifdef V_HAS_FMA /* without it the product with 1/total would be rounded twice, as in softmax_rows */
+    .divides_columns = 1,
+#endif
     .log_softmax_rows = log_softmax_rows,
-    .sums_of_rows = sums_of_rows,
+    .logsumexp_rows = logsumexp_rows,
     .divide = divide,
     .max = max,
     .subtract = subtract,

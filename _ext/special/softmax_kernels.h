@@ -24,9 +24,33 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
 
 enum {
     ROOM_BYTES = 16384, /* of the longest row whose terms wait on the stack, in the first cache */
-    ROOM_SLACK_BYTES = 4096 + 2 * 64, /* more than a row, so that its place can be chosen */
-    COLUMNS = 128        /* that are worked on together, at most */
+    ROOM_SLACK_BYTES = 4096 + 2 * 64 /* more than a row, so that its place can be chosen */
 };
+
+enum { COLUMN_STEP = 8 /* rows of columns that are looked at together */ };
+
+/* The state of columns on their way to a result: an array of `pitch` numbers for each word, `pitch` exceeding the
+ * columns by a cache line at least. The sum of a column is that of COLUMN_SUM and COLUMN_ERROR times 2^COLUMN_LOWER. */
+enum column_word {
+    COLUMN_LOWEST_X, /* the window of the terms: see columns.h */
+    COLUMN_TO_GRID,
+    COLUMN_LOWER,
+    COLUMN_LIMIT, /* what exceeds it moves the window */
+    COLUMN_TOP,   /* the largest element */
+    COLUMN_ON_GRID,
+    COLUMN_LOST,
+    COLUMN_SUM,
+    COLUMN_ERROR,
+    COLUMN_WORDS,
+    /* once the columns are closed, what makes results of their elements: */
+    COLUMN_SCALE = COLUMN_ON_GRID,
+    COLUMN_SCALE_LOW = COLUMN_LOST,
+    COLUMN_OFFSET = COLUMN_ON_GRID,
+    COLUMN_LOG = COLUMN_ON_GRID /* of the sum */
+};
+
+/* What closed columns are for. */
+enum column_end { COLUMN_QUOTIENTS, COLUMN_DIFFERENCES, COLUMN_LOGARITHM };
 
 #define SV_SOFTMAX_TABLE(name, real)                                                              \
     struct name {                                                                                 \
@@ -40,18 +64,21 @@ enum {
          * Returns how many were done: the next one needs the safe path. */                       \
         size_t (*softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
                                size_t rows, size_t length, int stream, char *rooms);              \
-        /* softmax along the rows of up to COLUMNS columns; 0, and nothing written, where one    \
-         * needs the safe path; x is y or disjoint from it; room has whole vectors for all */     \
-        int (*softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride,    \
-                               size_t length, size_t columns, real *room);                        \
-        int (*log_softmax_columns)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
-                                   size_t length, size_t columns, real *room);                    \
+        /* Columns: no element yet; rows first, first + 1, ... of them, `first` a multiple of COLUMN_STEP; the end. \
+         * `others`: without one occurrence of the largest element, as log_softmax needs. */      \
+        void (*open_columns)(size_t columns, size_t pitch, real *state);                          \
+        void (*add_columns)(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns,   \
+                            size_t pitch, real *state, int others);                                             \
+        void (*close_columns)(size_t columns, size_t pitch, real *state, enum column_end end);    \
+        /* softmax, or its logarithm, of rows of closed columns; x is y or disjoint from it; stream: past the cache */ \
+        void (*column_results)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, \
+                               size_t columns, const real *state, size_t pitch, int logarithm, int stream); \
+        int divides_columns; /* whether column_results serves softmax */                          \
         /* log_softmax of rows that the cache holds; otherwise as softmax_rows */                 \
         size_t (*log_softmax_rows)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, \
                                    size_t rows, size_t length, int stream);                       \
-        /* sum of each row without weights or shift; where pairs do not serve, one that shows it */ \
-        void (*sums_of_rows)(const real *x, ptrdiff_t x_stride, size_t rows, size_t length,       \
-                             struct scaled_sum *sums);                                            \
+        /* logsumexp of rows without weights; returns how many were done: the next one needs the safe path */ \
+        size_t (*logsumexp_rows)(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, real *values); \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
         /* y_i = (x_i - a) - b */                                                                 \

@@ -78,8 +78,7 @@ static inline struct scaled_sum over_lanes(vreal sum, vreal error, double expone
  * products with what their roundings left normal too: a subnormal result takes a hundred cycles. */
 struct window {
     v_fractions base;
-    vreal lowest_x, lower;
-    int by_lane; /* whether `lower` differs by lane: it is then not in `base` */
+    vreal lowest_x, lower, to_grid; /* to_grid: TO_GRID - lower, for a base without `lower` */
 };
 
 enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
@@ -87,7 +86,8 @@ enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
 static inline struct window window_above(real lower)
 {
     real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2 - GUARD_BITS)) * 0.69314718055994530942);
-    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X), v_set1(lower), 0};
+    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X), v_set1(lower),
+                           v_set1(TO_GRID - lower)};
 }
 
 /* A whole exponent above that of e^x, within the safe range; for +inf and what lies above that range: infinity. */

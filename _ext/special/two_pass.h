@@ -156,7 +156,7 @@ INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
     rest = v_fma(s, hi, v_pick(by->lo, on_grid));
 #else
     vreal r, q;
-    v_exp_parts(x, &r, &q, &on_grid);
+    v_exp_parts(v_set1(TO_GRID), x, &r, &q, &on_grid);
     vreal hi = v_pick(by->hi, on_grid);
     rest = v_fma(r, hi, v_fma(q, hi, v_pick(by->lo, on_grid)));
 #endif

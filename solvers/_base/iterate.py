@@ -113,6 +113,7 @@ def run(
         status = _verified(status, result.measure, problem.tol)
         log.close(status, result.measure)
     nit, measure, seconds = (np.array(column) for column in zip(*history, strict=True))
+    stats = {**problem.stats, **result.stats, "isa": threads.build_info()["isa"]}
     return dataclasses.replace(
         result,
         status=status,
@@ -120,14 +121,11 @@ def run(
         message=f"{status.sentence} {why}".strip(),
         nit=state.nit,
         method=method.name,
-        options=dataclasses.asdict(solver),  # type: ignore[call-overload]
+        options={o.name: getattr(solver, o.name) for o in method.options},
         state=state,
         history={"nit": nit, "measure": measure, "seconds": seconds},
-        stats={
-            **problem.stats, **result.stats,
-            "seconds": time.perf_counter() - start, "isa": threads.build_info()["isa"],
-        },
-    )  # fmt: skip
+        stats={**stats, "seconds": time.perf_counter() - start},
+    )
 
 
 def _verified(status: Status, measure: float, tol: float) -> Status:

@@ -30,15 +30,18 @@ class Log:
 
     def row(self, nit: int, measure: float, seconds: float) -> None:
         """One step."""
+        if not self.verbose:
+            return
         self.last = (nit, measure, seconds)
-        if self.verbose == 2 or (self.verbose and time.perf_counter() - self.printed_at >= SECONDS_BETWEEN_ROWS):
+        if self.verbose == 2 or time.perf_counter() - self.printed_at >= SECONDS_BETWEEN_ROWS:
             self._print_row()
 
     def close(self, status: Status, measure: float) -> None:
         """The last step, if it is not yet shown, and how it ended."""
         if self.last is not None:
             self._print_row()
-        self._print(f"  {status.name}: recomputed measure {measure:.3e}")
+        if self.verbose:
+            self._print(f"  {status.name}: recomputed measure {measure:.3e}")
 
     def _print_row(self) -> None:
         assert self.last is not None

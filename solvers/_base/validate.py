@@ -33,6 +33,8 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
 
 def check_finite(array: Array, name: str) -> None:
     """ValueError naming the first NaN or infinity."""
+    if array.ndim == 0 and math.isfinite(array):
+        return
     # The sum is a cheap first look: it is finite for nearly all finite arrays.
     with np.errstate(all="ignore"):
         if array.size == 0 or math.isfinite(float(array.sum(dtype=np.float64))):

@@ -3,10 +3,14 @@
 from . import _binned, _chebcb, _gaussian, _tsallis  # noqa: F401  (they register their learners)
 from ._cg import ConjugateGradients
 from ._chebyshev import Chebyshev
+from ._dcdm import DeepConjugateDirections
 from ._grid import GridOperator
 from ._jacobi import Jacobi
 from ._learner import Learner, learners
 from ._matrix import Plan, plan
+from ._multilevel import Multilevel, multilevel
+from ._multilevel_cg import MultilevelCg
+from ._network import LearnedDirection
 from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
 from ._problem import LinearResult
 from ._sequence import SequenceResult, SequenceSolver
@@ -20,12 +24,16 @@ __all__ = [
     "ArmTuner",
     "Chebyshev",
     "ConjugateGradients",
+    "DeepConjugateDirections",
     "GaussSeidel",
     "GridOperator",
     "Ic0Preconditioner",
     "Jacobi",
+    "LearnedDirection",
     "Learner",
     "LinearResult",
+    "Multilevel",
+    "MultilevelCg",
     "OmegaTuner",
     "Plan",
     "SequenceResult",
@@ -35,6 +43,7 @@ __all__ = [
     "SsorPreconditioner",
     "ic0",
     "learners",
+    "multilevel",
     "omega_grid",
     "plan",
     "solve",

@@ -32,11 +32,18 @@ from .._base.method import _registry
 from .._base.result import Status
 from ._precondition import ic0
 from ._system import System
+from ._tuner import OmegaTuner
 
 Array = npt.NDArray[Any]
 
 #: Seconds that a multiply-add takes, and a call of a solver or a step of a loop in Python: first estimates, no more.
-MULTIPLY_ADD, CALL, STEP = 1e-9, 1.5e-4, 4e-5
+MULTIPLY_ADD, CALL, STEP = 1e-9, 1e-4, 4e-5
+
+#: The range of the context by which omega is learned.
+LOG_CONDITIONS = (0.0, 8.0)
+
+#: The arm that learns it; it is played where it is asked for by name, as eight omegas are arms of their own.
+LEARNED = "ssor-cg(learned)"
 
 
 class Outcome(NamedTuple):
@@ -161,6 +168,25 @@ class SsorCg(Method):
         condition = 1 / narrow + narrow * system.condition / (8 * self.omega)
         nit, seconds = krylov(system, digits, condition, 1.5 * system.entries + 6 * system.size)
         return Estimate(0.0, seconds, nit)
+
+
+@dataclass(frozen=True)
+class LearnedSsorCg(SsorCg):
+    """SSOR-CG whose omega a tuner chooses, by the condition of the matrix; what it prepares is the tuner."""
+
+    reuse: int = 1 << 30
+
+    @property
+    def omega(self) -> float:
+        return 1.5
+
+    def prepare(self, system: System, previous: Any) -> Any:
+        return OmegaTuner(context=LOG_CONDITIONS, rng=0) if previous is None else previous
+
+    def solve(self, prepared: Any, task: Task) -> Outcome:
+        low, high = LOG_CONDITIONS
+        context = min(max(math.log10(task.system.condition), low), high)
+        return by_method(task, self.method, {"omega": prepared.at(context)}, assume_symmetric=True)
 
 
 @dataclass(frozen=True)
@@ -458,6 +484,7 @@ def portfolio() -> dict[str, Arm]:
     arms: list[Arm] = [
         Transform("transform", "transform", definite=None),
         *(ssor_cg(omega) for omega in OMEGAS),
+        LearnedSsorCg(LEARNED, "ssor-cg(learned)", method="ssor-cg"),
         ConjugateGradients("cg", "cg", method="cg"),
         Chebyshev("chebyshev", "cg", method="chebyshev"),
         Ic0Cg("ic0-cg", "ic0-cg", method="cg"),

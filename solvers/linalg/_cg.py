@@ -35,7 +35,7 @@ class ConjugateGradients:
 
     def init(self, problem: LinearProblem) -> CgState:
         require_spd(problem, "cg")
-        return started(problem, "natural", preconditioner(problem), 0.0)
+        return started(problem)
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, "natural", preconditioner(problem), 0.0)
@@ -54,30 +54,35 @@ def require_spd(problem: LinearProblem, method: str) -> None:
         raise ValueError(f"method {method!r} needs a symmetric positive definite matrix: {why}")
 
 
-def started(problem: LinearProblem, ordering: str, M: _kernels.Preconditioner | None, omega: float) -> CgState:
-    """The state at x0; in Eisenstat's variables where omega is not 0."""
+def started(problem: LinearProblem) -> CgState:
+    """The state at x0. r and v are those of nothing done: the first step makes them from x."""
     state = problem.start(_kernels.CG_NUMBERS)
-    if state.measure <= problem.tol:
-        return widened(state, CgState, r=np.zeros_like(state.x), v=np.zeros_like(state.x))
-    operand = problem.operand(ordering)
-    b, x = operand.pack(problem.b), operand.pack(state.x)
-    r, v = np.zeros(operand.size), np.zeros(operand.size)
-    _kernels.ConjugateGradients(operand, M, b, x, r, v, x, state.numbers).start(omega)
-    return widened(state, CgState, r=operand.unpack(r), v=operand.unpack(v))
+    nothing = np.ndarray(len(state.x), np.float64, bytes(8), strides=(0,))
+    return widened(state, CgState, r=nothing, v=nothing)
 
 
 def iterated(
     problem: LinearProblem, state: CgState, ordering: str, M: _kernels.Preconditioner | None, omega: float
 ) -> CgState:
-    """The state some iterations later."""
+    """The state some iterations later; in Eisenstat's variables where omega is not 0."""
     operand = problem.operand(ordering)
-    given = (problem.b, state.x, state.r, state.v, state.kept)
-    b, x, r, v, kept = (operand.pack(vector) for vector in given)
     numbers = state.numbers.copy()
-    done, measure, outcome = _kernels.ConjugateGradients(operand, M, b, x, r, v, kept, numbers).iterate(
+    if state.nit == 0:
+        x, kept = operand.pack(state.x), operand.pack(state.x)
+        r, v = operand.zeros(), operand.zeros()
+    else:
+        x, r, v, kept = problem.packed(state, operand, ("x", "r", "v", "kept"))
+    loop = _kernels.ConjugateGradients(operand, M, problem.packed_b(operand), x, r, v, kept, numbers)
+    if state.nit == 0:
+        loop.start(omega)
+    done, measure, outcome = loop.iterate(
         problem.tol, problem.floor, state.measure, state.nit, problem.most(state.nit), omega
     )
-    return following(state, operand, done, measure, outcome, x=x, r=r, v=v, kept=kept, numbers=numbers)
+    vectors = {"x": x, "r": r, "v": v, "kept": kept}
+    new = following(state, operand, done, measure, outcome, **vectors, numbers=numbers)
+    if not outcome:
+        problem.keep_packed(new, vectors)
+    return new
 
 
 METHOD = register(
@@ -87,6 +92,6 @@ METHOD = register(
         summary="conjugate gradients with any preconditioner, for symmetric positive definite matrices",
         reference="Hestenes and Stiefel (1952), Methods of conjugate gradients for solving linear systems",
         solver=ConjugateGradients,
-        capabilities=frozenset({"sparse-matrix", "grid", "preconditioner"}),
+        capabilities=frozenset({"sparse-matrix", "grid", "preconditioner", "hierarchy"}),
     )
 )

@@ -229,7 +229,7 @@ class Forecast:
         gain = cross / variance
         surprise = seen - float(self.mean[quantity] @ z)
         self.mean += (gain * surprise).reshape(self.mean.shape)
-        self.covariance -= np.outer(gain, cross)
+        self.covariance -= gain[:, None] * cross
 
 
 def _prior(families: list[tuple[str, float]], features: int) -> Array:

@@ -14,10 +14,14 @@ import scipy.sparse.linalg
 from .._base import threads as _threads
 from .._base.validate import check_finite, real_array
 from . import _kernels
+from ._mask import checked_mask, coupled, own_faces, walls
 
 Array = npt.NDArray[Any]
 
 KINDS = ("dirichlet", "neumann", "periodic")
+OBSTACLES = ("neumann", "dirichlet")
+#: Where the unknowns lie -> how many half spacings a Dirichlet wall is nearer than the next unknown would be.
+UNKNOWNS = {"nodes": 1.0, "cells": 2.0}
 ORDERINGS = ("natural", "redblack")
 
 
@@ -37,8 +41,15 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     spacing : float or sequence of floats, default 1.0
         Distance between cells, along each axis where it is a sequence.
     bc : str or sequence, default "dirichlet"
-        "dirichlet" (zero one spacing outside the last node), "neumann" (no flux) or "periodic"; or a sequence of one of
-        these for each axis, or of a pair (low end, high end).
+        "dirichlet" (zero at a wall; where that is `unknowns` says), "neumann" (no flux) or "periodic"; or a sequence of
+        one of these for each axis, or of a pair (low end, high end).
+    mask : array_like of bool, of `shape`, optional
+        False for cells that take no part, an obstacle's. Their rows are those of the identity.
+    obstacle : {"neumann", "dirichlet"}, default "neumann"
+        What a cell has towards a neighbour that takes no part: no flux, or a wall at zero.
+    unknowns : {"nodes", "cells"}, default "nodes"
+        "nodes": a wall is one spacing from the last unknown, and adds coeff / spacing^2 to its diagonal. "cells": the
+        unknowns are the middles of cells, a wall is half a spacing away and adds 2 coeff / spacing^2.
 
     Attributes
     ----------
@@ -52,7 +63,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     Raises
     ------
     ValueError
-        A shape, coefficient, mass or boundary that does not fit, or a diagonal that is not positive.
+        A shape, coefficient, mass, mask or boundary that does not fit, or a diagonal that is not positive. With a mask
+        a cell may have neither neighbours nor sinks; products and most methods then raise.
 
     Notes
     -----
@@ -84,15 +96,64 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         mass: Any = 0.0,
         spacing: float | Sequence[float] = 1.0,
         bc: Any = "dirichlet",
+        *,
+        mask: npt.ArrayLike | None = None,
+        obstacle: str = "neumann",
+        unknowns: str = "nodes",
     ) -> None:
         self.grid_shape = _checked_shape(shape)
         self.size = math.prod(self.grid_shape)
         self.bc = _checked_ends(bc, len(self.grid_shape))
         self.spacing = _checked_spacing(spacing, len(self.grid_shape))
         super().__init__(np.dtype(np.float64), (self.size, self.size))
+        for value, name, known in ((obstacle, "obstacle", OBSTACLES), (unknowns, "unknowns", tuple(UNKNOWNS))):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        self.obstacle, self.unknowns = obstacle, unknowns
         self.coeff: Any = None
+        self._cells: Array | None = None
         self.mass: Any = None
-        self.update(coeff=coeff, mass=mass)
+        self.mask: Array | None = None
+        self.update(coeff=coeff, mass=mass, mask=mask)
+
+    @classmethod
+    def from_csr(cls, A: Any, shape: int | Sequence[int], mask: npt.ArrayLike | None = None) -> GridOperator:
+        """The operator of a sparse matrix that is one: an M-matrix of 3, 5 or 7 points, rows in C order of the grid.
+
+        Parameters
+        ----------
+        A : sparse matrix, shape (n, n)
+            Symmetric (to 1e-12 of its largest entry), off its diagonal at most 0 and only between neighbours on the
+            grid (around its ends too), with row sums of at least 0.
+        shape : int or sequence of 1 to 3 ints
+            The grid's, of n cells.
+        mask : array_like of bool, of `shape`, optional
+            False where the rows of A are those of the identity, and no part of the problem.
+
+        Returns
+        -------
+        GridOperator
+            Its `to_csr` has the entries of A, to rounding. What a row sums to counts as reaction where the cell has all
+            its neighbours, and beyond the least of those as a wall where it does not.
+
+        Raises
+        ------
+        ValueError
+            Where A is not of this kind; the message names an entry.
+
+        Examples
+        --------
+        >>> from solvers.linalg import GridOperator
+        >>> A = GridOperator((4, 5), 2.0, mass=0.5).to_csr()
+        >>> bool(abs(GridOperator.from_csr(A, (4, 5)).to_csr() - A).max() < 1e-12)
+        True
+        """
+        from ._stencil import recognised
+
+        shape = _checked_shape(shape)
+        faces, mass, periodic = recognised(A, shape, None if mask is None else checked_mask(mask, shape))
+        bc = ["periodic" if wraps else "dirichlet" for wraps in periodic]
+        return cls(shape, list(faces), mass, 1.0, bc, mask=mask, obstacle="dirichlet")
 
     @property
     def entries(self) -> int:
@@ -102,37 +163,53 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     @property
     def constant(self) -> bool:
         """Whether coefficient and mass are numbers, so that a product reads vectors alone."""
-        return isinstance(self.coeff, float) and isinstance(self.mass, float)
+        return isinstance(self.coeff, float) and isinstance(self.mass, float) and self.mask is None
 
     def __repr__(self) -> str:
         kind = "constant" if self.constant else "variable"
         return f"<GridOperator of {' x '.join(map(str, self.grid_shape))} cells, {kind} coefficients>"
 
-    def update(self, *, coeff: Any = None, mass: Any = None) -> None:
-        """Change the coefficient, the mass or both; what is None stays. Costs one pass over the grid.
+    def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
+        """Change the coefficient, the mass, the mask or several of them; what is None stays.
 
-        Operands made before keep their values; `operand` makes new ones.
+        Costs one pass over the grid. Operands made before keep their values; `operand` makes new ones.
         """
-        new_coeff = self.coeff if coeff is None else self._checked_coeff(coeff)
+        new_coeff, cells = (self.coeff, self._cells) if coeff is None else self._checked_coeff(coeff)
         new_mass = self.mass if mass is None else _checked_values(mass, "mass", self.grid_shape)
-        parts = _diagonal_parts(self.grid_shape, new_coeff, self.spacing, self.bc)
-        lowest = float(np.min(new_mass + sum(part.min() for part in parts)))
-        if lowest < np.finfo(np.float64).tiny:
-            lowest = float(np.min(new_mass + sum(parts)))
-        if not lowest >= np.finfo(np.float64).tiny:
-            raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
-        self.coeff, self.mass, self._parts = new_coeff, new_mass, parts
+        new_mask = self.mask if mask is None else checked_mask(mask, self.grid_shape)
+        if new_mask is None:
+            parts = _diagonal_parts(self.grid_shape, new_coeff, self.spacing, self.bc, UNKNOWNS[self.unknowns])
+            _check_diagonal(new_mass, parts)
+        self.coeff, self._cells, self.mass, self.mask = new_coeff, cells, new_mass, new_mask
+        self._parts = [] if new_mask is not None else parts
         self._operands: dict[tuple[str, str], _kernels.Grid] = {}
+        #: What the multilevel method made of this operator.
+        self.hierarchies: dict[Any, Any] = {}
 
     def diagonal(self) -> Array:
-        """The diagonal, flat."""
-        return np.ascontiguousarray(np.broadcast_to(self.mass + sum(self._parts), self.grid_shape)).ravel()
+        """The diagonal, flat; 1 outside of the mask."""
+        if self.mask is None:
+            return np.ascontiguousarray(np.broadcast_to(self.mass + sum(self._parts), self.grid_shape)).ravel()
+        diagonal = self.mass + self.walls()
+        for axis, before in enumerate(self.couplings()):
+            diagonal += before
+            diagonal += np.roll(before, -1, axis)
+        return np.where(self.mask, diagonal, 1.0).ravel()
+
+    def walls(self) -> Array:
+        """What Dirichlet walls, of the box and of obstacles, add to the diagonal: an array of the grid's shape."""
+        total = np.zeros(self.grid_shape)
+        for axis, (h, ends) in enumerate(zip(self.spacing, self.bc, strict=True)):
+            values = own_faces(self.coeff, self._cells, axis)
+            at_obstacles = self.mask if self.obstacle == "dirichlet" else None
+            total += walls(values, axis, ends, at_obstacles, self.grid_shape) * (UNKNOWNS[self.unknowns] / h**2)
+        return total if self.mask is None else np.where(self.mask, total, 0.0)
 
     def to_csr(self) -> scipy.sparse.csr_array:
         """The same operator as a sparse matrix, rows in C order of the grid."""
         cell = np.arange(self.size).reshape(self.grid_shape)
         rows, columns, values = [cell.ravel()], [cell.ravel()], [self.diagonal()]
-        for axis, before in enumerate(self._couplings()):
+        for axis, before in enumerate(self.couplings()):
             low, high = np.roll(cell, 1, axis).ravel(), cell.ravel()
             joined = np.flatnonzero(before.ravel())
             for row, column in ((low, high), (high, low)):
@@ -158,7 +235,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         """
         if ordering not in ORDERINGS:
             raise ValueError(f"ordering must be one of {', '.join(ORDERINGS)} for a grid, not {ordering!r}")
-        key = ordering, np.dtype(dtype).name
+        key = ordering, np.dtype(dtype).char
         if key not in self._operands:
             self._operands[key] = self._made_operand(ordering, np.dtype(dtype))
         return self._operands[key]
@@ -220,19 +297,22 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     def _adjoint(self) -> GridOperator:
         return self
 
-    def _checked_coeff(self, coeff: Any) -> Any:
-        """A number, or one array of faces an axis."""
+    def _checked_coeff(self, coeff: Any) -> tuple[Any, Array | None]:
+        """A number, or one array of faces an axis; and the values at cells, where it is given by such."""
         if isinstance(coeff, (list, tuple)) and len(coeff) == len(self.grid_shape) and np.ndim(coeff[0]):
-            return tuple(_checked_faces(faces, axis, self.grid_shape, self.bc) for axis, faces in enumerate(coeff))
+            faces = (_checked_faces(values, axis, self.grid_shape, self.bc) for axis, values in enumerate(coeff))
+            return tuple(faces), None
         values = _checked_values(coeff, "coeff", self.grid_shape)
-        if np.min(values) < 0:
-            raise ValueError(f"coeff must be >= 0, not {np.min(values)}")
+        least = values if isinstance(values, float) else values.min()
+        if least < 0:
+            where = "" if isinstance(values, float) else f" at {_index_of(values < 0)}"
+            raise ValueError(f"coeff must be >= 0, not {least}{where}")
         if isinstance(values, float):
-            return values
-        return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim))
+            return values, None
+        return tuple(_faces_between(values, axis, self.bc[axis]) for axis in range(values.ndim)), values
 
-    def _couplings(self) -> list[Array]:
-        """Each cell's coupling with the one before along each axis, 0 where there is none."""
+    def couplings(self) -> list[Array]:
+        """Each cell's coupling with the one before along each axis, 0 where there is none; entries are minus these."""
         couplings = []
         for axis, (n, h, ends) in enumerate(zip(self.grid_shape, self.spacing, self.bc, strict=True)):
             if isinstance(self.coeff, float):
@@ -241,6 +321,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                 before = self.coeff[axis].take(range(n), axis) / h**2
             if n == 1 or ends[0] != "periodic":
                 np.moveaxis(before, axis, 0)[0] = 0
+            if self.mask is not None:
+                before = before * coupled(self.mask, axis, ends[0] == "periodic")
             couplings.append(before)
         return couplings
 
@@ -256,7 +338,6 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                         'ordering: take "natural"'
                     )
         operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
-        diagonal = self.diagonal()
         if self.constant:
             along = [0.0] * missing + [
                 0.0 if n == 1 and ends[0] == "periodic" else self.coeff / h**2
@@ -265,17 +346,38 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             operand.set_constant(along, self._diagonal_rows())
         else:
             nothing = [np.zeros(self.size)] * missing
-            operand.set_variable(nothing + self._couplings(), diagonal)
-        operand.set_diagonal(diagonal)
+            diagonal = self.diagonal()
+            if self.mask is not None:
+                self._check_own(diagonal)
+            operand.set_variable(nothing + self.couplings(), diagonal)
         return operand
+
+    def _check_own(self, diagonal: Array) -> None:
+        """With a mask a cell may be left without neighbours: a sweep would divide by its zero."""
+        if not diagonal.min() >= np.finfo(np.float64).tiny:
+            cell = _index_of((diagonal <= 0).reshape(self.grid_shape))
+            raise ValueError(f"the cell {cell} has a diagonal entry of {diagonal.min()}: neither neighbours nor sinks")
 
     def _diagonal_rows(self) -> Array:
         """The diagonal's rows at the low end (1), high end (2), both (3) or amid (0) y, plus 4 times the same of z."""
         *outer, along = [part.ravel() for part in self._parts]
         # a middle cell stands for what may not be there: an axis of one or two
         ends = [[part[len(part) // 2], part[0], part[-1], part[0]] for part in outer]
-        at_z, at_y = [[0.0] * 4] * (2 - len(ends)) + ends
-        return np.array([self.mass + y + z + along for z in at_z for y in at_y])
+        at_z, at_y = np.array([[0.0] * 4] * (2 - len(ends)) + ends)
+        return np.asarray((self.mass + at_y + at_z[:, None]).reshape(16, 1) + along)
+
+
+def _index_of(where: Array) -> tuple[int, ...]:
+    """The first place that is True."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
+
+
+def _check_diagonal(mass: Any, parts: list[Array]) -> None:
+    lowest = float(np.min(mass + sum(part.min() for part in parts)))
+    if lowest < np.finfo(np.float64).tiny:
+        lowest = float(np.min(mass + sum(parts)))
+    if not lowest >= np.finfo(np.float64).tiny:
+        raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
 
 
 def _checked_shape(shape: Any) -> tuple[int, ...]:
@@ -326,7 +428,7 @@ def _checked_faces(faces: Any, axis: int, shape: tuple[int, ...], ends: Any) -> 
     if array.shape != fits:
         raise ValueError(f"coeff[{axis}], faces along axis {axis}, must be of shape {fits}, not {array.shape}")
     if array.min() < 0:
-        raise ValueError(f"coeff[{axis}] must be >= 0, not {array.min()}")
+        raise ValueError(f"coeff[{axis}] must be >= 0, not {array.min()} at {_index_of(array < 0)}")
     along = np.moveaxis(array, axis, 0)
     if ends[axis][0] == "periodic" and not np.array_equal(along[0], along[-1]):
         raise ValueError(f"coeff[{axis}] must have the same first and last faces: axis {axis} is periodic")
@@ -344,18 +446,27 @@ def _faces_between(values: Array, axis: int, ends: tuple[str, str]) -> Array:
     return np.ascontiguousarray(np.moveaxis(mean, 0, axis))
 
 
-def _diagonal_parts(shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ...], bc: Any) -> list[Array]:
-    """What each axis adds to the diagonal, to be broadcast: a profile along the axis where coeff is a number."""
+def _diagonal_parts(
+    shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ...], bc: Any, wall: float
+) -> list[Array]:
+    """What each axis adds to the diagonal, to be broadcast: a profile along the axis where coeff is a number.
+
+    A Dirichlet end counts `wall` times.
+    """
     parts = []
     for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
         if isinstance(coeff, float):
-            faces = np.full([n + 1 if k == axis else 1 for k in range(len(shape))], coeff / h**2)
+            along = np.full(n + 1, coeff / h**2)
         else:
-            faces = coeff[axis] / h**2
-        along = np.moveaxis(faces, axis, 0)
+            along = np.moveaxis(coeff[axis] / h**2, axis, 0)
+        for end, kind in zip((0, -1), ends, strict=True):
+            if kind == "dirichlet":
+                along[end] *= wall
         if ends[0] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[0] = 0
         if ends[1] == "neumann" or (n == 1 and ends[0] == "periodic"):
             along[-1] = 0
-        parts.append(np.moveaxis(along[:-1] + along[1:], 0, axis))
+        both = along[:-1] + along[1:]
+        profile = both.ndim == 1 < len(shape)
+        parts.append(both.reshape((n,) + (1,) * (len(shape) - 1 - axis)) if profile else np.moveaxis(both, 0, axis))
     return parts

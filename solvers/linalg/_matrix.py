@@ -289,6 +289,8 @@ def plan(A: Any, *, check_finite: bool = True) -> Plan:
 
 
 def _check_real(dtype: np.dtype[Any], name: str) -> None:
+    if dtype.kind == "c":
+        raise TypeError(f"{name} must be real numbers, not {dtype}: take real and imaginary parts as unknowns")
     if dtype.kind not in "biuf":
         raise TypeError(f"{name} must be real numbers, not {dtype}")
 

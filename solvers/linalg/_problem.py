@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from ._matrix import plan
 Array = npt.NDArray[Any]
 
 #: Multiply-adds that one step of a method may take, so that Ctrl-C, limits and the log are served between steps.
-STEP_WORK = 20_000_000
+STEP_WORK = 50_000_000
 
 #: The part of norm(b) below which rounding leaves nothing of a residual that a recurrence tells.
 ROUNDING = 2.0**-54
@@ -47,7 +47,8 @@ class Matrix(Protocol):
 
 def norm(vector: Array) -> float:
     """The 2-norm of a contiguous vector; NumPy's takes longer than the sum itself where that is short."""
-    return math.sqrt(float(vector @ vector))
+    # not `@`, which would warn of what is not finite
+    return math.sqrt(float(np.dot(vector, vector)))
 
 
 def prepared(A: Any, check_finite: bool = True) -> Matrix:
@@ -109,6 +110,8 @@ class LinearProblem:
     #: The preconditioner as the user gave it.
     M: Any = None
     assume_symmetric: bool = False
+    #: The norm of b, where it is known.
+    size_of_b: float | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -117,7 +120,8 @@ class LinearProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({self.A.capability} | ({"preconditioner"} if self.M is not None else set()))
+        of_preconditioner = set() if self.M is None else {getattr(self.M, "capability", "preconditioner")}
+        return frozenset({self.A.capability} | of_preconditioner)
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -130,7 +134,7 @@ class LinearProblem:
     @property
     def floor(self) -> float:
         """The norm of a residual by recurrence that is nothing but rounding."""
-        return ROUNDING * norm(self.b)
+        return ROUNDING * (norm(self.b) if self.size_of_b is None else self.size_of_b)
 
     def most(self, nit: int) -> int:
         """Iterations that the next step may make."""
@@ -145,11 +149,31 @@ class LinearProblem:
         operand.threads = self.threads
         return operand
 
+    def packed_b(self, operand: _kernels.Operand) -> Array:
+        """b in the operand's order; not to be changed."""
+        packed: Array = self.remember(f"b {id(operand)}", lambda: operand.pack(self.b))
+        return packed
+
+    def packed(self, state: State, operand: _kernels.Operand, names: tuple[str, ...]) -> list[Array]:
+        """Vectors of a state in the operand's order, to be changed in place: those of the last step, or copies."""
+        last, vectors = self._memory.pop("last", (None, None))
+        if last is state:
+            return [vectors[name] for name in names]
+        return [operand.pack(getattr(state, name)) for name in names]
+
+    def keep_packed(self, state: IterationState, vectors: dict[str, Array]) -> None:
+        """What `packed` returns for this state: saves the next step a pass over each vector."""
+        self._memory["last"] = state, vectors
+
     def remember(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` returned when it was first called under this name."""
         if name not in self._memory:
             self._memory[name] = make()
         return self._memory[name]
+
+    def forget(self, name: str) -> None:
+        """Lets go of what was remembered under this name."""
+        self._memory.pop(name, None)
 
     def start(self, numbers: int) -> IterationState:
         """The state at x0, with room for so many numbers."""
@@ -165,7 +189,11 @@ class LinearProblem:
         return x
 
     def _norm(self, x: Array) -> float:
-        return norm(self.A.residual(self.b, x))
+        if self.A.capability != "grid":
+            return norm(self.A.residual(self.b, x))
+        operand = self.A.operand("natural")
+        packed = operand.pack(x)
+        return math.sqrt(operand.residual(self.packed_b(operand), packed, np.empty_like(packed)))
 
     def done(self, state: IterationState) -> Status | None:
         """What the state's measure and outcome say."""
@@ -189,15 +217,15 @@ class LinearProblem:
 
 def widened(base: IterationState, kind: type[State], **more: Any) -> State:
     """The state as one of a kind with more fields."""
-    return kind(**{f.name: getattr(base, f.name) for f in fields(base)}, **more)
+    return kind(**vars(base), **more)
 
 
 def following(
     state: State, operand: _kernels.Operand, done: int, measure: float, outcome: int, **vectors: Array
 ) -> State:
     """The state after an iteration in the operand's order; the old vectors where that left the finite numbers."""
-    if outcome == NOT_FINITE:
-        return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
-    numbers = vectors.pop("numbers")
-    own = {name: operand.unpack(vector) for name, vector in vectors.items()}
-    return replace(state, nit=state.nit + done, measure=measure, outcome=outcome, numbers=numbers, **own)
+    changed: dict[str, Any] = {"nit": state.nit + done, "measure": measure, "outcome": outcome}
+    if outcome != NOT_FINITE:
+        changed["numbers"] = vectors.pop("numbers")
+        changed |= {name: operand.unpack(vector) for name, vector in vectors.items()}
+    return type(state)(**{**vars(state), **changed})

@@ -176,6 +176,8 @@ class SequenceSolver:
         _threads.resolve(threads)
         self.cost, self.context, self.rtol, self.atol, self.threads = cost, context, rtol, atol, threads
         self._arms = _resolve(arms, cost)
+        # looking for a constant stencil is most of what a choice takes
+        self._transforms = any(isinstance(arm, _arms.Transform) for arm in self._arms)
         self._reuse = np.array([arm.reuse for arm in self._arms], dtype=np.float64)
         self._explore_overhead = explore_overhead
         self._guesses = Guesses(guess)
@@ -363,8 +365,8 @@ class SequenceSolver:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
         key = (
-            system.pattern, system.definite, system.box is not None, round(5 * math.log(system.condition)),
-            round(digits),
+            system.pattern, system.definite, self._transforms and system.box is not None,
+            round(5 * math.log(system.condition)), round(digits),
         )  # fmt: skip
         if self._estimates[0] != key:
             if self._estimates[0] is None or self._estimates[0][:3] != key[:3]:
@@ -513,7 +515,8 @@ def _resolve(arms: str | Iterable[Any], cost: str) -> list[Arm]:
         if arms != "auto":
             raise OptionError(f'arms must be "auto" or a list, not {arms!r}')
         counted = {"ssor-cg", "cg", "ilu-krylov"}  # iterations of other arms are no measure of their work
-        return [a for a in known.values() if cost != "iterations" or a.family in counted]
+        usual = [a for a in known.values() if a.name != _arms.LEARNED]
+        return [a for a in usual if cost != "iterations" or a.family in counted]
     chosen = [_arm(arm, known) for arm in arms]
     if not chosen:
         raise OptionError("arms must not be empty")

@@ -17,6 +17,8 @@ from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import solve_columns
+from ._multilevel_cg import serves
+from ._nullspace import centred, without_constants
 from ._problem import LinearProblem, LinearResult, norm, prepared
 from ._symmetry import objection
 
@@ -30,7 +32,7 @@ REFERENCES = ("b", "r0")
 class Tuner(Protocol):
     """What may stand for omega: it is asked before the solve and told the count of iterations after."""
 
-    def ask(self, context: Any = None) -> Any: ...
+    def ask(self) -> Any: ...
     def tell(self, question: Any, cost: float) -> None: ...
 
 
@@ -46,6 +48,7 @@ def solve(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     assume_symmetric: bool = False,
+    project_nullspace: str | None = None,
     check_finite: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
@@ -67,21 +70,27 @@ def solve(
         Where to start; zero where not given.
     M : str, array_like or LinearOperator, optional
         Preconditioner of the method "cg", an approximate inverse of A as in SciPy: "jacobi", "ssor", "ic0", a diagonal
-        (n,), or an operator, symmetric positive definite.
+        (n,), or an operator, symmetric positive definite; of "multilevel-cg" what `multilevel` made of A; of the method
+        "dcdm" any map of the residual: a function, a torch module, "learned" or "identity" too.
     rtol, atol : float, default 1e-8 and 0
         The solve succeeds where ``norm(b - A @ x) <= max(rtol * norm(b), atol)``, in 2-norms.
     reference : {"b", "r0"}, default "b"
         What rtol is relative to: the norm of b, or that of ``b - A @ x0``.
     method : str, optional
-        "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given: "ssor-cg" ("cg" with an M)
-        where A looks symmetric positive definite, else "gauss-seidel", which may not converge.
+        "multilevel-cg", "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given:
+        "multilevel-cg" for a GridOperator that is not singular; else "ssor-cg" ("cg" with an M) where A looks symmetric
+        positive definite, else "gauss-seidel", which may not converge.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them. "omega" may also be a tuner (an object with
         ``ask`` and ``tell``): it is asked before the solve, and told the iterations after it (twice `max_iter` where it
-        failed). Of k right-hand sides each asks and tells.
+        failed). Of k right-hand sides each asks and tells. A tuner with a context is given as ``tuner.at(context)``.
     assume_symmetric : bool, default False
         Whether A is taken for symmetric where a method needs that, without a look at its entries. The sign of the
         diagonal is looked at in any case.
+    project_nullspace : {None, "constant"}, optional
+        "constant", for a symmetric A with ``A @ ones = 0``: b is taken without its mean, which no x can give, and x
+        gets the mean zero. The residual is then that of b without its mean: x is the least-squares solution of least
+        norm.
     check_finite : bool, default True
         Whether NaN and infinity are looked for in A, b and x0.
     max_iter : int, default 10000
@@ -122,7 +131,7 @@ def solve(
     Notes
     -----
     A singular system is solved where it is consistent and A symmetric positive semidefinite (a pure Neumann problem): x
-    is then one of its solutions. Where b is not in the range of A the status is STAGNATION.
+    is then one of its solutions. Where b is not in the range of A the status is STAGNATION; see `project_nullspace`.
 
     References
     ----------
@@ -149,14 +158,17 @@ def solve(
             raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
         return solve_columns(solve, matrix, real_array(b, "b"), x0, {
             "M": M, "rtol": rtol, "atol": atol, "reference": reference, "method": method, "options": options,
-            "assume_symmetric": assume_symmetric, "check_finite": check_finite, "max_iter": max_iter,
+            "assume_symmetric": assume_symmetric, "project_nullspace": project_nullspace,
+            "check_finite": check_finite, "max_iter": max_iter,
             "time_limit": time_limit, "callback": callback, "verbose": verbose, "threads": threads,
         })  # fmt: skip
     right = _vector(b, "b", matrix.size, check_finite)
-    scale = norm(right)
+    scale = size_of_b = norm(right)
     start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, check_finite)
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
+    if project_nullspace is not None:
+        right = without_constants(matrix, right, project_nullspace)
     if reference == "r0" and scale > 0:
         scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
@@ -164,7 +176,7 @@ def solve(
     problem = LinearProblem(
         matrix, right, start, tol=tol, max_iter=int(max_iter),
         every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
-        assume_symmetric=bool(assume_symmetric),
+        assume_symmetric=bool(assume_symmetric), size_of_b=size_of_b,
     )  # fmt: skip
     why = ""
     if method is None:
@@ -172,8 +184,10 @@ def solve(
     record = lookup("linalg", method, problem.needs)
     tuner = (options or {}).get("omega")
     if tuner is not None and not isinstance(tuner, float | str) and isinstance(tuner, Tuner):
-        return _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
-    return cast(LinearResult, run(record, problem, control, options, why))
+        result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
+    else:
+        result = cast(LinearResult, run(record, problem, control, options, why))
+    return result if project_nullspace is None else centred(result, problem)
 
 
 def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
@@ -189,6 +203,8 @@ def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
+    if problem.A.capability == "grid" and not serves(problem.A, problem.M):
+        return "multilevel-cg", "Chose multilevel-cg: A is a GridOperator with a sink in every component."
     against = objection(problem.A, problem.assume_symmetric)
     looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
     if against is None and problem.M is not None:
@@ -225,6 +241,7 @@ def _vector(value: npt.ArrayLike, name: str, size: int, check_finite: bool) -> A
     vector = np.ascontiguousarray(real_array(value, name, ndim=1))
     if len(vector) != size:
         raise ValueError(f"{name} must have length {size}, that of A's rows, not {len(vector)}")
-    if check_finite:
+    # a norm is the cheapest look
+    if check_finite and not np.isfinite(norm(vector)):
         _check_finite(vector, name)
     return vector

@@ -32,7 +32,7 @@ class SsorCg:
 
     def init(self, problem: LinearProblem) -> CgState:
         require_spd(problem, "ssor-cg")
-        return started(problem, self.ordering, None, self._omega(problem))
+        return started(problem)
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, self.ordering, None, self._omega(problem))

@@ -16,8 +16,12 @@ Array = npt.NDArray[Any]
 #: Pairs of mirrored entries that are compared, at most.
 PROBED = 2048
 
-#: The places of such pairs in the values of each matrix seen; None where the pattern itself is not symmetric.
-_pairs: weakref.WeakKeyDictionary[Any, tuple[Array, Array] | None] = weakref.WeakKeyDictionary()
+#: For each matrix seen its column indices, and the places of such pairs in its values; None where the pattern itself is
+#: not symmetric.
+_pairs: weakref.WeakKeyDictionary[Any, tuple[Array, tuple[Array, Array] | None]] = weakref.WeakKeyDictionary()
+
+#: The last values of each, and what was found.
+_verdicts: weakref.WeakKeyDictionary[Any, tuple[scipy.sparse.csr_array, bool]] = weakref.WeakKeyDictionary()
 
 
 def objection(A: Matrix, assume_symmetric: bool = False) -> str | None:
@@ -40,9 +44,18 @@ def is_symmetric(A: Matrix) -> bool:
     matrix = getattr(A, "matrix", None)
     if matrix is None:
         return bool(getattr(A, "symmetric", True))
-    if A not in _pairs:
-        _pairs[A] = mirrored_pairs(matrix)
-    pairs = _pairs[A]
+    last, verdict = _verdicts.get(A, (None, False))
+    if last is not matrix:  # new values make a new matrix of the plan
+        verdict = _looks_symmetric(A, matrix)
+        _verdicts[A] = matrix, verdict
+    return verdict
+
+
+def _looks_symmetric(A: Matrix, matrix: scipy.sparse.csr_array) -> bool:
+    pattern, pairs = _pairs.get(A, (None, None))
+    if pattern is not matrix.indices:  # a plan may have been given another pattern
+        pairs = mirrored_pairs(matrix)
+        _pairs[A] = matrix.indices, pairs
     if pairs is None:
         return _equal(matrix, scipy.sparse.csr_array(matrix.T))
     return _close(matrix.data[pairs[0]], matrix.data[pairs[1]])

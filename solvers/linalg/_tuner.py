@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,10 @@ class ArmTuner:
             raise ValueError(f"context must be finite, not {context!r}")
         return learner.ask(value, MOST_PENDING)
 
+    def at(self, context: float | None = None, *, key: str = "") -> BoundTuner:
+        """This tuner with its next context and key given: what `solve` takes as its option ``omega``."""
+        return BoundTuner(self, context, key)
+
     def tell(self, question: Question, cost: float) -> None:
         """What the solve of a question cost.
 
@@ -315,6 +320,23 @@ class ArmTuner:
                 raise ValueError("pending")
         learner.restore(saved["pending"])
         return learner
+
+
+@dataclass(frozen=True)
+class BoundTuner:
+    """A tuner together with the context and the key of the next question."""
+
+    tuner: ArmTuner
+    context: float | None
+    key: str
+
+    def ask(self) -> Question:
+        """The question for the context and the key."""
+        return self.tuner.ask(self.context, key=self.key)
+
+    def tell(self, question: Question, cost: float) -> None:
+        """What the solve of a question cost."""
+        self.tuner.tell(question, cost)
 
 
 class OmegaTuner(ArmTuner):

@@ -4,9 +4,10 @@ With the row potentials eliminated (each row of the plan sums to a_i) the dual i
 potentials alone, of gradient b - c and Hessian -(diag(c) - P' diag(1/a) P) / reg, where c are the column sums. One
 pass over the cost, a sweep, gives the row potentials, c and the large entries of P: all that a Newton step needs.
 
-1. *Easy problems* (costs spanning at most EASY_SPAN times reg): a few sweeps in the log domain; then the plan is
-   stored and only its rows and columns are scaled, at a third of a sweep's cost an iteration. Where the rate seen says
-   that Sinkhorn's iteration would need long, Newton steps on the scalings follow, solved with the stored plan.
+1. *Easy problems* (costs spanning at most EASY_SPAN times reg): the plan is stored, after a few sweeps in the log
+   domain or, up to GENTLE_SPAN, at once; then only its rows and columns are scaled, at a third of a sweep's cost an
+   iteration. Where the rate seen says that Sinkhorn's iteration would need long, Newton steps on the scalings follow,
+   solved with the stored plan.
 2. *All others*: the regularisation falls by stages from the span of the costs, each stage solved roughly from the
    potentials of the one before, the last to the tolerance. A stage takes a few sweeps and then Newton steps on the
    thinned plan: entries too small to matter leave the matrix, but stay in its diagonal, so that it remains diagonally
@@ -44,6 +45,9 @@ COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
 
 #: Costs that span at most so many times reg are tried without annealing.
 EASY_SPAN = 400.0
+#: Costs that span at most so many times reg are stored without a sweep before: neither the entries of exp(-C / reg)
+#: nor their products with scalings come near the end of float64.
+GENTLE_SPAN = 138.0
 #: The first stage: the costs span so many times its regularisation.
 FIRST_SPAN = 20.0
 #: Iterations on a stored plan before their rate is judged again.
@@ -145,13 +149,16 @@ class Newton:
 
     def init(self, problem: TransportProblem) -> NewtonState:
         easy = _easy(problem)
+        cold = not problem.v0.any()
         start = NewtonState(
             problem.u0, problem.v0, np.zeros_like(problem.b), nit=0, measure=np.inf, previous=np.inf, best=np.inf,
             best_nit=0, stage=1.0, sweeps_left=0 if easy else self.stage_sweeps, damping=DAMPING, hard=False,
             sinkhorn=0, newton=0, cg=0, scalings=0, passes=0, kept_starts=NONE, kept_columns=NONE, kept_values=NONE,
             x=NONE, y=NONE, stored_u=NONE, stored_v=NONE,
         )  # fmt: skip
-        if problem.v0.any():  # a warm start, which may be good enough for the last stage, and for Newton steps at once
+        if cold and _gentle(problem) and _storable(problem, start):
+            return _stored_start(problem, start)
+        if not cold:  # a warm start, which may be good enough for the last stage, and for Newton steps at once
             warm = _swept(problem, replace(start, sweeps_left=0), problem.v0, keep=not easy, error=WARM_EXPECTED)
             if _relative_error(problem, warm.column_sums) <= WARM_ERROR:
                 return warm
@@ -203,6 +210,11 @@ class Newton:
 
 def _easy(problem: TransportProblem) -> bool:
     return problem.ratio <= EASY_SPAN
+
+
+def _gentle(problem: TransportProblem) -> bool:
+    """Whether exp(-C / reg) may be stored; costs made by a function have no known least value."""
+    return problem.ratio <= GENTLE_SPAN and problem.cost.capability != "block-cost"
 
 
 # ---- the log domain --------------------------------------------------------------------------------
@@ -360,6 +372,16 @@ def _wide(problem: TransportProblem, state: NewtonState) -> bool:
     return state.stage == 1 and len(state.kept_values) > WIDE * n * m
 
 
+def _stored_start(problem: TransportProblem, state: NewtonState) -> NewtonState:
+    """The first iteration, on exp(-C / reg) stored with the largest entry of a row about 1."""
+    least = problem.cost.row_minima() if problem.cost.matrix is not None else np.zeros_like(state.u)
+    u = problem.scale * (least if problem.cost.offset is None else np.zeros_like(least))
+    x, y, c = np.empty_like(state.u), np.ones_like(state.v), np.empty_like(state.v)
+    problem.stored_plan(u, state.v).update(x, y, c)
+    state = replace(state, stored_u=u, stored_v=state.v, sinkhorn=1, passes=1, sweeps_left=RATE_SWEEPS)
+    return _rescaled(problem, state, x, y, c, 1)
+
+
 def _stored(problem: TransportProblem, state: NewtonState, sweeps: int) -> NewtonState:
     """The plan of the state in memory, scaled by 1, and the first step on it."""
     state = replace(
@@ -382,7 +404,7 @@ def _scaled_sweeps(problem: TransportProblem, state: NewtonState) -> NewtonState
     """Some of the sweeps that are due; then their rate says how many more are, or none if they would be too many."""
     x, y, c = state.x.copy(), state.y.copy(), state.column_sums.copy()
     plan = problem.stored_plan(state.stored_u, state.stored_v)
-    done = plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS))
+    done = plan.sweeps(problem.b, x, y, c, min(state.sweeps_left, RATE_SWEEPS), problem.aim)
     moved = _rescaled(problem, state, x, y, c, done)
     more = _iterations_left(problem, moved, done)
     return replace(moved, sinkhorn=state.sinkhorn + done, sweeps_left=more if more <= PATIENCE else 0)

@@ -264,10 +264,14 @@ class TransportProblem:
     def _mass(self) -> float:
         return float(self.b.sum())
 
+    @property
+    def aim(self) -> float:
+        """The running error at which to stop: the answer is measured again, by kernels that round otherwise."""
+        return self.tol - min(self.roundoff, 0.1 * self.tol)
+
     def stop(self, measure: float, steps_without_progress: int) -> Status | None:
         """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""
-        # The answer is measured again, by kernels that round otherwise.
-        if measure <= self.tol - min(self.roundoff, 0.1 * self.tol):
+        if measure <= self.aim:
             return Status.CONVERGED
         if not np.isfinite(measure):
             return Status.NONFINITE

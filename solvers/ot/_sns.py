@@ -31,8 +31,6 @@ from ._plan import Plan
 from ._problem import LN2, TransportProblem, TransportResult
 
 Array = npt.NDArray[Any]
-#: Entries of a sparse matrix by rows: values, columns, and how many there are in each row.
-Entries = tuple[Array, Array, Array]
 
 ARMIJO = 1e-4
 SHORTEST_STEP = 2.0**-10
@@ -40,6 +38,8 @@ LARGEST_MOVE = 64.0
 GAIN_SEEN = 1e-12
 NEGLIGIBLE = 1e-30
 FIRST_PAUSE = 10
+#: Room for entries, over those to keep. Whenever it is full the least are dropped: more would be quicker.
+ROOM = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,37 +167,61 @@ def _largest_entries(plan: Plan, count: int, guess: float, floor: float) -> tupl
     One pass over the plan, keeping what reaches the threshold; whenever too much is kept the threshold rises. The
     guess (from an earlier plan) only saves time: if it was too high the pass is repeated without.
     """
-    threshold = max(0.5 * guess, floor)
-    kept: list[Entries] = []
-    size, blocks = 0, list(plan.row_blocks())
-    room = blocks[0].stop * plan.cost.shape[1]  # the first block is the largest
-    buffers = np.empty(room), np.empty(room, np.intc)
+    n, m = plan.cost.shape
+    threshold, size, blocks = max(0.5 * guess, floor), 0, list(plan.row_blocks())
+    values, columns = _room(min(n * m, int(ROOM * count) + 1))
+    found_values, found_columns = _room(blocks[0].stop * m)  # the first block is the largest
+    counts = np.zeros(n, np.intp)
     for rows in blocks:
-        counts = np.empty(rows.stop - rows.start, np.intp)
+        here = counts[rows]
         plan.cost.kernel.large_entries(
-            plan.scale, plan.u, plan.v, rows.start, rows.stop, threshold, *buffers, counts, plan.threads
-        )
-        found = int(counts.sum())
-        kept.append((buffers[0][:found].copy(), buffers[1][:found].copy(), counts))
+            plan.scale, plan.u, plan.v, rows.start, rows.stop, threshold, found_values, found_columns, here,
+            plan.threads,
+        )  # fmt: skip
+        found = int(here.sum())
+        if size + found > len(values):
+            threshold, equal = _smallest(np.concatenate([values[:size], found_values[:found]]), count)
+            size, equal = _keep(values, columns, counts[: rows.start], size, threshold, equal)
+            found, _ = _keep(found_values, found_columns, here, found, threshold, equal)
+        values[size : size + found], columns[size : size + found] = found_values[:found], found_columns[:found]
         size += found
-        if size > 2 * count:
-            kept, threshold = _trimmed(kept, count)
-            size = len(kept[0][0])
     if size < count and 0.5 * guess > floor:
         return _largest_entries(plan, count, 0.0, floor)
-    ((values, columns, counts),), threshold = _trimmed(kept, count)
-    return np.concatenate([[0], np.cumsum(counts)]), columns, values, threshold
+    if size > count:
+        threshold, equal = _smallest(values[:size].copy(), count)
+        size, _ = _keep(values, columns, counts, size, threshold, equal)
+    values, columns = values[:size], columns[:size]
+    return np.concatenate([[0], np.cumsum(counts)]), columns, values, float(values.min()) if size else 0.0
 
 
-def _trimmed(parts: list[Entries], count: int) -> tuple[list[Entries], float]:
-    """The parts as one, with only its `count` largest; and the smallest of them."""
-    values, columns, counts = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+def _room(entries: int) -> tuple[Array, Array]:
+    """Arrays for values and columns."""
+    return np.empty(entries), np.empty(entries, np.intc)
+
+
+def _smallest(values: Array, count: int) -> tuple[float, int]:
+    """The smallest of the `count` largest values, and how many equal to it are among them; reorders the values."""
     if len(values) <= count:
-        return [(values, columns, counts)], float(values.min()) if len(values) else 0.0
-    threshold = np.partition(values, len(values) - count)[len(values) - count]
-    large = np.flatnonzero(values >= threshold)[:count]
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return [(values[large], columns[large], np.bincount(rows[large], minlength=len(counts)))], float(threshold)
+        return 0.0, 0
+    values.partition(len(values) - count)
+    threshold = float(values[len(values) - count])
+    return threshold, count - int((values > threshold).sum())
+
+
+def _keep(values: Array, columns: Array, counts: Array, size: int, threshold: float, equal: int) -> tuple[int, int]:
+    """Of `size` entries those above the threshold and the first `equal` at it, in place; how many, and what is left."""
+    if size == 0:
+        return 0, equal
+    large = values[:size] > threshold
+    ties = np.flatnonzero(values[:size] == threshold)[:equal]
+    large[ties] = True
+    ends = np.cumsum(counts)
+    so_far = np.cumsum(large, dtype=np.int32)
+    counts[:] = np.diff(np.where(ends > 0, so_far[ends - 1], 0), prepend=0)
+    kept = int(so_far[-1])
+    del so_far  # what comes next needs as much room
+    values[:kept], columns[:kept] = values[:size][large], columns[:size][large]
+    return kept, equal - len(ties)
 
 
 METHOD = register(

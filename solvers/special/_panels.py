@@ -169,10 +169,10 @@ class LineMap:
     """softmax or its logarithm: of whole rows, of parts of rows by the sums of the whole, where masked, and of
     columns."""
 
-    rows: Callable[[Array, Array, int], None]
+    rows: Callable[..., bool]
     by_sums: Callable[[Array, Array, Array, int], None]
     hidden: float
-    columns: Callable[[Array, Array, int], None] | None = None
+    columns: Callable[[Array, Array, Array | None, Array | None, int], None] | None = None
 
 
 SOFTMAX = LineMap(_kernels.softmax, _kernels.divide_by_sums, 0.0, _kernels.softmax_columns)
@@ -315,23 +315,59 @@ def direct_rows(x: Array, axes: tuple[int, ...]) -> Array | None:
 COLUMNS_MIN = 8
 
 
-def direct_columns(x: Array, out: Array, axes: tuple[int, ...]) -> tuple[Array, Array] | None:
-    """Both as (outer, length, width) arrays whose lines run along the length, the width being contiguous; None where
-    they do not lie so, or where the width is too small."""
-    axis, arrays = axes[0] if len(axes) == 1 else -1, (x, out)
-    if axis < 0 or x.ndim < 2 or not all(_is_direct(a) for a in arrays):
+def column_order(axes: tuple[int, ...], *arrays: Array) -> tuple[int, ...] | None:
+    """An order of the axes in which the kernels can read lines of all the arrays, of one shape, as columns; None where
+    they do not lie so, or where too few lie side by side."""
+    axis, ndim, shape = axes[0] if len(axes) == 1 else -1, arrays[0].ndim, arrays[0].shape
+    if axis < 0 or ndim < 2 or not all(_is_direct(a) for a in arrays):
         return None
     if all(a.flags.f_contiguous for a in arrays):
-        axis, arrays = x.ndim - 1 - axis, (x.T, out.T)
-    if all(a.flags.c_contiguous for a in arrays):
-        shape = arrays[0].shape
-        dense = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
-        arrays = (arrays[0].reshape(dense), arrays[1].reshape(dense))
-    elif x.ndim == 2 and all(a.strides[1 - axis] == a.itemsize and a.strides[axis] % a.itemsize == 0 for a in arrays):
-        arrays = (x.swapaxes(0, axis)[None], out.swapaxes(0, axis)[None])
+        order = tuple(reversed(range(ndim)))
+    elif all(a.flags.c_contiguous for a in arrays):
+        order = tuple(range(ndim))
+    elif ndim == 2 and all(a.strides[1 - axis] == a.itemsize and a.strides[axis] % a.itemsize == 0 for a in arrays):
+        order = (axis, 1 - axis)
     else:
         return None
-    return arrays if arrays[0].shape[2] >= COLUMNS_MIN else None
+    side_by_side = math.prod(shape[k] for k in order[order.index(axis) + 1 :])
+    return order if side_by_side >= COLUMNS_MIN else None
+
+
+def as_columns(array: Array, axis: int, order: tuple[int, ...]) -> Array:
+    """The array as (outer, length, width), lines running along the length."""
+    place, shape = order.index(axis), [array.shape[k] for k in order]
+    return array.transpose(order).reshape(math.prod(shape[:place]), shape[place], math.prod(shape[place + 1 :]))
+
+
+def map_columns(function: LineMap, x: Array, out: Array, axis: int, order: tuple[int, ...], options: Options,
+                threads: int) -> None:  # fmt: skip
+    """map_lines for arrays that have this order of columns."""
+    assert function.columns is not None
+    where, temperature = _columns_of_options(options, axis, order)
+    function.columns(as_columns(x, axis, order), as_columns(out, axis, order), where, temperature, threads)
+
+
+def reduce_columns(a: Array, axis: int, order: tuple[int, ...], options: Options, threads: int) -> tuple[Array, Array]:
+    """reduce_lines, without weights, for an array that has this order of columns."""
+    columns = as_columns(a, axis, order)
+    value, sign = (np.empty(columns.shape[::2], a.dtype) for _ in range(2))
+    where, temperature = _columns_of_options(options, axis, order)
+    _kernels.logsumexp_columns(columns, value, sign, where, temperature, threads)
+    kept = [k for k in order if k != axis]
+    shape, back = [a.shape[k] for k in kept], np.argsort(kept)
+    return value.reshape(shape).transpose(back), sign.reshape(shape).transpose(back)
+
+
+def _columns_of_options(options: Options, axis: int, order: tuple[int, ...]) -> tuple[Array | None, Array | None]:
+    """As as_columns; what must be copied for that is a mask, or one temperature for each line."""
+    where, temperature = options.where, options.temperature
+    if where is not None:
+        where = as_columns(where, axis, order)
+    if temperature is not None:
+        length = temperature.shape[axis]
+        lines = as_columns(temperature[(slice(None),) * axis + (slice(0, 1),)], axis, order)
+        temperature = np.broadcast_to(lines, (len(lines), length, lines.shape[2]))
+    return where, temperature
 
 
 def same_places(x: Array, out: Array) -> bool:

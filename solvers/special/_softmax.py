@@ -90,9 +90,10 @@ def softmax(
 
     Notes
     -----
-    One exponential an element where a row fits the cache, two where it does not; the result is written past the
-    cache where it is large. Contiguous rows, and columns of contiguous arrays, are read as they lie. Other layouts,
-    types, masks and temperatures go through a scratch of 256 KiB, on one thread.
+    One exponential an element where a row fits the cache, two where it does not and in columns; the result is written
+    past the cache where it is large. Contiguous rows, and columns of contiguous arrays (with masks and temperatures
+    too), are read as they lie. Other layouts and types, masks and temperatures of rows go through a scratch of
+    256 KiB, on one thread.
 
     Examples
     --------
@@ -146,7 +147,7 @@ def log_softmax(
 
     Notes
     -----
-    Reads x three times and writes the result once; one exponential an element.
+    Reads x three times (columns: twice) and writes the result once; one exponential an element.
 
     Examples
     --------
@@ -242,12 +243,15 @@ def logsumexp(
     count = _threads.resolve(threads)
     shape = tuple(1 if k in axes else n for k, n in enumerate(taken.array.shape) if keepdims or k not in axes)
     target = np.empty(shape, form.storage) if out is None else take_out(out, shape, form)
-    rows = _panels.direct_rows(taken.array, axes) if weights is None and not options.any else None
-    if rows is None:
-        value, sign = _panels.reduce_lines(taken, weights, form.work, axes, options, count)
-    else:
+    rows = _panels.direct_rows(taken.array, axes) if weights is None else None
+    order = _panels.column_order(axes, taken.array) if weights is None and rows is None else None
+    if rows is not None and not options.any:
         value, sign = np.empty(len(rows), form.work), np.empty(len(rows), form.work)
         _kernels.logsumexp(rows, None, value, sign, count)
+    elif order is not None:
+        value, sign = _panels.reduce_columns(taken.array, axes[0], order, options, count)
+    else:
+        value, sign = _panels.reduce_lines(taken, weights, form.work, axes, options, count)
     if not return_sign:
         value[sign < 0] = np.nan
     store(target, value.reshape(shape), form)
@@ -266,7 +270,11 @@ def _softmax_by(method: str) -> _panels.LineMap:
         hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(METHODS)}"
         raise ValueError(f"method {method!r} is unknown{hint}")
     number = METHODS.index(method)
-    return _panels.LineMap(lambda x, y, threads: _kernels.softmax(x, y, threads, number), _refuse_parts, 0.0)
+
+    def rows(x: Array, y: Array, threads: int, whole: bool = False) -> bool:
+        return _kernels.softmax(x, y, threads, number, whole)
+
+    return _panels.LineMap(rows, _refuse_parts, 0.0)
 
 
 def _refuse_parts(x: Array, y: Array, sums: Array, threads: int) -> None:
@@ -296,16 +304,17 @@ def _logsumexp_row(a: Any, threads: int | None) -> Any:
     return value[0]
 
 
-def _map_rows(kernel: Callable[..., None], x: Array, out: Any, threads: int | None) -> Any:
+def _map_rows(kernel: Callable[..., bool], x: Array, out: Any, threads: int | None) -> Any:
     """kernel of contiguous rows."""
     count = _threads.resolve(threads)
     if out is None:
         out = np.empty(x.shape, x.dtype)
         kernel(x, out, count)
         return out
-    target = out
-    if type(out) is not np.ndarray or out.dtype != x.dtype or out.shape != x.shape or not out.flags.carray:
-        target = take_out(out, x.shape, take(x, "x").format)
+    fits = type(out) is np.ndarray and out.dtype == x.dtype and out.shape == x.shape and out.flags.carray
+    if fits and kernel(x, out, count, whole=True):
+        return out
+    target = take_out(out, x.shape, take(x, "x").format)
     direct = target.flags.carray and not _panels.spoils(target, x)
     result = target if direct else np.empty(x.shape, x.dtype)
     kernel(x, result, count)
@@ -333,15 +342,14 @@ def _map(
     result = target
     if out is not None and _panels.spoils(target, array, options.where):
         result = np.empty(array.shape, form.storage)
-    rows = None if options.any else _panels.direct_rows(array, axes)
-    places = _panels.direct_rows(result, axes) if rows is not None else None
-    columns = None
-    if function.columns is not None and not options.any and (rows is None or places is None):
-        columns = _panels.direct_columns(array, result, axes)
-    if rows is not None and places is not None:
+    rows, places = _panels.direct_rows(array, axes), _panels.direct_rows(result, axes)
+    order = None
+    if rows is None or places is None:
+        order = _panels.column_order(axes, array, result)
+    if rows is not None and places is not None and not options.any:
         function.rows(rows, places, count)
-    elif function.columns is not None and columns is not None:
-        function.columns(*columns, count)
+    elif function.columns is not None and order is not None:
+        _panels.map_columns(function, array, result, axes[0], order, options, count)
     else:
         _panels.map_lines(function, taken, result, axes, options, count)
     if result is not target:

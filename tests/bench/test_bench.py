@@ -202,7 +202,7 @@ def test_the_first_iteration_that_suffices_is_found(bench):
 # ---- every command, tiny -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "ot-exact", "sor-learning", "library"])
+@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "ot-exact", "sor-learning", "dcdm", "library"])
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
@@ -229,7 +229,7 @@ def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
         assert "not measured" in text
         with open(tmp_path / "softmax-timings.csv", newline="", encoding="utf-8") as file:
             timed = list(csv.DictReader(file))
-        assert {row["benchmark"] for row in timed} == {"methods", "cells", "calls", "threads"}
+        assert {row["benchmark"] for row in timed} == {"methods", "cells", "lengths", "calls", "threads"}
         assert all(float(row["min_ns"]) <= float(row["median_ns"]) for row in timed)
 
 

@@ -124,7 +124,9 @@ def _grid(capability, seed):
         return solvers.linalg.GridOperator((7, 11), coeff=np.asarray(inputs["coeff"]), mass=2.0)
 
     def solve(inputs, tol=None, **keywords):
-        return solvers.linalg.solve(grid(inputs), inputs["b"], **{**_wanted(tol), **keywords})
+        operator = grid(inputs)
+        named = {"M": solvers.linalg.multilevel(operator)} if capability == "hierarchy" else {}
+        return solvers.linalg.solve(operator, inputs["b"], **{**named, **_wanted(tol), **keywords})
 
     def residual(inputs, x):
         dense = grid(inputs).to_csr().toarray().astype(np.longdouble)
@@ -141,7 +143,7 @@ def _grid(capability, seed):
 
 
 def _linalg(capability, seed):
-    return (_grid if capability == "grid" else _sparse)(capability, seed)
+    return (_grid if capability in ("grid", "hierarchy") else _sparse)(capability, seed)
 
 
 def _sparse(capability, seed):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from systems import laplacian
+from systems import laplacian, neumann
 
 from solvers import OptionError, methods
 from solvers.linalg import solve
 
-NAMES = [method.name for method in methods("linalg")]
+NAMES = [method.name for method in methods("linalg") if "sparse-matrix" in method.capabilities]
 WITH_OMEGA = [method.name for method in methods("linalg") if "omega" in {option.name for option in method.options}]
 
 
@@ -60,6 +60,8 @@ def test_shapes_and_types():
     for data in (A * 1j, A.toarray().astype(str)):
         with pytest.raises(TypeError, match="A must be real"):
             solve(data, b)
+    with pytest.raises(TypeError, match="complex128: take real and imaginary parts as unknowns"):
+        solve(A * 1j, b)
     with pytest.raises(TypeError, match="b must be real"):
         solve(A, b * 1j)
 
@@ -110,3 +112,17 @@ def test_other_layouts(method):
     for matrix in (A.toarray(), A.tocsc(), A.tocoo(), scipy.sparse.csr_matrix(A), A.astype(int)):
         np.testing.assert_array_equal(solve(matrix, b, method=method).x, expected)
     np.testing.assert_array_equal(b, np.arange(25.0))
+
+
+def test_a_null_space_that_is_not_there():
+    b = np.ones(25)
+    with pytest.raises(ValueError, match="project_nullspace must be None or 'constant', not 'linear'"):
+        solve(neumann(5), b, project_nullspace="linear")
+    for A in (laplacian(5), changed((7, 7), -4)):
+        with pytest.raises(ValueError, match="A @ ones = 0"):
+            solve(A, b, project_nullspace="constant")
+    rows = neumann(5)
+    rows.data[:3] *= [1, 2, 0]  # their sum stays, the symmetry does not
+    rows.data[0] = -rows.data[1]
+    with pytest.raises(ValueError, match="symmetric A with A @ ones = 0"):
+        solve(rows, b, project_nullspace="constant")

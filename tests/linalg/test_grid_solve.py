@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from test_grid import made
 
-from solvers.linalg import GridOperator, solve
+from solvers.linalg import GridOperator, plan, solve
 
 
 @pytest.mark.parametrize(("m", "omega", "count"), [(10, 1.5603879, 41), (40, 1.8577877, 155), (40, 1.5, 1025)])
@@ -49,3 +50,38 @@ def test_singular_systems():
         result = solve(grid, b, method=method, options=options)
         assert result.success
         assert np.linalg.norm(b - grid.to_csr() @ result.x) <= 1e-8 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("kind", ["constant", "cells", "faces"])
+@pytest.mark.parametrize(
+    ("shape", "bc"),
+    [((1, 1), ["dirichlet"] * 2), ((2, 3), ["neumann"] * 2), ((17,), ["periodic"]), ((17, 1), ["dirichlet", "neumann"]),
+     ((5, 64), ["neumann", "periodic"]), ((64, 17), ["periodic", ("neumann", "dirichlet")]),
+     ((3, 2, 17), ["neumann", "dirichlet", "neumann"]), ((4, 5, 9), ["periodic", "dirichlet", "periodic"])],
+)  # fmt: skip
+def test_iterations_of_ssor_cg_are_those_of_the_matrix(shape, bc, kind, seed):
+    """An iteration on a grid is two passes, on a matrix four: the iterates are the same."""
+    rng = np.random.default_rng(seed)
+    grid = made(rng, shape, kind, bc)
+    b, x0 = rng.normal(size=(2, grid.size))
+    matrix = plan(grid.to_csr())
+    for omega, most in ((1.3, 1), (1.7, 3), (0.7, 7)):
+        keywords = {"x0": x0, "method": "ssor-cg", "max_iter": most, "options": {"omega": omega, "ordering": "natural"}}
+        of_grid, of_matrix = solve(grid, b, **keywords), solve(matrix, b, **keywords)
+        assert of_grid.nit == of_matrix.nit
+        size = np.linalg.norm(of_matrix.x)
+        assert np.linalg.norm(of_grid.x - of_matrix.x) <= 1e-8 * size
+
+
+def test_ssor_cg_goes_on_to_the_same_bits(seed):
+    rng = np.random.default_rng(seed)
+    grid = GridOperator((23, 31), np.exp(rng.normal(size=(23, 31))), 0.01, bc=["neumann", "periodic"])
+    b = rng.normal(size=grid.size)
+    whole = solve(grid, b, method="ssor-cg", rtol=1e-11)
+    each = solve(grid, b, method="ssor-cg", rtol=1e-11, callback=lambda result: None)
+    first = solve(grid, b, method="ssor-cg", rtol=1e-11, max_iter=9)
+    rest = solve(grid, b, method="ssor-cg", rtol=1e-11, resume=first.state)
+    assert whole.success
+    assert whole.nit == each.nit == rest.nit
+    np.testing.assert_array_equal(each.x, whole.x)
+    np.testing.assert_array_equal(rest.x, whole.x)

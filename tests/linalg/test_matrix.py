@@ -179,6 +179,23 @@ def test_update_refuses_what_does_not_fit():
     assert np.array_equal(swept(made, "wavefront"), swept(plan(other), "wavefront"))
 
 
+def test_symmetry_is_looked_at_anew_after_an_update():
+    A = laplacian(5, 5)
+    made, b = plan(A), np.ones(25)
+    assert solve(made, b, method="cg").success
+    lopsided = A.data.copy()
+    lopsided[1] *= 2
+    made.update(lopsided)
+    with pytest.raises(ValueError, match="not symmetric"):
+        solve(made, b, method="cg")
+    made.update(A.data)
+    assert solve(made, b, method="cg").success
+    one_sided = scipy.sparse.csr_array(A + scipy.sparse.csr_array(([-0.5], ([0], [24])), shape=A.shape))
+    made.update(one_sided, allow_replan=True)
+    with pytest.raises(ValueError, match="not symmetric"):
+        solve(made, b, method="cg")
+
+
 def test_a_sequence_of_solves_with_one_plan():
     A = laplacian(12, 12)
     made = plan(A)

@@ -6,9 +6,9 @@ import scipy.sparse
 from systems import laplacian, neumann, random_spd
 
 from solvers import Status, methods
-from solvers.linalg import plan, solve
+from solvers.linalg import GridOperator, OmegaTuner, plan, solve
 
-NAMES = [method.name for method in methods("linalg")]
+NAMES = [method.name for method in methods("linalg") if "sparse-matrix" in method.capabilities]
 SPD_ONLY = ["cg", "chebyshev", "ssor-cg"]
 
 
@@ -228,3 +228,44 @@ def test_tuner():
     solve(prepared, b, method="ssor-cg", options={"omega": tuner}, callback=lambda result: True)
     solve(prepared, b, x0=first.x, method="ssor-cg", options={"omega": tuner})
     assert tuner.told == [(0, 1.0, first.nit), (1, 1.5, 6.0), (2, 1.7, 1.0)]
+
+
+def test_a_tuner_with_a_context():
+    A, b = laplacian(12), np.ones(144)
+    tuner = OmegaTuner([1.0, 1.6, 1.9], learner="binned", context=(0.0, 1.0), rng=5)
+    for step in range(80):
+        context = step % 2
+        shifted = scipy.sparse.csr_array(A + 100.0 * context * scipy.sparse.eye_array(144))
+        result = solve(shifted, b, method="sor", options={"omega": tuner.at(context)})
+        assert result.success
+        assert result.options["omega"] == tuner.values[result.stats["arm"]]
+    assert tuner.report()["told"] == 80
+    assert (tuner.best(0.0), tuner.best(1.0)) == (1.6, 1.0)
+    with pytest.raises(ValueError, match="context must be given"):
+        solve(A, b, method="sor", options={"omega": tuner})
+    apart = OmegaTuner([1.0, 1.5], rng=5)
+    solve(A, b, method="sor", options={"omega": apart.at(key="pressure")})
+    assert apart.report("pressure")["told"] == 1
+    assert apart.report()["told"] == 0
+
+
+@pytest.mark.parametrize("method", ["cg", "ssor-cg", "sor", None])
+@pytest.mark.parametrize("matrix", ["sparse", "grid"])
+def test_a_null_space_left_out(method, matrix, seed):
+    rng = np.random.default_rng(seed)
+    A = neumann(12) if matrix == "sparse" else GridOperator((12, 12), bc="neumann")
+    dense = neumann(12).toarray()
+    b = rng.normal(size=(144, 2)) + 3  # in no way consistent
+    expected = np.linalg.lstsq(dense, b, rcond=None)[0]
+    kept = b.copy()
+    for right, solution in ((b[:, 0], expected[:, 0]), (b, expected)):
+        result = solve(A, right, method=method, project_nullspace="constant", rtol=1e-11)
+        assert result.success
+        np.testing.assert_allclose(result.x, solution, atol=1e-7)
+        assert abs(result.x.mean(axis=0)).max() <= 1e-12
+    np.testing.assert_array_equal(b, kept)
+    assert not solve(A, b[:, 0], method=method, max_iter=3000).success
+    few = solve(A, b[:, 0], method=method, project_nullspace="constant", max_iter=1)
+    assert few.status is Status.MAX_ITER
+    left = np.linalg.norm(b[:, 0] - b[:, 0].mean() - dense @ few.x)
+    np.testing.assert_allclose(few.residual_norm, left, rtol=1e-10)

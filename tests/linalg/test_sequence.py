@@ -283,6 +283,24 @@ def test_operators_on_grids(bc):
 # ---- learning -----------------------------------------------------------------------------------------
 
 
+def test_an_arm_that_learns_omega(seed):
+    rng = np.random.default_rng(seed)
+    A, name = variable(15, rng, 0.01), "ssor-cg(learned)"
+    sequence = SequenceSolver(arms=[name], cost="iterations", guess="zero")
+    assert name not in SequenceSolver().arms
+    counts = []
+    for step in range(40):
+        scaled = scipy.sparse.csr_array((1 + 0.1 * (step % 3)) * A)
+        result = sequence.solve(scaled, rng.normal(size=225))
+        assert result.success
+        assert result.arm == name
+        counts.append(result.nit)
+    tuner = sequence._prepared[name].value
+    assert tuner.report()["told"] == 40
+    assert np.mean(counts[20:]) <= np.mean(counts[:5]) + 1
+    assert len(set(tuner.report()["counts"])) > 1
+
+
 def test_iterations_as_the_cost_are_repeatable(seed):
     def run(sequence, steps, rng, out):
         for k in steps:

@@ -14,13 +14,25 @@ def data(seed):
     return rng.random((n, m)), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
 @pytest.mark.parametrize("reg", [1.0, 0.1, 0.02])
 def test_plan(data, method, reg):
     C, a, b = data
     theirs = ot.sinkhorn(a, b, C, reg, method="sinkhorn_log", numItermax=100_000, stopThr=1e-13)
     result = solve(C, a, b, reg=reg, method=method, tol=1e-12, max_iter=100_000)
     np.testing.assert_allclose(result.plan.dense(), theirs, atol=1e-10)
+
+
+def test_plan_of_another_newton_method(seed):
+    """regot's SSNS by its authors, at a reg that POT's methods need thousands of iterations for."""
+    regot = pytest.importorskip("regot")
+    rng = np.random.default_rng(seed)
+    C, a = rng.random((80, 80)), np.full(80, 1 / 80)
+    theirs = regot.sinkhorn_ssns(np.asfortranarray(C), a, a, C.max() / 1200, tol=1e-11, max_iter=1000)
+    for method in ("newton", "ssns"):
+        result = solve(C, a, a, reg=C.max() / 1200, method=method, tol=1e-11)
+        assert result.success
+        np.testing.assert_allclose(result.plan.dense(), theirs.plan, atol=1e-9)
 
 
 def test_values(data):

@@ -70,7 +70,7 @@ def test_any_mass(mass, seed):
     np.testing.assert_allclose(np.divide(result.lp_bounds, mass), one.lp_bounds, rtol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
 @pytest.mark.parametrize("tiny", [0.0, 1e-12, 1e-100, 5e-324])
 def test_tiny_weights(method, tiny, seed):
     rng = np.random.default_rng(seed)
@@ -175,7 +175,7 @@ def test_state_of_another_size():
         solve(C, reg=1, resume=state, method="sinkhorn")
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
 def test_unreachable_tolerance_is_said(method, seed):
     matrix = np.random.default_rng(seed).random((30, 30))
     result = solve(matrix, reg=0.05, tol=1e-18, method=method, max_iter=100_000)
@@ -185,7 +185,7 @@ def test_unreachable_tolerance_is_said(method, seed):
     assert result.measure < 1e-13
 
 
-@pytest.mark.parametrize("method", ["sinkhorn", "sns", "ssns"])
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
 def test_reg_far_below_the_costs(method, seed):
     """Exponents of 1e17: nothing to be had, and said so; no NaN leaves."""
     matrix = np.random.default_rng(seed).random((20, 20))
@@ -211,6 +211,41 @@ def test_extreme_units_of_cost(scale, seed):
     matrix = np.random.default_rng(seed).random((10, 12))
     expected = solve(matrix, reg=0.125, tol=1e-11).plan.dense()
     np.testing.assert_array_equal(solve(matrix * scale, reg=0.125 * scale, tol=1e-11).plan.dense(), expected)
+
+
+@pytest.mark.parametrize("method", ["newton", "sinkhorn", "sns", "ssns"])
+def test_the_last_state_is_returned_where_iterations_run_out(method, seed):
+    rng = np.random.default_rng(seed)
+    matrix, a, b = rng.random((30, 20)), rng.dirichlet(np.ones(30)), rng.dirichlet(np.ones(20))
+    result = solve(matrix, a, b, reg=1e-3, method=method, max_iter=2)
+    assert (result.status, result.success, result.nit) == (Status.MAX_ITER, False, 2)
+    plan = result.plan.dense()
+    assert result.marginal_error == pytest.approx(np.abs(plan.sum(1) - a).sum() + np.abs(plan.sum(0) - b).sum())
+    assert result.marginal_error > 1e-9
+    np.testing.assert_allclose(result.rounded.dense().sum(1), a, rtol=1e-13)
+
+
+@pytest.mark.parametrize("tiny", [5e-324, 1e-310, -0.0])
+def test_costs_that_are_hardly_numbers(tiny, seed):
+    """Subnormal costs and negative zeros are costs as any other."""
+    rng = np.random.default_rng(seed)
+    whole = rng.integers(0, 3, (7, 17))
+    given = np.where(whole == 0, tiny, whole)
+    plans = [solve(matrix, reg=0.25, tol=1e-12).plan.dense() for matrix in (given, whole)]
+    np.testing.assert_allclose(*plans, rtol=1e-14)
+
+
+@pytest.mark.parametrize("layout", ["transposed", "strided", "reversed", "fortran"])
+def test_any_layout(layout, seed):
+    matrix = np.random.default_rng(seed).random((14, 11))
+    given = {
+        "transposed": lambda: matrix.T.copy().T,
+        "strided": lambda: np.repeat(np.repeat(matrix, 2, 0), 3, 1)[::2, ::3],
+        "reversed": lambda: matrix[::-1, ::-1].copy()[::-1, ::-1],
+        "fortran": lambda: np.asfortranarray(matrix),
+    }[layout]()
+    given.flags.writeable = False
+    np.testing.assert_array_equal(solve(given, reg=0.1).plan.dense(), solve(matrix, reg=0.1).plan.dense())
 
 
 def test_operands_of_the_plan():

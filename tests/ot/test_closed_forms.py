@@ -5,7 +5,7 @@ import pytest
 
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns", "ssns")
+METHODS = ("newton", "sinkhorn", "sns", "ssns")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -44,6 +44,39 @@ def test_small_reg_finds_the_permutation(method, seed):
     plan = solve(C, reg=0.02, method=method, tol=1e-12).plan.dense()
     np.testing.assert_array_equal(plan.argmax(1), order)
     np.testing.assert_allclose(plan.max(1), 1 / 12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_permutations_with_ties_and_whole_costs(method, seed):
+    """Costs 0 on two permutations that differ by a swap, 1 elsewhere: the swapped pair shares, the others do not."""
+    order = np.random.default_rng(seed).permutation(12)
+    C = np.ones((12, 12), np.int64)
+    C[np.arange(12), order] = C[0, order[1]] = C[1, order[0]] = 0
+    plan = solve(C, reg=0.02, method=method, tol=1e-12).plan.dense()
+    np.testing.assert_allclose(plan[:2][:, order[:2]], 1 / 24, rtol=1e-11)
+    np.testing.assert_allclose(plan[np.arange(2, 12), order[2:]], 1 / 12, rtol=1e-11)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_clouds_stay_where_they_are(method, seed):
+    rng = np.random.default_rng(seed)
+    X, a = np.linspace(0, 1, 15)[rng.permutation(15)], rng.dirichlet(np.ones(15)) + 0.01
+    plan = solve(np.abs(X[:, None] - X), a, a, reg=1e-3, method=method, tol=1e-11, max_iter=100_000).plan.dense()
+    np.testing.assert_allclose(plan, np.diag(a), atol=1e-11)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_parts_that_hardly_touch(method, seed):
+    """Two groups of equal mass, 60 reg from one another: each is served as if it were alone."""
+    rng = np.random.default_rng(seed)
+    C = rng.random((24, 20)) * 0.5
+    C[:12, 10:] += 3
+    C[12:, :10] += 3
+    whole = solve(C, reg=0.05, method=method, tol=1e-12, max_iter=100_000)
+    assert whole.success
+    for rows, columns in ((slice(12), slice(10)), (slice(12, 24), slice(10, 20))):
+        part = solve(C[rows, columns], np.full(12, 1 / 24), np.full(10, 1 / 20), reg=0.05, tol=1e-12)
+        np.testing.assert_allclose(whole.plan.dense()[rows, columns], part.plan.dense(), atol=1e-11)
 
 
 def _gaussian_value(mean, sd_a, sd_b, reg):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from solvers import SolveError, Status
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns", "ssns")
+METHODS = ("newton", "sinkhorn", "sns", "ssns")
 INF = np.inf
 
 

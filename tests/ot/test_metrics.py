@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 from solvers.ot import solve, solve_sample
 
-METHODS = ("sinkhorn", "sns")
+METHODS = ("newton", "sinkhorn", "sns")
 METRICS = [
     ("sqeuclidean", {}), ("euclidean", {}), ("cityblock", {}), ("chebyshev", {}), ("cosine", {}),
     ("minkowski", {}), *(("minkowski", {"p": p}) for p in (0.5, 1, 1.5, 2, 3.0, 8, np.inf)),

@@ -266,8 +266,30 @@ def test_stored_plans(shape, seed):
     _, residual = stored.newton_cg(x, y, diagonal, rhs, z, 1e-12, 200)
     assert residual <= 1e-12
     np.testing.assert_allclose((np.diag(diagonal) - Q.T @ (Q / a[:, None])) @ z, rhs, atol=1e-10)
-    assert stored.sweeps(b, x, y, c, 50) == 50
+    assert stored.sweeps(b, x, y, c, 50, -1.0) == 50
     np.testing.assert_allclose(c, b, rtol=1e-6)
+    stored.update(x, np.ones(m), c)
+    taken = stored.sweeps(b, x, np.ones(m), c, 50, 1e-3)
+    assert np.abs(c - b).sum() <= 1e-3
+    assert taken < 50
+
+
+@pytest.mark.parametrize("ratio", [1e-6, 1, 30, 137, 139])
+@pytest.mark.parametrize("shift", [0.0, -3.0, 1e5])
+def test_storing_before_any_sweep_changes_nothing(ratio, shift, seed):
+    """Up to GENTLE_SPAN the first iteration is one on exp(-C / reg) itself; weights may be far apart all the same."""
+    rng = np.random.default_rng(seed)
+    X, Y = rng.random((40, 2)), rng.random((30, 2)) + 0.2
+    a, b = rng.dirichlet(np.full(40, 0.05)), rng.dirichlet(np.full(30, 0.05))
+    C = ((X[:, None] - Y) ** 2).sum(-1)
+    reg = np.ptp(C) / ratio
+    theirs = solve(C, a, b, reg=reg, tol=1e-12, method="sinkhorn", max_iter=200_000)
+    ours = solve(C + shift, a, b, reg=reg, tol=1e-12), solve_sample(X, Y, a, b, reg=reg, tol=1e-12)
+    single = solve(C.astype(np.float32), a, b, reg=reg, tol=1e-12)
+    assert single.success
+    for result in ours:
+        assert result.success
+        np.testing.assert_allclose(result.plan.dense(), theirs.plan.dense(), atol=1e-11 + 1e-15 * abs(shift) / reg)
 
 
 def test_stored_sweeps_stop_at_an_empty_column():
@@ -276,4 +298,4 @@ def test_stored_sweeps_stop_at_an_empty_column():
     x, y, c = np.empty(2), np.ones(2), np.empty(2)
     stored.update(x, y, c)
     assert c[1] == 0
-    assert stored.sweeps(b, x, y, c, 3) == 0
+    assert stored.sweeps(b, x, y, c, 3, -1.0) == 0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from solvers.ot import solve, solve_sample
 from solvers.testing import check_transport
 
-METHODS = ("sinkhorn", "sns", "ssns")
+METHODS = ("newton", "sinkhorn", "sns", "ssns")
 BIG = 2.0**27
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 

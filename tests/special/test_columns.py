@@ -177,3 +177,43 @@ def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     np.testing.assert_array_equal(log_softmax(x, axis=1, threads=2), out)
     assert (room[:offset] == 7).all()
     assert (room[offset + rows * length :] == 7).all()
+
+
+@both
+@pytest.mark.parametrize("length", [5, 8, 100, 301])
+def test_columns_whose_largest_element_comes_late(length, function, dtype):
+    x = matrix((length, 40), dtype)
+    x[:, 1] = 3 * np.arange(length)  # the largest so far, again and again
+    x[:, 2] = -3 * np.arange(length)
+    x[: length // 2, 3] = -np.inf
+    x[:-1, 4] = -1e9
+    x[-1, 5] += 300  # the others vanish, or become subnormal
+    x[-1, 6] += 85 if dtype == np.float32 else 700
+    x[:, 37] = 100 * np.sin(np.arange(length))
+    expected = by_rows(x, function)
+    if function is softmax:
+        tiny = np.finfo(dtype).smallest_subnormal
+        np.testing.assert_allclose(softmax(x, axis=0), expected, rtol=4 * np.finfo(dtype).eps, atol=2 * tiny)
+    else:
+        np.testing.assert_allclose(log_softmax(x, axis=0), expected, rtol=4 * np.finfo(dtype).eps)
+
+
+@both
+@pytest.mark.parametrize("offset", [0, 1, 3])
+@pytest.mark.parametrize("width", [17 << 10, (17 << 10) + 5])
+def test_large_columns_are_written_past_the_cache(width, offset, function, dtype):
+    """Whole cache lines where all rows of the output begin alike in them; nothing beside them."""
+    length = (9 << 20) // (width * np.dtype(dtype).itemsize) + 1
+    x = matrix((length, width), dtype)
+    x[:, width // 3] = 20 * np.arange(length)
+    x[0, width // 2] = np.inf
+    room = np.full(x.size + 16, 7, dtype)
+    out = room[offset : offset + x.size].reshape(x.shape)
+    function(x, axis=0, out=out)
+    picked = np.r_[:40, width // 3, width // 2 - 3 : width // 2 + 3, width - 40 : width]
+    np.testing.assert_allclose(
+        out[:, picked], by_rows(x[:, picked], function), rtol=4 * np.finfo(dtype).eps, atol=1e-300
+    )
+    np.testing.assert_array_equal(function(x, axis=0, threads=2), function(x, axis=0, threads=1))
+    assert (room[:offset] == 7).all()
+    assert (room[offset + x.size :] == 7).all()

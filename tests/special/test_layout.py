@@ -51,6 +51,12 @@ def read_only(x):
     return x
 
 
+def assert_same(got, expected, bits):
+    """The same bits, or within 2 ULP where only one of them came from the kernels of columns."""
+    eps = np.finfo(expected.dtype).eps
+    np.testing.assert_allclose(got, expected, rtol=0 if bits else 2 * eps, atol=0 if bits else eps)
+
+
 LAYOUTS = {
     "fortran": np.asfortranarray,
     "strided": strided,
@@ -66,6 +72,10 @@ LAYOUTS = {
 }
 
 
+#: Layouts whose last axis is not the dense one.
+TURNED = ("fortran", "transposed")
+
+
 @pytest.mark.parametrize("axis", [0, 1, None])
 @pytest.mark.parametrize("function", ALL)
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -73,7 +83,8 @@ def test_any_layout_gives_the_bits_of_contiguous_rows(layout, function, axis, dt
     plain = matrix(dtype)
     x = LAYOUTS[layout](plain)
     before = x.copy()
-    np.testing.assert_array_equal(function(x, axis), function(plain, axis))
+    by_rows = axis is None or (axis == 1 and layout not in TURNED)
+    assert_same(function(x, axis), function(plain, axis), by_rows)
     np.testing.assert_array_equal(x, before)
     assert function(x, axis).dtype == dtype
 
@@ -97,14 +108,14 @@ def test_broadcast_with_zero_strides(function, dtype):
     row = matrix(dtype)[0]
     for x in (np.broadcast_to(row, (4, row.size)), np.broadcast_to(row[:, None], (row.size, 3))):
         for axis in (0, 1, None):
-            np.testing.assert_array_equal(function(x, axis), function(x.copy(), axis))
+            assert_same(function(x, axis), function(x.copy(), axis), bits=axis is None)
 
 
 @pytest.mark.parametrize("axis", [(0, 2), (2, 0), (1, 3), (0, 1, 3), (0, 1, 2, 3), 0, 1, 2, 3])
 @pytest.mark.parametrize("function", ALL)
 def test_axes_of_a_transposed_block(function, axis, dtype):
     x = matrix(dtype, 6, 70).reshape(3, 4, 5, 7).transpose(2, 0, 3, 1)
-    np.testing.assert_array_equal(function(x, axis), function(x.copy(), axis))
+    assert_same(function(x, axis), function(x.copy(), axis), bits=isinstance(axis, tuple))
 
 
 # ---- out -------------------------------------------------------------------------------------------
@@ -117,7 +128,7 @@ def test_out_of_any_layout(function, layout, axis, dtype):
     x = matrix(dtype)
     out = LAYOUTS[layout](np.full_like(x, -7))
     assert function(x, axis, out=out) is out
-    np.testing.assert_array_equal(out, function(x, axis))
+    assert_same(out, function(x, axis), bits=axis is None or (axis == 1 and layout not in TURNED))
 
 
 @pytest.mark.parametrize("axis", [0, 1, None])
@@ -127,7 +138,7 @@ def test_in_place(function, layout, axis, dtype):
     x = LAYOUTS[layout](matrix(dtype))
     expected = function(x, axis)
     assert function(x, axis, out=x) is x
-    np.testing.assert_array_equal(x, expected)
+    assert_same(x, expected, bits=axis is None or (axis == 1 and layout not in TURNED))
 
 
 @pytest.mark.parametrize("function", MAPS)
@@ -162,7 +173,7 @@ def test_out_that_is_a_turned_view_of_the_input(function, axis, dtype):
         x = square.copy()
         expected = function(x, axis)
         function(x, axis, out=turn(x))
-        np.testing.assert_array_equal(turn(x), expected)
+        assert_same(turn(x), expected, bits=axis is None)
 
 
 @pytest.mark.parametrize("function", MAPS)

@@ -3,10 +3,7 @@
  * Rows are cut into blocks whose number depends on the grid alone; each block's sum is kept, and they are added in
  * order: the same bits for any count of threads.
  */
-#ifndef SOLVERS_LINALG_GRID_PRODUCTS_H
-#define SOLVERS_LINALG_GRID_PRODUCTS_H
-
-#include "grid_rows.h"
+#include "grid_parts.h"
 
 enum { SUM_BLOCKS = 64, BLOCK_CELLS = 1 << 14 };
 
@@ -19,8 +16,6 @@ struct product_call {
     double omega, momentum, sum[SUM_BLOCKS];
     size_t blocks;
 };
-
-INLINE vreal kept(vreal v, ptrdiff_t left) { return left < SV_W ? v_keep(v, (size_t)left, 0) : v; }
 
 INLINE vreal product_row(const struct around *a, const vreal coupling[3], const real *diagonal, const real *inverse,
                          const real *b, const real *x, real *out, ptrdiff_t n, double omega, double momentum,
@@ -101,23 +96,21 @@ static double product_of(struct product_call *call, sv_task task)
     return total;
 }
 
-static double multiply(const struct sv_operand *A, const double *x, double *out)
+double SV_TABLE(grid_multiply)(const struct sv_operand *A, const double *x, double *out)
 {
     struct product_call call = {A, x, x, out, 0, 0, {0}, 0};
     return product_of(&call, GRID_PICK(product_MULTIPLY, (const struct sv_grid *)A->matrix));
 }
 
-static double residual(const struct sv_operand *A, const double *b, const double *x, double *r)
+double SV_TABLE(grid_residual)(const struct sv_operand *A, const double *b, const double *x, double *r)
 {
     struct product_call call = {A, b, x, r, 0, 0, {0}, 0};
     return product_of(&call, GRID_PICK(product_RESIDUAL, (const struct sv_grid *)A->matrix));
 }
 
-static double jacobi(const struct sv_operand *A, double omega, double momentum, const double *b, const double *x,
+double SV_TABLE(grid_jacobi)(const struct sv_operand *A, double omega, double momentum, const double *b, const double *x,
                      double *out)
 {
     struct product_call call = {A, b, x, out, omega, momentum, {0}, 0};
     return product_of(&call, GRID_PICK(product_JACOBI, (const struct sv_grid *)A->matrix));
 }
-
-#endif

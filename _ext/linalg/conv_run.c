@@ -1,0 +1,242 @@
+/* The net, layer by layer: see conv.h. A task is a few rows, whose results depend on nothing else of its layer. */
+#include "conv.h"
+
+#include <string.h>
+
+SV_DISPATCH(struct sv_conv_kernels, kernels, conv_kernels_f32)
+SV_DISPATCH(struct sv_tile_kernels, tile_kernels, tile_kernels_f32)
+
+enum { TASK = 256 /* cells, about, of a task */ };
+
+void sv_map_of(const ptrdiff_t n[3], int dim, struct sv_map *map)
+{
+    ptrdiff_t layers = dim == 3 ? n[2] + 3 : 1;
+    for (int axis = 0; axis < 3; axis++)
+        map->n[axis] = n[axis];
+    map->pitch = n[0] + 3;
+    map->plane = map->pitch * (n[1] + 3);
+    map->origin = (dim == 3 ? map->plane : 0) + map->pitch + 1;
+    map->cells = (size_t)(map->plane * layers);
+}
+
+static void half_of(const ptrdiff_t n[3], ptrdiff_t half[3])
+{
+    for (int axis = 0; axis < 3; axis++)
+        half[axis] = (n[axis] + 1) / 2;
+}
+
+/* The workspace: the input with one channel, two maps, two of half the resolution. */
+struct maps {
+    struct sv_map fine, coarse;
+    float *input, *x, *hidden, *coarse_x, *coarse_hidden;
+    size_t floats;
+};
+
+static struct maps cut(const struct sv_net *net, const ptrdiff_t n[3], float *work)
+{
+    struct maps maps;
+    ptrdiff_t half[3];
+    half_of(n, half);
+    sv_map_of(n, net->dim, &maps.fine);
+    sv_map_of(half, net->dim, &maps.coarse);
+    size_t fine = maps.fine.cells * SV_CHANNELS, coarse = maps.coarse.cells * SV_CHANNELS;
+    maps.x = work;
+    maps.hidden = work + fine;
+    maps.coarse_x = work + 2 * fine;
+    maps.coarse_hidden = maps.coarse_x + coarse;
+    maps.input = maps.coarse_hidden + coarse;
+    maps.floats = 2 * (fine + coarse) + maps.fine.cells;
+    return maps;
+}
+
+size_t sv_net_work(const struct sv_net *net, const ptrdiff_t n[3]) { return cut(net, n, 0).floats; }
+
+/* One layer's work: what its rows read and write. */
+struct layer {
+    void (*row)(const struct layer *layer, ptrdiff_t j, ptrdiff_t k);
+    const struct sv_map *map, *other;
+    const float *in, *weights, *bias;
+    float *out;
+    ptrdiff_t offsets[SV_MOST_TAPS];
+    int taps, add, dim, channels;
+    const enum sv_end (*ends)[2];
+    double scale;
+    float shift;
+    const double *r;
+    double *z;
+    ptrdiff_t rows, rows_a_plane, rows_a_task;
+};
+
+static ptrdiff_t cell(const struct sv_map *map, ptrdiff_t j, ptrdiff_t k)
+{
+    return map->origin + k * map->plane + j * map->pitch;
+}
+
+static void task(void *context, size_t index)
+{
+    const struct layer *layer = context;
+    ptrdiff_t row = (ptrdiff_t)index * layer->rows_a_task, end = row + layer->rows_a_task;
+    for (; row < end && row < layer->rows; row++)
+        layer->row(layer, row % layer->rows_a_plane, row / layer->rows_a_plane);
+}
+
+/* step: rows, and planes, of the map that one call of layer->row does. */
+static void run(struct layer *layer, ptrdiff_t step, int threads)
+{
+    const ptrdiff_t *n = layer->map->n;
+    layer->rows_a_plane = (n[1] + step - 1) / step;
+    layer->rows = layer->rows_a_plane * ((n[2] + step - 1) / step);
+    layer->rows_a_task = 1 + TASK / (n[0] * step);
+    sv_parallel_for(threads, (size_t)((layer->rows + layer->rows_a_task - 1) / layer->rows_a_task), task, layer);
+}
+
+/* The row's border: its two ends, and copies of it beyond the sides at which it lies. What is not written stays 0. */
+static void extend(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    const struct sv_map *map = layer->map;
+    ptrdiff_t width = layer->channels, nx = map->n[0], to[2][3] = {{j, j, j}, {k, k, k}}, at[2] = {j, k};
+    int count[2] = {1, 1};
+    size_t bytes = (size_t)width * sizeof(float);
+    float *row = layer->out + cell(map, j, k) * width;
+    if (layer->ends[0][0] != SV_END_ZERO)
+        memcpy(row - width, layer->ends[0][0] == SV_END_WRAP ? row + (nx - 1) * width : row, bytes);
+    if (layer->ends[0][1] != SV_END_ZERO)
+        memcpy(row + nx * width, layer->ends[0][1] == SV_END_WRAP ? row : row + (nx - 1) * width, bytes);
+    for (int axis = 1; axis < layer->dim; axis++) {
+        ptrdiff_t n = map->n[axis], place = at[axis - 1];
+        enum sv_end low = layer->ends[axis][0], high = layer->ends[axis][1];
+        if ((low == SV_END_COPY && place == 0) || (low == SV_END_WRAP && place == n - 1))
+            to[axis - 1][count[axis - 1]++] = -1;
+        if ((high == SV_END_COPY && place == n - 1) || (high == SV_END_WRAP && place == 0))
+            to[axis - 1][count[axis - 1]++] = n;
+    }
+    for (int z = 0; z < count[1]; z++)
+        for (int y = 0; y < count[0]; y++)
+            if (y || z)
+                memcpy(layer->out + (cell(map, to[0][y], to[1][z]) - 1) * width, row - width, (size_t)(nx + 2) * bytes);
+}
+
+static void enter_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    const struct sv_map *map = layer->map;
+    const double *r = layer->r + (k * map->n[1] + j) * map->n[0];
+    float *to = layer->out + cell(map, j, k);
+    for (ptrdiff_t i = 0; i < map->n[0]; i++)
+        to[i] = (float)(layer->scale * r[i]);
+    extend(layer, j, k);
+}
+
+static void first_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    ptrdiff_t at = cell(layer->map, j, k);
+    kernels()->first_row(layer->in + at, layer->offsets, layer->taps, layer->weights, layer->bias,
+                         layer->out + at * SV_CHANNELS, layer->map->n[0]);
+    extend(layer, j, k);
+}
+
+/* Two rows, in 3-D of two planes: j and k count pairs. */
+static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    const struct sv_map *map = layer->map;
+    ptrdiff_t at = cell(map, 2 * j, 2 * k) * SV_CHANNELS;
+    struct sv_tiles tiles = {
+        .pitch = map->pitch * SV_CHANNELS,
+        .plane = map->plane * SV_CHANNELS,
+        .rows = 2 * j + 1 < map->n[1] ? 2 : 1,
+        .layers = 2 * k + 1 < map->n[2] ? 2 : 1,
+        .add = layer->add,
+        .weights = layer->weights,
+        .bias = layer->bias,
+    };
+    tile_kernels()->rows[layer->dim == 3](&tiles, layer->in + at, layer->out + at, map->n[0]);
+    for (ptrdiff_t z = 0; z < tiles.layers; z++)
+        for (ptrdiff_t y = 0; y < tiles.rows; y++)
+            extend(layer, 2 * j + y, 2 * k + z);
+}
+
+/* map: the coarse one; other: the fine one, that is pooled. */
+static void pool_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    const struct sv_map *fine = layer->other;
+    const float *in[4];
+    int rows = 0;
+    for (ptrdiff_t z = 2 * k; z < 2 * k + 2 && z < fine->n[2]; z++)
+        for (ptrdiff_t y = 2 * j; y < 2 * j + 2 && y < fine->n[1]; y++)
+            in[rows++] = layer->in + cell(fine, y, z) * SV_CHANNELS;
+    kernels()->pool(in, rows, layer->out + cell(layer->map, j, k) * SV_CHANNELS, fine->n[0]);
+    extend(layer, j, k);
+}
+
+/* map: the fine one; other: the coarse one, that is added. */
+static void up_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    kernels()->add_up(layer->in + cell(layer->other, j / 2, k / 2) * SV_CHANNELS,
+                      layer->out + cell(layer->map, j, k) * SV_CHANNELS, layer->map->n[0]);
+    extend(layer, j, k);
+}
+
+static void last_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
+{
+    const struct sv_map *map = layer->map;
+    kernels()->last_row(layer->in + cell(map, j, k) * SV_CHANNELS, layer->weights, layer->shift,
+                        layer->z + (k * map->n[1] + j) * map->n[0], map->n[0]);
+}
+
+static void set_map(struct layer *layer, const struct sv_map *map, const struct sv_map *other)
+{
+    layer->map = map;
+    layer->other = other;
+    layer->taps = 0;
+    for (ptrdiff_t z = layer->dim == 3 ? -1 : 0; z <= (layer->dim == 3); z++)
+        for (ptrdiff_t y = -1; y <= 1; y++)
+            for (ptrdiff_t x = -1; x <= 1; x++)
+                layer->offsets[layer->taps++] = z * map->plane + y * map->pitch + x;
+}
+
+/* x <- x + relu(conv(relu(conv(x)))), `count` times; layer->weights and bias go on to the next convolution. */
+static void pairs(struct layer *layer, int count, float *x, float *hidden, int threads)
+{
+    layer->row = middle_rows;
+    for (int half = 0; half < 2 * count; half++) {
+        layer->add = half % 2;
+        layer->in = half % 2 ? hidden : x;
+        layer->out = half % 2 ? x : hidden;
+        run(layer, 2, threads);
+        layer->weights += (layer->dim == 3 ? 64 : 16) * SV_CHANNELS * SV_CHANNELS;
+        layer->bias += SV_CHANNELS;
+    }
+}
+
+static void one(struct layer *layer, void (*row)(const struct layer *, ptrdiff_t, ptrdiff_t), const float *in,
+                float *out, int threads)
+{
+    layer->row = row;
+    layer->in = in;
+    layer->out = out;
+    run(layer, 1, threads);
+}
+
+void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_end ends[3][2], int threads,
+                  double scale, const double *r, double *z, float *work)
+{
+    struct maps maps = cut(net, n, work);
+    struct layer layer = {.dim = net->dim, .scale = scale, .r = r, .z = z, .shift = net->shift,
+                          .ends = ends, .channels = 1};
+    set_map(&layer, &maps.fine, &maps.coarse);
+    one(&layer, enter_row, 0, maps.input, threads);
+    layer.channels = SV_CHANNELS;
+    layer.weights = net->first;
+    layer.bias = net->biases;
+    one(&layer, first_row, maps.input, maps.x, threads);
+    layer.weights = net->middle;
+    layer.bias += SV_CHANNELS;
+    pairs(&layer, net->pairs[0], maps.x, maps.hidden, threads);
+    set_map(&layer, &maps.coarse, &maps.fine);
+    one(&layer, pool_row, maps.x, maps.coarse_x, threads);
+    pairs(&layer, net->pairs[1], maps.coarse_x, maps.coarse_hidden, threads);
+    set_map(&layer, &maps.fine, &maps.coarse);
+    one(&layer, up_row, maps.coarse_x, maps.x, threads);
+    pairs(&layer, net->pairs[2], maps.x, maps.hidden, threads);
+    layer.weights = net->last;
+    one(&layer, last_row, maps.x, 0, threads);
+}

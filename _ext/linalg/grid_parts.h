@@ -1,0 +1,37 @@
+/* What the files of a grid's kernels have of one another, each of it once a level. A file of its own for each part keeps
+ * the time to compile them short.
+ */
+#ifndef SOLVERS_LINALG_GRID_PARTS_H
+#define SOLVERS_LINALG_GRID_PARTS_H
+
+#include "grid_rows.h"
+
+/* grid_products.c: both layouts. */
+double SV_TABLE(grid_multiply)(const struct sv_operand *A, const double *x, double *out);
+double SV_TABLE(grid_residual)(const struct sv_operand *A, const double *b, const double *x, double *r);
+double SV_TABLE(grid_jacobi)(const struct sv_operand *A, double omega, double momentum, const double *b,
+                             const double *x, double *out);
+
+/* grid_natural_sweeps.c, as operand.h has them; `measured` leaves the residual in d's variables: it is (K + L) d. */
+void SV_TABLE(grid_natural_sweep)(const struct sv_operand *A, double omega, enum sv_direction direction,
+                                  const double *b, double *x);
+void SV_TABLE(grid_natural_measured)(const struct sv_operand *A, double omega, enum sv_direction direction,
+                                     const double *b, double *x, double *d);
+
+/* grid_natural_solves.c. */
+void SV_TABLE(grid_natural_lower)(const struct sv_operand *A, double omega, const double *rhs, double *out);
+void SV_TABLE(grid_natural_upper)(const struct sv_operand *A, double omega, const double *rhs, double *out);
+
+/* grid_natural_ssor.c. */
+double SV_TABLE(grid_natural_eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t,
+                                        double *q, double *square);
+double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, double alpha, double beta,
+                                      const struct sv_ssor_vectors *s);
+
+/* grid_redblack_solves.c. */
+void SV_TABLE(grid_redblack_lower)(const struct sv_operand *A, double omega, const double *rhs, double *out);
+void SV_TABLE(grid_redblack_upper)(const struct sv_operand *A, double omega, const double *rhs, double *out);
+double SV_TABLE(grid_redblack_eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t,
+                                         double *q);
+
+#endif

@@ -1,0 +1,109 @@
+/* A symmetric multilevel map for stencils of 3, 5 or 7 points with variable couplings: a V-cycle of one red-black
+ * Gauss-Seidel sweep down and its exact reverse up, 3, 5 or 7 points at all levels, and the conjugate gradients around it.
+ *
+ * Every vector and every field of a level has one layout: row j of plane k begins at (k ny + j) pitch + MULTILEVEL_LEAD,
+ * zeros before and after its nx cells, so that a row's ends need no code of their own; a field of couplings has that of
+ * each cell with the one before along the axis. In two dimensions planes are single rows: ny = 1.
+ */
+#ifndef SOLVERS_LINALG_MULTILEVEL_H
+#define SOLVERS_LINALG_MULTILEVEL_H
+
+#include <stdint.h>
+
+#include "runtime.h"
+
+enum { MULTILEVEL_LEAD = 16, MULTILEVEL_MOST = 32 };
+
+struct sv_level {
+    ptrdiff_t n[3], pitch;  /* cells along x, y, z */
+    size_t size;            /* of a field */
+    int periodic[3];
+    int axes;               /* 1: x alone; 2: x and z; 3 */
+    int halved[3];          /* whether the next level has one cell for two along the axis */
+    int constant;           /* one coupling an axis, `coupling`, between cells that both have an inverse */
+    double coupling[3];
+    /* Of the kernels' float type, all 0 outside of the cells that take part: */
+    void *face[3];          /* couplings with the cell before */
+    void *inverse;          /* of the diagonal */
+    void *share[3];         /* the part of the neighbouring coarse cell in the interpolation, along each axis */
+    void *scale;            /* of a row of the interpolation */
+    void *wall, *mass;      /* what the diagonal has beyond the couplings: from walls, and from reaction */
+    void *right, *x;        /* vectors of the cycle; of the first level the caller's */
+    const void *zeros;      /* a row of them, `pitch` long and MULTILEVEL_LEAD more on either side */
+};
+
+/* What the set-up takes for a stencil of constant coefficient. */
+struct sv_cells {
+    const uint8_t *mask;    /* a byte a cell in lexicographic order, 0 for a cell that takes no part; NULL: all do */
+    double coupling[3];
+    double side[3][2];      /* what the low and the high end of the box add to the diagonals of their cells */
+    double obstacle[3];     /* what a neighbour that takes no part adds, along each axis */
+    double mass;
+};
+
+/* The set-up, in this order; `scale` multiplies all that comes in. The diagonal is written too where it is not NULL. */
+struct sv_setup_kernels {
+    void (*fill)(const struct sv_level *level, const struct sv_cells *cells, double scale, void *diagonal, int threads);
+    /* From lexicographic order. close: with x periodic the places around a row repeat its ends, as couplings and what is
+     * multiplied by them need it; sums are over rows that have zeros there. */
+    void (*pack)(const struct sv_level *level, double scale, int close, const double *from, void *to, int threads);
+    /* The inverse of the diagonal where `inverse` is not negative, and the diagonal is above it. */
+    void (*invert)(const struct sv_level *level, void *diagonal, int threads);
+    /* The fine level's shares; the coarse level's couplings, walls, masses and inverse. */
+    void (*coarsen)(const struct sv_level *fine, const struct sv_level *coarse, int threads);
+    /* The fine level's scale, from its interpolation of the cells that take part, which it holds. */
+    void (*weigh)(const struct sv_level *fine, int threads);
+};
+
+/* work: sv_multilevel_work() elements for each thread. */
+struct sv_cycle_kernels {
+    /* The coarse right-hand side after a sweep on `right` from zero. */
+    void (*restricted)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *work,
+                       int threads);
+    /* x = that sweep, the coarse x interpolated and added, and the reverse sweep. */
+    void (*prolonged)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *x,
+                      void *work, int threads);
+    /* x = the coarse x interpolated, without the scale of the rows. */
+    void (*interpolate)(const struct sv_level *fine, const struct sv_level *coarse, void *x, void *work, int threads);
+};
+
+SV_BINDING const struct sv_setup_kernels *sv_setup_kernels(int single);
+SV_BINDING const struct sv_cycle_kernels *sv_cycle_kernels(int single);
+
+/* Elements of work that a thread's part of a pass over a level takes. */
+SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
+
+struct sv_multilevel {
+    int levels, single, threads;
+    struct sv_level level[MULTILEVEL_MOST];
+    const double *last;     /* the inverse of the last level's matrix, cells in lexicographic order */
+    double *ends;           /* twice as many numbers as the last level has cells */
+    void *work;             /* sv_multilevel_work() elements of the largest level for each thread */
+};
+
+/* All levels from the first one's couplings, walls, masses and inverse, but for `last`. */
+SV_BINDING void sv_multilevel_setup(const struct sv_multilevel *M);
+
+/* z = M r: vectors of the first level, of the hierarchy's type. */
+SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);
+
+/* ---- the iteration outside, in float64 ---- */
+
+struct sv_outer_kernels {
+    /* out = b - A x, or A x where b is NULL; returns (out, out), or (x, out). `partial` has a number a plane. */
+    double (*product)(const struct sv_level *A, const double *diagonal, const double *b, const double *x, double *out,
+                      double *partial, int threads);
+    /* (z, q) where z is the cycle's result. */
+    double (*dot)(const struct sv_level *A, int single, const void *z, const double *q, double *partial, int threads);
+    /* p = z + beta p; returns (p, r). */
+    double (*direction)(const struct sv_level *A, int single, double beta, const void *z, const double *r, double *p,
+                        double *partial, int threads);
+    /* x += alpha p, r -= alpha q, cast = scale r; returns (r, r). */
+    double (*advance)(const struct sv_level *A, int single, double alpha, double scale, const double *p,
+                      const double *q, double *x, double *r, void *cast, double *partial, int threads);
+    void (*unpack)(const struct sv_level *A, const double *from, double *to, int threads);
+};
+
+SV_BINDING const struct sv_outer_kernels *sv_outer_kernels(void);
+
+#endif

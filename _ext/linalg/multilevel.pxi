@@ -1,0 +1,398 @@
+"""A multilevel hierarchy for a stencil, and the conjugate gradients around it: see multilevel.h."""
+
+cdef extern from "multilevel.h" nogil:
+    enum:
+        MULTILEVEL_LEAD
+        MULTILEVEL_MOST
+
+    struct sv_level:
+        ptrdiff_t n[3]
+        ptrdiff_t pitch
+        size_t size
+        int periodic[3]
+        int axes
+        int halved[3]
+        int constant
+        double coupling[3]
+        void *face[3]
+        void *inverse
+        void *share[3]
+        void *scale
+        void *wall
+        void *mass
+        void *right
+        void *x
+        const void *zeros
+
+    struct sv_cells:
+        const unsigned char *mask
+        double coupling[3]
+        double side[3][2]
+        double obstacle[3]
+        double mass
+
+    struct sv_setup_kernels:
+        void (*fill)(const sv_level *, const sv_cells *, double, void *, int) noexcept nogil
+        void (*pack)(const sv_level *, double, int, const double *, void *, int) noexcept nogil
+        void (*invert)(const sv_level *, void *, int) noexcept nogil
+
+    struct sv_cycle_kernels:
+        void (*restricted)(const sv_level *, const sv_level *, const void *, void *, int) noexcept nogil
+        void (*interpolate)(const sv_level *, const sv_level *, void *, void *, int) noexcept nogil
+
+    struct sv_multilevel:
+        int levels
+        int single
+        int threads
+        sv_level level[MULTILEVEL_MOST]
+        const double *last
+        double *ends
+        void *work
+
+    struct sv_outer_kernels:
+        double (*product)(const sv_level *, const double *, const double *, const double *, double *, double *,
+                          int) noexcept nogil
+        void (*unpack)(const sv_level *, const double *, double *, int) noexcept nogil
+
+    const sv_setup_kernels *sv_setup_kernels_of "sv_setup_kernels"(int)
+    const sv_cycle_kernels *sv_cycle_kernels_of "sv_cycle_kernels"(int)
+    const sv_outer_kernels *sv_outer_kernels_of "sv_outer_kernels"()
+    size_t sv_multilevel_work(const sv_level *)
+    void sv_multilevel_setup(const sv_multilevel *)
+    void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
+
+cdef extern from "multilevel_cg.h" nogil:
+    struct sv_multilevel_numbers:
+        double curvature
+
+    struct sv_multilevel_cg:
+        const sv_multilevel *M
+        const sv_level *A
+        const double *diagonal
+        const double *b
+        double *x
+        double *r
+        double *p
+        double *q
+        double *spare
+        void *cast
+        void *z
+        double *partial
+        sv_multilevel_numbers *numbers
+        double residual
+        sv_outcome outcome
+
+    void sv_multilevel_cg_start(sv_multilevel_cg *)
+    int sv_multilevel_cg_iterate(sv_multilevel_cg *, double, double, int, int)
+
+MULTILEVEL_NUMBERS = sizeof(sv_multilevel_numbers) // sizeof(double)
+
+
+cdef class Fields:
+    """Arrays that structs point into, kept alive; all begin at a cache line, and with zeros."""
+
+    cdef dict kept
+
+    def __cinit__(self):
+        self.kept = {}
+
+    cdef void *make(self, str name, size_t length, dtype) except NULL:
+        bytes_ = length * np.dtype(dtype).itemsize
+        room = np.zeros(bytes_ + LINE, np.uint8)  # whose pages are touched when they are needed
+        skip = -room.ctypes.data % LINE
+        self.kept[name] = array = room[skip:skip + bytes_].view(dtype)
+        cdef size_t address = array.ctypes.data
+        return <void *>address
+
+
+cdef int shape_level(sv_level *g, n, periodic, halved, Fields fields, str name, dtype) except -1:
+    """Sizes, and the row of zeros. n, periodic, halved: along (x, y, z)."""
+    cdef int axis
+    for axis in range(3):
+        g.n[axis], g.periodic[axis], g.halved[axis] = n[axis], bool(periodic[axis]) and n[axis] > 1, halved[axis]
+    g.axes = 3 if n[1] > 1 else 2 if n[2] > 1 else 1
+    g.pitch = MULTILEVEL_LEAD + (n[0] + 1 + 15) // 16 * 16
+    g.size = n[1] * n[2] * g.pitch + 2 * MULTILEVEL_LEAD
+    g.zeros = fields.make(f"zeros {name}", g.pitch + 3 * MULTILEVEL_LEAD, dtype)
+    return 0
+
+
+cdef class Stencil(Fields):
+    """The matrix in float64, in the hierarchy's layout; `level` also serves as the layout of the outer vectors."""
+
+    cdef sv_level level
+    cdef double *diagonal
+    cdef readonly Py_ssize_t cells
+    cdef public int threads
+
+    def __init__(self, n, periodic, int threads=1):
+        shape_level(&self.level, n, periodic, (0, 0, 0), self, "", np.float64)
+        self.diagonal = <double *>self.make("diagonal", self.level.size, np.float64)
+        self.cells, self.threads = n[0] * n[1] * n[2], threads
+
+    def set_constant(self, couplings, sides, obstacles, double mass, mask):
+        """Couplings along (x, y, z), what the ends of the box and obstacles add, and who takes part (uint8, or None)."""
+        cdef sv_cells cells = cells_of(self.kept, couplings, sides, obstacles, mass, mask, self.cells)
+        self.level.constant = 1
+        for axis in range(3):
+            self.level.coupling[axis] = couplings[axis]
+        with nogil:
+            sv_setup_kernels_of(0).fill(&self.level, &cells, 1, self.diagonal, self.threads)
+
+    def set_variable(self, faces, diagonal):
+        """Couplings with the cell before along (x, y, z), None for an axis that is not there; the diagonal."""
+        self.level.constant = 0
+        for axis in range(3):
+            if faces[axis] is not None:
+                self.level.face[axis] = self.make(f"face {axis}", self.level.size, np.float64)
+                self.pack_into(faces[axis], <double *>self.level.face[axis], True)
+        self.pack_into(diagonal, self.diagonal)
+
+    cdef int pack_into(self, values, double *to, bint close=False) except -1:
+        cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
+        if given.shape[0] != self.cells:
+            raise ValueError(f"{given.shape[0]} values for {self.cells} cells")
+        with nogil:
+            sv_setup_kernels_of(0).pack(&self.level, 1, close, &given[0], to, self.threads)
+        return 0
+
+    def unpack(self, const double[::1] packed):
+        out = np.empty(self.cells)
+        cdef double[::1] to = out
+        if <size_t>packed.shape[0] != self.level.size:
+            raise ValueError("a packed vector of another size")
+        with nogil:
+            sv_outer_kernels_of().unpack(&self.level, &packed[0], &to[0], self.threads)
+        return out
+
+
+cdef sv_cells cells_of(dict kept, couplings, sides, obstacles, double mass, mask, Py_ssize_t count) except *:
+    cdef sv_cells cells
+    cdef const unsigned char[::1] view
+    cells.mask = NULL
+    if mask is not None:
+        kept["mask"] = view = np.ascontiguousarray(mask).view(np.uint8).reshape(-1)
+        if view.shape[0] != count:
+            raise ValueError("the mask has another size")
+        cells.mask = &view[0]
+    for axis in range(3):
+        cells.coupling[axis], cells.obstacle[axis] = couplings[axis], obstacles[axis]
+        cells.side[axis][0], cells.side[axis][1] = sides[axis]
+    cells.mass = mass
+    return cells
+
+
+cdef class Multilevel(Fields):
+    """The hierarchy. levels: a (n, halved) along (x, y, z) for each level, the finest first."""
+
+    cdef sv_multilevel M
+    cdef size_t part     # of the work, a thread's
+    cdef int parts
+    cdef readonly object dtype
+    cdef readonly double scale
+    cdef readonly Py_ssize_t cells
+
+    def __init__(self, levels, periodic, bint single, int threads=1):
+        cdef sv_level *g
+        if not 1 <= len(levels) <= MULTILEVEL_MOST:
+            raise ValueError(f"{len(levels)} levels: 1 to {MULTILEVEL_MOST} are possible")
+        self.dtype = np.dtype(np.float32 if single else np.float64)
+        self.M.levels, self.M.single, self.scale = len(levels), single, 1
+        for l, (n, halved) in enumerate(levels):
+            g = &self.M.level[l]
+            shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
+            for axis in range(3):
+                if axis == 0 or levels[0][0][axis] > 1:
+                    g.face[axis] = self.make(f"face {l} {axis}", g.size, self.dtype)
+                if halved[axis]:
+                    g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
+            g.inverse = self.make(f"inverse {l}", g.size, self.dtype)
+            g.wall = self.make(f"wall {l}", g.size, self.dtype)
+            g.mass = self.make(f"mass {l}", g.size, self.dtype)
+            g.scale = self.make(f"scale {l}", g.size, self.dtype)
+            if l:
+                g.right = self.make(f"right {l}", g.size, self.dtype)
+                g.x = self.make(f"x {l}", g.size, self.dtype)
+            self.part = max(self.part, sv_multilevel_work(g))
+        self.cells = levels[0][0][0] * levels[0][0][1] * levels[0][0][2]
+        self.threads = threads
+        n = levels[-1][0]
+        self.M.ends = <double *>self.make("ends", 2 * n[0] * n[1] * n[2], np.float64)
+
+    @property
+    def levels(self):
+        return self.M.levels
+
+    @property
+    def threads(self):
+        """Threads of later calls; the bits do not depend on it."""
+        return self.M.threads
+
+    @threads.setter
+    def threads(self, int count):
+        if max(count, 1) > self.parts:
+            self.parts = count
+            self.M.work = self.make("work", self.part * count, self.dtype)
+        self.M.threads = max(count, 1)
+
+    def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale):
+        """As `Stencil.set_constant`; all is multiplied by `scale`."""
+        cdef sv_level *g = &self.M.level[0]
+        cdef sv_cells cells = cells_of(self.kept, couplings, sides, obstacles, mass, mask, self.cells)
+        g.constant, self.scale = 1, scale
+        for axis in range(3):
+            g.coupling[axis] = scale * couplings[axis]
+        with nogil:
+            sv_setup_kernels_of(self.M.single).fill(g, &cells, scale, NULL, self.M.threads)
+            sv_multilevel_setup(&self.M)
+
+    def set_variable(self, faces, wall, mass, mask, double scale):
+        """Couplings along (x, y, z), what walls and reaction add to the diagonal, and who takes part (or None)."""
+        cdef sv_level *g = &self.M.level[0]
+        g.constant, self.scale = 0, scale
+        for axis in range(3):
+            if g.face[axis] != NULL and faces[axis] is not None:
+                self.pack_into(faces[axis], g.face[axis], scale, True)
+        self.pack_into(wall, g.wall, scale)
+        self.pack_into(mass, g.mass, scale)
+        self.pack_into(np.zeros(self.cells) if mask is None else np.where(mask, 0.0, -1.0), g.inverse, 1)
+        with nogil:
+            sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
+            sv_multilevel_setup(&self.M)
+
+    cdef int pack_into(self, values, void *to, double scale, bint close=False) except -1:
+        cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
+        if given.shape[0] != self.cells:
+            raise ValueError(f"{given.shape[0]} values for {self.cells} cells")
+        with nogil:
+            sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, close, &given[0], to, self.M.threads)
+        return 0
+
+    def field(self, str name, int level, axis=None):
+        """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""
+        cdef sv_level *g = &self.M.level[level]
+        array = self.kept.get(f"{name} {level}" if axis is None else f"{name} {level} {axis}")
+        n = (g.n[2], g.n[1], g.n[0])
+        if array is None:
+            return np.zeros(n)
+        rows = array[:n[0] * n[1] * g.pitch].reshape(n[0], n[1], g.pitch)
+        return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]].astype(np.float64)
+
+    def set_last(self, inverse):
+        """The inverse of the last level's matrix."""
+        cdef sv_level *g = &self.M.level[self.M.levels - 1]
+        cdef const double[:, ::1] view = np.ascontiguousarray(inverse, np.float64)
+        if view.shape[0] != g.n[0] * g.n[1] * g.n[2] or view.shape[1] != view.shape[0]:
+            raise ValueError("the last level has another size")
+        self.kept["last"] = view
+        self.M.last = &view[0, 0]
+
+    def cycle(self, r):
+        """M r in lexicographic order, in the hierarchy's type."""
+        cdef sv_level *g = &self.M.level[0]
+        given = aligned(g.size, self.dtype)
+        result = aligned(g.size, self.dtype)
+        given.fill(0)
+        result.fill(0)
+        cdef size_t source = given.ctypes.data, target = result.ctypes.data
+        self.pack_into(r, <void *>source, 1)
+        with nogil:
+            sv_multilevel_cycle(&self.M, <const void *>source, <void *>target)
+        rows = result[:g.n[1] * g.n[2] * g.pitch].reshape(-1, g.pitch)
+        return self.scale * np.ascontiguousarray(rows[:, MULTILEVEL_LEAD:MULTILEVEL_LEAD + g.n[0]]).reshape(-1)
+
+    def restricted(self, r):
+        """The right-hand side of the second level for a residual on the first, (z, y, x); for tests."""
+        cdef sv_level *g = &self.M.level[0]
+        given = aligned(g.size, self.dtype)
+        given.fill(0)
+        cdef size_t source = given.ctypes.data
+        self.pack_into(r, <void *>source, 1)
+        sv_cycle_kernels_of(self.M.single).restricted(
+            g, &self.M.level[1], <const void *>source, self.M.work, self.M.threads
+        )
+        return self.field("right", 1)
+
+    def interpolated(self, e):
+        """P e from the second level to the first, (z, y, x); for tests."""
+        cdef sv_level *g = &self.M.level[0]
+        cdef sv_level *c = &self.M.level[1]
+        result = aligned(g.size, self.dtype)
+        result.fill(0)
+        cdef size_t target = result.ctypes.data
+        n = (c.n[2], c.n[1], c.n[0])
+        rows = self.kept["x 1"][:n[0] * n[1] * c.pitch].reshape(n[0], n[1], c.pitch)
+        rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]] = np.reshape(e, n)
+        sv_cycle_kernels_of(self.M.single).interpolate(g, c, <void *>target, self.M.work, self.M.threads)
+        n = (g.n[2], g.n[1], g.n[0])
+        rows = result[:n[0] * n[1] * g.pitch].reshape(n[0], n[1], g.pitch)
+        return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]] * self.field("scale", 0)
+
+
+cdef class MultilevelCg(Fields):
+    """Vectors of a solve, in the stencil's layout: `take` sets b, `start` or `load` the others."""
+
+    cdef sv_multilevel_cg state
+    cdef Multilevel M
+    cdef Stencil A
+
+    def __init__(self, Stencil A, Multilevel M):
+        if A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
+            raise ValueError("the hierarchy is that of another grid")
+        self.A, self.M = A, M
+        self.state.M, self.state.A, self.state.diagonal = &M.M, &A.level, A.diagonal
+        for name in ("b", "x", "r", "p", "q", "spare"):
+            self.make(name, A.level.size, np.float64)
+        self.state.b, self.state.x = self.at("b"), self.at("x")
+        self.state.r, self.state.p = self.at("r"), self.at("p")
+        self.state.q, self.state.spare = self.at("q"), self.at("spare")
+        self.state.cast = self.make("cast", A.level.size, M.dtype)
+        self.state.z = self.make("z", A.level.size, M.dtype)
+        self.state.partial = <double *>self.make("partial", A.level.n[2], np.float64)
+
+    cdef double *at(self, str name) except NULL:
+        cdef double[::1] vector = self.kept[name]
+        return &vector[0]
+
+    def vector(self, str name):
+        """x, r or p in lexicographic order."""
+        return self.A.unpack(self.kept[name])
+
+    def take(self, b):
+        """The right-hand side."""
+        self.A.pack_into(b, self.at("b"))
+
+    def load(self, x, r, p):
+        """Vectors of an earlier `vector`."""
+        self.A.pack_into(x, self.at("x"), True)
+        self.A.pack_into(r, self.at("r"))
+        self.A.pack_into(p, self.at("p"), True)
+
+    def start(self, x, double[::1] numbers):
+        """From x; returns the residual's norm."""
+        self.A.pack_into(x, self.at("x"), True)
+        self.state.numbers = <sv_multilevel_numbers *>of_size(numbers, MULTILEVEL_NUMBERS)
+        with nogil:
+            sv_multilevel_cg_start(&self.state)
+        return self.state.residual
+
+    def measured(self, x):
+        """The norm of b - A x."""
+        cdef double *at = self.at("spare")
+        cdef double *out = self.at("q")
+        cdef double square
+        self.A.pack_into(x, at, True)
+        with nogil:
+            square = sv_outer_kernels_of().product(
+                &self.A.level, self.A.diagonal, self.state.b, at, out, self.state.partial, self.M.M.threads
+            )
+        return square ** 0.5
+
+    def iterate(self, double[::1] numbers, double goal, double floor, double residual, int nit, int most):
+        """(iterations, the residual's norm, outcome)"""
+        cdef int done
+        self.state.numbers = <sv_multilevel_numbers *>of_size(numbers, MULTILEVEL_NUMBERS)
+        self.state.residual = residual
+        with nogil:
+            done = sv_multilevel_cg_iterate(&self.state, goal, floor, nit, most)
+        return done, self.state.residual, <int>self.state.outcome

@@ -1,0 +1,120 @@
+/* Conjugate gradients in float64 around a cycle in float32.
+ * In NumPy, an iteration:
+ *     z = cycle((scale * r).astype(np.float32)); p = z - (z @ q) / (p @ q) * p; q = A @ p
+ *     alpha = (p @ r) / (p @ q); x += alpha * p; r -= alpha * q; scale = 1 / norm(r)
+ *
+ * The direction is made orthogonal to the last one by what the matrix says of both, not by a quotient of residuals: that
+ * holds up where float32 makes the cycle not quite linear. The recurrence of r drifts from b - A x by rounding; where it
+ * says that the goal is reached b - A x is formed, and the iteration goes on from that where it is above, as long as
+ * each such start gains a factor of two.
+ */
+#include "multilevel_cg.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PATIENCE = 200 };
+
+/* Where the cycle's copy of the residual would come near the least floats. */
+#define FAR_DOWN 1e-10
+
+static double scale_of(double residual) { return residual > 0 && isfinite(residual) ? 1 / residual : 1; }
+
+/* The cycle's copy of r. */
+static void cast(struct sv_multilevel_cg *s)
+{
+    sv_outer_kernels()->advance(s->A, s->M->single, 0, s->numbers->scale, s->r, s->r, s->spare, s->r, s->cast,
+                                s->partial, s->M->threads);
+}
+
+static double exact_residual(struct sv_multilevel_cg *s, double *r)
+{
+    return sqrt(sv_outer_kernels()->product(s->A, s->diagonal, s->b, s->x, r, s->partial, s->M->threads));
+}
+
+void sv_multilevel_cg_start(struct sv_multilevel_cg *s)
+{
+    s->residual = exact_residual(s, s->r);
+    memset(s->p, 0, s->A->size * sizeof(double));
+    s->numbers->curvature = 0;
+    s->numbers->verified = INFINITY;
+    s->numbers->scale = scale_of(s->residual);
+}
+
+static enum sv_outcome iterate(struct sv_multilevel_cg *s)
+{
+    const struct sv_outer_kernels *outer = sv_outer_kernels();
+    struct sv_multilevel_numbers *numbers = s->numbers;
+    int single = s->M->single, threads = s->M->threads;
+    sv_multilevel_cycle(s->M, s->cast, s->z);
+    double beta = 0;
+    if (numbers->curvature > 0)
+        beta = -outer->dot(s->A, single, s->z, s->q, s->partial, threads) / numbers->curvature;
+    double along = outer->direction(s->A, single, beta, s->z, s->r, s->p, s->partial, threads);
+    double curvature = outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, threads);
+    if (!isfinite(curvature) || !isfinite(along))
+        return SV_NOT_FINITE;
+    if (!(curvature > 0) || along == 0)
+        return curvature < 0 ? SV_NOT_SPD : SV_STALLED;
+    double square = outer->advance(s->A, single, along / curvature, numbers->scale, s->p, s->q, s->x, s->r, s->cast,
+                                   s->partial, threads);
+    numbers->curvature = curvature;
+    s->residual = sqrt(square);
+    if (s->residual * numbers->scale < FAR_DOWN) {
+        numbers->scale = scale_of(s->residual);
+        cast(s);
+    }
+    return SV_GOING_ON;
+}
+
+/* Whether the goal is reached in truth; if not, from the true residual on. */
+static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int iteration)
+{
+    struct sv_multilevel_numbers *numbers = s->numbers;
+    s->residual = exact_residual(s, s->spare);
+    if (!isfinite(s->residual))
+        return SV_NOT_FINITE;
+    if (s->residual <= goal)
+        return SV_REACHED;
+    if (!(s->residual <= numbers->verified / 2))
+        return SV_STALLED;
+    numbers->verified = s->residual;
+    numbers->restarts++;
+    numbers->monitor.best = s->residual, numbers->monitor.best_at = iteration;
+    numbers->scale = scale_of(s->residual);
+    memcpy(s->r, s->spare, s->A->size * sizeof(double));
+    cast(s);
+    return SV_GOING_ON;
+}
+
+/* No progress in a window, or a residual far above the first. */
+static enum sv_outcome watch(struct sv_multilevel_cg *s, double goal, int iteration)
+{
+    struct sv_monitor *monitor = &s->numbers->monitor;
+    if (!isfinite(s->residual))
+        return SV_NOT_FINITE;
+    if (s->residual < 0.999 * monitor->best)
+        monitor->best = s->residual, monitor->best_at = iteration;
+    if (s->residual <= goal)
+        return SV_REACHED;
+    return iteration - monitor->best_at <= PATIENCE ? SV_GOING_ON : SV_STALLED;
+}
+
+int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double floor, int nit, int most)
+{
+    const struct sv_outer_kernels *outer = sv_outer_kernels();
+    int done = 0;
+    s->outcome = SV_GOING_ON;
+    if (s->numbers->curvature > 0)
+        outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
+    cast(s);
+    while (done < most && s->outcome == SV_GOING_ON) {
+        if ((s->outcome = iterate(s)) != SV_GOING_ON)
+            break;
+        done++;
+        s->outcome = watch(s, fmax(goal, floor), nit + done);
+        if (s->outcome == SV_REACHED)
+            s->outcome = verify(s, goal, nit + done);
+    }
+    return done;
+}

@@ -1,0 +1,103 @@
+/* Rows of a level, and the cells around them. For both float widths. */
+#ifndef SOLVERS_LINALG_MULTILEVEL_ROWS_H
+#define SOLVERS_LINALG_MULTILEVEL_ROWS_H
+
+#include "multilevel.h"
+#include "simd.h"
+
+/* One copy of a kernel for each number of axes, with constant couplings and without. */
+#define LEVEL_EACH(MAKE) MAKE(1, 0) MAKE(2, 0) MAKE(3, 0) MAKE(1, 1) MAKE(2, 1) MAKE(3, 1)
+#define LEVEL_PICK(name, g)                                                                                         \
+    ((g)->constant ? ((g)->axes == 1 ? name##_1_1 : (g)->axes == 2 ? name##_2_1 : name##_3_1)                       \
+                   : ((g)->axes == 1 ? name##_1_0 : (g)->axes == 2 ? name##_2_0 : name##_3_0))
+
+INLINE ptrdiff_t row_at(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
+{
+    return (k * g->n[1] + j) * g->pitch + MULTILEVEL_LEAD;
+}
+
+INLINE const real *no_row(const struct sv_level *g) { return (const real *)g->zeros + MULTILEVEL_LEAD; }
+
+/* The cell that k stands for on an axis of n, or -1 where there is none. */
+INLINE ptrdiff_t on_axis(ptrdiff_t k, ptrdiff_t n, int periodic)
+{
+    if (k >= 0 && k < n)
+        return k;
+    return periodic ? (k % n + n) % n : -1;
+}
+
+/* Row (k, j) of a field, of zeros where the grid has none. */
+INLINE const real *row_of(const struct sv_level *g, const void *field, ptrdiff_t k, ptrdiff_t j)
+{
+    k = on_axis(k, g->n[2], g->periodic[2]), j = on_axis(j, g->n[1], g->periodic[1]);
+    return !field || k < 0 || j < 0 ? no_row(g) : (const real *)field + row_at(g, k, j);
+}
+
+/* What lies before and after a row's cells, where x is periodic. */
+INLINE void close_row(const struct sv_level *g, real *row)
+{
+    if (g->periodic[0])
+        row[-1] = row[g->n[0] - 1], row[g->n[0]] = row[0];
+}
+
+/* The values beside a row's cells along y and z, before and after, and the couplings with all around. */
+struct around {
+    const real *own, *y[2], *z[2];
+    const real *cx, *cy[2], *cz[2];
+    vreal coupling[3];
+};
+
+INLINE void couple(struct around *a, const struct sv_level *g, ptrdiff_t k, ptrdiff_t j, int axes, int constant)
+{
+    for (int axis = 0; axis < 3; axis++)
+        a->coupling[axis] = v_set1((real)g->coupling[axis]);
+    if (constant)
+        return;
+    a->cx = row_of(g, g->face[0], k, j);
+    if (axes > 1)
+        a->cz[0] = row_of(g, g->face[2], k, j), a->cz[1] = row_of(g, g->face[2], k + 1, j);
+    if (axes > 2)
+        a->cy[0] = row_of(g, g->face[1], k, j), a->cy[1] = row_of(g, g->face[1], k, j + 1);
+}
+
+/* sum + the couplings times the values around the cells from i on. */
+INLINE vreal add_around(const struct around *a, ptrdiff_t i, vreal sum, int axes, int constant)
+{
+    vreal west = v_load(a->own + i - 1), east = v_load(a->own + i + 1);
+    if (constant) {
+        if (axes > 1)
+            sum = v_fma(a->coupling[2], v_add(v_load(a->z[0] + i), v_load(a->z[1] + i)), sum);
+        if (axes > 2)
+            sum = v_fma(a->coupling[1], v_add(v_load(a->y[0] + i), v_load(a->y[1] + i)), sum);
+        return v_fma(a->coupling[0], v_add(west, east), sum);
+    }
+    if (axes > 1) {
+        sum = v_fma(v_load(a->cz[0] + i), v_load(a->z[0] + i), sum);
+        sum = v_fma(v_load(a->cz[1] + i), v_load(a->z[1] + i), sum);
+    }
+    if (axes > 2) {
+        sum = v_fma(v_load(a->cy[0] + i), v_load(a->y[0] + i), sum);
+        sum = v_fma(v_load(a->cy[1] + i), v_load(a->y[1] + i), sum);
+    }
+    sum = v_fma(v_load(a->cx + i), west, sum);
+    return v_fma(v_load(a->cx + i + 1), east, sum);
+}
+
+/* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, and eight rows for each
+ * of a coarse plane. */
+INLINE size_t multilevel_work(const struct sv_level *g)
+{
+    size_t rows = (size_t)(g->halved[1] ? (g->n[1] + 1) / 2 : g->n[1]), pitch = (size_t)g->pitch;
+    return 6 * (size_t)g->n[1] * pitch + (8 * rows + 4) * pitch + 4 * MULTILEVEL_LEAD;
+}
+
+/* Parts that a pass over so many planes is cut into. Results do not depend on it. */
+INLINE ptrdiff_t parts_of(const struct sv_level *g, ptrdiff_t planes, int threads)
+{
+    ptrdiff_t worth = (ptrdiff_t)(g->size >> 13), most = planes / 4;
+    ptrdiff_t parts = threads < worth ? threads : worth;
+    parts = parts < most ? parts : most;
+    return parts < 1 ? 1 : parts;
+}
+
+#endif

@@ -1,0 +1,236 @@
+/* Part of softmax.c: columns, a lane each. Their rows are read twice, as they lie: once for the sums, once for the
+ * results.
+ *
+ * Sums are relative to a window that follows the largest elements of each column seen so far: where one exceeds it by
+ * much, the window moves, and the sum with it. Steps of COLUMN_STEP rows share the reading and writing of a column's
+ * state. A column's bits depend on nothing but its own elements. For log_softmax the largest element stays out of the
+ * sum: where a larger one comes, the former joins the others.
+ *
+ * Operations a float32 vector with AVX-512: sums 19, quotients 16. To let the terms wait for their sums in a room in
+ * the second cache takes 25 in all, but then the rows of x are read in pieces of some cache lines each, which all fall
+ * on a few sets of the caches: measured 1.7 times as slow for 4096 x 4096.
+ */
+#ifndef SOLVERS_SOFTMAX_COLUMNS_H
+#define SOLVERS_SOFTMAX_COLUMNS_H
+
+#include "lane_logarithms.h"
+
+/* Sums start here on each grid: terms may exceed the window's top as those of a chunk may. */
+#define COLUMN_START raised(2 * BLOCK << HEADROOM)
+
+/* Where a word of the state of the columns from `c` on lies. */
+#define WORD(word) (state + (word) * pitch + c)
+
+static void open_columns(size_t columns, size_t pitch, real *state)
+{
+    const struct window window = window_by_lane(v_set1(0));
+    const vreal nothing = v_set1(-INFINITY), zero = v_set1(0), start = v_set1(COLUMN_START);
+    for (size_t c = 0; c < columns; c += SV_W) {
+        v_store(WORD(COLUMN_LOWEST_X), window.lowest_x);
+        v_store(WORD(COLUMN_TO_GRID), window.to_grid);
+        v_store(WORD(COLUMN_LOWER), window.lower);
+        v_store(WORD(COLUMN_LIMIT), nothing);
+        v_store(WORD(COLUMN_TOP), nothing);
+        v_store(WORD(COLUMN_ON_GRID), start);
+        v_store(WORD(COLUMN_LOST), zero);
+        v_store(WORD(COLUMN_SUM), zero);
+        v_store(WORD(COLUMN_ERROR), zero);
+    }
+}
+
+/* What a vector of columns has on the grid joins its sum. */
+INLINE void close_block(real *state, size_t pitch, size_t c)
+{
+    const struct grid_sum block = {v_load(WORD(COLUMN_ON_GRID)), v_load(WORD(COLUMN_LOST))};
+    vreal sum = v_load(WORD(COLUMN_SUM)), error = v_load(WORD(COLUMN_ERROR));
+    add_grid_sum(block, COLUMN_START, &sum, &error);
+    v_store(WORD(COLUMN_SUM), sum);
+    v_store(WORD(COLUMN_ERROR), error);
+    v_store(WORD(COLUMN_ON_GRID), v_set1(COLUMN_START));
+    v_store(WORD(COLUMN_LOST), v_set1(0));
+}
+
+/* Where these elements exceed the limit, the window moves up to them; the other lanes stay as they are. */
+static void move_window(real *state, size_t pitch, size_t c, vreal highest)
+{
+    const vreal start = v_set1(COLUMN_START), zero = v_set1(0), nothing = v_set1(-INFINITY);
+    const vreal limit = v_load(WORD(COLUMN_LIMIT)), lower = v_load(WORD(COLUMN_LOWER));
+    const vreal higher = v_max(highest, limit);
+    const vreal top = v_min(v_set1(-LOWEST_X), v_max(v_set1((real)0.9 * LOWEST_X), highest));
+    const struct window window = window_by_lane(top);
+    const vreal change = v_sub(lower, window.lower);
+    vreal sum = v_load(WORD(COLUMN_SUM)), error = v_load(WORD(COLUMN_ERROR));
+    const struct grid_sum block = {v_load(WORD(COLUMN_ON_GRID)), v_load(WORD(COLUMN_LOST))};
+    add_grid_sum(block, COLUMN_START, &sum, &error);
+    /* what was added before the first element that counts is not to be raised */
+    sum = v_if_equal(limit, nothing, zero, v_ldexp(sum, change));
+    error = v_if_equal(limit, nothing, zero, v_ldexp(error, change));
+#define MOVED(word, value) v_store(WORD(word), v_if_equal(higher, limit, v_load(WORD(word)), value))
+    MOVED(COLUMN_SUM, sum);
+    MOVED(COLUMN_ERROR, error);
+    MOVED(COLUMN_ON_GRID, start);
+    MOVED(COLUMN_LOST, zero);
+    MOVED(COLUMN_LOWEST_X, window.lowest_x);
+    MOVED(COLUMN_TO_GRID, window.to_grid);
+    MOVED(COLUMN_LOWER, window.lower);
+    MOVED(COLUMN_LIMIT, v_add(top, v_set1((real)(0.69 * HEADROOM))));
+#undef MOVED
+}
+
+/* Up to COLUMN_STEP rows of a vector of columns. */
+INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t left, real *state, size_t pitch, size_t c,
+                         int others)
+{
+    const v_fractions base = v_exp_base(0);
+    vreal v[COLUMN_STEP], highest = v_set1(-INFINITY), top = v_load(WORD(COLUMN_TOP));
+#pragma GCC unroll 8
+    for (size_t k = 0; k < COLUMN_STEP; k++) {
+        v[k] = k < rows ? v_load_some(x + (ptrdiff_t)k * stride, left, 0) : v_set1(-INFINITY);
+        if (others) {
+            const vreal lesser = v_min(top, v[k]); /* NaN where v is */
+            top = v_max(v[k], top);
+            v[k] = lesser;
+        }
+        highest = v_max(v[k], highest);
+    }
+    v_store(WORD(COLUMN_TOP), others ? top : v_max(highest, top));
+    if (v_at_least(highest, v_load(WORD(COLUMN_LIMIT))))
+        move_window(state, pitch, c, highest);
+    const vreal lowest_x = v_load(WORD(COLUMN_LOWEST_X)), to_grid = v_load(WORD(COLUMN_TO_GRID));
+    struct grid_sum block = {v_load(WORD(COLUMN_ON_GRID)), v_load(WORD(COLUMN_LOST))};
+#pragma GCC unroll 8
+    for (size_t k = 0; k < COLUMN_STEP; k++) {
+        vreal s, on_grid;
+        v_exp_split_above(to_grid, v_max(lowest_x, v[k]), &s, &on_grid);
+        add_term(&block, s, v_exp_power(base, on_grid));
+    }
+    v_store(WORD(COLUMN_ON_GRID), block.sum);
+    v_store(WORD(COLUMN_LOST), block.lost);
+}
+
+INLINE void add_rows(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns, size_t pitch,
+                     real *state, int others)
+{
+    for (size_t i = 0; i < length; i += COLUMN_STEP, x += COLUMN_STEP * stride) {
+        const size_t rows = length - i < COLUMN_STEP ? length - i : COLUMN_STEP;
+        if ((first + i) % BLOCK == 0)
+            for (size_t c = 0; c < columns; c += SV_W)
+                close_block(state, pitch, c);
+        for (size_t c = 0; c < columns; c += SV_W)
+            if (rows == COLUMN_STEP && columns - c >= SV_W)
+                step_columns(x + c, stride, COLUMN_STEP, SV_W, state, pitch, c, others);
+            else
+                step_columns(x + c, stride, rows, columns - c, state, pitch, c, others);
+    }
+}
+
+static void add_columns(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns, size_t pitch,
+                        real *state, int others)
+{
+    if (others)
+        add_rows(x, stride, first, length, columns, pitch, state, 1);
+    else
+        add_rows(x, stride, first, length, columns, pitch, state, 0);
+}
+
+static void close_columns(size_t columns, size_t pitch, real *state, enum column_end end)
+{
+    const vreal nothing = v_set1(-INFINITY), zero = v_set1(0);
+    for (size_t c = 0; c < columns; c += SV_W) {
+        close_block(state, pitch, c);
+        const vreal limit = v_load(WORD(COLUMN_LIMIT));
+        vreal sum = v_load(WORD(COLUMN_SUM)), error = v_load(WORD(COLUMN_ERROR));
+        sum = v_if_equal(limit, nothing, v_mul(sum, zero), sum); /* of nothing but -inf: 0, and NaN stays */
+        error = v_if_equal(limit, nothing, v_mul(error, zero), error);
+        v_store(WORD(COLUMN_SUM), sum);
+        v_store(WORD(COLUMN_ERROR), error);
+        if (end == COLUMN_LOGARITHM) {
+            real logs[SV_W];
+            lane_logs(sum, error, v_load(WORD(COLUMN_LOWER)), logs);
+            v_store(WORD(COLUMN_LOG), v_load(logs));
+        } else if (end == COLUMN_DIFFERENCES) {
+            const vreal top = v_min(v_set1(-LOWEST_X), v_max(v_set1(LOWEST_X), v_load(WORD(COLUMN_TOP))));
+            const struct two tops = {top, v_set1(-INFINITY)};
+            real logs[SV_W];
+            log1p_ratios(tops, sum, error, v_load(WORD(COLUMN_LOWER)), logs);
+            v_store(WORD(COLUMN_OFFSET), v_load(logs));
+        } else {
+            const struct scale scale = scale_by_lane(sum, error);
+            v_store(WORD(COLUMN_SCALE), scale.hi);
+            v_store(WORD(COLUMN_SCALE_LOW), scale.lo);
+        }
+    }
+}
+
+/* ---- results --------------------------------------------------------------------------------------------- */
+
+INLINE vreal column_result(vreal x, const real *state, size_t pitch, size_t c, int logarithm)
+{
+    if (logarithm)
+        return v_sub(v_sub(x, v_load(WORD(COLUMN_TOP))), v_load(WORD(COLUMN_OFFSET)));
+    const struct scale scale = {v_load(WORD(COLUMN_SCALE)), v_load(WORD(COLUMN_SCALE_LOW))};
+    const vreal to_grid = v_load(WORD(COLUMN_TO_GRID));
+    vreal s, low, on_grid;
+#if defined(V_HAS_SCALEF) && defined(V_HAS_LOOKUP)
+    v_exp_split_fine(to_grid, v_max(v_set1(LOWEST_X), x), &s, &low, &on_grid);
+    const vreal term = rounded_term(s, low, v_exp_root(on_grid));
+    return v_ldexp(v_fma(term, scale.hi, v_mul(term, scale.lo)), v_sub(on_grid, v_set1(TO_GRID)));
+#else
+    v_exp_split_fine(to_grid, v_max(v_load(WORD(COLUMN_LOWEST_X)), x), &s, &low, &on_grid);
+    return scaled(rounded_term(s, low, v_exp_power(v_exp_base(0), on_grid)), &scale);
+#endif
+}
+
+INLINE void column_result_at(const real *x, real *y, size_t c, const real *state, size_t pitch, int logarithm,
+                             int stream, int ahead)
+{
+    __builtin_prefetch((const char *)(x + c) + ahead);
+    store(y + c, column_result(v_load(x + c), state, pitch, c, logarithm), stream);
+}
+
+/* A row of results; whole aligned vectors of it past the cache where `stream`. */
+INLINE void result_row(const real *x, real *y, size_t columns, const real *state, size_t pitch, int logarithm,
+                       int stream)
+{
+    const size_t head = stream ? unaligned_head(y, columns) : 0, whole = (columns - head) / SV_W;
+    const size_t tail = head + whole * SV_W;
+    if (head)
+        v_store_n(y, column_result(v_load_n(x, head, 0), state, pitch, 0, logarithm), head);
+    if (x != y && follows_in_page(y, x)) {
+#pragma GCC unroll 2
+        for (size_t c = tail; c > head; c -= SV_W)
+            column_result_at(x, y, c - SV_W, state, pitch, logarithm, stream, -PREFETCH_BYTES / 4);
+    } else {
+#pragma GCC unroll 2
+        for (size_t c = head; c < tail; c += SV_W)
+            column_result_at(x, y, c, state, pitch, logarithm, stream, PREFETCH_BYTES / 4);
+    }
+    if (tail < columns)
+        v_store_n(y + tail, column_result(v_load_n(x + tail, columns - tail, 0), state, pitch, tail, logarithm),
+                  columns - tail);
+}
+
+INLINE void result_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, size_t columns,
+                        const real *state, size_t pitch, int logarithm, int stream)
+{
+    for (size_t i = 0; i < length; i++, x += x_stride, y += y_stride)
+        result_row(x, y, columns, state, pitch, logarithm, stream);
+    if (stream)
+        v_stream_fence();
+}
+
+static void column_results(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length,
+                           size_t columns, const real *state, size_t pitch, int logarithm, int stream)
+{
+    if (logarithm && stream)
+        result_rows(x, x_stride, y, y_stride, length, columns, state, pitch, 1, 1);
+    else if (logarithm)
+        result_rows(x, x_stride, y, y_stride, length, columns, state, pitch, 1, 0);
+    else if (stream)
+        result_rows(x, x_stride, y, y_stride, length, columns, state, pitch, 0, 1);
+    else
+        result_rows(x, x_stride, y, y_stride, length, columns, state, pitch, 0, 0);
+}
+
+#undef WORD
+#endif

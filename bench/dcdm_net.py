@@ -1,0 +1,94 @@
+"""The net's evaluation against torch: the same weights, the same residuals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from solvers.linalg import LearnedDirection
+from solvers.linalg._network import BLOCKS, CHANNELS, Weights
+
+from . import harness
+from .harness import ratio
+from .report import Report, Target
+
+SHAPES = ((64, 64), (256, 256), (32, 32, 32), (64, 64, 64))
+QUICK = ((12, 12), (6, 6, 6))
+ROUNDS, BUDGET = 15, 20.0
+#: What float32 may make of the largest value.
+CLOSE = 3e-5
+
+
+def add(report: Report, quick: bool, threads: int) -> None:
+    """A row a shape; the peer is torch at its best."""
+    torch = harness.peer("torch")
+    if torch is None:
+        return
+    table = report.table(
+        "One direction of the net, float32; torch eager, channels last, and frozen for inference (oneDNN)"
+    )
+    least = np.inf
+    for shape in harness.progress(QUICK if quick else SHAPES, "dcdm net"):
+        direction = LearnedDirection(shape, threads=threads)
+        r = np.random.default_rng(1).standard_normal(int(np.prod(shape)))
+        expected = direction(r)
+        calls: dict[str, Any] = {"ours": lambda direction=direction, r=r: direction(r)}
+        for name, module, x in _peers(torch, direction.weights, r.reshape(1, 1, *shape)):
+            calls[name] = lambda module=module, x=x: _run(torch, module, x)
+            error = abs(calls[name]().ravel() - expected).max() / abs(expected).max()
+            assert error <= CLOSE, f"{name} differs by {error:.2g}"
+        timings = harness.interleave(calls, ROUNDS, BUDGET)
+        best = min((timings[name] for name in calls if name != "ours"), key=lambda timing: timing.median)
+        least = min(least, ratio(best, timings["ours"]))
+        table.rows.append({"cells": " x ".join(map(str, shape)), **timings, "ratio": ratio(best, timings["ours"])})
+    report.targets.append(Target("torch's best over ours, worst row", ">=", 3.0, float(least)))
+
+
+def _run(torch: Any, module: Any, x: Any) -> Any:
+    with torch.inference_mode():
+        return module(x).numpy()
+
+
+def _peers(torch: Any, weights: Weights, r: Any) -> Any:
+    """(name, module, input) of each way to run the net in torch."""
+    x = torch.from_numpy(r / np.sqrt(np.mean(r**2))).float()
+    last = torch.channels_last if weights.dim == 2 else torch.channels_last_3d
+    yield "torch", _module(torch, weights), x
+    yield "torch, channels last", _module(torch, weights).to(memory_format=last), x.to(memory_format=last)
+    with torch.inference_mode():
+        frozen = torch.jit.freeze(torch.jit.trace(_module(torch, weights), x))
+        yield "torch, frozen", torch.jit.optimize_for_inference(frozen), x
+
+
+def _module(torch: Any, weights: Weights) -> Any:
+    """The net with zeros all round, as in the paper: its padding is that of torch's convolutions."""
+    convolution = torch.nn.Conv2d if weights.dim == 2 else torch.nn.Conv3d
+    pool = torch.nn.functional.avg_pool2d if weights.dim == 2 else torch.nn.functional.avg_pool3d
+
+    def layer(weight: Any, bias: Any) -> Any:
+        made = convolution(weight.shape[1], CHANNELS, 3, padding=1)
+        made.weight.data, made.bias.data = torch.from_numpy(weight.copy()), torch.from_numpy(bias.copy())
+        return made
+
+    class Module(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            given = [weights.first, *weights.middle]
+            self.layers = torch.nn.ModuleList(map(layer, given, weights.biases))
+            self.last = convolution(CHANNELS, 1, 1)
+            self.last.weight.data = torch.from_numpy(weights.last.reshape(self.last.weight.shape).copy())
+            self.last.bias.data = torch.tensor([weights.shift])
+
+        def pairs(self, x: Any, first: int, count: int) -> Any:
+            for k in range(first, first + 2 * count, 2):
+                x = torch.relu(self.layers[k + 1](torch.relu(self.layers[k](x)))) + x
+            return x
+
+        def forward(self, x: Any) -> Any:
+            fine = self.pairs(self.layers[0](x), 1, BLOCKS[0])
+            coarse = self.pairs(pool(fine, 2), 1 + 2 * BLOCKS[0], BLOCKS[1])
+            up = torch.nn.functional.interpolate(coarse, scale_factor=2, mode="nearest")
+            return self.last(self.pairs(fine + up, 1 + 2 * BLOCKS[0] + 2 * BLOCKS[1], BLOCKS[2]))
+
+    return Module().eval()

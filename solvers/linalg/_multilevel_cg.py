@@ -1,0 +1,209 @@
+"""Conjugate gradients around a multilevel cycle: float64 outside, float32 inside.
+
+Flexible in one vector: each direction is made orthogonal to the last by what the matrix says of both (Kaneda and
+others' orthogonalisation with a memory of one, which for an exact linear symmetric map is conjugate gradients).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from . import _kernels
+from ._grid import GridOperator
+from ._multilevel import NULLSPACES, Multilevel, multilevel, refused
+from ._problem import NOT_FINITE, OUTCOMES, LinearProblem, LinearResult, norm
+
+Array = npt.NDArray[Any]
+
+#: Where the numbers of the loop have the count of restarts from a recomputed residual.
+RESTARTS = 8
+
+#: Cells times iterations of one step of the loop.
+STEP_CELLS = 60_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class MultilevelState:
+    """The iterate, its residual by recurrence and the direction, in the user's order."""
+
+    x: Array
+    r: Array
+    p: Array
+    #: Numbers of the compiled loop; the first five are those of `sv_monitor`.
+    numbers: Array
+    outcome: int
+    nit: int
+    measure: float
+
+
+@dataclass
+class Loop:
+    """The memory of a solve: what its steps would else make anew."""
+
+    kernel: _kernels.MultilevelCg
+    #: b, as it is solved for.
+    right: Array
+    #: The state whose vectors the kernel has at hand.
+    holds: MultilevelState | None = None
+
+    def measured(self, x: Array) -> float:
+        """The norm of b - A x, formed anew."""
+        residual: float = self.kernel.measured(x)
+        return residual
+
+
+@dataclass(frozen=True)
+class MultilevelCg:
+    """Conjugate gradients with a V-cycle as preconditioner, for a `GridOperator`."""
+
+    nullspace: str | None = option(
+        None, "what to do on components without a sink: project b, and x to mean zero; None: refuse", choices=NULLSPACES
+    )
+    outside: str = option("refuse", "b that is not 0 outside of the mask", choices=("refuse", "ignore"))
+
+    def init(self, problem: LinearProblem) -> MultilevelState:
+        loop, x = self._loop(problem), _inside(problem, problem.x0)
+        numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
+        measure = loop.kernel.start(x, numbers)
+        numbers[[0, 1]] = measure  # first, best
+        r = loop.kernel.vector("r") if x.any() else loop.right
+        loop.holds = MultilevelState(x, r, np.zeros(x.shape), numbers, 0, 0, measure)
+        return loop.holds
+
+    def step(self, problem: LinearProblem, state: MultilevelState) -> MultilevelState:
+        loop, numbers = self._loop(problem), state.numbers.copy()
+        if loop.holds is not state:
+            loop.kernel.load(state.x, state.r, state.p)
+        loop.holds = None
+        most = 1 if problem.every else max(1, STEP_CELLS // problem.A.size)
+        most = min(most, problem.max_iter - state.nit)
+        with self._hierarchy(problem).lock:
+            done, measure, outcome = loop.kernel.iterate(
+                numbers, problem.tol, problem.floor, state.measure, state.nit, most
+            )
+        if outcome == NOT_FINITE:
+            return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
+        x, r, p = (loop.kernel.vector(name) for name in "xrp")
+        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
+        return loop.holds
+
+    def done(self, problem: LinearProblem, state: MultilevelState) -> Status | None:
+        if state.measure <= problem.tol:
+            return Status.CONVERGED
+        return OUTCOMES.get(state.outcome)
+
+    def finish(self, problem: LinearProblem, state: MultilevelState) -> LinearResult:
+        loop, M = self._loop(problem), self._hierarchy(problem)
+        x = _projected(state.x, M.null)
+        left = loop.measured(x)
+        if not left <= problem.tol:
+            start = _projected(_inside(problem, problem.x0), M.null)
+            at_start = loop.measured(start)
+            x, left = (x, left) if left <= at_start else (start, at_start)
+        if not M.spare:
+            M.spare.append(loop.kernel)
+            problem.forget("loop")
+        stats = {
+            "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
+            "projected": problem.remember("projected", float) if M.null else 0.0,
+        }  # fmt: skip
+        return LinearResult(
+            x=x, measure=left, residual_norm=left, stats=stats,
+            # the loop fills these in
+            success=False, status=Status.MAX_ITER, message="", nit=state.nit,
+        )  # fmt: skip
+
+    def _loop(self, problem: LinearProblem) -> Loop:
+        loop: Loop = problem.remember("loop", lambda: self._made_loop(problem))
+        return loop
+
+    def _made_loop(self, problem: LinearProblem) -> Loop:
+        M = self._hierarchy(problem)
+        right = self._right(problem)
+        try:
+            kernel = M.spare.pop()  # of an earlier solve: new memory costs more than some iterations
+        except IndexError:
+            kernel = _kernels.MultilevelCg(M.stencil, M.kernel)
+        kernel.take(right)
+        return Loop(kernel, right)
+
+    def _hierarchy(self, problem: LinearProblem) -> Multilevel:
+        M: Multilevel = problem.remember("hierarchy", lambda: self._made(problem))
+        return M
+
+    def _made(self, problem: LinearProblem) -> Multilevel:
+        M = problem.M
+        if M is None:
+            op: GridOperator = problem.A  # type: ignore[assignment]
+            if self.nullspace not in op.hierarchies:
+                op.hierarchies[self.nullspace] = multilevel(op, nullspace=self.nullspace, threads=problem.threads)
+            M = op.hierarchies[self.nullspace]
+        if not isinstance(M, Multilevel) or M.operator is not problem.A:
+            raise ValueError("M must come from multilevel(A), for this very A, or be left out")
+        M.threads = problem.threads
+        return M
+
+    def _right(self, problem: LinearProblem) -> Array:
+        """b inside of the mask, and consistent."""
+        b = _inside(problem, problem.b)
+        if self.outside == "refuse" and b is not problem.b:
+            at = int(np.flatnonzero(b != problem.b)[0])
+            raise ValueError(f'b must be 0 outside of the mask, not {problem.b[at]} in row {at} (outside="ignore")')
+        consistent = _projected(b, self._hierarchy(problem).null)
+        problem.remember("projected", lambda: norm(b - consistent))
+        return consistent
+
+
+def _inside(problem: LinearProblem, vector: Array) -> Array:
+    """The vector, with zeros outside of the mask; itself where they are there already."""
+    mask = problem.A.mask  # type: ignore[attr-defined]
+    if mask is None or not vector[~mask.ravel()].any():
+        return vector
+    return np.where(mask.ravel(), vector, 0.0)
+
+
+def _projected(vector: Array, components: list[Array]) -> Array:
+    """The vector with mean zero on each component."""
+    if not components:
+        return vector
+    result = vector.copy()
+    for cells in components:
+        result[cells] -= result[cells].mean()
+    return result
+
+
+def serves(A: Any, M: Any) -> str:
+    """Why the method is not the one to take by default for this operator and preconditioner; empty where it is."""
+    if not isinstance(A, GridOperator):
+        return "A is no GridOperator"
+    if M is not None and not isinstance(M, Multilevel):
+        return "M is not from multilevel"
+    if why := refused(A):
+        return why
+    try:
+        if M is None and None not in A.hierarchies:
+            A.hierarchies[None] = multilevel(A)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+METHOD = register(
+    Method(
+        name="multilevel-cg",
+        family="linalg",
+        summary="conjugate gradients around a multilevel cycle in float32, for grid operators: counts that do not grow",
+        reference="Brandt (1977), Multi-level adaptive solutions to boundary-value problems; Tatebe (1993), The "
+        "multigrid preconditioned conjugate gradient method; Kaneda et al. (2023), A deep conjugate direction method, "
+        "arXiv 2205.10763",
+        solver=MultilevelCg,
+        capabilities=frozenset({"grid", "hierarchy"}),
+    )
+)

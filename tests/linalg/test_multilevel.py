@@ -1,0 +1,181 @@
+"""The multilevel cycle: adjoint, symmetric, linear, exact on constants, the same bits for any threads."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.sparse.linalg
+
+import solvers
+from solvers.linalg import GridOperator, multilevel
+from solvers.testing import grid_problem
+
+SHAPES = [(37,), (24, 24), (13, 29), (90, 3), (9, 11, 10), (16, 4, 7)]
+
+
+def random_grid(shape, seed, constant=False, **more):
+    """A mask, coefficients and reaction, all random; periodic where the axis is even."""
+    rng = np.random.default_rng(seed)
+    kinds = ["dirichlet", "neumann", ("neumann", "dirichlet")]
+    bc = ["periodic" if n % 4 == 0 and rng.random() < 0.5 else kinds[rng.integers(3)] for n in shape]
+    mask = rng.random(shape) < 0.85
+    mass = 0.01 if constant else 0.05 * (rng.random(shape) < 0.5) + 1e-3
+    coeff = 2.0 if constant else np.exp(rng.normal(size=shape))
+    return GridOperator(shape, coeff, mass, rng.uniform(0.7, 1.4, len(shape)), bc, mask=mask, unknowns="cells", **more)
+
+
+def dense(operator):
+    return operator @ np.eye(operator.shape[0])
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("obstacle", ["neumann", "dirichlet"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_restriction_is_the_adjoint(shape, obstacle, constant, seed):
+    """The second level's right-hand side is P' times the red residual of a sweep, by P's own columns."""
+    grid = random_grid(shape, seed, constant, obstacle=obstacle)
+    M = multilevel(grid, dtype="float64", nullspace="components")
+    kernel, coarse = M.kernel, int(np.prod(M.levels[1][0]))
+    P = np.stack([kernel.interpolated(unit).ravel() for unit in np.eye(coarse)], axis=1)
+    matrix = grid.to_csr().toarray() * kernel.scale
+    matrix[~grid.mask.ravel()] = 0
+    active = kernel.field("inverse", 0).ravel() > 0
+    inverse = np.where(active, 1 / np.where(active, np.diag(matrix), 1), 0)
+    red = (np.indices(grid.grid_shape).sum(axis=0) % 2 == 0).ravel()
+    r = np.random.default_rng(seed).normal(size=grid.size)
+    u = np.where(red, inverse * r, 0)
+    u = u + np.where(red, 0, inverse * (r - matrix @ u))
+    expected = P.T @ np.where(red, r - matrix @ u, 0)
+    np.testing.assert_allclose(kernel.restricted(r).ravel(), expected, rtol=1e-11, atol=1e-13 * np.abs(r).max())
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_cycle_is_symmetric_positive_definite(shape, constant, seed):
+    rng = np.random.default_rng(seed)
+    grid = random_grid(shape, seed, constant)
+    for dtype, slack in (("float64", 1e-12), ("float32", 1e-5)):
+        M = multilevel(grid, dtype=dtype)
+        a, b = rng.normal(size=(2, grid.size))
+        scale = np.linalg.norm(a) * np.linalg.norm(M @ b)
+        assert abs((M @ a) @ b - a @ (M @ b)) <= slack * scale
+        np.testing.assert_allclose(M @ (a + 2 * b), M @ a + 2 * (M @ b), atol=slack * scale)
+        for _ in range(20):
+            a = np.where(grid.mask.ravel(), rng.normal(size=grid.size), 0)
+            assert a @ (M @ a) > 0
+        assert not (M @ np.where(grid.mask.ravel(), 0, 1.0)).any()
+
+
+def test_the_condition_number_of_the_preconditioned_matrix():
+    """As measured when this was written: the eigenvalues of M A lie in a small interval, whatever the size."""
+    for family, shape, most in (
+        ("uniform", (16, 16), 1.6), ("uniform", (32, 32), 1.7), ("uniform", (8, 8, 8), 1.9),
+        ("dirichlet", (32, 32), 2.3), ("neumann", (32, 32), 2.3), ("smoke", (10, 10, 10), 2.5),
+    ):  # fmt: skip
+        problem = grid_problem(family, shape, 3)
+        grid = GridOperator(**problem.arguments)
+        there = np.ones(grid.size, bool) if problem.mask is None else problem.mask.ravel()
+        A = grid.to_csr().toarray()[np.ix_(there, there)]
+        M = dense(multilevel(grid, dtype="float64"))[np.ix_(there, there)]
+        values = scipy.linalg.eigh(A, np.linalg.inv(M), eigvals_only=True)
+        assert values[0] > 0
+        assert values[-1] / values[0] < most, (family, shape, values[[0, -1]])
+
+
+def test_coarse_couplings_of_the_uniform_grid():
+    for shape, coupling in (((16, 16), 1.0), ((16, 16, 16), 2.0)):
+        grid = GridOperator(shape, unknowns="cells")
+        M = multilevel(grid, dtype="float64")
+        for axis in (0, 2):
+            inner = M.kernel.field("face", 1, axis) / M.kernel.scale
+            assert set(np.unique(inner)) == {0.0, coupling}
+        np.testing.assert_array_equal(np.unique(M.kernel.field("share", 0, 0)), [0, 0.25])
+
+
+def test_a_block_half_in_an_obstacle_keeps_its_link():
+    """Its resistance is that of the coupling across: no coarse cell floats."""
+    mask = np.ones((12, 12), bool)
+    mask[5::2, 3:9] = False
+    grid = GridOperator((12, 12), mask=mask, unknowns="cells")
+    M = multilevel(grid, dtype="float64")
+    active = M.kernel.field("inverse", 1) > 0
+    couplings = M.kernel.field("face", 1, 0) + M.kernel.field("face", 1, 2)
+    assert active.all()
+    assert (couplings[1:, 1:] > 0).all()
+
+
+def interpolated_ones(grid):
+    M = multilevel(grid, dtype="float64", nullspace="components")
+    ones = M.kernel.interpolated(M.kernel.field("inverse", 1) > 0).reshape(grid.grid_shape)
+    joined = np.diff(grid.to_csr().indptr).reshape(grid.grid_shape) > 1
+    return ones[joined & grid.mask]
+
+
+@pytest.mark.parametrize("shape", [(40, 36), (33, 50), (12, 15, 14)])
+def test_constants_are_interpolated_exactly(shape, seed):
+    """Away from sinks P 1 = 1, whatever the obstacles and coefficients."""
+    rng = np.random.default_rng(seed)
+    body = grid_problem("neumann", shape, seed).mask
+    for coeff in (1.0, np.exp(2 * rng.normal(size=shape))):
+        ones = interpolated_ones(GridOperator(shape, coeff, bc="neumann", mask=body))
+        np.testing.assert_allclose(ones, 1, rtol=1e-14)
+        # of scattered obstacles some cells have nearly all weight on coarse cells that take no part
+        scattered = interpolated_ones(GridOperator(shape, coeff, bc="neumann", mask=rng.random(shape) < 0.9))
+        assert (np.abs(scattered - 1) <= 1e-14).mean() > 0.98
+        assert scattered.max() <= 1 + 1e-14
+
+
+def test_threads_and_levels_of_instructions_agree(seed):
+    grid = random_grid((40, 33, 29), seed)
+    r = np.random.default_rng(seed).normal(size=grid.size)
+    results = [multilevel(grid, threads=threads) @ r for threads in (1, 2, 5)]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+    reference = multilevel(grid, dtype="float64") @ r
+    assert np.linalg.norm(results[0] - reference) <= 1e-5 * np.linalg.norm(reference)
+    assert solvers.show_config()["isa"] in ("baseline", "avx2", "avx512")
+
+
+def test_scipy_takes_it():
+    problem = grid_problem("neumann", (48, 48), 5)
+    grid = GridOperator(**problem.arguments)
+    b, count = problem.right(), []
+    x, info = scipy.sparse.linalg.cg(
+        grid.to_csr(), b, rtol=1e-8, M=multilevel(grid, dtype="float64"), callback=count.append
+    )
+    assert info == 0
+    assert len(count) <= 12
+    np.testing.assert_allclose(x, scipy.sparse.linalg.spsolve(grid.to_csr().tocsc(), b), atol=1e-6)
+
+
+def test_update_is_a_fresh_set_up(seed):
+    rng = np.random.default_rng(seed)
+    shape = (20, 17)
+    grid = GridOperator(shape, 1.5, 0.1, unknowns="cells")
+    M, r = multilevel(grid), rng.normal(size=grid.size)
+    for change in (
+        {"mask": rng.random(shape) < 0.8}, {"coeff": rng.uniform(0.5, 2, shape)}, {"mass": 0.5}, {"coeff": 2.0},
+        {"mask": np.ones(shape, bool)},
+    ):  # fmt: skip
+        M.update(**change)
+        fresh = GridOperator(shape, 1.5, 0.1, unknowns="cells")
+        fresh.update(coeff=grid._cells if grid._cells is not None else grid.coeff, mass=grid.mass, mask=grid.mask)
+        np.testing.assert_array_equal(M @ r, multilevel(fresh) @ r)
+
+
+def test_strong_anisotropy_is_coarsened_along_one_axis():
+    grid = GridOperator((64, 64), spacing=(1.0, 100.0), unknowns="cells")
+    assert multilevel(grid).shapes[:3] == [(64, 64), (32, 64), (16, 64)]
+
+
+def test_bad_arguments():
+    grid = GridOperator((8, 8))
+    with pytest.raises(TypeError, match="GridOperator"):
+        multilevel(np.eye(3))
+    with pytest.raises(ValueError, match="nullspace"):
+        multilevel(grid, nullspace="all")
+    with pytest.raises(ValueError, match="dtype"):
+        multilevel(grid, dtype="float16")
+    with pytest.raises(ValueError, match="even number of cells along a periodic axis; axis 1 has 7"):
+        multilevel(GridOperator((8, 7), mass=1.0, bc="periodic"))
+    with pytest.raises(ValueError, match="mass >= 0"):
+        multilevel(GridOperator((8, 7), mass=-0.1))

@@ -1,0 +1,261 @@
+"""The method multilevel-cg: counts, accuracy, singular systems, odd geometries, bad input."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import scipy.sparse.linalg
+
+import solvers
+from solvers import Status
+from solvers.linalg import GridOperator, multilevel, solve
+from solvers.testing import check_linear, grid_problem
+
+#: Iterations to 1e-4 and 1e-6 from white noise, one more than the published anchors of this hierarchy.
+COUNTS = {
+    "uniform": (6, 8), "dirichlet": (8, 11), "neumann": (7, 10), "lognormal": (11, 13), "jumps": (20, 23),
+    "anisotropic": (13, 18), "strongly-anisotropic": (8, 11),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", COUNTS)
+@pytest.mark.parametrize("n", [64, 160, 256])
+def test_counts_in_the_plane(family, n):
+    for seed in (0, 2, 3, 5):
+        problem = grid_problem(family, n, seed)
+        grid = GridOperator(**problem.arguments)
+        M = multilevel(grid)
+        for rtol, most in zip((1e-4, 1e-6), COUNTS[family], strict=True):
+            result = solve(grid, problem.right(), M=M, rtol=rtol, method="multilevel-cg")
+            check_linear(grid, problem.right(), result, rtol=rtol)
+            assert result.success
+            assert result.nit <= most, (seed, rtol)
+
+
+@pytest.mark.parametrize("n", [32, 48])
+def test_counts_in_space(n):
+    for family, few, more, most in (("uniform", 6, 9, 12), ("smoke", 7, 10, 13)):
+        problem = grid_problem(family, (n, n, n), 1)
+        grid = GridOperator(**problem.arguments)
+        counts = [solve(grid, problem.right(), rtol=rtol).nit for rtol in (1e-4, 1e-6, 1e-8)]
+        assert all(count <= bound for count, bound in zip(counts, (few, more, most), strict=True)), counts
+
+
+def test_random_problems():
+    """Whatever the shape, mask, coefficients, reaction and ends: the solution of a direct solver."""
+    rng = np.random.default_rng(17)
+    kinds = ["dirichlet", "neumann", "periodic", ("dirichlet", "neumann")]
+    for number in range(200):
+        axes = 1 + number % 3
+        shape = tuple(int(n) for n in rng.integers(3, (98, 98, 24)[axes - 1], axes))
+        bc = [kinds[rng.integers(4)] for _ in shape]
+        bc = ["neumann" if kind == "periodic" and n % 2 else kind for kind, n in zip(bc, shape, strict=True)]
+        mask = rng.random(shape) < rng.choice([0.6, 0.95, 1.0])
+        coeff = 1.0 if rng.random() < 0.5 else np.exp(rng.normal(size=shape))
+        grid = GridOperator(
+            shape, coeff, 0.02 if rng.random() < 0.5 else 0.05 * rng.random(shape), rng.uniform(0.7, 1.4, axes), bc,
+            mask=mask, obstacle=str(rng.choice(["neumann", "dirichlet"])), unknowns=str(rng.choice(["nodes", "cells"])),
+        )  # fmt: skip
+        b = np.where(mask, rng.normal(size=shape), 0).ravel()
+        try:
+            result = solve(grid, b, method="multilevel-cg", rtol=1e-10)
+        except ValueError as error:
+            assert "periodic" in str(error)  # noqa: PT017
+            continue
+        assert result.success, (number, shape)
+        exact = scipy.sparse.linalg.spsolve(grid.to_csr().tocsc(), b)
+        assert np.linalg.norm(result.x - exact) <= 1e-8 * max(np.linalg.norm(exact), 1e-300), (number, shape)
+
+
+# ---- odd geometries ------------------------------------------------------------------------------
+
+
+def walls_of_one_cell(n):
+    mask = np.ones((n, n), bool)
+    mask[n // 3, : n - 1] = mask[2 * n // 3, 1:] = False
+    return mask
+
+
+def checkerboard(n):
+    return np.indices((n, n)).sum(axis=0) % 2 == 0
+
+
+def one_cell(n):
+    mask = np.zeros((n, n), bool)
+    mask[n // 2, n // 3] = True
+    return mask
+
+
+def channel(n):
+    """A spiral-like path, one cell wide."""
+    mask = np.zeros((n, n), bool)
+    mask[::2] = True
+    mask[1::4, -1] = mask[3::4, 0] = True
+    return mask
+
+
+@pytest.mark.parametrize("make", [walls_of_one_cell, checkerboard, one_cell, channel])
+@pytest.mark.parametrize("obstacle", ["neumann", "dirichlet"])
+def test_geometries(make, obstacle):
+    for n in (17, 40):
+        mask = make(n)
+        b = np.where(mask, np.random.default_rng(n).normal(size=mask.shape), 0).ravel()
+        grid = GridOperator((n, n), 1.0, 1e-3, mask=mask, obstacle=obstacle, unknowns="cells")
+        result = solve(grid, b, rtol=1e-8, method="multilevel-cg", max_iter=400)
+        assert result.success, (n, result.nit)
+        check_linear(grid, b, result, rtol=1e-8)
+
+
+def test_an_empty_mask():
+    grid = GridOperator((6, 5), mask=np.zeros((6, 5), bool))
+    result = solve(grid, np.zeros(30), method="multilevel-cg")
+    assert (result.success, result.nit) == (True, 0)
+    assert not result.x.any()
+
+
+@pytest.mark.parametrize("contrast", [1e4, 1e8])
+def test_checkerboards_end_in_the_truth(contrast):
+    """A true residual of 1e-6, or a status that says that there is none."""
+    board = np.where(np.indices((48, 48)).sum(axis=0) % 2, contrast, 1.0)
+    grid = GridOperator((48, 48), board, unknowns="cells")
+    b = np.random.default_rng(2).normal(size=grid.size)
+    result = solve(grid, b, rtol=1e-6, method="multilevel-cg", max_iter=2000)
+    assert result.status in (Status.CONVERGED, Status.STAGNATION)
+    left = np.linalg.norm(b - grid.to_csr() @ result.x)
+    assert result.success == (left <= 1e-6 * np.linalg.norm(b))
+
+
+# ---- singular systems ----------------------------------------------------------------------------
+
+
+def test_constants_are_the_null_space(seed):
+    rng = np.random.default_rng(seed)
+    for shape, bc in (
+        ((40, 28), "neumann"),
+        ((16, 32), "periodic"),
+        ((12, 16, 20), ["periodic", "neumann", "neumann"]),
+    ):
+        grid = GridOperator(shape, bc=bc)
+        b = rng.normal(size=grid.size)
+        with pytest.raises(ValueError, match="singular"):
+            solve(grid, b, method="multilevel-cg")
+        result = solve(grid, b, method="multilevel-cg", rtol=1e-10, options={"nullspace": "constant"})
+        assert result.success
+        assert result.nit <= 16
+        assert abs(result.x.mean()) <= 1e-12 * np.abs(result.x).max()
+        assert np.linalg.norm(b - b.mean() - grid.to_csr() @ result.x) <= 1.01e-10 * np.linalg.norm(b)
+        assert (result.stats["projected"] > 0) == (abs(b.mean()) > 1e-12)
+
+
+def test_components_are_null_spaces(seed):
+    rng = np.random.default_rng(seed)
+    mask = np.ones((33, 40), bool)
+    mask[:, 19] = mask[12, 20:] = False
+    grid = GridOperator((33, 40), rng.uniform(0.5, 2, (33, 40)), bc=["neumann", ("dirichlet", "neumann")], mask=mask)
+    b = np.where(mask, rng.normal(size=mask.shape), 0)
+    with pytest.raises(ValueError, match="2 of 3 components"):
+        solve(grid, b.ravel(), method="multilevel-cg")
+    with pytest.raises(ValueError, match="components"):
+        multilevel(grid, nullspace="constant")
+    for part in (np.s_[:12, 20:], np.s_[13:, 20:]):
+        b[part] -= b[part].mean()
+    result = solve(grid, b.ravel(), method="multilevel-cg", options={"nullspace": "components"})
+    assert result.success
+    check_linear(grid, b.ravel(), result)
+    x = result.x.reshape(mask.shape)
+    assert abs(x[:12, 20:].mean()) <= 1e-12
+    assert abs(x[13:, 20:].mean()) <= 1e-12
+
+
+def test_the_default_of_a_singular_grid():
+    """A method that needs no null space."""
+    grid = GridOperator((20, 20), bc="neumann")
+    b = np.random.default_rng(5).normal(size=400)
+    result = solve(grid, b - b.mean())
+    assert (result.method, result.success) == ("ssor-cg", True)
+
+
+# ---- how it is called ----------------------------------------------------------------------------
+
+
+def test_it_is_the_default_of_a_grid():
+    grid = GridOperator((30, 31), np.exp(np.random.default_rng(0).normal(size=(30, 31))))
+    result = solve(grid, np.ones(930))
+    assert (result.method, result.success) == ("multilevel-cg", True)
+    assert solve(grid, np.ones(930), M="ssor").method == "cg"
+    assert solve(GridOperator((7, 9), mass=1.0, bc="periodic"), np.ones(63)).method == "ssor-cg"
+
+
+def test_threads_give_the_same_bits(seed):
+    problem = grid_problem("smoke", (33, 40, 36), seed)
+    grid = GridOperator(**problem.arguments)
+    results = [solve(grid, problem.right(), threads=threads, rtol=1e-9) for threads in (1, 2, 3)]
+    assert len({result.nit for result in results}) == 1
+    np.testing.assert_array_equal(results[0].x, results[1].x)
+    np.testing.assert_array_equal(results[0].x, results[2].x)
+
+
+def test_a_hierarchy_may_be_shared(seed):
+    """Solves at the same time, with one hierarchy: the bits of solves one after another."""
+    problem = grid_problem("neumann", (150, 140), seed)
+    grid = GridOperator(**problem.arguments)
+    M, rights = multilevel(grid), [problem.right(seed=k) for k in range(8)]
+    alone = [solve(grid, b, M=M, rtol=1e-9).x for b in rights]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda b: solve(grid, b, M=M, rtol=1e-9, threads=1 + len(b) % 2).x, rights))
+    np.testing.assert_array_equal(alone, together)
+
+
+def test_several_right_hand_sides(seed):
+    problem = grid_problem("neumann", (37, 44), seed)
+    grid = GridOperator(**problem.arguments)
+    B = np.stack([problem.right(seed=k) for k in range(3)] + [np.zeros(grid.size)], axis=1)
+    result = solve(grid, B)
+    assert result.success
+    assert result.columns[3].nit == 0
+    exact = scipy.sparse.linalg.spsolve(grid.to_csr().tocsc(), B)
+    np.testing.assert_allclose(result.x, exact, atol=1e-6 * np.abs(exact).max())
+
+
+def test_a_moving_obstacle():
+    """The hierarchy is set up anew in place; each step's answer is that of a fresh one, to the bit."""
+    n = 40
+    y, x = np.indices((n, n))
+    grid = GridOperator((n, n), bc=["neumann", ("neumann", "dirichlet")], unknowns="cells")
+    M = multilevel(grid)
+    for step in range(5):
+        mask = (y - 20) ** 2 + (x - 8 - 3 * step) ** 2 > 25
+        M.update(mask=mask)
+        b = np.where(mask, np.sin(x / 5 + y / 3), 0).ravel()
+        result = solve(grid, b, M=M)
+        fresh = GridOperator((n, n), bc=grid.bc, unknowns="cells", mask=mask)
+        assert result.success
+        np.testing.assert_array_equal(result.x, solve(fresh, b, method="multilevel-cg").x)
+
+
+def test_bad_input():
+    mask = np.ones((6, 7), bool)
+    mask[2, 3] = False
+    grid = GridOperator((6, 7), mask=mask, unknowns="cells")
+    b = np.ones(42)
+    with pytest.raises(ValueError, match=r"b must be 0 outside of the mask, not 1.0 in row 17"):
+        solve(grid, b, method="multilevel-cg")
+    result = solve(grid, b, method="multilevel-cg", options={"outside": "ignore"})
+    assert result.success
+    assert result.x[17] == 0
+    b[17] = 0
+    for bad, error in ((np.full(42, np.nan), ValueError), (np.ones(41), ValueError), (b * 1j, TypeError)):
+        with pytest.raises(error, match="b must"):
+            solve(grid, bad, method="multilevel-cg")
+    with pytest.raises(solvers.MethodError, match="cannot serve"):
+        solve(grid, b, M="jacobi", method="multilevel-cg")
+    with pytest.raises(ValueError, match="M must come from multilevel"):
+        solve(grid, b, M=multilevel(GridOperator((6, 7))), method="multilevel-cg")
+    with pytest.raises(solvers.MethodError, match="cannot serve"):
+        solve(grid.to_csr(), b, method="multilevel-cg")
+    assert solve(grid, b.astype(int), method="multilevel-cg").success
+    exact = solve(grid, b, rtol=1e-12).x
+    assert solve(grid, b, x0=exact).nit == 0
+    unreachable = solve(grid, b, rtol=1e-18, method="multilevel-cg")
+    assert (unreachable.success, unreachable.status) == (False, Status.STAGNATION)
+    assert np.linalg.norm(b - grid.to_csr() @ unreachable.x) <= 1e-13 * np.linalg.norm(b)
