@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
     "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "reading": "reading",
-    "library": "library",
+    "bcd-paper": "bcd_paper", "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."

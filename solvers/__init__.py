@@ -5,6 +5,8 @@ Sub-packages are loaded when they are first used:
 * `solvers.special`  softmax, log_softmax, logsumexp, softmax_jvp, LogSumExpAccumulator
 * `solvers.ot`       entropic optimal transport
 * `solvers.linalg`   linear systems by iterative methods
+* `solvers.learning` quadratics by block coordinate descent
+* `solvers.optimize` functions by block coordinate descent
 * `solvers.datasets` readers of the files that benchmarks come in
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
 """
@@ -17,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import datasets, linalg, ot, special, testing
+    from . import datasets, learning, linalg, optimize, ot, special, testing
     from ._base.config import show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
     from ._base.result import SolveResult, Status
     from .linalg import solve as linsolve
+    from .optimize import minimize
 
 _LAZY = {
     "Method": "_base.method",
@@ -33,9 +36,12 @@ _LAZY = {
     "SolversError": "_base.errors",
     "Status": "_base.result",
     "datasets": "",
+    "learning": "",
     "linalg": "",
     "linsolve": "linalg",
     "methods": "_base.method",
+    "minimize": "optimize",
+    "optimize": "",
     "ot": "",
     "register": "_base.method",
     "show_config": "_base.config",
@@ -48,7 +54,7 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "linalg", "linsolve", "methods", "ot", "register", "show_config", "special", "testing",
+    "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 

@@ -48,6 +48,31 @@ cdef extern from "forest.h" nogil:
     void sv_forest_cg_start(const sv_forest *, const double *, sv_forest_cg_vectors *)
     int sv_forest_cg(const sv_forest *, const double *, sv_forest_cg_vectors *, double, int)
 
+cdef extern from "quadratic.h" nogil:
+    struct sv_box:
+        const double *l1
+        const double *lower
+        const double *upper
+
+    void sv_add_columns(const sv_rows *, size_t, const int64_t *, const double *, double *)
+    double sv_block_sweeps(size_t, const double *, const sv_box *, int, double *, double *)
+
+
+def block_sweeps(const double[:, ::1] H, const double[::1] l1, const double[::1] lower, const double[::1] upper, int sweeps,
+                 double[::1] u, double[::1] g):
+    """Sweeps of coordinate descent on a block, in place: the largest change of the last, in the gradient's scale."""
+    cdef size_t n = H.shape[0]
+    cdef sv_box box
+    cdef double largest
+    if <size_t>H.shape[1] != n or n == 0:
+        raise ValueError("H must be square")
+    if {l1.shape[0], lower.shape[0], upper.shape[0], u.shape[0], g.shape[0]} != {H.shape[0]}:
+        raise ValueError("the vectors must have the length of H's rows")
+    box.l1, box.lower, box.upper = &l1[0], &lower[0], &upper[0]
+    with nogil:
+        largest = sv_block_sweeps(n, &H[0, 0], &box, sweeps, &u[0], &g[0])
+    return largest
+
 
 cdef class Rows:
     """A square sparse matrix in rows (CSR), its indices checked once."""
@@ -85,6 +110,19 @@ cdef class Rows:
             with nogil:
                 count = sv_classes(&self.rows, &order[0], forests, &class_of[0], &work[0])
         return np.asarray(class_of)[:n], count
+
+    def add_columns(self, const int64_t[::1] block, const double[::1] s, double[::1] g):
+        """g += A[:, block] s, in place, for a symmetric A."""
+        cdef size_t count = block.shape[0]
+        if g.shape[0] != self.rows.n or <size_t>s.shape[0] != count:
+            raise ValueError("g and s must have the lengths of the matrix and the block")
+        if count == 0:
+            return
+        seen = np.asarray(block)
+        if seen.min() < 0 or seen.max() >= self.rows.n:
+            raise ValueError("the block lies outside of the matrix")
+        with nogil:
+            sv_add_columns(&self.rows, count, &block[0], &s[0], &g[0])
 
 
 cdef class Forests:

@@ -7,6 +7,20 @@ class Rows:
     def __init__(self, matrix: Any) -> None: ...
     def classes(self, order: npt.NDArray[np.int32], forests: bool) -> tuple[npt.NDArray[np.int32], int]: ...
 
+    def add_columns(
+        self, block: npt.NDArray[np.int64], s: npt.NDArray[np.float64], g: npt.NDArray[np.float64]
+    ) -> None: ...
+
+def block_sweeps(
+    H: npt.NDArray[np.float64],
+    l1: npt.NDArray[np.float64],
+    lower: npt.NDArray[np.float64],
+    upper: npt.NDArray[np.float64],
+    sweeps: int,
+    u: npt.NDArray[np.float64],
+    g: npt.NDArray[np.float64],
+) -> float: ...
+
 class Forests:
     nodes: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int32]

@@ -20,18 +20,18 @@ COLOURINGS = ("red_black", "forest")
 VARIABLE = ("variable", "variable_forest")
 
 
-def chunks(rule: str, size: int, constants: Array | None) -> list[Array]:
+def chunks(rule: str, count: int, size: int, constants: Array | None) -> list[Array]:
     """Blocks of `size` coordinates (the last may be smaller), in their order, sorted by constant, or of like sums."""
-    assert constants is not None or rule == "order"
-    count = len(constants) if constants is not None else 0
     order = np.arange(count)
     if rule != "order":
-        order = np.argsort(-np.asarray(constants), kind="stable")
+        if constants is None:
+            raise ValueError(f"partition {rule!r} needs the coordinates' constants: pass bound=")
+        order = np.argsort(-constants, kind="stable")
     if rule == "avg":  # the largest, the smallest, the second largest, ...
         mixed = np.empty_like(order)
         mixed[::2], mixed[1::2] = order[: (count + 1) // 2], order[(count + 1) // 2 :][::-1]
         order = mixed
-    return [order[k : k + size].astype(np.intp) for k in range(0, count, size)]
+    return [order[k : k + size] for k in range(0, count, size)]
 
 
 def coloured(rule: str, rows: _kernels.Rows, constants: Array) -> list[Array]:
@@ -85,23 +85,3 @@ def checked(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
         first = int(np.argmax(times != 1))
         raise ValueError(f"blocks must hold each coordinate once; coordinate {first} is in {times[first]} of them")
     return [np.sort(block).astype(np.intp) for block in found]
-
-
-def largest_forest(order: Array, matrix: Any) -> Array:
-    """Coordinates in the given order, each taken where it closes no cycle with those taken before."""
-    tree: dict[int, int] = {}
-
-    def root(i: int) -> int:
-        while tree[i] != i:
-            tree[i] = tree[tree[i]]
-            i = tree[i]
-        return i
-
-    for i in order.tolist():
-        near = matrix.indices[matrix.indptr[i] : matrix.indptr[i + 1]].tolist()
-        roots = [root(j) for j in near if j != i and j in tree]
-        if len(set(roots)) == len(roots):
-            tree[i] = i
-            for r in roots:
-                tree[r] = i
-    return np.sort(np.fromiter(tree, np.intp, len(tree)))

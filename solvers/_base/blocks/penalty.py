@@ -56,7 +56,14 @@ class Separable:
 
     def progress(self, x: Array, g: Array, L: Array) -> Array:
         s = self.prox(x - g / L, L) - x
-        return np.maximum(-(s * (g + L / 2 * s)) - self.l1 * (np.abs(x + s) - np.abs(x)), 0.0)
+        return np.maximum(-self.model(x, g, L / 2 * s, s), 0.0)
+
+    def model(self, x: Array, g: Array, bent: Array, s: Array, b: Array | slice = slice(None)) -> Array:
+        """s (g + bent) + P(x + s) - P(x) of each coordinate; where no sign changes l1 goes into g, for its digits."""
+        l1 = np.where(s != 0, self.l1[b], 0.0)
+        sign = np.sign(np.where(x != 0, x, s))
+        beyond = np.where((x + s) * sign < 0, 2 * np.abs(x + s), 0.0)  # what |.| has more than its linear part
+        return np.asarray(s * (g + l1 * sign + bent) + l1 * beyond)
 
 
 @dataclass(frozen=True, eq=False)
