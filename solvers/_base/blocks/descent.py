@@ -118,15 +118,18 @@ class Plan:
     curvature: Curvature
     #: The elimination of blocks that are forests.
     forests: Any = None
+    #: The number of an epoch, and its order.
+    drawn: tuple[int, Array] = (-1, np.zeros(0))
 
     @classmethod
     def of(cls, options: BlockCoordinateDescent, problem: BlockProblem) -> Plan:
         smooth = problem.smooth
         rules = _chosen(options, problem)
         size = min(options.block_size or problem.size or DEFAULT_SIZE, smooth.size)
-        curvature = Curvature(smooth, None, options.separable)
-        found = _blocks(rules["partition"], problem, size, curvature)
-        curvature.blocks = found
+        curvature: Curvature = problem.remember(
+            ("curvature", rules["partition"], options.separable), lambda: Curvature(smooth, None, options.separable)
+        )
+        found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
         plan = cls(
             problem, **rules, size=max((len(b) for b in found), default=1) if found is not None else size,
             refresh=options.refresh, blocks=found, curvature=curvature,
@@ -202,7 +205,7 @@ class Plan:
             f, aux = smooth.move(state.x, state.aux, state.f, b, s)
             x = state.x.copy()
             x[b] += s
-            fun = state.fun + (f - state.f) + penalty.value(x[b], b) - penalty.value(state.x[b], b)
+            fun = f + penalty.value(x)
             if not (np.isfinite(fun) and np.isfinite(s).all()):
                 return replace(state, outcome=NOT_FINITE)
             trouble = self._trouble(state, x, s, g_b, f, fun)
@@ -263,10 +266,9 @@ class Plan:
         return self.blocks[k], k
 
     def _epoch(self, epoch: int, count: int, constants: Any) -> Array:
-        known = self.problem.remember("epoch", lambda: [-1, None])
-        if known[0] != epoch:
-            known[:] = [epoch, _selection.drawn(self.selection, count, epoch, self.problem.seed, constants)]
-        return np.asarray(known[1])
+        if self.drawn[0] != epoch:
+            self.drawn = epoch, _selection.drawn(self.selection, count, epoch, self.problem.seed, constants)
+        return self.drawn[1]
 
     def _variable_block(self, state: BlockState, g: Array) -> Array:
         count, size, penalty = len(g), self.size, self.problem.penalty
@@ -301,7 +303,7 @@ class Plan:
 
     def _objective_at(self, state: BlockState, b: Array) -> Any:
         smooth, penalty = self.problem.smooth, self.problem.penalty
-        rest = state.fun - state.f - penalty.value(state.x[b], b)
+        rest = penalty.value(state.x) - penalty.value(state.x[b], b)
 
         def at(s: Array) -> float:
             with np.errstate(all="ignore"):
