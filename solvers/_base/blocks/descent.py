@@ -127,7 +127,7 @@ class Plan:
         rules = _chosen(options, problem)
         size = min(options.block_size or problem.size or DEFAULT_SIZE, smooth.size)
         curvature: Curvature = problem.remember(
-            ("curvature", rules["partition"], options.separable), lambda: Curvature(smooth, None, options.separable)
+            ("curvature", rules["partition"], size, options.separable), lambda: Curvature(smooth, None, options.separable)
         )
         found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
         plan = cls(
@@ -135,7 +135,12 @@ class Plan:
             refresh=options.refresh, blocks=found, curvature=curvature,
         )  # fmt: skip
         plan.check(options)
-        plan.forests = plan.elimination()
+        try:
+            plan.forests = plan.elimination()
+        except np.linalg.LinAlgError:
+            if options.accel != "auto" or not plan.conjugate:
+                raise
+            return cls.of(replace(options, accel="none"), problem)
         return plan
 
     def check(self, options: BlockCoordinateDescent) -> None:

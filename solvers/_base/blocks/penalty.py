@@ -26,6 +26,9 @@ class Penalty(Protocol):
     separable: bool
 
     def value(self, x: Array, b: Array | slice = ...) -> float: ...
+    def common(self, L: Array) -> Array:
+        """L made such as prox takes it: the same wherever coordinates share a P."""
+
     def prox(self, v: Array, L: Any, b: Array | slice = ...) -> Array:
         """argmin over u of sum(L / 2 (u - v)^2) + P(u)."""
 
@@ -49,6 +52,9 @@ class Separable:
     def value(self, x: Array, b: Array | slice = slice(None)) -> float:
         held = self.l1[b] > 0  # inf * 0 is no number
         return float(self.l1[b][held] @ np.abs(x[held]))
+
+    def common(self, L: Array) -> Array:
+        return L
 
     def prox(self, v: Array, L: Any, b: Array | slice = slice(None)) -> Array:
         shrunk = np.copysign(np.maximum(np.abs(v) - self.l1[b] / L, 0.0), v)
@@ -80,27 +86,29 @@ class GroupL2:
         return np.sqrt(np.bincount(self.group_of, v * v, minlength=len(self.groups)))
 
     def value(self, x: Array, b: Array | slice = slice(None)) -> float:
-        if isinstance(b, slice):
-            return float(self.weights @ self._norms(x))
-        return float(self.weights[self.group_of[b[0]]] * np.linalg.norm(x))
+        norms = self._norms(x) if isinstance(b, slice) else np.array([np.linalg.norm(x)])
+        weights = self.weights if isinstance(b, slice) else self.weights[self.group_of[b[:1]]]
+        held = norms > 0  # inf * 0 is no number
+        return float(weights[held] @ norms[held])
+
+    def common(self, L: Array) -> Array:
+        """One curvature for each group, the largest of its coordinates."""
+        each = np.zeros(len(self.groups))
+        np.maximum.at(each, self.group_of, L)
+        return np.asarray(each[self.group_of])
 
     def prox(self, v: Array, L: Any, b: Array | slice = slice(None)) -> Array:
-        if isinstance(b, slice):
-            each = np.zeros(len(self.groups))
-            np.maximum.at(each, self.group_of, np.broadcast_to(L, v.shape))
-            norms = self._norms(v)
-            return np.asarray(v * _shrink(norms, self.weights / each)[self.group_of])
-        norm = np.array([np.linalg.norm(v)])
-        return np.asarray(v * _shrink(norm, self.weights[self.group_of[b[:1]]] / np.max(L)))
+        """L is the same for all of a group."""
+        norms = self._norms(v)[self.group_of] if isinstance(b, slice) else np.full(len(v), np.linalg.norm(v))
+        return np.asarray(v * _shrink(norms, self.weights[self.group_of[b]] / L))
 
     def progress(self, x: Array, g: Array, L: Array) -> Array:
         """The gain of a group, at each of its coordinates in equal parts."""
-        each = np.zeros(len(self.groups))
-        np.maximum.at(each, self.group_of, L)
-        full = each[self.group_of]
+        full = self.common(L)
         s = self.prox(x - g / full, full) - x
         gain = np.bincount(self.group_of, -s * (g + full / 2 * s), minlength=len(self.groups))
-        gain -= self.weights * (self._norms(x + s) - self._norms(x))
+        change = self._norms(x + s) - self._norms(x)
+        gain -= np.where(change != 0, self.weights, 0.0) * change
         return np.asarray(np.maximum(gain / np.bincount(self.group_of), 0.0)[self.group_of])
 
 
@@ -122,13 +130,17 @@ class Custom:
             return 0.0
         return float(self.worth(x))
 
+    def common(self, L: Array) -> Array:
+        return np.full_like(L, L.max())
+
     def prox(self, v: Array, L: Any, b: Array | slice = slice(None)) -> Array:
         block = np.arange(len(v)) if isinstance(b, slice) else b
         return np.asarray(self.operator(v.copy(), 1 / float(np.max(L)), block), np.float64)
 
     def progress(self, x: Array, g: Array, L: Array) -> Array:
-        s = self.prox(x - g / np.max(L), np.max(L)) - x
-        return np.asarray(np.max(L) / 2 * s * s)
+        full = self.common(L)
+        s = self.prox(x - g / full, full) - x
+        return np.asarray(full / 2 * s * s)
 
 
 def make(given: Any, bounds: Any, count: int, blocks: list[Array] | None) -> Penalty:

@@ -167,7 +167,7 @@ def kkt(smooth: Smooth, penalty: Penalty, x: Array, g: Array, memory: dict[Any, 
         known = smooth.constants()
         largest = 1.0 if known is None else float(known.max(initial=0.0))
         memory["kkt"] = np.ones(len(x)) if known is None else np.maximum(known, 1e-15 * largest if largest else 1.0)
-    L = memory["kkt"]
+    L = penalty.common(memory["kkt"])
     if isinstance(penalty, Separable):
         # without the rounding of x - (x - g / L), which matters at the last digits
         free = (penalty.l1 == 0) & np.isinf(penalty.lower) & np.isinf(penalty.upper)
