@@ -159,6 +159,8 @@ class Function:
 
     def bound(self, b: Array) -> Array:
         """Of limits of single coordinates: their sum times the identity bounds the block."""
+        if self.limits is None:
+            raise ValueError("this rule needs bounds of the curvature: pass bound=")
         if callable(self.limits):
             H = np.asarray(self.limits(b.copy()), np.float64)
             if H.shape not in ((), (len(b), len(b))):

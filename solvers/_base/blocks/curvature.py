@@ -133,9 +133,7 @@ class Curvature:
 
     def _largest(self, H: Array) -> float:
         floor = float(self.coordinates.max()) * 1e-15
-        n = len(H)
-        value = scipy.linalg.eigh(H, eigvals_only=True, subset_by_index=(n - 1, n - 1), check_finite=False)
-        return max(float(value[0]), floor)
+        return max(float(np.linalg.eigvalsh(H)[-1]), floor)
 
     @property
     def block_constants(self) -> Array:

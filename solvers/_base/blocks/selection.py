@@ -57,6 +57,8 @@ def largest(scores: Array, count: int) -> Array:
 
 def coordinate_scores(rule: str, size: int, penalty: Penalty, curvature: Curvature, x: Array, g: Array) -> Array:
     """What each coordinate could gain, for variable blocks of `size`."""
+    if rule == "gs" and penalty.none:  # no constant matters
+        return np.asarray(g * g)
     L = curvature.coordinates
     if rule == "gs":
         L = np.full_like(L, L.max())
@@ -77,6 +79,8 @@ def block_scores(rule: str, penalty: Penalty, curvature: Curvature, x: Array, g:
     if rule == "gsq":
         return _quadratic_scores(penalty, curvature, x, g)
     of_block = curvature._once("of_block", lambda: _numbers(blocks, len(x)))
+    if rule == "gs" and penalty.none:
+        return np.bincount(of_block, g * g, minlength=len(blocks))
     if rule == "gsd":
         L = curvature._once("gsd", lambda: _at_blocks([curvature.diagonal(len(b))[b] for b in blocks], blocks, len(x)))
     else:
