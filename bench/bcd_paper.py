@@ -4,9 +4,9 @@ Differs from the paper in:
 
 1. The random instances are our seed's; the reference values beside ours come from another program and another seed of
    the same definitions, so that only their size is to be compared.
-2. Greedy rules with a penalty compare what the penalised model could gain; the figures of the penalised problem take gsd
-   in that form, which costs one pass over the gradient.
-3. Random forests are fixed ones that take the nodes in a random order; the greedy forest is chosen anew for each update.
+2. Greedy rules with a penalty compare what the penalised model could gain; the figures of the penalised problem take
+   gsd in that form, which costs one pass over the gradient.
+3. Random forests are fixed ones that take the nodes in a random order; the greedy forest is chosen for each update.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def run(curve: Curve, updates: int = UPDATES, shared: dict[Any, Any] | None = No
     penalty = make(curve.penalty, None, count, None)
     problem = BlockProblem(
         curve.smooth, penalty, np.zeros(count), tol=1e-300, scale=1.0, blocks=curve.blocks, size=curve.size, seed=1,
-        max_iter=updates, every=True, threads=1, capability="function", _memory={} if shared is None or curve.blocks else shared,
+        max_iter=updates, every=True, threads=1, capability="function",
+        _memory={} if shared is None or curve.blocks else shared,
     )  # fmt: skip
     solver = BlockCoordinateDescent(**{"accel": "none", **curve.rules})
     state = solver.init(problem)
@@ -212,7 +213,9 @@ def _panel(updates: int, number: int) -> list[list[float]]:
 
 def _add(result: Report, pictures: dict[str, Lines], curve: Curve, least: float) -> None:
     name = "figure-" + curve.figure.replace(", ", "-")
-    picture = pictures.setdefault(name, Lines(name, f"Figure {curve.figure}", ("block updates", "objective"), even=True))
+    picture = pictures.setdefault(
+        name, Lines(name, f"Figure {curve.figure}", ("block updates", "objective"), even=True)
+    )
     values = np.maximum(np.array(curve.values) - least, 1e-300)
     floor = 1e-15 * abs(values[0])
     for k in range(0, len(values), 5):

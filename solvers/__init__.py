@@ -54,7 +54,8 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config", "special", "testing",
+    "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config", "special",
+    "testing",
 ]  # fmt: skip
 
 

@@ -75,7 +75,7 @@ class _Multinomial:
     def slope(self, z: Array) -> Array:
         P = scipy.special.softmax(z.reshape(-1, self.classes), axis=1)
         P[np.arange(len(P)), self.y] -= 1
-        return P.ravel()
+        return np.asarray(P.ravel())
 
     def curvature(self, z: Array) -> Array:
         """The probabilities: the Hessian of a sample is diag(p) - p p'."""

@@ -52,8 +52,8 @@ def quadratic(
     c : array_like, shape (d,)
         Linear term.
     penalty : mapping or prox, optional
-        ``{"l1": weight or weights}``, ``{"nonneg": True}``, both, or ``{"group_l2": weight or weights}`` (the groups are
-        the blocks). Weights may be 0 and infinite. Or the user's own: ``prox(v, step, block)``, which returns
+        ``{"l1": weight or weights}``, ``{"nonneg": True}``, both, or ``{"group_l2": weight or weights}`` (the groups
+        are the blocks). Weights may be 0 and infinite. Or the user's own: ``prox(v, step, block)``, which returns
         ``argmin_u norm(u - v)^2 / (2 step) + P(u)``; an object with methods ``prox`` and ``value`` tells P, too.
     bounds : sequence of pairs or scipy.optimize.Bounds, optional
         Limits of each coordinate; None in a pair is no limit.
@@ -66,8 +66,8 @@ def quadratic(
     method : str, optional
         "bcd".
     options : mapping, optional
-        The rules: "partition", "selection", "update", "block_size", "accel" and more; ``python -m solvers methods`` lists
-        them, `docs/learning.md` tells which to take.
+        The rules: "partition", "selection", "update", "block_size", "accel" and more; ``python -m solvers methods``
+        lists them, `docs/learning.md` tells which to take.
     check_finite : bool, default True
         Whether Q and c are looked through for NaN and infinity, and Q for symmetry.
     max_iter : int, default 100000
@@ -106,8 +106,8 @@ def quadratic(
 
     Notes
     -----
-    Where negative curvature shows the status is NOT_SPD, where there is no lower bound DIVERGED; x is then the last point
-    before. One update costs the entries of Q in its columns, and O(d) with a greedy rule.
+    Where negative curvature shows the status is NOT_SPD, where there is no lower bound DIVERGED; x is then the last
+    point before. One update costs the entries of Q in its columns, and O(d) with a greedy rule.
 
     References
     ----------
@@ -133,7 +133,8 @@ def quadratic(
     problem = BlockProblem(
         smooth, P, x, tol=positive(tol, "tol"), scale=scale or 1.0, blocks=fixed, size=block_size(blocks),
         seed=seed_of(rng), max_iter=int(max_iter), every=callback is not None or verbose == 2,
-        threads=_threads.resolve(threads), capability="sparse-quadratic" if smooth.sparse else "quadratic", copies=copies,
+        threads=_threads.resolve(threads), capability="sparse-quadratic" if smooth.sparse else "quadratic",
+        copies=copies,
     )  # fmt: skip
     why = "" if method else "Chose bcd, the method for quadratics."
     record = lookup("learning", method or "bcd", problem.needs)
@@ -145,6 +146,6 @@ def _nothing(method: str | None) -> BlockResult:
     status, name = Status.CONVERGED, lookup("learning", method or "bcd").name
     empty = np.zeros(0)
     return BlockResult(
-        x=empty, success=True, status=status, message=status.sentence, nit=0, measure=0.0, method=name, fun=0.0, jac=empty,
-        kkt=0.0, support=np.zeros(0, np.intp),
+        x=empty, success=True, status=status, message=status.sentence, nit=0, measure=0.0, method=name, fun=0.0,
+        jac=empty, kkt=0.0, support=np.zeros(0, np.intp),
     )  # fmt: skip

@@ -79,7 +79,7 @@ def gradient_function(jac: Any) -> Callable[..., Any]:
 
 @dataclass(eq=False)
 class Function:
-    """A function of the user's, by its value and whatever derivatives there are; the others are taken by differences."""
+    """A function of the user's, by its value and whatever derivatives there are; differences for the others."""
 
     size: int
     fun: Callable[..., Any]

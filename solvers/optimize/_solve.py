@@ -75,8 +75,8 @@ def minimize(
     penalty, bounds, blocks
         As for `solvers.learning.quadratic`.
     tol : float, default 1e-6
-        The solve succeeds where the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``) is at
-        most this.
+        The solve succeeds where the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``) is
+        at most this.
     method : str, optional
         "bcd".
     options : mapping, optional
@@ -103,8 +103,8 @@ def minimize(
 
     Notes
     -----
-    For functions that are not convex a decrease in each step is promised, and a gradient that goes to zero, but no global
-    minimum. Differences limit what tol can be reached to about 1e-6 of the function's scale.
+    For functions that are not convex a decrease in each step is promised, and a gradient that goes to zero, but no
+    global minimum. Differences limit what tol can be reached to about 1e-6 of the function's scale.
 
     References
     ----------
@@ -142,7 +142,9 @@ def _smooth(fun: Any, count: int, args: Any, jac: Any, block_grad: Any, block_he
         if fun.size != count:
             raise ValueError(f"x0 must have length {fun.size}, not {count}")
         if args or any(given is not None for given in (jac, block_grad, block_hess, bound)):
-            raise ValueError("a function of solvers.learning has its own derivatives: args, jac and bound are not for it")
+            raise ValueError(
+                "a function of solvers.learning has its own derivatives: args, jac and bound are not for it"
+            )
         return cast(Smooth, fun)
     for given, name in ((block_grad, "block_grad"), (block_hess, "block_hess")):
         if given is not None and not callable(given):

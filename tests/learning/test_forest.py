@@ -113,7 +113,7 @@ def test_combs_are_forests(shape):
 @pytest.mark.parametrize("make", ["lattice", "few", "many"])
 def test_conjugate_gradients_over_forests(seed, make):
     rng = np.random.default_rng(seed)
-    A = {"lattice": lambda: lattice(20), "few": lambda: graph(rng, 300, 400), "many": lambda: graph(rng, 200, 1500)}[make]()
+    A = lattice(20) if make == "lattice" else graph(rng, *{"few": (300, 400), "many": (200, 1500)}[make])
     c = rng.standard_normal(A.shape[0])
     expected = scipy.sparse.linalg.spsolve(A.tocsc(), c)
     result = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"})

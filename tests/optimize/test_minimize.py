@@ -28,7 +28,9 @@ def slope(x):
 @pytest.mark.parametrize("rule", ["perm", "cyclic", "gs"])
 def test_a_bowl(update, rule):
     given = {"bound": Q.diagonal()} if update == "lb" else {}
-    result = minimize(bowl, np.ones(6), jac=slope, blocks=2, tol=1e-8, options={"update": update, "selection": rule}, **given)
+    result = minimize(
+        bowl, np.ones(6), jac=slope, blocks=2, tol=1e-8, options={"update": update, "selection": rule}, **given
+    )
     assert result.success
     np.testing.assert_allclose(result.x, np.linalg.solve(Q, C), atol=1e-7)
     assert result.fun == bowl(result.x)
@@ -145,9 +147,7 @@ def compiled_value(n, x, data):
     return scale * sum((x[i] - i) ** 2 for i in range(n))
 
 
-@ctypes.CFUNCTYPE(
-    None, ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double), ctypes.c_void_p
-)
+@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double), ctypes.c_void_p)
 def compiled_gradient(n, x, g, data):
     scale = ctypes.cast(data, ctypes.POINTER(ctypes.c_double))[0] if data else 1.0
     for i in range(n):

@@ -158,7 +158,7 @@ class Curvature:
             found = []
             for size in np.unique(sizes):
                 numbers = np.flatnonzero(sizes == size)
-                stack = np.array([self.factor(self.blocks[k], k).solve(np.eye(size)) for k in numbers])
+                stack = np.array([self.factor(self.blocks[k], k).solve(np.eye(size)) for k in numbers.tolist()])
                 found.append((numbers, np.array([self.blocks[k] for k in numbers]), stack))
             return found
 

@@ -1,6 +1,7 @@
 """Block coordinate descent with every rule of Nutini, Laradji, Schmidt (2022), JMLR 23(131), arXiv 1712.08859.
 
-A step of the loop is one block update (with accel="cg" one iteration of conjugate gradients). Differs from the paper in:
+A step of the loop is one block update (with accel="cg" one iteration of conjugate gradients). Differs from the paper
+in:
 
 1. With a penalty the greedy rules compare what the penalised model could gain; see selection.py.
 2. Steps that would leave the convex functions, or find no lower bound, end with a status and the last good point.
@@ -26,7 +27,15 @@ from . import update as _update
 from .curvature import LARGE, Curvature, NegativeCurvatureError
 from .penalty import GroupL2, Separable
 from .problem import (
-    INDEFINITE, NOT_FINITE, OUTCOMES, QUIET, UNBOUNDED, WORSE, BlockProblem, BlockResult, BlockState,
+    INDEFINITE,
+    NOT_FINITE,
+    OUTCOMES,
+    QUIET,
+    UNBOUNDED,
+    WORSE,
+    BlockProblem,
+    BlockResult,
+    BlockState,
 )  # fmt: skip
 from .smooth import Quadratic
 
@@ -48,9 +57,10 @@ PATIENCE, LEAST_PATIENCE = 20, 1000
 class BlockCoordinateDescent:
     """Blocks of coordinates, one after the other, each to a lower objective.
 
-    "auto" takes: for a sparse quadratic whose graph falls into four forests or fewer, and no penalty, those forests with
-    conjugate gradients; for other functions with known curvature, variable blocks by gsd with exact or matrix steps; for
-    the rest, random permutations of blocks with estimated constants.
+    "auto" takes: for a sparse quadratic whose graph falls into four forests or fewer, and no penalty, those forests
+    with conjugate gradients; for other functions of up to 4096 coordinates with known curvature, variable blocks by gsd
+    (quadratics: with exact or matrix steps); for the rest, random permutations of blocks, the constants estimated where
+    they are not known.
     """
 
     partition: str = option("auto", "blocks of coordinates", choices=("auto", *PARTITIONS))
@@ -127,7 +137,8 @@ class Plan:
         rules = _chosen(options, problem)
         size = min(options.block_size or problem.size or DEFAULT_SIZE, smooth.size)
         curvature: Curvature = problem.remember(
-            ("curvature", rules["partition"], size, options.separable), lambda: Curvature(smooth, None, options.separable)
+            ("curvature", rules["partition"], size, options.separable),
+            lambda: Curvature(smooth, None, options.separable),
         )
         found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
         plan = cls(
@@ -264,7 +275,9 @@ class Plan:
         if self.selection == "mi":
             k = self._best_of(state, g, self.blocks)
         elif self.greedy:
-            k = int(np.argmax(_selection.block_scores(self.selection, self.problem.penalty, self.curvature, state.x, g)))
+            k = int(
+                np.argmax(_selection.block_scores(self.selection, self.problem.penalty, self.curvature, state.x, g))
+            )
         else:
             order = self._epoch(state.nit // count, count, lambda: self.curvature.block_constants)
             k = int(order[state.nit % count])

@@ -20,10 +20,12 @@ KINDS = ("l1", "group_l2", "nonneg")
 class Penalty(Protocol):
     """What descent asks of a penalty P. L: curvatures of the coordinates, or one for all of a block."""
 
-    #: Whether P is zero everywhere.
-    none: bool
     #: Whether each coordinate has a P of its own.
     separable: bool
+
+    @property
+    def none(self) -> bool:
+        """Whether P is zero everywhere."""
 
     def value(self, x: Array, b: Array | slice = ...) -> float: ...
     def common(self, L: Array) -> Array:
@@ -58,7 +60,7 @@ class Separable:
 
     def prox(self, v: Array, L: Any, b: Array | slice = slice(None)) -> Array:
         shrunk = np.copysign(np.maximum(np.abs(v) - self.l1[b] / L, 0.0), v)
-        return np.clip(shrunk, self.lower[b], self.upper[b])
+        return np.asarray(np.clip(shrunk, self.lower[b], self.upper[b]))
 
     def progress(self, x: Array, g: Array, L: Array) -> Array:
         s = self.prox(x - g / L, L) - x

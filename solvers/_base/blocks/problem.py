@@ -150,7 +150,7 @@ class BlockProblem:
         f, aux = self.smooth.start(x)
         g = np.array(self.smooth.gradient(x, aux), np.float64)
         left = self.kkt(x, g)
-        counts = self.smooth.counts
+        counts: dict[str, Any] = {**self.smooth.counts}
         return BlockResult(
             x=x, fun=f + self.penalty.value(x), jac=g, kkt=left, support=np.flatnonzero(x), measure=left / self.scale,
             stats=stats, **counts,

@@ -180,7 +180,7 @@ class LinearModel:
         if self.outputs == 1:
             return np.asarray(slope @ self._panel(b))
         features, classes = self._split(b)
-        return np.einsum("nb,nb->b", self._panel(features), slope.reshape(-1, self.outputs)[:, classes])
+        return np.asarray(np.einsum("nb,nb->b", self._panel(features), slope.reshape(-1, self.outputs)[:, classes]))
 
     def constants(self) -> Array:
         squares = self._columns.multiply(self._columns).sum(axis=0) if self._sparse else (self._columns**2).sum(axis=0)
@@ -206,13 +206,13 @@ class LinearModel:
     def product(self, b: Array, s: Array) -> Array:
         if self.outputs > 1:
             raise ValueError("this rule is for one output")
-        return np.asarray(self._transposed @ self._step(b, s)) * self.loss.steepest
+        return np.asarray(self._transposed @ self._step(b, s) * self.loss.steepest)
 
     def row_sums(self) -> Array:
         if self.outputs > 1:
             raise ValueError("bound 'rows' is for one output")
         X = abs(self._columns) if self._sparse else np.abs(self._columns)
-        return np.asarray(X.T @ np.asarray(X.sum(axis=1)).ravel()).ravel() * self.loss.steepest
+        return np.asarray(X.T @ np.asarray(X.sum(axis=1)).ravel() * self.loss.steepest).ravel()
 
 
 def spectral_bound(smooth: Smooth) -> float:
@@ -227,4 +227,3 @@ def spectral_bound(smooth: Smooth) -> float:
         if value == 0:
             return 0.0
     return 1.01 * value
-

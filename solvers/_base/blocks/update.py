@@ -48,7 +48,7 @@ def backtracked(
 
 
 def searched(s: Array, slope: float, F: float, at: Objective, arc: Callable[[float], Array] | None = None) -> Array:
-    """The step along s (or along the arc) that decreases F enough, by interpolation between trials; 0 where none does."""
+    """The step along s (or along the arc) that decreases F enough, by interpolation; 0 where none does."""
     t, t_before, F_before = 1.0, 0.0, F
     slack = 4 * np.finfo(float).eps * abs(F)  # at the end all differences of F are rounding
     for trial in range(TRIALS):
