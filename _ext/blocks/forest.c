@@ -101,6 +101,50 @@ static void reverse(int32_t *nodes, int32_t *parent, int32_t from, int32_t to)
     }
 }
 
+/* The trees of class c from place `at` on, each from its node of lowest index, or of highest. Returns the place after
+ * them, or -1 at a cycle. */
+static int32_t walk_class(const struct sv_rows *pattern, const int32_t *class_of, int32_t c, int highest, int32_t at,
+                          int32_t *nodes, int32_t *parent, int32_t *place)
+{
+    for (int32_t k = 0; k < pattern->n && at >= 0; k++) {
+        int32_t v = highest ? pattern->n - 1 - k : k, from = at;
+        if (class_of[v] != c || place[v] >= 0)
+            continue;
+        at = walk(pattern, class_of, v, at, nodes, parent, place);
+        if (at >= 0)
+            reverse(nodes, parent, from, at);
+    }
+    return at;
+}
+
+/* Whether all parents in [from, to) have indices on one side of their children's: then the order of the indices is one
+ * of elimination. It keeps neighbours of other classes near one another in memory. */
+static int by_index(const int32_t *nodes, const int32_t *parent, int highest, int32_t from, int32_t to)
+{
+    for (int32_t i = from; i < to; i++)
+        if (parent[i] >= 0 && (nodes[parent[i]] > nodes[i]) != highest)
+            return 0;
+    return 1;
+}
+
+static void sort_class(const struct sv_rows *pattern, const int32_t *class_of, int highest, int32_t from, int32_t to,
+                       int32_t *nodes, int32_t *parent, int32_t *place)
+{
+    int32_t c = class_of[nodes[from]], at = from;
+    for (int32_t i = from; i < to; i++) /* for now the node of the parent */
+        place[nodes[i]] = parent[i] >= 0 ? nodes[parent[i]] : -1;
+    for (int32_t k = 0; k < pattern->n; k++) {
+        int32_t v = highest ? k : pattern->n - 1 - k;
+        if (class_of[v] == c)
+            nodes[at] = v, parent[at++] = place[v];
+    }
+    for (int32_t i = from; i < to; i++)
+        place[nodes[i]] = i;
+    for (int32_t i = from; i < to; i++)
+        if (parent[i] >= 0)
+            parent[i] = place[parent[i]];
+}
+
 int sv_forest_order(const struct sv_rows *pattern, const int32_t *class_of, int32_t classes, int32_t *nodes,
                     int32_t *parent, int32_t *starts, int32_t *work)
 {
@@ -108,15 +152,18 @@ int sv_forest_order(const struct sv_rows *pattern, const int32_t *class_of, int3
     for (int32_t i = 0; i < n; i++)
         place[i] = -1;
     for (int32_t c = 0; c < classes; c++) {
-        starts[c] = at;
-        for (int32_t v = 0; v < n; v++)
-            if (class_of[v] == c && place[v] < 0) {
-                int32_t from = at;
-                at = walk(pattern, class_of, v, at, nodes, parent, place);
-                if (at < 0)
-                    return 1;
-                reverse(nodes, parent, from, at);
+        int32_t from = starts[c] = at;
+        for (int highest = 1; highest >= 0; highest--) {
+            for (int32_t i = from; i < at; i++)
+                place[nodes[i]] = -1;
+            at = walk_class(pattern, class_of, c, highest, from, nodes, parent, place);
+            if (at < 0)
+                return 1;
+            if (at > from && by_index(nodes, parent, highest, from, at)) {
+                sort_class(pattern, class_of, highest, from, at, nodes, parent, place);
+                break;
             }
+        }
     }
     starts[classes] = at;
     return 0;

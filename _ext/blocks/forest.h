@@ -19,8 +19,8 @@ struct sv_rows {
 SV_BINDING int32_t sv_classes(const struct sv_rows *pattern, const int32_t *order, int forests, int32_t *class_of,
                               int32_t *work);
 
-/* The nodes of each class, one class after the other, in an order of elimination: leaves before roots, breadth first, so
- * that neighbouring nodes do not wait for one another. starts: classes + 1; parent: positions in `nodes`, -1 at a root.
+/* The nodes of each class, one class after the other, in an order of elimination: leaves before roots, by index
+ * where that is such an order, else breadth first, so that neighbouring nodes do not wait for one another. starts: classes + 1; parent: positions in `nodes`, -1 at a root.
  * Returns 0, or 1 where a class holds a cycle. work: n. */
 SV_BINDING int sv_forest_order(const struct sv_rows *pattern, const int32_t *class_of, int32_t classes, int32_t *nodes,
                                int32_t *parent, int32_t *starts, int32_t *work);

@@ -11,8 +11,17 @@
 
 #include "forest.h"
 
-/* Row i of the entries between classes, times v, over columns in [from, to). */
-static double across(const struct sv_forest *f, int32_t i, const double *v, int32_t from, int32_t to)
+/* Row i of the entries between classes, times v. */
+static double across(const struct sv_forest *f, int32_t i, const double *v)
+{
+    double sum = 0;
+    for (int64_t k = f->cross_starts[i]; k < f->cross_starts[i + 1]; k++)
+        sum += f->cross_values[k] * v[f->cross_columns[k]];
+    return sum;
+}
+
+/* The same over columns in [from, to). */
+static double across_some(const struct sv_forest *f, int32_t i, const double *v, int32_t from, int32_t to)
 {
     double sum = 0;
     for (int64_t k = f->cross_starts[i]; k < f->cross_starts[i + 1]; k++) {
@@ -41,12 +50,12 @@ static void sweep(const struct sv_forest *f, const double *r, double *z)
     int32_t rest = f->starts[1], last = f->classes - 1;
     for (int32_t b = 1; b <= last; b++) {
         for (int32_t i = f->starts[b]; i < f->starts[b + 1]; i++)
-            z[i] = b == 1 ? r[i] : r[i] - across(f, i, z, rest, f->starts[b]);
+            z[i] = b == 1 ? r[i] : r[i] - across_some(f, i, z, rest, f->starts[b]);
         sv_forest_solve(f, b, z);
     }
     for (int32_t b = last - 1; b >= 1; b--) {
         for (int32_t i = f->starts[b]; i < f->starts[b + 1]; i++)
-            z[i] = r[i] - across(f, i, z, rest, f->n);
+            z[i] = r[i] - across_some(f, i, z, rest, f->n);
         sv_forest_solve(f, b, z);
     }
 }
@@ -54,9 +63,8 @@ static void sweep(const struct sv_forest *f, const double *r, double *z)
 /* The first class's own unknowns, given those of the rest: A_11 x_1 = b_1 - A_1R x_R. */
 static void first_class(const struct sv_forest *f, const double *b, double *x)
 {
-    int32_t rest = f->starts[1];
-    for (int32_t i = 0; i < rest; i++)
-        x[i] = (b ? b[i] : 0) - across(f, i, x, rest, f->n);
+    for (int32_t i = 0; i < f->starts[1]; i++)
+        x[i] = (b ? b[i] : 0) - across(f, i, x);
     sv_forest_solve(f, 0, x);
 }
 
@@ -68,7 +76,7 @@ static double residual_of(const struct sv_forest *f, const double *b, double *x,
     for (int32_t c = 1; c < f->classes; c++)
         inside(f, c, x, r);
     for (int32_t i = f->starts[1]; i < f->n; i++) {
-        r[i] = b[i] - r[i] - across(f, i, x, 0, f->n);
+        r[i] = b[i] - r[i] - across(f, i, x);
         largest = fmax(largest, fabs(r[i]));
     }
     return largest;
@@ -81,7 +89,7 @@ static double schur_product(const struct sv_forest *f, double *v, const double *
     double product = 0;
     first_class(f, NULL, v);
     for (int32_t i = rest; i < f->n; i++) {
-        q[i] = w[i] + across(f, i, v, 0, f->n);
+        q[i] = w[i] + across(f, i, v);
         product += v[i] * q[i];
     }
     return product;

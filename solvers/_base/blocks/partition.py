@@ -84,4 +84,4 @@ def checked(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
     if (times != 1).any():
         first = int(np.argmax(times != 1))
         raise ValueError(f"blocks must hold each coordinate once; coordinate {first} is in {times[first]} of them")
-    return [np.sort(block).astype(np.intp) for block in found]
+    return [(block if (np.diff(block) > 0).all() else np.sort(block)).astype(np.intp) for block in found]
