@@ -251,12 +251,10 @@ def test_group_steps_are_stationary(seed):
     groups = [np.arange(k, 30, 6) for k in range(6)]
     weights = np.array([0.0, 5.0, 20.0, 40.0, 60.0, np.inf])
     for Q_seen in (Q, Q * np.equal.outer(np.arange(30) % 6, np.arange(30) % 6)):
-        for update in ("exact", "lb"):
+        for rule in ("perm", "gsl"):
             result = solvers.learning.quadratic(
-                Q_seen, c, penalty={"group_l2": weights}, blocks=groups, tol=1e-10 if update == "exact" else 1e-7,
-                max_iter=10**6,
-                options={"update": update},
-            )  # fmt: skip
+                Q_seen, c, penalty={"group_l2": weights}, blocks=groups, tol=1e-10, options={"selection": rule}
+            )
             assert result.success
             for weight, group in zip(weights, groups, strict=True):
                 w, g = result.x[group], (Q_seen @ result.x - c)[group]
