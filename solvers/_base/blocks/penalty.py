@@ -108,9 +108,11 @@ class GroupL2:
         """The gain of a group, at each of its coordinates in equal parts."""
         full = self.common(L)
         s = self.prox(x - g / full, full) - x
-        gain = np.bincount(self.group_of, -s * (g + full / 2 * s), minlength=len(self.groups))
-        change = self._norms(x + s) - self._norms(x)
-        gain -= np.where(change != 0, self.weights, 0.0) * change
+        norms = (self._norms(x) + self._norms(x + s))[self.group_of]
+        held = norms > 0
+        # |x + s| - |x| = s'(2 x + s) / (|x + s| + |x|), added before the product for the digits
+        pull = np.where(held, self.weights[self.group_of], 0.0) * (2 * x + s) / np.where(held, norms, 1.0)
+        gain = np.bincount(self.group_of, -s * (g + pull + full / 2 * s), minlength=len(self.groups))
         return np.asarray(np.maximum(gain / np.bincount(self.group_of), 0.0)[self.group_of])
 
 
