@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .curvature import Curvature
+from .curvature import Curvature, factored
 from .penalty import Penalty, Separable
 from .update import minimise_block
 
@@ -121,13 +121,13 @@ def _quadratic_scores(penalty: Penalty, curvature: Curvature, x: Array, g: Array
 
 
 def thresholded(size: int, curvature: Curvature, g: Array) -> Array:
-    """The block of `size` of the best model value, by iterative hard thresholding from the gsd pick."""
+    """The block of `size` of the best model value, by hard thresholding from the exact step on the gsd pick."""
     smooth, L = curvature.smooth, curvature.whole
     if size >= len(g):
         return np.arange(len(g))
     support = largest(g * g / curvature.diagonal(size), size)
     s = np.zeros(len(g))
-    s[support] = -g[support] / L
+    s[support] = -factored(smooth.bound(support)).solve(g[support])
     for _ in range(HARD_THRESHOLDS):
         moved = s - (g + smooth.product(support, s[support])) / L
         support = largest(np.abs(moved), size)
