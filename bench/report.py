@@ -80,13 +80,15 @@ class Bars:
 
 @dataclass
 class Lines:
-    """A picture of curves over sizes, side by side; both scales are logarithmic, or the first alone."""
+    """A picture of curves over sizes, side by side; both scales are logarithmic, or one of them alone."""
 
     name: str
     title: str
     axes: tuple[str, str]
     #: The vertical scale is not logarithmic.
     linear: bool = False
+    #: The horizontal scale is not; the points have no marks.
+    even: bool = False
     #: Panel -> curve -> its points.
     panels: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
 
@@ -229,8 +231,10 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
     )
     for axes, (panel, curves) in zip(panels[0], lines.panels.items(), strict=True):
         for curve, points in curves.items():
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.2, label=curve)
-        axes.set_xscale("log", base=2)
+            mark = None if lines.even else "o"
+            axes.plot(*zip(*points, strict=True), marker=mark, markersize=3, linewidth=1.2, label=curve)
+        if not lines.even:
+            axes.set_xscale("log", base=2)
         axes.set_yscale("linear" if lines.linear else "log")
         axes.grid(alpha=0.3, which="both")
         axes.set_xlabel(lines.axes[0])

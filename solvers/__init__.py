@@ -5,7 +5,8 @@ Sub-packages are loaded when they are first used:
 * `solvers.special`  softmax, log_softmax, logsumexp, softmax_jvp, LogSumExpAccumulator
 * `solvers.ot`       entropic optimal transport
 * `solvers.linalg`   linear systems by iterative methods
-* `solvers.learning` penalised generalised linear models
+* `solvers.learning` generalised linear models, quadratics by block coordinate descent
+* `solvers.optimize` functions by block coordinate descent
 * `solvers.datasets` readers of the files that benchmarks come in
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
 """
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import datasets, learning, linalg, ot, special, testing
+    from . import datasets, learning, linalg, optimize, ot, special, testing
     from ._base.config import show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
     from ._base.result import SolveResult, Status
     from .linalg import solve as linsolve
+    from .optimize import minimize
 
 _LAZY = {
     "Method": "_base.method",
@@ -38,6 +40,8 @@ _LAZY = {
     "linalg": "",
     "linsolve": "linalg",
     "methods": "_base.method",
+    "minimize": "optimize",
+    "optimize": "",
     "ot": "",
     "register": "_base.method",
     "show_config": "_base.config",
@@ -50,7 +54,8 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "learning", "linalg", "linsolve", "methods", "ot", "register", "show_config", "special", "testing",
+    "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config", "special",
+    "testing",
 ]  # fmt: skip
 
 

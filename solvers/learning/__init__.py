@@ -1,13 +1,19 @@
-"""Penalised regression and classification: `glm`, and estimators for scikit-learn over it."""
+"""Penalised regression and classification: `glm`, estimators for scikit-learn over it; quadratics by block coordinate
+descent."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .._base.blocks import BlockCoordinateDescent, BlockResult
+from .._base.blocks.partition import comb
+from . import _bcd as _bcd
 from . import _working_set as _working_set
+from ._bcd_losses import LeastSquares, Logistic, Multinomial
+from ._glm import glm
 from ._problem import GlmResult
-from ._solve import glm
+from ._quadratics import quadratic
 
 if TYPE_CHECKING:
     from ._estimators import NNLS, ElasticNet, Lasso
@@ -15,7 +21,20 @@ if TYPE_CHECKING:
 #: What needs scikit-learn, which is imported when one of them is first used.
 _ESTIMATORS = ("ElasticNet", "Lasso", "NNLS")
 
-__all__ = ["NNLS", "ElasticNet", "GlmResult", "Lasso", "glm"]
+__all__ = [
+    "NNLS",
+    "BlockCoordinateDescent",
+    "BlockResult",
+    "ElasticNet",
+    "GlmResult",
+    "Lasso",
+    "LeastSquares",
+    "Logistic",
+    "Multinomial",
+    "comb",
+    "glm",
+    "quadratic",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,8 +15,8 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
 
+from ._glm import glm
 from ._problem import GlmResult
-from ._solve import glm
 
 Array = npt.NDArray[Any]
 

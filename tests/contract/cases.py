@@ -190,6 +190,10 @@ def _glm_gap(inputs, w):
 
 
 def _learning(capability, seed):
+    return (_glm if capability == "glm" else _quadratic)(capability, seed)
+
+
+def _glm(capability, seed):
     rng = np.random.default_rng(seed)
     X = rng.integers(0, 7, (60, 25)).astype(float)
     y = (X[:, :3].sum(1) + rng.integers(-4, 5, 60) > 9).astype(float)
@@ -207,8 +211,63 @@ def _learning(capability, seed):
     )
 
 
+def _quadratic_data(seed):
+    """Whole numbers: Q diagonally dominant, c."""
+    rng = np.random.default_rng(seed)
+    n = 41
+    half = rng.integers(1, 4, (n, n)) * (rng.random((n, n)) < 0.15)
+    off = half + half.T
+    np.fill_diagonal(off, 0)
+    Q = (np.diag(np.abs(off).sum(1) + 3) + off).astype(float)
+    return Q, rng.integers(0, 20, n).astype(float)
+
+
+def _quadratic(capability, seed):
+    Q, c = _quadratic_data(seed)
+    sparse = capability == "sparse-quadratic"
+    pattern = scipy.sparse.csr_array(Q)
+
+    def solve(inputs, **keywords):
+        matrix = inputs["Q"]
+        if sparse:
+            data = np.asarray(inputs["Q"])
+            data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+            matrix = scipy.sparse.csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+        return solvers.learning.quadratic(matrix, inputs["c"], **{"blocks": 8, **keywords})
+
+    def measure(inputs, x):
+        g = Q.astype(np.longdouble) @ x - inputs["c"]
+        return float(np.abs(g).max() / np.abs(inputs["c"]).max())
+
+    return Case(
+        capability,
+        {"Q": pattern.data if sparse else Q, "c": c},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=measure,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
+def _function(capability, seed):
+    Q, c = _quadratic_data(seed)
+
+    def solve(inputs, **keywords):
+        given = {"jac": lambda x: Q @ x - c, "bound": np.diag(Q), "blocks": 8, **keywords}
+        return solvers.minimize(lambda x: x @ (Q @ x / 2 - c), inputs["x0"], **given)
+
+    return Case(
+        capability,
+        {"x0": np.arange(len(c), dtype=float)},
+        lambda inputs, **keywords: solve({"x0": keywords.pop("x0", inputs["x0"])}, **keywords),
+        answer=lambda result: np.asarray(result.x),
+        measure=lambda inputs, x: float(np.abs(Q.astype(np.longdouble) @ x - c).max()),
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"learning": _learning, "linalg": _linalg, "ot": _ot}
+MAKERS = {"learning": _learning, "linalg": _linalg, "optimize": _function, "ot": _ot}
 
 
 def cases():

@@ -1,0 +1,36 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+class Rows:
+    def __init__(self, matrix: Any) -> None: ...
+    def classes(self, order: npt.NDArray[np.int32], forests: bool) -> tuple[npt.NDArray[np.int32], int]: ...
+    def add_columns(
+        self, block: npt.NDArray[np.int64], s: npt.NDArray[np.float64], g: npt.NDArray[np.float64]
+    ) -> None: ...
+
+def block_sweeps(
+    H: npt.NDArray[np.float64],
+    l1: npt.NDArray[np.float64],
+    lower: npt.NDArray[np.float64],
+    upper: npt.NDArray[np.float64],
+    sweeps: int,
+    u: npt.NDArray[np.float64],
+    g: npt.NDArray[np.float64],
+) -> float: ...
+
+class Forests:
+    nodes: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    def __init__(self, matrix: Rows, class_of: npt.NDArray[np.int32], classes: int) -> None: ...
+    def solve(self, b: int, y: npt.NDArray[np.float64]) -> None: ...
+    def conjugate_gradients(
+        self,
+        b: npt.NDArray[np.float64],
+        vectors: npt.NDArray[np.float64],
+        rho: float,
+        residual: float,
+        goal: float,
+        most: int,
+    ) -> tuple[int, float, float, int]: ...
