@@ -68,7 +68,7 @@ def quadratic(
         "bcd".
     options : mapping, optional
         The rules: "partition", "selection", "update", "block_size", "accel" and more; ``python -m solvers methods``
-        lists them, `docs/learning.md` tells which to take.
+        lists them, `docs/blocks.md` tells which to take.
     check_finite : bool, default True
         Whether Q and c are looked through for NaN and infinity, and Q for symmetry.
     max_iter : int, default 100000
