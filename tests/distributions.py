@@ -32,7 +32,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         run(sys.executable, "-m", "pip", "install", "--quiet", "build")
-        run(sys.executable, "-m", "build", "--outdir", folder / "dist", ".")
+        # a build folder as deep as the editable install's: ccache knows the files again
+        run(sys.executable, "-m", "build", "--outdir", folder / "dist", "-Cbuild-dir=build/wheel", ".")
         for product in (folder / "dist").iterdir():
             size = product.stat().st_size
             print(f"{product.name}: {size / 1e6:.2f} MB")

@@ -12,6 +12,9 @@ import solvers
 
 LEVELS = ("baseline", "avx2", "avx512")
 
+#: What starts processes and draws pictures, whatever the level.
+LEFT_OUT = ("--ignore", "tests/bench", "--ignore", "tests/demo")
+
 
 def main():
     available = solvers.show_config()["isa_available"]
@@ -19,7 +22,7 @@ def main():
     for level in LEVELS[: highest if "--lower" in sys.argv[1:] else highest + 1]:
         print(f"---- {level}", flush=True)
         environment = {**os.environ, "SOLVERS_ISA": level, "SOLVERS_EXPECT_ISA": level}
-        subprocess.run([sys.executable, "-P", "-m", "pytest", "-n", "2", "-q"], env=environment, check=True)
+        subprocess.run([sys.executable, "-P", "-m", "pytest", "-n", "2", "-q", *LEFT_OUT], env=environment, check=True)
 
 
 if __name__ == "__main__":

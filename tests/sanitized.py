@@ -32,13 +32,16 @@ TESTED = (
     "ml-dtypes",
     "tqdm",
     "pyamg",
+    "regot",
     "matplotlib",
     "scikit-learn",
 )
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
-TORCH_EXAMPLE = "tests/base/test_readme.py::test_docstring_examples[solvers.integrations.torch]"
+EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
+TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--deselect",
+         f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]")  # fmt: skip
 CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/linalg", "tests/ot", "tests/special",
-          "tests/testing", "--ignore", "tests/special/test_torch.py", "--deselect", TORCH_EXAMPLE)  # fmt: skip
+          "tests/testing", *TORCH)  # fmt: skip
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
@@ -80,7 +83,7 @@ def test_c():
 def test_python():
     """The Python tests but those that measure memory or run peers for long."""
     preload = f"{runtime_library('libasan.so')}:{runtime_library('libubsan.so')}"
-    run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory", *CHOSEN,
+    run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory and not torch", *CHOSEN,
         LD_PRELOAD=preload, SOLVERS_EXPECT_SANITIZER="address", **REPORTS)  # fmt: skip
 
 

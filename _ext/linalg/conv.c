@@ -5,19 +5,7 @@
  * In NumPy, 2-D, x (ny, nx) with a border: first: bias + sum(x[t : t + ny, s : s + nx, None] * w[t, s] for all t, s);
  *     pool: x.reshape(ny // 2, 2, nx // 2, 2, 16).mean((1, 3)); up: x + up.repeat(2, 0).repeat(2, 1); last: x @ w + shift
  */
-#include "conv.h"
-#include "simd.h"
-
-enum { VECTORS = SV_CHANNELS / SV_W };
-
-/* Cells of a block: sums, weights and a broadcast fit the registers. */
-#if SV_W == 16
-enum { BLOCK = 16 };
-#elif SV_W == 8
-enum { BLOCK = 6 };
-#else
-enum { BLOCK = 2 };
-#endif
+#include "conv_block.h"
 
 INLINE void block(const float *in, const ptrdiff_t *offsets, int taps, const float *weights, const float *bias,
                   float *out, int cells)

@@ -12,20 +12,10 @@
  * In NumPy, for a 2-D map x (ny, nx, 16) with a border: y = bias + sum(x[t : t + ny, s : s + nx] @ w[t, s] for all t, s);
  *     out = maximum(y, 0) + (out if add else 0)
  */
-#include "conv.h"
-#include "simd.h"
+#include "conv_block.h"
 
 /* LINE: floats of a point; were it a power of two, all points of a tile would share a few lines of the first cache. */
-enum { VECTORS = SV_CHANNELS / SV_W, GROUP = 16, LINE = (GROUP + 1) * SV_CHANNELS };
-
-/* Tiles of a block: sums, weights and a broadcast fit the registers. */
-#if SV_W == 16
-enum { BLOCK = 16 };
-#elif SV_W == 8
-enum { BLOCK = 6 };
-#else
-enum { BLOCK = 2 };
-#endif
+enum { GROUP = 16, LINE = (GROUP + 1) * SV_CHANNELS };
 
 /* Four points of one axis, `step` apart, from four inputs. */
 INLINE void enter_four(vreal a, vreal b, vreal c, vreal d, vreal out[4])

@@ -88,11 +88,12 @@ INLINE double log_near(double hi, double lo, double exponent)
     return sum + ((big - (sum - added)) + (twice - added) + (small + rest));
 }
 
-/* 2^d, d <= 0 and whole; a number that does not count where it is far below. */
+/* 2^d, d <= 0 and whole; a number that does not count where it is far below, or in a lane of nothing above. */
 static inline double power_near(double d)
 {
     double power;
-    int64_t bits = (int64_t)(1023 + (d > -1000 ? d : -1000)) * ((int64_t)1 << 52);
+    double within = d < 0 ? (d > -1000 ? d : -1000) : 0;
+    int64_t bits = (int64_t)(1023 + within) * ((int64_t)1 << 52);
     memcpy(&power, &bits, sizeof power);
     return power;
 }

@@ -17,7 +17,7 @@ Differs from the paper in:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from ._cg import require_spd
 from ._directions import direction
 from ._problem import NOT_FINITE, OUTCOMES, IterationState, LinearProblem, LinearResult, norm, widened

@@ -6,7 +6,7 @@ others' orthogonalisation with a memory of one, which for an exact linear symmet
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from .._base.state import replace
 from . import _kernels
 from ._grid import GridOperator
 from ._multilevel import NULLSPACES, Multilevel, multilevel, refused

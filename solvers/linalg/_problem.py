@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
+from .._base.state import replace
 from . import _kernels
 from ._matrix import plan
 
@@ -228,4 +229,4 @@ def following(
     if outcome != NOT_FINITE:
         changed["numbers"] = vectors.pop("numbers")
         changed |= {name: operand.unpack(vector) for name, vector in vectors.items()}
-    return type(state)(**{**vars(state), **changed})
+    return replace(state, **changed)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import torch
 
-torch = pytest.importorskip("torch")
-
-from solvers.linalg import GridOperator, LearnedDirection, solve, train  # noqa: E402
-from solvers.linalg import _training as training  # noqa: E402
-from solvers.linalg._network import Weights  # noqa: E402
+from solvers.linalg import GridOperator, LearnedDirection, solve, train
+from solvers.linalg import _training as training
+from solvers.linalg._network import Weights
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -3,6 +3,7 @@
 import numpy as np
 import ot
 import pytest
+import regot
 
 from solvers.ot import solve, solve_sample
 
@@ -25,7 +26,6 @@ def test_plan(data, method, reg):
 
 def test_plan_of_another_newton_method(seed):
     """regot's SSNS by its authors, at a reg that POT's methods need thousands of iterations for."""
-    regot = pytest.importorskip("regot")
     rng = np.random.default_rng(seed)
     C, a = rng.random((80, 80)), np.full(80, 1 / 80)
     theirs = regot.sinkhorn_ssns(np.asfortranarray(C), a, a, C.max() / 1200, tol=1e-11, max_iter=1000)
