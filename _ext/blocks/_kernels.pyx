@@ -34,19 +34,37 @@ cdef extern from "forest.h" nogil:
     int32_t sv_forest_factor(sv_forest *)
     void sv_forest_solve(const sv_forest *, int32_t, double *)
 
-    struct sv_forest_cg_vectors:
+cdef extern from "schur.h" nogil:
+    struct sv_schur:
+        int32_t n
+        int32_t first
+        const int32_t *nodes
+        const int32_t *parent
+        void *factor
+        void *inverse
+        int32_t *cross_starts
+        int32_t *cross_columns
+        void *cross_values
+        int32_t *rest_starts
+        int32_t *rest_columns
+        void *rest_values
+        double scale
+
+    struct sv_schur_run:
+        const double *residual
         double *x
-        double *r
-        double *v
-        double *w
-        double *z
-        double *q
+        void *v
+        void *w
+        void *work
+        double unit
         double rho
-        double residual
+        double goal
+        double left
         int outcome
 
-    void sv_forest_cg_start(const sv_forest *, const double *, sv_forest_cg_vectors *)
-    int sv_forest_cg(const sv_forest *, const double *, sv_forest_cg_vectors *, double, int)
+    int32_t sv_schur_order(const sv_rows *, const int32_t *, int, int32_t *, int32_t *, int32_t *)
+    int32_t sv_schur_fill(const sv_rows *, const int32_t *, int, double *, sv_schur *)
+    int sv_schur_stage(const sv_schur *, int, sv_schur_run *, int)
 
 cdef extern from "quadratic.h" nogil:
     struct sv_box:
@@ -182,23 +200,77 @@ cdef class Forests:
             with nogil:
                 sv_forest_solve(&self.forest, b, &y[0])
 
-    def conjugate_gradients(self, const double[::1] b, double[:, ::1] vectors, double rho, double residual, double goal,
-                            int most):
-        """CG in place: (iterations, rho, largest entry of the residual by recurrence, outcome).
 
-        vectors: x, r, v and w in rows, in the order of `nodes`; a rho below 0 begins at x.
-        """
-        cdef int32_t n = self.forest.n
-        cdef int done
-        cdef sv_forest_cg_vectors at
-        if n == 0 or b.shape[0] != n or vectors.shape[0] != 4 or vectors.shape[1] != n:
-            raise ValueError("b and the vectors must have an entry for each node")
-        cdef double[:, ::1] work = np.zeros((2, n))
-        at.x, at.r, at.v, at.w = &vectors[0, 0], &vectors[1, 0], &vectors[2, 0], &vectors[3, 0]
-        at.z, at.q = &work[0, 0], &work[1, 0]
-        at.rho, at.residual = rho, residual
+cdef class Schur:
+    """A matrix in two parts, the first a forest, ready for conjugate gradients on its Schur complement (schur.h).
+
+    class_of: 0 for the first part; more for the rest, whose classes are forests. ValueError where a class has a cycle,
+    LinAlgError where a class is singular or not positive definite. single: float32, which serves for a part of the way.
+    """
+
+    cdef sv_schur schur
+    cdef readonly bint single
+    cdef readonly int32_t first  # unknowns of the first part
+    cdef object kept
+
+    def __init__(self, Rows matrix, const int32_t[::1] class_of, bint single):
+        cdef int32_t n = matrix.rows.n
+        if class_of.shape[0] != n or n == 0 or np.asarray(class_of).min() < 0:
+            raise ValueError("class_of must have a class for each node")
+        cdef int32_t singular = self.build(matrix, class_of, single, True)
+        if singular >= self.first:  # the forest that spans the rest is no principal submatrix: its classes are
+            singular = self.build(matrix, class_of, single, False)
+        if singular >= 0:
+            raise np.linalg.LinAlgError(
+                f"the block of unknown {self.kept[0][singular]} is singular or not positive definite")
+
+    cdef int32_t build(self, Rows matrix, const int32_t[::1] class_of, bint single, bint spanning):
+        """The first place whose pivot vanishes, or -1."""
+        cdef int32_t n = matrix.rows.n, first, singular
+        cdef int32_t[::1] nodes = np.empty(n, np.int32)
+        cdef int32_t[::1] parent = np.empty(n, np.int32)
+        cdef int32_t[::1] work = np.empty(7 * <size_t>n + 1, np.int32)
         with nogil:
-            if rho < 0:
-                sv_forest_cg_start(&self.forest, &b[0], &at)
-            done = sv_forest_cg(&self.forest, &b[0], &at, goal, most)
-        return done, at.rho, at.residual, at.outcome
+            first = sv_schur_order(&matrix.rows, &class_of[0], spanning, &nodes[0], &parent[0], &work[0])
+        if first < 0:
+            raise ValueError("a block is no forest: its graph has a cycle")
+        real = np.float32 if single else np.float64
+        size = np.dtype(real).itemsize
+        entries = len(matrix.kept[1])
+        # room for the most that there may be, of which only what is used gets memory
+        cdef char[:, ::1] numbers = np.empty((2, (n + entries) * size), np.int8)
+        cdef int32_t[:, ::1] places = np.empty((2, n + 1 + entries), np.int32)
+        cdef double[::1] room = np.empty(3 * <size_t>n)
+        cdef size_t width = size, total = n
+        s = &self.schur
+        s.n, s.first, s.nodes, s.parent = n, first, &nodes[0], &parent[0]
+        s.factor, s.inverse = &numbers[0, 0], &numbers[1, 0]
+        s.cross_values, s.rest_values = &numbers[0, 0] + total * width, &numbers[1, 0] + total * width
+        s.cross_starts, s.rest_starts = &places[0, 0], &places[1, 0]
+        s.cross_columns, s.rest_columns = &places[0, 0] + total + 1, &places[1, 0] + total + 1
+        self.kept, self.single, self.first = (np.asarray(nodes), parent, numbers, places), single, first
+        with nogil:
+            singular = sv_schur_fill(&matrix.rows, &work[n], single, &room[0], s)
+        return singular
+
+    def stage(self, const double[::1] residual, double[::1] x, directions, double unit, double rho, double goal, int most):
+        """Iterations from x on, which is moved: (how many, rho, largest entry of the residual by recurrence, outcome).
+
+        residual: b - A x; directions: (2, n - first), of the precision at hand, moved; unit: the residual times this is
+        of the size of 1.
+        """
+        cdef size_t n = self.schur.n, rest = n - self.first
+        cdef sv_schur_run run
+        cdef int done
+        real = np.float32 if self.single else np.float64
+        if residual.shape[0] != n or x.shape[0] != n or directions.shape != (2, rest) or directions.dtype != real:
+            raise ValueError("the vectors must have an entry for each node")
+        if not directions.flags.c_contiguous:
+            raise ValueError("directions must be contiguous")
+        cdef char[:, ::1] vectors = directions.view(np.int8) if rest else np.zeros((2, 1), np.int8)
+        cdef char[::1] work = np.empty((5 * n + 8) * np.dtype(real).itemsize, np.int8)
+        run.residual, run.x, run.v, run.w, run.work = &residual[0], &x[0], &vectors[0, 0], &vectors[1, 0], &work[0]
+        run.unit, run.rho, run.goal = unit, rho, goal
+        with nogil:
+            done = sv_schur_stage(&self.schur, self.single, &run, most)
+        return done, run.rho, run.left, run.outcome

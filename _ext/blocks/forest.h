@@ -49,18 +49,4 @@ SV_BINDING int32_t sv_forest_factor(struct sv_forest *forest);
 /* y becomes A_bb^-1 y for the class b; y is that of all unknowns. */
 SV_BINDING void sv_forest_solve(const struct sv_forest *forest, int32_t b, double *y);
 
-/* What conjugate gradients carry from call to call, of n entries each but for the numbers. */
-struct sv_forest_cg_vectors {
-    double *x, *r, *v, *w;
-    double *z, *q; /* work */
-    double rho, residual; /* the residual: the largest entry of b - A x, by the recurrence */
-    int outcome;          /* 0, or 1: not positive definite, 2: not finite */
-};
-
-/* Conjugate gradients on A x = b from x on, class 0 eliminated exactly, the others preconditioned by a symmetric sweep
- * over them: at most `most` iterations, until the residual is at most goal. Returns the iterations made. */
-SV_BINDING void sv_forest_cg_start(const struct sv_forest *forest, const double *b, struct sv_forest_cg_vectors *at);
-SV_BINDING int sv_forest_cg(const struct sv_forest *forest, const double *b, struct sv_forest_cg_vectors *at,
-                            double goal, int most);
-
 #endif

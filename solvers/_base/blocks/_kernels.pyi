@@ -25,12 +25,18 @@ class Forests:
     starts: npt.NDArray[np.int32]
     def __init__(self, matrix: Rows, class_of: npt.NDArray[np.int32], classes: int) -> None: ...
     def solve(self, b: int, y: npt.NDArray[np.float64]) -> None: ...
-    def conjugate_gradients(
+
+class Schur:
+    single: bool
+    first: int
+    def __init__(self, matrix: Rows, class_of: npt.NDArray[np.int32], single: bool) -> None: ...
+    def stage(
         self,
-        b: npt.NDArray[np.float64],
-        vectors: npt.NDArray[np.float64],
+        residual: npt.NDArray[np.float64],
+        x: npt.NDArray[np.float64],
+        directions: npt.NDArray[Any],
+        unit: float,
         rho: float,
-        residual: float,
         goal: float,
         most: int,
     ) -> tuple[int, float, float, int]: ...

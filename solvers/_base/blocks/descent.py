@@ -5,8 +5,8 @@ in:
 
 1. With a penalty the greedy rules compare what the penalised model could gain; see selection.py.
 2. Steps that would leave the convex functions, or find no lower bound, end with a status and the last good point.
-3. With blocks that are forests, conjugate gradients take the sweep over the blocks as their preconditioner, and one of
-   the blocks is eliminated; see forest_cg.c.
+3. With blocks that are forests, conjugate gradients run on what is left when one of them is eliminated, with a forest
+   of the rest as their preconditioner (with two blocks a sweep over both); see schur.h.
 4. "la" keeps an estimate for each coordinate; a block starts from the largest of its own.
 """
 
@@ -49,6 +49,11 @@ DEFAULT_SIZE = 64
 FAR = 1e12
 ULP = float(np.finfo(float).eps)
 
+#: Iterations of conjugate gradients between two looks at the clock: so many unknowns moved.
+MOST_WORK = 50_000_000
+#: How far they go by float32 and float64 before the residual is computed anew.
+SINGLE, DOUBLE = 1e-4, 1e-8
+
 #: Updates without a better measure, for each block and at least, after which a flat objective is blamed on rounding.
 PATIENCE, LEAST_PATIENCE = 20, 1000
 
@@ -80,9 +85,8 @@ class BlockCoordinateDescent:
         plan = self.plan(problem)
         state = problem.begin()
         if plan.conjugate and state.measure > problem.tol:
-            vectors = np.zeros((4, len(state.x)))
-            vectors[0] = state.x[plan.forests.nodes]
-            return replace(state, vectors=vectors)
+            rest = len(state.x) - plan.schur(True).first
+            return replace(state, vectors=np.zeros((2, rest), np.float64 if problem.every else np.float32))
         return state
 
     def step(self, problem: BlockProblem, state: BlockState) -> BlockState:
@@ -147,7 +151,10 @@ class Plan:
         )  # fmt: skip
         plan.check(options)
         try:
-            plan.forests = plan.elimination()
+            if plan.conjugate:
+                plan.schur(True)
+            else:
+                plan.forests = plan.elimination()
         except np.linalg.LinAlgError:
             if options.accel != "auto" or not plan.conjugate:
                 raise
@@ -188,7 +195,7 @@ class Plan:
             return None
         if self.update not in ("matrix", "exact"):
             return None
-        if self.partition not in _partition.COLOURINGS and not self.conjugate and self.size <= LARGE:
+        if self.partition not in _partition.COLOURINGS and self.size <= LARGE:
             return None
         class_of = np.empty(smooth.size, np.int32)
         for k, block in enumerate(blocks):
@@ -404,28 +411,51 @@ class Plan:
 
     # ---- conjugate gradients ---------------------------------------------------------------------
 
-    def conjugate_step(self, state: BlockState) -> BlockState:
-        """Some iterations of conjugate gradients preconditioned by the blocks."""
-        problem, smooth = self.problem, self.problem.smooth
+    def schur(self, single: bool) -> _kernels.Schur:
+        """The blocks for conjugate gradients, the largest of them eliminated; in float32, or in float64."""
+        smooth, blocks = self.problem.smooth, self.blocks
         assert isinstance(smooth, Quadratic)
-        most = 1 if problem.every else min(50, problem.max_iter - state.nit)
-        vectors, goal = state.vectors.copy(), problem.tol * problem.scale
-        done, rho, left, outcome = self.forests.conjugate_gradients(
-            smooth.c[self.forests.nodes], vectors, state.rho, state.left, goal, most
+        assert smooth.rows is not None
+        assert blocks is not None
+        rows, largest = smooth.rows, int(np.argmax([len(b) for b in blocks]))
+
+        def make() -> _kernels.Schur:
+            class_of = np.zeros(smooth.size, np.int32)
+            for k, block in enumerate(blocks):
+                if k != largest:
+                    class_of[block] = k + 1
+            return _kernels.Schur(rows, class_of, single)
+
+        return self.problem.remember(("schur", self.partition, single), make)  # type: ignore[no-any-return]
+
+    def conjugate_step(self, state: BlockState) -> BlockState:
+        """Iterations of conjugate gradients until the residual has gone down so far, which is then computed anew.
+
+        They run in float32 while that is of use: the residuals computed anew are float64.
+        """
+        problem, smooth = self.problem, self.problem.smooth
+        single = state.vectors.dtype == np.float32
+        most = 1 if problem.every else min(max(MOST_WORK // smooth.size, 50), problem.max_iter - state.nit)
+        before, goal = state.measure * problem.scale, problem.tol * problem.scale
+        wanted = max(0.9 * goal, before * (SINGLE if single else DOUBLE))
+        x, vectors = state.x.copy(), state.vectors.copy()
+        done, rho, left, outcome = self.schur(single).stage(
+            -state.g, x, vectors, 1 / problem.scale, state.rho, wanted, most
         )
-        x = np.empty_like(state.x)
-        x[self.forests.nodes] = vectors[0]
         f, g = smooth.start(x)
         measure = problem.kkt(x, g) / problem.scale
+        arrived = left <= wanted and measure * problem.scale > max(goal, 10 * wanted)  # but only by the recurrence
+        if single and (outcome or not np.isfinite(measure) or (arrived and measure > 0.1 * state.measure)):
+            return replace(state, vectors=np.zeros(vectors.shape), rho=0.0, nit=state.nit + max(done, 1))
         quiet, best = (0, measure) if measure < 0.9 * state.best else (state.quiet + max(done, 1), state.best)
-        if left <= goal < measure * problem.scale:
-            rho = -1.0  # the recurrence has drifted: from x anew
+        if arrived:
+            rho, vectors = 0.0, np.zeros_like(vectors)  # from x anew
             outcome = outcome or (QUIET if measure > 0.5 * state.measure else 0)
         outcome = {0: 0, 1: INDEFINITE, 2: NOT_FINITE}.get(outcome, outcome)
-        if quiet > LEAST_PATIENCE + problem.smooth.size and not outcome:
+        if quiet > LEAST_PATIENCE + smooth.size and not outcome:
             outcome = QUIET
         return replace(
-            state, x=x, aux=g, g=g, f=f, fun=f, vectors=vectors, rho=rho, left=left, quiet=quiet, best=best,
+            state, x=x, aux=g, g=g, f=f, fun=f, vectors=vectors, rho=rho, quiet=quiet, best=best,
             low=f, outcome=outcome, nit=state.nit + max(done, 1), measure=measure,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -47,7 +48,7 @@ class Separable:
     upper: Array
     separable = True
 
-    @property
+    @functools.cached_property
     def none(self) -> bool:
         return not (self.l1.any() or np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
 

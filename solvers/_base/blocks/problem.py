@@ -66,10 +66,9 @@ class BlockState:
     fun: float
     #: Curvatures that the rule "la" has found.
     estimates: Array
-    #: Vectors of conjugate gradients, where those run.
+    #: Directions of conjugate gradients, where those run.
     vectors: Array
     rho: float
-    left: float
     #: Updates since the measure went down by a tenth, and what it was then.
     quiet: int
     best: float
@@ -141,7 +140,7 @@ class BlockProblem:
         nothing, fun = np.zeros((0, 0)), f + self.penalty.value(self.x0)
         return BlockState(
             x=self.x0, aux=aux, g=g, f=f, fun=fun, estimates=np.ones(self.smooth.size),
-            vectors=nothing, rho=-1.0, left=np.inf, quiet=0, best=measure, low=fun, outcome=0, nit=0, measure=measure,
+            vectors=nothing, rho=0.0, quiet=0, best=measure, low=fun, outcome=0, nit=0, measure=measure,
         )  # fmt: skip
 
     def certify(self, state: BlockState, stats: dict[str, Any]) -> BlockResult:

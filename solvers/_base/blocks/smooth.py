@@ -71,7 +71,7 @@ class Quadratic:
         return {}
 
     def start(self, x: Array) -> tuple[float, Array]:
-        product = self.Q @ x
+        product = self.Q @ x if x.any() else np.zeros(self.size)
         return float(x @ (product / 2 - self.c)), np.asarray(product - self.c)
 
     def move(self, x: Array, aux: Array, f: float, b: Array, s: Array) -> tuple[float, Array]:
