@@ -8,6 +8,8 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
+from scipy.linalg.cython_lapack cimport dpotrf, dpotrs, dsyev
+
 cdef extern from "forest.h" nogil:
     struct sv_rows:
         int32_t n
@@ -274,3 +276,6 @@ cdef class Schur:
         with nogil:
             done = sv_schur_stage(&self.schur, self.single, &run, most)
         return done, run.rho, run.left, run.outcome
+
+
+include "descent.pxi"

@@ -40,3 +40,39 @@ class Schur:
         goal: float,
         most: int,
     ) -> tuple[int, float, float, int]: ...
+
+def largest(scores: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]: ...
+
+class Descent:
+    #: Entries of an epoch's order, 0 for greedy rules.
+    drawn: int
+    def __init__(
+        self,
+        Q: Any,
+        l1: npt.NDArray[np.float64],
+        lower: npt.NDArray[np.float64],
+        upper: npt.NDArray[np.float64],
+        plain: bool,
+        rule: int,
+        update: int,
+        blocks: list[npt.NDArray[Any]] | int,
+        constants: npt.NDArray[np.float64],
+        scored: npt.NDArray[np.float64] | None,
+        stepped: npt.NDArray[np.float64] | None,
+        whole: float,
+        inverses: list[npt.NDArray[np.float64]] | None,
+        factors: list[npt.NDArray[np.float64] | None] | None,
+        scale: float,
+        tol: float,
+        patience: int,
+    ) -> None: ...
+    def advance(
+        self,
+        x: npt.NDArray[np.float64],
+        g: npt.NDArray[np.float64],
+        numbers: tuple[float, float, float, float, float],
+        counts: tuple[int, int],
+        order: npt.NDArray[np.int64],
+        epoch: int,
+        steps: int,
+    ) -> tuple[tuple[float, float, float, float, float], tuple[int, int], int]: ...

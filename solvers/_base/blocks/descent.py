@@ -24,6 +24,7 @@ from . import _kernels
 from . import partition as _partition
 from . import selection as _selection
 from . import update as _update
+from .compiled import Compiled
 from .curvature import LARGE, Curvature, NegativeCurvatureError
 from .penalty import GroupL2, Separable
 from .problem import (
@@ -103,10 +104,9 @@ class BlockCoordinateDescent:
 
     def finish(self, problem: BlockProblem, state: BlockState) -> BlockResult:
         plan = self.plan(problem)
-        count = len(plan.blocks) if plan.blocks is not None else -(-problem.smooth.size // plan.size)
         return problem.certify(state, {
             "partition": plan.partition, "selection": plan.selection, "update": plan.update, "accel": plan.accel,
-            "blocks": count, "block_size": plan.size, "epochs": state.nit / max(count, 1),
+            "blocks": plan.count, "block_size": plan.size, "epochs": state.nit / max(plan.count, 1),
         })  # fmt: skip
 
     def plan(self, problem: BlockProblem) -> Plan:
@@ -132,6 +132,8 @@ class Plan:
     curvature: Curvature
     #: The elimination of blocks that are forests.
     forests: Any = None
+    #: The kernel that makes many updates a call, where the rules are among its own.
+    compiled: Compiled | None = None
     #: The number of an epoch, and its order.
     drawn: tuple[int, Array] = (-1, np.zeros(0))
 
@@ -155,6 +157,7 @@ class Plan:
                 plan.schur(True)
             else:
                 plan.forests = plan.elimination()
+                plan.compiled = Compiled.of(plan)
         except np.linalg.LinAlgError:
             if options.accel != "auto" or not plan.conjugate:
                 raise
@@ -188,6 +191,15 @@ class Plan:
     def variable(self) -> bool:
         return self.blocks is None
 
+    @property
+    def count(self) -> int:
+        """Updates of an epoch."""
+        return len(self.blocks) if self.blocks is not None else -(-self.problem.smooth.size // self.size)
+
+    @property
+    def patience(self) -> int:
+        return max(PATIENCE * self.count, LEAST_PATIENCE)
+
     def elimination(self) -> Any:
         """The fixed blocks as forests, where exact steps on them may be eliminations; else None."""
         smooth, blocks = self.problem.smooth, self.blocks
@@ -213,7 +225,11 @@ class Plan:
     # ---- one update ------------------------------------------------------------------------------
 
     def step(self, state: BlockState) -> BlockState:
-        """The state after one block update."""
+        """The state after one block update, or after some where the kernel makes them."""
+        after = self.compiled.advance(state) if self.compiled is not None else None
+        return after or self._single_step(state)
+
+    def _single_step(self, state: BlockState) -> BlockState:
         g = state.g
         b, k = self.next_block(state, g)
         g_b = g[b] if self.greedy else self.problem.smooth.block_gradient(state.x, state.aux, b)
@@ -257,16 +273,15 @@ class Plan:
     def _measured(self, state: BlockState) -> BlockState:
         """The state with its measure anew, where the gradient is needed for the rule, or an epoch ends."""
         smooth = self.problem.smooth
-        count = len(self.blocks) if self.blocks is not None else -(-smooth.size // self.size)
         quiet = state.quiet + 1
-        if not (self.greedy or state.nit % count == 0):
+        if not (self.greedy or state.nit % self.count == 0):
             return replace(state, quiet=quiet)
         g = smooth.gradient(state.x, state.aux)
         measure = self.problem.kkt(state.x, g) / self.problem.scale
         state = replace(state, g=g, measure=measure, quiet=quiet)
         if measure < 0.9 * state.best:
             return replace(state, quiet=0, best=measure, low=state.fun)
-        if quiet > max(PATIENCE * count, LEAST_PATIENCE):
+        if quiet > self.patience:
             # rounding, unless the objective still goes down
             flat = not state.low - state.fun > 4 * ULP * abs(state.fun)
             return replace(state, outcome=QUIET) if flat else replace(state, quiet=0, low=state.fun)
@@ -286,13 +301,17 @@ class Plan:
                 np.argmax(_selection.block_scores(self.selection, self.problem.penalty, self.curvature, state.x, g))
             )
         else:
-            order = self._epoch(state.nit // count, count, lambda: self.curvature.block_constants)
-            k = int(order[state.nit % count])
+            k = int(self.order_of(state.nit // count)[state.nit % count])
         return self.blocks[k], k
 
-    def _epoch(self, epoch: int, count: int, constants: Any) -> Array:
+    def order_of(self, epoch: int) -> Array:
+        """The blocks, or coordinates, in the order of an epoch."""
         if self.drawn[0] != epoch:
-            self.drawn = epoch, _selection.drawn(self.selection, count, epoch, self.problem.seed, constants)
+            fixed, curvature = self.blocks is not None, self.curvature
+            self.drawn = epoch, _selection.drawn(
+                self.selection, self.count if fixed else self.problem.smooth.size, epoch, self.problem.seed,
+                lambda: curvature.block_constants if fixed else curvature.coordinates,
+            )  # fmt: skip
         return self.drawn[1]
 
     def _variable_block(self, state: BlockState, g: Array) -> Array:
@@ -303,10 +322,8 @@ class Plan:
         if self.selection == "gsq" and self.partition == "variable":
             return _selection.thresholded(size, self.curvature, g)
         if not self.greedy:
-            steps = -(-count // size)
-            order = self._epoch(state.nit // steps, count, lambda: self.curvature.coordinates)
-            at = size * (state.nit % steps)
-            return np.unique(order[at : at + size])
+            at = size * (state.nit % self.count)
+            return np.unique(self.order_of(state.nit // self.count)[at : at + size])
         rule = "gsd" if self.selection == "gsq" else self.selection
         scores = _selection.coordinate_scores(rule, size, penalty, self.curvature, state.x, g)
         if self.partition == "variable_forest":
