@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _kernels
-from .curvature import LARGE
+from .curvature import LARGE, NegativeCurvatureError
 from .penalty import Separable
 from .problem import BlockState
 from .smooth import Quadratic
@@ -90,9 +90,13 @@ class Compiled:
         kept = sum(len(b) ** 2 for b in blocks or ()) * 8
         if kept > STORED and (plan.selection == "gsq" or plan.update in ("matrix", "exact")):
             return None
-        if plan.update == "diag" and plan.blocks is not None and len({len(b) for b in plan.blocks}) > 1:
+        drawn = RULES[plan.selection] == 0
+        if plan.update == "diag" and (drawn if blocks is None else len({len(b) for b in blocks}) > 1):
+            return None  # the bound goes by the size of each block
+        try:
+            return cls(plan, smooth, penalty)
+        except NegativeCurvatureError:  # the step that meets it tells
             return None
-        return cls(plan, smooth, penalty)
 
     def advance(self, state: BlockState) -> BlockState | None:
         """The state after some updates; None where the next one is not for the kernel."""
@@ -102,7 +106,7 @@ class Compiled:
         order, epoch = np.zeros(0, np.int64), 0
         if self.kernel.drawn:
             order, epoch, steps = self._orders(state.nit, steps)
-        x, g = state.x.copy(), state.g.copy() if state.aux is state.g else state.aux.copy()
+        x, g = state.x.copy(), state.aux.copy()
         numbers, counts, outcome = self.kernel.advance(
             x, g, (state.f, state.fun, state.measure, state.best, state.low), (state.nit, state.quiet), order, epoch, steps
         )
