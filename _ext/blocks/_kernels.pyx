@@ -53,10 +53,7 @@ cdef extern from "schur.h" nogil:
         double scale
 
     struct sv_schur_run:
-        const double *residual
-        double *x
-        void *v
-        void *w
+        void *vectors
         void *work
         double unit
         double rho
@@ -66,7 +63,9 @@ cdef extern from "schur.h" nogil:
 
     int32_t sv_schur_order(const sv_rows *, const int32_t *, int, int32_t *, int32_t *, int32_t *)
     int32_t sv_schur_fill(const sv_rows *, const int32_t *, int, double *, sv_schur *)
-    int sv_schur_stage(const sv_schur *, int, sv_schur_run *, int)
+    void sv_schur_begin(const sv_schur *, int, sv_schur_run *, const double *)
+    int sv_schur_iterate(const sv_schur *, int, sv_schur_run *, int)
+    void sv_schur_move(const sv_schur *, int, sv_schur_run *, double *)
 
 cdef extern from "quadratic.h" nogil:
     struct sv_box:
@@ -255,27 +254,48 @@ cdef class Schur:
             singular = sv_schur_fill(&matrix.rows, &work[n], single, &room[0], s)
         return singular
 
-    def stage(self, const double[::1] residual, double[::1] x, directions, double unit, double rho, double goal, int most):
-        """Iterations from x on, which is moved: (how many, rho, largest entry of the residual by recurrence, outcome).
+    @property
+    def carried(self):
+        """Entries of the vectors that iterations carry."""
+        return 4 * <Py_ssize_t>self.schur.n - 3 * <Py_ssize_t>self.first
 
-        residual: b - A x; directions: (2, n - first), of the precision at hand, moved; unit: the residual times this is
-        of the size of 1.
-        """
-        cdef size_t n = self.schur.n, rest = n - self.first
+    cdef object ready(self, vectors, double unit, sv_schur_run *run):
+        """What keeps the run's arrays alive; checked."""
+        real = np.float32 if self.single else np.float64
+        if vectors.shape != (self.carried,) or vectors.dtype != real or not vectors.flags.c_contiguous:
+            raise ValueError(f"vectors must be {self.carried} of {real.__name__}")
+        cdef char[::1] carried = vectors.view(np.int8)
+        cdef char[::1] work = np.empty((3 * <size_t>self.schur.n + 8) * np.dtype(real).itemsize, np.int8)
+        run.vectors, run.work, run.unit = &carried[0], &work[0], unit
+        return carried, work
+
+    def begin(self, const double[::1] residual, vectors, double unit):
+        """A stage, from b - A x, by node; unit: the residual times this is of the size of 1."""
+        cdef sv_schur_run run
+        kept = self.ready(vectors, unit, &run)
+        if residual.shape[0] != self.schur.n:
+            raise ValueError("the residual must have an entry for each node")
+        with nogil:
+            sv_schur_begin(&self.schur, self.single, &run, &residual[0])
+
+    def iterate(self, vectors, double unit, double rho, double goal, int most):
+        """At most so many iterations: (how many, rho, largest entry of the residual by recurrence, outcome)."""
         cdef sv_schur_run run
         cdef int done
-        real = np.float32 if self.single else np.float64
-        if residual.shape[0] != n or x.shape[0] != n or directions.shape != (2, rest) or directions.dtype != real:
-            raise ValueError("the vectors must have an entry for each node")
-        if not directions.flags.c_contiguous:
-            raise ValueError("directions must be contiguous")
-        cdef char[:, ::1] vectors = directions.view(np.int8) if rest else np.zeros((2, 1), np.int8)
-        cdef char[::1] work = np.empty((5 * n + 8) * np.dtype(real).itemsize, np.int8)
-        run.residual, run.x, run.v, run.w, run.work = &residual[0], &x[0], &vectors[0, 0], &vectors[1, 0], &work[0]
-        run.unit, run.rho, run.goal = unit, rho, goal
+        kept = self.ready(vectors, unit, &run)
+        run.rho, run.goal = rho, goal
         with nogil:
-            done = sv_schur_stage(&self.schur, self.single, &run, most)
+            done = sv_schur_iterate(&self.schur, self.single, &run, most)
         return done, run.rho, run.left, run.outcome
+
+    def move(self, vectors, double unit, double[::1] x):
+        """x, by node, by the step of the stage."""
+        cdef sv_schur_run run
+        kept = self.ready(vectors, unit, &run)
+        if x.shape[0] != self.schur.n:
+            raise ValueError("x must have an entry for each node")
+        with nogil:
+            sv_schur_move(&self.schur, self.single, &run, &x[0])
 
 
 include "descent.pxi"

@@ -274,7 +274,19 @@ int32_t sv_schur_fill(const struct sv_rows *A, const int32_t *place, int single,
     return -1;
 }
 
-int sv_schur_stage(const struct sv_schur *schur, int single, struct sv_schur_run *run, int most)
+static const struct schur_kernels *kernels(int single) { return single ? single_kernels() : double_kernels(); }
+
+void sv_schur_begin(const struct sv_schur *schur, int single, struct sv_schur_run *run, const double *residual)
 {
-    return (single ? single_kernels() : double_kernels())->stage(schur, run, most);
+    kernels(single)->begin(schur, run, residual);
+}
+
+int sv_schur_iterate(const struct sv_schur *schur, int single, struct sv_schur_run *run, int most)
+{
+    return kernels(single)->iterate(schur, run, most);
+}
+
+void sv_schur_move(const struct sv_schur *schur, int single, struct sv_schur_run *run, double *x)
+{
+    kernels(single)->move(schur, run, x);
 }

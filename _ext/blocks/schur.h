@@ -35,27 +35,33 @@ SV_BINDING int32_t sv_schur_order(const struct sv_rows *A, const int32_t *class_
 SV_BINDING int32_t sv_schur_fill(const struct sv_rows *A, const int32_t *place, int single, double *work,
                                  struct sv_schur *out);
 
-/* What conjugate gradients carry from stage to stage, and what a stage takes. */
+/* What conjugate gradients carry. */
 struct sv_schur_run {
-    const double *residual; /* b - A x, by node */
-    double *x;              /* by node; moved */
-    void *v, *w;            /* of R: a direction and M times it */
-    void *work;             /* 5 (n - first) + 3 first + 8 */
-    double unit;            /* the residual times this is of the size of 1 */
-    double rho;             /* r'M^-1 r of the last iteration, 0 at first */
-    double goal, left;      /* of the residual's largest entry; left: by the recurrence */
-    int outcome;            /* 0, or 1: not positive definite, 2: not finite */
+    /* 4 (n - first) + first: a direction, M times it, the step so far, the residual; A_FF^-1 of F's residual. */
+    void *vectors;
+    void *work;        /* 3 (n - first) + 2 first + 8 */
+    double unit;       /* the residual times this is of the size of 1 */
+    double rho;        /* r'M^-1 r of the last iteration, 0 at first */
+    double goal, left; /* of the residual's largest entry; left: by the recurrence */
+    int outcome;       /* 0, or 1: not positive definite, 2: not finite */
 };
 
-/* At most `most` iterations from a residual computed by the caller, until it is at most goal: then x is moved. The
- * directions go on where the last stage ended, so that a residual computed anew costs no iterations; arithmetic in
- * float is enough for a part of the way, since the caller's residual is double. Returns the iterations made. */
-SV_BINDING int sv_schur_stage(const struct sv_schur *schur, int single, struct sv_schur_run *run, int most);
+/* A stage begins from a residual b - A x that the caller has computed, by node. The directions go on where the last
+ * stage ended, so that a residual computed anew costs no iterations; arithmetic in float is enough for a part of the
+ * way, since the caller's residual is double. */
+SV_BINDING void sv_schur_begin(const struct sv_schur *schur, int single, struct sv_schur_run *run,
+                               const double *residual);
+/* At most `most` iterations, until the residual is at most goal. Returns those made. */
+SV_BINDING int sv_schur_iterate(const struct sv_schur *schur, int single, struct sv_schur_run *run, int most);
+/* x, by node, moves by the step so far. */
+SV_BINDING void sv_schur_move(const struct sv_schur *schur, int single, struct sv_schur_run *run, double *x);
 
 struct schur_kernels {
     void (*store)(const struct sv_schur *out, const double *pivot, const double *link, int32_t i);
     void (*entry)(void *values, int64_t at, double value);
-    int (*stage)(const struct sv_schur *schur, struct sv_schur_run *run, int most);
+    void (*begin)(const struct sv_schur *schur, struct sv_schur_run *run, const double *residual);
+    int (*iterate)(const struct sv_schur *schur, struct sv_schur_run *run, int most);
+    void (*move)(const struct sv_schur *schur, struct sv_schur_run *run, double *x);
 };
 
 #endif

@@ -133,81 +133,83 @@ static void beyond_forest(const struct sv_schur *s, const real *v, real *q)
     }
 }
 
-/* The work of a stage. */
+/* The parts of what is carried, and of the work. */
 struct vectors {
-    real *x, *r, *y, *z, *q;      /* of R */
-    real *first, *u, *eliminated; /* of F */
+    real *v, *w, *x, *r, *eliminated; /* of R; the last of F */
+    real *y, *z, *q;                  /* work of R */
+    real *first, *u;                  /* work of F */
 };
 
-static struct vectors cut(const struct sv_schur *s, real *work)
+static struct vectors cut(const struct sv_schur *s, const struct sv_schur_run *run)
 {
     size_t rest = (size_t)(s->n - s->first), first = (size_t)s->first;
-    struct vectors at = {.x = work, .r = work + rest, .y = work + 2 * rest, .z = work + 3 * rest + 1};
-    at.q = at.z + rest + 1;
-    at.first = at.q + rest;
-    at.u = at.first + first + 1;
-    at.eliminated = at.u + first + 1;
-    memset(at.x, 0, rest * sizeof(real));
-    memset(at.y, 0, (rest + 1) * sizeof(real));
-    return at;
+    real *carried = run->vectors, *work = run->work;
+    return (struct vectors){
+        .v = carried, .w = carried + rest, .x = carried + 2 * rest, .r = carried + 3 * rest,
+        .eliminated = carried + 4 * rest, .y = work, .z = work + rest + 1, .q = work + 2 * rest + 2,
+        .first = work + 3 * rest + 2, .u = work + 3 * rest + first + 3,
+    };
 }
 
-/* eliminated = A_FF^-1 r_F, r_R -= A_RF eliminated: the residual of S. Returns its largest entry. */
-static double begin(const struct sv_schur *s, const struct sv_schur_run *run, const struct vectors *at)
+/* eliminated = A_FF^-1 r_F, r_R -= A_RF eliminated: the residual of S. */
+static void begin(const struct sv_schur *s, struct sv_schur_run *run, const double *residual)
 {
+    struct vectors at = cut(s, run);
     int32_t first = s->first, rest = s->n - first;
     for (int32_t i = 0; i < first; i++)
-        at->first[i] = (real)(run->unit * run->residual[s->nodes[i]]);
+        at.first[i] = (real)(run->unit * residual[s->nodes[i]]);
     for (int32_t i = 0; i < rest; i++)
-        at->r[i] = (real)(run->unit * run->residual[s->nodes[first + i]]);
-    at->first[first] = 0;
-    descend(first, s->parent, s->factor, at->first);
-    ascend(first, s->parent, s->factor, s->inverse, at->first, at->u);
-    memcpy(at->eliminated, at->u, (size_t)first * sizeof(real));
+        at.r[i] = (real)(run->unit * residual[s->nodes[first + i]]);
+    at.first[first] = 0;
+    descend(first, s->parent, s->factor, at.first);
+    ascend(first, s->parent, s->factor, s->inverse, at.first, at.u);
+    memcpy(at.eliminated, at.u, (size_t)first * sizeof(real));
+    memset(at.x, 0, (size_t)rest * sizeof(real));
     const real *values = s->cross_values;
     for (int32_t i = 0; i < first; i++)
         for (int32_t k = s->cross_starts[i]; k < s->cross_starts[i + 1]; k++)
-            at->r[s->cross_columns[k]] -= values[k] * at->u[i];
-    return advance((size_t)rest, 0, at->r, at->r, at->x, at->r);
+            at.r[s->cross_columns[k]] -= values[k] * at.u[i];
 }
 
 /* x moves by the step in R, and in F by what follows from it. */
-static void end(const struct sv_schur *s, struct sv_schur_run *run, const struct vectors *at)
+static void move(const struct sv_schur *s, struct sv_schur_run *run, double *x)
 {
+    struct vectors at = cut(s, run);
     int32_t first = s->first, rest = s->n - first;
     double back = s->scale / run->unit;
-    through_first(s, at->x, at->first, at->u, at->q);
+    memset(at.first, 0, ((size_t)first + 1) * sizeof(real));
+    through_first(s, at.x, at.first, at.u, at.q);
     for (int32_t i = 0; i < first; i++)
-        run->x[s->nodes[i]] += back * ((double)at->eliminated[i] + (double)at->u[i]);
+        x[s->nodes[i]] += back * ((double)at.eliminated[i] + (double)at.u[i]);
     for (int32_t i = 0; i < rest; i++)
-        run->x[s->nodes[first + i]] += back * (double)at->x[i];
+        x[s->nodes[first + i]] += back * (double)at.x[i];
 }
 
-static int stage(const struct sv_schur *s, struct sv_schur_run *run, int most)
+static int iterate(const struct sv_schur *s, struct sv_schur_run *run, int most)
 {
-    struct vectors at = cut(s, run->work);
-    size_t rest = (size_t)(s->n - s->first);
-    real *v = run->v, *w = run->w;
-    double left = begin(s, run, &at), goal = run->goal * run->unit;
+    struct vectors at = cut(s, run);
+    size_t rest = (size_t)(s->n - s->first), first = (size_t)s->first;
+    double goal = run->goal * run->unit, left = advance(rest, 0, at.r, at.r, at.x, at.r);
     int done = 0;
     run->outcome = 0;
+    memset(at.y, 0, (rest + 1) * sizeof(real));
+    memset(at.first, 0, (first + 1) * sizeof(real));
     while (done < most && left > goal) {
         precondition(s, at.r, at.y, at.z);
         double rho = dot(at.r, at.z, rest);
-        turn(rest, run->rho > 0 ? rho / run->rho : 0, at.z, at.r, v, w, at.q);
+        turn(rest, run->rho > 0 ? rho / run->rho : 0, at.z, at.r, at.v, at.w, at.q);
         run->rho = rho;
         if (s->rest_starts[rest])
-            beyond_forest(s, v, at.q);
-        through_first(s, v, at.first, at.u, at.q);
-        double curvature = dot(v, at.q, rest);
+            beyond_forest(s, at.v, at.q);
+        through_first(s, at.v, at.first, at.u, at.q);
+        double curvature = dot(at.v, at.q, rest);
         if (!(curvature > 0 && isfinite(rho))) {
             run->outcome = isfinite(curvature) && isfinite(rho) ? 1 : 2;
             break;
         }
-        left = advance(rest, rho / curvature, v, at.q, at.x, at.r);
+        left = advance(rest, rho / curvature, at.v, at.q, at.x, at.r);
         done++;
     }
-    end(s, run, &at);
     run->left = left / run->unit;
     return done;
 }
@@ -220,4 +222,4 @@ static void store(const struct sv_schur *out, const double *pivot, const double 
 
 static void entry(void *values, int64_t at, double value) { ((real *)values)[at] = (real)value; }
 
-const struct schur_kernels SV_TABLE(schur_kernels) = {store, entry, stage};
+const struct schur_kernels SV_TABLE(schur_kernels) = {store, entry, begin, iterate, move};

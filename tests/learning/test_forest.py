@@ -151,3 +151,47 @@ def test_kernels_refuse_what_does_not_fit():
         _kernels.block_sweeps(np.zeros((2, 3)), *(np.zeros(2) for _ in range(3)), 1, np.zeros(2), np.zeros(2))
     with pytest.raises(ValueError, match="length"):
         _kernels.block_sweeps(np.eye(2), *(np.zeros(2) for _ in range(3)), 1, np.zeros(2), np.zeros(3))
+
+
+@pytest.mark.parametrize("seed", [1, 9, 40])
+def test_float32_gives_way_where_it_does_not_suffice(seed):
+    """Weights over twelve orders of magnitude: float32 stands still, and float64 goes on."""
+    rng = np.random.default_rng(seed)
+    W = abs(lattice(14) - scipy.sparse.diags_array(np.full(196, 4.5)))
+    W = scipy.sparse.triu(W).tocoo()
+    W.data = 10.0 ** rng.uniform(-6, 6, W.nnz)
+    W = W + W.T
+    A = scipy.sparse.csr_array(scipy.sparse.diags_array(np.asarray(W.sum(axis=1)).ravel() + 1e-3) - W)
+    c = rng.standard_normal(196)
+    result = solvers.learning.quadratic(A, c, tol=1e-9, options={"accel": "cg"})
+    assert result.success
+    assert np.abs(A @ result.x - c).max() <= 1e-9 * np.abs(c).max() * (1 + 1e-9)
+    assert result.state.vectors.dtype == np.float64
+
+
+def test_a_callback_and_a_limit_change_no_bit():
+    A, c = lattice(15), np.random.default_rng(11).standard_normal(225)
+    whole = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"})
+    seen = []
+    watched = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"}, callback=lambda r: seen.append(r.nit))
+    np.testing.assert_array_equal(whole.x, watched.x)
+    assert sorted(set(seen)) == list(range(1, whole.nit + 1))
+    part = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"}, max_iter=7)
+    rest = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"}, resume=part.state)
+    np.testing.assert_array_equal(whole.x, rest.x)
+
+
+def test_kernels_of_conjugate_gradients_refuse_what_does_not_fit():
+    rows = _kernels.Rows(lattice(3))
+    schur = _kernels.Schur(rows, np.array([0, 1] * 4 + [0], np.int32), False)
+    vectors = np.zeros(schur.carried)
+    with pytest.raises(ValueError, match="vectors"):
+        schur.begin(np.zeros(9), vectors.astype(np.float32), 1.0)
+    with pytest.raises(ValueError, match="vectors"):
+        schur.iterate(vectors[1:], 1.0, 0.0, 1.0, 1)
+    with pytest.raises(ValueError, match="residual"):
+        schur.begin(np.zeros(8), vectors, 1.0)
+    with pytest.raises(ValueError, match="x must"):
+        schur.move(vectors, 1.0, np.zeros(8))
+    with pytest.raises(ValueError, match="class"):
+        _kernels.Schur(rows, np.full(9, -1, np.int32), True)

@@ -30,16 +30,13 @@ class Schur:
     single: bool
     first: int
     def __init__(self, matrix: Rows, class_of: npt.NDArray[np.int32], single: bool) -> None: ...
-    def stage(
-        self,
-        residual: npt.NDArray[np.float64],
-        x: npt.NDArray[np.float64],
-        directions: npt.NDArray[Any],
-        unit: float,
-        rho: float,
-        goal: float,
-        most: int,
+    #: Entries of the vectors.
+    carried: int
+    def begin(self, residual: npt.NDArray[np.float64], vectors: npt.NDArray[Any], unit: float) -> None: ...
+    def iterate(
+        self, vectors: npt.NDArray[Any], unit: float, rho: float, goal: float, most: int
     ) -> tuple[int, float, float, int]: ...
+    def move(self, vectors: npt.NDArray[Any], unit: float, x: npt.NDArray[np.float64]) -> None: ...
 
 def largest(scores: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]: ...
 

@@ -86,8 +86,7 @@ class BlockCoordinateDescent:
         plan = self.plan(problem)
         state = problem.begin()
         if plan.conjugate and state.measure > problem.tol:
-            rest = len(state.x) - plan.schur(True).first
-            return replace(state, vectors=np.zeros((2, rest), np.float64 if problem.every else np.float32))
+            return replace(state, vectors=np.zeros(plan.schur(True).carried, np.float32), base=state.x)
         return state
 
     def step(self, problem: BlockProblem, state: BlockState) -> BlockState:
@@ -446,35 +445,51 @@ class Plan:
         return self.problem.remember(("schur", self.partition, single), make)  # type: ignore[no-any-return]
 
     def conjugate_step(self, state: BlockState) -> BlockState:
-        """Iterations of conjugate gradients until the residual has gone down so far, which is then computed anew.
+        """Some iterations of conjugate gradients.
 
-        They run in float32 while that is of use: the residuals computed anew are float64.
+        They come in stages: from a residual computed in float64 until it has gone down so far by the recurrence, in
+        float32 while that is of use. What follows from a stage does not depend on where it was interrupted.
         """
         problem, smooth = self.problem, self.problem.smooth
-        single = state.vectors.dtype == np.float32
+        vectors, goal, unit = state.vectors.copy(), problem.tol * problem.scale, 1 / problem.scale
+        single = vectors.dtype == np.float32
+        schur = self.schur(single)
+        if not state.stage:
+            schur.begin(-state.g, vectors, unit)
+            state = replace(state, base=state.x, stage=state.measure, began=state.nit)
+        wanted = max(goal, state.stage * problem.scale * (SINGLE if single else DOUBLE))
+        left_over = LEAST_PATIENCE + (0 if single else smooth.size) - (state.nit - state.began)
         most = 1 if problem.every else min(max(MOST_WORK // smooth.size, 50), problem.max_iter - state.nit)
-        before, goal = state.measure * problem.scale, problem.tol * problem.scale
-        wanted = max(0.9 * goal, before * (SINGLE if single else DOUBLE))
-        x, vectors = state.x.copy(), state.vectors.copy()
-        done, rho, left, outcome = self.schur(single).stage(
-            -state.g, x, vectors, 1 / problem.scale, state.rho, wanted, most
-        )
+        done, rho, left, outcome = schur.iterate(vectors, unit, state.rho, wanted, min(most, left_over))
+        x = state.base.copy()
+        schur.move(vectors, unit, x)
         f, g = smooth.start(x)
-        measure = problem.kkt(x, g) / problem.scale
-        arrived = left <= wanted and measure * problem.scale > max(goal, 10 * wanted)  # but only by the recurrence
-        if single and (outcome or not np.isfinite(measure) or (arrived and measure > 0.1 * state.measure)):
-            return replace(state, vectors=np.zeros(vectors.shape), rho=0.0, nit=state.nit + max(done, 1))
-        quiet, best = (0, measure) if measure < 0.9 * state.best else (state.quiet + max(done, 1), state.best)
-        if arrived:
-            rho, vectors = 0.0, np.zeros_like(vectors)  # from x anew
-            outcome = outcome or (QUIET if measure > 0.5 * state.measure else 0)
-        outcome = {0: 0, 1: INDEFINITE, 2: NOT_FINITE}.get(outcome, outcome)
-        if quiet > LEAST_PATIENCE + smooth.size and not outcome:
-            outcome = QUIET
-        return replace(
-            state, x=x, aux=g, g=g, f=f, fun=f, vectors=vectors, rho=rho, quiet=quiet, best=best,
-            low=f, outcome=outcome, nit=state.nit + max(done, 1), measure=measure,
+        after = replace(
+            state, x=x, aux=g, g=g, f=f, fun=f, low=f, vectors=vectors, rho=rho, nit=state.nit + done,
+            measure=problem.kkt(x, g) / problem.scale,
         )  # fmt: skip
+        if left > wanted and done < left_over and not outcome:
+            return after
+        return self._stage_over(after, left <= wanted, {0: 0, 1: INDEFINITE, 2: NOT_FINITE}[outcome])
+
+    def _stage_over(self, state: BlockState, arrived: bool, outcome: int) -> BlockState:
+        """What the end of a stage has shown: `arrived` by the recurrence, but truly so?"""
+        problem = self.problem
+        state, stage, spent = replace(state, stage=0.0), state.stage, state.nit - state.began
+        drifted = arrived and not state.measure <= max(problem.tol, 0.1 * stage)
+        if not state.measure < stage:
+            f, g = problem.smooth.start(state.base)
+            state = replace(state, x=state.base, aux=g, g=g, f=f, fun=f, low=f, measure=stage)
+        if state.vectors.dtype == np.float32:
+            if outcome or drifted or state.measure > 0.1 * stage:
+                return replace(state, vectors=np.zeros(len(state.vectors)), rho=0.0)
+        elif drifted:
+            state = replace(state, vectors=np.zeros_like(state.vectors), rho=0.0)  # from x anew
+            outcome = outcome or (QUIET if state.measure > 0.5 * stage else 0)
+        if state.measure < 0.9 * state.best:
+            return replace(state, quiet=0, best=state.measure, outcome=outcome)
+        quiet = state.quiet + spent
+        return replace(state, quiet=quiet, outcome=outcome or (QUIET if quiet > LEAST_PATIENCE + problem.smooth.size else 0))
 
 
 # ---- choices -------------------------------------------------------------------------------------

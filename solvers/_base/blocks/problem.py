@@ -69,6 +69,10 @@ class BlockState:
     #: Directions of conjugate gradients, where those run.
     vectors: Array
     rho: float
+    #: Their stage: x at its beginning, the measure there (0: none has begun), and nit.
+    base: Array
+    stage: float
+    began: int
     #: Updates since the measure went down by a tenth, and what it was then.
     quiet: int
     best: float
@@ -139,8 +143,8 @@ class BlockProblem:
         measure = self.kkt(self.x0, g) / self.scale
         nothing, fun = np.zeros((0, 0)), f + self.penalty.value(self.x0)
         return BlockState(
-            x=self.x0, aux=aux, g=g, f=f, fun=fun, estimates=np.ones(self.smooth.size),
-            vectors=nothing, rho=0.0, quiet=0, best=measure, low=fun, outcome=0, nit=0, measure=measure,
+            x=self.x0, aux=aux, g=g, f=f, fun=fun, estimates=np.ones(self.smooth.size), vectors=nothing, rho=0.0,
+            base=nothing, stage=0.0, began=0, quiet=0, best=measure, low=fun, outcome=0, nit=0, measure=measure,
         )  # fmt: skip
 
     def certify(self, state: BlockState, stats: dict[str, Any]) -> BlockResult:
