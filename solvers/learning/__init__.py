@@ -17,9 +17,13 @@ from ._quadratics import quadratic
 
 if TYPE_CHECKING:
     from ._estimators import NNLS, ElasticNet, Lasso
+    from ._propagation import LabelPropagation
 
-#: What needs scikit-learn, which is imported when one of them is first used.
-_ESTIMATORS = ("ElasticNet", "Lasso", "NNLS")
+#: What needs scikit-learn, which is imported when one of them is first used: name -> module.
+_ESTIMATORS = {
+    "ElasticNet": "._estimators", "Lasso": "._estimators", "NNLS": "._estimators",
+    "LabelPropagation": "._propagation",
+}  # fmt: skip
 
 __all__ = [
     "NNLS",
@@ -27,6 +31,7 @@ __all__ = [
     "BlockResult",
     "ElasticNet",
     "GlmResult",
+    "LabelPropagation",
     "Lasso",
     "LeastSquares",
     "Logistic",
@@ -39,5 +44,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _ESTIMATORS:
-        return getattr(importlib.import_module("._estimators", __name__), name)
+        return getattr(importlib.import_module(_ESTIMATORS[name], __name__), name)
     raise AttributeError(f"module 'solvers.learning' has no attribute {name!r}")
