@@ -15,47 +15,9 @@ import scipy.special
 
 from .._base.blocks.smooth import LinearModel
 from .._base.validate import check_finite, real_array
+from . import _losses as losses
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(eq=False)
-class _Squares:
-    y: Array
-    steepest = 1.0
-
-    def value(self, z: Array) -> float:
-        r = z - self.y
-        return float(r @ r) / 2
-
-    def slope(self, z: Array) -> Array:
-        return np.asarray(z - self.y)
-
-    def curvature(self, z: Array) -> Array:
-        return np.ones_like(z)
-
-    def mixed(self, classes: Array) -> Any:
-        return 1.0
-
-
-@dataclass(eq=False)
-class _Logistic:
-    #: -1 and 1
-    y: Array
-    steepest = 0.25
-
-    def value(self, z: Array) -> float:
-        return float(np.logaddexp(0.0, -self.y * z).sum())
-
-    def slope(self, z: Array) -> Array:
-        return np.asarray(-self.y * scipy.special.expit(-self.y * z))
-
-    def curvature(self, z: Array) -> Array:
-        p = scipy.special.expit(z)
-        return np.asarray(p * (1 - p))
-
-    def mixed(self, classes: Array) -> Any:
-        return 0.25
 
 
 @dataclass(eq=False)
@@ -65,24 +27,26 @@ class _Multinomial:
     classes: int
 
     @property
-    def steepest(self) -> float:
+    def curvature(self) -> float:
+        """The largest second derivative in one predictor."""
         return (1 - 1 / self.classes) / 2
 
     def value(self, z: Array) -> float:
         Z = z.reshape(-1, self.classes)
         return float((scipy.special.logsumexp(Z, axis=1) - Z[np.arange(len(Z)), self.y]).sum())
 
-    def slope(self, z: Array) -> Array:
+    def derivative(self, z: Array) -> Array:
         P = scipy.special.softmax(z.reshape(-1, self.classes), axis=1)
         P[np.arange(len(P)), self.y] -= 1
         return np.asarray(P.ravel())
 
-    def curvature(self, z: Array) -> Array:
+    def second(self, z: Array) -> Array:
         """The probabilities: the Hessian of a sample is diag(p) - p p'."""
         return np.asarray(scipy.special.softmax(z.reshape(-1, self.classes), axis=1).ravel())
 
-    def mixed(self, classes: Array) -> Any:
-        return ((classes[:, None] == classes) - 1 / self.classes) / 2
+    def mixed(self, classes: Array) -> Array:
+        """What bounds the second derivatives between the classes."""
+        return np.asarray(((classes[:, None] == classes) - 1 / self.classes) / 2)
 
 
 class LeastSquares(LinearModel):
@@ -112,7 +76,7 @@ class LeastSquares(LinearModel):
 
     def __init__(self, X: Any, y: npt.ArrayLike) -> None:
         X = _samples(X)
-        super().__init__(X, _Squares(_targets(y, X)), constant=True)
+        super().__init__(X, losses.Squared(_targets(y, X), np.ones(X.shape[0])), constant=True)
 
 
 class Logistic(LinearModel):
@@ -145,7 +109,7 @@ class Logistic(LinearModel):
         labels, number = np.unique(_targets(y, X), return_inverse=True)
         if len(labels) != 2:
             raise ValueError(f"y must hold labels of two kinds, not of {len(labels)}")
-        super().__init__(X, _Logistic(2.0 * number - 1))
+        super().__init__(X, losses.Logistic(np.where(number, 1.0, -1.0), np.ones(X.shape[0])))
 
 
 class Multinomial(LinearModel):

@@ -199,7 +199,7 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not result.success:
             warnings.warn(result.message, ConvergenceWarning, stacklevel=4)
         self.n_iter_ = max(self.n_iter_, result.nit)
-        return result.x
+        return np.asarray(result.x)
 
 
 def _reached(W: Any, known: Array) -> Array:

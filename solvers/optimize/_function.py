@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 from scipy import LowLevelCallable
 
 Array = npt.NDArray[Any]
@@ -132,11 +133,12 @@ class Function:
             moved[i] = x[i]
         return out
 
-    def hessian(self, x: Array, aux: Array, b: Array) -> Array:
-        """By the user's function, else by differences of the gradient."""
+    def hessian(self, x: Array, aux: Array, b: Array) -> Any:
+        """By the user's function, dense or sparse, else by differences of the gradient."""
         if self.block_hess is not None:
             self.nhev += 1
-            H = np.asarray(self.block_hess(x.copy(), b.copy(), *self.args), np.float64)
+            H = self.block_hess(x.copy(), b.copy(), *self.args)
+            H = scipy.sparse.csr_array(H).astype(np.float64) if scipy.sparse.issparse(H) else np.asarray(H, np.float64)
             if H.shape != (len(b), len(b)):
                 raise ValueError(f"block_hess must return shape {(len(b), len(b))}, not {H.shape}")
             return H
@@ -173,6 +175,10 @@ class Function:
 
     def row_sums(self) -> Array:
         raise ValueError("separable 'rows' needs a quadratic function")
+
+    def overlap(self, blocks: list[Array]) -> int:
+        """All of them: what depends on what is not known."""
+        return len(blocks)
 
     @staticmethod
     def _vector(value: Any, count: int, name: str) -> Array:

@@ -317,6 +317,48 @@ def test_duplicate_and_empty_columns(seed):
     assert plain.fun == pytest.approx(least, rel=1e-10)
 
 
+# ---- all blocks at once ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("penalty", [None, {"l1": 2.0}, {"nonneg": True}])
+def test_damped_steps_of_all_blocks_never_rise(seed, penalty):
+    update = "matrix" if penalty is None else "exact"
+    Q, c = quadratic(seed, 24)
+    banded = np.where(np.abs(np.subtract.outer(np.arange(24), np.arange(24))) <= 4, Q, 0)
+    banded += np.diag(np.abs(banded).sum(axis=1))
+    for f, least in ((Quadratic(Q, c), 8), (Quadratic(scipy.sparse.csr_array(banded), c), 5)):
+        values = np.array([s.fun for s in states(40, f, size=3, penalty=penalty, update=update, selection="cyclic",
+                                                 partition="order", parallel="jacobi")])  # fmt: skip
+        assert (np.diff(values) <= 4 * np.finfo(float).eps * np.abs(values).max()).all()
+        result = solvers.learning.quadratic(f.Q, c, penalty=penalty, blocks=3, tol=1e-9, options={"parallel": "jacobi"})
+        assert result.success
+        assert result.stats["overlap"] == least
+        expected = solvers.learning.quadratic(f.Q, c, penalty=penalty, tol=1e-11)
+        np.testing.assert_allclose(result.x, expected.x, atol=1e-6 * np.abs(expected.x).max())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_damped_steps_on_models(seed):
+    for f in models(seed):
+        values = np.array([s.fun for s in states(30, f, size=2, update="lb", partition="sort", selection="cyclic",
+                                                 parallel="jacobi")])  # fmt: skip
+        assert (np.diff(values) <= 4 * np.finfo(float).eps * np.abs(values).max()).all()
+        assert values[-1] < values[0]
+    X = np.kron(np.eye(5), np.ones((3, 2)))  # no sample meets two blocks of two: nothing is damped
+    separate = solvers.learning.LeastSquares(scipy.sparse.csr_array(X + 0.1 * (X > 0) * np.arange(10)), np.arange(15.0))
+    result = solvers.minimize(separate, np.zeros(10), blocks=2, options={"parallel": "jacobi"}, max_iter=1, tol=1e-9)
+    assert result.stats["overlap"] == 1
+    assert result.options["update"] == "auto"
+
+
+def test_what_does_not_go_with_all_blocks_at_once():
+    Q, c = quadratic(3, 12)
+    for options in ({"partition": "variable"}, {"selection": "gs"}):
+        with pytest.raises(ValueError, match="jacobi"):
+            solvers.learning.quadratic(Q, c, options={"parallel": "jacobi", **options})
+
+
 # ---- what is no convex problem -----------------------------------------------------------------------
 
 

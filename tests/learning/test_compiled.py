@@ -27,8 +27,8 @@ def descent(Q, c, penalty="none", size=5, every=False, blocks=None, tol=1e-300, 
     asked, bounds = PENALTIES[penalty]
     problem = BlockProblem(
         Quadratic(Q, c), make(asked, bounds, len(c), None), np.zeros(len(c)), tol=tol, scale=1.0,
-        blocks=None if blocks is None else checked(blocks, len(c)), size=size, seed=seed, max_iter=max_iter, every=every,
-        threads=1, capability="quadratic",
+        blocks=None if blocks is None else checked(blocks, len(c)), size=size, seed=seed, max_iter=max_iter,
+        every=every, threads=1, capability="quadratic",
     )  # fmt: skip
     return BlockCoordinateDescent(**{"accel": "none", **rules}), problem
 
@@ -116,7 +116,9 @@ def test_the_last_good_point_is_kept(update):
 
 
 @given(
-    st.lists(st.sampled_from([0.0, 1.0, 2.0, 1e-310, 1e-300, 1e300, np.inf]) | st.floats(0, 1e12), min_size=1, max_size=80),
+    st.lists(
+        st.sampled_from([0.0, 1.0, 2.0, 1e-310, 1e-300, 1e300, np.inf]) | st.floats(0, 1e12), min_size=1, max_size=80
+    ),
     st.integers(1, 80),
 )
 def test_the_largest_are_those_of_a_sort(scores, count):

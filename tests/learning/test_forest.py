@@ -173,7 +173,8 @@ def test_a_callback_and_a_limit_change_no_bit():
     A, c = lattice(15), np.random.default_rng(11).standard_normal(225)
     whole = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"})
     seen = []
-    watched = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"}, callback=lambda r: seen.append(r.nit))
+    watched = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"},
+                                         callback=lambda r: seen.append(r.nit))  # fmt: skip
     np.testing.assert_array_equal(whole.x, watched.x)
     assert sorted(set(seen)) == list(range(1, whole.nit + 1))
     part = solvers.learning.quadratic(A, c, tol=1e-11, options={"accel": "cg"}, max_iter=7)

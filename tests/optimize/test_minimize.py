@@ -5,6 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 import scipy.optimize
+import scipy.sparse
 from scipy import LowLevelCallable
 from scipy.optimize import rosen, rosen_der, rosen_hess
 
@@ -138,6 +139,99 @@ def test_alternating_minimisation():
     np.testing.assert_array_equal(worse.x, np.ones(5))
 
 
+def test_factors_of_a_matrix_that_are_not_negative():
+    """HALS: given the others the best row or column is known in closed form."""
+    rng = np.random.default_rng(4)
+    M = rng.random((7, 5))
+
+    def parts(x):
+        return x[:14].reshape(2, 7).T, x[14:].reshape(2, 5)
+
+    def fun(x):
+        U, V = parts(x)
+        return ((M - U @ V) ** 2).sum() / 2
+
+    def jac(x):
+        U, V = parts(x)
+        R = U @ V - M
+        return np.concatenate([(R @ V.T).T.ravel(), (U.T @ R).ravel()])
+
+    def best(x, b):
+        U, V = parts(x)
+        k, side = (b[0] // 7, 0) if b[0] < 14 else ((b[0] - 14) // 5, 1)
+        R = M - U @ V + np.outer(U[:, k], V[k])
+        other = V[k] if side == 0 else U[:, k]
+        return np.maximum((R @ other if side == 0 else R.T @ other) / max(other @ other, 1e-300), 0)
+
+    blocks = [np.arange(7), np.arange(7, 14), np.arange(14, 19), np.arange(19, 24)]
+    values = []
+    result = minimize(fun, rng.random(24), jac=jac, block_min=best, blocks=blocks, penalty={"nonneg": True}, tol=1e-6,
+                      callback=lambda r: values.append(fun(r.x)))  # fmt: skip
+    assert result.success
+    assert (result.x >= 0).all()
+    assert (np.diff(values) <= 1e-14).all()
+    assert result.fun < np.linalg.norm(M) ** 2 / 20
+
+
+# ---- fewer gradients ---------------------------------------------------------------------------------
+
+
+def test_one_gradient_for_all_blocks():
+    values = []
+    result = minimize(bowl, np.ones(6), jac=slope, blocks=2, tol=1e-8, options={"parallel": "jacobi"},
+                      callback=lambda r: values.append(bowl(r.x)))  # fmt: skip
+    assert result.success
+    np.testing.assert_allclose(result.x, np.linalg.solve(Q, C), atol=1e-7)
+    assert (np.diff([bowl(np.ones(6)), *values]) <= 1e-12).all()
+    assert result.njev == result.nit + 2  # at x0, after each sweep, and for the answer
+
+
+def test_differences_of_a_block_cost_its_size_and_one():
+    calls = []
+    result = minimize(lambda x: (calls.append(1), bowl(x))[1], np.ones(6), blocks=2, max_iter=1, tol=1e-12,
+                      options={"update": "la", "selection": "cyclic"})  # fmt: skip
+    assert result.nfev == len(calls)
+    again = minimize(bowl, np.ones(6), blocks=2, max_iter=2, tol=1e-12,
+                     options={"update": "la", "selection": "cyclic"})  # fmt: skip
+    tried = again.nfev - result.nfev - 3
+    assert 1 <= tried <= 40  # 3 for the gradient of the block, the rest for its step
+
+
+# ---- hessians with a graph ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["path", "ring"])
+def test_newton_steps_on_smooth_pairwise_costs(shape):
+    """sum of sqrt(1 + (x_i - x_j)^2) along a graph: its Hessian has that graph, a path is eliminated."""
+    size = 30
+    i = np.arange(size if shape == "ring" else size - 1)
+    j = (i + 1) % size
+    y = np.random.default_rng(2).standard_normal(size)
+
+    def fun(x):
+        return np.sqrt(1 + (x[i] - x[j]) ** 2).sum() + 0.5 * ((x - y) ** 2).sum()
+
+    def jac(x):
+        g, t = x - y, (x[i] - x[j]) / np.sqrt(1 + (x[i] - x[j]) ** 2)
+        np.add.at(g, i, t)
+        np.subtract.at(g, j, t)
+        return g
+
+    def hess(x, b):
+        w = (1 + (x[i] - x[j]) ** 2) ** -1.5
+        half = scipy.sparse.coo_array((-w, (i, j)), shape=(size, size))
+        off = half + half.T
+        return scipy.sparse.csr_array(off - scipy.sparse.diags_array(off.sum(axis=1) - 1))[b][:, b]
+
+    result = minimize(fun, np.zeros(size), jac=jac, block_hess=hess, blocks=[np.arange(size)], tol=1e-11,
+                      options={"update": "newton"})  # fmt: skip
+    dense = minimize(fun, np.zeros(size), jac=jac, block_hess=lambda x, b: hess(x, b).toarray(),
+                     blocks=[np.arange(size)], tol=1e-11, options={"update": "newton"})  # fmt: skip
+    assert result.success
+    assert result.nit == dense.nit < 12
+    np.testing.assert_allclose(result.x, dense.x, atol=1e-10)
+
+
 # ---- compiled functions ------------------------------------------------------------------------------
 
 
@@ -177,9 +271,15 @@ def test_numba():
             total += (x[i] - i) ** 2
         return total
 
-    result = minimize(value, np.zeros(4), blocks=2, tol=1e-5)
-    assert result.success
-    np.testing.assert_allclose(result.x, np.arange(4), atol=1e-5)
+    @numba.cfunc(types.void(types.intc, pointer, pointer, types.voidptr))
+    def gradient(n, x, g, data):
+        for i in range(n):
+            g[i] = 2 * (x[i] - i)
+
+    for given, tol in (({}, 1e-5), ({"jac": gradient}, 1e-10)):
+        result = minimize(value, np.zeros(4), blocks=2, tol=tol, **given)
+        assert result.success
+        np.testing.assert_allclose(result.x, np.arange(4), atol=tol)
 
 
 # ---- what may go wrong -------------------------------------------------------------------------------

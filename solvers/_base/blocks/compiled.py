@@ -83,7 +83,7 @@ class Compiled:
             return None
         if plan.selection not in RULES or plan.update not in UPDATES or plan.partition == "variable_forest":
             return None
-        if plan.forests is not None or plan.size > LARGE or np.isinf(penalty.l1).any():
+        if plan.forests is not None or plan.parallel or plan.size > LARGE or np.isinf(penalty.l1).any():
             return None
         if plan.selection == "gsq" and not penalty.none:
             return None
@@ -108,7 +108,13 @@ class Compiled:
             order, epoch, steps = self._orders(state.nit, steps)
         x, g = state.x.copy(), state.aux.copy()
         numbers, counts, outcome = self.kernel.advance(
-            x, g, (state.f, state.fun, state.measure, state.best, state.low), (state.nit, state.quiet), order, epoch, steps
+            x,
+            g,
+            (state.f, state.fun, state.measure, state.best, state.low),
+            (state.nit, state.quiet),
+            order,
+            epoch,
+            steps,
         )
         if outcome < 0 and counts[0] == state.nit:
             return None

@@ -1,6 +1,7 @@
 """Block coordinate descent with every rule of Nutini, Laradji, Schmidt (2022), JMLR 23(131), arXiv 1712.08859.
 
-A step of the loop is one block update (with accel="cg" one iteration of conjugate gradients). Differs from the paper
+A step of the loop is one block update, or some where the kernel makes them (with accel="cg" iterations of conjugate
+gradients, with parallel="jacobi" an update of all blocks). Differs from the paper
 in:
 
 1. With a penalty the greedy rules compare what the penalised model could gain; see selection.py.
@@ -78,6 +79,9 @@ class BlockCoordinateDescent:
     separable: str = option("size", "diagonal bound of gsd and diag: L_i times the size, or sums of rows",
                             choices=("size", "rows"))  # fmt: skip
     accel: str = option("auto", "conjugate gradients over forest blocks", choices=("auto", "none", "cg"))
+    parallel: str = option(
+        "none", "all blocks from one gradient, damped by how many of them meet", choices=("none", "jacobi")
+    )
     refresh: int = option(10_000, "updates after which the gradient is computed anew", low=1, unit="updates")
 
     # ---- the four functions ----------------------------------------------------------------------
@@ -105,6 +109,7 @@ class BlockCoordinateDescent:
         plan = self.plan(problem)
         return problem.certify(state, {
             "partition": plan.partition, "selection": plan.selection, "update": plan.update, "accel": plan.accel,
+            **({"overlap": plan.overlap} if plan.parallel else {}),
             "blocks": plan.count, "block_size": plan.size, "epochs": state.nit / max(plan.count, 1),
         })  # fmt: skip
 
@@ -127,6 +132,7 @@ class Plan:
     accel: str
     size: int
     refresh: int
+    parallel: bool
     blocks: list[Array] | None
     curvature: Curvature
     #: The elimination of blocks that are forests.
@@ -148,7 +154,7 @@ class Plan:
         found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
         plan = cls(
             problem, **rules, size=max((len(b) for b in found), default=1) if found is not None else size,
-            refresh=options.refresh, blocks=found, curvature=curvature,
+            refresh=options.refresh, parallel=options.parallel == "jacobi", blocks=found, curvature=curvature,
         )  # fmt: skip
         plan.check(options)
         try:
@@ -180,6 +186,10 @@ class Plan:
             raise ValueError("update 'callback' and block_min= go together")
         if self.selection == "gsq" and not (penalty.none or (isinstance(penalty, Separable) and self.blocks)):
             raise ValueError("selection 'gsq' with a penalty needs fixed blocks and l1 or bounds")
+        if self.parallel and (self.blocks is None or self.greedy or self.conjugate or self.update == "callback"):
+            raise ValueError(
+                "parallel 'jacobi' is for fixed blocks, all of which move: neither greedy rules nor accel 'cg'"
+            )
         if self.variable and self.selection == "mi":
             _selection.all_blocks(None, smooth.size, self.size)
         sparse = isinstance(smooth, Quadratic) and smooth.sparse and self.partition in ("forest", "red_black", "groups")
@@ -193,6 +203,8 @@ class Plan:
     @property
     def count(self) -> int:
         """Updates of an epoch."""
+        if self.parallel:
+            return 1
         return len(self.blocks) if self.blocks is not None else -(-self.problem.smooth.size // self.size)
 
     @property
@@ -229,11 +241,29 @@ class Plan:
         return after or self._single_step(state)
 
     def _single_step(self, state: BlockState) -> BlockState:
+        if self.parallel:
+            return self._parallel_step(state)
         g = state.g
         b, k = self.next_block(state, g)
         g_b = g[b] if self.greedy else self.problem.smooth.block_gradient(state.x, state.aux, b)
         s, estimates = self.block_step(state, b, k, g_b)
         return self._moved(state, b, s, g_b, estimates)
+
+    def _parallel_step(self, state: BlockState) -> BlockState:
+        """All blocks from the same point. Each one's step alone decreases F, and so does their sum over the overlap."""
+        assert self.blocks is not None
+        s, estimates = np.zeros(len(state.x)), state.estimates.copy()
+        for k, b in enumerate(self.blocks):
+            s[b], found = self.block_step(state, b, k, state.g[b])
+            estimates[b] = found[b]
+        return self._moved(state, np.arange(len(s)), s / self.overlap, state.g, estimates)
+
+    @property
+    def overlap(self) -> int:
+        """How many blocks depend on one another at most."""
+        blocks, smooth = self.blocks, self.problem.smooth
+        assert blocks is not None
+        return self.problem.remember(("overlap", self.partition), lambda: smooth.overlap(blocks))  # type: ignore[no-any-return]
 
     def _moved(self, state: BlockState, b: Array, s: Array, g_b: Array, estimates: Array) -> BlockState:
         smooth, penalty = self.problem.smooth, self.problem.penalty
@@ -273,7 +303,7 @@ class Plan:
         """The state with its measure anew, where the gradient is needed for the rule, or an epoch ends."""
         smooth = self.problem.smooth
         quiet = state.quiet + 1
-        if not (self.greedy or state.nit % self.count == 0):
+        if not (self.greedy or self.parallel or state.nit % self.count == 0):
             return replace(state, quiet=quiet)
         g = smooth.gradient(state.x, state.aux)
         measure = self.problem.kkt(state.x, g) / self.problem.scale
@@ -489,7 +519,9 @@ class Plan:
         if state.measure < 0.9 * state.best:
             return replace(state, quiet=0, best=state.measure, outcome=outcome)
         quiet = state.quiet + spent
-        return replace(state, quiet=quiet, outcome=outcome or (QUIET if quiet > LEAST_PATIENCE + problem.smooth.size else 0))
+        return replace(
+            state, quiet=quiet, outcome=outcome or (QUIET if quiet > LEAST_PATIENCE + problem.smooth.size else 0)
+        )
 
 
 # ---- choices -------------------------------------------------------------------------------------
@@ -503,14 +535,16 @@ def _chosen(options: BlockCoordinateDescent, problem: BlockProblem) -> dict[str,
     if not (smooth.constant and isinstance(penalty, Separable | GroupL2)):
         exact = "lb" if known else "la"
     rules: dict[str, Any] = {"partition": "order", "selection": "perm", "update": exact, "accel": "none"}
+    if options.parallel != "none":
+        rules["selection"] = "cyclic"
     if problem.block_min is not None:
         rules |= {"update": "callback", "selection": "cyclic"}
     if problem.blocks is not None:
         rules["partition"] = "groups"
-    elif known and problem.block_min is None and smooth.size <= 4096:
+    elif known and problem.block_min is None and smooth.size <= 4096 and options.parallel == "none":
         rules |= {"partition": "variable", "selection": "gsd"}
     sparse = isinstance(smooth, Quadratic) and smooth.sparse and penalty.none
-    if sparse and options.accel != "none":
+    if sparse and options.accel != "none" and options.parallel == "none":
         rules |= _forest_rules(options, problem)
     given = {name: getattr(options, name) for name in rules}
     return rules | {name: value for name, value in given.items() if value != "auto"}

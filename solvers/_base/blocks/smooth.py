@@ -46,6 +46,9 @@ class Smooth(Protocol):
     def row_sums(self) -> Array:
         """The sums of the absolute values in each row of the bound."""
 
+    def overlap(self, blocks: list[Array]) -> int:
+        """An m such that steps of all blocks, each of which alone decreases f, do so together when divided by m."""
+
     @property
     def counts(self) -> dict[str, int]:
         """Calls of the user's functions."""
@@ -110,13 +113,18 @@ class Quadratic:
     def row_sums(self) -> Array:
         return np.asarray(abs(self.Q).sum(axis=1)).ravel()
 
+    def overlap(self, blocks: list[Array]) -> int:
+        """How many blocks one is linked to at most, itself among them: Q <= m times its diagonal blocks."""
+        return _most_met(_members(blocks, self.size).T @ (abs(self.Q) > 0), blocks)
+
 
 @dataclass(eq=False)
 class LinearModel:
     """sum over samples of loss(x_i'w, y_i), for w of length d or d x K. aux: X w.
 
-    A loss gives `value(Z)`, `slope(Z)`, `curvature(Z)` (each n x K; curvature n x K x K where K > 1), the largest
-    curvature of a coordinate, `steepest`, and `mixed(classes)`, the bound between classes.
+    A loss gives `value(z)`, `derivative(z)`, `second(z)` and the largest second derivative, `curvature`. For K > 1 z
+    holds the predictors of each sample in turn, `second` the probabilities p, whose diag(p) - p p' is the Hessian of a
+    sample, and `mixed(classes)` a bound of that.
     """
 
     X: Any
@@ -172,11 +180,11 @@ class LinearModel:
         return float(self.loss.value(z)), z
 
     def gradient(self, x: Array, aux: Array) -> Array:
-        slope = self.loss.slope(aux)
+        slope = self.loss.derivative(aux)
         return np.asarray(self._transposed @ (slope if self.outputs == 1 else slope.reshape(-1, self.outputs))).ravel()
 
     def block_gradient(self, x: Array, aux: Array, b: Array) -> Array:
-        slope = self.loss.slope(aux)
+        slope = self.loss.derivative(aux)
         if self.outputs == 1:
             return np.asarray(slope @ self._panel(b))
         features, classes = self._split(b)
@@ -184,18 +192,18 @@ class LinearModel:
 
     def constants(self) -> Array:
         squares = self._columns.multiply(self._columns).sum(axis=0) if self._sparse else (self._columns**2).sum(axis=0)
-        return np.repeat(np.asarray(squares).ravel() * self.loss.steepest, self.outputs)
+        return np.repeat(np.asarray(squares).ravel() * self.loss.curvature, self.outputs)
 
     def bound(self, b: Array) -> Array:
         features, classes = self._split(b)
         panel = self._panel(features)
         gram = panel.T @ panel
-        return np.ascontiguousarray(gram * self.loss.mixed(classes))
+        return np.ascontiguousarray(gram * (self.loss.curvature if self.outputs == 1 else self.loss.mixed(classes)))
 
     def hessian(self, x: Array, aux: Array, b: Array) -> Array:
         features, classes = self._split(b)
         panel = self._panel(features)
-        curvature = self.loss.curvature(aux)
+        curvature = self.loss.second(aux)
         if self.outputs == 1:
             return np.ascontiguousarray(panel.T @ (curvature[:, None] * panel))
         P = curvature.reshape(-1, self.outputs)[:, classes]
@@ -206,13 +214,36 @@ class LinearModel:
     def product(self, b: Array, s: Array) -> Array:
         if self.outputs > 1:
             raise ValueError("this rule is for one output")
-        return np.asarray(self._transposed @ self._step(b, s) * self.loss.steepest)
+        return np.asarray(self._transposed @ self._step(b, s) * self.loss.curvature)
 
     def row_sums(self) -> Array:
         if self.outputs > 1:
             raise ValueError("bound 'rows' is for one output")
         X = abs(self._columns) if self._sparse else np.abs(self._columns)
-        return np.asarray(X.T @ np.asarray(X.sum(axis=1)).ravel() * self.loss.steepest).ravel()
+        return np.asarray(X.T @ np.asarray(X.sum(axis=1)).ravel() * self.loss.curvature).ravel()
+
+    def overlap(self, blocks: list[Array]) -> int:
+        """How many blocks a sample depends on at most: the loss is a sum over the samples."""
+        present = (
+            scipy.sparse.csr_array(self.X != 0) if self._sparse else scipy.sparse.csr_array(np.asarray(self.X) != 0)
+        )
+        if self.outputs > 1:
+            present = scipy.sparse.kron(present, np.ones((1, self.outputs)), format="csr")
+        return _most_met(present.astype(np.float64), blocks)
+
+
+def _members(blocks: list[Array], count: int) -> scipy.sparse.csr_array:
+    """Which coordinate (row) is in which block."""
+    number = np.empty(count, np.intp)
+    for k, block in enumerate(blocks):
+        number[block] = k
+    return scipy.sparse.csr_array((np.ones(count), (np.arange(count), number)), shape=(count, len(blocks)))
+
+
+def _most_met(rows: Any, blocks: list[Array]) -> int:
+    """The blocks that a row has entries in, at most."""
+    met = scipy.sparse.csr_array(rows) @ _members(blocks, rows.shape[1])
+    return max(int(np.diff(scipy.sparse.csr_array(met).indptr).max(initial=1)), 1)
 
 
 def spectral_bound(smooth: Smooth) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
+import scipy.sparse
 
 from . import _kernels
 from .curvature import NegativeCurvatureError
@@ -78,17 +79,38 @@ def _interpolated(t: float, reached: float, t0: float, F0: float, F: float, slop
     return float(min(max(guess, low), high)) if np.isfinite(guess) else high
 
 
-def newton_direction(H: Array, g: Array) -> Array:
-    """-H^-1 g, with H shifted until it is positive definite; functions that are not convex go downhill, too."""
+def newton_direction(H: Any, g: Array) -> Array:
+    """-H^-1 g, with H shifted until it is positive definite; functions that are not convex go downhill, too.
+
+    H: dense, or sparse; then a graph that is a forest is eliminated in linear time.
+    """
+    solve = _by_forest if scipy.sparse.issparse(H) else _by_factor
     shift, scale = 0.0, float(np.abs(H.diagonal()).max(initial=0.0)) or 1.0
     for _ in range(60):
         try:
-            factor = scipy.linalg.cho_factor(H + shift * np.eye(len(H)), lower=True, check_finite=False)
-        except scipy.linalg.LinAlgError:
+            return -solve(H, shift, g)
+        except np.linalg.LinAlgError:
             shift = max(10 * shift, 1e-12 * scale)
-            continue
-        return -np.asarray(scipy.linalg.cho_solve(factor, g, check_finite=False))
     return -g / scale
+
+
+def _by_factor(H: Array, shift: float, g: Array) -> Array:
+    factor = scipy.linalg.cho_factor(H + shift * np.eye(len(H)), lower=True, check_finite=False)
+    return np.asarray(scipy.linalg.cho_solve(factor, g, check_finite=False))
+
+
+def _by_forest(H: Any, shift: float, g: Array) -> Array:
+    shifted = scipy.sparse.csr_array(H + shift * scipy.sparse.eye_array(len(g)))
+    shifted.sum_duplicates()
+    try:
+        forests = _kernels.Forests(_kernels.Rows(shifted), np.zeros(len(g), np.int32), 1)
+    except ValueError:  # there is a cycle
+        return _by_factor(H.toarray(), shift, g)
+    y = g[forests.nodes]
+    forests.solve(0, y)
+    s = np.empty_like(g)
+    s[forests.nodes] = y
+    return s
 
 
 def two_metric(H: Array, g: Array, x: Array, penalty: Separable, b: Array, F: float, at: Objective) -> Array:
