@@ -237,7 +237,7 @@ def _add(result: Report, pictures: dict[str, Lines], curve: Curve, least: float)
     picture = pictures.setdefault(
         name, Lines(name, f"Figure {curve.figure}", ("block updates", "objective"), even=True)
     )
-    values = np.maximum(np.array(curve.values) - least, 1e-300)
+    values = np.maximum(np.array(curve.values) - least, 0.0)
     floor = 1e-15 * abs(values[0])
     for k in range(0, len(values), 5):
         picture.add(curve.panel, curve.name, k, max(float(values[k]), floor))

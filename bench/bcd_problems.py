@@ -98,10 +98,24 @@ def moons(points: int = 2000, labelled: int = 100, neighbours: int = 5, seed: in
         np.where(upper, np.cos(angle), 1 - np.cos(angle)), np.where(upper, np.sin(angle), 0.5 - np.sin(angle)),
     ])  # fmt: skip
     place += 0.2 * rng.standard_normal((points, 2))
+    W = nearest(place, neighbours)
+    chosen = rng.permutation(points)[:labelled]
+    Q, c, _ = labels_on(W, chosen, np.where(upper[chosen], 1.0, 2.0))
+    return Graph(Q, c, {})
+
+
+def nearest(place: Array, neighbours: int) -> scipy.sparse.csr_array:
+    """Edges of weight 1 wherever one of two points is among the other's nearest."""
+    points = len(place)
     near = scipy.spatial.cKDTree(place).query(place, neighbours + 1)[1][:, 1:]
     rows = np.repeat(np.arange(points), neighbours)
     W = scipy.sparse.csr_array((np.ones(near.size), (rows, near.ravel())), shape=(points, points))
-    W = W.maximum(W.T)
-    chosen = rng.permutation(points)[:labelled]
-    Q, c, _ = labels_on(scipy.sparse.csr_array(W), chosen, np.where(upper[chosen], 1.0, 2.0))
-    return Graph(Q, c, {})
+    return scipy.sparse.csr_array(W.maximum(W.T))
+
+
+def cloud(points: int, neighbours: int, dimension: int, seed: int = 0) -> Graph:
+    """Normal points, 4 % of them labelled by N(0, 1), and the graph of nearest neighbours."""
+    rng = np.random.default_rng(seed)
+    W = nearest(rng.standard_normal((points, dimension)), neighbours)
+    chosen = rng.permutation(points)[: points // 25]
+    return Graph(*labels_on(W, chosen, rng.standard_normal(len(chosen)))[:2], {})

@@ -230,9 +230,9 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
         1, count, figsize=(6 * count, 4.5), sharey=True, squeeze=False, layout="constrained"
     )
     for axes, (panel, curves) in zip(panels[0], lines.panels.items(), strict=True):
-        for curve, points in curves.items():
-            mark = None if lines.even else "o"
-            axes.plot(*zip(*points, strict=True), marker=mark, markersize=3, linewidth=1.2, label=curve)
+        for number, (curve, points) in enumerate(curves.items()):
+            mark, style = None if lines.even else "o", "-" if number < 10 else "--"  # there are ten colours
+            axes.plot(*zip(*points, strict=True), style, marker=mark, markersize=3, linewidth=1.2, label=curve)
         if not lines.even:
             axes.set_xscale("log", base=2)
         axes.set_yscale("linear" if lines.linear else "log")

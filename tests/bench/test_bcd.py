@@ -69,6 +69,31 @@ def test_variable_blocks_beat_fixed_ones_and_matrices_beat_bounds(bench, after, 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_sorted_blocks_are_the_best_of_the_fixed_ones(bench, after, seed):
+    f = bench("bcd_problems").least_squares(seed=seed, **SMALL)
+    for rule in ("gs", "gsl"):
+        ends = [after(f, 150, partition=p, selection=rule, update="lb", size=5)[-1] for p in ("sort", "avg", "order")]
+        assert ends[0] < min(ends[1:])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_exact_scores_are_no_worse_and_matrices_gain_with_the_block(bench, after, seed):
+    f = bench("bcd_problems").least_squares(seed=seed, **SMALL)
+    ends = {rule: after(f, 60, partition="sort", selection=rule, update="matrix", size=10)[-1]
+            for rule in ("gsq", "gsd", "gsl", "gs", "random")}  # fmt: skip
+    assert ends["gsq"] <= 1.5 * min(ends["gsd"], ends["gsl"])
+    assert max(ends["gsq"], ends["gsl"], ends["gsd"]) < ends["gs"] < ends["random"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_forests_beat_colours_on_moons(bench, seed):
+    problems, paper = bench("bcd_problems"), bench("bcd_paper")
+    ends = {curve.name: paper.run(curve, 40)[-1] - curve.least
+            for curve in paper._trees("E", problems.moons(600, 30, seed=seed))}  # fmt: skip
+    assert ends["greedy forest"] < ends["forest by constants"] < ends["red-black"] < ends["general"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_forests_beat_colours(bench, after, seed):
     problems, paper = bench("bcd_problems"), bench("bcd_paper")
     graph = problems.lattice(24, 24, seed=seed)
