@@ -55,9 +55,18 @@ INLINE double prox(const struct sv_box *box, size_t i, double v, double L)
     return moved < box->lower[i] ? box->lower[i] : moved > box->upper[i] ? box->upper[i] : moved;
 }
 
+/* Whether a coordinate at 0 stays there: most do, and cost no division. */
+INLINE bool rests(const struct sv_box *box, size_t i, double x, double g)
+{
+    double l1 = box->l1[i], lower = box->lower[i], upper = box->upper[i];
+    return x == 0 && lower <= 0 && upper >= 0 && (lower == 0 || g <= l1) && (upper == 0 || -g <= l1);
+}
+
 /* What coordinate i could gain with curvature L. */
 INLINE double progress(const struct sv_box *box, size_t i, double x, double g, double L)
 {
+    if (rests(box, i, x, g))
+        return 0;
     double s = prox(box, i, x - g / L, L) - x;
     if (s == 0)
         return 0;
@@ -72,6 +81,8 @@ INLINE double violation(const struct sv_box *box, size_t i, double x, double g, 
     double l1 = box->l1[i], lower = box->lower[i], upper = box->upper[i];
     if (l1 == 0 && lower == -INFINITY && upper == INFINITY)
         return fabs(g);
+    if (rests(box, i, x, g))
+        return 0;
     double tilted = g + l1 * sign_of(x), u = x - tilted / L;
     if ((u * x > 0 || (l1 == 0 && u == u)) && u > lower && u < upper)
         return fabs(tilted);

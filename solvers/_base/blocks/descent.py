@@ -45,6 +45,8 @@ Array = npt.NDArray[Any]
 
 PARTITIONS = (*_partition.CHUNKS, "groups", *_partition.COLOURINGS, *_partition.VARIABLE)
 UPDATES = ("lb", "la", "diag", "matrix", "newton", "two_metric", "exact", "callback")
+#: Forests that a graph may need for conjugate gradients over them to be chosen.
+FEW = 8
 #: Coordinates in a block where nothing is said.
 DEFAULT_SIZE = 64
 #: How far a step without curvature goes, to show that there is no end.
@@ -64,7 +66,7 @@ PATIENCE, LEAST_PATIENCE = 20, 1000
 class BlockCoordinateDescent:
     """Blocks of coordinates, one after the other, each to a lower objective.
 
-    "auto" takes: for a sparse quadratic whose graph falls into four forests or fewer, and no penalty, those forests
+    "auto" takes: for a sparse quadratic whose graph falls into eight forests or fewer, and no penalty, those forests
     with conjugate gradients; for other functions of up to 4096 coordinates with known curvature, variable blocks by gsd
     (quadratics: with exact or matrix steps); for the rest, random permutations of blocks, the constants estimated where
     they are not known.
@@ -551,7 +553,7 @@ def _chosen(options: BlockCoordinateDescent, problem: BlockProblem) -> dict[str,
 
 
 def _forest_rules(options: BlockCoordinateDescent, problem: BlockProblem) -> dict[str, Any]:
-    """Conjugate gradients over forests, where nothing else was asked for and four forests do."""
+    """Conjugate gradients over forests, where nothing else was asked for and a few forests do."""
     free = all(getattr(options, name) == "auto" for name in ("selection", "update"))
     wanted = options.accel == "cg" or (free and options.partition in ("auto", "forest") and problem.blocks is None)
     if not wanted or options.partition not in ("auto", "forest", "groups"):
@@ -560,7 +562,7 @@ def _forest_rules(options: BlockCoordinateDescent, problem: BlockProblem) -> dic
     if problem.blocks is not None:
         return rules
     assert isinstance(problem.smooth, Quadratic)
-    few = options.accel == "cg" or len(_coloured("forest", problem)) <= 4
+    few = options.accel == "cg" or len(_coloured("forest", problem)) <= FEW
     return {**rules, "partition": "forest"} if few else {}
 
 
