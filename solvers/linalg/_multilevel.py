@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,6 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     Attributes
     ----------
-    operator : GridOperator
-        Whose inverse it approximates.
     shapes : list of tuple of int
         The grids of its levels.
     null : list of ndarray
@@ -50,13 +50,23 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     #: What a method must be able to take.
     capability = "hierarchy"
 
-    def __init__(self, operator: GridOperator, nullspace: str | None, dtype: npt.DTypeLike, threads: int | None):
+    def __init__(
+        self,
+        operator: GridOperator,
+        nullspace: str | None,
+        dtype: npt.DTypeLike,
+        threads: int | None,
+        owned: bool = False,
+    ):
         if nullspace is not None and nullspace not in NULLSPACES:
             raise ValueError(f"nullspace must be None or one of {', '.join(NULLSPACES)}, not {nullspace!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
         super().__init__(np.dtype(np.float64), operator.shape)
-        self.operator, self.nullspace = operator, nullspace
+        # One that its operator keeps must not keep it in turn: the memory of both would wait for a collection of
+        # cycles.
+        self._operator: Callable[[], GridOperator | None] = weakref.ref(operator) if owned else lambda: operator
+        self.nullspace = nullspace
         self._threads = _threads.resolve(threads)
         self._single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
@@ -72,6 +82,13 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         with self.lock:
             self.operator.update(coeff=coeff, mass=mass, mask=mask)
             self._set_up()
+
+    @property
+    def operator(self) -> GridOperator:
+        """Whose inverse it approximates."""
+        op = self._operator()
+        assert op is not None
+        return op
 
     @property
     def threads(self) -> int:
@@ -185,6 +202,14 @@ def multilevel(
     if why := refused(op):
         raise ValueError(why)
     return Multilevel(op, nullspace, dtype, threads)
+
+
+def own(op: GridOperator, nullspace: str | None = None, threads: int | None = None) -> Multilevel:
+    """The hierarchy that the operator keeps, made when it is first asked for."""
+    if nullspace not in op.hierarchies:
+        op.hierarchies[nullspace] = Multilevel(op, nullspace, np.float32, threads, owned=True)
+    M: Multilevel = op.hierarchies[nullspace]
+    return M
 
 
 def refused(op: GridOperator) -> str:

@@ -18,7 +18,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _kernels
 from ._grid import GridOperator
-from ._multilevel import NULLSPACES, Multilevel, multilevel, refused
+from ._multilevel import NULLSPACES, Multilevel, own, refused
 from ._problem import NOT_FINITE, OUTCOMES, LinearProblem, LinearResult, norm
 
 Array = npt.NDArray[Any]
@@ -32,7 +32,11 @@ STEP_CELLS = 60_000_000
 
 @dataclass(frozen=True, eq=False)
 class MultilevelState:
-    """The iterate, its residual by recurrence and the direction, in the user's order."""
+    """The iterate, its residual by recurrence and the direction, in the user's order.
+
+    Of a state that has converged r and p are empty: each is as long as x, and whoever goes on from there to a smaller
+    tolerance starts from the true residual.
+    """
 
     x: Array
     r: Array
@@ -56,6 +60,7 @@ class Loop:
 
     def measured(self, x: Array) -> float:
         """The norm of b - A x, formed anew."""
+        self.holds = None  # the kernel's direction goes
         residual: float = self.kernel.measured(x)
         return residual
 
@@ -80,8 +85,10 @@ class MultilevelCg:
 
     def step(self, problem: LinearProblem, state: MultilevelState) -> MultilevelState:
         loop, numbers = self._loop(problem), state.numbers.copy()
-        if loop.holds is not state:
+        if loop.holds is not state and len(state.r):
             loop.kernel.load(state.x, state.r, state.p)
+        elif not len(state.r):
+            loop.kernel.start(state.x, numbers)
         loop.holds = None
         most = 1 if problem.every else max(1, STEP_CELLS // problem.A.size)
         most = min(most, problem.max_iter - state.nit)
@@ -91,7 +98,8 @@ class MultilevelCg:
             )
         if outcome == NOT_FINITE:
             return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
-        x, r, p = (loop.kernel.vector(name) for name in "xrp")
+        x = loop.kernel.vector("x")
+        r, p = (np.empty(0) if measure <= problem.tol else loop.kernel.vector(name) for name in "rp")
         loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
         return loop.holds
 
@@ -142,10 +150,11 @@ class MultilevelCg:
     def _made(self, problem: LinearProblem) -> Multilevel:
         M = problem.M
         if M is None:
-            op: GridOperator = problem.A  # type: ignore[assignment]
-            if self.nullspace not in op.hierarchies:
-                op.hierarchies[self.nullspace] = multilevel(op, nullspace=self.nullspace, threads=problem.threads)
-            M = op.hierarchies[self.nullspace]
+            if not isinstance(problem.A, GridOperator):
+                raise TypeError(f"multilevel-cg needs a GridOperator, not {type(problem.A).__name__}")
+            if why := refused(problem.A):
+                raise ValueError(why)
+            M = own(problem.A, self.nullspace, problem.threads)
         if not isinstance(M, Multilevel) or M.operator is not problem.A:
             raise ValueError("M must come from multilevel(A), for this very A, or be left out")
         M.threads = problem.threads
@@ -189,8 +198,8 @@ def serves(A: Any, M: Any) -> str:
     if why := refused(A):
         return why
     try:
-        if M is None and None not in A.hierarchies:
-            A.hierarchies[None] = multilevel(A)
+        if M is None:
+            own(A)
     except ValueError as error:
         return str(error)
     return ""
