@@ -76,8 +76,8 @@ def add(result: Report, peers: Peers, quick: bool) -> None:
         "pyamg and SciPy work on one thread; 'processor' is the time of all threads of the fastest round. Peers that "
         f"would take longer than {BUDGET:g} s in all rounds have fewer. Peers aim at the residual by their own "
         "recurrence; all answers are judged afterwards by the matrix in float64.",
-        "The vectors of our solves lie in blocks of memory that rest between solves and are used again, as they do in a "
-        f"program that solves more than once; '{ANEW}' gives them back to the system before each solve.",
+        "The vectors of our solves lie in blocks of memory that rest between solves and are used again, as they do in "
+        f"a program that solves more than once; '{ANEW}' gives them back to the system before each solve.",
         "The sine transform solves the uniform box alone and knows its eigenvalues: nothing iterative can beat it.",
     ]
 

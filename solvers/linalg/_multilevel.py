@@ -204,7 +204,7 @@ def multilevel(
     return Multilevel(op, nullspace, dtype, threads)
 
 
-def own(op: GridOperator, nullspace: str | None = None, threads: int | None = None) -> Multilevel:
+def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
     """The hierarchy that the operator keeps, made when it is first asked for."""
     if nullspace not in op.hierarchies:
         op.hierarchies[nullspace] = Multilevel(op, nullspace, np.float32, threads, owned=True)

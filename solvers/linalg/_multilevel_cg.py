@@ -18,7 +18,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _kernels
 from ._grid import GridOperator
-from ._multilevel import NULLSPACES, Multilevel, own, refused
+from ._multilevel import Multilevel, own, refused
 from ._problem import NOT_FINITE, OUTCOMES, LinearProblem, LinearResult, norm
 
 Array = npt.NDArray[Any]
@@ -69,9 +69,6 @@ class Loop:
 class MultilevelCg:
     """Conjugate gradients with a V-cycle as preconditioner, for a `GridOperator`."""
 
-    nullspace: str | None = option(
-        None, "what to do on components without a sink: project b, and x to mean zero; None: refuse", choices=NULLSPACES
-    )
     outside: str = option("refuse", "b that is not 0 outside of the mask", choices=("refuse", "ignore"))
 
     def init(self, problem: LinearProblem) -> MultilevelState:
@@ -154,7 +151,7 @@ class MultilevelCg:
                 raise TypeError(f"multilevel-cg needs a GridOperator, not {type(problem.A).__name__}")
             if why := refused(problem.A):
                 raise ValueError(why)
-            M = own(problem.A, self.nullspace, problem.threads)
+            M = own(problem.A, problem.nullspace, problem.threads)
         if not isinstance(M, Multilevel) or M.operator is not problem.A:
             raise ValueError("M must come from multilevel(A), for this very A, or be left out")
         M.threads = problem.threads
@@ -189,7 +186,7 @@ def _projected(vector: Array, components: list[Array]) -> Array:
     return result
 
 
-def serves(A: Any, M: Any) -> str:
+def serves(A: Any, M: Any, nullspace: str | None) -> str:
     """Why the method is not the one to take by default for this operator and preconditioner; empty where it is."""
     if not isinstance(A, GridOperator):
         return "A is no GridOperator"
@@ -199,7 +196,7 @@ def serves(A: Any, M: Any) -> str:
         return why
     try:
         if M is None:
-            own(A)
+            own(A, nullspace)
     except ValueError as error:
         return str(error)
     return ""

@@ -111,6 +111,8 @@ class LinearProblem:
     #: The preconditioner as the user gave it.
     M: Any = None
     assume_symmetric: bool = False
+    #: What to do on components of a grid without a sink.
+    nullspace: str | None = None
     #: The norm of b, where it is known.
     size_of_b: float | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
