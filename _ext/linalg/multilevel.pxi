@@ -86,6 +86,29 @@ cdef extern from "multilevel_cg.h" nogil:
     void sv_multilevel_cg_start(sv_multilevel_cg *)
     int sv_multilevel_cg_iterate(sv_multilevel_cg *, double, double, int, int)
 
+cdef extern from "multilevel_many.h" nogil:
+    enum:
+        MANY
+
+    struct sv_many:
+        const sv_multilevel *M
+        const sv_level *A
+        const double *diagonal
+        const double *b
+        double *x
+        ptrdiff_t count
+        const double *goals
+        double *residuals
+        int64_t *iterations
+        int64_t most
+        int threads
+
+    size_t sv_many_work(const sv_multilevel *)
+    void sv_many_solve(const sv_many *, void *)
+
+#: Right-hand sides that are solved together.
+MULTILEVEL_MANY = MANY
+
 MULTILEVEL_NUMBERS = sizeof(sv_multilevel_numbers) // sizeof(double)
 
 
@@ -450,3 +473,35 @@ cdef class MultilevelCg(Fields):
         with nogil:
             done = sv_multilevel_cg_iterate(&self.state, goal, floor, nit, most)
         return done, self.state.residual, <int>self.state.outcome
+
+
+def solve_many(Stencil A, Multilevel M, const double[:, ::1] b, double[:, ::1] x, const double[::1] goals,
+               int64_t most, int threads):
+    """A x = b for the columns of b, from x on, in place: (norms of b - A x formed anew, iterations).
+
+    A column that does not come to its goal by its recurrence, in `most` iterations, is left where it is.
+    """
+    cdef sv_many many
+    cdef Py_ssize_t count = b.shape[1], groups = (count + MANY - 1) // MANY
+    cdef double[::1] residuals = np.empty(count)
+    cdef int64_t[::1] iterations = np.zeros(count, np.int64)
+    if not M.M.single or A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
+        raise ValueError("the hierarchy is in float64, or that of another grid")
+    if b.shape[0] != A.cells or x.shape[0] != A.cells or x.shape[1] != count or goals.shape[0] != count:
+        raise ValueError(f"b, x and goals for {A.cells} cells do not fit one another")
+    if count == 0:
+        return np.asarray(residuals), np.asarray(iterations)
+    threads = max(1, min(threads, groups))
+    each = sv_many_work(&M.M)
+    room = Scratch(threads * each)
+    work = np.frombuffer(room, np.uint8)
+    if room.used:
+        work.fill(0)
+    cdef size_t address = address_of(work)
+    many.M, many.A, many.diagonal, many.count = &M.M, &A.level, A.diagonal, count
+    many.b, many.x, many.goals = &b[0, 0], &x[0, 0], &goals[0]
+    many.residuals, many.iterations = &residuals[0], &iterations[0]
+    many.most, many.threads = most, threads
+    with nogil:
+        sv_many_solve(&many, <void *>address)
+    return np.asarray(residuals), np.asarray(iterations)

@@ -68,7 +68,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._operator: Callable[[], GridOperator | None] = weakref.ref(operator) if owned else lambda: operator
         self.nullspace = nullspace
         self._threads = _threads.resolve(threads)
-        self._single = np.dtype(dtype) == np.float32
+        self.single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
@@ -109,7 +109,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
             periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in self._axes]
-            self.kernel = _kernels.Multilevel(levels, periodic, self._single, self._threads)
+            self.kernel = _kernels.Multilevel(levels, periodic, self.single, self._threads)
             self.stencil = _kernels.Stencil(shape, periodic, self._threads)
             self.shapes = [_in_order(n, self._axes) for n, _ in levels]
         if isinstance(op.coeff, float) and isinstance(op.mass, float):

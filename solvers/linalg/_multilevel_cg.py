@@ -7,7 +7,7 @@ others' orthogonalisation with a memory of one, which for an exact linear symmet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from .._base.state import replace
 from . import _kernels
 from ._grid import GridOperator
 from ._multilevel import Multilevel, own, refused
-from ._problem import NOT_FINITE, OUTCOMES, LinearProblem, LinearResult, norm
+from ._problem import NOT_FINITE, OUTCOMES, REACHED, LinearProblem, LinearResult, norm
 
 Array = npt.NDArray[Any]
 
@@ -46,6 +46,10 @@ class MultilevelState:
     outcome: int
     nit: int
     measure: float
+    #: Whether `measure` is that of b - A x formed anew.
+    exact: bool = False
+
+    varying: ClassVar = ("r", "p")
 
 
 @dataclass
@@ -72,6 +76,11 @@ class MultilevelCg:
     outside: str = option("refuse", "b that is not 0 outside of the mask", choices=("refuse", "ignore"))
 
     def init(self, problem: LinearProblem) -> MultilevelState:
+        if (known := problem.known) is not None:
+            nothing = np.empty(0)
+            return MultilevelState(
+                known.x, nothing, nothing, np.zeros(_kernels.MULTILEVEL_NUMBERS), 0, known.nit, known.measure, True
+            )
         loop, x = self._loop(problem), _inside(problem, problem.x0)
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
         measure = loop.kernel.start(x, numbers)
@@ -97,7 +106,7 @@ class MultilevelCg:
             return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
         x = loop.kernel.vector("x")
         r, p = (np.empty(0) if measure <= problem.tol else loop.kernel.vector(name) for name in "rp")
-        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
+        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure, outcome == REACHED)
         return loop.holds
 
     def done(self, problem: LinearProblem, state: MultilevelState) -> Status | None:
@@ -106,25 +115,33 @@ class MultilevelCg:
         return OUTCOMES.get(state.outcome)
 
     def finish(self, problem: LinearProblem, state: MultilevelState) -> LinearResult:
-        loop, M = self._loop(problem), self._hierarchy(problem)
-        x = _projected(state.x, M.null)
-        left = loop.measured(x)
-        if not left <= problem.tol:
-            start = _projected(_inside(problem, problem.x0), M.null)
-            at_start = loop.measured(start)
-            x, left = (x, left) if left <= at_start else (start, at_start)
-        if not M.spare:
-            M.spare.append(loop.kernel)
+        M = self._hierarchy(problem)
+        x, left = _projected(state.x, M.null), state.measure
+        if not (state.exact and x is state.x and left <= problem.tol):
+            x, left = self._better(problem, x, M)
+        if "loop" in problem.remembered and not M.spare:
+            M.spare.append(self._loop(problem).kernel)
             problem.forget("loop")
         stats = {
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
             "projected": problem.remember("projected", float) if M.null else 0.0,
+            "together": problem.known is not None,
         }  # fmt: skip
         return LinearResult(
             x=x, measure=left, residual_norm=left, stats=stats,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
+
+    def _better(self, problem: LinearProblem, x: Array, M: Multilevel) -> tuple[Array, float]:
+        """Of x and the start the one with the smaller residual, formed anew; x where it is at its goal."""
+        loop = self._loop(problem)
+        left = loop.measured(x)
+        if left <= problem.tol:
+            return x, left
+        start = _projected(_inside(problem, problem.x0), M.null)
+        at_start = loop.measured(start)
+        return (x, left) if left <= at_start else (start, at_start)
 
     def _loop(self, problem: LinearProblem) -> Loop:
         loop: Loop = problem.remember("loop", lambda: self._made_loop(problem))
