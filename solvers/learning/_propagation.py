@@ -81,7 +81,7 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> some = y.copy()
     >>> some[::2] = -1  # no label
     >>> round(float((LabelPropagation().fit(X, some).transduction_ == y).mean()), 2)
-    0.97
+    0.99
     """
 
     def __init__(
