@@ -74,6 +74,7 @@ cdef extern from "quadratic.h" nogil:
         const double *upper
 
     void sv_add_columns(const sv_rows *, size_t, const int64_t *, const double *, double *)
+    void sv_block_of(const sv_rows *, size_t, const int64_t *, int32_t *, double *)
     double sv_block_sweeps(size_t, const double *, const sv_box *, int, double *, double *)
 
 
@@ -142,6 +143,20 @@ cdef class Rows:
             raise ValueError("the block lies outside of the matrix")
         with nogil:
             sv_add_columns(&self.rows, count, &block[0], &s[0], &g[0])
+
+    def block(self, const int64_t[::1] block):
+        """A[block][:, block], dense."""
+        cdef size_t count = block.shape[0]
+        cdef double[:, ::1] H = np.empty((count, count))
+        cdef int32_t[::1] work = np.zeros(max(self.rows.n, 1), np.int32)
+        if count == 0:
+            return np.asarray(H)
+        seen = np.asarray(block)
+        if seen.min() < 0 or seen.max() >= self.rows.n:
+            raise ValueError("the block lies outside of the matrix")
+        with nogil:
+            sv_block_of(&self.rows, count, &block[0], &work[0], &H[0, 0])
+        return np.asarray(H)
 
 
 cdef class Forests:

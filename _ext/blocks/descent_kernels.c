@@ -23,8 +23,9 @@ enum { PHASES = 200, THRESHOLDS = 10 };
 
 /* The parts of the work. */
 struct room {
-    double *zeros, *scores, *candidates; /* n each */
-    double *dense, *product;             /* n each: for gsq with variable blocks */
+    int32_t *marks;               /* n */
+    double *scores, *candidates;  /* n each */
+    double *dense, *product;      /* n each: for gsq with variable blocks */
     double *s, *slope, *u, *r, *d, *l1, *low, *high; /* most each */
     double *H, *F; /* most^2 each */
     double *more;  /* 128 */
@@ -35,7 +36,7 @@ struct room {
 static struct room cut(const struct sv_descent *run)
 {
     size_t n = run->n, most = run->most;
-    struct room at = {.zeros = run->work, .scores = run->work + n, .candidates = run->work + 2 * n,
+    struct room at = {.marks = (int32_t *)run->work, .scores = run->work + n, .candidates = run->work + 2 * n,
                       .dense = run->work + 3 * n, .product = run->work + 4 * n};
     double *next = at.product + n, **rows[] = {&at.s, &at.slope, &at.u, &at.r, &at.d, &at.l1, &at.low, &at.high};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++, next += most)
@@ -245,17 +246,7 @@ static void gather(const struct sv_descent *run, const struct room *at, double *
                 H[i * size + j] = run->dense[(size_t)b[i] * run->n + (size_t)b[j]];
         return;
     }
-    memset(H, 0, size * size * sizeof *H);
-    for (size_t j = 0; j < size; j++)
-        at->zeros[b[j]] = (double)(j + 1);
-    for (size_t i = 0; i < size; i++)
-        for (int64_t e = run->rows.starts[b[i]]; e < run->rows.starts[b[i] + 1]; e++) {
-            size_t j = (size_t)at->zeros[run->rows.columns[e]];
-            if (j)
-                H[i * size + j - 1] += run->rows.values[e];
-        }
-    for (size_t j = 0; j < size; j++)
-        at->zeros[b[j]] = 0;
+    sv_block_of(&run->rows, size, b, at->marks, H);
 }
 
 /* Cholesky's factor of H in place, where it is a sound one. */
@@ -522,11 +513,11 @@ static enum sv_block_outcome trouble(const struct sv_descent *run, const struct 
     if (bend <= 1e-14 * fabs(slope) && -slope > slack && moved > FAR) {
         double before = 0; /* of the point before; nearly always the step is not long enough to ask */
         for (size_t k = 0; k < at->size; k++)
-            before = fmax(before, fabs(at->u[k])), at->zeros[at->block[k]] = 1;
+            before = fmax(before, fabs(at->u[k])), at->marks[at->block[k]] = 1;
         for (size_t i = 0; i < run->n; i++)
-            before = at->zeros[i] == 0 ? fmax(before, fabs(run->x[i])) : before;
+            before = at->marks[i] == 0 ? fmax(before, fabs(run->x[i])) : before;
         for (size_t k = 0; k < at->size; k++)
-            at->zeros[at->block[k]] = 0;
+            at->marks[at->block[k]] = 0;
         if (moved > FAR * (1 + before))
             return SV_UNBOUNDED;
     }

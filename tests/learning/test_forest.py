@@ -145,6 +145,9 @@ def test_kernels_refuse_what_does_not_fit():
         _kernels.Forests(rows, np.full(9, 3, np.int32), 2)
     with pytest.raises(ValueError, match="outside"):
         rows.add_columns(np.array([9]), np.ones(1), np.zeros(9))
+    with pytest.raises(ValueError, match="outside"):
+        rows.block(np.array([9]))
+    np.testing.assert_array_equal(rows.block(np.array([4, 1, 8])), A.toarray()[np.ix_([4, 1, 8], [4, 1, 8])])
     with pytest.raises(ValueError, match="lengths"):
         rows.add_columns(np.array([1]), np.ones(2), np.zeros(9))
     with pytest.raises(ValueError, match="square"):

@@ -9,6 +9,7 @@ class Rows:
     def add_columns(
         self, block: npt.NDArray[np.int64], s: npt.NDArray[np.float64], g: npt.NDArray[np.float64]
     ) -> None: ...
+    def block(self, block: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]: ...
 
 def block_sweeps(
     H: npt.NDArray[np.float64],

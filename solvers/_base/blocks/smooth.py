@@ -95,8 +95,8 @@ class Quadratic:
         return np.asarray(self.Q.diagonal(), np.float64).copy()
 
     def bound(self, b: Array) -> Array:
-        if self.sparse:
-            return np.asarray(self.Q[b][:, b].toarray())
+        if self.rows is not None:
+            return self.rows.block(np.asarray(b, np.int64))
         return np.ascontiguousarray(self.Q[np.ix_(b, b)])
 
     def hessian(self, x: Array, aux: Array, b: Array) -> Array:
