@@ -135,3 +135,10 @@ def test_the_report_runs(command, tmp_path):
     assert {f"bcd-paper-figure-{k}.png" for k in ("4-8", "5-11", "6", "7-13", "9", "10", "12")} <= {
         path.name for path in tmp_path.iterdir()
     }
+
+
+def test_the_report_of_label_propagation_runs(command, tmp_path):
+    assert command.main(["bcd-lattice", "--quick", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "bcd-lattice.md").read_text()
+    for name in ("ours, comb", "pyamg", "SciPy spsolve", "scikit-learn"):
+        assert name in text
