@@ -21,8 +21,8 @@ Array = npt.NDArray[np.float64]
 #: Columns of a sparse matrix with more than this share of entries are worked on as dense ones.
 DENSE_ENOUGH = 0.2
 
-#: Columns that are worth a Gram matrix in any case.
-FEWEST = 10
+#: Columns that are worth a Gram matrix in any case, and operations that take less than what a step has beside them.
+FEWEST, CHEAP = 10, 4e6
 
 
 class Panel(ABC):
@@ -121,8 +121,8 @@ class Design(ABC):
         return np.sqrt(np.append(squares, self.n) if self.ones else squares)
 
     @abstractmethod
-    def affordable(self, columns: Array) -> int:
-        """How many of these columns, from the first on, have a Gram matrix that costs about two passes."""
+    def affordable(self, columns: Array, passes: float) -> int:
+        """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes."""
 
     #: Whether a pass over some of the columns costs less than one over all.
     by_columns: bool
@@ -180,8 +180,9 @@ class Dense(Design):
         self.by_columns = X.flags.f_contiguous
         self._columns = _kernels.Columns(X) if self.by_columns else None
 
-    def affordable(self, columns: Array) -> int:
-        return max(FEWEST, int(5 * math.sqrt(self.d)))  # n p^2 operations by BLAS, and 2 n d by bandwidth
+    def affordable(self, columns: Array, passes: float) -> int:
+        # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
+        return int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
 
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
@@ -239,11 +240,11 @@ class Sparse(Design):
             return np.diff(self.X.indptr)  # type: ignore[no-any-return]
         return np.bincount(self.X.indices, minlength=self.d)
 
-    def affordable(self, columns: Array) -> int:
+    def affordable(self, columns: Array, passes: float) -> int:
         # To turn e entries to rows costs 4 e, their products e^2 / 2n, in units of which a pass costs half an entry.
         entries = np.cumsum(self._counts[columns[columns < self.d]], dtype=float)
         costs = entries * (4 + 0.5 * entries / self.n)
-        return max(FEWEST, int(np.searchsorted(costs, 1.2 * self.compressed.entries)))
+        return int(np.searchsorted(costs, max(0.6 * passes * self.compressed.entries, 0.05 * CHEAP)))
 
     def _squares(self) -> Array:
         squares = self.compressed.squares(not self.by_columns)

@@ -119,6 +119,19 @@ class GlmProblem:
         return bool(np.all((p.l1[:d] > 0) | (p.l2[:d] > 0) | bounded))
 
     @cached_property
+    def largest_l1(self) -> float:
+        return float(self.penalty.l1.max(initial=0.0))
+
+    @property
+    def has_l1(self) -> bool:
+        """Whether the penalty makes coefficients zero."""
+        return self.largest_l1 > 0
+
+    @cached_property
+    def has_l2(self) -> bool:
+        return bool(self.penalty.l2.any())
+
+    @cached_property
     def terms(self) -> _kernels.SeparableTerms:
         """The penalty as the kernels want it."""
         p = self.penalty

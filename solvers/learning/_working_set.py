@@ -10,7 +10,7 @@ After the working sets of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.074
 Gramfort and Salmon (2017), arXiv 1611.05780, and the second-order block updates of Nutini, Laradji and Schmidt (2022),
 arXiv 1712.08859. Differs in:
 1. The problem on W is not swept to convergence: see quadratic.c.
-2. Few columns are all taken at once: as many as have a Gram matrix that costs no more than two passes.
+2. As many columns join as have a Gram matrix that costs about what was spent before; few are all taken at once.
 3. The model's gradient comes from the data at each step, so that its error does not stay in the answer.
 4. A Hessian is used again where the samples' curvatures changed so little that its error will not be seen.
 """
@@ -28,7 +28,7 @@ from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
 from . import _kernels
-from ._design import Panel
+from ._design import FEWEST, Panel
 from ._gram import GramCache
 from ._problem import Certificate, GlmProblem, GlmResult
 
@@ -36,6 +36,9 @@ Array = npt.NDArray[Any]
 
 #: Phases of the active-set method in one model; Newton steps between two passes over all columns.
 PHASES, NEWTON_STEPS = 10_000, 3
+
+#: What the Gram matrix of the first columns may cost, in passes over the data.
+FIRST_PASSES = 2.0
 
 #: Sufficient decrease, and halvings of a step.
 ARMIJO, HALVINGS = 1e-4, 60
@@ -58,12 +61,14 @@ class WorkingSetState:
     """Where the fit is."""
 
     w: Array
-    #: X w, the gradient of the loss there (0 in columns that were not looked at), and which columns are worked on.
+    #: X w, and the gradient of the loss there (0 in columns that were not looked at).
     z: Array
     g: Array
-    working: Array
-    #: Columns that may be nonzero at the optimum.
+    #: The columns that are worked on, rising, and those that may be nonzero at the optimum.
+    columns: Array
     alive: Array
+    #: How many those are.
+    left: int
     primal: float
     #: The best lower bound so far.
     dual: float
@@ -75,6 +80,9 @@ class WorkingSetState:
     newtons: int
     hessians: int
 
+    #: Fields whose shape is free.
+    varying = ("columns",)
+
 
 @dataclass(frozen=True)
 class WorkingSet:
@@ -85,75 +93,77 @@ class WorkingSet:
 
     def init(self, problem: GlmProblem) -> WorkingSetState:
         design = problem.design
-        every = np.arange(design.width)
-        some = design.width > self._room(problem, every) and bool(problem.penalty.l1.any())
-        working = np.full(design.width, not some)
-        if some:
-            working |= problem.w0 != 0
-            working[design.d :] = True
-        alive = np.full(design.width, True)
-        return self._evaluated(problem, problem.w0, working, alive, -np.inf)
+        columns = np.arange(design.width)
+        room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
+        if design.width > room and problem.has_l1:
+            used = problem.w0 != 0
+            used[design.d :] = True
+            columns = used.nonzero()[0]
+        alive = np.ones(design.width, bool)
+        return self._evaluated(problem, problem.w0, columns, alive, design.width, -np.inf)
 
     def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
-        working = self._grown(problem, state)
-        columns = working.nonzero()[0]
+        columns = self._grown(problem, state)
         w, newtons, hessians = _minimised(problem, state, columns)
-        new = self._evaluated(problem, w, working, state.alive, state.dual)
+        new = self._evaluated(problem, w, columns, state.alive, state.left, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
-        idle = not gained and bool((working == state.working).all())
+        idle = not gained and len(columns) == len(state.columns)
         return replace(
             new, nit=state.nit + 1, newtons=state.newtons + newtons, hessians=state.hessians + hessians,
             idle=state.idle + 1 if idle else 0,
         )  # fmt: skip
 
-    def _room(self, problem: GlmProblem, columns: Array) -> int:
-        """How many of these columns join at first."""
-        return self.first or problem.design.affordable(columns)
-
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
         """The working set with the columns that violate their conditions most, less those that were screened."""
-        if state.working.all():
-            return state.working
-        grown = state.working & state.alive
-        violation = problem.terms.violations(state.w, state.g) / np.maximum(problem.design.norms, 1e-300)
-        violation[grown | ~state.alive] = 0
+        design = problem.design
+        if len(state.columns) == design.width:
+            return state.columns
+        columns = state.columns if state.left == design.width else state.columns[state.alive[state.columns]]
+        violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, 1e-300)
+        violation[columns] = 0
+        if state.left < design.width:
+            violation *= state.alive
         candidates = violation.nonzero()[0]
         candidates = candidates[np.argsort(-violation[candidates], kind="stable")]
-        room = max(self._room(problem, candidates), 2 * int(np.count_nonzero(state.w)))
-        candidates = candidates[:room]
-        grown[candidates] = True
-        return grown
+        # The costs of a step may be a few times those of all before; as many as are in use are a guess of what lacks.
+        room = self.first
+        if not (room and state.nit == 0):
+            both = np.concatenate([columns, candidates])
+            affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - len(columns)
+            room = max(FEWEST, affordable, int(np.count_nonzero(state.w)))
+        return np.sort(np.concatenate([columns, candidates[:room]]))
 
     def _evaluated(
-        self, problem: GlmProblem, w: Array, working: Array, alive: Array, dual: float
+        self, problem: GlmProblem, w: Array, columns: Array, alive: Array, left: int, dual: float
     ) -> WorkingSetState:
         """The state at w, its certificate computed from w, and the columns that are left."""
-        left = None
-        if problem.design.by_columns and not alive.all():
-            left = alive[: problem.design.d].nonzero()[0].astype(np.int32)
-            left = left if len(left) < FEW_LEFT * problem.design.d else None
-        known = problem.certificate(w, problem.design.product(w), not problem.loss.quadratic, left)
+        design, seen = problem.design, None
+        if design.by_columns and left < FEW_LEFT * design.d:
+            seen = alive[: design.d].nonzero()[0].astype(np.int32)
+        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
         problem.remember(known)
-        if self.screening and not working.all():
+        if self.screening and len(columns) < design.width:
             alive = alive & _may_be_nonzero(problem, known)
+            left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
         return WorkingSetState(
-            w, known.z, known.g, working, alive, known.primal, dual, known.kkt, 0, problem.measure(known, dual), 0, 0, 0
-        )
+            w, known.z, known.g, columns, alive, left, known.primal, dual, known.kkt, 0, problem.measure(known, dual),
+            0, 0, 0,
+        )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: WorkingSetState) -> Status | None:
         if state.measure <= problem.tol:
             return Status.CONVERGED
         if not np.isfinite(state.primal):
             return Status.NONFINITE
-        if np.abs(state.w).max(initial=0) > LARGEST and not problem.has_dual:
+        if not problem.has_dual and np.abs(state.w).max(initial=0) > LARGEST:
             return Status.DIVERGED
         return Status.STAGNATION if state.idle >= 3 else None
 
     def finish(self, problem: GlmProblem, state: WorkingSetState) -> GlmResult:
         stats = {
             "newton_steps": state.newtons, "hessians": state.hessians,
-            "working_set": int(np.count_nonzero(state.working)), "screened": int(np.count_nonzero(~state.alive)),
+            "working_set": len(state.columns), "screened": len(state.w) - state.left,
         }  # fmt: skip
         return problem.certified(
             state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
@@ -182,23 +192,23 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> t
     """w, the Newton steps taken and the Hessians made: the objective minimised over the columns, as far as it pays."""
     penalty = problem.penalty
     # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
-    size = max(float(np.abs(state.g).max(initial=0.0)), float(penalty.l1.max(initial=0.0)))
+    size = max(float(np.abs(state.g).max(initial=0.0)), problem.largest_l1)
     tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
     if len(columns) == problem.design.width:
         part, w, g = penalty, state.w, state.g
     else:
         part, w, g = penalty.part(columns), state.w[columns], state.g[columns]
     if problem.loss.quadratic:
-        target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol)
+        target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.has_l2)
         return _spread(target, columns, problem.design.width), 1, 0
     w, steps, hessians = _newton_steps(problem, state, columns, part, tol)
     return _spread(w, columns, problem.design.width), steps, hessians
 
 
-def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float) -> Array:
+def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float, ridge: bool) -> Array:
     """Where ``g'(v - w) + (v - w)'H (v - w) / 2`` and the penalty of v are least."""
     target, gradient = w.copy(), g
-    if penalty.l2.any():
+    if ridge:
         H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
     model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient.copy())
     model.minimise(tol, PHASES)
@@ -259,7 +269,7 @@ def _newton_steps(
     while True:
         kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
         hessians += new
-        target = _model_minimum(kept.H, penalty, w, g, tol)
+        target = _model_minimum(kept.H, penalty, w, g, tol, problem.has_l2)
         way = kept.panel.product(target - w)
         steps += 1
         found = _line_search(problem, penalty, w, target, z, way, g, value)
