@@ -49,26 +49,22 @@ cdef class Quadratic:
     def __init__(self, const double[:, ::1] H, const double[::1] weight, const double[::1] low,
                  const double[::1] high, double[::1] w, double[::1] g):
         cdef size_t p = w.shape[0]
-        cdef int32_t[::1] face = np.empty(p, np.int32)
-        cdef int32_t[::1] place = np.full(p, -1, np.int32)
-        cdef double[:, ::1] factor = np.empty((p, H.shape[1]))
-        cdef double[::1] step = np.empty(4 * p)
-        cdef double[:, ::1] start = np.empty((3, p))
+        cdef int32_t[::1] places = np.full(2 * p, -1, np.int32)
+        cdef double[::1] work = np.empty(p * (H.shape[1] + 7))
         if H.shape[0] < w.shape[0] or H.shape[1] < w.shape[0]:
             raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, but there are {p} coordinates")
-        for name, vector in (("weight", weight), ("low", low), ("high", high), ("g", g)):
-            if len(vector) != len(w):
-                raise ValueError(f"{name} has length {len(vector)}, not {p}")
-        self.kept = H, weight, low, high, w, g, face, place, factor, step, start
+        if not weight.shape[0] == low.shape[0] == high.shape[0] == g.shape[0] == w.shape[0]:
+            raise ValueError(f"weight, low, high and g must all have length {p}, as w")
+        self.kept = H, weight, low, high, w, g, places, work
         self.q.p = p
         if p == 0:
             return
         self.q.stride = H.shape[1]
         self.q.H, self.q.weight, self.q.low, self.q.high = &H[0, 0], &weight[0], &low[0], &high[0]
         self.q.w, self.q.g = &w[0], &g[0]
-        self.q.face, self.q.place = &face[0], &place[0]
-        self.q.factor, self.q.step, self.q.start = &factor[0, 0], &step[0], &start[0, 0]
-        self.q.origin, self.q.slope = &start[1, 0], &start[2, 0]
+        self.q.face, self.q.place = &places[0], &places[p]
+        self.q.step, self.q.start, self.q.origin, self.q.slope = &work[0], &work[4 * p], &work[5 * p], &work[6 * p]
+        self.q.factor = &work[7 * p]
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
     def minimise(self, double tol, int64_t max_phases):
@@ -163,6 +159,13 @@ cdef extern from "separable.h" nogil:
         double below
         double above
 
+    struct sv_separable_kind_s "sv_separable_kind":
+        double largest_l1
+        int has_l2
+        int is_gauge
+        int has_dual
+
+    sv_separable_kind_s sv_separable_kind(const sv_separable *) noexcept
     void sv_separable_measure(const sv_separable *, const double *, const double *, sv_separable_measures *) noexcept
     void sv_separable_violations(const sv_separable *, const double *, const double *, double *) noexcept
     double sv_separable_conjugate(const sv_separable *, const double *, double) noexcept
@@ -187,6 +190,14 @@ cdef class SeparableTerms:
         if <size_t>x.shape[0] < self.penalty.d:
             raise ValueError(f"{name} has length {x.shape[0]}, not {self.penalty.d}")
         return 0
+
+    def kind(self, size_t d):
+        """Of the first d coordinates: the largest l1 weight, whether there are l2 terms, whether the penalty is a gauge,
+        and whether each coordinate has a penalty or two bounds."""
+        cdef sv_separable first = self.penalty
+        first.d = min(d, self.penalty.d)
+        cdef sv_separable_kind_s kind = sv_separable_kind(&first)
+        return kind.largest_l1, bool(kind.has_l2), bool(kind.is_gauge), bool(kind.has_dual)
 
     def measure(self, const double[::1] w, const double[::1] g):
         """The value, the largest violation, and the limits of t between which the conjugate at -t g is finite."""
@@ -381,10 +392,11 @@ cdef class Columns:
         self.kept = X, columns
         self.n = self.stride = X.shape[0]
         self.count = X.shape[1] if columns is None else columns.shape[0]
-        if columns is not None and columns.shape[0] and not (
-            0 <= np.min(columns) and np.max(columns) < X.shape[1]
-        ):
-            raise ValueError("a column that X does not have")
+        cdef Py_ssize_t k
+        if columns is not None:
+            for k in range(columns.shape[0]):
+                if not 0 <= columns[k] < X.shape[1]:
+                    raise ValueError("a column that X does not have")
         self.X = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
         self.list = &columns[0] if columns is not None and columns.shape[0] else NULL
 

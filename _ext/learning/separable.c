@@ -25,6 +25,21 @@ static double limit_of(const struct sv_separable *p, size_t j, double u)
     return open && u != 0 ? p->l1[j] / fabs(u) : INFINITY;
 }
 
+static int is_cone(double end) { return end == 0 || isinf(end); }
+
+struct sv_separable_kind sv_separable_kind(const struct sv_separable *p)
+{
+    struct sv_separable_kind kind = {0, 0, 1, 1};
+    for (size_t j = 0; j < p->d; j++) {
+        kind.largest_l1 = fmax(kind.largest_l1, p->l1[j]);
+        kind.has_l2 |= p->l2[j] != 0;
+        kind.is_gauge &= is_cone(p->low[j]) && is_cone(p->high[j]);
+        kind.has_dual &= p->l1[j] > 0 || p->l2[j] > 0 || (isfinite(p->low[j]) && isfinite(p->high[j]));
+    }
+    kind.is_gauge &= !kind.has_l2;
+    return kind;
+}
+
 void sv_separable_measure(const struct sv_separable *p, const double *w, const double *g,
                           struct sv_separable_measures *measures)
 {

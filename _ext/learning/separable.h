@@ -20,6 +20,16 @@ struct sv_separable_measures {
     double below, above; /* for t from `below` <= 0 to `above` the conjugate at -t g is finite */
 };
 
+/* What holds of the penalty at all. */
+struct sv_separable_kind {
+    double largest_l1;
+    int has_l2;   /* some l2 term */
+    int is_gauge; /* the penalty of t w is t times that of w for t >= 0 */
+    int has_dual; /* every coordinate has a penalty or two finite bounds */
+};
+
+SV_BINDING struct sv_separable_kind sv_separable_kind(const struct sv_separable *penalty);
+
 SV_BINDING void sv_separable_measure(const struct sv_separable *penalty, const double *w, const double *g,
                                      struct sv_separable_measures *measures);
 

@@ -81,7 +81,11 @@ class DensePanel(Panel):
 
     def _gram(self, weights: Array | None) -> Array:
         H = self._columns.gram(None if weights is None else np.sqrt(weights))
-        return np.pad(H, (0, 1)) if self.ones else H
+        if not self.ones:
+            return H
+        bordered = np.empty((self.p, self.p))
+        bordered[:-1, :-1] = H
+        return bordered
 
 
 class SparsePanel(Panel):
@@ -189,10 +193,13 @@ class Dense(Design):
 
     def _combine(self, w: Array) -> Array:
         used = w[: self.d].nonzero()[0].astype(np.int32)
+        if len(used) == 0:
+            return np.zeros(self.n)
         if self._columns is None:
             return self.X @ w[: self.d] if 8 * len(used) > self.d else self.X[:, used] @ w[used]
         z = np.empty(self.n)
-        _kernels.Columns(self.X, used).combine(w[used], z)
+        chosen = self._columns if len(used) == self.d else _kernels.Columns(self.X, used)
+        chosen.combine(w[used], z)
         return z
 
     def _dots(self, v: Array, out: Array, columns: Array | None) -> None:
@@ -211,7 +218,7 @@ class Dense(Design):
 
     def _panel(self, features: Array, ones: bool) -> Panel:
         every = len(features) == self.d
-        if self._columns is not None:
+        if self._columns is not None:  # read in place
             return DensePanel(self.X, None if every else features, ones)
         return DensePanel(np.asfortranarray(self.X) if every else self._taken(features), None, ones)
 

@@ -133,7 +133,7 @@ def glm(
     n, d = matrix.n, matrix.d
     targets = _targets(y, n, loss)
     s = np.ones(n) if sample_weight is None else _nonnegative(sample_weight, "sample_weight", n)
-    if np.any(s == 0):  # such samples are none
+    if sample_weight is not None and np.any(s == 0):  # such samples are none
         keep = s > 0
         matrix = design(matrix.X[keep], fit_intercept)
         targets, s = targets[keep], s[keep]
@@ -217,32 +217,38 @@ def _terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: 
     if share > 1:
         raise ValueError(f"l1_ratio must be between 0 and 1, not {l1_ratio!r}")
     share = {"l1": 1.0, "l2": 0.0, "none": 0.0}.get(penalty, share)
-    factors = np.ones(d) if weights is None else _nonnegative(weights, "weights", d, infinite=True)
-    low, high = _bounds(bounds, d)
-    out = np.isinf(factors)
-    low, high = np.where(out, 0.0, low), np.where(out, 0.0, high)
-    sizes = strength * np.where(out, 0.0, factors)
-    one = np.zeros(int(ones))
-    parts = (share * sizes, one), ((1 - share) * sizes, one), (low, one - np.inf), (high, one + np.inf)
-    return Separable(*(np.concatenate(part) for part in parts))
+    width = d + ones
+    l1, l2, low, high = np.full(width, share * strength), np.full(width, (1 - share) * strength), *_bounds(bounds, d, width)
+    if weights is not None:
+        factors = _nonnegative(weights, "weights", d, infinite=True)
+        out = np.isinf(factors)
+        low[:d][out] = high[:d][out] = 0
+        sizes = np.where(out, 0.0, factors)
+        l1[:d] *= sizes
+        l2[:d] *= sizes
+    if ones:
+        l1[d], l2[d], low[d], high[d] = 0, 0, -np.inf, np.inf
+    return Separable(l1, l2, low, high)
 
 
-def _bounds(bounds: Any, d: int) -> tuple[Array, Array]:
+def _bounds(bounds: Any, d: int, width: int) -> tuple[Array, Array]:
+    """Arrays of length `width`, with the bounds in the first d."""
+    low, high = np.full(width, -np.inf), np.full(width, np.inf)
     if bounds is None:
-        return np.full(d, -np.inf), np.full(d, np.inf)
+        return low, high
     try:
-        low, high = bounds
+        ends = tuple(bounds)
+        named = dict(zip(("low", "high"), ends, strict=True))
     except (TypeError, ValueError):
         raise ValueError("bounds must be a pair (low, high)") from None
-    pair = []
-    for name, values in (("low", low), ("high", high)):
+    for (name, values), into in zip(named.items(), (low, high), strict=True):
         array = real_array(values, f"the {name} end of bounds")
         if array.shape not in ((), (d,)) or np.isnan(array).any():
             raise ValueError(f"the {name} end of bounds must be a number or of shape ({d},), without NaN")
-        pair.append(np.broadcast_to(array, (d,)))
-    if np.any(pair[0] > 0) or np.any(pair[1] < 0):
+        into[:d] = array
+    if np.any(low > 0) or np.any(high < 0):
         raise ValueError("bounds must include 0: low <= 0 <= high")
-    return pair[0], pair[1]
+    return low, high
 
 
 def _start(x0: Any, matrix: Design, terms: Separable) -> Array:

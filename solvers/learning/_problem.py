@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,17 @@ class Certificate:
     alive: Array | None = None
 
 
+class Kind(NamedTuple):
+    """What holds of the penalty of the features."""
+
+    largest_l1: float
+    has_l2: bool
+    #: Whether the penalty of t w is t times that of w for t >= 0, so that its conjugate is 0 or infinite.
+    is_gauge: bool
+    #: Whether every feature has a penalty or two bounds, so that there is a dual bound.
+    has_dual: bool
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GlmProblem:
     """A penalised generalised linear model, ready for the methods."""
@@ -110,41 +121,25 @@ class GlmProblem:
         return state.w[: self.design.d]  # type: ignore[no-any-return]
 
     @cached_property
-    def has_dual(self) -> bool:
-        """Whether every coordinate but the intercept has a penalty or bounds, so that there is a dual bound."""
-        p, d = self.penalty, self.design.d
-        if (p.l1[:d] > 0).all():
-            return True
-        bounded = np.isfinite(p.low[:d]) & np.isfinite(p.high[:d])
-        return bool(np.all((p.l1[:d] > 0) | (p.l2[:d] > 0) | bounded))
-
-    @cached_property
-    def largest_l1(self) -> float:
-        return float(self.penalty.l1.max(initial=0.0))
-
-    @property
-    def has_l1(self) -> bool:
-        """Whether the penalty makes coefficients zero."""
-        return self.largest_l1 > 0
-
-    @cached_property
-    def has_l2(self) -> bool:
-        return bool(self.penalty.l2.any())
-
-    @cached_property
     def terms(self) -> _kernels.SeparableTerms:
         """The penalty as the kernels want it."""
         p = self.penalty
         return _kernels.SeparableTerms(p.l1, p.l2, p.low, p.high)
 
     @cached_property
+    def kind(self) -> Kind:
+        """What holds of the penalty at all."""
+        return Kind(*self.terms.kind(self.design.d))
+
+    @property
+    def has_dual(self) -> bool:
+        """Whether there is a dual bound."""
+        return self.kind.has_dual
+
+    @cached_property
     def _features(self) -> Separable:
         """The penalty without the intercept."""
         return self.penalty.part(np.arange(self.design.d)) if self.design.ones else self.penalty
-
-    @cached_property
-    def _is_gauge(self) -> bool:
-        return self._features.is_gauge
 
     @cached_property
     def at_zero(self) -> float:
@@ -168,11 +163,11 @@ class GlmProblem:
             v, sums, slack = self._balanced(v, sums, alive)
             low, high = self._features.limits(-g[: self.design.d], slack)
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
-        share = min(max(self.loss.scale(sums.square, sums.cross) if self._is_gauge else 1.0, low), high)
+        share = min(max(self.loss.scale(sums.square, sums.cross) if self.kind.is_gauge else 1.0, low), high)
         dual = -self.loss.conjugate(v, share, sums.square, sums.cross)
         if slack is not None:
             dual -= self._features.conjugate(-share * g[: self.design.d], abs(share) * slack)
-        elif not self._is_gauge:
+        elif not self.kind.is_gauge:
             dual -= self.terms.conjugate(g, share)
         return Certificate(w, z, D, g, primal, dual, kkt, share, slack, alive)
 

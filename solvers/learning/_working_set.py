@@ -43,7 +43,7 @@ FIRST_PASSES = 2.0
 #: Sufficient decrease, and halvings of a step.
 ARMIJO, HALVINGS = 1e-4, 60
 
-#: Rounding of the objective, relative to it.
+#: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
 
 #: A coefficient beyond which there seems to be no minimum.
@@ -95,7 +95,7 @@ class WorkingSet:
         design = problem.design
         columns = np.arange(design.width)
         room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
-        if design.width > room and problem.has_l1:
+        if design.width > room and problem.kind.largest_l1 > 0:
             used = problem.w0 != 0
             used[design.d :] = True
             columns = used.nonzero()[0]
@@ -192,14 +192,14 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> t
     """w, the Newton steps taken and the Hessians made: the objective minimised over the columns, as far as it pays."""
     penalty = problem.penalty
     # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
-    size = max(float(np.abs(state.g).max(initial=0.0)), problem.largest_l1)
+    size = max(float(np.abs(state.g).max(initial=0.0)), problem.kind.largest_l1)
     tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
     if len(columns) == problem.design.width:
         part, w, g = penalty, state.w, state.g
     else:
         part, w, g = penalty.part(columns), state.w[columns], state.g[columns]
     if problem.loss.quadratic:
-        target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.has_l2)
+        target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.kind.has_l2)
         return _spread(target, columns, problem.design.width), 1, 0
     w, steps, hessians = _newton_steps(problem, state, columns, part, tol)
     return _spread(w, columns, problem.design.width), steps, hessians
@@ -264,15 +264,16 @@ def _newton_steps(
     known = problem.known(state.w)
     D = known.D if known is not None and known.D is not None else loss.second(z)
     value, steps, hessians = state.primal - problem.penalty.value(state.w), 0, 0
+    noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
     # A model whose error is a share e of the Hessian leaves about e^2 of the gap.
     enough = 0.3 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 0.0
     while True:
         kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
         hessians += new
-        target = _model_minimum(kept.H, penalty, w, g, tol, problem.has_l2)
+        target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
         way = kept.panel.product(target - w)
         steps += 1
-        found = _line_search(problem, penalty, w, target, z, way, g, value)
+        found = _line_search(problem, penalty, w, target, z, way, g, value, noise)
         if found is None:
             break
         share, z, v, D, value = found
@@ -286,7 +287,7 @@ def _newton_steps(
 
 
 def _line_search(
-    problem: GlmProblem, penalty: Any, w: Array, target: Array, z: Array, way: Array, g: Array, value: float
+    problem: GlmProblem, penalty: Any, w: Array, target: Array, z: Array, way: Array, g: Array, value: float, noise: float
 ) -> tuple[float, Array, Array, Array, float] | None:
     """How much of the step from w to the target is taken, and z, v, D and the loss there; None where nothing helps.
 
@@ -300,7 +301,7 @@ def _line_search(
         loss = problem.loss.terms.evaluate(z, v, D, way, share, trial)[0]
         if share < 1:
             there = penalty.value(w + share * (target - w))
-        if loss + there <= value + here + ARMIJO * share * slope + NOISE * abs(value + here):
+        if loss + there <= value + here + ARMIJO * share * slope + noise:
             return share, trial, v, D, loss
         share /= 2
     return None
