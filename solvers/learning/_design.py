@@ -284,7 +284,13 @@ class Sparse(Design):
             return self.compressed.columns_as_rows(features)
         return self.compressed.rows_of_columns(features) if len(features) < self.d else self.compressed
 
+    @cached_property
+    def _dense(self) -> Array:
+        return self.compressed.spread(np.arange(self.d, dtype=np.int32))
+
     def _panel(self, features: Array, ones: bool) -> Panel:
+        if self.by_columns and 2 * len(features) > self.d and self.compressed.entries > DENSE_ENOUGH * self.n * self.d:
+            return DensePanel(self._dense, features, ones)  # it serves all larger panels
         enough = DENSE_ENOUGH * self.n * len(features)
         if self.by_columns and self.compressed.entries_of(features) > enough:
             return DensePanel(self.compressed.spread(features), None, ones)

@@ -37,6 +37,9 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model; Newton steps between two passes over all columns.
 PHASES, NEWTON_STEPS = 10_000, 3
 
+#: The same where all columns are worked on.
+WHOLE_STEPS = 10
+
 #: What the Gram matrix of the first columns may cost, in passes over the data.
 FIRST_PASSES = 2.0
 
@@ -191,18 +194,22 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> tuple[Array, int, int]:
     """w, the Newton steps taken and the Hessians made: the objective minimised over the columns, as far as it pays."""
     penalty = problem.penalty
-    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
-    size = max(float(np.abs(state.g).max(initial=0.0)), problem.kind.largest_l1)
-    tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
     if len(columns) == problem.design.width:
         part, w, g = penalty, state.w, state.g
     else:
         part, w, g = penalty.part(columns), state.w[columns], state.g[columns]
     if problem.loss.quadratic:
+        tol = _model_tol(problem, state, state.kkt)
         target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.kind.has_l2)
         return _spread(target, columns, problem.design.width), 1, 0
-    w, steps, hessians = _newton_steps(problem, state, columns, part, tol)
+    w, steps, hessians = _newton_steps(problem, state, columns, part)
     return _spread(w, columns, problem.design.width), steps, hessians
+
+
+def _model_tol(problem: GlmProblem, state: WorkingSetState, violation: float) -> float:
+    """To what violation a model is solved: its square, in units of the largest gradient, but not below rounding."""
+    size = max(float(np.abs(state.g).max(initial=0.0)), problem.kind.largest_l1)
+    return max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
 
 
 def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float, ridge: bool) -> Array:
@@ -256,7 +263,7 @@ def _hessian(problem: GlmProblem, columns: Array, D: Array, enough: float) -> tu
 
 
 def _newton_steps(
-    problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any, tol: float
+    problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any
 ) -> tuple[Array, int, int]:
     """Newton steps on the columns, each with a line search along the cached predictors."""
     loss, width = problem.loss, problem.design.width
@@ -265,10 +272,13 @@ def _newton_steps(
     D = known.D if known is not None and known.D is not None else loss.second(z)
     value, steps, hessians = state.primal - problem.penalty.value(state.w), 0, 0
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
-    # A model whose error is a share e of the Hessian leaves about e^2 of the gap.
-    enough = 0.3 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 0.0
+    terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
+    tol = _model_tol(problem, state, state.kkt)
+    whole, violation = len(columns) == width, state.kkt
     while True:
-        kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
+        # The gap falls with the square of the violation. A Hessian with an error of a share e leaves about e^2 of it.
+        gap = max(state.measure * (violation / state.kkt) ** 2, problem.tol) if problem.has_dual else np.inf
+        kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), 0.3 * np.sqrt(problem.tol / gap))
         hessians += new
         target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
         way = kept.panel.product(target - w)
@@ -278,11 +288,14 @@ def _newton_steps(
             break
         share, z, v, D, value = found
         w = target if share == 1 else w + share * (target - w)
-        if len(columns) == width or steps == NEWTON_STEPS:
+        if steps == (WHOLE_STEPS if whole else NEWTON_STEPS):
             break
         g = kept.panel.transposed(v)
-        if penalty.residual(w, g).max(initial=0.0) <= 0.1 * state.kkt:
+        violation = terms.measure(w, g)[1]
+        enough = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
+        if violation <= (enough if whole else 0.1) * state.kkt:
             break
+        tol = _model_tol(problem, state, violation)
     return w, steps, hessians
 
 
