@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 PHASES, NEWTON_STEPS = 10_000, 3
 
 #: The same where all columns are worked on.
-WHOLE_STEPS = 10
+WHOLE_STEPS = 30
 
 #: What the Gram matrix of the first columns may cost, in passes over the data.
 FIRST_PASSES = 2.0
@@ -246,16 +246,18 @@ class _Hessian:
     panel: Panel
     D: Array
     H: Array
+    #: Whether a step with it, when it was not new, brought little.
+    slow: bool = False
 
 
 def _hessian(problem: GlmProblem, columns: Array, D: Array, enough: float) -> tuple[_Hessian, bool]:
     """The Hessian of the loss on the columns, and whether it was made anew.
 
-    The last one serves where the curvatures D changed by no more than a share `enough` of their sum.
+    The last one serves where the curvatures D changed by no more than a share `enough` of their sum, and it is not slow.
     """
     last: _Hessian | None = problem._memory.get("hessian")
     same = last is not None and np.array_equal(last.columns, columns)
-    if last is not None and same and float(np.abs(D - last.D).sum()) <= enough * float(last.D.sum()):
+    if last is not None and same and not last.slow and float(np.abs(D - last.D).sum()) <= enough * float(last.D.sum()):
         return last, False
     panel = last.panel if last is not None and same else problem.design.panel(columns)
     made = problem._memory["hessian"] = _Hessian(columns, panel, D, panel.gram(D))
@@ -274,11 +276,14 @@ def _newton_steps(
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
     terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
     tol = _model_tol(problem, state, state.kkt)
+    # A Hessian of p columns takes p / 50 times as long as a step without it, which a share of a half makes worth it.
+    cheap = 0.0 if problem.kind.largest_l1 > 0 else 0.5 * max(0.0, 1 - 50 / max(len(columns), 1))
     whole, violation = len(columns) == width, state.kkt
     while True:
         # The gap falls with the square of the violation. A Hessian with an error of a share e leaves about e^2 of it.
         gap = max(state.measure * (violation / state.kkt) ** 2, problem.tol) if problem.has_dual else np.inf
-        kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), 0.3 * np.sqrt(problem.tol / gap))
+        enough = max(0.3 * np.sqrt(problem.tol / gap), cheap)
+        kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
         hessians += new
         target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
         way = kept.panel.product(target - w)
@@ -288,12 +293,13 @@ def _newton_steps(
             break
         share, z, v, D, value = found
         w = target if share == 1 else w + share * (target - w)
+        g, before = kept.panel.transposed(v), violation
+        violation = terms.measure(w, g)[1]
+        kept.slow = not new and violation > 0.5 * before
         if steps == (WHOLE_STEPS if whole else NEWTON_STEPS):
             break
-        g = kept.panel.transposed(v)
-        violation = terms.measure(w, g)[1]
-        enough = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
-        if violation <= (enough if whole else 0.1) * state.kkt:
+        aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
+        if violation <= (aim if whole else 0.1) * state.kkt:
             break
         tol = _model_tol(problem, state, violation)
     return w, steps, hessians
