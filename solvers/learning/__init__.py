@@ -12,27 +12,31 @@ from . import _bcd as _bcd
 from . import _working_set as _working_set
 from ._bcd_losses import LeastSquares, Logistic, Multinomial
 from ._glm import glm
+from ._path import GlmPath, glm_path
 from ._problem import GlmResult
 from ._quadratics import quadratic
 
 if TYPE_CHECKING:
-    from ._estimators import NNLS, ElasticNet, Lasso
+    from ._estimators import NNLS, ElasticNet, Lasso, LassoCV
 
 #: What needs scikit-learn, which is imported when one of them is first used.
-_ESTIMATORS = ("ElasticNet", "Lasso", "NNLS")
+_ESTIMATORS = ("ElasticNet", "Lasso", "LassoCV", "NNLS")
 
 __all__ = [
     "NNLS",
     "BlockCoordinateDescent",
     "BlockResult",
     "ElasticNet",
+    "GlmPath",
     "GlmResult",
     "Lasso",
+    "LassoCV",
     "LeastSquares",
     "Logistic",
     "Multinomial",
     "comb",
     "glm",
+    "glm_path",
     "quadratic",
 ]
 

@@ -57,10 +57,12 @@ class Certificate:
     """What is known of a w from one pass over the data."""
 
     w: Array
-    #: X w, the second derivative of the loss there (None: not asked for), and its gradient in w.
+    #: X w, the first and the second derivative of the loss there (None: not asked for), and its gradient in w.
     z: Array
+    v: Array
     D: Array | None
     g: Array
+    sums: Sums
     primal: float
     #: A lower bound of the least objective; -inf where none is known.
     dual: float
@@ -96,6 +98,9 @@ class GlmProblem:
     max_iter: int
     copies: int
     threads: int
+    #: Columns that are likely to be in use, beside those of w0; and a full certificate at w0 of another penalty.
+    guess: Array | None = None
+    warm: Certificate | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -153,23 +158,33 @@ class GlmProblem:
         """
         v, D = np.empty(len(z)), np.empty(len(z)) if second else None
         sums = self.loss.evaluate(z, v, D)
-        g = self.design.transposed(v, alive)
+        return self._bounded(w, z, v, D, self.design.transposed(v, alive), sums, alive)
+
+    def certificate_again(self, other: Certificate) -> Certificate:
+        """The certificate at the same w of a problem that differs from this one in the penalty alone."""
+        return self._bounded(other.w, other.z, other.v, other.D, other.g, other.sums, other.alive)
+
+    def _bounded(
+        self, w: Array, z: Array, v: Array, D: Array | None, g: Array, sums: Sums, alive: Array | None
+    ) -> Certificate:
+        """What the penalty adds to a pass over the data."""
         value, kkt, low, high = self.terms.measure(w, g)
         primal = sums.value + value
         if not self.has_dual:
-            return Certificate(w, z, D, g, primal, -np.inf, kkt, 0.0, None, alive)
-        slack = None
+            return Certificate(w, z, v, D, g, sums, primal, -np.inf, kkt, 0.0, None, alive)
+        point, at_point, slack = v, sums, None
         if self.design.ones:
-            v, sums, slack = self._balanced(v, sums, alive)
+            point, at_point, slack = self._balanced(v, sums, alive)
             low, high = self._features.limits(-g[: self.design.d], slack)
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
-        share = min(max(self.loss.scale(sums.square, sums.cross) if self.kind.is_gauge else 1.0, low), high)
-        dual = -self.loss.conjugate(v, share, sums.square, sums.cross)
+        best = self.loss.scale(at_point.square, at_point.cross) if self.kind.is_gauge else 1.0
+        share = min(max(best, low), high)
+        dual = -self.loss.conjugate(point, share, at_point.square, at_point.cross)
         if slack is not None:
             dual -= self._features.conjugate(-share * g[: self.design.d], abs(share) * slack)
         elif not self.kind.is_gauge:
             dual -= self.terms.conjugate(g, share)
-        return Certificate(w, z, D, g, primal, dual, kkt, share, slack, alive)
+        return Certificate(w, z, v, D, g, sums, primal, dual, kkt, share, slack, alive)
 
     def _balanced(self, v: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array]:
         """A dual point that sums to zero, its sums, and how much the products with the columns may have changed."""
@@ -210,7 +225,8 @@ class GlmProblem:
         """The result at w, all of it computed from w and the data."""
         certificate = self.known(w)
         if certificate is None or certificate.alive is not None:
-            certificate = self.certificate(w, self.design.product(w))
+            certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
+            self.remember(certificate)
         dual = max(certificate.dual, best_dual)
         coef = w[: self.design.d].copy()
         return GlmResult(

@@ -46,8 +46,13 @@ FIRST_PASSES = 2.0
 #: Sufficient decrease, and halvings of a step.
 ARMIJO, HALVINGS = 1e-4, 60
 
+#: A share of a step that tells of a bad model.
+SHORT = 0.05
+
 #: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
+
+TINY = 1e-300
 
 #: A coefficient beyond which there seems to be no minimum.
 LARGEST = 1e8
@@ -99,7 +104,7 @@ class WorkingSet:
         columns = np.arange(design.width)
         room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
         if design.width > room and problem.kind.largest_l1 > 0:
-            used = problem.w0 != 0
+            used = problem.w0 != 0 if problem.guess is None else problem.guess | (problem.w0 != 0)
             used[design.d :] = True
             columns = used.nonzero()[0]
         alive = np.ones(design.width, bool)
@@ -122,7 +127,7 @@ class WorkingSet:
         if len(state.columns) == design.width:
             return state.columns
         columns = state.columns if state.left == design.width else state.columns[state.alive[state.columns]]
-        violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, 1e-300)
+        violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, TINY)
         violation[columns] = 0
         if state.left < design.width:
             violation *= state.alive
@@ -143,7 +148,10 @@ class WorkingSet:
         design, seen = problem.design, None
         if design.by_columns and left < FEW_LEFT * design.d:
             seen = alive[: design.d].nonzero()[0].astype(np.int32)
-        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
+        if problem.warm is not None and problem.warm.w is w:
+            known = problem.certificate_again(problem.warm)
+        else:
+            known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
         problem.remember(known)
         if self.screening and len(columns) < design.width:
             alive = alive & _may_be_nonzero(problem, known)
@@ -278,10 +286,10 @@ def _newton_steps(
     tol = _model_tol(problem, state, state.kkt)
     # A Hessian of p columns takes p / 50 times as long as a step without it, which a share of a half makes worth it.
     cheap = 0.0 if problem.kind.largest_l1 > 0 else 0.5 * max(0.0, 1 - 50 / max(len(columns), 1))
-    whole, violation = len(columns) == width, state.kkt
+    whole, bounded, violation = len(columns) == width, False, state.kkt
     while True:
         # The gap falls with the square of the violation. A Hessian with an error of a share e leaves about e^2 of it.
-        gap = max(state.measure * (violation / state.kkt) ** 2, problem.tol) if problem.has_dual else np.inf
+        gap = max(state.measure * (violation / max(state.kkt, TINY)) ** 2, problem.tol) if problem.has_dual else np.inf
         enough = max(0.3 * np.sqrt(problem.tol / gap), cheap)
         kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
         hessians += new
@@ -289,13 +297,21 @@ def _newton_steps(
         way = kept.panel.product(target - w)
         steps += 1
         found = _line_search(problem, penalty, w, target, z, way, g, value, noise)
-        if found is None:
+        kept.slow = short = found is None or found[0] < SHORT
+        if found is not None:
+            share, z, v, D, value = found
+        if short and loss.curvature is not None:  # next time with a model that lies above the objective
+            if found is None and bounded:
+                break
+            D, bounded = loss.curvature * loss.s, True
+        elif found is None:
             break
-        share, z, v, D, value = found
+        if found is None:
+            continue
         w = target if share == 1 else w + share * (target - w)
         g, before = kept.panel.transposed(v), violation
         violation = terms.measure(w, g)[1]
-        kept.slow = not new and violation > 0.5 * before
+        kept.slow |= not new and violation > 0.5 * before
         if steps == (WHOLE_STEPS if whole else NEWTON_STEPS):
             break
         aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
