@@ -45,7 +45,7 @@ class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, d: int) -> Array | None:
         """The last fit, where it is asked for and of that width."""
-        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != (d,):
+        if not getattr(self, "warm_start", False) or getattr(self, "coef_", np.empty(0)).shape != (d,):
             return None
         return np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
 
@@ -197,11 +197,10 @@ class LassoCV(_LinearModel):
         self.weights = weights
         self.tol = tol
         self.max_iter = max_iter
-        self.warm_start = False
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LassoCV:
         """Fit to X, shape (n, d), and y, shape (n,); weights of samples act on the fits and on the errors."""
-        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=np.float64, y_numeric=True)
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE[:2], dtype=np.float64, y_numeric=True)
         s = _check_sample_weight(sample_weight, X, dtype=np.float64)
         keywords = {
             "weights": self.weights, "bounds": (0, np.inf) if self.positive else None, "tol": self.tol,

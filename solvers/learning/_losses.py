@@ -107,11 +107,14 @@ class Logistic(Loss):
 
     def balanced(self, v: Array) -> Array:
         """The terms of the label that weighs more, scaled down: -y v / s stays within [0, 1]."""
-        positive = self.y > 0
-        sums = -v[positive].sum(), v[~positive].sum()
-        least = min(sums)
-        factors = [least / x if x > 0 else 0.0 for x in sums]
-        return v * np.where(positive, *factors)
+        return _sides_balanced(v, self.y < 0)
+
+
+def _sides_balanced(v: Array, upper: npt.NDArray[np.bool_]) -> Array:
+    """The terms of the heavier side scaled down so that all sum to zero; v >= 0 on the upper side, <= 0 elsewhere."""
+    sums = v[upper].sum(), -v[~upper].sum()
+    least = min(sums)
+    return v * np.where(upper, *(least / x if x > 0 else 0.0 for x in sums))
 
 
 class Huber(Loss):
@@ -119,10 +122,9 @@ class Huber(Loss):
 
     kind = 2
 
-    def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
-        # The derivative itself is within the limits; one balanced for an intercept may not be.
-        within = share * np.abs(v / self.s).max(initial=0) <= 1
-        return super().conjugate(v, share, square, cross) if within else np.inf
+    def balanced(self, v: Array) -> Array:
+        """The terms of the sign that weighs more, scaled down: \\|v\\| <= s remains."""
+        return _sides_balanced(v, v > 0)
 
 
 class SquaredHinge(Loss):

@@ -145,7 +145,7 @@ def test_sparse_matrices_in_disorder(seed, make):
     np.testing.assert_allclose(glm(mixed, y, lam=2.0, tol=1e-12).coef, expected, atol=1e-10)
     bad = make(X)
     bad.indices[-1] = 10_000
-    with pytest.raises(ValueError, match="index"):
+    with pytest.raises(ValueError, match="indices must be"):
         glm(bad, y, lam=2.0)
 
 
