@@ -16,7 +16,7 @@ import scipy.sparse
 
 from . import _kernels
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 #: Columns of a sparse matrix with more than this share of entries are worked on as dense ones.
 DENSE_ENOUGH = 0.2
@@ -196,7 +196,7 @@ class Dense(Design):
         if len(used) == 0:
             return np.zeros(self.n)
         if self._columns is None:
-            return self.X @ w[: self.d] if 8 * len(used) > self.d else self.X[:, used] @ w[used]
+            return self.X @ w[: self.d] if 8 * len(used) > self.d else self.X[:, used] @ w[used]  # type: ignore[no-any-return]
         z = np.empty(self.n)
         chosen = self._columns if len(used) == self.d else _kernels.Columns(self.X, used)
         chosen.combine(w[used], z)
@@ -244,7 +244,7 @@ class Sparse(Design):
     def _counts(self) -> Array:
         """Entries of each column."""
         if self.by_columns:
-            return np.diff(self.X.indptr)  # type: ignore[no-any-return]
+            return np.diff(self.X.indptr)
         return np.bincount(self.X.indices, minlength=self.d)
 
     def affordable(self, columns: Array, passes: float) -> int:

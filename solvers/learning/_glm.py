@@ -236,7 +236,11 @@ def penalty_terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: A
         raise ValueError(f"l1_ratio must be between 0 and 1, not {l1_ratio!r}")
     share = {"l1": 1.0, "l2": 0.0, "none": 0.0}.get(penalty, share)
     width = d + ones
-    l1, l2, low, high = np.full(width, share * strength), np.full(width, (1 - share) * strength), *_bounds(bounds, d, width)
+    l1, l2, low, high = (
+        np.full(width, share * strength),
+        np.full(width, (1 - share) * strength),
+        *_bounds(bounds, d, width),
+    )
     if weights is not None:
         factors = _nonnegative(weights, "weights", d, infinite=True)
         out = np.isinf(factors)

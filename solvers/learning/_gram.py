@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from ._design import Design
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.intp]
 
 

@@ -86,8 +86,10 @@ def glm_path(
 
     Parameters
     ----------
-    X, y, loss, penalty, l1_ratio, weights, bounds, sample_weight, fit_intercept, tol, method, options, max_iter, threads
+    X, y, loss, penalty, l1_ratio, weights, bounds, sample_weight, fit_intercept
         As in `glm`.
+    tol, method, options, max_iter, threads
+        As in `glm`, for each fit.
     lams : array_like, shape (k,), optional
         Strengths, >= 0; where not given `n_lams` of them in geometric progression from the least one that leaves all
         penalised coefficients at zero down to `eps` times that.
@@ -137,7 +139,9 @@ def glm_path(
     (True, (5, 200), [0, 1, 1])
     """
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
-    terms = penalty_terms(1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept)
+    terms = penalty_terms(
+        1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept
+    )
     one = GlmProblem(
         data.design, data.loss, terms, np.zeros(data.design.width), positive(tol, "tol"), max_iter, data.copies,
         _threads.resolve(threads),
@@ -215,11 +219,11 @@ def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Separable, null: Certifi
     largest = float(np.max(downhill[bent] / terms.l1[bent], initial=0.0))
     if largest == 0:  # all strengths leave zero
         largest = 1.0
-    return largest * np.geomspace(1, ratio, n_lams)  # type: ignore[no-any-return]
+    return largest * np.geomspace(1, ratio, n_lams)
 
 
 def _strong(penalty: Separable, g: Array, ratio: float) -> Array | None:
-    """Columns that may come into use if no gradient changes faster than the penalty, which fell to `ratio` of itself."""
+    """Columns that come into use if their gradients change as fast as the penalty, which fell to `ratio` of itself."""
     if ratio < 0.6:  # the rule keeps nearly all of them
         return None
     return (penalty.l1 > 0) & (np.abs(g) >= (2 - 1 / ratio) * penalty.l1)

@@ -196,7 +196,7 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
     if known.slack is not None:
         most[: problem.design.d] += abs(known.share) * known.slack
         most[problem.design.d :] = np.inf
-    return (most >= (1 - SCREENING_MARGIN) * penalty.l1) | (known.w != 0)
+    return (most >= (1 - SCREENING_MARGIN) * penalty.l1) | (known.w != 0)  # type: ignore[no-any-return]
 
 
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> tuple[Array, int, int]:
@@ -261,7 +261,7 @@ class _Hessian:
 def _hessian(problem: GlmProblem, columns: Array, D: Array, enough: float) -> tuple[_Hessian, bool]:
     """The Hessian of the loss on the columns, and whether it was made anew.
 
-    The last one serves where the curvatures D changed by no more than a share `enough` of their sum, and it is not slow.
+    The last one serves where it is not slow and D changed by no more than a share `enough` of its sum.
     """
     last: _Hessian | None = problem._memory.get("hessian")
     same = last is not None and np.array_equal(last.columns, columns)
@@ -272,9 +272,7 @@ def _hessian(problem: GlmProblem, columns: Array, D: Array, enough: float) -> tu
     return made, True
 
 
-def _newton_steps(
-    problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any
-) -> tuple[Array, int, int]:
+def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any) -> tuple[Array, int, int]:
     """Newton steps on the columns, each with a line search along the cached predictors."""
     loss, width = problem.loss, problem.design.width
     w, z, g = state.w[columns], state.z, state.g[columns]
@@ -322,7 +320,15 @@ def _newton_steps(
 
 
 def _line_search(
-    problem: GlmProblem, penalty: Any, w: Array, target: Array, z: Array, way: Array, g: Array, value: float, noise: float
+    problem: GlmProblem,
+    penalty: Any,
+    w: Array,
+    target: Array,
+    z: Array,
+    way: Array,
+    g: Array,
+    value: float,
+    noise: float,
 ) -> tuple[float, Array, Array, Array, float] | None:
     """How much of the step from w to the target is taken, and z, v, D and the loss there; None where nothing helps.
 
