@@ -136,7 +136,7 @@ def glm_path(
     >>> X = rng.normal(size=(50, 200))
     >>> path = glm_path(X, X[:, 3] - 2 * X[:, 8], n_lams=5, eps=0.1)
     >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
-    (True, (5, 200), [0, 1, 1])
+    (True, (5, 200), [0, 1, 2])
     """
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
     terms = penalty_terms(
@@ -163,7 +163,7 @@ def glm_path(
         result = cast(GlmResult, solved(problem, method, "working-set", "for a path", control, options))
         found[k] = dataclasses.replace(result, state=None)
         last, before = _certificate(problem, result), lam
-        shared = {name: value for name, value in problem._memory.items() if name in ("gram", "hessian")}
+        shared = {name: value for name, value in problem._memory.items() if name in ("gram", "panel")}
         explained = 1 - last.sums.value / null.sums.value if null.sums.value > 0 else 1.0
         if max_support is not None and len(result.support) > max_support:
             break

@@ -17,7 +17,7 @@ arXiv 1712.08859. Differs in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,9 +36,6 @@ Array = npt.NDArray[Any]
 
 #: Phases of the active-set method in one model; Newton steps between two passes over all columns.
 PHASES, NEWTON_STEPS = 10_000, 3
-
-#: The same where all columns are worked on.
-WHOLE_STEPS = 30
 
 #: What the Gram matrix of the first columns may cost, in passes over the data.
 FIRST_PASSES = 2.0
@@ -97,7 +94,9 @@ class WorkingSet:
     """Working sets and prox-Newton steps."""
 
     first: int = option(0, "columns that join the working set at first; 0: by their costs", low=0)
-    screening: bool = option(True, "drop columns which the gap shows to be zero at the optimum")
+    screening: str = option(
+        "gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none")
+    )
 
     def init(self, problem: GlmProblem) -> WorkingSetState:
         design = problem.design
@@ -153,7 +152,7 @@ class WorkingSet:
         else:
             known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
         problem.remember(known)
-        if self.screening and len(columns) < design.width:
+        if self.screening == "gap-safe" and len(columns) < design.width:
             alive = alive & _may_be_nonzero(problem, known)
             left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
@@ -250,26 +249,27 @@ def _kept_gram(problem: GlmProblem) -> GramCache:
 class _Hessian:
     """X_W' D X_W, kept while it is good enough."""
 
-    columns: Array
     panel: Panel
-    D: Array
-    H: Array
-    #: Whether a step with it, when it was not new, brought little.
+    D: Array | None = None
+    H: Array = field(default_factory=lambda: np.empty((0, 0)))
+    #: How often it was made, and whether the last step with it brought little.
+    made: int = 0
     slow: bool = False
 
+    def at(self, D: Array, enough: float) -> bool:
+        """Makes it anew for the curvatures D, unless these differ by no more than a share `enough`; whether it did."""
+        if self.D is not None and not self.slow and np.abs(D - self.D).sum() <= enough * self.D.sum():
+            return False
+        self.D, self.H, self.made, self.slow = D, self.panel.gram(D), self.made + 1, False
+        return True
 
-def _hessian(problem: GlmProblem, columns: Array, D: Array, enough: float) -> tuple[_Hessian, bool]:
-    """The Hessian of the loss on the columns, and whether it was made anew.
 
-    The last one serves where it is not slow and D changed by no more than a share `enough` of its sum.
-    """
-    last: _Hessian | None = problem._memory.get("hessian")
-    same = last is not None and np.array_equal(last.columns, columns)
-    if last is not None and same and not last.slow and float(np.abs(D - last.D).sum()) <= enough * float(last.D.sum()):
-        return last, False
-    panel = last.panel if last is not None and same else problem.design.panel(columns)
-    made = problem._memory["hessian"] = _Hessian(columns, panel, D, panel.gram(D))
-    return made, True
+def _panel(problem: GlmProblem, columns: Array) -> Panel:
+    """The columns for Hessians, kept from step to step where they are the same."""
+    kept: tuple[Array, Panel] | None = problem._memory.get("panel")
+    if kept is None or not np.array_equal(kept[0], columns):
+        problem._memory["panel"] = kept = columns, problem.design.panel(columns)
+    return kept[1]
 
 
 def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any) -> tuple[Array, int, int]:
@@ -278,7 +278,8 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
     w, z, g = state.w[columns], state.z, state.g[columns]
     known = problem.known(state.w)
     D = known.D if known is not None and known.D is not None else loss.second(z)
-    value, steps, hessians = state.primal - problem.penalty.value(state.w), 0, 0
+    value, steps = state.primal - problem.penalty.value(state.w), 0
+    kept = _Hessian(_panel(problem, columns))
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
     terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
     tol = _model_tol(problem, state, state.kkt)
@@ -289,8 +290,7 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
         # The gap falls with the square of the violation. A Hessian with an error of a share e leaves about e^2 of it.
         gap = max(state.measure * (violation / max(state.kkt, TINY)) ** 2, problem.tol) if problem.has_dual else np.inf
         enough = max(0.3 * np.sqrt(problem.tol / gap), cheap)
-        kept, new = _hessian(problem, columns, np.maximum(D, 1e-15), enough)
-        hessians += new
+        new = kept.at(np.maximum(D, 1e-15), enough)
         target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
         way = kept.panel.product(target - w)
         steps += 1
@@ -310,13 +310,13 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
         g, before = kept.panel.transposed(v), violation
         violation = terms.measure(w, g)[1]
         kept.slow |= not new and violation > 0.5 * before
-        if steps == (WHOLE_STEPS if whole else NEWTON_STEPS):
+        if steps == NEWTON_STEPS:
             break
         aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
         if violation <= (aim if whole else 0.1) * state.kkt:
             break
         tol = _model_tol(problem, state, violation)
-    return w, steps, hessians
+    return w, steps, kept.made
 
 
 def _line_search(

@@ -176,7 +176,7 @@ def test_screening_drops_no_coordinate_of_the_support(seed, loss, kind, intercep
         "l1_ratio": 0.8,
     }  # fmt: skip
     result = glm(given, y, options={"first": 5}, **keywords)
-    without = glm(given, y, options={"first": 5, "screening": False}, **keywords)
+    without = glm(given, y, options={"first": 5, "screening": "none"}, **keywords)
     assert result.success
     assert without.success
     assert without.stats["screened"] == 0
