@@ -94,9 +94,7 @@ class WorkingSet:
     """Working sets and prox-Newton steps."""
 
     first: int = option(0, "columns that join the working set at first; 0: by their costs", low=0)
-    screening: str = option(
-        "gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none")
-    )
+    screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def init(self, problem: GlmProblem) -> WorkingSetState:
         design = problem.design
