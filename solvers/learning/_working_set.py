@@ -37,6 +37,9 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model; Newton steps between two passes over all columns.
 PHASES, NEWTON_STEPS = 10_000, 3
 
+#: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
+SMOOTH_STEPS = 10
+
 #: What the Gram matrix of the first columns may cost, in passes over the data.
 FIRST_PASSES = 2.0
 
@@ -308,7 +311,7 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
         g, before = kept.panel.transposed(v), violation
         violation = terms.measure(w, g)[1]
         kept.slow |= not new and violation > 0.5 * before
-        if steps == NEWTON_STEPS:
+        if steps == (NEWTON_STEPS if problem.kind.largest_l1 > 0 else SMOOTH_STEPS):
             break
         aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
         if violation <= (aim if whole else 0.1) * state.kkt:
