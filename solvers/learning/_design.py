@@ -30,8 +30,6 @@ class Panel(ABC):
 
     def __init__(self, n: int, p: int, ones: bool) -> None:
         self.n, self.p, self.ones = n, p, ones
-        #: Columns that are stored.
-        self.stored = p - ones
 
     @abstractmethod
     def _combine(self, w: Array, z: Array) -> None: ...
