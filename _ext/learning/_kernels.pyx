@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
 
-from scipy.linalg.cython_blas cimport dtrsv
+from scipy.linalg.cython_blas cimport dsyrk, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf
 
 cdef extern from "quadratic.h" nogil:
@@ -49,26 +49,22 @@ cdef class Quadratic:
     def __init__(self, const double[:, ::1] H, const double[::1] weight, const double[::1] low,
                  const double[::1] high, double[::1] w, double[::1] g):
         cdef size_t p = w.shape[0]
-        cdef int32_t[::1] face = np.empty(p, np.int32)
-        cdef int32_t[::1] place = np.full(p, -1, np.int32)
-        cdef double[:, ::1] factor = np.empty((p, H.shape[1]))
-        cdef double[::1] step = np.empty(4 * p)
-        cdef double[:, ::1] start = np.empty((3, p))
+        cdef int32_t[::1] places = np.full(2 * p, -1, np.int32)
+        cdef double[::1] work = np.empty(p * (H.shape[1] + 7))
         if H.shape[0] < w.shape[0] or H.shape[1] < w.shape[0]:
             raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, but there are {p} coordinates")
-        for name, vector in (("weight", weight), ("low", low), ("high", high), ("g", g)):
-            if len(vector) != len(w):
-                raise ValueError(f"{name} has length {len(vector)}, not {p}")
-        self.kept = H, weight, low, high, w, g, face, place, factor, step, start
+        if not weight.shape[0] == low.shape[0] == high.shape[0] == g.shape[0] == w.shape[0]:
+            raise ValueError(f"weight, low, high and g must all have length {p}, as w")
+        self.kept = H, weight, low, high, w, g, places, work
         self.q.p = p
         if p == 0:
             return
         self.q.stride = H.shape[1]
         self.q.H, self.q.weight, self.q.low, self.q.high = &H[0, 0], &weight[0], &low[0], &high[0]
         self.q.w, self.q.g = &w[0], &g[0]
-        self.q.face, self.q.place = &face[0], &place[0]
-        self.q.factor, self.q.step, self.q.start = &factor[0, 0], &step[0], &start[0, 0]
-        self.q.origin, self.q.slope = &start[1, 0], &start[2, 0]
+        self.q.face, self.q.place = &places[0], &places[p]
+        self.q.step, self.q.start, self.q.origin, self.q.slope = &work[0], &work[4 * p], &work[5 * p], &work[6 * p]
+        self.q.factor = &work[7 * p]
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
     def minimise(self, double tol, int64_t max_phases):
@@ -85,28 +81,360 @@ cdef class Quadratic:
                 "factorisations": self.q.factorisations, "updates": self.q.updates}
 
 
-cdef extern from "gram.h" nogil:
-    void sv_learning_csr_gram(size_t, const int32_t *, const int32_t *, const double *, const int32_t *, const double *,
-                              double *, size_t, size_t, int32_t *, double *)
+cdef extern from "losses.h" nogil:
+    struct sv_loss:
+        int kind
+        size_t n
+        const double *y
+        const double *s
+
+    struct sv_loss_sums:
+        double value
+        double square
+        double cross
+        double total
+
+    void sv_learning_loss(const sv_loss *, const double *, const double *, double, double *, double *, double *,
+                          sv_loss_sums *) noexcept
+    double sv_learning_conjugate(const sv_loss *, const double *, double) noexcept
 
 
-def csr_gram(const int32_t[::1] starts, const int32_t[::1] columns, const double[::1] values,
-             const int32_t[::1] where, double[:, ::1] H, size_t p, weights=None):
-    """H[:p, :p] += X_W' D X_W of a CSR matrix; where[column] is its place in W, below p, or -1; H of zeros."""
-    cdef size_t n = starts.shape[0] - 1
-    if H.shape[0] < p or H.shape[1] < p:
-        raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, not {p} x {p}")
-    longest = int(np.diff(starts).max(initial=0))
-    cdef int32_t[::1] place = np.empty(longest + 1, np.int32)
-    cdef double[::1] entry = np.empty(longest + 1)
-    cdef const double[::1] given
-    cdef const double *scale = NULL
-    if weights is not None:
-        given = weights
-        if given.shape[0] != n:
-            raise ValueError(f"weights has length {given.shape[0]}, not {n}")
-        scale = &given[0]
-    if p and n and values.shape[0]:
+cdef class LossTerms:
+    """The terms of a loss: its targets and the weights of the samples, None for ones."""
+
+    cdef sv_loss loss
+    cdef object kept
+
+    def __init__(self, int kind, const double[::1] y, const double[::1] s=None):
+        if s is not None and len(s) != len(y):
+            raise ValueError(f"s has length {len(s)}, not {len(y)}")
+        self.kept = y, s
+        self.loss.kind, self.loss.n = kind, y.shape[0]
+        self.loss.y = &y[0] if y.shape[0] else NULL
+        self.loss.s = &s[0] if s is not None and y.shape[0] else NULL
+
+    cdef int check(self, str name, const double[::1] x) except -1:
+        if x is not None and <size_t>x.shape[0] != self.loss.n:
+            raise ValueError(f"{name} has length {x.shape[0]}, not {self.loss.n}")
+        return 0
+
+    def evaluate(self, const double[::1] z, double[::1] derivative=None, double[::1] second=None,
+                 const double[::1] way=None, double share=0, double[::1] trial=None):
+        """The value, sum v^2 / s, v @ y and sum v, v the derivative, at z, or at trial = z + share way."""
+        cdef sv_loss_sums sums = sv_loss_sums(0, 0, 0, 0)
+        self.check("z", z)
+        self.check("derivative", derivative)
+        self.check("second", second)
+        self.check("way", way)
+        self.check("trial", trial)
+        if self.loss.n:
+            with nogil:
+                sv_learning_loss(&self.loss, &z[0], &way[0] if way is not None else NULL, share,
+                                 &trial[0] if way is not None else NULL,
+                                 &derivative[0] if derivative is not None else NULL,
+                                 &second[0] if second is not None else NULL, &sums)
+        return sums.value, sums.square, sums.cross, sums.total
+
+    def conjugate(self, const double[::1] v, double share):
+        """The conjugate at share v, of the logistic or Poisson's loss."""
+        self.check("v", v)
+        cdef double value = 0
+        if self.loss.n:
+            with nogil:
+                value = sv_learning_conjugate(&self.loss, &v[0], share)
+        return value
+
+
+cdef extern from "separable.h" nogil:
+    struct sv_separable:
+        size_t d
+        const double *l1
+        const double *l2
+        const double *low
+        const double *high
+
+    struct sv_separable_measures:
+        double value
+        double kkt
+        double below
+        double above
+
+    struct sv_separable_kind_s "sv_separable_kind":
+        double largest_l1
+        int has_l2
+        int is_gauge
+        int has_dual
+
+    sv_separable_kind_s sv_separable_kind(const sv_separable *) noexcept
+    void sv_separable_measure(const sv_separable *, const double *, const double *, sv_separable_measures *) noexcept
+    void sv_separable_violations(const sv_separable *, const double *, const double *, double *) noexcept
+    double sv_separable_conjugate(const sv_separable *, const double *, double) noexcept
+
+
+cdef class SeparableTerms:
+    """The terms of a separable penalty, arrays of the same length."""
+
+    cdef sv_separable penalty
+    cdef object kept
+
+    def __init__(self, const double[::1] l1, const double[::1] l2, const double[::1] low, const double[::1] high):
+        if not len(l1) == len(l2) == len(low) == len(high):
+            raise ValueError("the terms have different lengths")
+        self.kept = l1, l2, low, high
+        self.penalty.d = l1.shape[0]
+        if self.penalty.d:
+            self.penalty.l1, self.penalty.l2 = &l1[0], &l2[0]
+            self.penalty.low, self.penalty.high = &low[0], &high[0]
+
+    cdef int check(self, str name, const double[::1] x) except -1:
+        if <size_t>x.shape[0] < self.penalty.d:
+            raise ValueError(f"{name} has length {x.shape[0]}, not {self.penalty.d}")
+        return 0
+
+    def kind(self, size_t d):
+        """Of the first d coordinates: the largest l1 weight, whether there are l2 terms, whether the penalty is a gauge,
+        and whether each coordinate has a penalty or two bounds."""
+        cdef sv_separable first = self.penalty
+        first.d = min(d, self.penalty.d)
+        cdef sv_separable_kind_s kind = sv_separable_kind(&first)
+        return kind.largest_l1, bool(kind.has_l2), bool(kind.is_gauge), bool(kind.has_dual)
+
+    def measure(self, const double[::1] w, const double[::1] g):
+        """The value, the largest violation, and the limits of t between which the conjugate at -t g is finite."""
+        cdef sv_separable_measures at = sv_separable_measures(0, 0, 0, 0)
+        self.check("w", w)
+        self.check("g", g)
+        if self.penalty.d == 0:
+            return 0.0, 0.0, -np.inf, np.inf
         with nogil:
-            sv_learning_csr_gram(n, &starts[0], &columns[0], &values[0], &where[0], scale, &H[0, 0], H.shape[1], p,
-                                 &place[0], &entry[0])
+            sv_separable_measure(&self.penalty, &w[0], &g[0], &at)
+        return at.value, at.kkt, at.below, at.above
+
+    def violations(self, const double[::1] w, const double[::1] g):
+        """How far each coordinate's equation is from being met."""
+        self.check("w", w)
+        self.check("g", g)
+        out = np.empty(self.penalty.d)
+        cdef double[::1] violation = out
+        if self.penalty.d:
+            with nogil:
+                sv_separable_violations(&self.penalty, &w[0], &g[0], &violation[0])
+        return out
+
+    def conjugate(self, const double[::1] g, double share):
+        """The conjugate at -share g."""
+        self.check("g", g)
+        return sv_separable_conjugate(&self.penalty, &g[0], share) if self.penalty.d else 0.0
+
+
+cdef extern from "sparse.h" nogil:
+    struct sv_compressed:
+        const int32_t *starts
+        const int32_t *index
+        const double *value
+
+    void sv_learning_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
+    void sv_learning_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
+    int sv_learning_squares(const sv_compressed *, size_t, size_t, double *, double *) noexcept
+    void sv_learning_csc_rows(const sv_compressed *, size_t, const int32_t *, size_t, int32_t *, int32_t *,
+                              double *) noexcept
+    void sv_learning_spread(const sv_compressed *, size_t, const int32_t *, size_t, double *) noexcept
+    void sv_learning_csc_cross(const sv_compressed *, size_t, const int32_t *, size_t, const int32_t *,
+                               const double *, double *, double *) noexcept
+    size_t sv_learning_csr_rows(const sv_compressed *, size_t, const int32_t *, int32_t *, int32_t *,
+                                double *) noexcept
+    void sv_learning_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t) noexcept
+
+
+cdef class Compressed:
+    """A sparse matrix of `count` segments, rows of CSR or columns of CSC, and `width` indices."""
+
+    cdef sv_compressed X
+    cdef object kept
+    cdef readonly size_t count
+    cdef readonly size_t width
+
+    def __init__(self, const int32_t[::1] starts, const int32_t[::1] index, const double[::1] value, size_t width):
+        self.count, self.width, self.kept = starts.shape[0] - 1, width, (starts, index, value)
+        if starts[0] != 0 or starts[self.count] > index.shape[0] or starts[self.count] > value.shape[0]:
+            raise ValueError("the starts of a sparse matrix do not fit its entries")
+        self.X.starts = &starts[0]
+        self.X.index = &index[0] if index.shape[0] else NULL
+        self.X.value = &value[0] if value.shape[0] else NULL
+
+    def gather(self, const double[::1] x, double[::1] out, const int32_t[::1] segments=None):
+        """out[k] = segment k @ x, of all segments or of those named."""
+        cdef size_t count = self.count if segments is None else segments.shape[0]
+        if <size_t>x.shape[0] < self.width or <size_t>out.shape[0] < count:
+            raise ValueError("x or out is too short")
+        if count:
+            with nogil:
+                sv_learning_gather(&self.X, count, &segments[0] if segments is not None else NULL,
+                                   &x[0] if x.shape[0] else NULL, &out[0])
+
+    def scatter(self, const double[::1] factor, double[::1] out, const int32_t[::1] segments=None):
+        """out += factor[k] segment k, over all segments or those named."""
+        cdef size_t count = self.count if segments is None else segments.shape[0]
+        if <size_t>factor.shape[0] < count or <size_t>out.shape[0] < self.width:
+            raise ValueError("factor or out is too short")
+        if count and self.width:
+            with nogil:
+                sv_learning_scatter(&self.X, count, &segments[0] if segments is not None else NULL, &factor[0], &out[0])
+
+    def squares(self, int by_index):
+        """The sums of the squares of each segment, or of each index; None where indices do not rise or do not fit."""
+        out = np.zeros(self.width if by_index else self.count)
+        cdef double[::1] sums = out
+        cdef double *to = &sums[0] if sums.shape[0] else NULL
+        cdef int fits
+        with nogil:
+            fits = sv_learning_squares(&self.X, self.count, self.width, NULL if by_index else to,
+                                       to if by_index else NULL)
+        return out if fits else None
+
+    def columns_as_rows(self, const int32_t[::1] columns):
+        """Of CSC: these columns, rising, as a CSR matrix."""
+        cdef size_t p = columns.shape[0], entries = self.entries_of(columns)
+        cdef int32_t[::1] starts = np.empty(self.width + 1, np.int32)
+        cdef int32_t[::1] place = np.empty(max(entries, 1), np.int32)
+        cdef double[::1] value = np.empty(max(entries, 1))
+        with nogil:
+            sv_learning_csc_rows(&self.X, p, &columns[0] if p else NULL, self.width, &starts[0], &place[0], &value[0])
+        return Compressed(starts, place, value, p)
+
+    def entries_of(self, const int32_t[::1] segments):
+        """How many entries these segments store."""
+        cdef size_t entries = 0, k
+        for k in range(<size_t>segments.shape[0]):
+            entries += self.X.starts[segments[k] + 1] - self.X.starts[segments[k]]
+        return entries
+
+    def cross(self, const int32_t[::1] left, const int32_t[::1] right=None, const double[::1] weights=None):
+        """Of CSC: X_left' D X_right; without `right` X_left' D X_left."""
+        cdef size_t p = left.shape[0], q = left.shape[0] if right is None else right.shape[0]
+        if weights is not None and <size_t>weights.shape[0] != self.width:
+            raise ValueError(f"weights has length {weights.shape[0]}, not {self.width}")
+        out = np.empty((p, q))
+        cdef double[:, ::1] into = out
+        cdef double[::1] work = np.zeros(self.width + 1)
+        if p and q:
+            with nogil:
+                sv_learning_csc_cross(&self.X, p, &left[0], q, &right[0] if right is not None else NULL,
+                                      &weights[0] if weights is not None else NULL, &work[0], &into[0, 0])
+        return out
+
+    def spread(self, const int32_t[::1] segments):
+        """These segments as the columns of a dense matrix, in Fortran order."""
+        cdef size_t p = segments.shape[0]
+        out = np.zeros((p, self.width))
+        cdef double[:, ::1] into = out
+        if p and self.width:
+            with nogil:
+                sv_learning_spread(&self.X, p, &segments[0], self.width, &into[0, 0])
+        return out.T
+
+    def rows_of_columns(self, const int32_t[::1] columns):
+        """Of CSR: its rows with these columns alone, rising."""
+        cdef size_t p = columns.shape[0], k, entries
+        cdef int32_t[::1] where = np.full(self.width + 1, -1, np.int32)
+        for k in range(p):
+            where[columns[k]] = <int32_t>k
+        with nogil:
+            entries = sv_learning_csr_rows(&self.X, self.count, &where[0], NULL, NULL, NULL)
+        cdef int32_t[::1] starts = np.empty(self.count + 1, np.int32)
+        cdef int32_t[::1] place = np.empty(max(entries, 1), np.int32)
+        cdef double[::1] value = np.empty(max(entries, 1))
+        with nogil:
+            sv_learning_csr_rows(&self.X, self.count, &where[0], &starts[0], &place[0], &value[0])
+        return Compressed(starts, place, value, p)
+
+    @property
+    def entries(self):
+        """How many entries are stored."""
+        return self.X.starts[self.count]
+
+    def gram(self, double[:, ::1] H, const double[::1] weights=None):
+        """H[:width, :width] += X' D X of CSR, H of zeros."""
+        if <size_t>min(H.shape[0], H.shape[1]) < self.width:
+            raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, not {self.width} x {self.width}")
+        if weights is not None and <size_t>weights.shape[0] != self.count:
+            raise ValueError(f"weights has length {weights.shape[0]}, not {self.count}")
+        if self.width and self.count:
+            with nogil:
+                sv_learning_gram(&self.X, self.count, &weights[0] if weights is not None else NULL, &H[0, 0],
+                                 H.shape[1], self.width)
+
+
+cdef extern from "dense.h" nogil:
+    ctypedef void (*sv_syrk)(char *, char *, int *, int *, double *, double *, int *, double *, double *,
+                             int *) noexcept nogil
+
+    void sv_learning_dots(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *) noexcept
+    void sv_learning_combine(const double *, size_t, size_t, size_t, const int32_t *, const double *,
+                             double *) noexcept
+    void sv_learning_column_squares(const double *, size_t, size_t, size_t, double *) noexcept
+    void sv_learning_dense_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
+                                double *, sv_syrk) noexcept
+    size_t sv_learning_gram_work(size_t) noexcept
+
+
+cdef class Columns:
+    """Chosen columns, or all, of a matrix whose columns are contiguous."""
+
+    cdef object kept
+    cdef const double *X
+    cdef const int32_t *list
+    cdef readonly size_t n
+    cdef readonly size_t count
+    cdef size_t stride
+
+    def __init__(self, const double[::1, :] X, const int32_t[::1] columns=None):
+        self.kept = X, columns
+        self.n = self.stride = X.shape[0]
+        self.count = X.shape[1] if columns is None else columns.shape[0]
+        cdef Py_ssize_t k
+        if columns is not None:
+            for k in range(columns.shape[0]):
+                if not 0 <= columns[k] < X.shape[1]:
+                    raise ValueError("a column that X does not have")
+        self.X = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+        self.list = &columns[0] if columns is not None and columns.shape[0] else NULL
+
+    def dots(self, const double[::1] v, double[::1] out):
+        """out = X' v."""
+        if <size_t>v.shape[0] != self.n or <size_t>out.shape[0] < self.count:
+            raise ValueError("v or out does not fit X")
+        if self.n and self.count:
+            with nogil:
+                sv_learning_dots(self.X, self.n, self.stride, self.count, self.list, &v[0], &out[0])
+
+    def combine(self, const double[::1] factor, double[::1] z):
+        """z = X factor."""
+        if <size_t>factor.shape[0] < self.count or <size_t>z.shape[0] != self.n:
+            raise ValueError("factor or z does not fit X")
+        if self.n:
+            with nogil:
+                sv_learning_combine(self.X, self.n, self.stride, self.count, self.list,
+                                    &factor[0] if self.count else NULL, &z[0])
+
+    def squares(self):
+        """The sums of the squares of all columns of X."""
+        out = np.zeros(self.count)
+        cdef double[::1] sums = out
+        if self.n and self.count:
+            with nogil:
+                sv_learning_column_squares(self.X, self.n, self.stride, self.count, &sums[0])
+        return out
+
+    def gram(self, const double[::1] roots=None):
+        """X' D X, D the squares of the roots."""
+        if roots is not None and <size_t>roots.shape[0] != self.n:
+            raise ValueError(f"roots has length {roots.shape[0]}, not {self.n}")
+        H = np.zeros((self.count, self.count))
+        cdef double[:, ::1] into = H
+        cdef double[::1] work = np.empty(sv_learning_gram_work(self.count))
+        if self.n and self.count:
+            with nogil:
+                sv_learning_dense_gram(self.X, self.n, self.stride, self.count, self.list,
+                                       &roots[0] if roots is not None else NULL, &into[0, 0], &work[0], dsyrk)
+        return H

@@ -23,7 +23,8 @@ SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 #define ROUNDING 1e-15
 #define OUTSIDE -1
 
-enum { FIRST_SWEEPS = 10, MOST_IDLE = 4, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
+/* More first sweeps pay on large faces, where each change of the face costs as much as a sweep. */
+enum { FIRST_SWEEPS = 10, MORE_SWEEPS = 30, COORDINATES_A_SWEEP = 50, MOST_IDLE = 4, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
 
 static double *row_of(struct sv_quadratic *q, size_t k) { return q->factor + k * q->stride; }
 
@@ -286,7 +287,9 @@ static uint64_t pattern(const struct sv_quadratic *q)
 static void settle(struct sv_quadratic *q, double tol)
 {
     uint64_t before = pattern(q), now;
-    for (int k = 0; k < FIRST_SWEEPS && kernel_table()->sweep(q) > tol; k++, before = now)
+    size_t more = q->p / COORDINATES_A_SWEEP;
+    int most = FIRST_SWEEPS + (int)(more < MORE_SWEEPS ? more : MORE_SWEEPS);
+    for (int k = 0; k < most && kernel_table()->sweep(q) > tol; k++, before = now)
         if ((now = pattern(q)) == before)
             break;
 }

@@ -12,16 +12,17 @@ from . import _bcd as _bcd
 from . import _working_set as _working_set
 from ._bcd_losses import LeastSquares, Logistic, Multinomial
 from ._glm import glm
+from ._path import GlmPath, glm_path
 from ._problem import GlmResult
 from ._quadratics import quadratic
 
 if TYPE_CHECKING:
-    from ._estimators import NNLS, ElasticNet, Lasso
+    from ._estimators import NNLS, ElasticNet, Lasso, LassoCV
     from ._propagation import LabelPropagation
 
 #: What needs scikit-learn, which is imported when one of them is first used: name -> module.
 _ESTIMATORS = {
-    "ElasticNet": "._estimators", "Lasso": "._estimators", "NNLS": "._estimators",
+    "ElasticNet": "._estimators", "Lasso": "._estimators", "LassoCV": "._estimators", "NNLS": "._estimators",
     "LabelPropagation": "._propagation",
 }  # fmt: skip
 
@@ -30,14 +31,17 @@ __all__ = [
     "BlockCoordinateDescent",
     "BlockResult",
     "ElasticNet",
+    "GlmPath",
     "GlmResult",
     "LabelPropagation",
     "Lasso",
+    "LassoCV",
     "LeastSquares",
     "Logistic",
     "Multinomial",
     "comb",
     "glm",
+    "glm_path",
     "quadratic",
 ]
 

@@ -5,6 +5,7 @@ Column `d` is the intercept's wherever columns are named.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,94 @@ import scipy.sparse
 
 from . import _kernels
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
-#: A sparse matrix with more than this share of entries is worked on as a dense one.
+#: Columns of a sparse matrix with more than this share of entries are worked on as dense ones.
 DENSE_ENOUGH = 0.2
+
+#: Columns that are worth a Gram matrix in any case, and operations that take less than what a step has beside them.
+FEWEST, CHEAP = 10, 4e6
+
+
+class Panel(ABC):
+    """Chosen columns W of the matrix, in a form for repeated Hessians; `ones` tells whether the last one is of ones."""
+
+    def __init__(self, n: int, p: int, ones: bool) -> None:
+        self.n, self.p, self.ones = n, p, ones
+
+    @abstractmethod
+    def _combine(self, w: Array, z: Array) -> None: ...
+    @abstractmethod
+    def _dots(self, v: Array, out: Array) -> None: ...
+    @abstractmethod
+    def _gram(self, weights: Array | None) -> Array:
+        """The Gram matrix, shape (p, p), of the stored columns; what belongs to the ones is still missing."""
+
+    def product(self, w: Array) -> Array:
+        """X_W w."""
+        z = np.empty(self.n)
+        self._combine(w, z)
+        if self.ones:
+            z += w[-1]
+        return z
+
+    def transposed(self, v: Array) -> Array:
+        """X_W' v."""
+        out = np.empty(self.p)
+        self._dots(v, out)
+        if self.ones:
+            out[-1] = v.sum()
+        return out
+
+    def gram(self, weights: Array | None) -> Array:
+        """X_W' D X_W; D of ones where `weights` is None."""
+        H = self._gram(weights)
+        if self.ones:
+            H[-1] = H[:, -1] = self.transposed(np.ones(self.n) if weights is None else weights)
+        return H
+
+
+class DensePanel(Panel):
+    """Columns of a dense matrix in Fortran order, read in place; `columns` None: all."""
+
+    def __init__(self, X: Array, columns: Array | None, ones: bool) -> None:
+        count = X.shape[1] if columns is None else len(columns)
+        super().__init__(X.shape[0], count + ones, ones)
+        self._columns = _kernels.Columns(X, columns)
+
+    def _combine(self, w: Array, z: Array) -> None:
+        self._columns.combine(w, z)
+
+    def _dots(self, v: Array, out: Array) -> None:
+        self._columns.dots(v, out)
+
+    def _gram(self, weights: Array | None) -> Array:
+        H = self._columns.gram(None if weights is None else np.sqrt(weights))
+        if not self.ones:
+            return H
+        bordered = np.empty((self.p, self.p))
+        bordered[:-1, :-1] = H
+        return bordered
+
+
+class SparsePanel(Panel):
+    """The rows of the matrix, with the chosen columns alone."""
+
+    def __init__(self, rows: _kernels.Compressed, ones: bool) -> None:
+        super().__init__(rows.count, rows.width + ones, ones)
+        self._rows = rows
+
+    def _combine(self, w: Array, z: Array) -> None:
+        self._rows.gather(w, z)
+
+    def _dots(self, v: Array, out: Array) -> None:
+        out[:] = 0
+        self._rows.scatter(v, out)
+
+    def _gram(self, weights: Array | None) -> Array:
+        H = np.zeros((self.p, self.p))
+        self._rows.gram(H, weights)
+        return H
 
 
 class Design(ABC):
@@ -32,100 +117,197 @@ class Design(ABC):
         self.width = self.d + ones
 
     @cached_property
-    @abstractmethod
     def norms(self) -> Array:
         """2-norms of the columns."""
+        squares = self._squares()
+        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
 
     @abstractmethod
+    def affordable(self, columns: Array, passes: float) -> int:
+        """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes."""
+
+    #: Whether a pass over some of the columns costs less than one over all.
+    by_columns: bool
+
+    @abstractmethod
+    def _squares(self) -> Array:
+        """Sums of the squares of the features' columns."""
+
+    @abstractmethod
+    def _combine(self, w: Array) -> Array:
+        """X w of the features alone; w may be longer."""
+
+    @abstractmethod
+    def _dots(self, v: Array, out: Array, columns: Array | None) -> None:
+        """out[:d] = X' v, or out[columns] alone where that is cheaper."""
+
+    @abstractmethod
+    def _panel(self, features: Array, ones: bool) -> Panel:
+        """These features, int32 and rising, and the ones where they are asked for."""
+
     def product(self, w: Array) -> Array:
         """X w, w of length `width`."""
+        z = self._combine(w)
+        if self.ones:
+            z += w[self.d]
+        return z
 
-    @abstractmethod
-    def transposed(self, v: Array) -> Array:
-        """X' v, of length `width`."""
+    def transposed(self, v: Array, columns: Array | None = None) -> Array:
+        """X' v, of length `width`; with `columns`, features as int32, 0 at the others."""
+        out = np.empty(self.width) if columns is None else np.zeros(self.width)
+        self._dots(v, out, columns)
+        if self.ones:
+            out[-1] = v.sum()
+        return out
 
-    def part(self, v: Array, columns: Array) -> Array:
-        """X_W' v."""
-        return self.transposed(v)[columns]  # type: ignore[no-any-return]
+    def panel(self, columns: Array) -> Panel:
+        """Columns in rising order; that of the intercept is the last of them wherever there is one."""
+        count = len(columns) - self.ones
+        return self._panel(columns[:count].astype(np.int32), self.ones)
 
-    @abstractmethod
     def gram(self, columns: Array, weights: Array | None) -> Array:
-        """X_W' D X_W of the columns W, in rising order; D of ones where `weights` is None."""
+        """X_W' D X_W, once; columns as of `panel`."""
+        return self.panel(columns).gram(weights)
 
     @abstractmethod
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
-        """X_left' D X_right."""
+        """X_left' D X_right, of features."""
 
 
 class Dense(Design):
-    @cached_property
-    def norms(self) -> Array:
-        squares = np.einsum("ij,ij->j", self.X, self.X)
-        return np.sqrt(np.append(squares, self.n) if self.ones else squares)  # type: ignore[no-any-return]
+    """In either order. Kernels read Fortran order; of C order BLAS makes the products, and panels are copies."""
 
-    def product(self, w: Array) -> Array:
-        used = np.flatnonzero(w[: self.d])
-        z = self.X @ w[: self.d] if 4 * len(used) > self.d else self.X[:, used] @ w[used]
-        return z + w[self.d] if self.ones else z  # type: ignore[no-any-return]
+    def __init__(self, X: Any, ones: bool) -> None:
+        super().__init__(X, ones)
+        self.by_columns = X.flags.f_contiguous
+        self._columns = _kernels.Columns(X) if self.by_columns else None
 
-    def transposed(self, v: Array) -> Array:
-        g = self.X.T @ v
-        return np.append(g, v.sum()) if self.ones else g
+    def affordable(self, columns: Array, passes: float) -> int:
+        # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
+        return int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
 
-    def _panel(self, columns: Array) -> Array:
-        """These columns; the matrix itself, without a copy, where they are all."""
-        features = columns[columns < self.d]
-        panel = self.X if len(features) == self.d else self.X[:, features]
-        return panel if len(features) == len(columns) else np.column_stack([panel, np.ones(self.n)])
+    def _squares(self) -> Array:
+        return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
 
-    def part(self, v: Array, columns: Array) -> Array:
-        return self._panel(columns).T @ v
+    def _combine(self, w: Array) -> Array:
+        used = w[: self.d].nonzero()[0].astype(np.int32)
+        if len(used) == 0:
+            return np.zeros(self.n)
+        if self._columns is None:
+            return self.X @ w[: self.d] if 8 * len(used) > self.d else self.X[:, used] @ w[used]  # type: ignore[no-any-return]
+        z = np.empty(self.n)
+        chosen = self._columns if len(used) == self.d else _kernels.Columns(self.X, used)
+        chosen.combine(w[used], z)
+        return z
 
-    def gram(self, columns: Array, weights: Array | None) -> Array:
-        panel = self._panel(columns)
-        if weights is not None:
-            panel = panel * np.sqrt(weights)[:, None]
-        return np.ascontiguousarray(panel.T @ panel)
+    def _dots(self, v: Array, out: Array, columns: Array | None) -> None:
+        if self._columns is None:
+            out[: self.d] = self.X.T @ v
+        elif columns is None:
+            self._columns.dots(v, out)
+        else:
+            some = np.empty(len(columns))
+            _kernels.Columns(self.X, columns).dots(v, some)
+            out[columns] = some
+
+    def _taken(self, features: Array) -> Array:
+        """A copy of these columns, in Fortran order."""
+        return np.take(self.X.T, features, axis=0).T
+
+    def _panel(self, features: Array, ones: bool) -> Panel:
+        every = len(features) == self.d
+        if self._columns is not None:  # read in place
+            return DensePanel(self.X, None if every else features, ones)
+        return DensePanel(np.asfortranarray(self.X) if every else self._taken(features), None, ones)
 
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
-        panel = self._panel(left)
+        panel = self._taken(left)
         if weights is not None:
-            panel = panel * weights[:, None]
-        return panel.T @ self._panel(right)
+            panel *= weights[:, None]
+        return panel.T @ self._taken(right)
 
 
 class Sparse(Design):
-    """CSR; a column of ones is not stored."""
+    """CSC or CSR, as it is given; a column of ones is not stored."""
+
+    def __init__(self, X: Any, ones: bool) -> None:
+        super().__init__(X, ones)
+        self.by_columns = X.format == "csc"
+        self.compressed = _kernels.Compressed(
+            X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data,
+            self.n if self.by_columns else self.d,
+        )  # fmt: skip
 
     @cached_property
-    def norms(self) -> Array:
-        squares = np.bincount(self.X.indices, self.X.data**2, self.d)
-        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
+    def _counts(self) -> Array:
+        """Entries of each column."""
+        if self.by_columns:
+            return np.diff(self.X.indptr)
+        return np.bincount(self.X.indices, minlength=self.d)
 
-    def product(self, w: Array) -> Array:
-        z = self.X @ w[: self.d]
-        return z + w[self.d] if self.ones else z  # type: ignore[no-any-return]
+    def affordable(self, columns: Array, passes: float) -> int:
+        # To turn e entries to rows costs 4 e, their products e^2 / 2n, in units of which a pass costs half an entry.
+        entries = np.cumsum(self._counts[columns[columns < self.d]], dtype=float)
+        costs = entries * (4 + 0.5 * entries / self.n)
+        return int(np.searchsorted(costs, max(0.6 * passes * self.compressed.entries, 0.05 * CHEAP)))
 
-    def transposed(self, v: Array) -> Array:
-        g = self.X.T @ v
-        return np.append(g, v.sum()) if self.ones else g
+    def _squares(self) -> Array:
+        squares = self.compressed.squares(not self.by_columns)
+        assert squares is not None  # `design` has looked
+        return squares
+
+    def _combine(self, w: Array) -> Array:
+        if not self.by_columns:
+            z = np.empty(self.n)
+            self.compressed.gather(w, z)
+            return z
+        z = np.zeros(self.n)
+        used = w[: self.d].nonzero()[0].astype(np.int32)
+        self.compressed.scatter(w[used], z, used)
+        return z
+
+    def _dots(self, v: Array, out: Array, columns: Array | None) -> None:
+        if not self.by_columns:
+            out[: self.d] = 0
+            self.compressed.scatter(v, out)
+        elif columns is None:
+            self.compressed.gather(v, out)
+        else:
+            some = np.empty(len(columns))
+            self.compressed.gather(v, some, columns)
+            out[columns] = some
+
+    def _rows(self, features: Array) -> _kernels.Compressed:
+        if self.by_columns:
+            return self.compressed.columns_as_rows(features)
+        return self.compressed.rows_of_columns(features) if len(features) < self.d else self.compressed
+
+    @cached_property
+    def _dense(self) -> Array:
+        return self.compressed.spread(np.arange(self.d, dtype=np.int32))
+
+    def _panel(self, features: Array, ones: bool) -> Panel:
+        if self.by_columns and 2 * len(features) > self.d and self.compressed.entries > DENSE_ENOUGH * self.n * self.d:
+            return DensePanel(self._dense, features, ones)  # it serves all larger panels
+        enough = DENSE_ENOUGH * self.n * len(features)
+        if self.by_columns and self.compressed.entries_of(features) > enough:
+            return DensePanel(self.compressed.spread(features), None, ones)
+        rows = self._rows(features)
+        if rows.entries > enough:
+            return DensePanel(np.asfortranarray(self.X[:, features].toarray()), None, ones)
+        return SparsePanel(rows, ones)
 
     def gram(self, columns: Array, weights: Array | None) -> Array:
-        features = columns[columns < self.d]
-        where = np.full(self.d, -1, np.int32)
-        where[features] = np.arange(len(features), dtype=np.int32)
-        H = np.zeros((len(columns), len(columns)))
-        _kernels.csr_gram(self.X.indptr, self.X.indices, self.X.data, where, H, len(features), weights)
-        if len(features) < len(columns):
-            sums = self.X.T @ (np.ones(self.n) if weights is None else weights)
-            H[-1, :-1] = H[:-1, -1] = sums[features]
-            H[-1, -1] = self.n if weights is None else weights.sum()
-        return H
+        if self.by_columns and not self.ones and len(columns) <= 2 * FEWEST:
+            return self.compressed.cross(columns.astype(np.int32), None, weights)
+        return super().gram(columns, weights)
 
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
-        """By the Gram matrix of both: the rows must be read in any case."""
+        """By dots of few columns with all others, else by the Gram matrix of both."""
+        if self.by_columns and len(left) <= FEWEST + self._counts[right].sum() / self.n:
+            return self.compressed.cross(left.astype(np.int32), right.astype(np.int32), weights)
         columns = np.union1d(left, right)
-        H = self.gram(columns, weights)
+        H = self._panel(columns.astype(np.int32), False).gram(weights)
         return H[np.ix_(np.searchsorted(columns, left), np.searchsorted(columns, right))]
 
 
@@ -133,10 +315,14 @@ def design(X: Any, ones: bool) -> Design:
     """The matrix as the methods want it."""
     if not scipy.sparse.issparse(X):
         return Dense(X, ones)
-    if X.nnz > DENSE_ENOUGH * X.shape[0] * X.shape[1]:
-        return Dense(X.toarray(order="F"), ones)
-    X = X.tocsr()
-    if not X.has_canonical_format:
+    if X.format not in ("csc", "csr"):
+        X = X.tocsc()
+    made = Sparse(X, ones)
+    squares = made.compressed.squares(not made.by_columns)
+    if squares is None:  # indices in disorder, or several entries of one place
         X = X.copy()
+        X.check_format(full_check=True)
         X.sum_duplicates()
-    return Sparse(X, ones)
+        return Sparse(X, ones)
+    made.__dict__["norms"] = np.sqrt(np.append(squares, made.n) if ones else squares)
+    return made

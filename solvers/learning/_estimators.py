@@ -11,11 +11,13 @@ import numpy.typing as npt
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import check_cv
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
 
 from ._glm import glm
+from ._path import glm_path
 from ._problem import GlmResult
 
 Array = npt.NDArray[Any]
@@ -43,7 +45,7 @@ class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, d: int) -> Array | None:
         """The last fit, where it is asked for and of that width."""
-        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != (d,):
+        if not getattr(self, "warm_start", False) or getattr(self, "coef_", np.empty(0)).shape != (d,):
             return None
         return np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
 
@@ -96,7 +98,7 @@ class ElasticNet(_LinearModel):
     >>> from solvers.learning import ElasticNet
     >>> X, y = load_diabetes(return_X_y=True)
     >>> round(ElasticNet(alpha=0.01, l1_ratio=0.9).fit(X, y).score(X, y), 3)
-    0.486
+    0.491
     """
 
     def __init__(
@@ -133,7 +135,7 @@ class Lasso(ElasticNet):
     >>> from solvers.learning import Lasso
     >>> X, y = load_diabetes(return_X_y=True)
     >>> int((Lasso(alpha=1.0).fit(X, y).coef_ != 0).sum())
-    2
+    3
     """
 
     def __init__(
@@ -144,6 +146,85 @@ class Lasso(ElasticNet):
             alpha, l1_ratio=1.0, fit_intercept=fit_intercept, positive=positive, weights=weights, tol=tol,
             max_iter=max_iter, warm_start=warm_start,
         )  # fmt: skip
+
+
+class LassoCV(_LinearModel):
+    """The `Lasso` whose `alpha` has the least mean squared error in cross-validation.
+
+    Parameters
+    ----------
+    alphas : int or array_like, default 100
+        Strengths of the penalty, or how many of them in geometric progression from the least one that leaves all
+        coefficients at zero.
+    eps : float, default 1e-3
+        The last of these over the first.
+    cv : int, splitter or iterable, optional
+        As in scikit-learn; None: five folds.
+    fit_intercept, positive, weights, tol, max_iter
+        As of `ElasticNet`.
+
+    Attributes
+    ----------
+    alpha_ : float
+    alphas_ : ndarray, shape (k,)
+        From the largest to the smallest.
+    mse_path_ : ndarray, shape (k, folds)
+    coef_, intercept_, dual_gap_, n_iter_, n_features_in_
+        As of `ElasticNet`, of the fit to all samples.
+
+    Notes
+    -----
+    A fold's fit is `glm_path` on X with weights of 0 for the samples left out.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from solvers.learning import LassoCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> round(LassoCV(alphas=20).fit(X, y).alpha_, 4)
+    0.0031
+    """
+
+    def __init__(
+        self, *, alphas: Any = 100, eps: float = 1e-3, cv: Any = None, fit_intercept: bool = True,
+        positive: bool = False, weights: Any = None, tol: float = 1e-6, max_iter: int = 200,
+    ) -> None:  # fmt: skip
+        self.alphas = alphas
+        self.eps = eps
+        self.cv = cv
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.weights = weights
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LassoCV:
+        """Fit to X, shape (n, d), and y, shape (n,); weights of samples act on the fits and on the errors."""
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE[:2], dtype=np.float64, y_numeric=True)
+        s = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        keywords = {
+            "weights": self.weights, "bounds": (0, np.inf) if self.positive else None, "tol": self.tol,
+            "fit_intercept": self.fit_intercept, "max_iter": self.max_iter,
+        }  # fmt: skip
+        grid = self.alphas
+        if isinstance(grid, int | np.integer):
+            # The path to one strength tells the largest.
+            path = glm_path(X, y, sample_weight=s, n_lams=1, **keywords)
+            grid = path.lams[0] / s.sum() * np.geomspace(1, self.eps, int(grid))
+        self.alphas_ = np.sort(np.asarray(grid, dtype=float))[::-1]
+        folds = list(check_cv(self.cv).split(X, y))
+        errors = np.empty((len(self.alphas_), len(folds)))
+        for k, (train, test) in enumerate(folds):
+            kept = np.zeros(len(y))
+            kept[train] = s[train]
+            path = glm_path(X, y, lams=self.alphas_ * kept.sum(), sample_weight=kept, **keywords)
+            misses = y[test] - (path.coefs @ X[test].T + path.intercepts[:, None])
+            errors[:, k] = np.average(misses**2, axis=1, weights=s[test])
+        self.mse_path_ = errors
+        self.alpha_ = float(self.alphas_[errors.mean(axis=1).argmin()])
+        keywords = {name: keywords[name] for name in ("weights", "bounds")}
+        self._fitted(X, y, s, self.alpha_, **keywords)
+        return self
 
 
 class NNLS(_LinearModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from .._base.iterate import Callback, Control
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
-from ._losses import LOSSES, TWO_CLASSES
+from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
 from ._solve import solved
@@ -53,8 +53,9 @@ def glm(
     Parameters
     ----------
     X : array_like or sparse matrix, shape (n, d)
-        Samples in rows. Float64 arrays of either order are read in place; sparse matrices are worked on in CSR, or as
-        dense where more than a fifth of the entries is stored. Other types are converted once.
+        Samples in rows. Float64 arrays of either order, CSC and CSR matrices are read in place (columns that have more
+        than a fifth of their entries, as dense copies); Fortran order and CSC are the fastest. Other types are
+        converted once, float32 too.
     y : array_like, shape (n,)
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
         "poisson" numbers >= 0.
@@ -110,8 +111,9 @@ def glm(
 
     Notes
     -----
-    An iteration reads X twice, and forms the Gram matrix of the working set: n p^2 operations for p dense columns, the
-    sum of the squares of the rows' entries over 2 for sparse ones. Least squares forms it once.
+    An iteration reads X once, and forms the Gram matrix of the working set: n p^2 operations for p dense columns, the
+    sum of the squares of the rows' entries over 2 for sparse ones. Least squares forms it once, other losses at each
+    Newton step where the curvatures of the samples have changed.
 
     References
     ----------
@@ -129,27 +131,43 @@ def glm(
     """
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    matrix, copies = _matrix(X, fit_intercept)
-    n, d = matrix.n, matrix.d
-    targets = _targets(y, n, loss)
-    s = np.ones(n) if sample_weight is None else _nonnegative(sample_weight, "sample_weight", n)
-    if np.any(s == 0):  # such samples are none
-        keep = s > 0
-        matrix = design(matrix.X[keep], fit_intercept)
-        targets, s = targets[keep], s[keep]
-    terms = _terms(lam, penalty, l1_ratio, weights, bounds, d, fit_intercept)
+    data = checked_data(X, y, loss, sample_weight, fit_intercept)
+    terms = penalty_terms(lam, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept)
     problem = GlmProblem(
-        matrix,
-        LOSSES[loss](targets, s),
+        data.design,
+        data.loss,
         terms,
-        _start(x0, matrix, terms),
+        _start(x0, data.design, terms),
         positive(tol, "tol"),
         max_iter,
-        copies,
+        data.copies,
         _threads.resolve(threads),
     )
     why = "which serves all losses and penalties"
     return cast(GlmResult, solved(problem, method, "working-set", why, control, options))
+
+
+class Data(NamedTuple):
+    """Checked samples."""
+
+    design: Design
+    loss: Loss
+    #: How many copies of X were made.
+    copies: int
+
+
+def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Data:
+    """The samples of weight > 0, and their loss."""
+    matrix, copies = _matrix(X, fit_intercept)
+    targets = _targets(y, matrix.n, loss)
+    if sample_weight is None:
+        return Data(matrix, LOSSES[loss](targets, np.ones(matrix.n)), copies)
+    s = _nonnegative(sample_weight, "sample_weight", matrix.n)
+    if np.any(s == 0):  # such samples are none
+        keep = s > 0
+        matrix = design(matrix.X[keep], fit_intercept)
+        targets, s = targets[keep], s[keep]
+    return Data(matrix, LOSSES[loss](targets, s), copies)
 
 
 def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
@@ -207,7 +225,7 @@ def _number(value: Any, name: str) -> float:
     return number
 
 
-def _terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool) -> Separable:
+def penalty_terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool) -> Separable:
     """The penalty of each coordinate, none for the intercept."""
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")
@@ -217,32 +235,42 @@ def _terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: 
     if share > 1:
         raise ValueError(f"l1_ratio must be between 0 and 1, not {l1_ratio!r}")
     share = {"l1": 1.0, "l2": 0.0, "none": 0.0}.get(penalty, share)
-    factors = np.ones(d) if weights is None else _nonnegative(weights, "weights", d, infinite=True)
-    low, high = _bounds(bounds, d)
-    out = np.isinf(factors)
-    low, high = np.where(out, 0.0, low), np.where(out, 0.0, high)
-    sizes = strength * np.where(out, 0.0, factors)
-    one = np.zeros(int(ones))
-    parts = (share * sizes, one), ((1 - share) * sizes, one), (low, one - np.inf), (high, one + np.inf)
-    return Separable(*(np.concatenate(part) for part in parts))
+    width = d + ones
+    l1, l2, low, high = (
+        np.full(width, share * strength),
+        np.full(width, (1 - share) * strength),
+        *_bounds(bounds, d, width),
+    )
+    if weights is not None:
+        factors = _nonnegative(weights, "weights", d, infinite=True)
+        out = np.isinf(factors)
+        low[:d][out] = high[:d][out] = 0
+        sizes = np.where(out, 0.0, factors)
+        l1[:d] *= sizes
+        l2[:d] *= sizes
+    if ones:
+        l1[d], l2[d], low[d], high[d] = 0, 0, -np.inf, np.inf
+    return Separable(l1, l2, low, high)
 
 
-def _bounds(bounds: Any, d: int) -> tuple[Array, Array]:
+def _bounds(bounds: Any, d: int, width: int) -> tuple[Array, Array]:
+    """Arrays of length `width`, with the bounds in the first d."""
+    low, high = np.full(width, -np.inf), np.full(width, np.inf)
     if bounds is None:
-        return np.full(d, -np.inf), np.full(d, np.inf)
+        return low, high
     try:
-        low, high = bounds
+        ends = tuple(bounds)
+        named = dict(zip(("low", "high"), ends, strict=True))
     except (TypeError, ValueError):
         raise ValueError("bounds must be a pair (low, high)") from None
-    pair = []
-    for name, values in (("low", low), ("high", high)):
+    for (name, values), into in zip(named.items(), (low, high), strict=True):
         array = real_array(values, f"the {name} end of bounds")
         if array.shape not in ((), (d,)) or np.isnan(array).any():
             raise ValueError(f"the {name} end of bounds must be a number or of shape ({d},), without NaN")
-        pair.append(np.broadcast_to(array, (d,)))
-    if np.any(pair[0] > 0) or np.any(pair[1] < 0):
+        into[:d] = array
+    if np.any(low > 0) or np.any(high < 0):
         raise ValueError("bounds must include 0: low <= 0 <= high")
-    return pair[0], pair[1]
+    return low, high
 
 
 def _start(x0: Any, matrix: Design, terms: Separable) -> Array:

@@ -6,41 +6,79 @@ which the dual bound comes. `s` are the weights of the samples, positive.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, xlogy
+
+from . import _kernels
 
 Array = npt.NDArray[np.float64]
 
 
+class Sums(NamedTuple):
+    """What one pass over the samples tells of the loss and of its derivative v in z."""
+
+    value: float
+    #: sum v^2 / s.
+    square: float
+    #: v @ y.
+    cross: float
+    #: sum v.
+    total: float
+
+
 @dataclass(frozen=True, eq=False)
-class Loss(ABC):
+class Loss:
     """A convex loss of the predictor z, given the targets y and the weights s of the samples."""
 
     y: Array
     s: Array
+    #: The number in losses.h.
+    kind: ClassVar[int]
     #: Whether the second derivative does not depend on z.
     quadratic: ClassVar[bool] = False
     #: The largest second derivative of a term of weight 1; None where there is none.
     curvature: ClassVar[float | None] = 1.0
 
-    @abstractmethod
-    def value(self, z: Array) -> float: ...
-    @abstractmethod
-    def derivative(self, z: Array) -> Array: ...
-    @abstractmethod
-    def second(self, z: Array) -> Array: ...
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether all weights are 1."""
+        return bool((self.s == 1).all())
 
-    @abstractmethod
-    def conjugate(self, v: Array) -> float:
-        """The greatest ``v @ z - value(z)`` over z, for v = t derivative(z), 0 <= t <= 1."""
+    @cached_property
+    def terms(self) -> _kernels.LossTerms:
+        """The loss as the kernels want it."""
+        return _kernels.LossTerms(self.kind, self.y, None if self.uniform else self.s)
 
-    def scale(self, v: Array) -> float:
-        """The t for which ``-conjugate(t v)`` is largest, where that is known, else 1."""
+    def evaluate(self, z: Array, derivative: Array | None = None, second: Array | None = None) -> Sums:
+        """The sums at z; the derivative and the second derivative are written where arrays are given for them."""
+        return Sums(*self.terms.evaluate(z, derivative, second))
+
+    def value(self, z: Array) -> float:
+        return self.terms.evaluate(z)[0]
+
+    def derivative(self, z: Array) -> Array:
+        v = np.empty(len(z))
+        self.terms.evaluate(z, v)
+        return v
+
+    def second(self, z: Array) -> Array:
+        D = np.empty(len(z))
+        self.terms.evaluate(z, None, D)
+        return D
+
+    def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
+        """The greatest ``share v @ z - value(z)`` over z, for v = t derivative(z), 0 <= share t <= 1.
+
+        `square` is sum v^2 / s and `cross` v @ y; for the losses that are quadratic in parts they say all.
+        """
+        return share * (0.5 * share * square + cross)
+
+    def scale(self, square: float, cross: float) -> float:
+        """The share for which ``-conjugate`` is largest, where that is known, else 1."""
         return 1.0
 
     def balanced(self, v: Array) -> Array:
@@ -51,111 +89,59 @@ class Loss(ABC):
 class Squared(Loss):
     """1/2 (z - y)^2."""
 
+    kind = 0
     quadratic = True
 
-    def value(self, z: Array) -> float:
-        r = z - self.y
-        return 0.5 * float((self.s * r) @ r)
-
-    def derivative(self, z: Array) -> Array:
-        return self.s * (z - self.y)
-
-    def second(self, z: Array) -> Array:
-        return self.s
-
-    def conjugate(self, v: Array) -> float:
-        return 0.5 * float((v / self.s) @ v) + float(v @ self.y)
-
-    def scale(self, v: Array) -> float:
-        square = float((v / self.s) @ v)
-        return -float(v @ self.y) / square if square > 0 else 1.0
+    def scale(self, square: float, cross: float) -> float:
+        return -cross / square if square > 0 else 1.0
 
 
 class Logistic(Loss):
     """log(1 + exp(-y z)), y = +1 or -1."""
 
+    kind = 1
     curvature = 0.25
 
-    def value(self, z: Array) -> float:
-        margin = self.y * z
-        return float(self.s @ (np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)))
-
-    def derivative(self, z: Array) -> Array:
-        return -self.s * self.y * expit(-self.y * z)  # type: ignore[no-any-return]
-
-    def second(self, z: Array) -> Array:
-        e = np.exp(-np.abs(z))
-        return self.s * e / (1 + e) ** 2  # type: ignore[no-any-return]
-
-    def conjugate(self, v: Array) -> float:
-        u = -self.y * v / self.s
-        return float(self.s @ (xlogy(u, u) + xlogy(1 - u, 1 - u)))
+    def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
+        return self.terms.conjugate(v, share)
 
     def balanced(self, v: Array) -> Array:
         """The terms of the label that weighs more, scaled down: -y v / s stays within [0, 1]."""
-        positive = self.y > 0
-        sums = -v[positive].sum(), v[~positive].sum()
-        least = min(sums)
-        factors = [least / x if x > 0 else 0.0 for x in sums]
-        return v * np.where(positive, *factors)
+        return _sides_balanced(v, self.y < 0)
+
+
+def _sides_balanced(v: Array, upper: npt.NDArray[np.bool_]) -> Array:
+    """The terms of the heavier side scaled down so that all sum to zero; v >= 0 on the upper side, <= 0 elsewhere."""
+    sums = v[upper].sum(), -v[~upper].sum()
+    least = min(sums)
+    return v * np.where(upper, *(least / x if x > 0 else 0.0 for x in sums))
 
 
 class Huber(Loss):
     """1/2 (z - y)^2 where \\|z - y\\| <= 1, else \\|z - y\\| - 1/2."""
 
-    def value(self, z: Array) -> float:
-        r = np.abs(z - self.y)
-        return float(self.s @ np.where(r <= 1, 0.5 * r * r, r - 0.5))
+    kind = 2
 
-    def derivative(self, z: Array) -> Array:
-        return self.s * np.clip(z - self.y, -1, 1)
-
-    def second(self, z: Array) -> Array:
-        return self.s * (np.abs(z - self.y) <= 1)
-
-    def conjugate(self, v: Array) -> float:
-        u = v / self.s
-        return 0.5 * float(v @ u) + float(v @ self.y) if np.abs(u).max(initial=0) <= 1 else np.inf
+    def balanced(self, v: Array) -> Array:
+        """The terms of the sign that weighs more, scaled down: \\|v\\| <= s remains."""
+        return _sides_balanced(v, v > 0)
 
 
 class SquaredHinge(Loss):
     """1/2 max(0, 1 - y z)^2, y = +1 or -1."""
 
-    def value(self, z: Array) -> float:
-        short = np.maximum(1 - self.y * z, 0)
-        return 0.5 * float((self.s * short) @ short)
-
-    def derivative(self, z: Array) -> Array:
-        return -self.s * self.y * np.maximum(1 - self.y * z, 0)
-
-    def second(self, z: Array) -> Array:
-        return self.s * (self.y * z < 1)
-
-    def conjugate(self, v: Array) -> float:
-        u = -self.y * v / self.s
-        return float(self.s @ (0.5 * u * u - u))
-
+    kind = 3
     balanced = Logistic.balanced
 
 
 class Poisson(Loss):
     """exp(z) - y z, y >= 0: the mean is exp(z)."""
 
+    kind = 4
     curvature = None
 
-    def value(self, z: Array) -> float:
-        with np.errstate(over="ignore"):
-            return float(self.s @ (np.exp(z) - self.y * z))
-
-    def derivative(self, z: Array) -> Array:
-        return self.s * (np.exp(z) - self.y)
-
-    def second(self, z: Array) -> Array:
-        return self.s * np.exp(z)
-
-    def conjugate(self, v: Array) -> float:
-        mean = np.maximum(v / self.s + self.y, 0)
-        return float(self.s @ (xlogy(mean, mean) - mean))
+    def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
+        return self.terms.conjugate(v, share)
 
     def balanced(self, v: Array) -> Array:
         """The means, v / s + y, scaled to the sum of the targets."""

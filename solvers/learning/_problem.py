@@ -8,14 +8,16 @@ Where there is an intercept it is the last coordinate of w, with a column of one
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult
+from . import _kernels
 from ._design import Design
-from ._losses import Loss
+from ._losses import Loss, Sums
 from ._penalty import Separable
 
 Array = npt.NDArray[Any]
@@ -50,16 +52,37 @@ class GlmResult(SolveResult):
     support: Array
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certificate:
     """What is known of a w from one pass over the data."""
 
-    #: The gradient of the loss in w.
+    w: Array
+    #: X w, the first and the second derivative of the loss there (None: not asked for), and its gradient in w.
+    z: Array
+    v: Array
+    D: Array | None
     g: Array
+    sums: Sums
     primal: float
     #: A lower bound of the least objective; -inf where none is known.
     dual: float
     kkt: float
+    #: The dual point is this share of the derivative in z, and what its balance for an intercept may change of |g|.
+    share: float
+    slack: Array | None
+    #: The coordinates that were looked at; None: all. The others are known to be zero at the optimum.
+    alive: Array | None = None
+
+
+class Kind(NamedTuple):
+    """What holds of the penalty of the features."""
+
+    largest_l1: float
+    has_l2: bool
+    #: Whether the penalty of t w is t times that of w for t >= 0, so that its conjugate is 0 or infinite.
+    is_gauge: bool
+    #: Whether every feature has a penalty or two bounds, so that there is a dual bound.
+    has_dual: bool
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,6 +98,9 @@ class GlmProblem:
     max_iter: int
     copies: int
     threads: int
+    #: Columns that are likely to be in use, beside those of w0; and a full certificate at w0 of another penalty.
+    guess: Array | None = None
+    warm: Certificate | None = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -99,59 +125,108 @@ class GlmProblem:
         """The coefficients of a state."""
         return state.w[: self.design.d]  # type: ignore[no-any-return]
 
+    @cached_property
+    def terms(self) -> _kernels.SeparableTerms:
+        """The penalty as the kernels want it."""
+        p = self.penalty
+        return _kernels.SeparableTerms(p.l1, p.l2, p.low, p.high)
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What holds of the penalty at all."""
+        return Kind(*self.terms.kind(self.design.d))
+
     @property
     def has_dual(self) -> bool:
-        """Whether every coordinate but the intercept has a penalty or bounds, so that there is a dual bound."""
-        p, d = self.penalty, self.design.d
-        bounded = np.isfinite(p.low[:d]) & np.isfinite(p.high[:d])
-        return bool(np.all((p.l1[:d] > 0) | (p.l2[:d] > 0) | bounded))
+        """Whether there is a dual bound."""
+        return self.kind.has_dual
 
-    @property
+    @cached_property
+    def _features(self) -> Separable:
+        """The penalty without the intercept."""
+        return self.penalty.part(np.arange(self.design.d)) if self.design.ones else self.penalty
+
+    @cached_property
     def at_zero(self) -> float:
         """The objective at w = 0."""
-        if "at_zero" not in self._memory:
-            self._memory["at_zero"] = self.loss.value(np.zeros(self.design.n))
-        return self._memory["at_zero"]  # type: ignore[no-any-return]
+        return self.loss.value(np.zeros(self.design.n))
 
-    def certificate(self, w: Array, z: Array) -> Certificate:
-        """The objective, a dual bound and the violation at w, where z = X w."""
-        v = self.loss.derivative(z)
-        g = self.design.transposed(v)
-        primal = self.loss.value(z) + self.penalty.value(w)
-        kkt = float(self.penalty.residual(w, g).max(initial=0.0))
-        return Certificate(g, primal, self._dual(v, g) if self.has_dual else -np.inf, kkt)
+    def certificate(self, w: Array, z: Array, second: bool = False, alive: Array | None = None) -> Certificate:
+        """The objective, a dual bound and the violation at w, where z = X w.
 
-    def _dual(self, v: Array, g: Array) -> float:
-        """The dual objective at the best multiple of the derivative v, whose products with the columns are g."""
-        d, slack = self.design.d, np.zeros(1)
+        With `alive`, int32, the gradient in those coordinates alone: all is then of the problem without the others.
+        """
+        v, D = np.empty(len(z)), np.empty(len(z)) if second else None
+        sums = self.loss.evaluate(z, v, D)
+        return self._bounded(w, z, v, D, self.design.transposed(v, alive), sums, alive)
+
+    def certificate_again(self, other: Certificate) -> Certificate:
+        """The certificate at the same w of a problem that differs from this one in the penalty alone."""
+        return self._bounded(other.w, other.z, other.v, other.D, other.g, other.sums, other.alive)
+
+    def _bounded(
+        self, w: Array, z: Array, v: Array, D: Array | None, g: Array, sums: Sums, alive: Array | None
+    ) -> Certificate:
+        """What the penalty adds to a pass over the data."""
+        value, kkt, low, high = self.terms.measure(w, g)
+        primal = sums.value + value
+        if not self.has_dual:
+            return Certificate(w, z, v, D, g, sums, primal, -np.inf, kkt, 0.0, None, alive)
+        point, at_point, slack = v, sums, None
         if self.design.ones:
-            balanced = self.loss.balanced(v)
-            slack = self.design.norms[:d] * np.linalg.norm(balanced - v)
-            v = balanced
-        features = self.penalty.part(np.arange(d))
-        low, high = features.limits(-g[:d], slack)
+            point, at_point, slack = self._balanced(v, sums, alive)
+            low, high = self._features.limits(-g[: self.design.d], slack)
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
-        scale = min(max(self.loss.scale(v) if features.is_gauge else 1.0, low), high)
-        return -self.loss.conjugate(scale * v) - features.conjugate(-scale * g[:d], abs(scale) * slack)
+        best = self.loss.scale(at_point.square, at_point.cross) if self.kind.is_gauge else 1.0
+        share = min(max(best, low), high)
+        dual = -self.loss.conjugate(point, share, at_point.square, at_point.cross)
+        if slack is not None:
+            dual -= self._features.conjugate(-share * g[: self.design.d], abs(share) * slack)
+        elif not self.kind.is_gauge:
+            dual -= self.terms.conjugate(g, share)
+        return Certificate(w, z, v, D, g, sums, primal, dual, kkt, share, slack, alive)
+
+    def _balanced(self, v: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array]:
+        """A dual point that sums to zero, its sums, and how much the products with the columns may have changed."""
+        balanced = self.loss.balanced(v)
+        slack = self.design.norms[: self.design.d] * np.linalg.norm(balanced - v)
+        if alive is not None:
+            kept = np.zeros(len(slack))
+            kept[alive] = slack[alive]
+            slack = kept
+        square, cross = float((balanced / self.loss.s) @ balanced), float(balanced @ self.loss.y)
+        return balanced, Sums(sums.value, square, cross, 0.0), slack
 
     def measure(self, certificate: Certificate, dual: float) -> float:
-        """The gap in units of the objective at zero; without a dual, the violation in units of that at zero."""
+        """The gap in units of the objective at zero; without a dual, the violation in units of that at zero.
+
+        Poisson's objective has no least value of its own: where it is far below zero, that is the unit.
+        """
         if not self.has_dual:
             return certificate.kkt / max(self._kkt_at_zero, np.finfo(float).tiny)
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
-        return max(certificate.primal - dual, 0.0) / abs(self.at_zero)
+        return max(certificate.primal - dual, 0.0) / max(abs(self.at_zero), -certificate.primal)
 
-    @property
+    @cached_property
     def _kkt_at_zero(self) -> float:
-        if "kkt_at_zero" not in self._memory:
-            zero = np.zeros(self.design.width)
-            self._memory["kkt_at_zero"] = self.certificate(zero, np.zeros(self.design.n)).kkt
-        return self._memory["kkt_at_zero"]  # type: ignore[no-any-return]
+        return self.certificate(np.zeros(self.design.width), np.zeros(self.design.n)).kkt
+
+    def remember(self, certificate: Certificate) -> None:
+        """Keeps the certificate of the last w, made from X w."""
+        self._memory["certificate"] = certificate
+
+    def known(self, w: Array) -> Certificate | None:
+        """The certificate of this very array, where it was the last one that was remembered."""
+        last: Certificate | None = self._memory.get("certificate")
+        return last if last is not None and last.w is w else None
 
     def certified(self, w: Array, best_dual: float, stats: dict[str, Any], **common: Any) -> GlmResult:
-        """The result at w, all of it recomputed from w and the data."""
-        certificate = self.certificate(w, self.design.product(w))
+        """The result at w, all of it computed from w and the data."""
+        certificate = self.known(w)
+        if certificate is None or certificate.alive is not None:
+            certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
+            self.remember(certificate)
         dual = max(certificate.dual, best_dual)
         coef = w[: self.design.d].copy()
         return GlmResult(

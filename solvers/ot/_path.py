@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._base.iterate import Control
+from .._base.progress import with_bar
 from .._base.validate import check_finite, real_array
 from ._problem import TransportResult
 from ._solve import checked_problem, choose, matrix_cost, run_method
@@ -89,7 +89,7 @@ def solve_path(
         raise ValueError(f"regs must be positive; regs[{index}] is {strengths[index]}")
     results: dict[int, TransportResult] = {}
     earlier: list[tuple[float, TransportResult]] = []
-    for k in _with_bar(np.argsort(-strengths, kind="stable").tolist(), progress):
+    for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "solve_path", "reg"):
         warm_start = _predict(earlier, float(strengths[k])) or warm_start
         problem = checked_problem(cost, a, b, float(strengths[k]), tol, norm, warm_start, certify, copies, threads)
         results[k] = run_method(problem, method, choose, options, Control(max_iter, None, None, 0, None))
@@ -109,15 +109,3 @@ def _predict(earlier: list[tuple[float, TransportResult]], reg: float) -> tuple[
     with np.errstate(invalid="ignore"):  # -inf at zero weights
         f, g = (np.where(np.isfinite(p), p + weight * (p - q), p) for p, q in pairs)
     return f, g
-
-
-def _with_bar(steps: list[int], progress: bool) -> Iterable[int]:
-    """The steps, with a bar on the way where that was asked for and there is tqdm."""
-    if not progress:
-        return steps
-    try:
-        tqdm = importlib.import_module("tqdm")
-    except ImportError:
-        return steps
-    bar: Iterable[int] = tqdm.tqdm(steps, desc="solve_path", unit="reg")
-    return bar

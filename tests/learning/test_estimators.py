@@ -8,10 +8,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from solvers.learning import NNLS, ElasticNet, Lasso
+from solvers.learning import NNLS, ElasticNet, Lasso, LassoCV
 
 
-@parametrize_with_checks([Lasso(), ElasticNet(), NNLS(), Lasso(0.1, positive=True)])
+@parametrize_with_checks([Lasso(), ElasticNet(), NNLS(), Lasso(0.1, positive=True), LassoCV(alphas=5, cv=2)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 

@@ -1,0 +1,57 @@
+/* Gram matrices of dense columns by BLAS, and the pick of the kernels for this CPU: see dense.h.
+ *
+ * Rows are scaled and gathered in blocks that stay in the second cache, and each block is a rank-k update of one
+ * triangle: n p^2 flops, and no copy of the columns in memory. In NumPy:
+ *     H = (X[:, W] * roots[:, None]).T @ (X[:, W] * roots[:, None])
+ */
+#include "dense.h"
+
+SV_DISPATCH(struct dense_kernels, kernel_table, dense_kernels_f64)
+
+void sv_learning_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+                      double *out)
+{
+    kernel_table()->dots(X, n, stride, count, list, v, out);
+}
+
+void sv_learning_combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                         const double *factor, double *z)
+{
+    kernel_table()->combine(X, n, stride, count, list, factor, z);
+}
+
+void sv_learning_column_squares(const double *X, size_t n, size_t stride, size_t count, double *out)
+{
+    kernel_table()->squares(X, n, stride, count, out);
+}
+
+/* Rows of a block: their doubles fill half a mebibyte. */
+static size_t rows_of(size_t p)
+{
+    size_t rows = 65536 / (p ? p : 1);
+    return rows < 128 ? 128 : rows > 2048 ? 2048 : rows & ~(size_t)7;
+}
+
+size_t sv_learning_gram_work(size_t p) { return rows_of(p) * p; }
+
+void sv_learning_dense_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
+                            const double *roots, double *H, double *work, sv_syrk syrk)
+{
+    /* The lower triangle to Fortran is the upper one of the rows of H. */
+    char lower = 'L', transposed = 'T';
+    double one = 1, kept = 0;
+    int columns = (int)p, lda = (int)stride, rows = (int)n;
+    if (!list && !roots) {
+        syrk(&lower, &transposed, &columns, &rows, &one, (double *)X, &lda, &kept, H, &columns);
+    } else {
+        for (size_t from = 0; from < n; from += rows_of(p), kept = 1) {
+            size_t to = from + rows_of(p) < n ? from + rows_of(p) : n;
+            rows = (int)(to - from);
+            kernel_table()->scaled_rows(X, stride, p, list, from, to, roots, work);
+            syrk(&lower, &transposed, &columns, &rows, &one, work, &rows, &kept, H, &columns);
+        }
+    }
+    for (size_t a = 0; a < p; a++)
+        for (size_t b = 0; b < a; b++)
+            H[a * p + b] = H[b * p + a];
+}

@@ -1,0 +1,112 @@
+/* Columns of a dense matrix against a vector, four at a time: see dense.h.
+ *
+ * Each entry of a chosen column is read once, 8 bytes for 2 flops; the vector (in blocks that stay in the first cache
+ * where it is written) serves four columns a load. The bound is the memory's or the cache's bandwidth. In NumPy:
+ *     out = X[:, list].T @ v;  z = X[:, list] @ factor;  panel = roots[:, None] * X[from:to, list]
+ */
+#include "dense.h"
+
+#include "simd.h"
+
+enum { COLUMNS = 4, ROWS = 1024 };
+
+INLINE const double *column_of(const double *X, size_t stride, const int32_t *list, size_t k)
+{
+    return X + (list ? (size_t)list[k] : k) * stride;
+}
+
+/* The dots of four columns, of which two may be the same. */
+INLINE void four_dots(const double *const x[], const double *v, size_t n, double *out)
+{
+    vreal sum[COLUMNS], more[COLUMNS];
+    for (int c = 0; c < COLUMNS; c++)
+        sum[c] = more[c] = v_set1(0);
+    size_t k = 0;
+    for (; k + 2 * SV_W <= n; k += 2 * SV_W) {
+        vreal here = v_load(v + k), next = v_load(v + k + SV_W);
+        for (int c = 0; c < COLUMNS; c++) {
+            sum[c] = v_fma(v_load(x[c] + k), here, sum[c]);
+            more[c] = v_fma(v_load(x[c] + k + SV_W), next, more[c]);
+        }
+    }
+    for (; k < n; k += SV_W) {
+        vreal here = v_load_some(v + k, n - k, 0);
+        for (int c = 0; c < COLUMNS; c++)
+            sum[c] = v_fma(v_load_some(x[c] + k, n - k, 0), here, sum[c]);
+    }
+    for (int c = 0; c < COLUMNS; c++)
+        out[c] = v_sum_lanes(v_add(sum[c], more[c]));
+}
+
+static void dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+                 double *out)
+{
+    for (size_t k = 0; k < count; k += COLUMNS) {
+        const double *x[COLUMNS];
+        double some[COLUMNS];
+        for (size_t c = 0; c < COLUMNS; c++)
+            x[c] = column_of(X, stride, list, k + c < count ? k + c : count - 1);
+        four_dots(x, v, n, some);
+        for (size_t c = 0; c < COLUMNS && k + c < count; c++)
+            out[k + c] = some[c];
+    }
+}
+
+static void combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,
+                    double *z)
+{
+    memset(z, 0, n * sizeof *z);
+    for (size_t from = 0; from < n; from += ROWS) {
+        size_t rows = n - from < ROWS ? n - from : ROWS;
+        for (size_t k = 0; k < count; k += COLUMNS) {
+            const double *x[COLUMNS];
+            vreal by[COLUMNS];
+            for (size_t c = 0; c < COLUMNS; c++) {
+                x[c] = column_of(X, stride, list, k + c < count ? k + c : count - 1) + from;
+                by[c] = v_set1(k + c < count ? factor[k + c] : 0);
+            }
+            for (size_t i = 0; i < rows; i += SV_W) {
+                vreal sum = v_load_some(z + from + i, rows - i, 0);
+                for (int c = 0; c < COLUMNS; c++)
+                    sum = v_fma(by[c], v_load_some(x[c] + i, rows - i, 0), sum);
+                v_store_some(z + from + i, sum, rows - i);
+            }
+        }
+    }
+}
+
+static void squares(const double *X, size_t n, size_t stride, size_t count, double *out)
+{
+    for (size_t j = 0; j < count; j++) {
+        const double *x = X + j * stride;
+        vreal sum[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+        size_t k = 0;
+        for (; k + 4 * SV_W <= n; k += 4 * SV_W)
+            for (int c = 0; c < 4; c++) {
+                vreal here = v_load(x + k + c * SV_W);
+                sum[c] = v_fma(here, here, sum[c]);
+            }
+        for (; k < n; k += SV_W) {
+            vreal here = v_load_some(x + k, n - k, 0);
+            sum[0] = v_fma(here, here, sum[0]);
+        }
+        out[j] = v_sum_lanes(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
+    }
+}
+
+static void scaled_rows(const double *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
+                        const double *roots, double *out)
+{
+    size_t rows = to - from;
+    for (size_t k = 0; k < count; k++, out += rows) {
+        const double *x = column_of(X, stride, list, k) + from;
+        for (size_t i = 0; i < rows; i += SV_W) {
+            vreal here = v_load_some(x + i, rows - i, 0);
+            if (roots)
+                here = v_mul(here, v_load_some(roots + from + i, rows - i, 0));
+            v_store_some(out + i, here, rows - i);
+        }
+    }
+}
+
+const struct dense_kernels SV_TABLE(dense_kernels) = {dots, combine, squares, scaled_rows};

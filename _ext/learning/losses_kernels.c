@@ -1,0 +1,193 @@
+/* A loss, its first and second derivative and four sums, in one pass: see losses.h.
+ *
+ * 16 bytes a sample are read (z, y; 24 with weights, 32 in a line search) and 8 to 24 written. The squared losses are
+ * bound by that; the logistic one by some 45 vector operations and a division a sample, Poisson's by 20. Sums run over
+ * blocks of 512 samples in vectors, and over the blocks with the rounding kept. In NumPy, logistic:
+ *     m = y * z; e = exp(-abs(m)); u = where(m >= 0, e, 1) / (1 + e)
+ *     value = sum(s * (log1p(e) + maximum(-m, 0))); v = -s * y * u; D = s * e / (1 + e)**2
+ * Relative error of the terms below 4 units in the last place, of e^x 1e-16 |x|.
+ */
+#include "losses.h"
+
+#include "expcore.h"
+
+enum { BLOCK = 512 };
+
+/* Beyond these e^x leaves the normal numbers. */
+#define LEAST_X -708.0
+#define GREATEST_X 709.0
+
+/* e^x for LEAST_X <= x <= GREATEST_X. */
+INLINE vreal v_exp(v_fractions base, vreal x)
+{
+    vreal s, on_grid;
+    v_exp_split(x, &s, &on_grid);
+    vreal power = v_exp_power(base, on_grid);
+    return v_fma(s, power, power);
+}
+
+/* log(1 + e), 0 <= e <= 1: 2 artanh t, t = e / (2 + e) <= 1/3; the series ends below 2^-55. */
+INLINE vreal v_log1p(vreal e)
+{
+    static const double series[16] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,  1.0 / 11, 1.0 / 13, 1.0 / 15,
+                                      1.0 / 17, 1.0 / 19, 1.0 / 21, 1.0 / 23, 1.0 / 25, 1.0 / 27, 1.0 / 29, 1.0 / 31};
+    vreal t = v_div(e, v_add(e, v_set1(2)));
+    return v_mul(v_add(t, t), v_polynomial(series, 16, v_mul(t, t)));
+}
+
+/* x log x, 0 at 0. */
+INLINE vreal v_xlogx(vreal x)
+{
+    const vreal zero = v_set1(0);
+    return v_if_equal(x, zero, zero, v_mul(v_mul(x, v_set1(0x1.62e42fefa39efp-1)), v_log2(x)));
+}
+
+/* What a sample adds, of weight 1. */
+struct term {
+    vreal value, slope, bend;
+};
+
+INLINE struct term term_of(int kind, v_fractions base, vreal z, vreal y)
+{
+    const vreal zero = v_set1(0), one = v_set1(1), half = v_set1(0.5);
+    struct term at;
+    if (kind == SV_LOSS_LOGISTIC) {
+        vreal m = v_mul(y, z), e = v_exp(base, v_max(v_set1(LEAST_X), v_sub(zero, v_abs(m))));
+        vreal share = v_div(one, v_add(one, e)), small = v_mul(e, share);
+        vreal u = v_if_equal(v_max(m, zero), m, small, share);
+        at.value = v_add(v_log1p(e), v_max(zero, v_sub(zero, m)));
+        at.slope = v_sub(zero, v_mul(y, u));
+        at.bend = v_mul(small, share);
+    } else if (kind == SV_LOSS_HUBER) {
+        vreal r = v_sub(z, y), c = v_min(one, v_max(v_set1(-1), r));
+        at.value = v_mul(c, v_fnma(half, c, r));
+        at.slope = c;
+        at.bend = v_if_equal(c, r, one, zero);
+    } else if (kind == SV_LOSS_SQUARED_HINGE) {
+        vreal left = v_max(zero, v_fnma(y, z, one));
+        at.value = v_mul(half, v_mul(left, left));
+        at.slope = v_sub(zero, v_mul(y, left));
+        at.bend = v_if_equal(left, zero, zero, one);
+    } else if (kind == SV_LOSS_POISSON) {
+        vreal e = v_exp(base, v_min(v_set1(GREATEST_X), v_max(v_set1(LEAST_X), z)));
+        at.value = v_fnma(y, z, e);
+        at.slope = v_sub(e, y);
+        at.bend = e;
+    } else {
+        at.slope = v_sub(z, y);
+        at.value = v_mul(half, v_mul(at.slope, at.slope));
+        at.bend = one;
+    }
+    return at;
+}
+
+/* A sum whose rounding is kept. */
+struct kept {
+    double sum, rest;
+};
+
+INLINE void keep(struct kept *to, double x)
+{
+    double sum = to->sum + x, back = sum - to->sum;
+    to->rest += (to->sum - (sum - back)) + (x - back);
+    to->sum = sum;
+}
+
+INLINE double kept(struct kept sum)
+{
+    double whole = sum.sum + sum.rest;
+    return isfinite(whole) ? whole : sum.sum;
+}
+
+INLINE void evaluate_kind(int kind, const struct sv_loss *loss, const double *z, const double *way, double share,
+                          double *trial, double *derivative, double *second, struct sv_loss_sums *sums)
+{
+    struct kept value = {0, 0}, square = {0, 0}, cross = {0, 0}, total = {0, 0};
+    v_fractions base = v_exp_base(0);
+    for (size_t from = 0; from < loss->n; from += BLOCK) {
+        size_t to = from + BLOCK < loss->n ? from + BLOCK : loss->n;
+        vreal some_value = v_set1(0), some_square = v_set1(0), some_cross = v_set1(0), some_total = v_set1(0);
+        for (size_t k = from; k < to; k += SV_W) {
+            size_t left = to - k;
+            vreal at_z = v_load_some(z + k, left, 0), y = v_load_some(loss->y + k, left, 0);
+            /* A weight of 0 past the end makes every term there 0. */
+            vreal s = loss->s ? v_load_some(loss->s + k, left, 0) : v_keep(v_set1(1), left < SV_W ? left : SV_W, 0);
+            if (way) {
+                at_z = v_fma(v_set1(share), v_load_some(way + k, left, 0), at_z);
+                v_store_some(trial + k, at_z, left);
+            }
+            struct term at = term_of(kind, base, at_z, y);
+            vreal v = v_mul(s, at.slope);
+            if (derivative)
+                v_store_some(derivative + k, v, left);
+            if (second)
+                v_store_some(second + k, v_mul(s, at.bend), left);
+            some_value = v_fma(s, at.value, some_value);
+            some_square = v_fma(v, at.slope, some_square);
+            some_cross = v_fma(v, y, some_cross);
+            some_total = v_add(v, some_total);
+        }
+        keep(&value, v_sum_lanes(some_value));
+        keep(&square, v_sum_lanes(some_square));
+        keep(&cross, v_sum_lanes(some_cross));
+        keep(&total, v_sum_lanes(some_total));
+    }
+    *sums = (struct sv_loss_sums){kept(value), kept(square), kept(cross), kept(total)};
+}
+
+static void evaluate(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
+                     double *derivative, double *second, struct sv_loss_sums *sums)
+{
+    switch (loss->kind) {
+    case SV_LOSS_LOGISTIC:
+        evaluate_kind(SV_LOSS_LOGISTIC, loss, z, way, share, trial, derivative, second, sums);
+        break;
+    case SV_LOSS_HUBER:
+        evaluate_kind(SV_LOSS_HUBER, loss, z, way, share, trial, derivative, second, sums);
+        break;
+    case SV_LOSS_SQUARED_HINGE:
+        evaluate_kind(SV_LOSS_SQUARED_HINGE, loss, z, way, share, trial, derivative, second, sums);
+        break;
+    case SV_LOSS_POISSON:
+        evaluate_kind(SV_LOSS_POISSON, loss, z, way, share, trial, derivative, second, sums);
+        break;
+    default:
+        evaluate_kind(SV_LOSS_SQUARED, loss, z, way, share, trial, derivative, second, sums);
+    }
+}
+
+INLINE double conjugate_kind(int poisson, const struct sv_loss *loss, const double *v, double share)
+{
+    const vreal zero = v_set1(0), one = v_set1(1);
+    struct kept total = {0, 0};
+    for (size_t from = 0; from < loss->n; from += BLOCK) {
+        size_t to = from + BLOCK < loss->n ? from + BLOCK : loss->n;
+        vreal sum = zero;
+        for (size_t k = from; k < to; k += SV_W) {
+            size_t left = to - k;
+            vreal y = v_load_some(loss->y + k, left, 1), s = loss->s ? v_load_some(loss->s + k, left, 1) : one, term;
+            vreal x = v_mul(v_set1(share), v_load_some(v + k, left, 0));
+            if (loss->s)
+                x = v_div(x, s);
+            if (poisson) {
+                vreal mean = v_max(zero, v_add(x, y));
+                term = v_sub(v_xlogx(mean), mean);
+            } else { /* the probability of the other label, not beyond its ends by rounding */
+                vreal u = v_min(one, v_max(zero, v_sub(zero, v_mul(y, x))));
+                term = v_add(v_xlogx(u), v_xlogx(v_sub(one, u)));
+            }
+            if (left < SV_W)
+                term = v_keep(term, left, 0);
+            sum = v_fma(s, term, sum);
+        }
+        keep(&total, v_sum_lanes(sum));
+    }
+    return kept(total);
+}
+
+static double conjugate(const struct sv_loss *loss, const double *v, double share)
+{
+    return loss->kind == SV_LOSS_POISSON ? conjugate_kind(1, loss, v, share) : conjugate_kind(0, loss, v, share);
+}
+
+const struct loss_kernels SV_TABLE(loss_kernels) = {evaluate, conjugate};

@@ -1,0 +1,57 @@
+"""The Gram matrix of the columns that were worked on so far, which least squares keeps from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._design import Design
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.intp]
+
+
+class GramCache:
+    """X' D X of a growing set of columns, in the order in which they came; `limit` is the most bytes it keeps."""
+
+    def __init__(self, design: Design, weights: Array | None, limit: float = np.inf) -> None:
+        self.design, self.weights, self.limit = design, weights, limit
+        #: Where a column is among those that are kept, or -1.
+        self._place = np.full(design.width, -1, np.intp)
+        self._columns = np.empty(0, np.intp)
+        self._kept = np.empty((0, 0))
+
+    def of(self, columns: Indices) -> Array:
+        """The Gram matrix of these columns, rising; that of the intercept is among them wherever there is one."""
+        if 8.0 * len(columns) ** 2 > self.limit:
+            return self.design.gram(columns, self.weights)
+        new = columns[self._place[columns] < 0]
+        if 2 * len(new) > len(columns) or 8.0 * (len(new) + len(self._columns)) ** 2 > self.limit:
+            self._keep(columns, self.design.gram(columns, self.weights))
+        elif len(new):
+            self._extend(new)
+        if np.array_equal(columns, self._columns):
+            return self._kept
+        places = self._place[columns]
+        return np.ascontiguousarray(self._kept[np.ix_(places, places)])
+
+    def _keep(self, columns: Indices, gram: Array) -> None:
+        self._place[self._columns] = -1
+        self._columns, self._kept = columns, gram
+        self._place[columns] = np.arange(len(columns))
+
+    def _extend(self, new: Indices) -> None:
+        """The kept matrix, bordered by the rows of new features, which come first: the intercept stays the last."""
+        design, old = self.design, self._columns
+        features = old[old < design.d]
+        rows = np.empty((len(new), len(new) + len(old)))
+        rows[:, : len(new) + len(features)] = design.cross(new, np.concatenate([new, features]), self.weights)
+        if design.ones:
+            rows[:, -1] = design.transposed(np.ones(design.n) if self.weights is None else self.weights)[new]
+        gram = np.empty((rows.shape[1], rows.shape[1]))
+        gram[: len(new)] = rows
+        gram[:, : len(new)] = rows.T
+        gram[len(new) :, len(new) :] = self._kept
+        self._keep(np.concatenate([new, old]), gram)

@@ -1,0 +1,229 @@
+"""Fits of one generalised linear model at many strengths of the penalty, each started from its neighbour's answer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base import threads as _threads
+from .._base.iterate import Control
+from .._base.progress import with_bar
+from .._base.validate import check_finite, positive, real_array
+from ._glm import Data, checked_data, penalty_terms
+from ._gram import GramCache
+from ._penalty import Separable
+from ._problem import Certificate, GlmProblem, GlmResult
+from ._solve import solved
+
+Array = npt.NDArray[Any]
+
+#: Bytes of Gram matrices that are kept.
+MEMORY = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class GlmPath:
+    """The fits of a path, in the order of the strengths that were given.
+
+    Attributes
+    ----------
+    lams : ndarray, shape (k,)
+        Strengths of the penalty; fewer than asked for where the path was stopped early.
+    coefs : ndarray, shape (k, d)
+    intercepts : ndarray, shape (k,)
+    gaps : ndarray, shape (k,)
+        Bounds of how far each objective is from its least value.
+    results : list of GlmResult
+        The results, without their states. One that did not succeed says so in its own `status`.
+    """
+
+    lams: Array
+    coefs: Array
+    intercepts: Array
+    gaps: Array
+    results: list[GlmResult]
+
+    @property
+    def success(self) -> bool:
+        """Whether all fits succeeded."""
+        return all(result.success for result in self.results)
+
+
+def glm_path(
+    X: Any,
+    y: npt.ArrayLike,
+    *,
+    lams: npt.ArrayLike | None = None,
+    n_lams: int = 100,
+    eps: float = 1e-3,
+    loss: str = "squared",
+    penalty: str = "l1",
+    l1_ratio: float = 0.5,
+    weights: npt.ArrayLike | None = None,
+    bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
+    fit_intercept: bool = False,
+    tol: float = 1e-6,
+    method: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    max_iter: int = 200,
+    max_support: int | None = None,
+    early_stop_deviance: float | None = None,
+    memory: float = MEMORY,
+    threads: int | None = None,
+    progress: bool = False,
+) -> GlmPath:
+    """Fit a penalised generalised linear model at several strengths of the penalty.
+
+    The fits run from the largest strength to the smallest, whatever the order they are given in. Each starts from the
+    answer of the one before, with the columns which the sequential strong rule keeps; norms, checks and the Gram matrix
+    of least squares are shared. Each result is as certified as one of `glm`.
+
+    Parameters
+    ----------
+    X, y, loss, penalty, l1_ratio, weights, bounds, sample_weight, fit_intercept
+        As in `glm`.
+    tol, method, options, max_iter, threads
+        As in `glm`, for each fit.
+    lams : array_like, shape (k,), optional
+        Strengths, >= 0; where not given `n_lams` of them in geometric progression from the least one that leaves all
+        penalised coefficients at zero down to `eps` times that.
+    n_lams : int, default 100
+        How many strengths, >= 1, where they are not given.
+    eps : float, default 1e-3
+        The last strength over the first, between 0 and 1.
+    max_support : int, optional
+        The path ends with the first fit that has more nonzero coefficients.
+    early_stop_deviance : float, optional
+        The path ends with the first fit that explains this share of the deviance: one minus its loss, over that of no
+        penalised coefficients.
+    memory : float, default 512 MiB
+        Bytes of Gram matrix to keep at most. What does not fit is formed anew at each step.
+    progress : bool, default False
+        Show a progress bar, if tqdm can be imported.
+
+    Returns
+    -------
+    GlmPath
+        With `lams`, `coefs`, `intercepts`, `gaps` and the `results`. A fit that did not succeed says so in its own
+        `status`; the next one starts from what it had reached.
+
+    Raises
+    ------
+    ValueError, TypeError, MethodError, OptionError
+        As from `glm`; also where `lams` is empty, negative or not one-dimensional, or must be given since the penalty
+        has no l1 part.
+
+    Notes
+    -----
+    The first fits cost a pass over the data each, the later ones two or three.
+
+    References
+    ----------
+    Tibshirani, Bien, Friedman, Hastie, Simon, Taylor, Tibshirani (2012), Strong rules for discarding predictors in
+    lasso-type problems, JRSS B 74.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers.learning import glm_path
+    >>> rng = np.random.default_rng(7)
+    >>> X = rng.normal(size=(50, 200))
+    >>> path = glm_path(X, X[:, 3] - 2 * X[:, 8], n_lams=5, eps=0.1)
+    >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
+    (True, (5, 200), [0, 1, 2])
+    """
+    data = checked_data(X, y, loss, sample_weight, fit_intercept)
+    terms = penalty_terms(
+        1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept
+    )
+    one = GlmProblem(
+        data.design, data.loss, terms, np.zeros(data.design.width), positive(tol, "tol"), max_iter, data.copies,
+        _threads.resolve(threads),
+    )  # fmt: skip
+    null = _null(one, method, options)
+    strengths = _strengths(lams, n_lams, eps, terms, null, data)
+    control = Control(max_iter)
+    shared: dict[str, Any] = {}
+    if data.loss.quadratic:
+        weighted = None if data.loss.uniform else data.loss.s
+        shared["gram"] = GramCache(data.design, weighted, positive(memory, "memory"))
+    found: dict[int, GlmResult] = {}
+    last, before = null, float(strengths.max())
+    for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "glm_path", "lam"):
+        lam = float(strengths[k])
+        scaled = Separable(lam * terms.l1, lam * terms.l2, terms.low, terms.high)
+        guess = _strong(scaled, last.g, lam / before) if before > 0 else None
+        problem = dataclasses.replace(one, penalty=scaled, w0=last.w, guess=guess, warm=last, _memory=dict(shared))
+        result = cast(GlmResult, solved(problem, method, "working-set", "for a path", control, options))
+        found[k] = dataclasses.replace(result, state=None)
+        last, before = _certificate(problem, result), lam
+        shared = {name: value for name, value in problem._memory.items() if name in ("gram", "panel")}
+        explained = 1 - last.sums.value / null.sums.value if null.sums.value > 0 else 1.0
+        if max_support is not None and len(result.support) > max_support:
+            break
+        if early_stop_deviance is not None and explained >= early_stop_deviance:
+            break
+    done = sorted(found)
+    results = [found[k] for k in done]
+    return GlmPath(
+        strengths[done], np.array([r.coef for r in results]), np.array([r.intercept for r in results]),
+        np.array([r.gap for r in results]), results,
+    )  # fmt: skip
+
+
+def _certificate(problem: GlmProblem, result: GlmResult) -> Certificate:
+    """The full certificate of the result."""
+    known = problem.known(result.state.w)
+    assert known is not None  # it was recomputed for the result
+    return known
+
+
+def _null(problem: GlmProblem, method: str | None, options: Mapping[str, Any] | None) -> Certificate:
+    """The fit without penalised coefficients."""
+    terms = problem.penalty
+    free = (terms.l1 == 0) & (terms.l2 == 0)
+    if not free.any():
+        return problem.certificate(problem.w0, np.zeros(problem.design.n), not problem.loss.quadratic)
+    none = np.zeros(problem.design.width)
+    held = Separable(none, none, np.where(free, terms.low, 0), np.where(free, terms.high, 0))
+    alone = dataclasses.replace(problem, penalty=held, tol=min(problem.tol, 1e-10), _memory={})
+    result = solved(alone, method, "working-set", "for a path", Control(problem.max_iter), options)
+    return _certificate(alone, cast(GlmResult, result))
+
+
+def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Separable, null: Certificate, data: Data) -> Array:
+    """The strengths, checked, or in geometric progression."""
+    if lams is not None:
+        given = real_array(lams, "lams", ndim=1)
+        check_finite(given, "lams")
+        if given.size == 0:
+            raise ValueError("lams is empty")
+        if given.min() < 0:
+            index = int(given.argmin())
+            raise ValueError(f"lams must be >= 0; lams[{index}] is {given[index]}")
+        return given
+    if isinstance(n_lams, bool) or not isinstance(n_lams, int | np.integer) or n_lams < 1:
+        raise ValueError(f"n_lams must be an integer >= 1, not {n_lams!r}")
+    if not 0 < (ratio := positive(eps, "eps")) < 1:
+        raise ValueError(f"eps must be between 0 and 1, not {eps!r}")
+    bent = terms.l1 > 0
+    if not bent.any():
+        raise ValueError("lams must be given where the penalty has no l1 part")
+    downhill = np.maximum(np.where(terms.high > 0, -null.g, 0), np.where(terms.low < 0, null.g, 0))
+    largest = float(np.max(downhill[bent] / terms.l1[bent], initial=0.0))
+    if largest == 0:  # all strengths leave zero
+        largest = 1.0
+    return largest * np.geomspace(1, ratio, n_lams)
+
+
+def _strong(penalty: Separable, g: Array, ratio: float) -> Array | None:
+    """Columns that come into use if their gradients change as fast as the penalty, which fell to `ratio` of itself."""
+    if ratio < 0.6:  # the rule keeps nearly all of them
+        return None
+    return (penalty.l1 > 0) & (np.abs(g) >= (2 - 1 / ratio) * penalty.l1)

@@ -1,0 +1,120 @@
+"""Regularisation paths: the same as fits one by one."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn import linear_model
+from test_glm import problem, strongest
+
+from solvers.learning import LassoCV, glm, glm_path
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber", "squared_hinge", "poisson"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_each_fit_is_that_of_glm(seed, loss, intercept, sparse):
+    X, y = problem(seed, 60, 300, loss, 0.2 if sparse else None)
+    given = scipy.sparse.csc_matrix(X) if sparse else X
+    path = glm_path(given, y, loss=loss, n_lams=8, eps=0.05, fit_intercept=intercept, tol=1e-12)
+    assert path.success
+    assert path.coefs.shape == (8, 300)
+    for k, lam in enumerate(path.lams):
+        alone = glm(given, y, loss=loss, lam=lam, fit_intercept=intercept, tol=1e-12)
+        result = path.results[k]
+        assert abs(alone.fun - result.fun) <= result.gap + alone.gap + 1e-12 * abs(alone.fun)
+        np.testing.assert_allclose(path.coefs[k], alone.coef, atol=1e-4)
+        assert path.intercepts[k] == pytest.approx(alone.intercept, abs=1e-4)
+        assert path.gaps[k] == result.gap
+
+
+def test_the_first_strength_is_the_least_that_leaves_zero(seed):
+    X, y = problem(seed, 50, 40)
+    path = glm_path(X, y, n_lams=3)
+    assert path.lams[0] == pytest.approx(strongest(X, y, "squared"))
+    np.testing.assert_allclose(path.lams, path.lams[0] * np.array([1, 10**-1.5, 1e-3]))
+    assert not path.coefs[0].any()
+    assert path.coefs[1].any()
+    # an intercept takes its share first; bounds leave one side
+    path = glm_path(X, y, n_lams=2, fit_intercept=True, bounds=(0, np.inf))
+    assert path.lams[0] == pytest.approx(max(X.T @ (y - y.mean())))
+
+
+def test_strengths_in_any_order(seed):
+    X, y = problem(seed, 50, 80)
+    lams = np.array([3.0, 30.0, 1.0])
+    path = glm_path(X, y, lams=lams, tol=1e-12)
+    np.testing.assert_array_equal(path.lams, lams)
+    for k, lam in enumerate(lams):
+        np.testing.assert_allclose(path.coefs[k], glm(X, y, lam=lam, tol=1e-12).coef, atol=1e-6)
+
+
+def test_little_memory_changes_nothing(seed):
+    X, y = problem(seed, 50, 400)
+    path, other = (glm_path(X, y, n_lams=10, tol=1e-12, memory=memory) for memory in (2.0**29, 1e4))
+    np.testing.assert_allclose(other.coefs, path.coefs, atol=1e-6)
+
+
+def test_early_ends(seed):
+    X, y = problem(seed, 50, 400)
+    full = glm_path(X, y, n_lams=20)
+    sizes = [len(result.support) for result in full.results]
+    path = glm_path(X, y, n_lams=20, max_support=6)
+    count = len(path.lams)
+    assert sizes[count - 1] > 6
+    assert max(sizes[: count - 1]) <= 6
+    path = glm_path(X, y, n_lams=20, early_stop_deviance=0.5)
+    explained = [1 - np.sum((y - X @ w) ** 2) / np.sum(y**2) for w in path.coefs]
+    assert explained[-1] >= 0.5
+    assert max(explained[:-1]) < 0.5
+
+
+def test_weights_of_zero_are_in_the_null_fit(seed):
+    X, y = problem(seed, 50, 20)
+    weights = np.ones(20)
+    weights[0] = 0
+    path = glm_path(X, y, n_lams=3, weights=weights, tol=1e-9)
+    assert path.coefs[0, 0] == pytest.approx(X[:, 0] @ y / (X[:, 0] @ X[:, 0]), rel=1e-6)
+    assert not path.coefs[0, 1:].any()
+
+
+def test_progress_bar(capsys, monkeypatch):
+    X, y = problem(7)
+    glm_path(X, y, n_lams=3, progress=True)
+    assert "glm_path" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
+    assert glm_path(X, y, n_lams=3, progress=True).success
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"lams": []}, "lams is empty"),
+        ({"lams": [1.0, -1.0]}, r"lams must be >= 0; lams\[1\]"),
+        ({"lams": [np.nan]}, "lams must be finite"),
+        ({"n_lams": 0}, "n_lams must be"),
+        ({"eps": 1.5}, "eps must be between"),
+        ({"penalty": "l2"}, "lams must be given"),
+        ({"memory": -1}, "memory must be positive"),
+    ],
+)
+def test_bad_input_is_named(change, match):
+    X, y = problem(3)
+    with pytest.raises(ValueError, match=match):
+        glm_path(X, y, **change)
+
+
+# ---- cross-validation -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_cross_validation_as_scikit_learns(seed, sparse):
+    X, y = problem(seed, 90, 30, density=0.5 if sparse else None)
+    given = scipy.sparse.csr_matrix(X) if sparse else X
+    ours = LassoCV(alphas=30, tol=1e-12).fit(given, y)
+    theirs = linear_model.LassoCV(alphas=ours.alphas_, tol=1e-12, max_iter=100_000).fit(X, y)
+    assert ours.alpha_ == pytest.approx(theirs.alpha_)
+    np.testing.assert_allclose(ours.mse_path_, theirs.mse_path_, rtol=1e-6)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
+    assert ours.alphas_[0] == pytest.approx(np.abs(X.T @ (y - y.mean())).max() / 90)

@@ -1,0 +1,193 @@
+"""The parts of the working-set method: kernels against NumPy, designs against dense products, screening."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from test_glm import LOSSES, loss_terms, problem, strongest
+
+from solvers.learning import _kernels, glm
+from solvers.learning._design import design
+from solvers.learning._gram import GramCache
+from solvers.learning._losses import LOSSES as KINDS
+
+# ---- losses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 600, 1025])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_loss_and_its_derivatives(seed, loss, n, weighted):
+    rng = np.random.default_rng(seed)
+    z = 3 * rng.normal(size=n)
+    y = rng.choice([-1.0, 1.0], n) if loss in ("logistic", "squared_hinge") else rng.poisson(2, n).astype(float)
+    s = rng.uniform(0.5, 2, n) if weighted else np.ones(n)
+    kernel = KINDS[loss](y, s)
+    v, D = np.empty(n), np.empty(n)
+    sums = kernel.evaluate(z, v, D)
+    values, slopes = loss_terms(loss, z, y)
+    np.testing.assert_allclose(v, s * slopes, rtol=1e-13, atol=1e-15)
+    step = 1e-6
+    numeric = (loss_terms(loss, z + step, y)[1] - loss_terms(loss, z - step, y)[1]) / (2 * step)
+    smooth = np.abs(numeric - D / s) < 1e-4  # all but a kink within the step
+    assert np.count_nonzero(~smooth) <= 1
+    assert sums.value == pytest.approx(np.sum(s * values), rel=1e-13)
+    assert sums.square == pytest.approx(np.sum(v * v / s), rel=1e-12)
+    assert sums.cross == pytest.approx(v @ y, rel=1e-11, abs=1e-12)
+    assert sums.total == pytest.approx(v.sum(), rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_trial_is_the_loss_there(seed, loss):
+    rng = np.random.default_rng(seed)
+    z, way, y = rng.normal(size=100), rng.normal(size=100), np.sign(rng.normal(size=100))
+    kernel = KINDS[loss](np.abs(y) if loss == "poisson" else y, np.ones(100))
+    trial, v, expected = np.empty(100), np.empty(100), np.empty(100)
+    value = kernel.terms.evaluate(z, v, None, way, 0.25, trial)[0]
+    np.testing.assert_allclose(trial, z + 0.25 * way, rtol=1e-15, atol=1e-16)
+    assert value == kernel.evaluate(trial, expected).value
+    np.testing.assert_array_equal(v, expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_fenchel_and_young(seed, loss):
+    """value(z) + conjugate(v) = v @ z at v = derivative(z), and no less elsewhere."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice([-1.0, 1.0], 50) if loss in ("logistic", "squared_hinge") else rng.poisson(2, 50).astype(float)
+    kernel = KINDS[loss](y, rng.uniform(0.5, 2, 50))
+    z, v = rng.normal(size=50), np.empty(50)
+    sums = kernel.evaluate(z, v)
+    for share in (0.3, 1.0):
+        conjugate = kernel.conjugate(v, share, sums.square, sums.cross)
+        excess = sums.value + conjugate - share * float(v @ z)
+        assert excess >= -1e-12
+        assert share < 1 or excess <= 1e-12 * max(abs(sums.value), 1)
+
+
+def test_logistic_terms_far_out():
+    z = np.array([-1e300, -800.0, -40.0, 0.0, 40.0, 800.0, 1e300])
+    kernel = KINDS["logistic"](np.ones(7), np.ones(7))
+    v, D = np.empty(7), np.empty(7)
+    for k in range(7):
+        one = KINDS["logistic"](np.ones(1), np.ones(1))
+        assert one.value(z[k : k + 1]) == pytest.approx(np.logaddexp(0, -z[k]), rel=1e-13, abs=1e-300)
+    kernel.evaluate(z, v, D)
+    assert np.isfinite(v).all()
+    assert np.isfinite(D).all()
+    np.testing.assert_allclose(v[1:6], -1 / (1 + np.exp(np.minimum(z[1:6], 700))), rtol=1e-13, atol=1e-300)
+
+
+# ---- designs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "csc", "csr", "csc-dense"])
+@pytest.mark.parametrize("ones", [False, True])
+@pytest.mark.parametrize("n", [1, 37, 700])
+def test_products_of_a_design(seed, kind, ones, n):
+    rng = np.random.default_rng(seed)
+    d = 60
+    X = rng.normal(size=(n, d))
+    if kind in ("csc", "csr", "csc-dense"):
+        X *= rng.random((n, d)) < (0.6 if kind == "csc-dense" else 0.1)
+    make = {"C": np.ascontiguousarray, "F": np.asfortranarray, "csr": scipy.sparse.csr_array}
+    matrix = design(make.get(kind, scipy.sparse.csc_array)(X), ones)
+    full = np.column_stack([X, np.ones(n)]) if ones else X
+    v, s = rng.normal(size=n), rng.uniform(0.5, 2, n)
+    w = np.where(rng.random(d + ones) < 0.2, rng.normal(size=d + ones), 0)
+    close = {"rtol": 1e-12, "atol": 1e-12}
+    np.testing.assert_allclose(matrix.product(w), full @ w, **close)
+    np.testing.assert_allclose(matrix.transposed(v), full.T @ v, **close)
+    np.testing.assert_allclose(matrix.norms, np.linalg.norm(full, axis=0), **close)
+    few = np.array([3, 17, 40], np.int32)
+    if matrix.by_columns:
+        np.testing.assert_allclose(matrix.transposed(v, few)[few], full.T[few] @ v, **close)
+    for size in (2, 9, 30, 58, d):
+        columns = np.sort(rng.choice(d, size, replace=False))
+        columns = np.append(columns, d) if ones else columns
+        part = full[:, columns]
+        panel = matrix.panel(columns)
+        u = rng.normal(size=len(columns))
+        np.testing.assert_allclose(panel.product(u), part @ u, **close)
+        np.testing.assert_allclose(panel.transposed(v), part.T @ v, **close)
+        for weights in (None, s):
+            expected = part.T @ (part if weights is None else s[:, None] * part)
+            np.testing.assert_allclose(panel.gram(weights), expected, **close)
+            np.testing.assert_allclose(matrix.gram(columns, weights), expected, **close)
+            features = columns[columns < d]
+            right = rng.permutation(features)
+            np.testing.assert_allclose(
+                matrix.cross(features[:5], right, weights),
+                full[:, features[:5]].T @ (full[:, right] if weights is None else s[:, None] * full[:, right]),
+                **close,
+            )
+
+
+@pytest.mark.parametrize("ones", [False, True])
+@pytest.mark.parametrize("limit", [np.inf, 2000.0])
+def test_a_growing_gram_matrix(seed, ones, limit):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30, 40))
+    full = np.column_stack([X, np.ones(30)]) if ones else X
+    cache = GramCache(design(np.asfortranarray(X), ones), None, limit)
+    for size in (3, 4, 6, 20, 5, 21, 40, 8):
+        columns = np.sort(rng.choice(40, size, replace=False))
+        columns = np.append(columns, 40) if ones else columns
+        np.testing.assert_allclose(cache.of(columns), full[:, columns].T @ full[:, columns], atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csc_matrix, scipy.sparse.csr_matrix])
+def test_sparse_matrices_in_disorder(seed, make):
+    X, y = problem(seed, density=0.3)
+    expected = glm(X, y, lam=2.0, tol=1e-12).coef
+    given = make(X)
+    order = [given.indptr[j] + k for j in range(len(given.indptr) - 1)
+             for k in reversed(range(given.indptr[j + 1] - given.indptr[j]))]  # fmt: skip
+    mixed = make((given.data[order], given.indices[order], given.indptr), shape=X.shape)
+    np.testing.assert_allclose(glm(mixed, y, lam=2.0, tol=1e-12).coef, expected, atol=1e-10)
+    bad = make(X)
+    bad.indices[-1] = 10_000
+    with pytest.raises(ValueError, match="indices must be"):
+        glm(bad, y, lam=2.0)
+
+
+def test_kernels_refuse_what_does_not_fit():
+    X = np.asfortranarray(np.ones((4, 3)))
+    with pytest.raises(ValueError, match="a column that X does not have"):
+        _kernels.Columns(X, np.array([3], np.int32))
+    with pytest.raises(ValueError, match="derivative has length 2"):
+        _kernels.LossTerms(0, np.ones(3)).evaluate(np.ones(3), np.ones(2))
+    with pytest.raises(ValueError, match="do not fit"):
+        _kernels.Compressed(np.array([0, 5], np.int32), np.zeros(2, np.int32), np.ones(2), 3)
+
+
+# ---- screening ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kind", ["F", "csc", "C"])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("penalty", ["l1", "elastic-net"])
+def test_screening_drops_no_coordinate_of_the_support(seed, loss, kind, intercept, penalty):
+    X, y = problem(seed, 60, 500, loss, 0.3 if kind == "csc" else None)
+    s = np.random.default_rng(seed).uniform(0.2, 3, 60)
+    lam = strongest(X, y, loss) / 4
+    given = {"F": np.asfortranarray, "csc": scipy.sparse.csc_matrix, "C": np.ascontiguousarray}[kind](X)
+    keywords = {
+        "loss": loss, "lam": lam, "fit_intercept": intercept, "sample_weight": s, "tol": 1e-12, "penalty": penalty,
+        "l1_ratio": 0.8,
+    }  # fmt: skip
+    result = glm(given, y, options={"first": 5}, **keywords)
+    without = glm(given, y, options={"first": 5, "screening": "none"}, **keywords)
+    assert result.success
+    assert without.success
+    assert without.stats["screened"] == 0
+    assert result.stats["screened"] > 0 or loss == "poisson"
+    alive = result.state.alive
+    assert alive[:500][np.abs(without.coef) > 1e-8].all()
+    np.testing.assert_allclose(result.coef, without.coef, atol=1e-5)
+
+
+def test_a_model_with_little_curvature_is_replaced():
+    """Huber's loss with most residuals on its slopes: a Newton step alone goes nowhere."""
+    X, y = problem(3, 60, 300, "huber")
+    result = glm(X, y, loss="huber", lam=strongest(X, y, "huber") * 0.05 ** (3 / 7), tol=1e-12)
+    assert result.success, result.message
