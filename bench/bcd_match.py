@@ -1,0 +1,237 @@
+"""Brings solvers of penalised models to a distance from the minimum, and times what just reaches it.
+
+Solvers mean different things by a tolerance, so each method climbs a ladder of them, tighter from rung to rung, until
+the judge finds its answer close enough or its time is up. The least objective that any solver found on the way is the
+minimum that all are judged by. None of this is timed against anyone; the cheapest rung that suffices then runs in turns
+with those of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import bcd_data
+from .bcd_cells import Cell
+from .bcd_judge import Model
+from .bcd_peers import EXACT, PEERS
+from .bcd_worker import Run, Worker
+from .harness import Timing
+
+#: Decimal digits of the first tolerance, and of the last.
+FIRST, LAST = 2, 16
+
+#: Rungs without progress after which a method is given up.
+IDLE = 4
+
+#: Later methods of a peer are given up when they take this much longer than its best so far.
+SLACK = 1.3
+
+#: What a method that is timed in milliseconds does once before the clock starts.
+SHORT = 0.05
+
+#: Our own tolerance for the minimum, and the seconds that it may take.
+TIGHTEST, PATIENT = 1e-15, 60.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much time the cells may take."""
+
+    #: Rounds of a solver that takes less than half a second; slower ones get fewer.
+    rounds: int
+    #: A peer's method gets this many times our own time, but between `least` and `most` seconds.
+    patience: float
+    least: float
+    most: float
+
+    def cap(self, ours: float) -> float:
+        return float(np.clip(self.patience * ours, self.least, self.most))
+
+
+FULL = Effort(rounds=5, patience=60.0, least=0.25, most=3.0)
+QUICK = Effort(rounds=2, patience=5.0, least=0.05, most=0.2)
+
+
+@dataclass
+class Ladder:
+    """A method of a solver on a cell, at tighter and tighter tolerances."""
+
+    worker: Worker
+    cell: Cell
+    path: Path
+    method: str
+    cap: float
+    runs: list[Run] = field(default_factory=list)
+    digits: int = FIRST
+    over: bool = False
+
+    def climb(self, goal: float, least: list[float]) -> None:
+        """Until the goal is reached, or there is no hope."""
+        while not self.over and self.cheapest(goal, least) is None:
+            run = self.worker.run(
+                self.cell, self.path, self.method, 10.0**-self.digits, self.cap + self.worker.grace
+            )  # fmt: skip
+            self.runs.append(run)
+            self.digits += 1 if run.seconds < self.cap / 8 else 2
+            errors = [run.error(least) for run in self.runs]
+            stuck = len(errors) > IDLE and min(errors[-IDLE:]) > 0.5 * min(errors[:-IDLE])
+            self.over = (
+                bool(run.failure) or run.seconds > self.cap or self.digits > LAST or self.method in EXACT or stuck
+            )
+
+    def cheapest(self, goal: float, least: list[float]) -> Run | None:
+        """The least time that led to the goal."""
+        good = [run for run in self.runs if run.error(least) <= goal and run.seconds <= self.cap]
+        return min(good, key=lambda run: run.seconds, default=None)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A solver at a target: its cheapest run that suffices and the rounds of it, or how far it came."""
+
+    solver: str
+    run: Run
+    error: float
+    timing: Timing | None = None
+
+    @property
+    def reached(self) -> bool:
+        return self.timing is not None
+
+    @property
+    def seconds(self) -> float:
+        return self.timing.median if self.timing is not None else float("inf")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All solvers at a target of a cell."""
+
+    cell: Cell
+    shape: tuple[int, int]
+    target: float
+    entries: Mapping[str, Entry]
+    #: Seconds that a peer's method was allowed.
+    cap: float
+    #: What is proven of our tightest answer: its distance from the minimum over F(0).
+    proven: float
+    #: Solver, method -> seconds of its cheapest run that suffices, before the rounds.
+    tried: Mapping[tuple[str, str], float]
+
+    @property
+    def ours(self) -> Entry:
+        return self.entries["ours"]
+
+    @property
+    def peers(self) -> dict[str, Entry]:
+        return {name: entry for name, entry in self.entries.items() if name != "ours"}
+
+    @property
+    def best(self) -> Entry | None:
+        """The fastest peer that arrived."""
+        return min((e for e in self.peers.values() if e.reached), key=lambda e: e.seconds, default=None)
+
+    def ratio(self, peer: str) -> float:
+        """How many times as long the peer takes; where it did not arrive, its cap is what it took at least."""
+        entry = self.peers[peer]
+        return (entry.seconds if entry.reached else self.cap) / self.ours.seconds
+
+
+def measure(workers: Mapping[str, Worker], cell: Cell, path: Path, effort: Effort) -> list[Outcome]:
+    """All solvers on a cell; an outcome a target."""
+    data = bcd_data.load(path)
+    model = Model(cell.kind, data.X, data.y, cell.share, cell.steps)
+    ladders, cap, proven = _climbed(workers, cell, path, model, effort)
+    least = _least(ladders)
+    outcomes = []
+    for target in cell.targets:
+        entries = {name: _found(name, own, target, least) for name, own in ladders.items()}
+        timings = _rounds(workers, cell, path, entries, effort)
+        entries = {
+            name: Entry(name, entry.run, entry.error, timings.get(name)) for name, entry in entries.items()
+        }  # fmt: skip
+        tried = {
+            (name, ladder.method): run.seconds
+            for name, own in ladders.items() for ladder in own if (run := ladder.cheapest(target, least)) is not None
+        }  # fmt: skip
+        outcomes.append(Outcome(cell, model.X.shape, target, entries, cap, proven, tried))
+    return outcomes
+
+
+def _climbed(
+    workers: Mapping[str, Worker], cell: Cell, path: Path, model: Model, effort: Effort
+) -> tuple[dict[str, list[Ladder]], float, float]:
+    """The ladders of all solvers, climbed; the peers' cap; what is proven of our tightest answer."""
+    goal, mine = min(cell.targets), Ladder(workers["ours"], cell, path, "", PATIENT)
+    tightest = workers["ours"].run(cell, path, "", TIGHTEST, PATIENT)
+    mine.runs.append(tightest)
+    if tightest.objectives:
+        mine.runs.clear()
+        mine.climb(goal, tightest.objectives)
+        mine.runs.append(tightest)
+    mine.over = mine.over or bool(tightest.failure)
+    own = mine.cheapest(goal, _least({"ours": [mine]})) if tightest.objectives else None
+    cap = effort.most if own is None else effort.cap(own.seconds)
+    ladders = {"ours": [mine]}
+    least = _least(ladders)
+
+    def climb(name: str) -> list[Ladder]:
+        found: list[Ladder] = []
+        for method in PEERS[name]().tries(model):
+            arrived = [run.seconds for ladder in found if (run := ladder.cheapest(goal, least)) is not None]
+            allowed = min(cap, SLACK * min(arrived, default=np.inf) + 0.01)
+            found.append(Ladder(workers[name], cell, path, method, allowed))
+            found[-1].climb(goal, least)
+        return found
+
+    with ThreadPoolExecutor(2) as pool:  # the search is not timed, so that two may be at it
+        names = [name for name in workers if name != "ours" and PEERS[name]().tries(model)]
+        ladders |= dict(zip(names, pool.map(climb, names), strict=True))
+    for ladder in (ladder for own_ones in ladders.values() for ladder in own_ones):
+        ladder.climb(goal, _least(ladders))  # another may have found a lower objective meanwhile
+    return ladders, cap, tightest.gap / tightest.zero
+
+
+def _least(ladders: Mapping[str, list[Ladder]]) -> list[float]:
+    """The least objective of all runs; of a path, point by point."""
+    found = [run.objectives for own in ladders.values() for ladder in own for run in ladder.runs if run.objectives]
+    return [min(values) for values in zip(*found, strict=True)]
+
+
+def _found(name: str, ladders: list[Ladder], target: float, least: list[float]) -> Entry:
+    """The cheapest run that suffices; else the one that came closest."""
+    good = [run for ladder in ladders if (run := ladder.cheapest(target, least)) is not None]
+    runs = good or [run for ladder in ladders for run in ladder.runs]
+    run = min(runs, key=lambda r: r.seconds if good else r.error(least))
+    return Entry(name, run, run.error(least), Timing((run.seconds,)) if good else None)
+
+
+def _rounds(
+    workers: Mapping[str, Worker], cell: Cell, path: Path, entries: Mapping[str, Entry], effort: Effort
+) -> dict[str, Timing]:
+    """Those that arrived, in turns; what takes long keeps the run by which it was found."""
+    arrived = {name: entry.run for name, entry in entries.items() if entry.reached}
+    wanted = {name: _wanted(run, effort) for name, run in arrived.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in arrived}
+    names = list(arrived)
+    for turn in range(max(wanted.values(), default=0)):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            run = arrived[name]
+            if turn < wanted[name]:
+                again = workers[name].run(
+                    cell, path, run.method, run.tolerance, 5 * run.seconds + 5, warm=run.seconds < SHORT
+                )  # fmt: skip
+                seconds[name].append(again.seconds)
+    return {name: Timing(tuple(seconds[name]) or (run.seconds,)) for name, run in arrived.items()}
+
+
+def _wanted(run: Run, effort: Effort) -> int:
+    if run.seconds < 0.5:
+        return effort.rounds
+    return min(effort.rounds, 2) if run.seconds < 2 else 0
