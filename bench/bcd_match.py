@@ -73,16 +73,19 @@ class Ladder:
     def climb(self, goal: float, least: list[float]) -> None:
         """Until the goal is reached, or there is no hope."""
         while not self.over and self.cheapest(goal, least) is None:
-            run = self.worker.run(
-                self.cell, self.path, self.method, 10.0**-self.digits, self.cap + self.worker.grace
-            )  # fmt: skip
-            self.runs.append(run)
-            self.digits += 1 if run.seconds < self.cap / 8 else 2
-            errors = [run.error(least) for run in self.runs]
-            stuck = len(errors) > IDLE and min(errors[-IDLE:]) > 0.5 * min(errors[:-IDLE])
-            self.over = (
-                bool(run.failure) or run.seconds > self.cap or self.digits > LAST or self.method in EXACT or stuck
-            )
+            self.step(least)
+
+    def step(self, least: list[float]) -> None:
+        """A rung."""
+        run = self.worker.run(self.cell, self.path, self.method, 10.0**-self.digits, self.cap + self.worker.grace)
+        self.runs.append(run)
+        self.digits += 1 if run.seconds < self.cap / 8 else 2
+        self.over = bool(run.failure) or run.seconds > self.cap or self._hopeless(least)
+
+    def _hopeless(self, least: list[float]) -> bool:
+        errors = [run.error(least) for run in self.runs]
+        stuck = len(errors) > IDLE and min(errors[-IDLE:]) > 0.5 * min(errors[:-IDLE])
+        return stuck or self.digits > LAST or self.method in EXACT
 
     def cheapest(self, goal: float, least: list[float]) -> Run | None:
         """The least time that led to the goal."""
@@ -167,18 +170,15 @@ def _climbed(
     workers: Mapping[str, Worker], cell: Cell, path: Path, model: Model, effort: Effort
 ) -> tuple[dict[str, list[Ladder]], float, float]:
     """The ladders of all solvers, climbed; the peers' cap; what is proven of our tightest answer."""
-    goal, mine = min(cell.targets), Ladder(workers["ours"], cell, path, "", PATIENT)
+    goal, ours = min(cell.targets), Ladder(workers["ours"], cell, path, "", PATIENT)
     tightest = workers["ours"].run(cell, path, "", TIGHTEST, PATIENT)
-    mine.runs.append(tightest)
-    if tightest.objectives:
-        mine.runs.clear()
-        mine.climb(goal, tightest.objectives)
-        mine.runs.append(tightest)
-    mine.over = mine.over or bool(tightest.failure)
-    own = mine.cheapest(goal, _least({"ours": [mine]})) if tightest.objectives else None
-    cap = effort.most if own is None else effort.cap(own.seconds)
-    ladders = {"ours": [mine]}
+    ours.over = bool(tightest.failure)
+    ours.climb(goal, tightest.objectives)
+    ours.runs.append(tightest)
+    ladders = {"ours": [ours]}
     least = _least(ladders)
+    arrived = ours.cheapest(goal, least)
+    cap = effort.most if arrived is None else effort.cap(arrived.seconds)
 
     def climb(name: str) -> list[Ladder]:
         found: list[Ladder] = []
@@ -192,9 +192,23 @@ def _climbed(
     with ThreadPoolExecutor(2) as pool:  # the search is not timed, so that two may be at it
         names = [name for name in workers if name != "ours" and PEERS[name]().tries(model)]
         ladders |= dict(zip(names, pool.map(climb, names), strict=True))
+    proven = tightest.gap / tightest.zero
+    if not proven <= goal / 10:  # the minimum is not certain
+        for name in names:
+            _beyond(ladders[name], goal, least)
     for ladder in (ladder for own_ones in ladders.values() for ladder in own_ones):
         ladder.climb(goal, _least(ladders))  # another may have found a lower objective meanwhile
-    return ladders, cap, tightest.gap / tightest.zero
+    return ladders, cap, proven
+
+
+def _beyond(ladders: list[Ladder], goal: float, least: list[float]) -> None:
+    """A rung more of the fastest method that arrived: tighter by a factor of a hundred."""
+    arrived = {ladder.method: run for ladder in ladders if (run := ladder.cheapest(goal, least)) is not None}
+    if arrived:
+        method = min(arrived, key=lambda name: arrived[name].seconds)
+        ladder = next(ladder for ladder in ladders if ladder.method == method)
+        ladder.digits += 1
+        ladder.step(least)
 
 
 def _least(ladders: Mapping[str, list[Ladder]]) -> list[float]:

@@ -150,7 +150,7 @@ class Skglm(Peer):
             "ProxNewton": lambda: solvers.ProxNewton(max_iter=1000, tol=tol, fit_intercept=False),
             "LBFGS": lambda: solvers.LBFGS(max_iter=ENDLESS, tol=tol),
         }[method]()
-        solver.fit_intercept = False  # LBFGS does not know the argument, but is asked for it
+        solver.fit_intercept = solver.warm_start = False  # LBFGS does not know them, but is asked
         datafit = datafits.Logistic() if "logistic" in model.kind else datafits.Quadratic()
         if method == "GramCD":
             datafit = None
