@@ -8,9 +8,9 @@ with those of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,10 @@ class Ladder:
         return min(good, key=lambda run: run.seconds, default=None)
 
 
+#: A solver, its method and tolerance.
+Key = tuple[str, str, float]
+
+
 @dataclass(frozen=True)
 class Entry:
     """A solver at a target: its cheapest run that suffices and the rounds of it, or how far it came."""
@@ -101,6 +105,10 @@ class Entry:
     run: Run
     error: float
     timing: Timing | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.solver, self.run.method, self.run.tolerance
 
     @property
     def reached(self) -> bool:
@@ -151,13 +159,13 @@ def measure(workers: Mapping[str, Worker], cell: Cell, path: Path, effort: Effor
     model = Model(cell.kind, data.X, data.y, cell.share, cell.steps)
     ladders, cap, proven = _climbed(workers, cell, path, model, effort)
     least = _least(ladders)
+    found = {
+        target: {name: _found(name, own, target, least) for name, own in ladders.items()} for target in cell.targets
+    }
+    timings = _rounds(workers, cell, path, [entry for own in found.values() for entry in own.values()], effort)
     outcomes = []
-    for target in cell.targets:
-        entries = {name: _found(name, own, target, least) for name, own in ladders.items()}
-        timings = _rounds(workers, cell, path, entries, effort)
-        entries = {
-            name: Entry(name, entry.run, entry.error, timings.get(name)) for name, entry in entries.items()
-        }  # fmt: skip
+    for target, entries in found.items():
+        entries = {name: replace(entry, timing=timings.get(entry.key)) for name, entry in entries.items()}
         tried = {
             (name, ladder.method): run.seconds
             for name, own in ladders.items() for ladder in own if (run := ladder.cheapest(target, least)) is not None
@@ -226,23 +234,22 @@ def _found(name: str, ladders: list[Ladder], target: float, least: list[float]) 
 
 
 def _rounds(
-    workers: Mapping[str, Worker], cell: Cell, path: Path, entries: Mapping[str, Entry], effort: Effort
-) -> dict[str, Timing]:
+    workers: Mapping[str, Worker], cell: Cell, path: Path, entries: Sequence[Entry], effort: Effort
+) -> dict[Key, Timing]:
     """Those that arrived, in turns; what takes long keeps the run by which it was found."""
-    arrived = {name: entry.run for name, entry in entries.items() if entry.reached}
-    wanted = {name: _wanted(run, effort) for name, run in arrived.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in arrived}
-    names = list(arrived)
+    arrived = {entry.key: entry.run for entry in entries if entry.reached}
+    wanted = {key: _wanted(run, effort) for key, run in arrived.items()}
+    seconds: dict[Key, list[float]] = {key: [] for key in arrived}
+    keys = list(arrived)
     for turn in range(max(wanted.values(), default=0)):
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
-            run = arrived[name]
-            if turn < wanted[name]:
-                again = workers[name].run(
-                    cell, path, run.method, run.tolerance, 5 * run.seconds + 5, warm=run.seconds < SHORT
-                )  # fmt: skip
-                seconds[name].append(again.seconds)
-    return {name: Timing(tuple(seconds[name]) or (run.seconds,)) for name, run in arrived.items()}
+        start = turn % len(keys)
+        for key in keys[start:] + keys[:start]:
+            solver, method, tolerance = key
+            took = arrived[key].seconds
+            if turn < wanted[key]:
+                run = workers[solver].run(cell, path, method, tolerance, 5 * took + 5, warm=took < SHORT)
+                seconds[key].append(run.seconds)
+    return {key: Timing(tuple(seconds[key]) or (run.seconds,)) for key, run in arrived.items()}
 
 
 def _wanted(run: Run, effort: Effort) -> int:

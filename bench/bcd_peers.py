@@ -131,6 +131,7 @@ class Skglm(Peer):
     def solve(self, model: Model, X: Any, method: str, tolerance: float) -> Array:
         import skglm
         from skglm import datafits, penalties, solvers
+        from skglm.utils.jit_compilation import compiled_clone
 
         n, d = X.shape
         alpha, tol = model.lam / n, tolerance * model.lam_max / n
@@ -151,13 +152,13 @@ class Skglm(Peer):
             "LBFGS": lambda: solvers.LBFGS(max_iter=ENDLESS, tol=tol),
         }[method]()
         solver.fit_intercept = solver.warm_start = False  # LBFGS does not know them, but is asked
-        datafit = datafits.Logistic() if "logistic" in model.kind else datafits.Quadratic()
-        if method == "GramCD":
-            datafit = None
         penalty = {
             "elastic net": lambda: penalties.L1_plus_L2(alpha, 0.5), "nnls": penalties.PositiveConstraint,
             "l2-logistic": lambda: penalties.L2(alpha),
         }.get(model.kind, lambda: penalties.L1(alpha))()  # fmt: skip
+        if method == "GramCD":  # no estimator takes it: it knows its own loss alone
+            return solver.solve(X, model.y, None, compiled_clone(penalty))[0]  # type: ignore[no-any-return]
+        datafit = datafits.Logistic() if "logistic" in model.kind else datafits.Quadratic()
         fitted = skglm.GeneralizedLinearEstimator(datafit, penalty, solver).fit(X, model.y)
         return np.ravel(fitted.coef_)
 
