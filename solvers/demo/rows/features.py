@@ -91,7 +91,8 @@ class Side:
 
     def curve(self, fit: Fit, least: float) -> Curve:
         """The error of one fit against its seconds, tolerance by tolerance."""
-        seconds, errors = [], [1.0]
+        seconds: list[float] = []
+        errors = [1.0]
         while errors[-1] > GOAL and len(seconds) < len(TOLERANCES):
             taken = []
             for _ in range(REPEATS):
