@@ -70,7 +70,7 @@ class Ours(Peer):
     )
     arguments: ClassVar[dict[str, dict[str, Any]]] = {
         "lasso": {}, "path": {}, "elastic net": {"penalty": "elastic-net", "l1_ratio": 0.5},
-        "nnls": {"penalty": "none", "bounds": (0, np.inf)}, "group lasso": {"penalty": "group"},
+        "nnls": {"penalty": "none", "bounds": (0, np.inf)}, "group lasso": {"penalty": "group", "groups": GROUP},
         "l1-logistic": {"loss": "logistic"}, "l2-logistic": {"loss": "logistic", "penalty": "l2"},
         "multinomial": {"loss": "multinomial", "penalty": "l2"},
     }  # fmt: skip
@@ -82,8 +82,6 @@ class Ours(Peer):
         if model.kind == "path":
             results = learning.glm_path(X, model.y, n_lams=model.steps, eps=model.share, **given)
             return np.array([result.coef for result in results])
-        if model.kind == "group lasso":
-            given["groups"] = np.arange(X.shape[1]) // GROUP
         return np.asarray(learning.glm(X, model.y, lam=model.lam, **given).coef)
 
 
