@@ -82,7 +82,8 @@ class Ours(Peer):
         if model.kind == "path":
             results = learning.glm_path(X, model.y, n_lams=model.steps, eps=model.share, **given)
             return np.array([result.coef for result in results])
-        return np.asarray(learning.glm(X, model.y, lam=model.lam, **given).coef)
+        coef = learning.glm(X, model.y, lam=model.lam, **given).coef
+        return np.asarray(coef.T if model.kind == "multinomial" else coef)
 
 
 class Celer(Peer):
