@@ -80,8 +80,7 @@ class Ours(Peer):
 
         given = {**self.arguments[model.kind], "tol": tolerance, "threads": 1}
         if model.kind == "path":
-            results = learning.glm_path(X, model.y, n_lams=model.steps, eps=model.share, **given)
-            return np.array([result.coef for result in results])
+            return np.asarray(learning.glm_path(X, model.y, lams=model.lams, **given).coefs)
         coef = learning.glm(X, model.y, lam=model.lam, **given).coef
         return np.asarray(coef.T if model.kind == "multinomial" else coef)
 
