@@ -50,6 +50,8 @@ def _run(
                     continue
                 outcomes += bcd_match.measure(workers, cell, path, effort)
                 _tell(outcomes[-1])
+    except KeyboardInterrupt:
+        print("interrupted: the report has what was measured", file=sys.stderr)
     finally:
         for worker in workers.values():
             worker.stop()

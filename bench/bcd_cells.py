@@ -21,6 +21,7 @@ STEPS = 100
 
 #: Sets that a kind of problem takes, beside those whose targets do not fit.
 _GROUPED = ("colon-cancer", "madelon.t", "splice", "digits", "housing^4", "abalone^5")
+_FEW = ("a9a", "w8a", "random-1000x5000", "random-20000x500", "text")
 _PATHS = ("colon-cancer", "madelon.t", "digits", "diabetes", "a9a", "w8a", "phishing^2", "housing^4", "text")
 
 
@@ -91,6 +92,8 @@ def fits(kind: str, source: Source) -> bool:
         return False  # the same samples have numbers as targets under another name
     if kind == "group lasso":
         return source.name in _GROUPED or source.name.startswith(("random-", "tiny"))
+    if kind in ("elastic net", "nnls") and source.size == "large":
+        return source.name in _FEW
     if kind == "path":
         return source.name in _PATHS or source.name.startswith(("random-", "tiny"))
     return True

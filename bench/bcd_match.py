@@ -31,11 +31,15 @@ IDLE = 4
 #: Later methods of a peer are given up when they take this much longer than its best so far.
 SLACK = 1.3
 
+#: Shares of the cap for the methods of a peer, in the order of promise; and peers that no promise names.
+SHARES = (1.0, 0.5, 0.25)
+MINOR = ("cyanure", "scipy")
+
 #: What a method that is timed in milliseconds does once before the clock starts.
 SHORT = 0.05
 
 #: Our own tolerance for the minimum, and the seconds that it may take.
-TIGHTEST, PATIENT = 1e-15, 60.0
+TIGHTEST, PATIENT = 1e-15, 20.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Effort:
     least: float
     most: float
 
-    def cap(self, ours: float) -> float:
-        return float(np.clip(self.patience * ours, self.least, self.most))
+    def cap(self, peer: str, ours: float) -> float:
+        """Seconds for a peer's first method; less for those that no promise names."""
+        return float(np.clip(self.patience * ours, self.least, self.most)) * (0.3 if peer in MINOR else 1.0)
 
 
 FULL = Effort(rounds=5, patience=60.0, least=0.25, most=3.0)
@@ -127,8 +132,8 @@ class Outcome:
     shape: tuple[int, int]
     target: float
     entries: Mapping[str, Entry]
-    #: Seconds that a peer's method was allowed.
-    cap: float
+    #: Seconds that each peer's first method was allowed.
+    caps: Mapping[str, float]
     #: What is proven of our tightest answer: its distance from the minimum over F(0).
     proven: float
     #: Solver, method -> seconds of its cheapest run that suffices, before the rounds.
@@ -150,14 +155,14 @@ class Outcome:
     def ratio(self, peer: str) -> float:
         """How many times as long the peer takes; where it did not arrive, its cap is what it took at least."""
         entry = self.peers[peer]
-        return (entry.seconds if entry.reached else self.cap) / self.ours.seconds
+        return (entry.seconds if entry.reached else self.caps[peer]) / self.ours.seconds
 
 
 def measure(workers: Mapping[str, Worker], cell: Cell, path: Path, effort: Effort) -> list[Outcome]:
     """All solvers on a cell; an outcome a target."""
     data = bcd_data.load(path)
     model = Model(cell.kind, data.X, data.y, cell.share, cell.steps)
-    ladders, cap, proven = _climbed(workers, cell, path, model, effort)
+    ladders, caps, proven = _climbed(workers, cell, path, model, effort)
     least = _least(ladders)
     found = {
         target: {name: _found(name, own, target, least) for name, own in ladders.items()} for target in cell.targets
@@ -170,14 +175,14 @@ def measure(workers: Mapping[str, Worker], cell: Cell, path: Path, effort: Effor
             (name, ladder.method): run.seconds
             for name, own in ladders.items() for ladder in own if (run := ladder.cheapest(target, least)) is not None
         }  # fmt: skip
-        outcomes.append(Outcome(cell, model.X.shape, target, entries, cap, proven, tried))
+        outcomes.append(Outcome(cell, model.X.shape, target, entries, caps, proven, tried))
     return outcomes
 
 
 def _climbed(
     workers: Mapping[str, Worker], cell: Cell, path: Path, model: Model, effort: Effort
-) -> tuple[dict[str, list[Ladder]], float, float]:
-    """The ladders of all solvers, climbed; the peers' cap; what is proven of our tightest answer."""
+) -> tuple[dict[str, list[Ladder]], dict[str, float], float]:
+    """The ladders of all solvers, climbed; the peers' caps; what is proven of our tightest answer."""
     goal, ours = min(cell.targets), Ladder(workers["ours"], cell, path, "", PATIENT)
     tightest = workers["ours"].run(cell, path, "", TIGHTEST, PATIENT)
     ours.over = bool(tightest.failure)
@@ -186,19 +191,21 @@ def _climbed(
     ladders = {"ours": [ours]}
     least = _least(ladders)
     arrived = ours.cheapest(goal, least)
-    cap = effort.most if arrived is None else effort.cap(arrived.seconds)
+    seconds = np.inf if arrived is None else arrived.seconds
+    names = [name for name in workers if name != "ours" and PEERS[name]().tries(model)]
+    caps = {name: effort.cap(name, seconds) for name in names}
 
     def climb(name: str) -> list[Ladder]:
         found: list[Ladder] = []
-        for method in PEERS[name]().tries(model):
+        for number, method in enumerate(PEERS[name]().tries(model)):
             arrived = [run.seconds for ladder in found if (run := ladder.cheapest(goal, least)) is not None]
-            allowed = min(cap, SLACK * min(arrived, default=np.inf) + 0.01)
+            allowed = caps[name] * SHARES[min(number, len(SHARES) - 1)]
+            allowed = min(allowed, SLACK * min(arrived, default=np.inf) + 0.01)
             found.append(Ladder(workers[name], cell, path, method, allowed))
             found[-1].climb(goal, least)
         return found
 
     with ThreadPoolExecutor(2) as pool:  # the search is not timed, so that two may be at it
-        names = [name for name in workers if name != "ours" and PEERS[name]().tries(model)]
         ladders |= dict(zip(names, pool.map(climb, names), strict=True))
     proven = tightest.gap / tightest.zero
     if not proven <= goal / 10:  # the minimum is not certain
@@ -206,7 +213,7 @@ def _climbed(
             _beyond(ladders[name], goal, least)
     for ladder in (ladder for own_ones in ladders.values() for ladder in own_ones):
         ladder.climb(goal, _least(ladders))  # another may have found a lower objective meanwhile
-    return ladders, cap, proven
+    return ladders, caps, proven
 
 
 def _beyond(ladders: list[Ladder], goal: float, least: list[float]) -> None:

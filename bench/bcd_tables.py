@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from .bcd_judge import GROUP, KINDS
-from .bcd_match import Effort, Entry, Outcome
+from .bcd_match import MINOR, Effort, Entry, Outcome
 from .harness import duration
 from .report import Lines, Panels, Report, Row, Target, speed
 
@@ -57,7 +57,7 @@ def _told(outcome: Outcome, entry: Entry) -> str:
         return f"{times}{duration(entry.seconds)} ({entry.run.method}, {entry.run.tolerance:.0e})"
     if entry.run.failure and entry.run.failure != "killed":
         return "failed"
-    return f"> {duration(outcome.cap)}" if np.isinf(entry.error) else f"not reached: {_error(entry)}"
+    return f"> {duration(outcome.caps[entry.solver])}" if np.isinf(entry.error) else f"not reached: {_error(entry)}"
 
 
 def _error(entry: Entry) -> str:
@@ -74,7 +74,7 @@ def _records(outcome: Outcome) -> Iterable[Row]:
             "method": entry.run.method, "tolerance": entry.run.tolerance, "reached": entry.reached,
             "median_ms": 1e3 * entry.seconds, "q1_ms": low and 1e3 * low, "q3_ms": high and 1e3 * high,
             "rounds": entry.timing.rounds if entry.timing is not None else 0, "error": entry.error,
-            "failure": entry.run.failure, "cap_s": outcome.cap, "proven": outcome.proven,
+            "failure": entry.run.failure, "cap_s": outcome.caps.get(name), "proven": outcome.proven,
         }  # fmt: skip
 
 
@@ -90,7 +90,8 @@ def ratios(outcomes: Iterable[Outcome], peer: str, choice: Choice = lambda outco
         name = f"{outcome.cell.name}@{outcome.target:g}"
         if peer == BEST:
             best = outcome.best
-            found[name] = (outcome.cap if best is None else best.seconds) / outcome.ours.seconds
+            seconds = min(outcome.caps.values(), default=np.nan) if best is None else best.seconds
+            found[name] = seconds / outcome.ours.seconds
         elif peer in outcome.peers:
             found[name] = outcome.ratio(peer)
     return found
@@ -212,7 +213,7 @@ def _newton_cholesky(outcomes: list[Outcome], choice: Choice) -> dict[str, float
     """By its run before the rounds; its cap where it did not arrive."""
     method = "scikit-learn", "newton-cholesky"
     return {
-        outcome.cell.name: outcome.tried.get(method, outcome.cap) / outcome.ours.seconds
+        outcome.cell.name: outcome.tried.get(method, outcome.caps[method[0]]) / outcome.ours.seconds
         for outcome in _tight(outcomes, "l2-logistic", choice) if "scikit-learn" in outcome.peers
     }  # fmt: skip
 
@@ -255,9 +256,10 @@ def _notes(effort: Effort) -> list[str]:
         "answers of all solvers, ours at a tolerance of 1e-15 among them. None fits an intercept.",
         "Each method of each solver, ours included, climbs a ladder of tolerances, 1e-2, 1e-3, ..., until its answer "
         "is close enough; the cheapest rung that suffices is then timed. In brackets: the method and its tolerance.",
-        f"A peer's method gets {effort.patience:g} times our time, between {effort.least:g} and {effort.most:g} s; "
-        "once one of its methods has arrived, the others get 1.3 times that. A cell that a peer does not solve counts "
-        "with that cap in 'geometric mean', a lower bound.",
+        f"A peer's first method gets {effort.patience:g} times our time, between {effort.least:g} and {effort.most:g} "
+        f"s ({' and '.join(MINOR)} less), the second half of that and the others a quarter; once one has arrived, the "
+        "others get 1.3 times its time at most. A cell that a peer does not solve counts with its cap in 'geometric "
+        "mean', a lower bound.",
         f"Rounds: {effort.rounds} below 0.5 s, 2 below 2 s; longer ones were timed once. What takes less than 50 ms is "
         "called once before the clock starts.",
         "lam is a share of the least strength at which all coefficients are zero (for l2: of l1's); groups are "
