@@ -12,8 +12,7 @@ from solvers.learning import NNLS, ElasticNet, Lasso
 
 
 @parametrize_with_checks([Lasso(), ElasticNet(), NNLS(), Lasso(0.1, positive=True)])
-def test_scikit_learns_checks(estimator, check, monkeypatch):
-    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else the check of array dispatch does not run
+def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
 
