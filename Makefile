@@ -24,11 +24,13 @@ test: lint types layers test-c test-python
 	python -m pip install --quiet --no-build-isolation --editable '.[test]'
 	touch $@
 
-# The last two peers come as sources alone: where one cannot be built, the reports say so.
+# The last peers come as sources alone, or for few platforms: where one cannot be installed, the reports say so.
 .venv/ready-bench: .venv/ready-test
 	python -m pip install --quiet --no-build-isolation --editable '.[bench]'
 	-python -m pip install --quiet --group bench-cholmod
 	-python -m pip install --quiet --group bench-ilupp
+	-python -m pip install --quiet --group bench-glm
+	-python -m pip install --quiet --group bench-liblinear
 	touch $@
 
 # ---- what `make test` does ------------------------------------------------------------------------
@@ -76,8 +78,9 @@ test-dist: .venv/ready-test
 bench: .venv/ready-bench
 	python -P bench/run.py
 
+# make bench-bcd ONLY="--problems lasso --data small": some cells of it.
 bench-%: .venv/ready-bench
-	python -P bench/run.py $*
+	python -P bench/run.py $* $(ONLY)
 
 # The C library alone, installed under build/lib/prefix.
 lib: .venv/ready

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from .problems import Array, Transport
+from .process import one_thread
 
 #: Environment of a process with one thread, whatever it loads.
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "SOLVERS_NUM_THREADS": "1",
-    "NPROC": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1", "POT_BACKEND_DISABLE_PYTORCH": "1", "POT_BACKEND_DISABLE_JAX": "1",
-}  # fmt: skip
+ONE_THREAD = one_thread(
+    NPROC="1", XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", JAX_PLATFORMS="cpu",
+    JAX_ENABLE_X64="1", POT_BACKEND_DISABLE_PYTORCH="1", POT_BACKEND_DISABLE_JAX="1",
+)  # fmt: skip
 
 UNLIMITED = 10**7
 

@@ -1,8 +1,8 @@
 """The one command: runs a benchmark, prints it, and writes it under build/bench.
 
-    python -P bench/run.py [NAME] [--quick] [--out FOLDER]
+    python -P bench/run.py [NAME] [--quick] [--out FOLDER] [--problems KIND ...] [--data SET ...]
 
-NAME is one of `BENCHMARKS`, or "all" (the default).
+NAME is one of `BENCHMARKS`, or "all" (the default). The last two choose among the cells of "bcd".
 
 Called as a file so that neither this folder (whose `ot` would hide POT) nor the repository's root (whose
 `solvers` has no compiled modules) comes onto the path: what is timed is the installed package.
@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
     "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "grid": "grid", "dcdm": "dcdm",
-    "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "reading": "reading", "library": "library",
+    "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd", "reading": "reading", "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."
@@ -47,15 +47,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: only tries the code")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "bench", help="where the reports go")
+    parser.add_argument("--problems", nargs="+", help="of bcd: lasso, 'l1-logistic', ... (bench/bcd_judge.py)")
+    parser.add_argument("--data", nargs="+", help="of bcd: names of sets, small, large, dense, sparse or all")
     chosen = parser.parse_args(arguments)
+    cells = {name: value for name in ("problems", "data") if (value := getattr(chosen, name))}
+    if cells and chosen.name != "bcd":
+        parser.error(f"{chosen.name} has no such cells")
     load_package()
-    return everything(chosen.quick, chosen.out) if chosen.name == "all" else one(chosen.name, chosen.quick, chosen.out)
+    if chosen.name == "all":
+        return everything(chosen.quick, chosen.out)
+    return one(chosen.name, chosen.quick, chosen.out, **cells)
 
 
-def one(name: str, quick: bool, out: Path) -> int:
+def one(name: str, quick: bool, out: Path, **cells: list[str]) -> int:
     """Run, write and print one report."""
     start = time.perf_counter()
-    report = importlib.import_module(f"bench.{BENCHMARKS[name]}").report(quick=quick)
+    report = importlib.import_module(f"bench.{BENCHMARKS[name]}").report(quick=quick, **cells)
     report.notes.append(f"This report took {time.perf_counter() - start:.0f} s.")
     if quick:
         report.notes.insert(0, QUICK)

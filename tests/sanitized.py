@@ -35,13 +35,14 @@ TESTED = (
     "regot",
     "matplotlib",
     "scikit-learn",
+    "pandas",
 )
 # Without the tests of PyTorch: it brings allocators and threads of its own, and shares none of our memory.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--deselect",
          f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]")  # fmt: skip
-CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/linalg", "tests/ot", "tests/special",
-          "tests/testing", *TORCH)  # fmt: skip
+CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/learning", "tests/linalg", "tests/optimize",
+          "tests/ot", "tests/special", "tests/testing", *TORCH)  # fmt: skip
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
