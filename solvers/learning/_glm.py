@@ -14,14 +14,29 @@ from .._base.iterate import Callback, Control
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
+from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES
+from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
 from ._solve import solved
 
 Array = npt.NDArray[Any]
 
-PENALTIES = ("l1", "l2", "elastic-net", "none")
+#: The share of the l1 terms that each penalty is made of; None where the user gives it.
+PENALTIES: dict[str, float | None] = {
+    "l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0, "group": 0.0, "sparse-group": None,
+}  # fmt: skip
+MODELS = {**LOSSES, "multinomial": Multinomial}
+ON_GROUPS = ("group", "sparse-group")
+
+#: For each kind of problem its usual method, and why it is that.
+USUAL = {
+    "glm": ("working-set", "which serves all losses and penalties"),
+    "groups": ("group-working-set", "which serves penalties on groups"),
+    "multinomial": ("working-set", "which serves penalties with kinks"),
+    "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
+}
 
 
 def glm(
@@ -32,6 +47,7 @@ def glm(
     loss: str = "squared",
     penalty: str = "l1",
     l1_ratio: float = 0.5,
+    groups: Any = None,
     weights: npt.ArrayLike | None = None,
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     sample_weight: npt.ArrayLike | None = None,
@@ -57,34 +73,42 @@ def glm(
         dense where more than a fifth of the entries is stored. Other types are converted once.
     y : array_like, shape (n,)
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
-        "poisson" numbers >= 0.
+        "poisson" numbers >= 0; for "multinomial" labels of K >= 2 classes.
     lam : float
         Strength of the penalty, >= 0. The sums are not divided by n: scikit-learn's `alpha` is lam / n for its Lasso,
         and 1 / lam is the `C` of its LogisticRegression.
-    loss : {"squared", "logistic", "huber", "squared_hinge", "poisson"}, default "squared"
+    loss : {"squared", "logistic", "huber", "squared_hinge", "poisson", "multinomial"}, default "squared"
         1/2 (z - y)^2; log(1 + exp(-y z)); the former up to a distance of 1 and linear beyond; 1/2 max(0, 1 - y z)^2;
-        exp(z) - y z.
-    penalty : {"l1", "l2", "elastic-net", "none"}, default "l1"
-        sum |w|; 1/2 sum w^2; ``l1_ratio`` times the first and ``1 - l1_ratio`` times the second; or nothing, in which
-        case lam must be 0.
+        exp(z) - y z; log(sum_k exp(z_k)) - z_y with a predictor z_k and a row of coefficients for each class, in the
+        order of ``numpy.unique(y)``.
+    penalty : {"l1", "l2", "elastic-net", "none", "group", "sparse-group"}, default "l1"
+        sum |w|; 1/2 sum w^2; ``l1_ratio`` times the first and ``1 - l1_ratio`` times the second; nothing, in which
+        case lam must be 0; the sum of the 2-norms of the groups' coefficients; or ``l1_ratio`` times the first and
+        ``1 - l1_ratio`` times the latter.
     l1_ratio : float, default 0.5
-        Of the elastic net, between 0 and 1.
+        Of the elastic net and the sparse group lasso, between 0 and 1.
+    groups : list of index arrays or array_like of labels, shape (d,), optional
+        The groups of features, each feature in one of them; with the loss "multinomial" a group has the coefficients
+        of all classes, and by default each feature is a group. A list holds index arrays; labels come as an ndarray.
     weights : array_like, shape (d,), optional
-        Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0.
+        Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0. With groups one factor for
+        each group's norm, in the order of the list or of the sorted labels; the l1 terms have none.
     bounds : (low, high), optional
-        Numbers or arrays of shape (d,), low <= 0 <= high: ``bounds=(0, np.inf)`` for coefficients >= 0.
+        Numbers or arrays of shape (d,), low <= 0 <= high: ``bounds=(0, np.inf)`` for coefficients >= 0. With groups
+        each must be 0 or infinite.
     sample_weight : array_like, shape (n,), optional
         Weights s >= 0 of the samples.
     fit_intercept : bool, default False
         Whether to fit b, which has no penalty.
-    x0 : array_like, shape (d,) or (d + 1,), optional
+    x0 : array_like, shape (d,) or (d + 1,), of classes (K, d) or (K, d + 1), optional
         Where to start: coefficients, and the intercept where there is one.
     tol : float, default 1e-6
         The fit succeeds where ``gap <= tol * F(0)``, F(0) the objective of zero coefficients. Where coefficients have
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
         that at zero.
     method : str, optional
-        "working-set" is the only one.
+        "working-set", "group-working-set" for groups, or "newton-cg" for the loss "multinomial" without kinks; by
+        default the one that serves the problem.
     options, max_iter, time_limit, callback, verbose, resume
         As in all solves; an iteration is a pass over the data and one to three Newton steps.
     rng : None, int, Generator or SeedSequence
@@ -102,7 +126,7 @@ def glm(
     ------
     ValueError
         NaN or infinity, shapes that do not fit, labels that are not two classes, negative numbers where none may be,
-        bounds that exclude 0; names the argument.
+        bounds that exclude 0, groups that overlap or leave a feature out; names the argument.
     TypeError
         Data that is not real.
     MethodError, OptionError
@@ -137,10 +161,15 @@ def glm(
         keep = s > 0
         matrix = design(matrix.X[keep], fit_intercept)
         targets, s = targets[keep], s[keep]
-    terms = _terms(lam, penalty, l1_ratio, weights, bounds, d, fit_intercept)
-    problem = GlmProblem(
+    classes, kind = 1, GlmProblem
+    if loss == "multinomial":
+        classes, kind = int(targets.max()) + 1, MultinomialProblem
+        x0 = flat_start(x0, classes, d, fit_intercept)
+        matrix = ByClass(matrix, classes)
+    terms = _terms(lam, penalty, l1_ratio, groups, weights, bounds, d, classes, fit_intercept)
+    problem = kind(
         matrix,
-        LOSSES[loss](targets, s),
+        MODELS[loss](targets, s),
         terms,
         _start(x0, matrix, terms),
         positive(tol, "tol"),
@@ -148,8 +177,7 @@ def glm(
         copies,
         _threads.resolve(threads),
     )
-    why = "which serves all losses and penalties"
-    return cast(GlmResult, solved(problem, method, "working-set", why, control, options))
+    return cast(GlmResult, solved(problem, method, *USUAL[next(iter(problem.needs))], control, options))
 
 
 def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
@@ -169,8 +197,8 @@ def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
 
 
 def _targets(y: Any, n: int, loss: str) -> Array:
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {loss!r}")
+    if loss not in MODELS:
+        raise ValueError(f"loss must be one of {', '.join(map(repr, MODELS))}, not {loss!r}")
     targets = real_array(y, "y", ndim=1)
     if len(targets) != n:
         raise ValueError(f"y has length {len(targets)}, but X has {n} rows")
@@ -180,6 +208,11 @@ def _targets(y: Any, n: int, loss: str) -> Array:
         if len(classes) != 2:
             raise ValueError(f"y must hold labels of two classes for the loss {loss!r}, not of {len(classes)}")
         return np.where(targets == classes[1], 1.0, -1.0)
+    if loss == "multinomial":
+        classes, numbers = np.unique(targets, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError("y must hold labels of two classes at least for the loss 'multinomial'")
+        return numbers.astype(np.float64)
     if loss == "poisson" and np.any(targets < 0):
         raise ValueError("y must be >= 0 for the loss 'poisson'")
     return targets
@@ -207,22 +240,36 @@ def _number(value: Any, name: str) -> float:
     return number
 
 
-def _terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool) -> Separable:
-    """The penalty of each coordinate, none for the intercept."""
+def _terms(
+    lam: Any, penalty: str, l1_ratio: Any, groups: Any, weights: Any, bounds: Any, d: int, classes: int, ones: bool
+) -> Separable | Grouped:
+    """The penalty of the coefficients of every class, none for the intercepts."""
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")
-    strength, share = _number(lam, "lam"), _number(l1_ratio, "l1_ratio")
+    strength, given = _number(lam, "lam"), _number(l1_ratio, "l1_ratio")
     if penalty == "none" and strength > 0:
         raise ValueError(f"lam must be 0 with the penalty 'none', not {lam!r}")
-    if share > 1:
+    if given > 1:
         raise ValueError(f"l1_ratio must be between 0 and 1, not {l1_ratio!r}")
-    share = {"l1": 1.0, "l2": 0.0, "none": 0.0}.get(penalty, share)
+    own = PENALTIES[penalty]
+    share = given if own is None else own
+    low, high = (np.tile(side, classes) for side in _bounds(bounds, d))
+    free = classes * int(ones)
+    if penalty in ON_GROUPS:
+        if not np.all(np.isin([low, high], [0, -np.inf, np.inf])):
+            raise ValueError(f"bounds must be 0 or infinite with the penalty {penalty!r}")
+        labels = np.arange(d) if groups is None and classes > 1 else group_labels(groups, d)
+        count = int(labels.max(initial=-1)) + 1
+        factors = np.ones(count) if weights is None else _nonnegative(weights, "weights", count, infinite=True)
+        return grouped(np.tile(labels, classes), strength, share, factors, (low, high), free)
+    if groups is not None:
+        raise ValueError(f"groups go with the penalties {' and '.join(map(repr, ON_GROUPS))}, not with {penalty!r}")
     factors = np.ones(d) if weights is None else _nonnegative(weights, "weights", d, infinite=True)
-    low, high = _bounds(bounds, d)
+    factors = np.tile(factors, classes)
     out = np.isinf(factors)
     low, high = np.where(out, 0.0, low), np.where(out, 0.0, high)
     sizes = strength * np.where(out, 0.0, factors)
-    one = np.zeros(int(ones))
+    one = np.zeros(free)
     parts = (share * sizes, one), ((1 - share) * sizes, one), (low, one - np.inf), (high, one + np.inf)
     return Separable(*(np.concatenate(part) for part in parts))
 
@@ -245,7 +292,7 @@ def _bounds(bounds: Any, d: int) -> tuple[Array, Array]:
     return pair[0], pair[1]
 
 
-def _start(x0: Any, matrix: Design, terms: Separable) -> Array:
+def _start(x0: Any, matrix: Design, terms: Separable | Grouped) -> Array:
     if x0 is None:
         return np.zeros(matrix.width)
     start = real_array(x0, "x0", ndim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,13 @@ class Separable:
     l2: Array
     low: Array
     high: Array
+    #: The capability that a method must have.
+    kind: ClassVar[str] = "glm"
+
+    @property
+    def is_coercive(self) -> npt.NDArray[np.bool_]:
+        """Whether the penalty or the bounds keep each coordinate from growing at no cost."""
+        return (self.l1 > 0) | (self.l2 > 0) | (np.isfinite(self.low) & np.isfinite(self.high))
 
     def value(self, w: Array) -> float:
         return float(self.l1 @ np.abs(w)) + 0.5 * float((self.l2 * w) @ w)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .._base.result import SolveResult
 from ._design import Design
+from ._groups import Grouped
 from ._losses import Loss
 from ._penalty import Separable
 
@@ -28,8 +29,8 @@ class GlmResult(SolveResult):
     Attributes
     ----------
     x, coef : ndarray, shape (d,)
-        The coefficients.
-    intercept : float
+        The coefficients; of the loss "multinomial" of shape (K, d), a row for each class.
+    intercept : float, or ndarray of shape (K,)
         0 without one.
     fun : float
         The objective: the loss summed over the samples, and the penalty.
@@ -39,11 +40,11 @@ class GlmResult(SolveResult):
     kkt : float
         The largest violation of an optimality condition, in units of the gradient of the loss.
     support : ndarray of int
-        Coefficients that are not zero.
+        Features with a coefficient that is not zero.
     """
 
     coef: Array
-    intercept: float
+    intercept: float | Array
     fun: float
     gap: float
     kkt: float
@@ -68,7 +69,7 @@ class GlmProblem:
 
     design: Design
     loss: Loss
-    penalty: Separable
+    penalty: Separable | Grouped
     w0: Array
     #: What the gap, in units of the objective at zero, must come down to.
     tol: float
@@ -89,7 +90,7 @@ class GlmProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({"glm"})
+        return frozenset({self.penalty.kind})
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -99,18 +100,25 @@ class GlmProblem:
         """The coefficients of a state."""
         return state.w[: self.design.d]  # type: ignore[no-any-return]
 
+    def split(self, w: Array) -> tuple[Array, Any]:
+        """Coefficients and intercept."""
+        return w[: self.design.d].copy(), float(w[-1]) if self.design.ones else 0.0
+
     @property
     def has_dual(self) -> bool:
         """Whether every coordinate but the intercept has a penalty or bounds, so that there is a dual bound."""
-        p, d = self.penalty, self.design.d
-        bounded = np.isfinite(p.low[:d]) & np.isfinite(p.high[:d])
-        return bool(np.all((p.l1[:d] > 0) | (p.l2[:d] > 0) | bounded))
+        return bool(np.all(self.penalty.is_coercive[: self.design.d]))
+
+    @property
+    def predictors(self) -> int:
+        """The length of X w."""
+        return self.design.n
 
     @property
     def at_zero(self) -> float:
         """The objective at w = 0."""
         if "at_zero" not in self._memory:
-            self._memory["at_zero"] = self.loss.value(np.zeros(self.design.n))
+            self._memory["at_zero"] = self.loss.value(np.zeros(self.predictors))
         return self._memory["at_zero"]  # type: ignore[no-any-return]
 
     def certificate(self, w: Array, z: Array) -> Certificate:
@@ -128,6 +136,11 @@ class GlmProblem:
             balanced = self.loss.balanced(v)
             slack = self.design.norms[:d] * np.linalg.norm(balanced - v)
             v = balanced
+        return self._dual_at(v, g, slack)
+
+    def _dual_at(self, v: Array, g: Array, slack: Array) -> float:
+        """The dual objective at the best multiple of v, which the intercept's sums allow; g is known to `slack`."""
+        d = self.design.d
         features = self.penalty.part(np.arange(d))
         low, high = features.limits(-g[:d], slack)
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
@@ -146,16 +159,17 @@ class GlmProblem:
     def _kkt_at_zero(self) -> float:
         if "kkt_at_zero" not in self._memory:
             zero = np.zeros(self.design.width)
-            self._memory["kkt_at_zero"] = self.certificate(zero, np.zeros(self.design.n)).kkt
+            self._memory["kkt_at_zero"] = self.certificate(zero, np.zeros(self.predictors)).kkt
         return self._memory["kkt_at_zero"]  # type: ignore[no-any-return]
 
     def certified(self, w: Array, best_dual: float, stats: dict[str, Any], **common: Any) -> GlmResult:
         """The result at w, all of it recomputed from w and the data."""
         certificate = self.certificate(w, self.design.product(w))
         dual = max(certificate.dual, best_dual)
-        coef = w[: self.design.d].copy()
+        coef, intercept = self.split(w)
         return GlmResult(
-            x=coef, coef=coef, intercept=float(w[-1]) if self.design.ones else 0.0, fun=certificate.primal,
+            x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
             gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
-            support=np.flatnonzero(coef), measure=self.measure(certificate, dual), stats=stats, **common,
+            support=np.flatnonzero(np.atleast_2d(coef).any(axis=0)), measure=self.measure(certificate, dual),
+            stats=stats, **common,
         )  # fmt: skip

@@ -226,6 +226,6 @@ METHOD = register(
         reference="Nutini, Laradji, Schmidt (2022), Let's Make Block Coordinate Descent Converge Faster, "
         "arXiv 1712.08859",
         solver=WorkingSet,
-        capabilities=frozenset({"glm"}),
+        capabilities=frozenset({"glm", "multinomial"}),
     )
 )
