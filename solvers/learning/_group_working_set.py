@@ -36,6 +36,9 @@ Array = npt.NDArray[Any]
 #: Columns whose groups are all taken at once; sweeps and Newton steps in one model; Newton steps between two passes.
 ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
 
+#: Entries of a panel of samples that is made at once.
+LARGEST_PANEL = 30_000_000
+
 #: Rounding of the objective, relative to it; what makes a Gram matrix definite, relative to its largest entry.
 NOISE, JITTER = 1e-15, 1e-14
 
@@ -49,7 +52,8 @@ class GroupWorkingSet:
     def init(self, problem: GlmProblem) -> WorkingSetState:
         design, penalty = problem.design, problem.penalty
         z = design.product(problem.w0)
-        working = np.full(design.width, design.width <= ALL_AT_ONCE) & (penalty.low < penalty.high)
+        at_once = design.width <= ALL_AT_ONCE or _fits_by_samples(problem)
+        working = np.full(design.width, at_once) & (penalty.low < penalty.high)
         working |= (penalty.sizes(problem.w0) > 0)[penalty.group_of]
         working[design.d :] = True
         return _evaluated(problem, problem.w0, z, working, -np.inf, 0, 0)
@@ -77,6 +81,13 @@ class GroupWorkingSet:
 
     done = WorkingSet.done
     finish = WorkingSet.finish
+
+
+def _fits_by_samples(problem: GlmProblem) -> bool:
+    """Whether all groups can be worked on at once by their samples, which costs little where they stay zero."""
+    design, penalty = problem.design, problem.penalty
+    plain = not penalty.kinked[penalty.low < penalty.high].any() and not problem.loss.coupled
+    return plain and design.d > design.n and design.n * design.d <= LARGEST_PANEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +146,7 @@ def _model_minimum(
     problem: GlmProblem, groups: _Groups, w: Array, z: Array, g: Array, tol: float, thorough: bool
 ) -> Array:
     """Where the quadratic model at w with the penalty is least; `thorough` where the secular way brought nothing."""
-    if groups.plain and not thorough and len(w) > len(z) and not problem.loss.coupled:
+    if groups.plain and not thorough and not problem.loss.coupled and len(w) > len(z):
         return _by_samples(problem, groups, w, z, tol)
     order = np.argsort(groups.columns, kind="stable")
     H = _hessian(problem, groups.columns[order], z)
@@ -178,7 +189,9 @@ def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, tol: f
     """The minimum by the weighted samples R = D^1/2 X_W, r = R w - D^-1/2 loss'; free columns are projected out."""
     loss, curvature = problem.loss, np.maximum(problem.loss.second(z), 1e-15)
     root = np.sqrt(curvature)
-    R = _panel(problem.design, groups.columns) * root[:, None]
+    R = _panel(problem.design, groups.columns)
+    if np.any(root != 1):
+        R = R * root[:, None]
     r = R @ w - loss.derivative(z) / root
     free = np.repeat(groups.norm == 0, np.diff(groups.start))
     if not free.any():
@@ -220,7 +233,8 @@ def _penalised(groups: _Groups) -> tuple[Array, Array]:
 
 def _panel(design: Any, columns: Array) -> Array:
     """These columns of X, dense."""
-    panel = design.X[:, columns[columns < design.d]]
+    features = columns[columns < design.d]
+    panel = design.X if np.array_equal(features, np.arange(design.d)) else design.X[:, features]
     panel = panel.toarray() if scipy.sparse.issparse(panel) else panel
     return panel if panel.shape[1] == len(columns) else np.column_stack([panel, np.ones(design.n)])
 

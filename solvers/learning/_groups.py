@@ -137,21 +137,24 @@ def group_labels(groups: Any, d: int) -> Indices:
         return np.unique(groups, return_inverse=True)[1].astype(np.intp)
     if not isinstance(groups, Sequence | np.ndarray):
         raise TypeError(f"groups must be a list of index arrays or an array of labels, not {type(groups).__name__}")
-    labels = np.full(d, -1, np.intp)
-    for number, members in enumerate(groups):
-        taken = _members(members, number, d)
-        if np.any(labels[taken] >= 0) or len(np.unique(taken)) < len(taken):
-            raise ValueError(f"groups must not overlap; groups[{number}] has a feature that was named before")
-        labels[taken] = number
-    if np.any(labels < 0):
-        raise ValueError(f"groups must hold every feature; feature {int(np.argmin(labels))} is in none")
+    members = [_members(group, number) for number, group in enumerate(groups)]
+    named = np.concatenate([np.empty(0, np.intp), *members])
+    numbers = np.repeat(np.arange(len(members)), [len(group) for group in members])
+    if np.any((named < 0) | (named >= d)):
+        first = numbers[np.argmax((named < 0) | (named >= d))]
+        raise ValueError(f"groups[{first}] must hold features from 0 to {d - 1}")
+    counts = np.bincount(named, minlength=d)
+    if np.any(counts > 1):
+        raise ValueError(f"groups must not overlap; feature {int(np.argmax(counts))} is named more than once")
+    if np.any(counts == 0):
+        raise ValueError(f"groups must hold every feature; feature {int(np.argmin(counts))} is in none")
+    labels = np.empty(d, np.intp)
+    labels[named] = numbers
     return labels
 
 
-def _members(members: Any, number: int, d: int) -> Indices:
-    taken = np.asarray(members)
-    if taken.ndim != 1 or taken.dtype.kind not in "iu" or len(taken) == 0:
-        raise ValueError(f"groups[{number}] must be a list of features, one at least, not {members!r}")
-    if taken.min() < 0 or taken.max() >= d:
-        raise ValueError(f"groups[{number}] must hold features from 0 to {d - 1}")
-    return taken.astype(np.intp)
+def _members(group: Any, number: int) -> Indices:
+    members = np.asarray(group)
+    if members.ndim != 1 or members.dtype.kind not in "iu" or len(members) == 0:
+        raise ValueError(f"groups[{number}] must be a list of features, one at least, not {group!r}")
+    return members.astype(np.intp, copy=False)

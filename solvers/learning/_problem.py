@@ -150,13 +150,14 @@ class GlmProblem:
     def measure(self, certificate: Certificate, dual: float) -> float:
         """The gap in units of the objective at zero; without a dual, the violation in units of that at zero."""
         if not self.has_dual:
-            return certificate.kkt / max(self._kkt_at_zero, np.finfo(float).tiny)
+            return certificate.kkt / max(self.kkt_at_zero, np.finfo(float).tiny)
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
         return max(certificate.primal - dual, 0.0) / abs(self.at_zero)
 
     @property
-    def _kkt_at_zero(self) -> float:
+    def kkt_at_zero(self) -> float:
+        """The violation at w = 0."""
         if "kkt_at_zero" not in self._memory:
             zero = np.zeros(self.design.width)
             self._memory["kkt_at_zero"] = self.certificate(zero, np.zeros(self.predictors)).kkt

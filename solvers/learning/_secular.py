@@ -27,10 +27,12 @@ from scipy.linalg import blas, lapack
 Array = npt.NDArray[np.float64]
 
 STEPS, TRIALS, DROPS = 100, 12, 6
+#: Rounding of the equations |u_k| = norm_k, relatively.
+ROUNDING = 1e-13
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-13
 SUFFICIENT = 1e-4
 #: Steps in a row that bring the equations no nearer.
-IDLE = 4
+IDLE = 2
 
 
 class Secular:
@@ -65,13 +67,11 @@ class Secular:
 
     def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         """Q' (I + R D R')^-1 Q with the columns R_k u_k."""
-        taken = np.zeros(len(self.norm), bool)
-        taken[groups] = True
-        sizes = np.diff(self.start)
-        columns = np.flatnonzero(np.repeat(taken, sizes))
-        starts = np.concatenate([[0], np.cumsum(sizes[groups])[:-1]])
-        Q = np.add.reduceat(self.R[:, columns] * self.u[columns], starts, axis=1)
-        Z = lapack.dtrtrs(self.factor, Q, lower=1)[0]
+        Q = np.empty((len(self.factor), len(groups)), order="F")
+        for column, k in enumerate(groups.tolist()):
+            of_group = slice(self.start[k], self.start[k + 1])
+            np.dot(self.R[:, of_group], self.u[of_group], out=Q[:, column])
+        Z = lapack.dtrtrs(self.factor, Q, lower=1, overwrite_b=1)[0]
         return Z.T @ Z  # type: ignore[no-any-return]
 
 
@@ -85,6 +85,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
     if not here.defined:
         return w
     damping, idle, least = FIRST_DAMPING, 0, here
+    tol = max(tol, ROUNDING * float(norm.max()))
     for _ in range(STEPS):
         if least.violation <= tol or idle == IDLE:
             break

@@ -1,0 +1,188 @@
+"""Newton's method with conjugate gradients for smooth objectives of many classes: l2 penalties, or none.
+
+The Hessian of the multinomial loss, X' (diag(p) - p p') X over all pairs of classes, has (K d)^2 entries. A product with it
+costs two passes over X and no more memory than the predictors; its diagonal blocks, one a class, are factored once a Newton
+step and precondition the conjugate gradients, so that a few products solve the step to the accuracy that pays. Small
+problems form and factor the whole matrix instead.
+
+A line search on the predictors follows, without another pass over X.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+from scipy.linalg import lapack
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from .._base.state import replace
+from ._multinomial import MultinomialProblem
+from ._problem import GlmResult
+from ._working_set import LARGEST, NOISE, WorkingSet, _line_search
+
+Array = npt.NDArray[Any]
+
+#: Features whose blocks are factored; with more, their diagonal preconditions.
+LARGEST_BLOCK = 3000
+#: What makes a matrix definite along directions that cost nothing, relative to its diagonal.
+RIDGE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class NewtonCGState:
+    """Where the fit is."""
+
+    w: Array
+    #: X w, and the gradient of the loss there.
+    z: Array
+    g: Array
+    primal: float
+    #: The best lower bound so far.
+    dual: float
+    kkt: float
+    nit: int
+    measure: float
+    #: Steps in a row that brought nothing.
+    idle: int
+    products: int
+
+
+@dataclass(frozen=True)
+class NewtonCG:
+    """Newton steps by preconditioned conjugate gradients."""
+
+    whole: int = option(100, "coefficients up to which the Hessian is formed and factored whole", low=0)
+    max_products: int = option(500, "products with the Hessian in a Newton step at most", low=1)
+
+    def init(self, problem: MultinomialProblem) -> NewtonCGState:
+        return _evaluated(problem, problem.w0, problem.design.product(problem.w0), -np.inf, 0, 0)
+
+    def step(self, problem: MultinomialProblem, state: NewtonCGState) -> NewtonCGState:
+        gradient = state.g + problem.penalty.l2 * state.w
+        if problem.design.width <= self.whole:
+            way, products = _solved_whole(problem, state.z, gradient), 0
+        else:
+            way, products = self._solved(problem, state, gradient)
+        steps = problem.design.product(way)
+        target = state.w + way
+        share = _line_search(problem, problem.penalty, state.w, target, state.z, steps, state.g)
+        w, z = state.w + share * way, state.z + share * steps
+        if state.nit % 10 == 9:
+            z = problem.design.product(w)
+        new = _evaluated(problem, w, z, state.dual, state.nit + 1, state.products + products)
+        gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
+        return replace(new, idle=0 if gained else state.idle + 1)
+
+    def _solved(self, problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> tuple[Array, int]:
+        """-H^-1 gradient by conjugate gradients, and the products it took."""
+        H, M = _Hessian(problem, state.z), _Blocks(problem, state.z)
+        # The error of the step is that of Newton's method itself, once that converges quadratically.
+        start = max(problem.kkt_at_zero, np.finfo(float).tiny)
+        goal = min(0.1, np.sqrt(float(np.abs(gradient).max()) / start))
+        x, r = np.zeros_like(gradient), -gradient
+        y = M.solve(r)
+        p, product = y, float(r @ y)
+        first, products = product, 0
+        while products < self.max_products and product > goal**2 * first:
+            q = H.product(p)
+            products += 1
+            bend = float(p @ q)
+            if not bend > 0:
+                break
+            x, r = x + (product / bend) * p, r - (product / bend) * q
+            y = M.solve(r)
+            before, product = product, float(r @ y)
+            p = y + (product / before) * p
+        return (x if products and x.any() else y), products
+
+    def done(self, problem: MultinomialProblem, state: NewtonCGState) -> Status | None:
+        return WorkingSet.done(self, problem, state)  # type: ignore[arg-type]
+
+    def finish(self, problem: MultinomialProblem, state: NewtonCGState) -> GlmResult:
+        stats = {"hessian_products": state.products}
+        return problem.certified(
+            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
+        )
+
+
+def _evaluated(
+    problem: MultinomialProblem, w: Array, z: Array, dual: float, nit: int, products: int
+) -> NewtonCGState:
+    """The state at w, its certificate recomputed."""
+    known = problem.certificate(w, z)
+    dual = max(dual, known.dual)
+    return NewtonCGState(
+        w, z, known.g, known.primal, dual, known.kkt, nit, problem.measure(known, dual), 0, products
+    )
+
+
+class _Hessian:
+    """The Hessian at the predictors z as an operator."""
+
+    def __init__(self, problem: MultinomialProblem, z: Array) -> None:
+        self.design, self.l2 = problem.design, problem.penalty.l2
+        self.weighted = problem.loss.second(z).reshape(-1, problem.design.classes)
+        self.P = self.weighted / problem.loss.s[:, None]
+
+    def product(self, v: Array) -> Array:
+        z = self.design.product(v).reshape(self.P.shape)
+        z -= np.einsum("ik,ik->i", self.P, z)[:, None]
+        z *= self.weighted
+        return self.design.transposed(z.ravel()) + self.l2 * v
+
+
+class _Blocks:
+    """The Hessian's diagonal blocks, one a class, factored; or its diagonal."""
+
+    def __init__(self, problem: MultinomialProblem, z: Array) -> None:
+        design, inner = problem.design, problem.design.inner
+        P = problem.loss.probabilities(z)
+        curvature = problem.loss.s[:, None] * P * (1 - P)
+        self.design, l2 = design, problem.penalty.l2
+        if inner.width > LARGEST_BLOCK:
+            X = inner.X
+            diagonal = np.asarray((X.multiply(X) if hasattr(X, "multiply") else X * X).T @ curvature).T.ravel()
+            diagonal = np.concatenate([diagonal, curvature.sum(axis=0)]) if design.ones else diagonal
+            self.diagonal = np.maximum(diagonal + l2, RIDGE * float(diagonal.max(initial=0.0)))
+            self.factors: list[Array] = []
+            return
+        every, ridge = np.arange(inner.width), np.append(l2[: inner.d], np.zeros(inner.width - inner.d))
+        for k in range(design.classes):
+            H = inner.gram(every, np.ascontiguousarray(curvature[:, k]))
+            H[np.diag_indices_from(H)] += ridge + RIDGE * float(H.diagonal().max(initial=0.0)) + 1e-300
+            self.factors = [*(self.factors if k else []), lapack.dpotrf(H, lower=1, clean=0)[0]]
+
+    def solve(self, r: Array) -> Array:
+        if not self.factors:
+            return r / self.diagonal
+        W, intercepts = self.design.split(r)
+        of_class = np.column_stack([W, intercepts]) if self.design.ones else W
+        found = np.array([lapack.dpotrs(L, b, lower=1)[0] for L, b in zip(self.factors, of_class, strict=True)])
+        d = self.design.inner.d
+        return np.concatenate([found[:, :d].ravel(), found[:, d:].ravel()])
+
+
+def _solved_whole(problem: MultinomialProblem, z: Array, gradient: Array) -> Array:
+    """-H^-1 gradient by the whole Hessian; directions that cost nothing are left alone."""
+    H = problem.design.gram(np.arange(problem.design.width), problem.loss.second(z))
+    diagonal = H.diagonal() + problem.penalty.l2
+    H[np.diag_indices_from(H)] = diagonal + RIDGE * float(diagonal.max(initial=0.0)) + 1e-300
+    return -np.asarray(scipy.linalg.solve(H, gradient, assume_a="pos", check_finite=False))
+
+
+METHOD = register(
+    Method(
+        name="newton-cg",
+        family="learning",
+        summary="Newton's method for multinomial losses without kinks, by conjugate gradients preconditioned by class",
+        reference="Nocedal, Wright (2006), Numerical Optimization, algorithm 7.1",
+        solver=NewtonCG,
+        capabilities=frozenset({"smooth-multinomial"}),
+    )
+)
