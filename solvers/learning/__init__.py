@@ -18,10 +18,14 @@ from ._problem import GlmResult
 from ._quadratics import quadratic
 
 if TYPE_CHECKING:
-    from ._estimators import NNLS, ElasticNet, Lasso
+    from ._classifiers import LogisticRegression
+    from ._estimators import NNLS, ElasticNet, GroupLasso, Lasso
 
-#: What needs scikit-learn, which is imported when one of them is first used.
-_ESTIMATORS = ("ElasticNet", "Lasso", "NNLS")
+#: What needs scikit-learn, which is imported when one of them is first used: name -> module.
+_ESTIMATORS = {
+    "ElasticNet": "._estimators", "GroupLasso": "._estimators", "Lasso": "._estimators", "NNLS": "._estimators",
+    "LogisticRegression": "._classifiers",
+}  # fmt: skip
 
 __all__ = [
     "NNLS",
@@ -29,9 +33,11 @@ __all__ = [
     "BlockResult",
     "ElasticNet",
     "GlmResult",
+    "GroupLasso",
     "Lasso",
     "LeastSquares",
     "Logistic",
+    "LogisticRegression",
     "Multinomial",
     "comb",
     "glm",
@@ -41,5 +47,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _ESTIMATORS:
-        return getattr(importlib.import_module("._estimators", __name__), name)
+        return getattr(importlib.import_module(_ESTIMATORS[name], __name__), name)
     raise AttributeError(f"module 'solvers.learning' has no attribute {name!r}")

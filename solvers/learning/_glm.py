@@ -87,9 +87,9 @@ def glm(
         ``1 - l1_ratio`` times the latter.
     l1_ratio : float, default 0.5
         Of the elastic net and the sparse group lasso, between 0 and 1.
-    groups : list of index arrays or array_like of labels, shape (d,), optional
-        The groups of features, each feature in one of them; with the loss "multinomial" a group has the coefficients
-        of all classes, and by default each feature is a group. A list holds index arrays; labels come as an ndarray.
+    groups : list of index arrays, ndarray of labels of shape (d,), or int, optional
+        The groups of features, each feature in one of them; a number stands for runs of so many. With the loss
+        "multinomial" a group has the coefficients of all classes, and by default each feature is a group.
     weights : array_like, shape (d,), optional
         Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0. With groups one factor for
         each group's norm, in the order of the list or of the sorted labels; the l1 terms have none.

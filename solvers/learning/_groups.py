@@ -128,15 +128,19 @@ def grouped(
 
 
 def group_labels(groups: Any, d: int) -> Indices:
-    """The number of each feature's group, from a list of index arrays or an array of labels."""
+    """The number of each feature's group, from a list of index arrays, an array of labels or a size."""
     if groups is None:
-        raise ValueError("groups must be given with a penalty on groups: a list of index arrays, or a label a feature")
+        raise ValueError("groups must be given with a penalty on groups: index arrays, a label a feature, or a size")
+    if isinstance(groups, int | np.integer) and not isinstance(groups, bool):
+        if groups < 1:
+            raise ValueError(f"groups must be a size >= 1, not {groups}")
+        return np.arange(d) // int(groups)
     if isinstance(groups, np.ndarray) and groups.ndim == 1 and groups.dtype != object:
         if len(groups) != d:
             raise ValueError(f"groups must hold a label for each of the {d} features, not {len(groups)}")
         return np.unique(groups, return_inverse=True)[1].astype(np.intp)
     if not isinstance(groups, Sequence | np.ndarray):
-        raise TypeError(f"groups must be a list of index arrays or an array of labels, not {type(groups).__name__}")
+        raise TypeError(f"groups must be a list of index arrays, an array of labels or a size, not {type(groups).__name__}")
     members = [_members(group, number) for number, group in enumerate(groups)]
     named = np.concatenate([np.empty(0, np.intp), *members])
     numbers = np.repeat(np.arange(len(members)), [len(group) for group in members])

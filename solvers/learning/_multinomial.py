@@ -133,6 +133,10 @@ class ByClass(Design):
             at = np.flatnonzero(of_class == k)
             own = panel[:, at]
             H[np.ix_(at, at)] += _dense(own.T @ _scaled(own, P[:, k, None]))
+        intercepts = np.flatnonzero(columns >= self.d)
+        if len(intercepts) == self.classes:
+            # A shift of them all changes nothing; this keeps them from it, and the matrix definite.
+            H[np.ix_(intercepts, intercepts)] += float(P.sum()) / self.classes**2
         return H
 
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:

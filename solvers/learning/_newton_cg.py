@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
+import scipy.sparse
 from scipy.linalg import lapack
 
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
+from ._design import Design
 from ._multinomial import MultinomialProblem
 from ._problem import GlmResult
 from ._working_set import LARGEST, NOISE, WorkingSet, _line_search
@@ -42,6 +43,8 @@ class NewtonCGState:
     #: X w, and the gradient of the loss there.
     z: Array
     g: Array
+    #: The predictors at which the preconditioner is made.
+    anchor: Array
     primal: float
     #: The best lower bound so far.
     dual: float
@@ -61,30 +64,32 @@ class NewtonCG:
     max_products: int = option(500, "products with the Hessian in a Newton step at most", low=1)
 
     def init(self, problem: MultinomialProblem) -> NewtonCGState:
-        return _evaluated(problem, problem.w0, problem.design.product(problem.w0), -np.inf, 0, 0)
+        z = problem.design.product(problem.w0)
+        return _evaluated(problem, problem.w0, z, z, -np.inf, 0, 0)
 
     def step(self, problem: MultinomialProblem, state: NewtonCGState) -> NewtonCGState:
         gradient = state.g + problem.penalty.l2 * state.w
+        anchor, products = state.anchor, 0
         if problem.design.width <= self.whole:
-            way, products = _solved_whole(problem, state.z, gradient), 0
+            way = _solved_whole(problem, state.z, gradient)
         else:
             way, products = self._solved(problem, state, gradient)
+            # A new preconditioner costs as much as so many products.
+            anchor = state.z if 4 * products > problem.design.inner.d else anchor
         steps = problem.design.product(way)
         target = state.w + way
         share = _line_search(problem, problem.penalty, state.w, target, state.z, steps, state.g)
         w, z = state.w + share * way, state.z + share * steps
         if state.nit % 10 == 9:
             z = problem.design.product(w)
-        new = _evaluated(problem, w, z, state.dual, state.nit + 1, state.products + products)
+        new = _evaluated(problem, w, z, anchor, state.dual, state.nit + 1, state.products + products)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         return replace(new, idle=0 if gained else state.idle + 1)
 
     def _solved(self, problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> tuple[Array, int]:
         """-H^-1 gradient by conjugate gradients, and the products it took."""
-        H, M = _Hessian(problem, state.z), _Blocks(problem, state.z)
-        # The error of the step is that of Newton's method itself, once that converges quadratically.
-        start = max(problem.kkt_at_zero, np.finfo(float).tiny)
-        goal = min(0.1, np.sqrt(float(np.abs(gradient).max()) / start))
+        H, M = _Hessian(problem, state.z), _preconditioner(problem, state.anchor)
+        goal = _forcing(problem, state, gradient)
         x, r = np.zeros_like(gradient), -gradient
         y = M.solve(r)
         p, product = y, float(r @ y)
@@ -99,7 +104,7 @@ class NewtonCG:
             y = M.solve(r)
             before, product = product, float(r @ y)
             p = y + (product / before) * p
-        return (x if products and x.any() else y), products
+        return (x if x.any() else y), products
 
     def done(self, problem: MultinomialProblem, state: NewtonCGState) -> Status | None:
         return WorkingSet.done(self, problem, state)  # type: ignore[arg-type]
@@ -111,14 +116,22 @@ class NewtonCG:
         )
 
 
+def _forcing(problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> float:
+    """How small the residual of a Newton step must become: as its own error does, but not beyond what is asked for."""
+    start = max(problem.kkt_at_zero, np.finfo(float).tiny)
+    superlinear = np.sqrt(float(np.abs(gradient).max()) / start)
+    enough = 0.2 * np.sqrt(problem.tol / state.measure) if problem.has_dual else 0.2 * problem.tol / state.measure
+    return float(min(0.1, max(superlinear, enough)))
+
+
 def _evaluated(
-    problem: MultinomialProblem, w: Array, z: Array, dual: float, nit: int, products: int
+    problem: MultinomialProblem, w: Array, z: Array, anchor: Array, dual: float, nit: int, products: int
 ) -> NewtonCGState:
     """The state at w, its certificate recomputed."""
     known = problem.certificate(w, z)
     dual = max(dual, known.dual)
     return NewtonCGState(
-        w, z, known.g, known.primal, dual, known.kkt, nit, problem.measure(known, dual), 0, products
+        w, z, known.g, anchor, known.primal, dual, known.kkt, nit, problem.measure(known, dual), 0, products
     )
 
 
@@ -137,6 +150,14 @@ class _Hessian:
         return self.design.transposed(z.ravel()) + self.l2 * v
 
 
+def _preconditioner(problem: MultinomialProblem, anchor: Array) -> _Blocks:
+    """That of these predictors, kept while they stay."""
+    if problem._memory.get("anchor") is not anchor:
+        problem._memory["blocks"] = _Blocks(problem, anchor)
+        problem._memory["anchor"] = anchor
+    return problem._memory["blocks"]  # type: ignore[no-any-return]
+
+
 class _Blocks:
     """The Hessian's diagonal blocks, one a class, factored; or its diagonal."""
 
@@ -145,35 +166,59 @@ class _Blocks:
         P = problem.loss.probabilities(z)
         curvature = problem.loss.s[:, None] * P * (1 - P)
         self.design, l2 = design, problem.penalty.l2
+        self.diagonal, self.factors = np.empty(0), []
         if inner.width > LARGEST_BLOCK:
             X = inner.X
             diagonal = np.asarray((X.multiply(X) if hasattr(X, "multiply") else X * X).T @ curvature).T.ravel()
             diagonal = np.concatenate([diagonal, curvature.sum(axis=0)]) if design.ones else diagonal
             self.diagonal = np.maximum(diagonal + l2, RIDGE * float(diagonal.max(initial=0.0)))
-            self.factors: list[Array] = []
             return
-        every, ridge = np.arange(inner.width), np.append(l2[: inner.d], np.zeros(inner.width - inner.d))
-        for k in range(design.classes):
-            H = inner.gram(every, np.ascontiguousarray(curvature[:, k]))
+        ridge = np.append(l2[: inner.d], np.zeros(inner.width - inner.d))
+        # At z = 0 all classes have the same block.
+        count = 1 if np.all(curvature[:, 1:] == curvature[:, :1]) else design.classes
+        for k in range(count):
+            H = _weighted_gram(inner, np.ascontiguousarray(curvature[:, k]))
             H[np.diag_indices_from(H)] += ridge + RIDGE * float(H.diagonal().max(initial=0.0)) + 1e-300
-            self.factors = [*(self.factors if k else []), lapack.dpotrf(H, lower=1, clean=0)[0]]
+            self.factors.append(lapack.dpotrf(H, lower=1, clean=0)[0])
 
     def solve(self, r: Array) -> Array:
         if not self.factors:
             return r / self.diagonal
         W, intercepts = self.design.split(r)
         of_class = np.column_stack([W, intercepts]) if self.design.ones else W
-        found = np.array([lapack.dpotrs(L, b, lower=1)[0] for L, b in zip(self.factors, of_class, strict=True)])
+        if len(self.factors) == 1:
+            found = lapack.dpotrs(self.factors[0], of_class.T, lower=1)[0].T
+        else:
+            found = np.array([lapack.dpotrs(L, b, lower=1)[0] for L, b in zip(self.factors, of_class, strict=True)])
         d = self.design.inner.d
         return np.concatenate([found[:, :d].ravel(), found[:, d:].ravel()])
+
+
+def _weighted_gram(inner: Design, weights: Array) -> Array:
+    """X' D X with the intercept's row and column."""
+    if scipy.sparse.issparse(inner.X):
+        return inner.gram(np.arange(inner.width), weights)
+    panel = inner.X * np.sqrt(weights)[:, None]
+    H = np.empty((inner.width, inner.width))
+    H[: inner.d, : inner.d] = panel.T @ panel
+    if inner.ones:
+        H[-1, :-1] = H[:-1, -1] = inner.X.T @ weights
+        H[-1, -1] = weights.sum()
+    return H
 
 
 def _solved_whole(problem: MultinomialProblem, z: Array, gradient: Array) -> Array:
     """-H^-1 gradient by the whole Hessian; directions that cost nothing are left alone."""
     H = problem.design.gram(np.arange(problem.design.width), problem.loss.second(z))
-    diagonal = H.diagonal() + problem.penalty.l2
-    H[np.diag_indices_from(H)] = diagonal + RIDGE * float(diagonal.max(initial=0.0)) + 1e-300
-    return -np.asarray(scipy.linalg.solve(H, gradient, assume_a="pos", check_finite=False))
+    diagonal, ridge = H.diagonal() + problem.penalty.l2, RIDGE
+    largest = float(diagonal.max(initial=0.0))
+    while largest > 0 and ridge < 1:
+        H[np.diag_indices_from(H)] = diagonal + ridge * largest
+        way, info = lapack.dposv(H, -gradient, lower=1)[1:]
+        if info == 0 and np.isfinite(way).all():
+            return way  # type: ignore[no-any-return]
+        ridge *= 100
+    return -gradient / max(largest, 1.0)
 
 
 METHOD = register(

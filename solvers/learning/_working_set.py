@@ -208,7 +208,7 @@ def _line_search(problem: GlmProblem, penalty: Any, w: Array, target: Array, z: 
     loss = problem.loss
     here, there = penalty.value(w), penalty.value(target)
     value = loss.value(z) + here
-    slope = float(g @ (target - w)) + there - here
+    slope = min(float(g @ (target - w)) + there - here, 0.0)
     share = 1.0
     for _ in range(HALVINGS):
         trial = target if share == 1 else w + share * (target - w)
