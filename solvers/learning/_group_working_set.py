@@ -29,7 +29,7 @@ from .._base.state import replace
 from . import _kernels, _secular
 from ._groups import Grouped
 from ._problem import GlmProblem, GlmResult
-from ._working_set import WorkingSet, WorkingSetState, _evaluated, _hessian, _line_search, _spread
+from ._working_set import WorkingSet, WorkingSetState, _kept_gram, _line_search, _spread
 
 Array = npt.NDArray[Any]
 
@@ -39,8 +39,22 @@ ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
 #: Entries of a panel of samples that is made at once.
 LARGEST_PANEL = 30_000_000
 
-#: Rounding of the objective, relative to it; what makes a Gram matrix definite, relative to its largest entry.
-NOISE, JITTER = 1e-15, 1e-14
+#: Rounding of the objective, relative to it; what makes a Gram matrix definite, relative to its largest entry; the
+#: least curvature of a sample.
+NOISE, JITTER, LEAST = 1e-15, 1e-14, 1e-15
+
+
+#: Where a step is shorter than this the curvatures of the samples are kept above a share of the largest: at first this
+#: one, later more; a tenth of it after a full step.
+SHORT, FIRST_FLOOR = 0.05, 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class GroupState(WorkingSetState):
+    """Where the fit is."""
+
+    #: The least curvature of a sample in the model, as a share of the largest that its loss can have.
+    floor: float
 
 
 @dataclass(frozen=True)
@@ -49,24 +63,24 @@ class GroupWorkingSet:
 
     first: int = option(100, "columns whose groups join the working set at first, at least", low=1)
 
-    def init(self, problem: GlmProblem) -> WorkingSetState:
+    def init(self, problem: GlmProblem) -> GroupState:
         design, penalty = problem.design, problem.penalty
         z = design.product(problem.w0)
         at_once = design.width <= ALL_AT_ONCE or _fits_by_samples(problem)
         working = np.full(design.width, at_once) & (penalty.low < penalty.high)
         working |= (penalty.sizes(problem.w0) > 0)[penalty.group_of]
         working[design.d :] = True
-        return _evaluated(problem, problem.w0, z, working, -np.inf, 0, 0)
+        return _evaluated(problem, problem.w0, z, working, 0, 0, 0.0, -np.inf)
 
-    def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
+    def step(self, problem: GlmProblem, state: GroupState) -> GroupState:
         working = self._grown(problem, state)
-        w, z, newtons = _minimised(problem, state, working)
-        new = _evaluated(problem, w, z, working, state.dual, state.nit + 1, state.newtons + newtons)
+        w, z, newtons, floor = _minimised(problem, state, working)
+        new = _evaluated(problem, w, z, working, state.nit + 1, state.newtons + newtons, floor, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
-        idle = not gained and bool((working == state.working).all())
+        idle = not gained and floor <= state.floor and bool((working == state.working).all())
         return replace(new, idle=state.idle + 1 if idle else 0)
 
-    def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
+    def _grown(self, problem: GlmProblem, state: GroupState) -> Array:
         """The working set with the groups that violate their conditions most."""
         penalty = problem.penalty
         residual = np.where(state.working, 0, penalty.residual(state.w, state.g))
@@ -81,6 +95,16 @@ class GroupWorkingSet:
 
     done = WorkingSet.done
     finish = WorkingSet.finish
+
+
+def _evaluated(
+    problem: GlmProblem, w: Array, z: Array, working: Array, nit: int, newtons: int, floor: float, dual: float
+) -> GroupState:
+    """The state at w, its certificate recomputed."""
+    known = problem.certificate(w, z)
+    dual = max(dual, known.dual)
+    measure = problem.measure(known, dual)
+    return GroupState(w, z, known.g, working, known.primal, dual, known.kkt, nit, measure, 0, newtons, floor)
 
 
 def _fits_by_samples(problem: GlmProblem) -> bool:
@@ -115,20 +139,23 @@ def _working_groups(problem: GlmProblem, working: Array) -> _Groups:
     return _Groups(columns, np.append(start, len(columns)).astype(np.int32), norm, penalty.part(columns))
 
 
-def _minimised(problem: GlmProblem, state: WorkingSetState, working: Array) -> tuple[Array, Array, int]:
-    """w, X w and the Newton steps taken: the objective minimised over the working set, as far as it pays."""
+def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, Array, int, float]:
+    """w, X w, the Newton steps taken and the next floor: the objective minimised on the working set, as far as it pays."""
     design, loss, groups = problem.design, problem.loss, _working_groups(problem, working)
-    columns = groups.columns
+    columns, floor = groups.columns, state.floor
     w, z, g = state.w[columns], state.z, state.g[columns]
     size = max(float(np.abs(state.g).max(initial=0.0)), float(groups.norm.max(initial=0.0)))
     # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
     tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
     steps = 0
     for _ in range(1 if loss.quadratic else NEWTON_STEPS):
-        target = _model_minimum(problem, groups, w, z, g, tol, state.idle > 0)
+        target = _model_minimum(problem, groups, w, z, g, floor, tol, state.idle > 0)
         steps += 1
         way = design.product(_spread(target - w, columns, design.width))
         share = _line_search(problem, groups.penalty, w, target, z, way, g)
+        floor = 0.1 * floor if share == 1 else floor
+        if share < SHORT and not loss.quadratic:
+            floor = min(max(100 * floor, FIRST_FLOOR), 1.0)
         if share == 0:
             break
         w = target if share == 1 else w + share * (target - w)
@@ -139,17 +166,31 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, working: Array) -> t
         if groups.penalty.residual(w, g).max(initial=0.0) <= 0.1 * state.kkt:
             break
     w = _spread(w, columns, design.width)
-    return w, design.product(w) if loss.quadratic else z, steps
+    return w, design.product(w) if loss.quadratic else z, steps, floor
+
+
+def _curvatures(problem: GlmProblem, z: Array, floor: float) -> Array:
+    """The second derivatives at the samples, not below the floor: a Huber loss has none far out."""
+    loss = problem.loss
+    second = loss.second(z)
+    if loss.coupled:
+        return np.maximum(second, LEAST)
+    largest = loss.s * loss.curvature if loss.curvature is not None else second.max(initial=0.0)
+    return np.maximum(second, np.maximum(floor * largest, LEAST))
 
 
 def _model_minimum(
-    problem: GlmProblem, groups: _Groups, w: Array, z: Array, g: Array, tol: float, thorough: bool
+    problem: GlmProblem, groups: _Groups, w: Array, z: Array, g: Array, floor: float, tol: float, thorough: bool
 ) -> Array:
     """Where the quadratic model at w with the penalty is least; `thorough` where the secular way brought nothing."""
     if groups.plain and not thorough and not problem.loss.coupled and len(w) > len(z):
-        return _by_samples(problem, groups, w, z, tol)
+        return _by_samples(problem, groups, w, z, _curvatures(problem, z, floor), tol)
     order = np.argsort(groups.columns, kind="stable")
-    H = _hessian(problem, groups.columns[order], z)
+    in_order = groups.columns[order]
+    if problem.loss.quadratic:
+        H = _kept_gram(problem, in_order)
+    else:
+        H = problem.design.gram(in_order, _curvatures(problem, z, floor))
     if np.any(np.diff(order) != 1):
         back = np.argsort(order)
         H = H[np.ix_(back, back)]
@@ -185,14 +226,15 @@ def _eigen(H: Array, start: npt.NDArray[np.int32]) -> tuple[Array, Array]:
     return values, vectors
 
 
-def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, tol: float) -> Array:
+def _by_samples(
+    problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float
+) -> Array:
     """The minimum by the weighted samples R = D^1/2 X_W, r = R w - D^-1/2 loss'; free columns are projected out."""
-    loss, curvature = problem.loss, np.maximum(problem.loss.second(z), 1e-15)
-    root = np.sqrt(curvature)
+    root = np.sqrt(curvatures)
     R = _panel(problem.design, groups.columns)
     if np.any(root != 1):
         R = R * root[:, None]
-    r = R @ w - loss.derivative(z) / root
+    r = R @ w - problem.loss.derivative(z) / root
     free = np.repeat(groups.norm == 0, np.diff(groups.start))
     if not free.any():
         return _secular.minimise(R, r, groups.start, groups.norm, w, tol)

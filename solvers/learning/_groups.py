@@ -67,7 +67,7 @@ class Grouped:
         slope = g + smooth[self.group_of] * w
         pull = self._pull(-slope)
         pulls = self.sizes(pull)
-        short = np.maximum(1 - self.norms / np.maximum(pulls, np.finfo(float).tiny), 0)
+        short = 1 - self.norms / np.maximum(np.maximum(pulls, self.norms), np.finfo(float).tiny)
         share = np.where(sizes > 0, 1.0, short)[self.group_of]
         return np.abs(np.where(w == 0, share * pull, slope + self.l1 * np.sign(w)))
 
