@@ -56,7 +56,8 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     coef_ : ndarray, shape (1, d) for two classes, else (K, d)
     intercept_ : ndarray, shape (1,) or (K,)
     dual_gap_ : float
-        A bound of how far the objective is from its least value, recomputed from the coefficients; NaN without a penalty.
+        A bound of how far the objective is from its least value, recomputed from the coefficients; NaN without
+        a penalty.
     n_iter_ : ndarray of int, shape (1,)
     n_features_in_ : int
 
@@ -113,7 +114,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not (fitted and self.coef_.shape == shape and np.array_equal(self.classes_, classes)):
             return None
         start = np.column_stack([self.coef_, self.intercept_]) if self.fit_intercept else self.coef_
-        return start[0] if shape[0] == 1 else start  # type: ignore[no-any-return]
+        return start[0] if shape[0] == 1 else start
 
     def decision_function(self, X: Any) -> Array:
         """The predictors: shape (n,) for two classes, positive for the second of `classes_`, else (n, K)."""

@@ -15,7 +15,7 @@ from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
 from ._groups import Grouped, group_labels, grouped
-from ._losses import LOSSES, TWO_CLASSES
+from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
@@ -27,7 +27,7 @@ Array = npt.NDArray[Any]
 PENALTIES: dict[str, float | None] = {
     "l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0, "group": 0.0, "sparse-group": None,
 }  # fmt: skip
-MODELS = {**LOSSES, "multinomial": Multinomial}
+MODELS: dict[str, type[Loss]] = {**LOSSES, "multinomial": Multinomial}
 ON_GROUPS = ("group", "sparse-group")
 
 #: For each kind of problem its usual method, and why it is that.
@@ -161,9 +161,11 @@ def glm(
         keep = s > 0
         matrix = design(matrix.X[keep], fit_intercept)
         targets, s = targets[keep], s[keep]
-    classes, kind = 1, GlmProblem
+    classes = 1
+    kind: type[GlmProblem] = GlmProblem
     if loss == "multinomial":
-        classes, kind = int(targets.max()) + 1, MultinomialProblem
+        kind = MultinomialProblem
+        classes = int(targets.max()) + 1
         x0 = flat_start(x0, classes, d, fit_intercept)
         matrix = ByClass(matrix, classes)
     terms = _terms(lam, penalty, l1_ratio, groups, weights, bounds, d, classes, fit_intercept)

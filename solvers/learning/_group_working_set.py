@@ -1,20 +1,18 @@
 """Group lasso and its kin: prox-Newton steps on a growing set of groups, each solved to the end.
 
-As the working sets of columns (_working_set.py), with whole groups in place of columns. The quadratic model on the working
-set with the norms of its groups is minimised by
+As the working sets of columns (_working_set.py), with whole groups in place of columns. The quadratic model on the
+working set with the norms of its groups is minimised by
 
-1. exact steps on one group after another, in its eigenvectors, and Newton's method on all groups that are not zero, where
-   the norms are smooth (group_quadratic.c); or
-2. Newton's method on the secular equations of all groups at once (_secular.py): where there are more columns than samples,
-   or where the former gets stuck because many groups would have to become zero at a time.
-
-Penalties without norms of groups (l1 and l2 terms of a multinomial loss) go to the active-set method of quadratic.c.
+1. exact steps on one group after another, in its eigenvectors, and Newton's method on all groups that are not zero,
+   where the norms are smooth (group_quadratic.c); or
+2. Newton's method on the secular equations of all groups at once (_secular.py): where there are more columns than
+   samples, or where the former gets stuck because many groups would have to become zero at a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +22,10 @@ from scipy.linalg import lapack
 
 from .._base.method import Method, register
 from .._base.options import option
-from .._base.result import Status
 from .._base.state import replace
 from . import _kernels, _secular
 from ._groups import Grouped
-from ._problem import GlmProblem, GlmResult
+from ._problem import GlmProblem
 from ._working_set import WorkingSet, WorkingSetState, _kept_gram, _line_search, _spread
 
 Array = npt.NDArray[Any]
@@ -64,7 +61,7 @@ class GroupWorkingSet:
     first: int = option(100, "columns whose groups join the working set at first, at least", low=1)
 
     def init(self, problem: GlmProblem) -> GroupState:
-        design, penalty = problem.design, problem.penalty
+        design, penalty = problem.design, _penalty(problem)
         z = design.product(problem.w0)
         at_once = design.width <= ALL_AT_ONCE or _fits_by_samples(problem)
         working = np.full(design.width, at_once) & (penalty.low < penalty.high)
@@ -82,7 +79,7 @@ class GroupWorkingSet:
 
     def _grown(self, problem: GlmProblem, state: GroupState) -> Array:
         """The working set with the groups that violate their conditions most."""
-        penalty = problem.penalty
+        penalty = _penalty(problem)
         residual = np.where(state.working, 0, penalty.residual(state.w, state.g))
         violation = penalty.sizes(residual) / np.maximum(penalty.sizes(problem.design.norms), 1e-300)
         candidates = np.flatnonzero(violation > 0)
@@ -91,7 +88,7 @@ class GroupWorkingSet:
         room = max(self.first, min(problem.design.n, 10 * self.first), 2 * int(np.count_nonzero(state.w)))
         joins = np.zeros(len(violation), bool)
         joins[candidates[: 1 + int(np.searchsorted(columns, room))]] = True
-        return state.working | joins[penalty.group_of]  # type: ignore[no-any-return]
+        return np.asarray(state.working | joins[penalty.group_of])
 
     done = WorkingSet.done
     finish = WorkingSet.finish
@@ -107,9 +104,13 @@ def _evaluated(
     return GroupState(w, z, known.g, working, known.primal, dual, known.kkt, nit, measure, 0, newtons, floor)
 
 
+def _penalty(problem: GlmProblem) -> Grouped:
+    return cast(Grouped, problem.penalty)
+
+
 def _fits_by_samples(problem: GlmProblem) -> bool:
     """Whether all groups can be worked on at once by their samples, which costs little where they stay zero."""
-    design, penalty = problem.design, problem.penalty
+    design, penalty = problem.design, _penalty(problem)
     plain = not penalty.kinked[penalty.low < penalty.high].any() and not problem.loss.coupled
     return plain and design.d > design.n and design.n * design.d <= LARGEST_PANEL
 
@@ -130,7 +131,7 @@ class _Groups:
 
 
 def _working_groups(problem: GlmProblem, working: Array) -> _Groups:
-    penalty = problem.penalty
+    penalty = _penalty(problem)
     columns = np.flatnonzero(working)
     columns = columns[np.argsort(penalty.group_of[columns], kind="stable")]
     labels = penalty.group_of[columns]
@@ -140,7 +141,7 @@ def _working_groups(problem: GlmProblem, working: Array) -> _Groups:
 
 
 def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, Array, int, float]:
-    """w, X w, the Newton steps taken and the next floor: the objective minimised on the working set, as far as it pays."""
+    """w, X w, the Newton steps taken and the next floor: the working set solved as far as it pays."""
     design, loss, groups = problem.design, problem.loss, _working_groups(problem, working)
     columns, floor = groups.columns, state.floor
     w, z, g = state.w[columns], state.z, state.g[columns]
@@ -226,9 +227,7 @@ def _eigen(H: Array, start: npt.NDArray[np.int32]) -> tuple[Array, Array]:
     return values, vectors
 
 
-def _by_samples(
-    problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float
-) -> Array:
+def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float) -> Array:
     """The minimum by the weighted samples R = D^1/2 X_W, r = R w - D^-1/2 loss'; free columns are projected out."""
     root = np.sqrt(curvatures)
     R = _panel(problem.design, groups.columns)

@@ -41,16 +41,16 @@ class Grouped:
     def is_coercive(self) -> npt.NDArray[np.bool_]:
         """Whether the penalty or the bounds keep each coordinate from growing at no cost."""
         bounded = np.isfinite(self.low) & np.isfinite(self.high)
-        return (self.norms[self.group_of] > 0) | (self.l1 > 0) | bounded
+        return np.asarray((self.norms[self.group_of] > 0) | (self.l1 > 0) | bounded)
 
     @property
     def kinked(self) -> npt.NDArray[np.bool_]:
         """The coordinates with an l1 term or a bound of their own."""
-        return (self.l1 > 0) | (self.low == 0) | (self.high == 0)
+        return np.asarray((self.l1 > 0) | (self.low == 0) | (self.high == 0))
 
     def sizes(self, x: Array) -> Array:
         """The 2-norms of the groups of x."""
-        return np.sqrt(np.bincount(self.group_of, x * x, len(self.norms)))
+        return np.asarray(np.sqrt(np.bincount(self.group_of, x * x, len(self.norms))))
 
     def value(self, w: Array) -> float:
         return float(self.norms @ self.sizes(w)) + float(self.l1 @ np.abs(w))
@@ -58,7 +58,8 @@ class Grouped:
     def _pull(self, u: Array) -> Array:
         """What is left of u beyond the l1 terms, towards where the bounds allow."""
         beyond = np.sign(u) * np.maximum(np.abs(u) - self.l1, 0)
-        return np.clip(beyond, np.where(self.low == 0, 0, -np.inf), np.where(self.high == 0, 0, np.inf))
+        low, high = np.where(self.low == 0, 0, -np.inf), np.where(self.high == 0, 0, np.inf)
+        return np.asarray(np.clip(beyond, low, high))
 
     def residual(self, w: Array, g: Array) -> Array:
         """How far each coordinate's equation is from being met, in units of the gradient g of the loss."""
@@ -105,7 +106,7 @@ class Grouped:
         """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`."""
         return 0.0
 
-    def part(self, columns: Array) -> Grouped:
+    def part(self, columns: npt.NDArray[Any]) -> Grouped:
         """The penalty of some of the coordinates, whole groups of them."""
         return Grouped(self.group_of[columns], self.norms, self.l1[columns], self.low[columns], self.high[columns])
 
@@ -113,7 +114,7 @@ class Grouped:
 def grouped(
     labels: Indices, strength: float, l1_ratio: float, weights: Array, signs: tuple[Array, Array], ones: int
 ) -> Grouped:
-    """``strength (l1_ratio |w|_1 + (1 - l1_ratio) sum_k weights_k |w_k|_2)``, nothing on the last `ones` coordinates."""
+    """``strength (l1_ratio |w|_1 + (1 - l1_ratio) sum_k weights_k |w_k|_2)``, nothing on `ones` last coordinates."""
     out = np.isinf(weights)
     fixed = out[labels]
     free = np.full(ones, np.inf)
@@ -140,7 +141,9 @@ def group_labels(groups: Any, d: int) -> Indices:
             raise ValueError(f"groups must hold a label for each of the {d} features, not {len(groups)}")
         return np.unique(groups, return_inverse=True)[1].astype(np.intp)
     if not isinstance(groups, Sequence | np.ndarray):
-        raise TypeError(f"groups must be a list of index arrays, an array of labels or a size, not {type(groups).__name__}")
+        raise TypeError(
+            f"groups must be a list of index arrays, an array of labels or a size, not {type(groups).__name__}"
+        )
     members = [_members(group, number) for number, group in enumerate(groups)]
     named = np.concatenate([np.empty(0, np.intp), *members])
     numbers = np.repeat(np.arange(len(members)), [len(group) for group in members])

@@ -1,14 +1,14 @@
 """The multinomial loss: a predictor for each class, W of shape (K, d), and the softmax of the predictors.
 
-Coefficients are one vector, class after class as scikit-learn's `coef_` has them, then the K intercepts; predictors z are
-that of the first sample for all classes, then that of the second.
+Coefficients are one vector, class after class as scikit-learn's `coef_` has them, then the K intercepts; predictors z
+are those of the first sample for all classes, then those of the second.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ class Multinomial(Loss):
         return int(self.y.max()) + 1
 
     @cached_property
-    def _own(self) -> tuple[Array, Array]:
+    def _own(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """The place of each sample's own class in (n, K)."""
         return np.arange(len(self.y)), self.y.astype(np.intp)
 
@@ -53,7 +53,7 @@ class Multinomial(Loss):
     def derivative(self, z: Array) -> Array:
         P = self.probabilities(z)
         P[self._own] -= 1
-        return (self.s[:, None] * P).ravel()
+        return np.asarray(self.s[:, None] * P).ravel()
 
     def second(self, z: Array) -> Array:
         """s p: the Hessian of a sample is s (diag(p) - p p')."""
@@ -81,7 +81,7 @@ class Multinomial(Loss):
         common = np.maximum(share * counts + (1 - share) * lacking, 0) / (share * self.s.sum())
         P = (1 - share) * P + share * common
         P[self._own] -= 1
-        return (self.s[:, None] * P).ravel()
+        return np.asarray(self.s[:, None] * P).ravel()
 
 
 class ByClass(Design):
@@ -99,7 +99,9 @@ class ByClass(Design):
     @cached_property
     def norms(self) -> Array:
         own = self.inner.norms
-        return np.concatenate([np.tile(own[: self.inner.d], self.classes), np.repeat(own[self.inner.d :], self.classes)])
+        return np.concatenate(
+            [np.tile(own[: self.inner.d], self.classes), np.repeat(own[self.inner.d :], self.classes)]
+        )
 
     def product(self, w: Array) -> Array:
         W, intercepts = self.split(w)
@@ -162,7 +164,7 @@ def _scaled(panel: Any, factors: Array) -> Any:
 
 
 def _dense(product: Any) -> Array:
-    return product.toarray() if scipy.sparse.issparse(product) else product  # type: ignore[no-any-return]
+    return product.toarray(order="C") if scipy.sparse.issparse(product) else product  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,6 +172,7 @@ class MultinomialProblem(GlmProblem):
     """A penalised multinomial model."""
 
     design: ByClass
+    loss: Multinomial
 
     @property
     def needs(self) -> frozenset[str]:
@@ -181,7 +184,7 @@ class MultinomialProblem(GlmProblem):
 
     @property
     def predictors(self) -> int:
-        return self.design.n * self.design.classes
+        return int(self.design.n * self.design.classes)
 
     def split(self, w: Array) -> tuple[Array, Any]:
         coef, intercepts = self.design.split(w)

@@ -1,9 +1,9 @@
 """Newton's method with conjugate gradients for smooth objectives of many classes: l2 penalties, or none.
 
-The Hessian of the multinomial loss, X' (diag(p) - p p') X over all pairs of classes, has (K d)^2 entries. A product with it
-costs two passes over X and no more memory than the predictors; its diagonal blocks, one a class, are factored once a Newton
-step and precondition the conjugate gradients, so that a few products solve the step to the accuracy that pays. Small
-problems form and factor the whole matrix instead.
+The Hessian of the multinomial loss, X' (diag(p) - p p') X over all pairs of classes, has (K d)^2 entries. A product
+with it costs two passes over X and no more memory than the predictors; its diagonal blocks, one a class, precondition
+the conjugate gradients, and are factored anew where a step took as many products as that costs. Small problems form
+and factor the whole matrix instead.
 
 A line search on the predictors follows, without another pass over X.
 """
@@ -25,7 +25,7 @@ from .._base.state import replace
 from ._design import Design
 from ._multinomial import MultinomialProblem
 from ._problem import GlmResult
-from ._working_set import LARGEST, NOISE, WorkingSet, _line_search
+from ._working_set import NOISE, WorkingSet, _line_search
 
 Array = npt.NDArray[Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -74,5 +74,5 @@ class Separable:
         best[np.isinf(best)] = 0.0  # what is left there is the rounding of `limits`
         return beyond * best - 0.5 * self.l2 * best * best
 
-    def part(self, columns: Array) -> Separable:
+    def part(self, columns: npt.NDArray[Any]) -> Separable:
         return Separable(self.l1[columns], self.l2[columns], self.low[columns], self.high[columns])

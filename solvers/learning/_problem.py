@@ -112,7 +112,7 @@ class GlmProblem:
     @property
     def predictors(self) -> int:
         """The length of X w."""
-        return self.design.n
+        return int(self.design.n)
 
     @property
     def at_zero(self) -> float:

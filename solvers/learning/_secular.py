@@ -3,11 +3,11 @@
     minimise  1/2 |R w - r|^2 + sum_k norm_k |w_k|_2
 
 Each norm is the least of ``|w_k|^2 / (2 s_k) + norm_k^2 s_k / 2`` over s_k >= 0, met at s_k = |w_k| / norm_k. For given
-scales s the minimiser is linear algebra: with D = diag(s), v = (I + R D R')^-1 r and u = R'v it is w = D u. What is left,
+scales s the minimiser is linear algebra: with D = diag(s), v = (I + R D R')^-1 r and u = R'v it is w = D u. The rest,
 
     h(s) = 1/2 r'v + 1/2 sum_k norm_k^2 s_k,    dh/ds_k = (norm_k^2 - |u_k|^2) / 2,
 
-is smooth and convex over s >= 0, where the group lasso has a kink at each zero group: many groups come and go in one step.
+is smooth and convex over s >= 0, where the group lasso has a kink at each zero group: many come and go in a step.
 As in the exact step on one group, the equations |u_k| = norm_k are solved as 1 / |u_k| = 1 / norm_k, which are nearly
 linear in s. A Levenberg-Marquardt term and the decrease of h keep the steps safe: h bounds the objective from above and
 equals it at the start, so that the objective does not rise.
@@ -57,7 +57,7 @@ class Secular:
 
     @property
     def gradient(self) -> Array:
-        return 0.5 * (self.norm**2 - self.lengths**2)
+        return np.asarray(0.5 * (self.norm**2 - self.lengths**2))
 
     @property
     def violation(self) -> float:
@@ -95,7 +95,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
         idle = 0 if there.violation < 0.9 * least.violation or there.value < here.value else idle + 1
         here = there
         least = here if here.violation <= least.violation or here.value < least.value else least
-    return least.w
+    return np.asarray(least.w)
 
 
 def _step(here: Secular, r: Array, damping: float) -> tuple[Secular | None, float]:

@@ -220,7 +220,7 @@ def test_the_model_is_refused_where_arrays_do_not_fit():
                          (3, np.zeros(3)), (7, np.ones(3))):  # fmt: skip
         changed = arguments.copy()
         changed[place] = wrong
-        with pytest.raises(ValueError, match="must rise|H is|has length"):
+        with pytest.raises(ValueError, match=r"must rise|H is|has length"):
             _kernels.minimise_groups(*changed, 1e-9, 10)
 
 
