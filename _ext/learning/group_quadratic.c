@@ -3,7 +3,8 @@
  * Exact steps on one group after another find which groups are zero. Where none is, the norms are smooth, with Hessian
  * norm_k (I - u u') / |w_k| for u = w_k / |w_k|, and a Newton step by Cholesky takes all of them at once. Along the step
  * the objective is a parabola and norms of lines, so that its minimum is found without another product. Coordinates with
- * an l1 term or a sign stop the step where they meet zero, and leave. No move raises the objective.
+ * an l1 term or a sign that would cross zero stay there, where that lowers the objective, and leave; otherwise the first of
+ * them stops the step. No move raises the objective.
  *
  * A Newton step costs f^3 / 3 flops for f coordinates that are not zero and p f for the gradient, a sweep p f.
  */
@@ -17,6 +18,8 @@ SV_DISPATCH(struct group_quadratic_kernels, kernel_table, group_quadratic_kernel
 #define ROUNDING 1e-15
 /* A step shorter than this is a short one; what is added to a matrix that is not definite, relative to its diagonal. */
 #define SHORT 0.1
+#define SHORTEST_PROJECTED 0.01
+#define SUFFICIENT 1e-4
 #define RIDGE 1e-14
 
 enum { FIRST_SWEEPS = 10, LATER_SWEEPS = 3, NEWTONS = 30, RIDGES = 6, MOST_IDLE = 4, MOST_SHORT = 3, BISECTIONS = 50 };
@@ -182,12 +185,10 @@ static double derivative(const struct sv_group_quadratic *q, const struct line *
 /* The t where the objective is least, or 1 where that is no worse than 0. */
 static double best_length(const struct sv_group_quadratic *q, const struct line *line, const double *way)
 {
-    double low = 0, high = fmin(1, line->end), change, full = high;
-    if (derivative(q, line, way, high, &change) <= 0)
-        return high;
+    double low = 0, high = fmin(1, line->end), change;
     double start = fabs(derivative(q, line, way, 0, &change)), end = derivative(q, line, way, high, &change);
-    if (end <= SHORT * start && change <= 0)
-        return full;
+    if (end <= 0 || (end <= SHORT * start && change <= 0))
+        return high;
     for (int k = 0; k < BISECTIONS && high - low > 1e-3 * high; k++) {
         double middle = 0.5 * (low + high);
         if (derivative(q, line, way, middle, &change) > 0)
@@ -196,6 +197,52 @@ static double best_length(const struct sv_group_quadratic *q, const struct line 
             low = middle;
     }
     return low;
+}
+
+/* By how much the objective changes with w += move on the face; `follow` is H move. */
+static double change_by(const struct sv_group_quadratic *q, size_t free, const double *move, const double *follow)
+{
+    double change = 0;
+    for (size_t from = 0, k = 0, to; from < free; from = to) {
+        to = run_end(q, free, from, &k);
+        double here = 0, there = 0, gained = 0;
+        for (size_t r = from; r < to; r++) {
+            int32_t j = q->face[r];
+            double w = q->w[j], s = move[r];
+            here += w * w;
+            there += (w + s) * (w + s);
+            gained += s * (2 * w + s);
+            change += s * (q->g[j] + 0.5 * follow[j]) + q->l1[j] * (fabs(w + s) - fabs(w));
+        }
+        change += here > 0 ? q->norm[k] * gained / (sqrt(there) + sqrt(here)) : 0;
+    }
+    return change;
+}
+
+/* The step with all coordinates that would cross their kinks put there instead, or a part of it that lowers the objective
+ * as it should; returns that part, 0 where there is none. */
+static double projected_step(struct sv_group_quadratic *q, size_t free, const double *way, double slope)
+{
+    double *move = q->step + 2 * q->p, *follow = q->step + 3 * q->p;
+    for (double t = 1; t > SHORTEST_PROJECTED; t *= 0.5) {
+        for (size_t r = 0; r < free; r++) {
+            double w = q->w[q->face[r]];
+            int crosses = has_kink(q, (size_t)q->face[r]) && (w + t * way[r]) * w <= 0;
+            move[r] = crosses ? -w : t * way[r];
+        }
+        memset(follow, 0, q->p * sizeof(double));
+        kernel_table()->add_rows(q, follow, q->face, move, free);
+        if (!(change_by(q, free, move, follow) <= SUFFICIENT * t * slope))
+            continue;
+        for (size_t r = 0; r < free; r++) {
+            double *w = q->w + q->face[r];
+            *w = move[r] == -*w ? 0 : *w + move[r];
+        }
+        for (size_t j = 0; j < q->p; j++)
+            q->g[j] += follow[j];
+        return t;
+    }
+    return 0;
 }
 
 /* A Newton step on the face; returns the share of it that was taken, 0 where there is none. *dropped: whether a
@@ -210,6 +257,13 @@ static double newton_step(struct sv_group_quadratic *q, int *dropped)
     memset(follow, 0, q->p * sizeof(double));
     kernel_table()->add_rows(q, follow, q->face, way, free);
     struct line line = line_along(q, free, way, follow);
+    if (line.end < 1) {
+        double change, slope = derivative(q, &line, way, 0, &change), part = projected_step(q, free, way, slope);
+        if (part > 0) {
+            *dropped = 1;
+            return part;
+        }
+    }
     double t = best_length(q, &line, way);
     *dropped = line.blocking < free && t == line.end;
     for (size_t r = 0; r < free; r++) {

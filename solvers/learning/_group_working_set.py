@@ -40,6 +40,9 @@ LARGEST_PANEL = 30_000_000
 #: least curvature of a sample.
 NOISE, JITTER, LEAST = 1e-15, 1e-14, 1e-15
 
+#: The violation that the last model is solved to, in units of the largest gradient.
+FINAL = 1e-12
+
 
 #: Where a step is shorter than this the curvatures of the samples are kept above a share of the largest: at first this
 #: one, later more; a tenth of it after a full step.
@@ -146,8 +149,11 @@ def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[
     columns, floor = groups.columns, state.floor
     w, z, g = state.w[columns], state.z, state.g[columns]
     size = max(float(np.abs(state.g).max(initial=0.0)), float(groups.norm.max(initial=0.0)))
-    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding.
+    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding. Where
+    # the model is the loss and no group is left out, all that is asked for.
     tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
+    if loss.quadratic and len(columns) == design.width:
+        tol = min(tol, FINAL * size)
     steps = 0
     for _ in range(1 if loss.quadratic else NEWTON_STEPS):
         target = _model_minimum(problem, groups, w, z, g, floor, tol, state.idle > 0)
@@ -186,22 +192,32 @@ def _model_minimum(
     """Where the quadratic model at w with the penalty is least; `thorough` where the secular way brought nothing."""
     if groups.plain and not thorough and not problem.loss.coupled and len(w) > len(z):
         return _by_samples(problem, groups, w, z, _curvatures(problem, z, floor), tol)
-    order = np.argsort(groups.columns, kind="stable")
-    in_order = groups.columns[order]
+    kept = problem._memory.get("model") if problem.loss.quadratic else None
+    if kept is None or not np.array_equal(kept[0], groups.columns):
+        H = _hessian(problem, groups.columns, z, floor)
+        kept = groups.columns, H, _eigen(H, groups.start)
+        if problem.loss.quadratic:
+            problem._memory["model"] = kept
+    return _by_columns(*kept[1:], groups, w, g, tol)
+
+
+def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Array:
+    """X_W' D X_W in the order of the groups; that of a quadratic loss grows by its new columns."""
+    order = np.argsort(columns, kind="stable")
     if problem.loss.quadratic:
-        H = _kept_gram(problem, in_order)
+        H = _kept_gram(problem, columns[order])
     else:
-        H = problem.design.gram(in_order, _curvatures(problem, z, floor))
+        H = problem.design.gram(columns[order], _curvatures(problem, z, floor))
     if np.any(np.diff(order) != 1):
         back = np.argsort(order)
         H = H[np.ix_(back, back)]
-    return _by_columns(H, groups, w, g, tol)
+    return H
 
 
-def _by_columns(H: Array, groups: _Groups, w: Array, g: Array, tol: float) -> Array:
+def _by_columns(H: Array, eigen: tuple[Array, Array], groups: _Groups, w: Array, g: Array, tol: float) -> Array:
     """The minimum by the model's matrix H."""
     target, slope, penalty = w.copy(), g.copy(), groups.penalty
-    values, vectors = _eigen(H, groups.start)
+    values, vectors = eigen
     rest = penalty.l1, penalty.low, penalty.high, values, vectors
     for _ in range(2):
         stuck = _kernels.minimise_groups(H, groups.start, groups.norm, *rest, target, slope, tol, PHASES)[1]
