@@ -96,7 +96,7 @@ class ElasticNet(_LinearModel):
     >>> from solvers.learning import ElasticNet
     >>> X, y = load_diabetes(return_X_y=True)
     >>> round(ElasticNet(alpha=0.01, l1_ratio=0.9).fit(X, y).score(X, y), 3)
-    0.486
+    0.491
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Lasso(ElasticNet):
     >>> from solvers.learning import Lasso
     >>> X, y = load_diabetes(return_X_y=True)
     >>> int((Lasso(alpha=1.0).fit(X, y).coef_ != 0).sum())
-    2
+    3
     """
 
     def __init__(

@@ -135,7 +135,8 @@ def glm(
     Notes
     -----
     An iteration reads X twice, and forms the Gram matrix of the working set: n p^2 operations for p dense columns, the
-    sum of the squares of the rows' entries over 2 for sparse ones. Least squares forms it once.
+    sum of the squares of the rows' entries over 2 for sparse ones. Least squares forms it once. The group lasso with
+    more columns than samples forms an n x n matrix instead, some ten times. docs/learning.md has all methods' costs.
 
     References
     ----------

@@ -198,7 +198,7 @@ def _model_minimum(
         kept = groups.columns, H, _eigen(H, groups.start)
         if problem.loss.quadratic:
             problem._memory["model"] = kept
-    return _by_columns(*kept[1:], groups, w, g, tol)
+    return _by_columns(kept[1], kept[2], groups, w, g, tol)
 
 
 def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Array:
