@@ -33,6 +33,10 @@ Array = npt.NDArray[Any]
 LARGEST_BLOCK = 3000
 #: What makes a matrix definite along directions that cost nothing, relative to its diagonal.
 RIDGE = 1e-12
+#: Entries of X up to which its products with vectors fit into single precision.
+LARGEST_SINGLE = 1e18
+#: The least residual of a step, relative to its right side.
+FINEST = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +125,7 @@ def _forcing(problem: MultinomialProblem, state: NewtonCGState, gradient: Array)
     start = max(problem.kkt_at_zero, np.finfo(float).tiny)
     superlinear = np.sqrt(float(np.abs(gradient).max()) / start)
     enough = 0.2 * np.sqrt(problem.tol / state.measure) if problem.has_dual else 0.2 * problem.tol / state.measure
-    return float(min(0.1, max(superlinear, enough)))
+    return float(min(0.1, max(superlinear, enough, FINEST)))
 
 
 def _evaluated(
@@ -136,18 +140,31 @@ def _evaluated(
 
 
 class _Hessian:
-    """The Hessian at the predictors z as an operator."""
+    """The Hessian at the predictors z as an operator, in single precision: a step needs four digits at most."""
 
     def __init__(self, problem: MultinomialProblem, z: Array) -> None:
         self.design, self.l2 = problem.design, problem.penalty.l2
-        self.weighted = problem.loss.second(z).reshape(-1, problem.design.classes)
-        self.P = self.weighted / problem.loss.s[:, None]
+        if "single" not in problem._memory:
+            X = problem.design.X
+            fits = abs(X).max() < LARGEST_SINGLE if min(X.shape) else True
+            problem._memory["single"] = X.astype(np.float32) if fits else X
+        self.X = problem._memory["single"]
+        weighted = problem.loss.second(z).reshape(-1, problem.design.classes)
+        self.P = (weighted / problem.loss.s[:, None]).astype(np.float32)
+        self.weighted = weighted.astype(np.float32)
 
     def product(self, v: Array) -> Array:
-        z = self.design.product(v).reshape(self.P.shape)
-        z -= np.einsum("ik,ik->i", self.P, z)[:, None]
-        z *= self.weighted
-        return self.design.transposed(z.ravel()) + self.l2 * v
+        # Directions may be too short for single precision.
+        size = float(np.abs(v).max()) or 1.0
+        W, intercepts = self.design.split((v / size).astype(np.float32))
+        Z = self.X @ W.T
+        Z += intercepts
+        Z -= np.einsum("ik,ik->i", self.P, Z)[:, None]
+        Z *= self.weighted
+        found = np.asarray(self.X.T @ Z).T.ravel().astype(np.float64)
+        if self.design.ones:
+            found = np.concatenate([found, Z.sum(axis=0, dtype=np.float64)])
+        return size * found + self.l2 * v
 
 
 def _preconditioner(problem: MultinomialProblem, anchor: Array) -> _Blocks:
