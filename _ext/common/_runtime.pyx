@@ -1,5 +1,7 @@
 # cython: freethreading_compatible=True
-"""Binding of the library's run-time settings: version, instruction-set level, threads."""
+"""Binding of the library's run-time: version, instruction-set level, threads, memory that is used again."""
+
+from cpython.buffer cimport PyBuffer_FillInfo
 
 cdef extern from "solvers.h" nogil:
     const char *sv_version_string()
@@ -8,6 +10,12 @@ cdef extern from "solvers.h" nogil:
     const char *sv_sanitizer()
     int sv_get_num_threads()
     void sv_set_num_threads(int threads)
+
+cdef extern from "runtime.h" nogil:
+    void *sv_scratch_take(size_t bytes, int *used)
+    void sv_scratch_give(void *block, size_t bytes)
+    size_t sv_scratch_resting()
+    void sv_scratch_release()
 
 
 def build_info():
@@ -28,3 +36,38 @@ def get_num_threads():
 def set_num_threads(int threads):
     """Set the threads of calls that name none."""
     sv_set_num_threads(threads)
+
+
+cdef class Scratch:
+    """A block of bytes from those that rest, or new; it goes back to rest with its last view. See runtime.h.
+
+    used: whether something is left in it from before; else it is all zeros.
+    """
+
+    cdef void *block
+    cdef size_t bytes_
+    cdef readonly bint used
+
+    def __cinit__(self, size_t bytes_):
+        cdef int used
+        self.block = sv_scratch_take(bytes_, &used)
+        if self.block == NULL:
+            raise MemoryError(f"no memory for {bytes_} bytes")
+        self.bytes_, self.used = bytes_, used
+
+    def __dealloc__(self):
+        if self.block != NULL:
+            sv_scratch_give(self.block, self.bytes_)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.block, self.bytes_, 0, flags)
+
+
+def scratch_resting():
+    """Bytes of the blocks that rest until they are wanted again."""
+    return sv_scratch_resting()
+
+
+def scratch_release():
+    """Give the blocks that rest back to the system."""
+    sv_scratch_release()

@@ -1,4 +1,5 @@
-/* What every kernel family shares at run time: the instruction-set level and the thread pool. */
+/* What every kernel family shares at run time: the instruction-set level, the thread pool, and memory
+ * that is used again. */
 #ifndef SOLVERS_RUNTIME_H
 #define SOLVERS_RUNTIME_H
 
@@ -44,5 +45,13 @@ enum sv_isa_level sv_isa_level(void);
  * task, or while another thread's call holds the pool, runs on the calling thread. */
 typedef void (*sv_task)(void *context, size_t index);
 SV_BINDING void sv_parallel_for(int threads, size_t tasks, sv_task task, void *context);
+
+/* A block that begins at a cache line, NULL where there is no memory; it goes back with the same size. `used` tells
+ * whether an earlier owner left something in it; else it is all zeros. */
+SV_BINDING void *sv_scratch_take(size_t bytes, int *used);
+SV_BINDING void sv_scratch_give(void *block, size_t bytes);
+/* Bytes of the blocks that rest until they are wanted again; back to the system with them. */
+SV_BINDING size_t sv_scratch_resting(void);
+SV_BINDING void sv_scratch_release(void);
 
 #endif

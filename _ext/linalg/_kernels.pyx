@@ -11,6 +11,8 @@ from libc.string cimport memset
 
 import numpy as np
 
+from solvers._base._runtime import Scratch
+
 cdef extern from "stdlib.h" nogil:
     void *aligned_alloc(size_t, size_t)
 

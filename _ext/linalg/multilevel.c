@@ -21,6 +21,17 @@ size_t sv_multilevel_work(const struct sv_level *g)
     return 6 * (size_t)g->n[1] * pitch + (8 * rows + 4) * pitch + 4 * MULTILEVEL_LEAD;
 }
 
+void sv_level_clear(const struct sv_level *g, size_t width, void *field)
+{
+    char *at = field;
+    size_t rows = (size_t)(g->n[1] * g->n[2]), cells = (size_t)g->n[0], beside = (size_t)g->pitch - cells;
+    memset(at, 0, MULTILEVEL_LEAD * width);
+    at += MULTILEVEL_LEAD * width;
+    for (size_t row = 0; row < rows; row++, at += (size_t)g->pitch * width)
+        memset(at + cells * width, 0, beside * width);
+    memset(at, 0, MULTILEVEL_LEAD * width);
+}
+
 static double value(const struct sv_multilevel *M, const void *field, ptrdiff_t at)
 {
     return M->single ? ((const float *)field)[at] : ((const double *)field)[at];

@@ -70,6 +70,9 @@ struct sv_cycle_kernels {
 SV_BINDING const struct sv_setup_kernels *sv_setup_kernels(int single);
 SV_BINDING const struct sv_cycle_kernels *sv_cycle_kernels(int single);
 
+/* Zeros in all of a field that is no cell; its elements are `width` bytes. */
+SV_BINDING void sv_level_clear(const struct sv_level *level, size_t width, void *field);
+
 /* Elements of work that a thread's part of a pass over a level takes. */
 SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
 
@@ -101,6 +104,8 @@ struct sv_outer_kernels {
     /* x += alpha p, r -= alpha q, cast = scale r; returns (r, r). */
     double (*advance)(const struct sv_level *A, int single, double alpha, double scale, const double *p,
                       const double *q, double *x, double *r, void *cast, double *partial, int threads);
+    /* cast = scale r. */
+    void (*cast)(const struct sv_level *A, int single, double scale, const double *r, void *cast, int threads);
     void (*unpack)(const struct sv_level *A, const double *from, double *to, int threads);
 };
 

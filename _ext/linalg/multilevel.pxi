@@ -52,11 +52,13 @@ cdef extern from "multilevel.h" nogil:
     struct sv_outer_kernels:
         double (*product)(const sv_level *, const double *, const double *, const double *, double *, double *,
                           int) noexcept nogil
+        void (*cast)(const sv_level *, int, double, const double *, void *, int) noexcept nogil
         void (*unpack)(const sv_level *, const double *, double *, int) noexcept nogil
 
     const sv_setup_kernels *sv_setup_kernels_of "sv_setup_kernels"(int)
     const sv_cycle_kernels *sv_cycle_kernels_of "sv_cycle_kernels"(int)
     const sv_outer_kernels *sv_outer_kernels_of "sv_outer_kernels"()
+    void sv_level_clear(const sv_level *, size_t, void *)
     size_t sv_multilevel_work(const sv_level *)
     void sv_multilevel_setup(const sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
@@ -74,7 +76,6 @@ cdef extern from "multilevel_cg.h" nogil:
         double *r
         double *p
         double *q
-        double *spare
         void *cast
         void *z
         double *partial
@@ -85,11 +86,34 @@ cdef extern from "multilevel_cg.h" nogil:
     void sv_multilevel_cg_start(sv_multilevel_cg *)
     int sv_multilevel_cg_iterate(sv_multilevel_cg *, double, double, int, int)
 
+cdef extern from "multilevel_many.h" nogil:
+    enum:
+        MANY
+
+    struct sv_many:
+        const sv_multilevel *M
+        const sv_level *A
+        const double *diagonal
+        const double *b
+        double *x
+        ptrdiff_t count
+        const double *goals
+        double *residuals
+        int64_t *iterations
+        int64_t most
+        int threads
+
+    size_t sv_many_work(const sv_multilevel *)
+    void sv_many_solve(const sv_many *, void *)
+
+#: Right-hand sides that are solved together.
+MULTILEVEL_MANY = MANY
+
 MULTILEVEL_NUMBERS = sizeof(sv_multilevel_numbers) // sizeof(double)
 
 
 cdef class Fields:
-    """Arrays that structs point into, kept alive; all begin at a cache line, and with zeros."""
+    """Arrays that structs point into, kept alive; all begin at a cache line."""
 
     cdef dict kept
 
@@ -97,11 +121,21 @@ cdef class Fields:
         self.kept = {}
 
     cdef void *make(self, str name, size_t length, dtype) except NULL:
-        bytes_ = length * np.dtype(dtype).itemsize
-        room = np.zeros(bytes_ + LINE, np.uint8)  # whose pages are touched when they are needed
-        skip = -room.ctypes.data % LINE
-        self.kept[name] = array = room[skip:skip + bytes_].view(dtype)
-        cdef size_t address = array.ctypes.data
+        room = Scratch(length * np.dtype(dtype).itemsize)
+        self.kept[name] = array = np.frombuffer(room, dtype)
+        if room.used:
+            array.fill(0)
+        cdef size_t address = address_of(array)
+        return <void *>address
+
+    cdef void *make_field(self, str name, const sv_level *g, dtype) except NULL:
+        """A field of a level, zeros beside its rows; what is in them is left open."""
+        cdef size_t width = np.dtype(dtype).itemsize
+        room = Scratch(g.size * width)
+        self.kept[name] = array = np.frombuffer(room, dtype)
+        cdef size_t address = address_of(array)
+        if room.used:
+            sv_level_clear(g, width, <void *>address)
         return <void *>address
 
 
@@ -111,7 +145,7 @@ cdef int shape_level(sv_level *g, n, periodic, halved, Fields fields, str name, 
     for axis in range(3):
         g.n[axis], g.periodic[axis], g.halved[axis] = n[axis], bool(periodic[axis]) and n[axis] > 1, halved[axis]
     g.axes = 3 if n[1] > 1 else 2 if n[2] > 1 else 1
-    g.pitch = MULTILEVEL_LEAD + (n[0] + 1 + 15) // 16 * 16
+    g.pitch = MULTILEVEL_LEAD + (n[0] + 15) // 16 * 16  # a row's end and the next one's beginning share zeros
     g.size = n[1] * n[2] * g.pitch + 2 * MULTILEVEL_LEAD
     g.zeros = fields.make(f"zeros {name}", g.pitch + 3 * MULTILEVEL_LEAD, dtype)
     return 0
@@ -127,7 +161,7 @@ cdef class Stencil(Fields):
 
     def __init__(self, n, periodic, int threads=1):
         shape_level(&self.level, n, periodic, (0, 0, 0), self, "", np.float64)
-        self.diagonal = <double *>self.make("diagonal", self.level.size, np.float64)
+        self.diagonal = <double *>self.make_field("diagonal", &self.level, np.float64)
         self.cells, self.threads = n[0] * n[1] * n[2], threads
 
     def set_constant(self, couplings, sides, obstacles, double mass, mask):
@@ -144,7 +178,7 @@ cdef class Stencil(Fields):
         self.level.constant = 0
         for axis in range(3):
             if faces[axis] is not None:
-                self.level.face[axis] = self.make(f"face {axis}", self.level.size, np.float64)
+                self.level.face[axis] = self.make_field(f"face {axis}", &self.level, np.float64)
                 self.pack_into(faces[axis], <double *>self.level.face[axis], True)
         self.pack_into(diagonal, self.diagonal)
 
@@ -202,22 +236,60 @@ cdef class Multilevel(Fields):
             g = &self.M.level[l]
             shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
             for axis in range(3):
-                if axis == 0 or levels[0][0][axis] > 1:
-                    g.face[axis] = self.make(f"face {l} {axis}", g.size, self.dtype)
-                if halved[axis]:
+                if halved[axis]:  # the set-up leaves out cells at the ends of the box: they have none
                     g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
-            g.inverse = self.make(f"inverse {l}", g.size, self.dtype)
-            g.wall = self.make(f"wall {l}", g.size, self.dtype)
-            g.mass = self.make(f"mass {l}", g.size, self.dtype)
-            g.scale = self.make(f"scale {l}", g.size, self.dtype)
+            g.inverse = self.make_field(f"inverse {l}", g, self.dtype)
+            g.scale = self.make_field(f"scale {l}", g, self.dtype)
             if l:
-                g.right = self.make(f"right {l}", g.size, self.dtype)
-                g.x = self.make(f"x {l}", g.size, self.dtype)
+                self.make_faces(l)
+                g.wall = self.make_field(f"wall {l}", g, self.dtype)
+                g.mass = self.make_field(f"mass {l}", g, self.dtype)
+                g.right = self.make_field(f"right {l}", g, self.dtype)
+                g.x = self.make_field(f"x {l}", g, self.dtype)
             self.part = max(self.part, sv_multilevel_work(g))
         self.cells = levels[0][0][0] * levels[0][0][1] * levels[0][0][2]
         self.threads = threads
         n = levels[-1][0]
         self.M.ends = <double *>self.make("ends", 2 * n[0] * n[1] * n[2], np.float64)
+
+    cdef int make_faces(self, int l) except -1:
+        cdef sv_level *g = &self.M.level[l]
+        for axis in range(3):
+            if axis == 0 or self.M.level[0].n[axis] > 1:
+                g.face[axis] = self.make_field(f"face {l} {axis}", g, self.dtype)
+        return 0
+
+    cdef int borrow(self, bint faces) except -1:
+        """The first level's fields that only the set-up reads: two in a block, which a vector of a solve takes next."""
+        cdef sv_level *g = &self.M.level[0]
+        cdef size_t width = self.dtype.itemsize
+        cdef size_t address
+        names = [f"face 0 {axis}" for axis in range(3) if faces and (axis == 0 or g.n[axis] > 1)] + ["wall 0", "mass 0"]
+        for first in range(0, len(names), 2):
+            pair = names[first:first + 2]
+            room = np.frombuffer(Scratch(len(pair) * g.size * width), self.dtype)
+            for k, name in enumerate(pair):
+                self.kept[name] = array = room[k * g.size:(k + 1) * g.size]
+                address = address_of(array)
+                sv_level_clear(g, width, <void *>address)
+                if name == "wall 0":
+                    g.wall = <void *>address
+                elif name == "mass 0":
+                    g.mass = <void *>address
+                else:
+                    g.face[int(name[-1])] = <void *>address
+        return 0
+
+    cdef int give_back(self, bint faces) except -1:
+        cdef sv_level *g = &self.M.level[0]
+        if self.M.levels == 1:  # the last level's matrix is made from them
+            return 0
+        for name in ["wall 0", "mass 0"] + ["face 0 0", "face 0 1", "face 0 2"] * faces:
+            self.kept.pop(name, None)
+        g.wall = g.mass = NULL
+        if faces:
+            g.face[0] = g.face[1] = g.face[2] = NULL
+        return 0
 
     @property
     def levels(self):
@@ -242,14 +314,19 @@ cdef class Multilevel(Fields):
         g.constant, self.scale = 1, scale
         for axis in range(3):
             g.coupling[axis] = scale * couplings[axis]
+        self.borrow(True)
         with nogil:
             sv_setup_kernels_of(self.M.single).fill(g, &cells, scale, NULL, self.M.threads)
             sv_multilevel_setup(&self.M)
+        self.give_back(True)
 
     def set_variable(self, faces, wall, mass, mask, double scale):
         """Couplings along (x, y, z), what walls and reaction add to the diagonal, and who takes part (or None)."""
         cdef sv_level *g = &self.M.level[0]
         g.constant, self.scale = 0, scale
+        if g.face[0] == NULL:
+            self.make_faces(0)
+        self.borrow(False)
         for axis in range(3):
             if g.face[axis] != NULL and faces[axis] is not None:
                 self.pack_into(faces[axis], g.face[axis], scale, True)
@@ -259,6 +336,7 @@ cdef class Multilevel(Fields):
         with nogil:
             sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
             sv_multilevel_setup(&self.M)
+        self.give_back(False)
 
     cdef int pack_into(self, values, void *to, double scale, bint close=False) except -1:
         cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
@@ -341,13 +419,12 @@ cdef class MultilevelCg(Fields):
             raise ValueError("the hierarchy is that of another grid")
         self.A, self.M = A, M
         self.state.M, self.state.A, self.state.diagonal = &M.M, &A.level, A.diagonal
-        for name in ("b", "x", "r", "p", "q", "spare"):
-            self.make(name, A.level.size, np.float64)
+        for name in ("b", "x", "r", "p", "q"):
+            self.make_field(name, &A.level, np.float64)
         self.state.b, self.state.x = self.at("b"), self.at("x")
-        self.state.r, self.state.p = self.at("r"), self.at("p")
-        self.state.q, self.state.spare = self.at("q"), self.at("spare")
-        self.state.cast = self.make("cast", A.level.size, M.dtype)
-        self.state.z = self.make("z", A.level.size, M.dtype)
+        self.state.r, self.state.p, self.state.q = self.at("r"), self.at("p"), self.at("q")
+        self.state.cast = self.make_field("cast", &A.level, M.dtype)
+        self.state.z = self.make_field("z", &A.level, M.dtype)
         self.state.partial = <double *>self.make("partial", A.level.n[2], np.float64)
 
     cdef double *at(self, str name) except NULL:
@@ -377,8 +454,8 @@ cdef class MultilevelCg(Fields):
         return self.state.residual
 
     def measured(self, x):
-        """The norm of b - A x."""
-        cdef double *at = self.at("spare")
+        """The norm of b - A x; the direction is lost."""
+        cdef double *at = self.at("p")
         cdef double *out = self.at("q")
         cdef double square
         self.A.pack_into(x, at, True)
@@ -396,3 +473,35 @@ cdef class MultilevelCg(Fields):
         with nogil:
             done = sv_multilevel_cg_iterate(&self.state, goal, floor, nit, most)
         return done, self.state.residual, <int>self.state.outcome
+
+
+def solve_many(Stencil A, Multilevel M, const double[:, ::1] b, double[:, ::1] x, const double[::1] goals,
+               int64_t most, int threads):
+    """A x = b for the columns of b, from x on, in place: (norms of b - A x formed anew, iterations).
+
+    A column that does not come to its goal by its recurrence, in `most` iterations, is left where it is.
+    """
+    cdef sv_many many
+    cdef Py_ssize_t count = b.shape[1], groups = (count + MANY - 1) // MANY
+    cdef double[::1] residuals = np.empty(count)
+    cdef int64_t[::1] iterations = np.zeros(count, np.int64)
+    if not M.M.single or A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
+        raise ValueError("the hierarchy is in float64, or that of another grid")
+    if b.shape[0] != A.cells or x.shape[0] != A.cells or x.shape[1] != count or goals.shape[0] != count:
+        raise ValueError(f"b, x and goals for {A.cells} cells do not fit one another")
+    if count == 0:
+        return np.asarray(residuals), np.asarray(iterations)
+    threads = max(1, min(threads, groups))
+    each = sv_many_work(&M.M)
+    room = Scratch(threads * each)
+    work = np.frombuffer(room, np.uint8)
+    if room.used:
+        work.fill(0)
+    cdef size_t address = address_of(work)
+    many.M, many.A, many.diagonal, many.count = &M.M, &A.level, A.diagonal, count
+    many.b, many.x, many.goals = &b[0, 0], &x[0, 0], &goals[0]
+    many.residuals, many.iterations = &residuals[0], &iterations[0]
+    many.most, many.threads = most, threads
+    with nogil:
+        sv_many_solve(&many, <void *>address)
+    return np.asarray(residuals), np.asarray(iterations)

@@ -23,8 +23,7 @@ static double scale_of(double residual) { return residual > 0 && isfinite(residu
 /* The cycle's copy of r. */
 static void cast(struct sv_multilevel_cg *s)
 {
-    sv_outer_kernels()->advance(s->A, s->M->single, 0, s->numbers->scale, s->r, s->r, s->spare, s->r, s->cast,
-                                s->partial, s->M->threads);
+    sv_outer_kernels()->cast(s->A, s->M->single, s->numbers->scale, s->r, s->cast, s->M->threads);
 }
 
 static double exact_residual(struct sv_multilevel_cg *s, double *r)
@@ -71,7 +70,7 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
 static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int iteration)
 {
     struct sv_multilevel_numbers *numbers = s->numbers;
-    s->residual = exact_residual(s, s->spare);
+    s->residual = exact_residual(s, s->q);
     if (!isfinite(s->residual))
         return SV_NOT_FINITE;
     if (s->residual <= goal)
@@ -82,7 +81,8 @@ static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int itera
     numbers->restarts++;
     numbers->monitor.best = s->residual, numbers->monitor.best_at = iteration;
     numbers->scale = scale_of(s->residual);
-    memcpy(s->r, s->spare, s->A->size * sizeof(double));
+    memcpy(s->r, s->q, s->A->size * sizeof(double));
+    sv_outer_kernels()->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
     cast(s);
     return SV_GOING_ON;
 }

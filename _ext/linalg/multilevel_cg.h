@@ -18,7 +18,7 @@ struct sv_multilevel_cg {
     const struct sv_multilevel *M;
     const struct sv_level *A;         /* float64 */
     const double *diagonal, *b;
-    double *x, *r, *p, *q, *spare;    /* the iterate, its residual by recurrence, the direction, A p; of A's layout */
+    double *x, *r, *p, *q;            /* the iterate, its residual by recurrence, the direction, A p; of A's layout */
     void *cast, *z;                   /* for the cycle, of its type */
     double *partial;                  /* a number a plane */
     struct sv_multilevel_numbers *numbers;

@@ -14,6 +14,7 @@ struct outer {
     const void *z;
     void *cast;
     double *to;
+    int single;
     ptrdiff_t parts;
 };
 
@@ -182,6 +183,19 @@ static double advance(const struct sv_level *A, int single, double alpha, double
     return over_planes(&o, single ? advance_single : advance_double, threads);
 }
 
+static void cast_part(void *context, size_t index)
+{
+    const struct outer *o = context;
+    EACH_ROW(o, index, k, j)
+    cast_row(o->in[0] + row_at(o->g, k, j), o->cast, row_at(o->g, k, j), o->g->n[0], o->scale, o->single);
+}
+
+static void cast(const struct sv_level *A, int single, double scale, const double *r, void *cast, int threads)
+{
+    struct outer o = {.g = A, .in = {r}, .scale = scale, .cast = cast, .single = single};
+    over_planes(&o, cast_part, threads);
+}
+
 static void unpack_part(void *context, size_t index)
 {
     const struct outer *o = context;
@@ -196,4 +210,4 @@ static void unpack(const struct sv_level *A, const double *from, double *to, int
     over_planes(&o, unpack_part, threads);
 }
 
-const struct sv_outer_kernels SV_TABLE(outer_kernels) = {product, dot, direction, advance, unpack};
+const struct sv_outer_kernels SV_TABLE(outer_kernels) = {product, dot, direction, advance, cast, unpack};

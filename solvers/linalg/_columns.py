@@ -1,8 +1,8 @@
-"""Several right-hand sides: a solve for each, one result."""
+"""Several right-hand sides: what goes in for all, and one result of all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,23 +16,25 @@ from ._problem import LinearResult, Matrix
 Array = npt.NDArray[Any]
 
 
-def solve_columns(
-    solve: Callable[..., LinearResult], A: Matrix, b: Array, x0: npt.ArrayLike | None, keywords: Mapping[str, Any]
-) -> LinearResult:
-    """The result of all columns: x of b's shape, the rest that of the worst column."""
+def check_starts(A: Matrix, b: Array, x0: npt.ArrayLike | None) -> Array | None:
+    """x0 of the shape of b, whose rows are those of A."""
     if len(b) != A.size:
         raise ValueError(f"b must have {A.size} rows, as A has, not shape {b.shape}")
     starts = None if x0 is None else real_array(x0, "x0", ndim=2)
     if starts is not None and starts.shape != b.shape:
         raise ValueError(f"x0 must have the shape of b, {b.shape}, not {starts.shape}")
-    columns = tuple(
-        solve(A, b[:, k], x0=None if starts is None else starts[:, k], **keywords) for k in range(b.shape[1])
-    )
+    return starts
+
+
+def of_columns(b: Array, columns: Sequence[LinearResult]) -> LinearResult:
+    """The result of all columns: x of b's shape, the rest that of the worst column."""
     if not columns:
         return LinearResult(
             x=np.empty(b.shape), success=True, status=Status.CONVERGED, message=Status.CONVERGED.sentence, nit=0,
             measure=0.0, residual_norm=0.0,
         )  # fmt: skip
     worst = max(columns, key=lambda result: (not result.success, result.measure))
-    x = np.stack([result.x for result in columns], axis=1)
-    return replace(worst, x=x, nit=max(result.nit for result in columns), state=None, columns=columns)
+    x = columns[0].x.base  # of those that were solved together
+    if not (x is not None and x.shape == b.shape and all(result.x.base is x for result in columns)):
+        x = np.stack([result.x for result in columns], axis=1)
+    return replace(worst, x=x, nit=max(result.nit for result in columns), state=None, columns=tuple(columns))

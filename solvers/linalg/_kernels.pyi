@@ -169,6 +169,7 @@ class Learner:
 
 def tsallis_weights(losses: Array, eta: float) -> Array: ...
 
+MULTILEVEL_MANY: int
 MULTILEVEL_NUMBERS: int
 
 class Stencil:
@@ -226,6 +227,10 @@ class MultilevelCg:
     def iterate(
         self, numbers: Array, goal: float, floor: float, residual: float, nit: int, most: int
     ) -> tuple[int, float, int]: ...
+
+def solve_many(
+    A: Stencil, M: Multilevel, b: Array, x: Array, goals: Array, most: int, threads: int
+) -> tuple[Array, Array]: ...
 
 class Net:
     dim: int

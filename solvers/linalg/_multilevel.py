@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,6 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     Attributes
     ----------
-    operator : GridOperator
-        Whose inverse it approximates.
     shapes : list of tuple of int
         The grids of its levels.
     null : list of ndarray
@@ -50,15 +50,25 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     #: What a method must be able to take.
     capability = "hierarchy"
 
-    def __init__(self, operator: GridOperator, nullspace: str | None, dtype: npt.DTypeLike, threads: int | None):
+    def __init__(
+        self,
+        operator: GridOperator,
+        nullspace: str | None,
+        dtype: npt.DTypeLike,
+        threads: int | None,
+        owned: bool = False,
+    ):
         if nullspace is not None and nullspace not in NULLSPACES:
             raise ValueError(f"nullspace must be None or one of {', '.join(NULLSPACES)}, not {nullspace!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
         super().__init__(np.dtype(np.float64), operator.shape)
-        self.operator, self.nullspace = operator, nullspace
+        # One that its operator keeps must not keep it in turn: the memory of both would wait for a collection of
+        # cycles.
+        self._operator: Callable[[], GridOperator | None] = weakref.ref(operator) if owned else lambda: operator
+        self.nullspace = nullspace
         self._threads = _threads.resolve(threads)
-        self._single = np.dtype(dtype) == np.float32
+        self.single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
@@ -72,6 +82,13 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         with self.lock:
             self.operator.update(coeff=coeff, mass=mass, mask=mask)
             self._set_up()
+
+    @property
+    def operator(self) -> GridOperator:
+        """Whose inverse it approximates."""
+        op = self._operator()
+        assert op is not None
+        return op
 
     @property
     def threads(self) -> int:
@@ -92,7 +109,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
             periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in self._axes]
-            self.kernel = _kernels.Multilevel(levels, periodic, self._single, self._threads)
+            self.kernel = _kernels.Multilevel(levels, periodic, self.single, self._threads)
             self.stencil = _kernels.Stencil(shape, periodic, self._threads)
             self.shapes = [_in_order(n, self._axes) for n, _ in levels]
         if isinstance(op.coeff, float) and isinstance(op.mass, float):
@@ -185,6 +202,14 @@ def multilevel(
     if why := refused(op):
         raise ValueError(why)
     return Multilevel(op, nullspace, dtype, threads)
+
+
+def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
+    """The hierarchy that the operator keeps, made when it is first asked for."""
+    if nullspace not in op.hierarchies:
+        op.hierarchies[nullspace] = Multilevel(op, nullspace, np.float32, threads, owned=True)
+    M: Multilevel = op.hierarchies[nullspace]
+    return M
 
 
 def refused(op: GridOperator) -> str:

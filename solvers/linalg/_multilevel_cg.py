@@ -7,7 +7,7 @@ others' orthogonalisation with a memory of one, which for an exact linear symmet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,8 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _kernels
 from ._grid import GridOperator
-from ._multilevel import NULLSPACES, Multilevel, multilevel, refused
-from ._problem import NOT_FINITE, OUTCOMES, LinearProblem, LinearResult, norm
+from ._multilevel import Multilevel, own, refused
+from ._problem import NOT_FINITE, OUTCOMES, REACHED, LinearProblem, LinearResult, norm
 
 Array = npt.NDArray[Any]
 
@@ -32,7 +32,11 @@ STEP_CELLS = 60_000_000
 
 @dataclass(frozen=True, eq=False)
 class MultilevelState:
-    """The iterate, its residual by recurrence and the direction, in the user's order."""
+    """The iterate, its residual by recurrence and the direction, in the user's order.
+
+    Of a state that has converged r and p are empty: each is as long as x, and whoever goes on from there to a smaller
+    tolerance starts from the true residual.
+    """
 
     x: Array
     r: Array
@@ -42,6 +46,10 @@ class MultilevelState:
     outcome: int
     nit: int
     measure: float
+    #: Whether `measure` is that of b - A x formed anew.
+    exact: bool = False
+
+    varying: ClassVar = ("r", "p")
 
 
 @dataclass
@@ -56,6 +64,7 @@ class Loop:
 
     def measured(self, x: Array) -> float:
         """The norm of b - A x, formed anew."""
+        self.holds = None  # the kernel's direction goes
         residual: float = self.kernel.measured(x)
         return residual
 
@@ -64,12 +73,14 @@ class Loop:
 class MultilevelCg:
     """Conjugate gradients with a V-cycle as preconditioner, for a `GridOperator`."""
 
-    nullspace: str | None = option(
-        None, "what to do on components without a sink: project b, and x to mean zero; None: refuse", choices=NULLSPACES
-    )
     outside: str = option("refuse", "b that is not 0 outside of the mask", choices=("refuse", "ignore"))
 
     def init(self, problem: LinearProblem) -> MultilevelState:
+        if (known := problem.known) is not None:
+            nothing = np.empty(0)
+            return MultilevelState(
+                known.x, nothing, nothing, np.zeros(_kernels.MULTILEVEL_NUMBERS), 0, known.nit, known.measure, True
+            )
         loop, x = self._loop(problem), _inside(problem, problem.x0)
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
         measure = loop.kernel.start(x, numbers)
@@ -80,8 +91,10 @@ class MultilevelCg:
 
     def step(self, problem: LinearProblem, state: MultilevelState) -> MultilevelState:
         loop, numbers = self._loop(problem), state.numbers.copy()
-        if loop.holds is not state:
+        if loop.holds is not state and len(state.r):
             loop.kernel.load(state.x, state.r, state.p)
+        elif not len(state.r):
+            loop.kernel.start(state.x, numbers)
         loop.holds = None
         most = 1 if problem.every else max(1, STEP_CELLS // problem.A.size)
         most = min(most, problem.max_iter - state.nit)
@@ -91,8 +104,9 @@ class MultilevelCg:
             )
         if outcome == NOT_FINITE:
             return replace(state, nit=state.nit + done, measure=measure, outcome=outcome)
-        x, r, p = (loop.kernel.vector(name) for name in "xrp")
-        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure)
+        x = loop.kernel.vector("x")
+        r, p = (np.empty(0) if measure <= problem.tol else loop.kernel.vector(name) for name in "rp")
+        loop.holds = MultilevelState(x, r, p, numbers, outcome, state.nit + done, measure, outcome == REACHED)
         return loop.holds
 
     def done(self, problem: LinearProblem, state: MultilevelState) -> Status | None:
@@ -101,25 +115,33 @@ class MultilevelCg:
         return OUTCOMES.get(state.outcome)
 
     def finish(self, problem: LinearProblem, state: MultilevelState) -> LinearResult:
-        loop, M = self._loop(problem), self._hierarchy(problem)
-        x = _projected(state.x, M.null)
-        left = loop.measured(x)
-        if not left <= problem.tol:
-            start = _projected(_inside(problem, problem.x0), M.null)
-            at_start = loop.measured(start)
-            x, left = (x, left) if left <= at_start else (start, at_start)
-        if not M.spare:
-            M.spare.append(loop.kernel)
+        M = self._hierarchy(problem)
+        x, left = _projected(state.x, M.null), state.measure
+        if not (state.exact and x is state.x and left <= problem.tol):
+            x, left = self._better(problem, x, M)
+        if "loop" in problem.remembered and not M.spare:
+            M.spare.append(self._loop(problem).kernel)
             problem.forget("loop")
         stats = {
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
             "projected": problem.remember("projected", float) if M.null else 0.0,
+            "together": problem.known is not None,
         }  # fmt: skip
         return LinearResult(
             x=x, measure=left, residual_norm=left, stats=stats,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
+
+    def _better(self, problem: LinearProblem, x: Array, M: Multilevel) -> tuple[Array, float]:
+        """Of x and the start the one with the smaller residual, formed anew; x where it is at its goal."""
+        loop = self._loop(problem)
+        left = loop.measured(x)
+        if left <= problem.tol:
+            return x, left
+        start = _projected(_inside(problem, problem.x0), M.null)
+        at_start = loop.measured(start)
+        return (x, left) if left <= at_start else (start, at_start)
 
     def _loop(self, problem: LinearProblem) -> Loop:
         loop: Loop = problem.remember("loop", lambda: self._made_loop(problem))
@@ -142,10 +164,11 @@ class MultilevelCg:
     def _made(self, problem: LinearProblem) -> Multilevel:
         M = problem.M
         if M is None:
-            op: GridOperator = problem.A  # type: ignore[assignment]
-            if self.nullspace not in op.hierarchies:
-                op.hierarchies[self.nullspace] = multilevel(op, nullspace=self.nullspace, threads=problem.threads)
-            M = op.hierarchies[self.nullspace]
+            if not isinstance(problem.A, GridOperator):
+                raise TypeError(f"multilevel-cg needs a GridOperator, not {type(problem.A).__name__}")
+            if why := refused(problem.A):
+                raise ValueError(why)
+            M = own(problem.A, problem.nullspace, problem.threads)
         if not isinstance(M, Multilevel) or M.operator is not problem.A:
             raise ValueError("M must come from multilevel(A), for this very A, or be left out")
         M.threads = problem.threads
@@ -180,7 +203,7 @@ def _projected(vector: Array, components: list[Array]) -> Array:
     return result
 
 
-def serves(A: Any, M: Any) -> str:
+def serves(A: Any, M: Any, nullspace: str | None) -> str:
     """Why the method is not the one to take by default for this operator and preconditioner; empty where it is."""
     if not isinstance(A, GridOperator):
         return "A is no GridOperator"
@@ -189,8 +212,8 @@ def serves(A: Any, M: Any) -> str:
     if why := refused(A):
         return why
     try:
-        if M is None and None not in A.hierarchies:
-            A.hierarchies[None] = multilevel(A)
+        if M is None:
+            own(A, nullspace)
     except ValueError as error:
         return str(error)
     return ""

@@ -14,20 +14,19 @@ from ._symmetry import is_symmetric
 
 Array = npt.NDArray[Any]
 
-#: What `project_nullspace` may be.
-NULLSPACES = ("constant",)
-
 #: How large A @ ones may be in parts of the diagonal, for the rounding of whoever assembled A.
 SLACK = 1e-10
 
 
-def without_constants(A: Matrix, b: Array, nullspace: str) -> Array:
+def without_constants(A: Matrix, b: Array, nullspace: str | None) -> Array:
     """b less its mean, which lies in the range of A; ValueError where the constants are not A's null space."""
-    if nullspace not in NULLSPACES:
-        raise ValueError(f"project_nullspace must be None or 'constant', not {nullspace!r}")
+    if nullspace == "components":
+        raise ValueError("nullspace='components' is for a GridOperator and the method 'multilevel-cg'")
+    if nullspace != "constant":
+        raise ValueError(f"nullspace must be None, 'constant' or 'components', not {nullspace!r}")
     off = norm(A.residual(np.zeros(A.size), np.ones(A.size)))
     if not (off <= SLACK * norm(A.operand("natural").diagonal) and is_symmetric(A)):
-        raise ValueError("project_nullspace='constant' is for a symmetric A with A @ ones = 0")
+        raise ValueError("nullspace='constant' is for a symmetric A with A @ ones = 0")
     return np.asarray(b - b.mean())
 
 

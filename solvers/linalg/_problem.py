@@ -28,7 +28,7 @@ ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "auto")
 
 #: What the kernels say of an iteration (enum sv_outcome); 0 is to go on, 1 that the goal was reached.
 OUTCOMES = {2: Status.DIVERGED, 3: Status.STAGNATION, 4: Status.NOT_SPD, 5: Status.NONFINITE}
-NOT_FINITE = 5
+REACHED, NOT_FINITE = 1, 5
 
 
 class Matrix(Protocol):
@@ -111,12 +111,21 @@ class LinearProblem:
     #: The preconditioner as the user gave it.
     M: Any = None
     assume_symmetric: bool = False
+    #: What to do on components of a grid without a sink.
+    nullspace: str | None = None
     #: The norm of b, where it is known.
     size_of_b: float | None = None
+    #: Of a column that was solved together with others: `x`, the `measure` of it, and `nit`.
+    known: Any = None
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<{self.title}>"
+
+    @property
+    def remembered(self) -> frozenset[str]:
+        """The names under which something is remembered."""
+        return frozenset(self._memory)
 
     @property
     def needs(self) -> frozenset[str]:

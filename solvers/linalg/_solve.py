@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -16,10 +16,11 @@ from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
-from ._columns import solve_columns
+from ._columns import check_starts, of_columns
 from ._multilevel_cg import serves
+from ._multilevel_many import Known, together
 from ._nullspace import centred, without_constants
-from ._problem import LinearProblem, LinearResult, norm, prepared
+from ._problem import LinearProblem, LinearResult, Matrix, norm, prepared
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -48,7 +49,7 @@ def solve(
     method: str | None = None,
     options: Mapping[str, Any] | None = None,
     assume_symmetric: bool = False,
-    project_nullspace: str | None = None,
+    nullspace: str | None = None,
     check_finite: bool = True,
     max_iter: int = 10_000,
     time_limit: float | None = None,
@@ -78,8 +79,8 @@ def solve(
         What rtol is relative to: the norm of b, or that of ``b - A @ x0``.
     method : str, optional
         "multilevel-cg", "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given:
-        "multilevel-cg" for a GridOperator that is not singular; else "ssor-cg" ("cg" with an M) where A looks symmetric
-        positive definite, else "gauss-seidel", which may not converge.
+        "multilevel-cg" for a GridOperator that is not singular, or whose `nullspace` is given; else "ssor-cg" ("cg"
+        with an M) where A looks symmetric positive definite, else "gauss-seidel", which may not converge.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them. "omega" may also be a tuner (an object with
         ``ask`` and ``tell``): it is asked before the solve, and told the iterations after it (twice `max_iter` where it
@@ -87,10 +88,10 @@ def solve(
     assume_symmetric : bool, default False
         Whether A is taken for symmetric where a method needs that, without a look at its entries. The sign of the
         diagonal is looked at in any case.
-    project_nullspace : {None, "constant"}, optional
+    nullspace : {None, "constant", "components"}, optional
         "constant", for a symmetric A with ``A @ ones = 0``: b is taken without its mean, which no x can give, and x
         gets the mean zero. The residual is then that of b without its mean: x is the least-squares solution of least
-        norm.
+        norm. "components", for a GridOperator and "multilevel-cg": the same in each part of the grid without a sink.
     check_finite : bool, default True
         Whether NaN and infinity are looked for in A, b and x0.
     max_iter : int, default 10000
@@ -131,7 +132,7 @@ def solve(
     Notes
     -----
     A singular system is solved where it is consistent and A symmetric positive semidefinite (a pure Neumann problem): x
-    is then one of its solutions. Where b is not in the range of A the status is STAGNATION; see `project_nullspace`.
+    is then one of its solutions. Where b is not in the range of A the status is STAGNATION; see `nullspace`.
 
     References
     ----------
@@ -153,41 +154,86 @@ def solve(
     if rng is not None:
         as_generator(rng)
     _check_tolerances(rtol, atol, reference)
-    if np.ndim(b) == 2:
-        if resume is not None:
-            raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
-        return solve_columns(solve, matrix, real_array(b, "b"), x0, {
-            "M": M, "rtol": rtol, "atol": atol, "reference": reference, "method": method, "options": options,
-            "assume_symmetric": assume_symmetric, "project_nullspace": project_nullspace,
-            "check_finite": check_finite, "max_iter": max_iter,
-            "time_limit": time_limit, "callback": callback, "verbose": verbose, "threads": threads,
-        })  # fmt: skip
-    right = _vector(b, "b", matrix.size, check_finite)
-    scale = size_of_b = norm(right)
-    start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, check_finite)
+    given = Given(
+        matrix, control, M=M, rtol=rtol, atol=atol, reference=reference, method=method, options=options,
+        assume_symmetric=bool(assume_symmetric), nullspace=nullspace, check_finite=check_finite,
+        threads=_threads.resolve(threads),
+    )  # fmt: skip
+    if np.ndim(b) != 2:
+        return _solved(given, b, x0, None)
+    if resume is not None:
+        raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
+    rights = real_array(b, "b")
+    starts = check_starts(matrix, rights, x0)
+    alone = method not in (None, "multilevel-cg") or reference != "b" or callback is not None
+    if alone or verbose or time_limit is not None:
+        known = []
+    else:
+        known = together(matrix, rights, starts, M=M, rtol=rtol, atol=atol, nullspace=nullspace,
+                         max_iter=control.max_iter, threads=given.threads)  # fmt: skip
+    columns = [
+        _solved(given, rights[:, k], None if starts is None else starts[:, k], known[k] if k < len(known) else None)
+        for k in range(rights.shape[1])
+    ]
+    return of_columns(rights, columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What all right-hand sides of a call share."""
+
+    matrix: Matrix = field(kw_only=False)
+    control: Control = field(kw_only=False)
+    M: Any
+    rtol: float
+    atol: float
+    reference: str
+    method: str | None
+    options: Mapping[str, Any] | None
+    assume_symmetric: bool
+    nullspace: str | None
+    check_finite: bool
+    threads: int
+
+
+def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Known | None) -> LinearResult:
+    """The result for one right-hand side."""
+    matrix, method, nullspace = given.matrix, given.method, given.nullspace
+    if known is not None:
+        right, start, scale = np.asarray(b), known.x, known.size
+    else:
+        right = _vector(b, "b", matrix.size, given.check_finite)
+        start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, given.check_finite)
+        scale = norm(right)
+    size_of_b = scale
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
-    if project_nullspace is not None:
-        right = without_constants(matrix, right, project_nullspace)
-    if reference == "r0" and scale > 0:
+    # multilevel-cg projects by the components of its grid
+    projects = nullspace is not None and method != "multilevel-cg"
+    projects = projects and bool(method or serves(matrix, given.M, nullspace))
+    if projects:
+        right = without_constants(matrix, right, nullspace)
+    if given.reference == "r0" and scale > 0:
         scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
-    tol = max(rtol * scale, atol) if np.isfinite(scale) else 0.0
+    tol = max(given.rtol * scale, given.atol) if np.isfinite(scale) else 0.0
+    control = given.control
     problem = LinearProblem(
-        matrix, right, start, tol=tol, max_iter=int(max_iter),
-        every=callback is not None or verbose == 2, threads=_threads.resolve(threads), M=M,
-        assume_symmetric=bool(assume_symmetric), size_of_b=size_of_b,
+        matrix, right, start, tol=tol, max_iter=int(control.max_iter),
+        every=control.callback is not None or control.verbose == 2, threads=given.threads, M=given.M,
+        assume_symmetric=given.assume_symmetric, nullspace=nullspace, size_of_b=size_of_b, known=known,
     )  # fmt: skip
     why = ""
     if method is None:
         method, why = _choose(problem)
     record = lookup("linalg", method, problem.needs)
+    options = given.options
     tuner = (options or {}).get("omega")
     if tuner is not None and not isinstance(tuner, float | str) and isinstance(tuner, Tuner):
         result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     else:
         result = cast(LinearResult, run(record, problem, control, options, why))
-    return result if project_nullspace is None else centred(result, problem)
+    return centred(result, problem) if projects else result
 
 
 def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
@@ -203,8 +249,9 @@ def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
 
 def _choose(problem: LinearProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
-    if problem.A.capability == "grid" and not serves(problem.A, problem.M):
-        return "multilevel-cg", "Chose multilevel-cg: A is a GridOperator with a sink in every component."
+    if not serves(problem.A, problem.M, problem.nullspace):
+        sinks = " with a sink in every component" if problem.nullspace is None else ""
+        return "multilevel-cg", f"Chose multilevel-cg: A is a GridOperator{sinks}."
     against = objection(problem.A, problem.assume_symmetric)
     looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
     if against is None and problem.M is not None:

@@ -116,13 +116,13 @@ def test_other_layouts(method):
 
 def test_a_null_space_that_is_not_there():
     b = np.ones(25)
-    with pytest.raises(ValueError, match="project_nullspace must be None or 'constant', not 'linear'"):
-        solve(neumann(5), b, project_nullspace="linear")
+    with pytest.raises(ValueError, match="nullspace must be None, 'constant' or 'components', not 'linear'"):
+        solve(neumann(5), b, nullspace="linear")
     for A in (laplacian(5), changed((7, 7), -4)):
         with pytest.raises(ValueError, match="A @ ones = 0"):
-            solve(A, b, project_nullspace="constant")
+            solve(A, b, nullspace="constant")
     rows = neumann(5)
     rows.data[:3] *= [1, 2, 0]  # their sum stays, the symmetry does not
     rows.data[0] = -rows.data[1]
     with pytest.raises(ValueError, match="symmetric A with A @ ones = 0"):
-        solve(rows, b, project_nullspace="constant")
+        solve(rows, b, nullspace="constant")

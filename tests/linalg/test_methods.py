@@ -259,13 +259,13 @@ def test_a_null_space_left_out(method, matrix, seed):
     expected = np.linalg.lstsq(dense, b, rcond=None)[0]
     kept = b.copy()
     for right, solution in ((b[:, 0], expected[:, 0]), (b, expected)):
-        result = solve(A, right, method=method, project_nullspace="constant", rtol=1e-11)
+        result = solve(A, right, method=method, nullspace="constant", rtol=1e-11)
         assert result.success
         np.testing.assert_allclose(result.x, solution, atol=1e-7)
         assert abs(result.x.mean(axis=0)).max() <= 1e-12
     np.testing.assert_array_equal(b, kept)
     assert not solve(A, b[:, 0], method=method, max_iter=3000).success
-    few = solve(A, b[:, 0], method=method, project_nullspace="constant", max_iter=1)
+    few = solve(A, b[:, 0], method=method, nullspace="constant", max_iter=1)
     assert few.status is Status.MAX_ITER
     left = np.linalg.norm(b[:, 0] - b[:, 0].mean() - dense @ few.x)
     np.testing.assert_allclose(few.residual_norm, left, rtol=1e-10)

@@ -6,6 +6,7 @@ import scipy.linalg
 import scipy.sparse.linalg
 
 import solvers
+from solvers._base import _runtime, threads
 from solvers.linalg import GridOperator, multilevel
 from solvers.testing import grid_problem
 
@@ -179,3 +180,35 @@ def test_bad_arguments():
         multilevel(GridOperator((8, 7), mass=1.0, bc="periodic"))
     with pytest.raises(ValueError, match="mass >= 0"):
         multilevel(GridOperator((8, 7), mass=-0.1))
+
+
+@pytest.mark.parametrize("constant", [False, True])
+@pytest.mark.parametrize("shape", [(1101, 1003), (110, 98, 110)])
+def test_what_earlier_solves_left_in_memory_changes_nothing(shape, constant, seed):
+    """Long vectors lie in blocks that are used again: whatever is in them, the bits are the same."""
+    _runtime.scratch_release()
+    grid = random_grid(shape, seed, constant)
+    b = np.where(grid.mask, np.random.default_rng(seed).normal(size=shape), 0).ravel()
+    first = solvers.linsolve(grid, b, method="multilevel-cg", max_iter=6)
+    assert np.isfinite(first.residual_norm)
+    pitch = 16 + -(-shape[-1] // 16) * 16
+    cells = pitch * grid.size // shape[-1] + 32
+    del grid.hierarchies[None]  # whose blocks go to rest
+    dirty = [np.frombuffer(_runtime.Scratch(width * cells), np.float32) for width in [4] * 12 + [8] * 12]
+    for block in dirty:
+        block.fill(np.nan)
+    del block, dirty
+    again = solvers.linsolve(grid, b, method="multilevel-cg", max_iter=6)
+    assert again.x.tobytes() == first.x.tobytes()
+
+
+def test_blocks_come_from_those_that_rest():
+    _runtime.scratch_release()
+    grid, b = GridOperator((1001, 1100), unknowns="cells"), np.ones(1_101_100)
+    solvers.linsolve(grid, b)
+    del grid.hierarchies[None]
+    resting = _runtime.scratch_resting()
+    if threads.build_info()["sanitizer"] == "none":
+        assert resting > 40e6
+    solvers.linsolve(grid, b)
+    assert _runtime.scratch_resting() < resting or resting == 0

@@ -139,7 +139,7 @@ def test_constants_are_the_null_space(seed):
         b = rng.normal(size=grid.size)
         with pytest.raises(ValueError, match="singular"):
             solve(grid, b, method="multilevel-cg")
-        result = solve(grid, b, method="multilevel-cg", rtol=1e-10, options={"nullspace": "constant"})
+        result = solve(grid, b, method="multilevel-cg", rtol=1e-10, nullspace="constant")
         assert result.success
         assert result.nit <= 16
         assert abs(result.x.mean()) <= 1e-12 * np.abs(result.x).max()
@@ -159,7 +159,7 @@ def test_components_are_null_spaces(seed):
         multilevel(grid, nullspace="constant")
     for part in (np.s_[:12, 20:], np.s_[13:, 20:]):
         b[part] -= b[part].mean()
-    result = solve(grid, b.ravel(), method="multilevel-cg", options={"nullspace": "components"})
+    result = solve(grid, b.ravel(), method="multilevel-cg", nullspace="components")
     assert result.success
     check_linear(grid, b.ravel(), result)
     x = result.x.reshape(mask.shape)
@@ -173,6 +173,13 @@ def test_the_default_of_a_singular_grid():
     b = np.random.default_rng(5).normal(size=400)
     result = solve(grid, b - b.mean())
     assert (result.method, result.success) == ("ssor-cg", True)
+    result = solve(grid, b, nullspace="constant")
+    assert (result.method, result.success) == ("multilevel-cg", True)
+    assert abs(result.x.mean()) <= 1e-12
+    other = solve(grid, b, nullspace="constant", method="ssor-cg", rtol=1e-10)
+    np.testing.assert_allclose(result.x, other.x, atol=1e-6 * np.abs(other.x).max())
+    with pytest.raises(ValueError, match="multilevel-cg"):
+        solve(grid, b, nullspace="components", method="ssor-cg")
 
 
 # ---- how it is called ----------------------------------------------------------------------------

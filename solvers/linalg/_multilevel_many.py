@@ -1,0 +1,71 @@
+"""Several right-hand sides on one grid: groups of them go through the multilevel cycle together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _kernels
+from ._grid import GridOperator
+from ._multilevel import Multilevel, own
+from ._multilevel_cg import serves
+from ._problem import Matrix
+
+Array = npt.NDArray[Any]
+
+#: With fewer right-hand sides than this a group takes longer than they do one by one.
+LEAST = 9
+#: Cells of a grid for whose groups there is memory (some 45 bytes a cell and right-hand side), and a gain: the longer
+#: vectors of larger grids wait for the memory in either way.
+MOST_CELLS = 2**19
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a column beforehand: where to start, the norm of the residual there, formed anew."""
+
+    x: Array
+    measure: float
+    nit: int
+    #: The norm of the right-hand side.
+    size: float
+
+
+def together(
+    A: Matrix,
+    b: Array,
+    x0: Array | None,
+    *,
+    M: Any,
+    rtol: float,
+    atol: float,
+    nullspace: str | None,
+    max_iter: int,
+    threads: int,
+) -> list[Known]:
+    """The first columns of b, as many as make groups; none where columns are to be solved one by one.
+
+    What is found is the columns' start: whoever is not at its goal goes on alone.
+    """
+    count = b.shape[1] - (b.shape[1] % _kernels.MULTILEVEL_MANY if b.shape[1] % _kernels.MULTILEVEL_MANY < LEAST else 0)
+    if count == 0 or A.size > MOST_CELLS or not isinstance(A, GridOperator) or serves(A, M, nullspace):
+        return []
+    hierarchy: Multilevel = own(A, nullspace, threads) if M is None else M
+    outside = None if A.mask is None else ~A.mask.ravel()
+    rights = np.ascontiguousarray(b[:, :count], np.float64)
+    if hierarchy.null or not hierarchy.single or (outside is not None and rights[outside].any()):
+        return []
+    sizes = np.sqrt(np.einsum("ik,ik->k", rights, rights))
+    if not np.isfinite(sizes).all():
+        return []
+    x = np.zeros(rights.shape) if x0 is None else np.array(x0[:, :count], np.float64)
+    x[:, sizes == 0] = 0
+    if outside is not None:
+        x[outside] = 0
+    goals = np.maximum(rtol * sizes, atol)
+    with hierarchy.lock:
+        measures, counts = _kernels.solve_many(hierarchy.stencil, hierarchy.kernel, rights, x, goals, max_iter, threads)
+    return [Known(x[:, k], float(measures[k]), int(counts[k]), float(sizes[k])) for k in range(count)]
