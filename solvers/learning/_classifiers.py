@@ -22,7 +22,7 @@ from ._glm import glm
 
 Array = npt.NDArray[Any]
 
-SPARSE = ("csr", "csc", "coo")
+SPARSE = ("csr", "csc")
 
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -87,9 +87,13 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Fit to X, shape (n, d), and labels y, shape (n,)."""
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=np.float64)
         check_classification_targets(y)
+        if sample_weight is not None:  # samples without weight are none
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            keep = np.flatnonzero(sample_weight)
+            X, y, sample_weight = X[keep], y[keep], sample_weight[keep]
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes, not one class {classes[0]!r} alone")
+            raise ValueError(f"y must hold at least two classes with weight, not one class alone: {classes!r}")
         if not self.C > 0:
             raise ValueError(f"C must be positive, not {self.C!r}")
         s = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)

@@ -80,7 +80,7 @@ def glm(
     loss : {"squared", "logistic", "huber", "squared_hinge", "poisson", "multinomial"}, default "squared"
         1/2 (z - y)^2; log(1 + exp(-y z)); the former up to a distance of 1 and linear beyond; 1/2 max(0, 1 - y z)^2;
         exp(z) - y z; log(sum_k exp(z_k)) - z_y with a predictor z_k and a row of coefficients for each class, in the
-        order of ``numpy.unique(y)``.
+        order of ``numpy.unique(y)`` over samples of positive weight.
     penalty : {"l1", "l2", "elastic-net", "none", "group", "sparse-group"}, default "l1"
         sum |w|; 1/2 sum w^2; ``l1_ratio`` times the first and ``1 - l1_ratio`` times the second; nothing, in which
         case lam must be 0; the sum of the 2-norms of the groups' coefficients; or ``l1_ratio`` times the first and
@@ -166,7 +166,7 @@ def glm(
     kind: type[GlmProblem] = GlmProblem
     if loss == "multinomial":
         kind = MultinomialProblem
-        classes = int(targets.max()) + 1
+        targets, classes = _numbered(targets)
         x0 = flat_start(x0, classes, d, fit_intercept)
         matrix = ByClass(matrix, classes)
     terms = _terms(lam, penalty, l1_ratio, groups, weights, bounds, d, classes, fit_intercept)
@@ -211,14 +211,17 @@ def _targets(y: Any, n: int, loss: str) -> Array:
         if len(classes) != 2:
             raise ValueError(f"y must hold labels of two classes for the loss {loss!r}, not of {len(classes)}")
         return np.where(targets == classes[1], 1.0, -1.0)
-    if loss == "multinomial":
-        classes, numbers = np.unique(targets, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError("y must hold labels of two classes at least for the loss 'multinomial'")
-        return numbers.astype(np.float64)
     if loss == "poisson" and np.any(targets < 0):
         raise ValueError("y must be >= 0 for the loss 'poisson'")
     return targets
+
+
+def _numbered(targets: Array) -> tuple[Array, int]:
+    """Numbers of the classes from 0 on, and how many there are."""
+    classes, numbers = np.unique(targets, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError("y must hold labels of two classes at least for the loss 'multinomial'")
+    return numbers.astype(np.float64), len(classes)
 
 
 def _nonnegative(values: Any, name: str, length: int, infinite: bool = False) -> Array:

@@ -111,6 +111,7 @@ def test_logistic_regression_starts_warm(seed):
             cold = model.n_iter_[0]
             assert model.fit(X, y).n_iter_[0] <= cold
             assert model.n_iter_[0] == 1
+    assert LogisticRegression().fit(X, y, (y > 0).astype(float)).classes_.tolist() == [1, 2]
     model = LogisticRegression("none", tol=1e-6).fit(X, y)
     assert np.isnan(model.dual_gap_)
     with pytest.raises(ValueError, match="C must be positive"):

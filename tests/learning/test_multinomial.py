@@ -233,6 +233,8 @@ def test_labels_and_groups_of_features(seed):
     X, y = problem(seed)
     names = np.array([-3.0, 0.5, 2.0, 7.0])
     np.testing.assert_array_equal(fitted(X, names[y]).coef, fitted(X, y).coef)
+    some = fitted(X, y, fit_intercept=True, sample_weight=(y != 3).astype(float))
+    np.testing.assert_allclose(some.coef, fitted(X[y != 3], y[y != 3], fit_intercept=True).coef, atol=1e-9)
     grouped = fitted(X, y, penalty="group", groups=3, lam=6.0)
     zero = (grouped.coef.reshape(4, 4, 3) == 0).all(axis=(0, 2))
     assert ((grouped.coef.reshape(4, 4, 3) != 0).any(axis=(0, 2)) == ~zero).all()
