@@ -116,6 +116,10 @@ static void exact(const struct sv_group_quadratic *q, size_t k, double *new, dou
             new[j] = 0;
         return;
     }
+    if (!(e[m - 1] > 0)) { /* no curvature: there is no minimum, or all points are */
+        memcpy(new, q->w + from, m * sizeof(double));
+        return;
+    }
     double *positive = turned;
     for (size_t j = 0; j < m; j++)
         positive[j] = fmax(e[j], 0);
