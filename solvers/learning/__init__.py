@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .._base.blocks import BlockCoordinateDescent, BlockResult
 from .._base.blocks.partition import comb
 from . import _bcd as _bcd
+from . import _group_working_set as _group_working_set
+from . import _newton_cg as _newton_cg
 from . import _working_set as _working_set
 from ._bcd_losses import LeastSquares, Logistic, Multinomial
 from ._glm import glm
@@ -17,13 +19,14 @@ from ._problem import GlmResult
 from ._quadratics import quadratic
 
 if TYPE_CHECKING:
-    from ._estimators import NNLS, ElasticNet, Lasso, LassoCV
+    from ._classifiers import LogisticRegression
+    from ._estimators import NNLS, ElasticNet, GroupLasso, Lasso, LassoCV
     from ._propagation import LabelPropagation
 
 #: What needs scikit-learn, which is imported when one of them is first used: name -> module.
 _ESTIMATORS = {
-    "ElasticNet": "._estimators", "Lasso": "._estimators", "LassoCV": "._estimators", "NNLS": "._estimators",
-    "LabelPropagation": "._propagation",
+    "ElasticNet": "._estimators", "GroupLasso": "._estimators", "Lasso": "._estimators", "LassoCV": "._estimators",
+    "NNLS": "._estimators", "LabelPropagation": "._propagation", "LogisticRegression": "._classifiers",
 }  # fmt: skip
 
 __all__ = [
@@ -33,11 +36,13 @@ __all__ = [
     "ElasticNet",
     "GlmPath",
     "GlmResult",
+    "GroupLasso",
     "LabelPropagation",
     "Lasso",
     "LassoCV",
     "LeastSquares",
     "Logistic",
+    "LogisticRegression",
     "Multinomial",
     "comb",
     "glm",

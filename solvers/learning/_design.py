@@ -109,25 +109,59 @@ class SparsePanel(Panel):
 class Design(ABC):
     """What the methods ask of the matrix; `ones` tells whether there is an intercept."""
 
-    def __init__(self, X: Any, ones: bool) -> None:
-        self.X = X
-        self.n, self.d = X.shape
-        self.ones = ones
-        #: Columns, that of the intercept included.
-        self.width = self.d + ones
+    X: Any
+    n: int
+    #: Coefficients of features.
+    d: int
+    ones: bool
+    #: Coefficients, those of intercepts included, which are the last.
+    width: int
+    #: Whether a pass over some of the columns costs less than one over all.
+    by_columns: bool
 
     @cached_property
+    @abstractmethod
     def norms(self) -> Array:
         """2-norms of the columns."""
-        squares = self._squares()
-        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
 
     @abstractmethod
     def affordable(self, columns: Array, passes: float) -> int:
         """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes."""
 
-    #: Whether a pass over some of the columns costs less than one over all.
-    by_columns: bool
+    @abstractmethod
+    def product(self, w: Array) -> Array:
+        """X w, w of length `width`."""
+
+    @abstractmethod
+    def transposed(self, v: Array, columns: Array | None = None) -> Array:
+        """X' v, of length `width`; with `columns`, features as int32, 0 at the others."""
+
+    @abstractmethod
+    def panel(self, columns: Array) -> Panel:
+        """Columns in rising order; that of the intercept is the last of them wherever there is one."""
+
+    def gram(self, columns: Array, weights: Array | None) -> Array:
+        """X_W' D X_W, once; columns as of `panel`."""
+        return self.panel(columns).gram(weights)
+
+    @abstractmethod
+    def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
+        """X_left' D X_right, of features."""
+
+
+class Matrix(Design):
+    """A matrix as it is given."""
+
+    def __init__(self, X: Any, ones: bool) -> None:
+        self.X = X
+        self.n, self.d = X.shape
+        self.ones = ones
+        self.width = self.d + ones
+
+    @cached_property
+    def norms(self) -> Array:
+        squares = self._squares()
+        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
 
     @abstractmethod
     def _squares(self) -> Array:
@@ -146,14 +180,12 @@ class Design(ABC):
         """These features, int32 and rising, and the ones where they are asked for."""
 
     def product(self, w: Array) -> Array:
-        """X w, w of length `width`."""
         z = self._combine(w)
         if self.ones:
             z += w[self.d]
         return z
 
     def transposed(self, v: Array, columns: Array | None = None) -> Array:
-        """X' v, of length `width`; with `columns`, features as int32, 0 at the others."""
         out = np.empty(self.width) if columns is None else np.zeros(self.width)
         self._dots(v, out, columns)
         if self.ones:
@@ -161,20 +193,11 @@ class Design(ABC):
         return out
 
     def panel(self, columns: Array) -> Panel:
-        """Columns in rising order; that of the intercept is the last of them wherever there is one."""
         count = len(columns) - self.ones
         return self._panel(columns[:count].astype(np.int32), self.ones)
 
-    def gram(self, columns: Array, weights: Array | None) -> Array:
-        """X_W' D X_W, once; columns as of `panel`."""
-        return self.panel(columns).gram(weights)
 
-    @abstractmethod
-    def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
-        """X_left' D X_right, of features."""
-
-
-class Dense(Design):
+class Dense(Matrix):
     """In either order. Kernels read Fortran order; of C order BLAS makes the products, and panels are copies."""
 
     def __init__(self, X: Any, ones: bool) -> None:
@@ -227,7 +250,7 @@ class Dense(Design):
         return panel.T @ self._taken(right)
 
 
-class Sparse(Design):
+class Sparse(Matrix):
     """CSC or CSR, as it is given; a column of ones is not stored."""
 
     def __init__(self, X: Any, ones: bool) -> None:
@@ -311,7 +334,7 @@ class Sparse(Design):
         return H[np.ix_(np.searchsorted(columns, left), np.searchsorted(columns, right))]
 
 
-def design(X: Any, ones: bool) -> Design:
+def design(X: Any, ones: bool) -> Matrix:
     """The matrix as the methods want it."""
     if not scipy.sparse.issparse(X):
         return Dense(X, ones)

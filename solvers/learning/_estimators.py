@@ -227,6 +227,69 @@ class LassoCV(_LinearModel):
         return self
 
 
+class GroupLasso(_LinearModel):
+    """Least squares with a penalty on groups: ``|y - Xw - b|^2 / (2n) + alpha sum_k p_k |w_k|_2``.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Strength of the penalty, as in celer and skglm.
+    groups : list of index arrays, ndarray of labels of shape (d,), or int, default 1
+        The groups of features; a number stands for runs of so many.
+    l1_ratio : float, default 0.0
+        r of the sparse group lasso ``alpha (r |w|_1 + (1 - r) sum_k p_k |w_k|_2)``, between 0 and 1.
+    weights : array_like, one a group, optional
+        p; 0 leaves a group free, infinity keeps it at 0. By default 1; the square root of its size is a common choice.
+    fit_intercept : bool, default True
+        Whether to fit b.
+    positive : bool, default False
+        Whether coefficients must be >= 0.
+    tol : float, default 1e-6
+        The duality gap that is a success, in units of the objective of zero coefficients.
+    max_iter : int, default 200
+        Passes over the data at most. A `ConvergenceWarning` tells where they did not reach the tolerance.
+    warm_start : bool, default False
+        Whether a fit starts from the last one.
+
+    Attributes
+    ----------
+    coef_, intercept_, dual_gap_, n_iter_, n_features_in_
+        As of `ElasticNet`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from solvers.learning import GroupLasso
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> GroupLasso(alpha=1.0, groups=5).fit(X, y).coef_.reshape(2, 5).any(axis=1).tolist()
+    [True, True]
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, groups: Any = 1, l1_ratio: float = 0.0, weights: Any = None,
+        fit_intercept: bool = True, positive: bool = False, tol: float = 1e-6, max_iter: int = 200,
+        warm_start: bool = False,
+    ) -> None:  # fmt: skip
+        self.alpha = alpha
+        self.groups = groups
+        self.l1_ratio = l1_ratio
+        self.weights = weights
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GroupLasso:
+        """Fit to X, shape (n, d), and y, shape (n,); weights of samples act as in scikit-learn."""
+        bounds = (0, np.inf) if self.positive else None
+        self._fitted(
+            X, y, sample_weight, self.alpha, penalty="sparse-group", l1_ratio=self.l1_ratio, groups=self.groups,
+            weights=self.weights, bounds=bounds,
+        )  # fmt: skip
+        return self
+
+
 class NNLS(_LinearModel):
     """Least squares with coefficients >= 0: ``|y - Xw - b|^2`` over w >= 0.
 

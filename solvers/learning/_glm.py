@@ -14,14 +14,29 @@ from .._base.iterate import Callback, Control
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
+from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
+from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
 from ._solve import solved
 
 Array = npt.NDArray[Any]
 
-PENALTIES = ("l1", "l2", "elastic-net", "none")
+#: The share of the l1 terms that each penalty is made of; None where the user gives it.
+PENALTIES: dict[str, float | None] = {
+    "l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0, "group": 0.0, "sparse-group": None,
+}  # fmt: skip
+MODELS: dict[str, type[Loss]] = {**LOSSES, "multinomial": Multinomial}
+ON_GROUPS = ("group", "sparse-group")
+
+#: For each kind of problem its usual method, and why it is that.
+USUAL = {
+    "glm": ("working-set", "which serves all losses and penalties"),
+    "groups": ("group-working-set", "which serves penalties on groups"),
+    "multinomial": ("working-set", "which serves penalties with kinks"),
+    "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
+}
 
 
 def glm(
@@ -32,6 +47,7 @@ def glm(
     loss: str = "squared",
     penalty: str = "l1",
     l1_ratio: float = 0.5,
+    groups: Any = None,
     weights: npt.ArrayLike | None = None,
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     sample_weight: npt.ArrayLike | None = None,
@@ -58,34 +74,42 @@ def glm(
         converted once, float32 too.
     y : array_like, shape (n,)
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
-        "poisson" numbers >= 0.
+        "poisson" numbers >= 0; for "multinomial" labels of K >= 2 classes.
     lam : float
         Strength of the penalty, >= 0. The sums are not divided by n: scikit-learn's `alpha` is lam / n for its Lasso,
         and 1 / lam is the `C` of its LogisticRegression.
-    loss : {"squared", "logistic", "huber", "squared_hinge", "poisson"}, default "squared"
+    loss : {"squared", "logistic", "huber", "squared_hinge", "poisson", "multinomial"}, default "squared"
         1/2 (z - y)^2; log(1 + exp(-y z)); the former up to a distance of 1 and linear beyond; 1/2 max(0, 1 - y z)^2;
-        exp(z) - y z.
-    penalty : {"l1", "l2", "elastic-net", "none"}, default "l1"
-        sum |w|; 1/2 sum w^2; ``l1_ratio`` times the first and ``1 - l1_ratio`` times the second; or nothing, in which
-        case lam must be 0.
+        exp(z) - y z; log(sum_k exp(z_k)) - z_y with a predictor z_k and a row of coefficients for each class, in the
+        order of ``numpy.unique(y)`` over samples of positive weight.
+    penalty : {"l1", "l2", "elastic-net", "none", "group", "sparse-group"}, default "l1"
+        sum |w|; 1/2 sum w^2; ``l1_ratio`` times the first and ``1 - l1_ratio`` times the second; nothing, in which
+        case lam must be 0; the sum of the 2-norms of the groups' coefficients; or ``l1_ratio`` times the first and
+        ``1 - l1_ratio`` times the latter.
     l1_ratio : float, default 0.5
-        Of the elastic net, between 0 and 1.
+        Of the elastic net and the sparse group lasso, between 0 and 1.
+    groups : list of index arrays, ndarray of labels of shape (d,), or int, optional
+        The groups of features, each feature in one of them; a number stands for runs of so many. With the loss
+        "multinomial" a group has the coefficients of all classes, and by default each feature is a group.
     weights : array_like, shape (d,), optional
-        Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0.
+        Factors of the penalty of each coefficient; 0 leaves it free, infinity keeps it at 0. With groups one factor for
+        each group's norm, in the order of the list or of the sorted labels; the l1 terms have none.
     bounds : (low, high), optional
-        Numbers or arrays of shape (d,), low <= 0 <= high: ``bounds=(0, np.inf)`` for coefficients >= 0.
+        Numbers or arrays of shape (d,), low <= 0 <= high: ``bounds=(0, np.inf)`` for coefficients >= 0. With groups
+        each must be 0 or infinite.
     sample_weight : array_like, shape (n,), optional
         Weights s >= 0 of the samples.
     fit_intercept : bool, default False
         Whether to fit b, which has no penalty.
-    x0 : array_like, shape (d,) or (d + 1,), optional
+    x0 : array_like, shape (d,) or (d + 1,), of classes (K, d) or (K, d + 1), optional
         Where to start: coefficients, and the intercept where there is one.
     tol : float, default 1e-6
         The fit succeeds where ``gap <= tol * F(0)``, F(0) the objective of zero coefficients. Where coefficients have
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
         that at zero.
     method : str, optional
-        "working-set" is the only one.
+        "working-set", "group-working-set" for groups, or "newton-cg" for the loss "multinomial" without kinks; by
+        default the one that serves the problem.
     options, max_iter, time_limit, callback, verbose, resume
         As in all solves; an iteration is a pass over the data and one to three Newton steps.
     rng : None, int, Generator or SeedSequence
@@ -103,7 +127,7 @@ def glm(
     ------
     ValueError
         NaN or infinity, shapes that do not fit, labels that are not two classes, negative numbers where none may be,
-        bounds that exclude 0; names the argument.
+        bounds that exclude 0, groups that overlap or leave a feature out; names the argument.
     TypeError
         Data that is not real.
     MethodError, OptionError
@@ -113,7 +137,8 @@ def glm(
     -----
     An iteration reads X once, and forms the Gram matrix of the working set: n p^2 operations for p dense columns, the
     sum of the squares of the rows' entries over 2 for sparse ones. Least squares forms it once, other losses at each
-    Newton step where the curvatures of the samples have changed.
+    Newton step where the curvatures of the samples have changed. The group lasso with more columns than samples forms
+    an n x n matrix instead, some ten times. docs/learning.md has all methods' costs.
 
     References
     ----------
@@ -132,8 +157,12 @@ def glm(
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
-    terms = penalty_terms(lam, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept)
-    problem = GlmProblem(
+    d = data.features
+    kind: type[GlmProblem] = GlmProblem
+    if loss == "multinomial":
+        kind, x0 = MultinomialProblem, flat_start(x0, data.classes, d, fit_intercept)
+    terms = penalty_terms(lam, penalty, l1_ratio, weights, bounds, d, fit_intercept, groups, data.classes)
+    problem = kind(
         data.design,
         data.loss,
         terms,
@@ -143,8 +172,7 @@ def glm(
         data.copies,
         _threads.resolve(threads),
     )
-    why = "which serves all losses and penalties"
-    return cast(GlmResult, solved(problem, method, "working-set", why, control, options))
+    return cast(GlmResult, solved(problem, method, *USUAL[next(iter(problem.needs))], control, options))
 
 
 class Data(NamedTuple):
@@ -154,20 +182,26 @@ class Data(NamedTuple):
     loss: Loss
     #: How many copies of X were made.
     copies: int
+    #: Columns of X; predictors of a sample.
+    features: int
+    classes: int
 
 
 def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Data:
     """The samples of weight > 0, and their loss."""
     matrix, copies = _matrix(X, fit_intercept)
-    targets = _targets(y, matrix.n, loss)
-    if sample_weight is None:
-        return Data(matrix, LOSSES[loss](targets, np.ones(matrix.n)), copies)
-    s = _nonnegative(sample_weight, "sample_weight", matrix.n)
-    if np.any(s == 0):  # such samples are none
-        keep = s > 0
-        matrix = design(matrix.X[keep], fit_intercept)
-        targets, s = targets[keep], s[keep]
-    return Data(matrix, LOSSES[loss](targets, s), copies)
+    targets, s = _targets(y, matrix.n, loss), np.ones(matrix.n)
+    if sample_weight is not None:
+        s = _nonnegative(sample_weight, "sample_weight", matrix.n)
+        if np.any(s == 0):  # such samples are none
+            keep = s > 0
+            matrix = design(matrix.X[keep], fit_intercept)
+            targets, s = targets[keep], s[keep]
+    d, classes = matrix.d, 1
+    if loss == "multinomial":
+        targets, classes = _numbered(targets)
+        matrix = ByClass(matrix, classes)
+    return Data(matrix, MODELS[loss](targets, s), copies, d, classes)
 
 
 def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
@@ -187,8 +221,8 @@ def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
 
 
 def _targets(y: Any, n: int, loss: str) -> Array:
-    if loss not in LOSSES:
-        raise ValueError(f"loss must be one of {', '.join(map(repr, LOSSES))}, not {loss!r}")
+    if loss not in MODELS:
+        raise ValueError(f"loss must be one of {', '.join(map(repr, MODELS))}, not {loss!r}")
     targets = real_array(y, "y", ndim=1)
     if len(targets) != n:
         raise ValueError(f"y has length {len(targets)}, but X has {n} rows")
@@ -201,6 +235,14 @@ def _targets(y: Any, n: int, loss: str) -> Array:
     if loss == "poisson" and np.any(targets < 0):
         raise ValueError("y must be >= 0 for the loss 'poisson'")
     return targets
+
+
+def _numbered(targets: Array) -> tuple[Array, int]:
+    """Numbers of the classes from 0 on, and how many there are."""
+    classes, numbers = np.unique(targets, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError("y must hold labels of two classes at least for the loss 'multinomial'")
+    return numbers.astype(np.float64), len(classes)
 
 
 def _nonnegative(values: Any, name: str, length: int, infinite: bool = False) -> Array:
@@ -225,37 +267,66 @@ def _number(value: Any, name: str) -> float:
     return number
 
 
-def penalty_terms(lam: Any, penalty: str, l1_ratio: Any, weights: Any, bounds: Any, d: int, ones: bool) -> Separable:
-    """The penalty of each coordinate, none for the intercept."""
+def penalty_terms(
+    lam: Any,
+    penalty: str,
+    l1_ratio: Any,
+    weights: Any,
+    bounds: Any,
+    d: int,
+    ones: bool,
+    groups: Any = None,
+    classes: int = 1,
+) -> Separable | Grouped:
+    """The penalty of the coefficients of every class, none for the intercepts."""
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")
-    strength, share = _number(lam, "lam"), _number(l1_ratio, "l1_ratio")
+    strength, given = _number(lam, "lam"), _number(l1_ratio, "l1_ratio")
     if penalty == "none" and strength > 0:
         raise ValueError(f"lam must be 0 with the penalty 'none', not {lam!r}")
-    if share > 1:
+    if given > 1:
         raise ValueError(f"l1_ratio must be between 0 and 1, not {l1_ratio!r}")
-    share = {"l1": 1.0, "l2": 0.0, "none": 0.0}.get(penalty, share)
-    width = d + ones
-    l1, l2, low, high = (
-        np.full(width, share * strength),
-        np.full(width, (1 - share) * strength),
-        *_bounds(bounds, d, width),
-    )
+    own = PENALTIES[penalty]
+    share = given if own is None else own
+    low, high = _bounds(bounds, d)
+    if penalty in ON_GROUPS:
+        return _on_groups(penalty, strength, share, groups, weights, (low, high), classes, ones)
+    if groups is not None:
+        raise ValueError(f"groups go with the penalties {' and '.join(map(repr, ON_GROUPS))}, not with {penalty!r}")
+    l1, l2 = np.full(d, share * strength), np.full(d, (1 - share) * strength)
     if weights is not None:
         factors = _nonnegative(weights, "weights", d, infinite=True)
         out = np.isinf(factors)
-        low[:d][out] = high[:d][out] = 0
+        low[out] = high[out] = 0
         sizes = np.where(out, 0.0, factors)
-        l1[:d] *= sizes
-        l2[:d] *= sizes
-    if ones:
-        l1[d], l2[d], low[d], high[d] = 0, 0, -np.inf, np.inf
-    return Separable(l1, l2, low, high)
+        l1 *= sizes
+        l2 *= sizes
+    if classes == 1 and not ones:
+        return Separable(l1, l2, low, high)
+    free = np.full(classes * ones, np.inf)
+    ends = 0 * np.ones_like(free), 0 * np.ones_like(free), -free, free
+    return Separable(
+        *(np.concatenate([np.tile(part, classes), end]) for part, end in zip((l1, l2, low, high), ends, strict=True))
+    )
 
 
-def _bounds(bounds: Any, d: int, width: int) -> tuple[Array, Array]:
-    """Arrays of length `width`, with the bounds in the first d."""
-    low, high = np.full(width, -np.inf), np.full(width, np.inf)
+def _on_groups(
+    penalty: str, strength: float, share: float, groups: Any, weights: Any, signs: Any, classes: int, ones: bool
+) -> Grouped:
+    """The same for a penalty on groups, which many classes have a share in each."""
+    d = len(signs[0])
+    if not np.all(np.isin(signs, [0, -np.inf, np.inf])):
+        raise ValueError(f"bounds must be 0 or infinite with the penalty {penalty!r}")
+    labels = np.arange(d) if groups is None and classes > 1 else group_labels(groups, d)
+    count = int(labels.max(initial=-1)) + 1
+    factors = np.ones(count) if weights is None else _nonnegative(weights, "weights", count, infinite=True)
+    low, high = (np.tile(side, classes) for side in signs)
+    return grouped(np.tile(labels, classes), strength, share, factors, (low, high), classes * ones)
+
+
+def _bounds(bounds: Any, d: int) -> tuple[Array, Array]:
+    """Arrays of length d."""
+    low, high = np.full(d, -np.inf), np.full(d, np.inf)
     if bounds is None:
         return low, high
     try:
@@ -267,13 +338,13 @@ def _bounds(bounds: Any, d: int, width: int) -> tuple[Array, Array]:
         array = real_array(values, f"the {name} end of bounds")
         if array.shape not in ((), (d,)) or np.isnan(array).any():
             raise ValueError(f"the {name} end of bounds must be a number or of shape ({d},), without NaN")
-        into[:d] = array
+        into[:] = array
     if np.any(low > 0) or np.any(high < 0):
         raise ValueError("bounds must include 0: low <= 0 <= high")
     return low, high
 
 
-def _start(x0: Any, matrix: Design, terms: Separable) -> Array:
+def _start(x0: Any, matrix: Design, terms: Separable | Grouped) -> Array:
     if x0 is None:
         return np.zeros(matrix.width)
     start = real_array(x0, "x0", ndim=1)

@@ -42,6 +42,8 @@ class Loss:
     quadratic: ClassVar[bool] = False
     #: The largest second derivative of a term of weight 1; None where there is none.
     curvature: ClassVar[float | None] = 1.0
+    #: Whether a sample has several predictors, so that the second derivative is a matrix.
+    coupled: ClassVar[bool] = False
 
     @cached_property
     def uniform(self) -> bool:

@@ -14,7 +14,7 @@ from .._base import threads as _threads
 from .._base.iterate import Control
 from .._base.progress import with_bar
 from .._base.validate import check_finite, positive, real_array
-from ._glm import Data, checked_data, penalty_terms
+from ._glm import ON_GROUPS, Data, checked_data, penalty_terms
 from ._gram import GramCache
 from ._penalty import Separable
 from ._problem import Certificate, GlmProblem, GlmResult
@@ -138,8 +138,12 @@ def glm_path(
     >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
     (True, (5, 200), [0, 1, 2])
     """
+    if loss == "multinomial" or penalty in ON_GROUPS:
+        raise ValueError(
+            f"glm_path serves one predictor and penalties on single coefficients, not {loss!r}, {penalty!r}"
+        )
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
-    terms = penalty_terms(
+    terms: Any = penalty_terms(
         1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept
     )
     one = GlmProblem(

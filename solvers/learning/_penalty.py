@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from . import _kernels
 
 Array = npt.NDArray[np.float64]
 
@@ -18,6 +21,17 @@ class Separable:
     l2: Array
     low: Array
     high: Array
+    #: The capability that a method must have.
+    kind: ClassVar[str] = "glm"
+
+    @property
+    def is_coercive(self) -> npt.NDArray[np.bool_]:
+        """Whether the penalty or the bounds keep each coordinate from growing at no cost."""
+        return (self.l1 > 0) | (self.l2 > 0) | (np.isfinite(self.low) & np.isfinite(self.high))
+
+    def terms(self) -> _kernels.SeparableTerms:
+        """The penalty as the kernels want it."""
+        return _kernels.SeparableTerms(self.l1, self.l2, self.low, self.high)
 
     def value(self, w: Array) -> float:
         return float(self.l1 @ np.abs(w)) + 0.5 * float((self.l2 * w) @ w)
@@ -66,5 +80,5 @@ class Separable:
         best[np.isinf(best)] = 0.0  # what is left there is the rounding of `limits`
         return beyond * best - 0.5 * self.l2 * best * best
 
-    def part(self, columns: Array) -> Separable:
+    def part(self, columns: npt.NDArray[Any]) -> Separable:
         return Separable(self.l1[columns], self.l2[columns], self.low[columns], self.high[columns])

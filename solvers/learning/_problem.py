@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult
-from . import _kernels
 from ._design import Design
+from ._groups import Grouped
 from ._losses import Loss, Sums
 from ._penalty import Separable
 
 Array = npt.NDArray[Any]
+
+EPSILON = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -30,8 +32,8 @@ class GlmResult(SolveResult):
     Attributes
     ----------
     x, coef : ndarray, shape (d,)
-        The coefficients.
-    intercept : float
+        The coefficients; of the loss "multinomial" of shape (K, d), a row for each class.
+    intercept : float, or ndarray of shape (K,)
         0 without one.
     fun : float
         The objective: the loss summed over the samples, and the penalty.
@@ -41,11 +43,11 @@ class GlmResult(SolveResult):
     kkt : float
         The largest violation of an optimality condition, in units of the gradient of the loss.
     support : ndarray of int
-        Coefficients that are not zero.
+        Features with a coefficient that is not zero.
     """
 
     coef: Array
-    intercept: float
+    intercept: float | Array
     fun: float
     gap: float
     kkt: float
@@ -91,7 +93,7 @@ class GlmProblem:
 
     design: Design
     loss: Loss
-    penalty: Separable
+    penalty: Separable | Grouped
     w0: Array
     #: What the gap, in units of the objective at zero, must come down to.
     tol: float
@@ -115,7 +117,7 @@ class GlmProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({"glm"})
+        return frozenset({self.penalty.kind})
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -126,10 +128,9 @@ class GlmProblem:
         return state.w[: self.design.d]  # type: ignore[no-any-return]
 
     @cached_property
-    def terms(self) -> _kernels.SeparableTerms:
+    def terms(self) -> Any:
         """The penalty as the kernels want it."""
-        p = self.penalty
-        return _kernels.SeparableTerms(p.l1, p.l2, p.low, p.high)
+        return self.penalty.terms()
 
     @cached_property
     def kind(self) -> Kind:
@@ -141,15 +142,24 @@ class GlmProblem:
         """Whether there is a dual bound."""
         return self.kind.has_dual
 
+    def split(self, w: Array) -> tuple[Array, Any]:
+        """Coefficients and intercept."""
+        return w[: self.design.d].copy(), float(w[-1]) if self.design.ones else 0.0
+
+    @property
+    def predictors(self) -> int:
+        """The length of X w."""
+        return int(self.design.n)
+
     @cached_property
-    def _features(self) -> Separable:
+    def _features(self) -> Separable | Grouped:
         """The penalty without the intercept."""
         return self.penalty.part(np.arange(self.design.d)) if self.design.ones else self.penalty
 
     @cached_property
     def at_zero(self) -> float:
         """The objective at w = 0."""
-        return self.loss.value(np.zeros(self.design.n))
+        return self.loss.value(np.zeros(self.predictors))
 
     def certificate(self, w: Array, z: Array, second: bool = False, alive: Array | None = None) -> Certificate:
         """The objective, a dual bound and the violation at w, where z = X w.
@@ -172,22 +182,22 @@ class GlmProblem:
         primal = sums.value + value
         if not self.has_dual:
             return Certificate(w, z, v, D, g, sums, primal, -np.inf, kkt, 0.0, None, alive)
-        point, at_point, slack = v, sums, None
+        point, at_point, at_columns, slack = v, sums, g, None
         if self.design.ones:
-            point, at_point, slack = self._balanced(v, sums, alive)
-            low, high = self._features.limits(-g[: self.design.d], slack)
+            point, at_point, at_columns, slack = self._balanced(v, g, sums, alive)
+            low, high = self._features.limits(-at_columns[: self.design.d], slack)
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
         best = self.loss.scale(at_point.square, at_point.cross) if self.kind.is_gauge else 1.0
         share = min(max(best, low), high)
         dual = -self.loss.conjugate(point, share, at_point.square, at_point.cross)
         if slack is not None:
-            dual -= self._features.conjugate(-share * g[: self.design.d], abs(share) * slack)
+            dual -= self._features.conjugate(-share * at_columns[: self.design.d], abs(share) * slack)
         elif not self.kind.is_gauge:
             dual -= self.terms.conjugate(g, share)
         return Certificate(w, z, v, D, g, sums, primal, dual, kkt, share, slack, alive)
 
-    def _balanced(self, v: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array]:
-        """A dual point that sums to zero, its sums, and how much the products with the columns may have changed."""
+    def _balanced(self, v: Array, g: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array, Array]:
+        """A dual point that sums to zero, its sums, its products with the columns, and by how much these may differ."""
         balanced = self.loss.balanced(v)
         slack = self.design.norms[: self.design.d] * np.linalg.norm(balanced - v)
         if alive is not None:
@@ -195,22 +205,25 @@ class GlmProblem:
             kept[alive] = slack[alive]
             slack = kept
         square, cross = float((balanced / self.loss.s) @ balanced), float(balanced @ self.loss.y)
-        return balanced, Sums(sums.value, square, cross, 0.0), slack
+        return balanced, Sums(sums.value, square, cross, 0.0), g, slack
 
     def measure(self, certificate: Certificate, dual: float) -> float:
         """The gap in units of the objective at zero; without a dual, the violation in units of that at zero.
 
-        Poisson's objective has no least value of its own: where it is far below zero, that is the unit.
+        Poisson's objective has no least value of its own: where it is far below zero, that is the unit. No gap is known
+        to be smaller than the rounding of the objective, whatever the difference of the two numbers is.
         """
         if not self.has_dual:
-            return certificate.kkt / max(self._kkt_at_zero, np.finfo(float).tiny)
+            return certificate.kkt / max(self.kkt_at_zero, np.finfo(float).tiny)
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
-        return max(certificate.primal - dual, 0.0) / max(abs(self.at_zero), -certificate.primal)
+        gap = max(certificate.primal - dual, EPSILON * abs(certificate.primal))
+        return gap / max(abs(self.at_zero), -certificate.primal)
 
     @cached_property
-    def _kkt_at_zero(self) -> float:
-        return self.certificate(np.zeros(self.design.width), np.zeros(self.design.n)).kkt
+    def kkt_at_zero(self) -> float:
+        """The violation at w = 0."""
+        return self.certificate(np.zeros(self.design.width), np.zeros(self.predictors)).kkt
 
     def remember(self, certificate: Certificate) -> None:
         """Keeps the certificate of the last w, made from X w."""
@@ -228,9 +241,10 @@ class GlmProblem:
             certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
             self.remember(certificate)
         dual = max(certificate.dual, best_dual)
-        coef = w[: self.design.d].copy()
+        coef, intercept = self.split(w)
         return GlmResult(
-            x=coef, coef=coef, intercept=float(w[-1]) if self.design.ones else 0.0, fun=certificate.primal,
+            x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
             gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
-            support=np.flatnonzero(coef), measure=self.measure(certificate, dual), stats=stats, **common,
+            support=np.flatnonzero(np.atleast_2d(coef).any(axis=0)), measure=self.measure(certificate, dual),
+            stats=stats, **common,
         )  # fmt: skip

@@ -336,7 +336,7 @@ def _line_search(
     Enough decrease, without a pass over the data.
     """
     here, there = penalty.value(w), penalty.value(target)
-    slope = float(g @ (target - w)) + there - here
+    slope = min(float(g @ (target - w)) + there - here, 0.0)
     trial, v, D = np.empty(len(z)), np.empty(len(z)), np.empty(len(z))
     share = 1.0
     for _ in range(HALVINGS):
@@ -357,6 +357,6 @@ METHOD = register(
         reference="Nutini, Laradji, Schmidt (2022), Let's Make Block Coordinate Descent Converge Faster, "
         "arXiv 1712.08859",
         solver=WorkingSet,
-        capabilities=frozenset({"glm"}),
+        capabilities=frozenset({"glm", "multinomial"}),
     )
 )

@@ -178,35 +178,81 @@ def _sparse(capability, seed):
     )
 
 
-def _glm_gap(inputs, w):
-    """The duality gap of an l1-logistic fit with lam = 0.1, in units of the objective at zero."""
-    X, y, w = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, w))
-    margin = y * (X @ w)
-    u = 1 / (1 + np.exp(margin))
-    u *= min(1, 0.1 / np.abs(X.T @ (y * u)).max())
-    dual = -np.sum(u * np.log(u) + (1 - u) * np.log1p(-u))
-    primal = np.sum(np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)) + 0.1 * np.abs(w).sum()
-    return float(max(primal - dual, 0) / (len(y) * np.log(2)))
+def _logistic_gap(lam, norms, dual_norm):
+    """The duality gap of a logistic fit with a penalty on norms, in units of the objective at zero."""
+
+    def measure(inputs, w):
+        X, y, w = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, w))
+        margin = y * (X @ w)
+        u = 1 / (1 + np.exp(margin))
+        u *= min(1, lam / dual_norm(X.T @ (y * u)))
+        dual = -np.sum(u * np.log(u) + (1 - u) * np.log1p(-u))
+        primal = np.sum(np.log1p(np.exp(-np.abs(margin))) + np.maximum(-margin, 0)) + lam * norms(w)
+        return float(max(primal - dual, 0) / (len(y) * np.log(2)))
+
+    return measure
+
+
+def _by_fives(w):
+    return np.sqrt((w.reshape(5, 5) ** 2).sum(1))
+
+
+def _multinomial_gap(l1, l2):
+    """That of a multinomial fit with lam = 3."""
+
+    def measure(inputs, W):
+        X, W = np.asarray(inputs["X"], np.longdouble), np.asarray(W, np.longdouble)
+        own = np.arange(3) == inputs["y"][:, None]
+        Z = X @ W.T
+        Z -= Z.max(1, keepdims=True)
+        P = np.exp(Z) / np.exp(Z).sum(1, keepdims=True)
+        G = np.abs((P - own).T @ X)
+        primal = np.sum(np.log(np.exp(Z).sum(1)) - Z[own]) + l1 * np.abs(W).sum() + l2 / 2 * (W**2).sum()
+        scale = 1.0 if l2 else min(1, l1 / G.max())
+        U = (1 - scale) * own + scale * P
+        dual = -np.sum(np.where(U > 0, U * np.log(np.where(U > 0, U, 1)), 0)) - ((G**2).sum() / (2 * l2) if l2 else 0)
+        return float(max(primal - dual, 0) / (len(X) * np.log(3)))
+
+    return measure
 
 
 def _learning(capability, seed):
-    return (_glm if capability == "glm" else _quadratic)(capability, seed)
+    return (_quadratic if "quadratic" in capability else _glm)(capability, seed)
+
+
+#: capability -> (where the labels change, keywords of the fit, its gap)
+_GLMS = {
+    "glm": (
+        [10],
+        {"loss": "logistic", "lam": 0.1},
+        _logistic_gap(0.1, lambda w: np.abs(w).sum(), lambda g: np.abs(g).max()),
+    ),
+    "groups": (
+        [10],
+        {"loss": "logistic", "penalty": "group", "groups": 5, "lam": 3.0},
+        _logistic_gap(3.0, lambda w: _by_fives(w).sum(), lambda g: _by_fives(g).max()),
+    ),
+    "multinomial": ([7, 11], {"loss": "multinomial", "lam": 3.0}, _multinomial_gap(3.0, 0.0)),
+    "smooth-multinomial": ([7, 11], {"loss": "multinomial", "penalty": "l2", "lam": 3.0}, _multinomial_gap(0.0, 3.0)),
+}
 
 
 def _glm(capability, seed):
     rng = np.random.default_rng(seed)
     X = rng.integers(0, 7, (60, 25)).astype(float)
-    y = (X[:, :3].sum(1) + rng.integers(-4, 5, 60) > 9).astype(float)
+    z = X[:, :3].sum(1) + rng.integers(-4, 5, 60)
+    steps, fit, gap = _GLMS[capability]
+    y = np.digitize(z, steps).astype(float)
 
     def solve(inputs, **keywords):
-        return solvers.learning.glm(*inputs.values(), loss="logistic", lam=0.1, **keywords)
+        return solvers.learning.glm(*inputs.values(), **fit, **keywords)
 
     return Case(
         capability,
         {"X": X, "y": y},
         solve,
         answer=lambda result: np.asarray(result.x),
-        measure=_glm_gap,
+        measure=gap,
         start_at=lambda result: {"x0": result.x},
     )
 

@@ -1,0 +1,339 @@
+"""Group lasso and its kin: prox-Newton steps on a growing set of groups, each solved to the end.
+
+As the working sets of columns (_working_set.py), with whole groups in place of columns. The quadratic model on the
+working set with the norms of its groups is minimised by
+
+1. exact steps on one group after another, in its eigenvectors, and Newton's method on all groups that are not zero,
+   where the norms are smooth (group_quadratic.c); or
+2. Newton's method on the secular equations of all groups at once (_secular.py): where there are more columns than
+   samples, or where the former gets stuck because many groups would have to become zero at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import scipy.linalg
+import scipy.sparse
+from scipy.linalg import lapack
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from .._base.state import replace
+from . import _kernels, _secular
+from ._groups import Grouped
+from ._problem import GlmProblem, GlmResult
+from ._working_set import WorkingSet, _kept_gram, _line_search
+
+Array = npt.NDArray[Any]
+
+#: Columns whose groups are all taken at once; sweeps and Newton steps in one model; Newton steps between two passes.
+ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
+
+#: Entries of a panel of samples that is made at once.
+LARGEST_PANEL = 30_000_000
+
+#: Rounding of the objective, relative to it; what makes a Gram matrix definite, relative to its largest entry; the
+#: least curvature of a sample.
+NOISE, JITTER, LEAST = 1e-15, 1e-14, 1e-15
+
+#: The violation that the last model is solved to, in units of the largest gradient.
+FINAL = 1e-12
+
+
+#: Where a step is shorter than this the curvatures of the samples are kept above a share of the largest: at first this
+#: one, later more; a tenth of it after a full step.
+SHORT, FIRST_FLOOR = 0.05, 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class GroupState:
+    """Where the fit is."""
+
+    w: Array
+    #: X w, the gradient of the loss there, and whether each column is worked on.
+    z: Array
+    g: Array
+    working: Array
+    primal: float
+    #: The best lower bound so far.
+    dual: float
+    kkt: float
+    nit: int
+    measure: float
+    #: Steps in a row that brought nothing.
+    idle: int
+    newtons: int
+    #: The least curvature of a sample in the model, as a share of the largest that its loss can have.
+    floor: float
+
+
+@dataclass(frozen=True)
+class GroupWorkingSet:
+    """Working sets of groups and prox-Newton steps."""
+
+    first: int = option(100, "columns whose groups join the working set at first, at least", low=1)
+
+    def init(self, problem: GlmProblem) -> GroupState:
+        design, penalty = problem.design, _penalty(problem)
+        z = design.product(problem.w0)
+        at_once = design.width <= ALL_AT_ONCE or _fits_by_samples(problem)
+        working = np.full(design.width, at_once) & (penalty.low < penalty.high)
+        working |= (penalty.sizes(problem.w0) > 0)[penalty.group_of]
+        working[design.d :] = True
+        return _evaluated(problem, problem.w0, z, working, 0, 0, 0.0, -np.inf)
+
+    def step(self, problem: GlmProblem, state: GroupState) -> GroupState:
+        working = self._grown(problem, state)
+        w, z, newtons, floor = _minimised(problem, state, working)
+        new = _evaluated(problem, w, z, working, state.nit + 1, state.newtons + newtons, floor, state.dual)
+        gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
+        idle = not gained and floor <= state.floor and bool((working == state.working).all())
+        return replace(new, idle=state.idle + 1 if idle else 0)
+
+    def _grown(self, problem: GlmProblem, state: GroupState) -> Array:
+        """The working set with the groups that violate their conditions most."""
+        penalty = _penalty(problem)
+        residual = np.where(state.working, 0, penalty.residual(state.w, state.g))
+        violation = penalty.sizes(residual) / np.maximum(penalty.sizes(problem.design.norms), 1e-300)
+        candidates = np.flatnonzero(violation > 0)
+        candidates = candidates[np.argsort(-violation[candidates], kind="stable")]
+        columns = np.cumsum(np.bincount(penalty.group_of)[candidates])
+        room = max(self.first, min(problem.design.n, 10 * self.first), 2 * int(np.count_nonzero(state.w)))
+        joins = np.zeros(len(violation), bool)
+        joins[candidates[: 1 + int(np.searchsorted(columns, room))]] = True
+        return np.asarray(state.working | joins[penalty.group_of])
+
+    def done(self, problem: GlmProblem, state: GroupState) -> Status | None:
+        return WorkingSet.done(self, problem, state)  # type: ignore[arg-type]
+
+    def finish(self, problem: GlmProblem, state: GroupState) -> GlmResult:
+        stats = {"newton_steps": state.newtons, "working_set": int(state.working.sum())}
+        return problem.certified(
+            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
+        )
+
+
+def _evaluated(
+    problem: GlmProblem, w: Array, z: Array, working: Array, nit: int, newtons: int, floor: float, dual: float
+) -> GroupState:
+    """The state at w, its certificate recomputed."""
+    known = problem.certificate(w, z)
+    dual = max(dual, known.dual)
+    measure = problem.measure(known, dual)
+    return GroupState(w, z, known.g, working, known.primal, dual, known.kkt, nit, measure, 0, newtons, floor)
+
+
+def _penalty(problem: GlmProblem) -> Grouped:
+    return cast(Grouped, problem.penalty)
+
+
+def _fits_by_samples(problem: GlmProblem) -> bool:
+    """Whether all groups can be worked on at once by their samples, which costs little where they stay zero."""
+    design, penalty = problem.design, _penalty(problem)
+    plain = not penalty.kinked[penalty.low < penalty.high].any() and not problem.loss.coupled
+    return plain and design.d > design.n and design.n * design.d <= LARGEST_PANEL
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """The working columns, group by group."""
+
+    columns: Array
+    start: npt.NDArray[np.int32]
+    norm: Array
+    penalty: Grouped
+
+    @property
+    def plain(self) -> bool:
+        """Whether norms alone are the penalty."""
+        return not self.penalty.kinked.any()
+
+
+def _working_groups(problem: GlmProblem, working: Array) -> _Groups:
+    penalty = _penalty(problem)
+    columns = np.flatnonzero(working)
+    columns = columns[np.argsort(penalty.group_of[columns], kind="stable")]
+    labels = penalty.group_of[columns]
+    start = np.flatnonzero(np.diff(labels, prepend=-1))
+    norm = penalty.norms[labels[start]]
+    return _Groups(columns, np.append(start, len(columns)).astype(np.int32), norm, penalty.part(columns))
+
+
+def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, Array, int, float]:
+    """w, X w, the Newton steps taken and the next floor: the working set solved as far as it pays."""
+    design, loss, groups = problem.design, problem.loss, _working_groups(problem, working)
+    columns, floor = groups.columns, state.floor
+    w, z, g = state.w[columns], state.z, state.g[columns]
+    size = max(float(np.abs(state.g).max(initial=0.0)), float(groups.norm.max(initial=0.0)))
+    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding. Where
+    # the model is the loss and no group is left out, all that is asked for.
+    tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
+    if loss.quadratic and len(columns) == design.width:
+        tol = min(tol, FINAL * size)
+    value, steps = state.primal - problem.penalty.value(state.w), 0
+    noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
+    for _ in range(1 if loss.quadratic else NEWTON_STEPS):
+        target = _model_minimum(problem, groups, w, z, g, floor, tol, state.idle > 0)
+        steps += 1
+        way = design.product(_placed(target - w, columns, design.width))
+        found = _line_search(problem, groups.penalty, w, target, z, way, g, value, noise)
+        share = 0.0 if found is None else found[0]
+        floor = 0.1 * floor if share == 1 else floor
+        if share < SHORT and not loss.quadratic:
+            floor = min(max(100 * floor, FIRST_FLOOR), 1.0)
+        if found is None:
+            break
+        w = target if share == 1 else w + share * (target - w)
+        _, z, v, _, value = found
+        if loss.quadratic:
+            break
+        g = design.transposed(v)[columns]
+        if groups.penalty.residual(w, g).max(initial=0.0) <= 0.1 * state.kkt:
+            break
+    w = _placed(w, columns, design.width)
+    return w, design.product(w) if loss.quadratic else z, steps, floor
+
+
+def _placed(values: Array, columns: Array, width: int) -> Array:
+    """The values at their columns, which need not rise."""
+    full = np.zeros(width)
+    full[columns] = values
+    return full
+
+
+def _curvatures(problem: GlmProblem, z: Array, floor: float) -> Array:
+    """The second derivatives at the samples, not below the floor: a Huber loss has none far out."""
+    loss = problem.loss
+    second = loss.second(z)
+    if loss.coupled:
+        return np.maximum(second, LEAST)
+    largest = loss.s * loss.curvature if loss.curvature is not None else second.max(initial=0.0)
+    return np.maximum(second, np.maximum(floor * largest, LEAST))
+
+
+def _model_minimum(
+    problem: GlmProblem, groups: _Groups, w: Array, z: Array, g: Array, floor: float, tol: float, thorough: bool
+) -> Array:
+    """Where the quadratic model at w with the penalty is least; `thorough` where the secular way brought nothing."""
+    if groups.plain and not thorough and not problem.loss.coupled and len(w) > len(z):
+        return _by_samples(problem, groups, w, z, _curvatures(problem, z, floor), tol)
+    kept = problem._memory.get("model") if problem.loss.quadratic else None
+    if kept is None or not np.array_equal(kept[0], groups.columns):
+        H = _hessian(problem, groups.columns, z, floor)
+        kept = groups.columns, H, _eigen(H, groups.start)
+        if problem.loss.quadratic:
+            problem._memory["model"] = kept
+    return _by_columns(kept[1], kept[2], groups, w, g, tol)
+
+
+def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Array:
+    """X_W' D X_W in the order of the groups; that of a quadratic loss grows by its new columns."""
+    order = np.argsort(columns, kind="stable")
+    if problem.loss.quadratic:
+        H = _kept_gram(problem).of(columns[order])
+    else:
+        H = problem.design.gram(columns[order], _curvatures(problem, z, floor))
+    if np.any(np.diff(order) != 1):
+        back = np.argsort(order)
+        H = H[np.ix_(back, back)]
+    return H
+
+
+def _by_columns(H: Array, eigen: tuple[Array, Array], groups: _Groups, w: Array, g: Array, tol: float) -> Array:
+    """The minimum by the model's matrix H."""
+    target, slope, penalty = w.copy(), g.copy(), groups.penalty
+    values, vectors = eigen
+    rest = penalty.l1, penalty.low, penalty.high, values, vectors
+    for _ in range(2):
+        stuck = _kernels.minimise_groups(H, groups.start, groups.norm, *rest, target, slope, tol, PHASES)[1]
+        if not (stuck and groups.plain):
+            break
+        found = _secular_by_columns(H, groups, target, slope, tol)
+        slope += H @ (found - target)
+        target = found
+    return target
+
+
+def _eigen(H: Array, start: npt.NDArray[np.int32]) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors of the groups' blocks, one after the other."""
+    sizes = np.diff(start)
+    values, vectors = np.empty(start[-1]), np.empty(int((sizes.astype(np.int64) ** 2).sum()))
+    places = np.concatenate([[0], np.cumsum(sizes.astype(np.int64) ** 2)])
+    for size in np.unique(sizes):
+        which = np.flatnonzero(sizes == size)
+        at = start[which][:, None] + np.arange(size)
+        e, V = np.linalg.eigh(H[at[:, :, None], at[:, None, :]])
+        values[at] = e
+        vectors[places[which][:, None] + np.arange(size * size)] = V.reshape(len(which), -1)
+    return values, vectors
+
+
+def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float) -> Array:
+    """The minimum by the weighted samples R = D^1/2 X_W, r = R w - D^-1/2 loss'; free columns are projected out."""
+    root = np.sqrt(curvatures)
+    R = _panel(problem.design, groups.columns)
+    if np.any(root != 1):
+        R = R * root[:, None]
+    r = R @ w - problem.loss.derivative(z) / root
+    free = np.repeat(groups.norm == 0, np.diff(groups.start))
+    if not free.any():
+        return _secular.minimise(R, r, groups.start, groups.norm, w, tol)
+    basis = scipy.linalg.orth(R[:, free])
+    outside, target = R[:, ~free] - basis @ (basis.T @ R[:, ~free]), np.empty_like(w)
+    start, norm = _penalised(groups)
+    target[~free] = _secular.minimise(outside, r - basis @ (basis.T @ r), start, norm, w[~free], tol)
+    target[free] = np.linalg.lstsq(R[:, free], r - R[:, ~free] @ target[~free])[0]
+    return target
+
+
+def _secular_by_columns(H: Array, groups: _Groups, w: Array, g: Array, tol: float) -> Array:
+    """The minimum for the model's matrix H = R'R, with R its Cholesky factor."""
+    free = np.repeat(groups.norm == 0, np.diff(groups.start))
+    b, held, target = H @ w - g, ~free, w.copy()
+    inner, c = H[np.ix_(held, held)], b[held]
+    if free.any():  # the Schur complement
+        across = scipy.linalg.lstsq(H[np.ix_(free, free)], np.column_stack([H[np.ix_(free, held)], b[free]]))[0]
+        inner = inner - H[np.ix_(held, free)] @ across[:, :-1]
+        c = c - H[np.ix_(held, free)] @ across[:, -1]
+    jitter = JITTER * float(inner.diagonal().max(initial=0.0))
+    L, info = lapack.dpotrf(inner + jitter * np.eye(len(inner)), lower=1)
+    if info != 0:
+        return w
+    r = lapack.dtrtrs(L, c, lower=1)[0]
+    start, norm = _penalised(groups)
+    target[held] = _secular.minimise(np.ascontiguousarray(L.T), r, start, norm, w[held], tol)
+    if free.any():
+        target[free] = across[:, -1] - across[:, :-1] @ target[held]
+    return target
+
+
+def _penalised(groups: _Groups) -> tuple[Array, Array]:
+    """Starts and norms of the groups that have one."""
+    some = groups.norm > 0
+    return np.append(0, np.cumsum(np.diff(groups.start)[some])), groups.norm[some]
+
+
+def _panel(design: Any, columns: Array) -> Array:
+    """These columns of X, dense."""
+    features = columns[columns < design.d]
+    panel = design.X if np.array_equal(features, np.arange(design.d)) else design.X[:, features]
+    panel = panel.toarray() if scipy.sparse.issparse(panel) else panel
+    return panel if panel.shape[1] == len(columns) else np.column_stack([panel, np.ones(design.n)])
+
+
+METHOD = register(
+    Method(
+        name="group-working-set",
+        family="learning",
+        summary="prox-Newton steps on working sets of groups, each solved by exact group steps and Newton's method",
+        reference="Nutini, Laradji, Schmidt (2022), Let's Make Block Coordinate Descent Converge Faster, "
+        "arXiv 1712.08859",
+        solver=GroupWorkingSet,
+        capabilities=frozenset({"groups"}),
+    )
+)

@@ -1,0 +1,194 @@
+"""Penalties on the 2-norms of groups of coefficients, with l1 terms and signs: group lasso and sparse group lasso."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+#: Newton steps for the scale at which a group's dual norm is met, of which a handful are taken.
+SCALE_STEPS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Grouped:
+    """sum_k norms_k |w_k|_2 + sum_j l1_j |w_j|,  low_j <= w_j <= high_j; each bound is 0 or infinite.
+
+    Every coordinate j belongs to the group `group_of[j]`, that of an intercept to one of norm 0.
+    """
+
+    group_of: Indices
+    norms: Array
+    l1: Array
+    low: Array
+    high: Array
+    kind: ClassVar[str] = "groups"
+    #: The penalty of t w is t times that of w, t >= 0: its conjugate is 0 or infinite.
+    is_gauge: ClassVar[bool] = True
+
+    @property
+    def l2(self) -> Array:
+        """The l2 terms, of which there are none."""
+        return np.zeros_like(self.l1)
+
+    @property
+    def is_coercive(self) -> npt.NDArray[np.bool_]:
+        """Whether the penalty or the bounds keep each coordinate from growing at no cost."""
+        bounded = np.isfinite(self.low) & np.isfinite(self.high)
+        return np.asarray((self.norms[self.group_of] > 0) | (self.l1 > 0) | bounded)
+
+    @property
+    def kinked(self) -> npt.NDArray[np.bool_]:
+        """The coordinates with an l1 term or a bound of their own."""
+        return np.asarray((self.l1 > 0) | (self.low == 0) | (self.high == 0))
+
+    def sizes(self, x: Array) -> Array:
+        """The 2-norms of the groups of x."""
+        return np.asarray(np.sqrt(np.bincount(self.group_of, x * x, len(self.norms))))
+
+    def value(self, w: Array) -> float:
+        return float(self.norms @ self.sizes(w)) + float(self.l1 @ np.abs(w))
+
+    def _pull(self, u: Array) -> Array:
+        """What is left of u beyond the l1 terms, towards where the bounds allow."""
+        beyond = np.sign(u) * np.maximum(np.abs(u) - self.l1, 0)
+        low, high = np.where(self.low == 0, 0, -np.inf), np.where(self.high == 0, 0, np.inf)
+        return np.asarray(np.clip(beyond, low, high))
+
+    def residual(self, w: Array, g: Array) -> Array:
+        """How far each coordinate's equation is from being met, in units of the gradient g of the loss."""
+        sizes = self.sizes(w)
+        smooth = np.divide(self.norms, sizes, out=np.zeros_like(sizes), where=sizes > 0)
+        slope = g + smooth[self.group_of] * w
+        pull = self._pull(-slope)
+        pulls = self.sizes(pull)
+        short = 1 - self.norms / np.maximum(np.maximum(pulls, self.norms), np.finfo(float).tiny)
+        share = np.where(sizes > 0, 1.0, short)[self.group_of]
+        return np.abs(np.where(w == 0, share * pull, slope + self.l1 * np.sign(w)))
+
+    def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
+        """The t >= 0 for which the conjugate at t u, known to `slack`, is finite."""
+        size = np.where(self.high > 0, np.maximum(u, 0), 0) + np.where(self.low < 0, np.maximum(-u, 0), 0)
+        size = np.where((self.high > 0) | (self.low < 0), size + slack, 0)
+        return 0.0, self._most(size)
+
+    def _most(self, size: Array) -> float:
+        """The largest t with ``|max(t size - l1, 0)| <= norm`` for every group.
+
+        The left side is convex in t: Newton's method comes down to the root from above.
+        """
+        some = self.sizes(size) > 0
+        if not some.any():
+            return np.inf
+        t = (self.norms[some] + self.sizes(self.l1)[some]) / self.sizes(size)[some]
+        if not self.l1.any():
+            return float(t.min())
+        full = np.zeros(len(self.norms))
+        for _ in range(SCALE_STEPS):
+            full[some] = t
+            left = np.maximum(full[self.group_of] * size - self.l1, 0)
+            lengths = self.sizes(left)[some]
+            slopes = np.bincount(self.group_of, left * size, len(self.norms))[some]
+            excess = lengths - self.norms[some]
+            step = np.where(slopes > 0, excess * lengths / np.maximum(slopes, 1e-300), 0)
+            t = t - np.maximum(step, 0)
+            if np.all(step <= 1e-15 * t):
+                break
+        return float(t.min())
+
+    def conjugate(self, u: Array, slack: Array | float = 0.0) -> float:
+        """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`."""
+        return 0.0
+
+    def terms(self) -> GroupedTerms:
+        """The penalty as a pass over the data wants it."""
+        return GroupedTerms(self)
+
+    def part(self, columns: npt.NDArray[Any]) -> Grouped:
+        """The penalty of some of the coordinates, whole groups of them."""
+        return Grouped(self.group_of[columns], self.norms, self.l1[columns], self.low[columns], self.high[columns])
+
+
+class GroupedTerms:
+    """What the kernels give of a separable penalty, of one on groups."""
+
+    def __init__(self, penalty: Grouped) -> None:
+        self.penalty = penalty
+
+    def kind(self, d: int) -> tuple[float, bool, bool, bool]:
+        """Of the first d coordinates: the largest weight, whether there are l2 terms, whether it is a gauge, whether
+        each has a penalty or two bounds."""
+        p = self.penalty
+        largest = max(float(p.norms.max(initial=0.0)), float(p.l1[:d].max(initial=0.0)))
+        return largest, False, p.is_gauge, bool(np.all(p.is_coercive[:d]))
+
+    def measure(self, w: Array, g: Array) -> tuple[float, float, float, float]:
+        """The value, the largest violation, and the limits of t between which the conjugate at -t g is finite."""
+        p = self.penalty
+        return p.value(w), float(p.residual(w, g).max(initial=0.0)), *p.limits(-g)
+
+    def conjugate(self, g: Array, share: float) -> float:
+        """The conjugate at -share g, within the limits."""
+        return self.penalty.conjugate(-share * g)
+
+
+def grouped(
+    labels: Indices, strength: float, l1_ratio: float, weights: Array, signs: tuple[Array, Array], ones: int
+) -> Grouped:
+    """``strength (l1_ratio |w|_1 + (1 - l1_ratio) sum_k weights_k |w_k|_2)``, nothing on `ones` last coordinates."""
+    out = np.isinf(weights)
+    fixed = out[labels]
+    free = np.full(ones, np.inf)
+    norms = (1 - l1_ratio) * strength * np.where(out, 0.0, weights)
+    return Grouped(
+        np.append(labels, np.full(ones, len(norms))),
+        np.append(norms, np.zeros(min(ones, 1))),
+        np.append(np.where(fixed, 0.0, l1_ratio * strength), np.zeros(ones)),
+        np.append(np.where(fixed, 0.0, signs[0]), -free),
+        np.append(np.where(fixed, 0.0, signs[1]), free),
+    )
+
+
+def group_labels(groups: Any, d: int) -> Indices:
+    """The number of each feature's group, from a list of index arrays, an array of labels or a size."""
+    if groups is None:
+        raise ValueError("groups must be given with a penalty on groups: index arrays, a label a feature, or a size")
+    if isinstance(groups, int | np.integer) and not isinstance(groups, bool):
+        if groups < 1:
+            raise ValueError(f"groups must be a size >= 1, not {groups}")
+        return np.arange(d) // int(groups)
+    if isinstance(groups, np.ndarray) and groups.ndim == 1 and groups.dtype != object:
+        if len(groups) != d:
+            raise ValueError(f"groups must hold a label for each of the {d} features, not {len(groups)}")
+        return np.unique(groups, return_inverse=True)[1].astype(np.intp)
+    if not isinstance(groups, Sequence | np.ndarray):
+        raise TypeError(
+            f"groups must be a list of index arrays, an array of labels or a size, not {type(groups).__name__}"
+        )
+    members = [_members(group, number) for number, group in enumerate(groups)]
+    named = np.concatenate([np.empty(0, np.intp), *members])
+    numbers = np.repeat(np.arange(len(members)), [len(group) for group in members])
+    if np.any((named < 0) | (named >= d)):
+        first = numbers[np.argmax((named < 0) | (named >= d))]
+        raise ValueError(f"groups[{first}] must hold features from 0 to {d - 1}")
+    counts = np.bincount(named, minlength=d)
+    if np.any(counts > 1):
+        raise ValueError(f"groups must not overlap; feature {int(np.argmax(counts))} is named more than once")
+    if np.any(counts == 0):
+        raise ValueError(f"groups must hold every feature; feature {int(np.argmin(counts))} is in none")
+    labels = np.empty(d, np.intp)
+    labels[named] = numbers
+    return labels
+
+
+def _members(group: Any, number: int) -> Indices:
+    members = np.asarray(group)
+    if members.ndim != 1 or members.dtype.kind not in "iu" or len(members) == 0:
+        raise ValueError(f"groups[{number}] must be a list of features, one at least, not {group!r}")
+    return members.astype(np.intp, copy=False)
