@@ -129,5 +129,5 @@ def test_shapes_are_checked():
     p = 4
     with pytest.raises(ValueError, match="H is 3 x 4"):
         _kernels.Quadratic(np.eye(4)[:3], np.ones(p), *free(p), np.zeros(p), np.zeros(p))
-    with pytest.raises(ValueError, match="weight has length 3"):
+    with pytest.raises(ValueError, match="weight, low, high and g must all have length 4"):
         _kernels.Quadratic(np.eye(4), np.ones(3), *free(p), np.zeros(p), np.zeros(p))
