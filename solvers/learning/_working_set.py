@@ -27,7 +27,7 @@ from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
-from . import _kernels
+from . import _by_samples, _kernels
 from ._design import FEWEST, Panel
 from ._gram import GramCache
 from ._problem import Certificate, GlmProblem, GlmResult
@@ -202,6 +202,8 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> tuple[Array, int, int]:
     """w, the Newton steps taken and the Hessians made: the objective minimised over the columns, as far as it pays."""
     penalty = problem.penalty
+    if _by_samples.serves(problem):
+        return _steps_by_samples(problem, state)
     if len(columns) == problem.design.width:
         part, w, g = penalty, state.w, state.g
     else:
@@ -318,6 +320,35 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
             break
         tol = _model_tol(problem, state, violation)
     return w, steps, kept.made
+
+
+def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Array, int, int]:
+    """Newton steps on all columns, with a line search each."""
+    loss, penalty = problem.loss, problem.penalty
+    w, z, g, violation = state.w, state.z, state.g, state.kkt
+    value = state.primal - penalty.value(w)
+    noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
+    # Curvatures whose model lies above the objective.
+    above = None if loss.curvature is None else loss.curvature * loss.s
+    D, bounded, steps = loss.second(z), False, 0
+    while steps < SMOOTH_STEPS:
+        steps += 1
+        step, way = _by_samples.newton_step(problem, w, g, D)
+        found = _line_search(problem, penalty, w, w + step, z, way, g, value, noise)
+        if found is None and (bounded or above is None):
+            break
+        if found is None:
+            D, bounded = above, True
+            continue
+        share, z, v, D, value = found
+        if share < SHORT and above is not None:
+            D = above
+        w = w + share * step
+        g = problem.design.transposed(v)
+        violation = problem.terms.measure(w, g)[1]
+        if loss.quadratic or violation <= 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) * state.kkt:
+            break
+    return w, steps, steps
 
 
 def _line_search(

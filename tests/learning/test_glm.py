@@ -10,7 +10,7 @@ from scipy.special import xlogy
 from sklearn import linear_model, svm
 
 from solvers import Status
-from solvers.learning import glm
+from solvers.learning import _by_samples, glm
 
 LOSSES = ("squared", "logistic", "huber", "squared_hinge", "poisson")
 
@@ -272,6 +272,27 @@ def test_separable_labels_without_a_penalty_are_no_success():
     result = glm(X, y, loss="logistic", penalty="none", lam=0.0, tol=1e-14, max_iter=500)
     assert not result.success or result.kkt <= 1e-10
     assert np.isfinite(result.coef).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.asfortranarray, scipy.sparse.csr_array, scipy.sparse.csc_array])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_l2_on_more_columns_than_samples(loss, intercept, form, seed, monkeypatch):
+    """By matrices of the samples' size as by those of the columns'."""
+    X, y = problem(seed, 30, 90, loss, 0.7)
+    weights = np.random.default_rng(seed).uniform(0.2, 3, 90)
+    s = np.random.default_rng(seed + 1).uniform(0.2, 3, 30)
+    keywords = {
+        "loss": loss, "lam": 2.0, "penalty": "l2", "weights": weights, "sample_weight": s,
+        "fit_intercept": intercept, "tol": 1e-13,
+    }  # fmt: skip
+    result = glm(form(X), y, **keywords)
+    assert result.success, result.message
+    _, slope = loss_terms(loss, X @ result.coef + result.intercept, y)
+    np.testing.assert_allclose(X.T @ (s * slope) + 2 * weights * result.coef, 0, atol=1e-5)
+    assert not intercept or abs(s @ slope) < 1e-5
+    monkeypatch.setattr(_by_samples, "serves", lambda problem: False)
+    np.testing.assert_allclose(glm(form(X), y, **keywords).coef, result.coef, atol=1e-5)
 
 
 def test_large_targets_of_poisson():
