@@ -335,9 +335,9 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Arra
         steps += 1
         step, way = _by_samples.newton_step(problem, w, g, D)
         found = _line_search(problem, penalty, w, w + step, z, way, g, value, noise)
-        if found is None and (bounded or above is None):
-            break
         if found is None:
+            if bounded or above is None:
+                break
             D, bounded = above, True
             continue
         share, z, v, D, value = found
