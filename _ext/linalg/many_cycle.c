@@ -153,7 +153,7 @@ INLINE void restrict_plane(const struct many_level *fine, const struct many_leve
         struct around a = many_around(fine, k, j, axes, constant);
         struct shared_rows rows = shared_rows(g, coarse->g, k, j, axes);
         for (ptrdiff_t i = first_of(RED, k, j); i < g->n[0]; i += 2) {
-            real weight[4], x = rows.share[0][i];
+            real weight[4] = {0}, x = rows.share[0][i];
             ptrdiff_t near = near_of(i, rows.halved), far = far_of(i, rows.halved);
             weights_at(&rows, i, weight);
             EACH_PART(l)
@@ -195,7 +195,7 @@ INLINE void correct_plane(const struct many_level *fine, const struct many_level
         struct shared_rows rows = shared_rows(g, coarse->g, k, j, axes);
         real *out = fine->x + many_row(g, k, j);
         for (ptrdiff_t i = first_of(RED, k, j); i < g->n[0]; i += 2) {
-            real weight[4], x = rows.share[0][i];
+            real weight[4] = {0}, x = rows.share[0][i];
             ptrdiff_t near = near_of(i, rows.halved), far = far_of(i, rows.halved);
             weights_at(&rows, i, weight);
             EACH_PART(l)
