@@ -12,8 +12,12 @@ import solvers
 
 LEVELS = ("baseline", "avx2", "avx512")
 
-#: What starts processes and draws pictures, whatever the level.
-LEFT_OUT = ("--ignore", "tests/bench", "--ignore", "tests/demo")
+#: What starts processes and draws pictures, and what asks for the Python around the kernels, whatever the level.
+LEFT_OUT = tuple(
+    word
+    for path in ("bench", "contract", "demo", "learning/test_estimators.py", "learning/test_propagation.py")
+    for word in ("--ignore", f"tests/{path}")
+)
 
 
 def main():
