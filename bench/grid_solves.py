@@ -16,7 +16,7 @@ from solvers._base import _runtime
 from solvers.linalg import GridOperator, _kernels, multilevel, solve
 from solvers.testing import GridProblem, grid_problem
 
-from . import controls, harness
+from . import controls, grid_petsc, harness
 from .grid_counts import active_system, makers
 from .harness import duration, ratio
 from .report import Report, Row, Target, speed
@@ -31,6 +31,7 @@ THREADS = 2
 BUDGET = 12.0
 
 OURS, TRANSFORM = "ours multilevel-cg", "sine transform"
+HYPRE = "PETSc hypre BoomerAMG + cg"
 #: The first solve of a process pays for pages of memory that later ones find.
 ANEW = "ours, all memory new"
 
@@ -53,7 +54,7 @@ CASES = (
     Case("jumps", (512, 512)),
     Case("uniform", (128, 128, 128), alone=True),
     Case("smoke", (64, 64, 64)),
-    Case("smoke", (128, 128, 128), (("pyamg SA + cg", 40), ("scipy cg", 60))),
+    Case("smoke", (128, 128, 128), (("pyamg SA + cg", 40), ("scipy cg", 60), (HYPRE, 10))),
 )
 QUICK = (Case("uniform", (24, 24)), Case("smoke", (12, 12, 12)))
 
@@ -76,6 +77,8 @@ def add(result: Report, peers: Peers, quick: bool) -> None:
         "pyamg and SciPy work on one thread; 'processor' is the time of all threads of the fastest round. Peers that "
         f"would take longer than {BUDGET:g} s in all rounds have fewer. Peers aim at the residual by their own "
         "recurrence; all answers are judged afterwards by the matrix in float64.",
+        "PETSc runs in processes of its own, one a thread of ours, right after the others' rounds; its matrix is "
+        "assembled outside of the time.",
         "The vectors of our solves lie in blocks of memory that rest between solves and are used again, as they do in "
         f"a program that solves more than once; '{ANEW}' gives them back to the system before each solve.",
         "The sine transform solves the uniform box alone and knows its eigenvalues: nothing iterative can beat it.",
@@ -99,6 +102,8 @@ def _one(result: Report, case: Case, peers: Peers, quick: bool) -> None:
     calls = {name: timed(name, call) for name, call in _methods(problem, A, b, peers, case.alone).items()}
     times = harness.interleave(calls, 2 if quick else 5, BUDGET)
     table = result.table(f"Whole solves: {case.family}, {' x '.join(map(str, case.shape))}, {len(b):,} unknowns")
+    for name, answer in ({} if case.alone else _petsc(result, A, b, 1 if quick else 3)).items():
+        times[name], answers[name] = answer.timing, (answer.x, answer.count)
     norm = float(np.linalg.norm(b))
     reached = {}
     for name, timing in times.items():
@@ -106,7 +111,7 @@ def _one(result: Report, case: Case, peers: Peers, quick: bool) -> None:
         left = float(np.linalg.norm(b - A @ x)) / norm
         reached[name] = left <= RTOL * (1 + SLACK)
         table.rows.append({
-            "method": name, "time": timing, "processor": duration(min(processor[name])),
+            "method": name, "time": timing, "processor": duration(min(processor[name])) if name in processor else None,
             "ns an unknown": 1e9 * timing.median / len(b), "iterations": count,
             "residual": f"{left:.1e}" + ("" if reached[name] else " NOT REACHED"),
             "this / ours": speed(ratio(timing, times[OURS])) if reached[name] and name != OURS else None,
@@ -121,6 +126,14 @@ def _one(result: Report, case: Case, peers: Peers, quick: bool) -> None:
     if case.family == "smoke":
         each = 1e9 * times[OURS].median / len(b)
         result.targets.append(Target(f"{title} ns an unknown, set-up included", "<=", 120, each, "ns"))
+
+
+def _petsc(result: Report, A: Any, b: Array, rounds: int) -> dict[str, grid_petsc.Answer]:
+    """PETSc's answers; a note tells its version, or why there are none."""
+    found, note = grid_petsc.solve(A, b, RTOL, rounds, THREADS)
+    if note not in result.notes:
+        result.notes.append(note)
+    return found
 
 
 def _methods(problem: GridProblem, A: Any, b: Array, peers: Peers, alone: bool) -> dict[str, Callable[[], Any]]:
