@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -159,12 +160,10 @@ def _ours(problem: GridProblem, anew: bool = False) -> tuple[Array, int]:
     return (answer.x if problem.mask is None else answer.x[problem.mask.ravel()]), answer.nit
 
 
-_right: dict[int, Array] = {}
-
-
+@lru_cache(maxsize=1)
 def problem_right(problem: GridProblem) -> Array:
     """The right-hand side, made once: that is no part of a solve."""
-    return _right.setdefault(id(problem), problem.right())
+    return problem.right()
 
 
 def _pyamg(make: Any, A: Any, b: Array) -> tuple[Array, int]:
