@@ -5,35 +5,9 @@
  * Where z is periodic it goes through them three times. Flops a cell and right-hand side, 3-D: down 18, up 23; bytes 12
  * and 16 (r, x), and 20 of fields for all MANY. A plane that fits the cache makes it wait for arithmetic alone.
  */
-#include "multilevel_many.h"
-#include "multilevel_rows.h"
-
-#define EACH_PART(l) for (int l = 0; l < MANY; l += SV_W)
+#include "many_rows.h"
 
 enum { RED, BLACK };
-
-INLINE ptrdiff_t many_row(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
-{
-    return MANY * ((k * g->n[1] + j) * (g->n[0] + 2) + 1);
-}
-
-INLINE const real *many_row_of(const struct many_level *level, const real *x, ptrdiff_t k, ptrdiff_t j)
-{
-    const struct sv_level *g = level->g;
-    k = on_axis(k, g->n[2], g->periodic[2]), j = on_axis(j, g->n[1], g->periodic[1]);
-    return k < 0 || j < 0 ? level->zeros + MANY : x + many_row(g, k, j);
-}
-
-INLINE struct around many_around(const struct many_level *level, ptrdiff_t k, ptrdiff_t j, int axes, int constant)
-{
-    struct around a = {.own = level->x + many_row(level->g, k, j)};
-    if (axes > 1)
-        a.z[0] = many_row_of(level, level->x, k - 1, j), a.z[1] = many_row_of(level, level->x, k + 1, j);
-    if (axes > 2)
-        a.y[0] = many_row_of(level, level->x, k, j - 1), a.y[1] = many_row_of(level, level->x, k, j + 1);
-    couple(&a, level->g, k, j, axes, constant);
-    return a;
-}
 
 /* sum + the couplings of cell i times the values around it, of the lanes from l on. */
 INLINE vreal add_cells(const struct around *a, ptrdiff_t i, int l, vreal sum, int axes, int constant)
@@ -54,14 +28,6 @@ INLINE vreal add_cells(const struct around *a, ptrdiff_t i, int l, vreal sum, in
             sum = v_fma(v_set1(a->cy[side][i]), v_load(a->y[side] + at), sum);
     }
     return v_fma(v_set1(a->cx[i + 1]), east, v_fma(v_set1(a->cx[i]), west, sum));
-}
-
-INLINE void many_close(const struct sv_level *g, real *row)
-{
-    if (g->periodic[0]) {
-        memcpy(row - MANY, row + MANY * (g->n[0] - 1), MANY * sizeof(real));
-        memcpy(row + MANY * g->n[0], row, MANY * sizeof(real));
-    }
 }
 
 /* The first cell of a colour in row (k, j). */
@@ -86,7 +52,7 @@ INLINE void sweep_plane(const struct many_level *level, ptrdiff_t k, int colour,
 {
     const struct sv_level *g = level->g;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-        struct around a = many_around(level, k, j, axes, constant);
+        struct around a = many_around(g, level->zeros, level->x, k, j, axes, constant);
         const real *inverse = row_of(g, g->inverse, k, j), *r = level->right + many_row(g, k, j);
         real *x = level->x + many_row(g, k, j);
         for (ptrdiff_t i = first_of(colour, k, j); i < g->n[0]; i += 2)
@@ -150,7 +116,7 @@ INLINE void restrict_plane(const struct many_level *fine, const struct many_leve
 {
     const struct sv_level *g = fine->g;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-        struct around a = many_around(fine, k, j, axes, constant);
+        struct around a = many_around(g, fine->zeros, fine->x, k, j, axes, constant);
         struct shared_rows rows = shared_rows(g, coarse->g, k, j, axes);
         for (ptrdiff_t i = first_of(RED, k, j); i < g->n[0]; i += 2) {
             real weight[4] = {0}, x = rows.share[0][i];

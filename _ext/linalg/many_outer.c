@@ -2,31 +2,9 @@
  * multilevel_outer.c for one. All wait for memory: product 16 bytes a cell and right-hand side, dot 12, direction 28,
  * advance 52. Sums go row by row.
  */
-#include "multilevel_many.h"
-#include "multilevel_rows.h"
+#include "many_rows.h"
 
-#define EACH_PART(l) for (int l = 0; l < MANY; l += SV_W)
-#define PARTS (MANY / SV_W > 0 ? MANY / SV_W : 1)
-
-INLINE ptrdiff_t many_row(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
-{
-    return MANY * ((k * g->n[1] + j) * (g->n[0] + 2) + 1);
-}
-
-INLINE const double *many_row_of(const struct sv_level *g, const struct many_vectors *v, const double *x, ptrdiff_t k,
-                                 ptrdiff_t j)
-{
-    k = on_axis(k, g->n[2], g->periodic[2]), j = on_axis(j, g->n[1], g->periodic[1]);
-    return k < 0 || j < 0 ? v->zeros + MANY : x + many_row(g, k, j);
-}
-
-INLINE void many_close(const struct sv_level *g, double *row)
-{
-    if (g->periodic[0]) {
-        memcpy(row - MANY, row + MANY * (g->n[0] - 1), MANY * sizeof(double));
-        memcpy(row + MANY * g->n[0], row, MANY * sizeof(double));
-    }
-}
+#define PARTS (MANY / SV_W)
 
 INLINE void put_sums(double *sums, const vreal *parts)
 {
@@ -46,13 +24,7 @@ struct around_cells {
 INLINE struct around_cells cells_around(const struct sv_level *g, const double *diagonal, const struct many_vectors *v,
                                         const double *x, ptrdiff_t k, ptrdiff_t j, int axes, int constant)
 {
-    struct around_cells c = {.a = {.own = x + many_row(g, k, j)}, .diagonal = diagonal + row_at(g, k, j)};
-    if (axes > 1)
-        c.a.z[0] = many_row_of(g, v, x, k - 1, j), c.a.z[1] = many_row_of(g, v, x, k + 1, j);
-    if (axes > 2)
-        c.a.y[0] = many_row_of(g, v, x, k, j - 1), c.a.y[1] = many_row_of(g, v, x, k, j + 1);
-    couple(&c.a, g, k, j, axes, constant);
-    return c;
+    return (struct around_cells){many_around(g, v->zeros, x, k, j, axes, constant), diagonal + row_at(g, k, j)};
 }
 
 INLINE vreal matrix_times(const struct around_cells *c, ptrdiff_t i, int l, int axes, int constant)

@@ -13,7 +13,6 @@ whose matrix has a row a sample. K is formed once, n^2 d operations; a step take
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,10 @@ def serves(problem: GlmProblem) -> bool:
 def newton_step(problem: GlmProblem, w: Array, g: Array, D: Array) -> tuple[Array, Array]:
     """The Newton step at w, where the loss has the gradient g and the curvatures D of the samples; and X times it."""
     design, d, l2 = problem.design, problem.design.d, problem.penalty.l2[: problem.design.d]
-    K = _remembered(problem, "kernel", lambda: _kernel(design.X, l2))
+    memory = problem._memory
+    if "kernel" not in memory:
+        memory["kernel"] = _kernel(design.X, l2)
+    K = memory["kernel"]
     root, ones = np.sqrt(np.maximum(D, LEAST)), np.ones(design.n)
     r = g + problem.penalty.l2 * w
     c = design.product(np.append(r[:d] / l2, np.zeros(design.width - d)))
@@ -67,9 +69,3 @@ def _kernel(X: Any, l2: Array) -> Array:
     scaled = X / np.sqrt(l2) if not scipy.sparse.issparse(X) else X @ scipy.sparse.diags_array(1 / np.sqrt(l2))
     K = scaled @ scaled.T
     return K.toarray() if scipy.sparse.issparse(K) else K  # type: ignore[no-any-return]
-
-
-def _remembered(problem: GlmProblem, name: str, make: Callable[[], Array]) -> Array:
-    if name not in problem._memory:
-        problem._memory[name] = make()
-    return problem._memory[name]  # type: ignore[no-any-return]
