@@ -7,6 +7,7 @@ Sub-packages are loaded when they are first used:
 * `solvers.linalg`   linear systems by iterative methods
 * `solvers.learning` generalised linear models, quadratics by block coordinate descent
 * `solvers.optimize` functions by block coordinate descent
+* `solvers.equilibrium` monotone inclusions, matrix games, linear programs, fixed points
 * `solvers.datasets` readers of the files that benchmarks come in
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
 """
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import datasets, learning, linalg, optimize, ot, special, testing
+    from . import datasets, equilibrium, learning, linalg, optimize, ot, special, testing
     from ._base.config import show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
@@ -36,6 +37,7 @@ _LAZY = {
     "SolversError": "_base.errors",
     "Status": "_base.result",
     "datasets": "",
+    "equilibrium": "",
     "learning": "",
     "linalg": "",
     "linsolve": "linalg",
@@ -54,8 +56,8 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config", "special",
-    "testing",
+    "equilibrium", "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config",
+    "special", "testing",
 ]  # fmt: skip
 
 

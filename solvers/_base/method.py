@@ -24,7 +24,7 @@ from .errors import MethodError, nearest
 from .options import Option, declared
 
 #: The sub-packages that register methods when they are imported.
-FAMILIES = ("learning", "linalg", "optimize", "ot")
+FAMILIES = ("equilibrium", "learning", "linalg", "optimize", "ot")
 
 _registry: dict[tuple[str, str], Method] = {}
 

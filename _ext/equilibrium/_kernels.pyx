@@ -1,0 +1,11 @@
+# cython: freethreading_compatible=True
+"""Binding of the kernels for inclusions, games and linear programs."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+import numpy as np
+
+include "inclusions.pxi"
+include "sums.pxi"
+include "games.pxi"
+include "programs.pxi"
