@@ -43,8 +43,8 @@ TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/te
          f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data.
 CHECKS = ("--ignore", "tests/learning/test_estimators.py")
-CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg", "tests/optimize",
-          "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip
+CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg",
+          "tests/optimize", "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",
