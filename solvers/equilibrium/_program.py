@@ -260,8 +260,8 @@ def infeasibility_ray(program: LinearProgram, y: Array) -> Array | None:
     reduced = -(program.transposed @ ray)
     z = np.where(np.where(reduced > 0, np.isfinite(program.lb), np.isfinite(program.ub)), reduced, 0.0)
     value = support(program, ray, z)
-    terms = np.abs(ray) @ np.abs(np.where(ray > 0, finite(program.l), finite(program.u)))
-    terms += np.abs(z) @ np.abs(np.where(z > 0, finite(program.lb), finite(program.ub)))
+    terms = float(np.abs(ray) @ np.abs(np.where(ray > 0, finite(program.l), finite(program.u))))
+    terms += float(np.abs(z) @ np.abs(np.where(z > 0, finite(program.lb), finite(program.ub))))
     bounds = np.concatenate([finite(program.lb), finite(program.ub)])
     reach = 1 + float(np.abs(bounds).max(initial=0.0))
     leak = float(np.abs(reduced - z).sum()) * reach
