@@ -29,8 +29,14 @@ PHASES = 10_000
 #: Sweeps are tried where so many of them cost less than the Gram matrix and what follows.
 SWEEPS = 60
 
+#: Sweeps at most where there is no other way.
+MOST_SWEEPS = 5000
+
 #: Nanoseconds of the active-set method: by the square of the columns, and by the cube of those in use, say half.
 BY_SQUARE, BY_CUBE = 12.0, 0.03 / 8
+
+#: Nanoseconds of an entry that is read in sweeps.
+NS_AN_ENTRY = 1.0
 
 #: Bytes that no Gram matrix may have where there is another way.
 LARGEST_GRAM = 2.0**31
@@ -72,10 +78,10 @@ class Model(ABC):
         return True
 
     @abstractmethod
-    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array:
+    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
         """Where the model at w is least with the penalty, the loss having the derivative v and the gradient g there.
 
-        As exactly as the violation in w makes sensible, or a share of it that is the least of use.
+        As exactly as the violation in w makes sensible, for sweeps a share of it. None where there is no minimum.
         """
 
 
@@ -96,15 +102,15 @@ class GramModel(Model):
             self._H, self._made_for = self.panel.gram(self.D), self.D
         return self._H
 
-    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array:
+    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
         H, penalty, target, gradient = self._hessian(), self.penalty, w.copy(), g.copy()
         if self.problem.kind.has_l2:
             H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
         # To the square of the violation, in units of the largest gradient, but not below rounding.
         size = max(float(np.abs(g).max(initial=0.0)), self.problem.kind.largest_l1, violation)
         tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
-        _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient).minimise(tol, PHASES)
-        return target
+        model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
+        return None if np.isinf(model.minimise(tol, PHASES)) else target
 
 
 class SweepModel(Model):
@@ -116,6 +122,10 @@ class SweepModel(Model):
         super().__init__(problem, columns, penalty)
         self.most = most
 
+    def renewed(self, D: Array, enough: float) -> bool:
+        """Always: it costs nothing."""
+        return super().renewed(D, -1.0)
+
     def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array:
         target, penalty, loss = w.copy(), self.penalty, self.problem.loss
         weights = self.D if not loss.quadratic else None if loss.uniform else loss.s
@@ -126,10 +136,6 @@ class SweepModel(Model):
         return target
 
 
-#: Of sweeps.
-NS_AN_ENTRY = 1.0
-
-
 def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool) -> Model:
     """The model that promises to be minimised soonest."""
     gram, sweep = problem.design.costs(columns)
@@ -138,7 +144,7 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
         gram *= kept_gram(problem).lacking(columns) / p
     gram += p * p * (BY_SQUARE + BY_CUBE * p)
     if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
-        return SweepModel(problem, columns, penalty, np.inf)
+        return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
     if may_sweep and SWEEPS * sweep < gram:
         return SweepModel(problem, columns, penalty, gram)
     return GramModel(problem, columns, penalty)

@@ -237,19 +237,17 @@ class _Walk:
         self.w, self.g = (state.w, state.g) if self.whole else (state.w[columns], state.g[columns])
         self.z = state.z
         known = problem.known(state.w)
-        self.v, self.D = np.empty(len(self.z)), np.empty(len(self.z))
-        if known is not None and known.D is not None:
-            self.v, self.D = known.v, known.D
-        elif not problem.loss.quadratic or known is None:
-            problem.loss.evaluate(self.z, self.v, self.D)
-        else:
-            self.v = known.v
+        if known is None:  # of a fit that goes on
+            known = problem.certificate(state.w, state.z, not problem.loss.quadratic)
+        self.v, self.curvatures = known.v, known.D
         self.violation, self.steps, self.bounded = state.kkt, 0, False
 
     def quadratic(self) -> Array:
         """Least squares are their own model."""
         self.steps = 1
-        return self.model.minimum(self.w, self.v, self.g, self.violation, self._share())
+        target = self.model.minimum(self.w, self.v, self.g, self.violation, self._share() if self.model.swept else 0.0)
+        assert target is not None  # the gradient lies in the range of the Gram matrix
+        return target
 
     def _share(self) -> float:
         """The share of the violation at which sweeps may stop: more is of use where other columns have theirs."""
@@ -269,7 +267,8 @@ class _Walk:
     def newton(self) -> Array:
         """Until the steps are enough for a pass over the data."""
         problem, model, state = self.problem, self.model, self.state
-        penalty = model.penalty
+        penalty, D = model.penalty, self.curvatures
+        self.D: Array = problem.loss.second(self.z) if D is None else D
         self.terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
         self.value = state.primal - problem.penalty.value(state.w)
         self.noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
@@ -297,23 +296,26 @@ class _Walk:
 
     def _step(self) -> bool:
         """A Newton step; whether there is more to hope for."""
-        problem, model, loss = self.problem, self.model, self.problem.loss
+        problem, model, before = self.problem, self.model, self.violation
         new = model.renewed(np.maximum(self.D, LEAST), self._error())
         target = model.minimum(self.w, self.v, self.g, self.violation, self._newton_share())
-        way = model.panel.product(target - self.w)
         self.steps += 1
-        found = _line_search(problem, model.penalty, self.w, target, self.z, way, self.g, self.value, self.noise)
-        self.taken = found is not None
-        model.slow = short = found is None or found[0] < SHORT
-        if found is not None:
-            before = self.violation
+        found = None
+        if target is not None:  # else there are samples without curvature, along which the model falls for ever
+            way = model.panel.product(target - self.w)
+            found = _line_search(problem, model.penalty, self.w, target, self.z, way, self.g, self.value, self.noise)
+        if target is not None and found is not None:
             self._take(target, *found)
-            model.slow |= not new and self.violation > 0.5 * before
-        if short and loss.curvature is not None:  # next time with a model that lies above the objective
-            helpless = found is None and self.bounded
-            self.D, self.bounded = loss.curvature * loss.s, True
-            return not helpless
-        return found is not None
+        self.taken, short = found is not None, found is None or found[0] < SHORT
+        model.slow = short or (not new and self.violation > 0.5 * before)
+        above = problem.loss.above(self.z) if short else None
+        if above is None:
+            self.bounded = False
+            return self.taken
+        if not self.taken and self.bounded:
+            return False
+        self.D, self.bounded = above, True  # next time with a model that lies above the objective
+        return True
 
     def _take(self, target: Array, share: float, z: Array, v: Array, D: Array, value: float) -> None:
         """The step as far as the line search takes it, and the gradient there."""
@@ -330,7 +332,7 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> _Minimised
     value = state.primal - penalty.value(w)
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
     # Curvatures whose model lies above the objective.
-    above = None if loss.curvature is None else loss.curvature * loss.s
+    above = loss.above(z)
     D, bounded, steps = loss.second(z), False, 0
     while steps < SMOOTH_STEPS:
         steps += 1
@@ -342,6 +344,7 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> _Minimised
             D, bounded = above, True
             continue
         share, z, v, D, value = found
+        above = loss.above(z)
         if share < SHORT and above is not None:
             D = above
         w = w + share * step
