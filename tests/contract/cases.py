@@ -344,7 +344,34 @@ def _inclusion(capability, seed):
 
 
 def _equilibrium(capability, seed):
-    return {"inclusion": _inclusion}[capability](capability, seed)
+    return {"fixed-point": _fixed_point, "inclusion": _inclusion}[capability](capability, seed)
+
+
+def _fixed_point(capability, seed):
+    """An affine contraction that turns: rounding never comes to rest."""
+    rng = np.random.default_rng(seed)
+    inputs = {"U": np.triu(rng.integers(0, 5, (23, 23)), 1), "p": rng.integers(0, 40, 23), "x0": rng.integers(0, 9, 23)}
+
+    def image(U, p, x):
+        return (U @ x - U.T @ x + p) / 53
+
+    def solve(inputs, **keywords):
+        U, p = (np.asarray(inputs[name], np.float64) for name in ("U", "p"))
+        x0 = keywords.pop("x0", inputs["x0"])
+        return solvers.equilibrium.fixed_point(lambda x: image(U, p, x), x0, **keywords)
+
+    def residual(inputs, x):
+        x = x.astype(np.longdouble)
+        return float(np.sqrt(((x - image(inputs["U"], inputs["p"], x)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
 
 
 #: family -> (capability, seed) -> Case. A new family adds one line.
