@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult
-from ._operators import Operator
-from ._sets import ConvexSet, Product, Prox, length
+from ._operators import Affine, Bilinear, Operator
+from ._sets import NAMED, ConvexSet, Product, Prox, length
 
 Array = npt.NDArray[Any]
 Criterion = str | Callable[[Array], float]
@@ -125,10 +125,10 @@ class Inclusion:
     @property
     def operator_kinds(self) -> tuple[str, ...]:
         """What the structure of F and G allows."""
-        kind = type(self.operator.function).__name__
-        if kind == "Bilinear" and (self.prox is None or isinstance(self.prox, Product)):
-            return ("bilinear", "affine") if self.prox is None else ("bilinear",)
-        return ("affine",) if kind in ("Affine", "Bilinear") and self.prox is None else ()
+        function = self.operator.function
+        if isinstance(function, Bilinear) and (self.prox is None or self.sizes == (function.n, function.m)):
+            return ("affine", "bilinear") if self.prox is None else ("bilinear",)
+        return ("affine",) if isinstance(function, Affine) and self.prox is None else ()
 
     @property
     def needs(self) -> frozenset[str]:
@@ -168,6 +168,12 @@ class Inclusion:
             if np.shape(returned) != out.shape:
                 raise ValueError(f"prox must return nothing or shape {out.shape}, not {np.shape(returned)}")
             out[:] = returned
+
+    def factors(self, n: int) -> tuple[Prox, Prox]:
+        """The proximal operators of the first n coordinates and of the others."""
+        if isinstance(self.prox, Product) and len(self.prox.factors) == 2:
+            return self.prox.factors[0], self.prox.factors[1]
+        return NAMED["free"], NAMED["free"]
 
     # ---- how far a point is ----------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base import threads as _threads
-from .._base.iterate import Control, run
+from .._base.iterate import Control
+from .._base.iterate import run as run
 from .._base.method import Method, lookup
 from .._base.result import Status
 from .._base.rng import RNG, check_rng
@@ -74,6 +75,11 @@ def solved(
 
 def usual(problem: Inclusion) -> tuple[str, str]:
     """The method for a problem, and why."""
+    kinds = problem.kinds
+    if "affine" in kinds:
+        return "krylov", "Chose krylov, since F is affine and there is no G."
+    if "bilinear" in kinds:
+        return "pdhg", "Chose pdhg, since this is a bilinear saddle point."
     return "feg", "Chose feg, which serves every monotone operator."
 
 

@@ -312,6 +312,47 @@ def _function(capability, seed):
     )
 
 
+def _program(seed):
+    """A covering problem with bounds: c, the entries of A and what the rows ask for; whole numbers."""
+    rng = np.random.default_rng(seed)
+    m, n = 17, 29
+    A = scipy.sparse.csr_array((rng.integers(1, 10, (m, n)) * (rng.random((m, n)) < 0.4)).astype(float))
+    return {"c": rng.integers(20, 120, n).astype(float), "A": A.data, "l": rng.integers(5, 60, m).astype(float)}, A
+
+
+def _linear_program(capability, seed):
+    inputs, A = _program(seed)
+    multipliers = {}  # of each x that a solve returned: the measure is that of a pair
+
+    def solve(inputs, **keywords):
+        data = np.asarray(inputs["A"])
+        data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+        matrix = scipy.sparse.csr_array((data, A.indices, A.indptr), shape=A.shape)
+        result = solvers.equilibrium.lp(inputs["c"], matrix, inputs["l"], np.inf, 0.0, 3.0, **keywords)
+        multipliers[result.x.tobytes()] = result.y
+        return result
+
+    def measure(inputs, x):
+        c, least, y = (np.asarray(v, np.longdouble) for v in (inputs["c"], inputs["l"], multipliers[x.tobytes()]))
+        dense = scipy.sparse.csr_array((inputs["A"], A.indices, A.indptr), shape=A.shape).toarray()
+        reduced, fun = c - y @ dense, c @ x
+        dual = least @ y + np.minimum(reduced, 0).sum() * 3
+        assert np.all(y >= 0)
+        assert np.all(x >= 0)
+        assert np.all(x <= 3)
+        primal = np.linalg.norm(np.maximum(least - dense @ x, 0).astype(float)) / (1 + np.linalg.norm(inputs["l"]))
+        return float(max(primal, abs(fun - dual) / (1 + abs(fun) + abs(dual))))
+
+    return Case(
+        capability,
+        inputs,
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=measure,
+        start_at=lambda result: {"x0": result.x, "y0": result.y},
+    )
+
+
 def _inclusion(capability, seed):
     """A strongly monotone affine operator, with a large skew part, over a box."""
     rng = np.random.default_rng(seed)
@@ -343,10 +384,6 @@ def _inclusion(capability, seed):
     )
 
 
-def _equilibrium(capability, seed):
-    return {"fixed-point": _fixed_point, "inclusion": _inclusion}[capability](capability, seed)
-
-
 def _fixed_point(capability, seed):
     """An affine contraction that turns: rounding never comes to rest."""
     rng = np.random.default_rng(seed)
@@ -372,6 +409,75 @@ def _fixed_point(capability, seed):
         measure=residual,
         start_at=lambda result: {"x0": result.x},
     )
+
+
+def _saddle_data(rng):
+    """Boxes of side 2, and whole numbers."""
+    K = rng.integers(0, 7, (13, 17))
+    return {"K": K, "c": rng.integers(0, 30, 17), "b": rng.integers(0, 60, 13), "z0": rng.integers(0, 3, 30)}
+
+
+def _bilinear(capability, seed):
+    """A bilinear saddle point over boxes."""
+    inputs = _saddle_data(np.random.default_rng(seed))
+    box = solvers.equilibrium.Box(0, 2)
+
+    def solve(inputs, **keywords):
+        K, c, b = (inputs[name] for name in ("K", "c", "b"))
+        K = (np.asarray(K, np.float64) - 3) if not isinstance(K, np.ndarray) or K.dtype != np.float64 else K - 3
+        z0 = np.asarray(keywords.pop("z0", inputs["z0"]))
+        game = solvers.equilibrium.Bilinear(K, c, b)
+        return solvers.equilibrium.solve(game, (z0[:17], z0[17:]), **{"prox": (box, box), **keywords})
+
+    def residual(inputs, z):
+        K, z = inputs["K"] - 3, z.astype(np.longdouble)
+        F = np.concatenate((K.T @ z[17:] + inputs["c"], inputs["b"] - K @ z[:17]))
+        return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
+def _affine(capability, seed):
+    """An affine equation whose symmetric part has eigenvalues from 1 to 100."""
+    rng = np.random.default_rng(seed)
+    M = np.diag(np.arange(1, 100) ** 2 // 90 + 1) + np.triu(rng.integers(0, 2, (99, 99)), 1)
+    inputs = {"M": M, "q": rng.integers(0, 40, 99), "z0": rng.integers(0, 3, 99)}
+
+    def solve(inputs, **keywords):
+        F = solvers.equilibrium.Affine(inputs["M"], inputs["q"])
+        return solvers.equilibrium.solve(F, keywords.pop("z0", inputs["z0"]), **keywords)
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=lambda inputs, z: float(
+            np.linalg.norm((inputs["M"] @ z.astype(np.longdouble) + inputs["q"]).astype(float))
+        ),
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
+#: capability -> case
+_EQUILIBRIA = {
+    "affine": _affine,
+    "bilinear": _bilinear,
+    "fixed-point": _fixed_point,
+    "inclusion": _inclusion,
+    "linear-program": _linear_program,
+}
+
+
+def _equilibrium(capability, seed):
+    return _EQUILIBRIA[capability](capability, seed)
 
 
 #: family -> (capability, seed) -> Case. A new family adds one line.
