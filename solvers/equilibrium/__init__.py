@@ -5,24 +5,18 @@ from __future__ import annotations
 from . import _anderson as _anderson
 from . import _eag as _eag
 from . import _eg as _eg
-<<<<<<< HEAD
 from . import _feg as _feg
 from . import _halpern as _halpern
+from . import _interior as _interior
 from . import _krylov as _krylov
 from . import _ogda as _ogda
 from . import _pdhg as _pdhg
 from . import _picard as _picard
 from ._fixed_point import fixed_point
-=======
-from . import _interior as _interior
-from . import _krylov as _krylov
-from . import _ogda as _ogda
-from . import _pdhg as _pdhg
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
 from ._lp_problem import LpResult
 from ._mps import read_mps
->>>>>>> origin/fam
 from ._operators import Affine, Bilinear
 from ._problem import Certificate, EquilibriumResult
 from ._program import LinearProgram
@@ -42,12 +36,9 @@ __all__ = [
     "LpResult",
     "NonNegative",
     "Simplex",
-<<<<<<< HEAD
     "fixed_point",
-=======
     "linprog",
     "lp",
     "read_mps",
->>>>>>> origin/fam
     "solve",
 ]

@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 GROWTH, HALVINGS = 1e3, 20
 #: Below this, relative to the size of the numbers that the residual is made of, progress can stop for rounding alone:
 #: it has stopped when QUIET steps, and that share of all steps, made the measure smaller by less than a percent.
-ROUNDING, QUIET, QUIET_SHARE = 1e-10, 100, 0.25
+ROUNDING, QUIET, QUIET_SHARE = 1e-13, 100, 0.25
 #: <F(u) - F(v), u - v> may be so far below 0, relative to |u - v|^2, in a monotone operator.
 MONOTONE = 1e-8
 EPSILON = float(np.finfo(float).eps)

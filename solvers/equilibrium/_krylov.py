@@ -1,9 +1,9 @@
 """Krylov methods for F(z) = M z + q without G: the equation M z = -q by GMRES, or LSMR where that stalls.
 
 A step is a cycle of GMRES, the first of `cycle` products, each later one of twice as many as long as its basis fits in
-memory: restarts cost little then, however slow the equation is. Where a cycle takes less than a tenth off the residual,
-and there are products with M', cycles of LSMR follow (M singular, or its spectrum around the origin, as for some bilinear
-saddle points).
+memory: restarts cost little then, however slow the equation is. Where a cycle takes less than a tenth off the residual
+the next is four times as long; where that cannot be, and there are products with M', cycles of LSMR follow (M singular,
+or its spectrum around the origin, as for some bilinear saddle points).
 """
 
 from __future__ import annotations
@@ -62,10 +62,11 @@ class Krylov:
     def step(self, problem: Inclusion, state: Solved) -> Solved:
         """One cycle on the equation of the correction, M d = -F(z)."""
         M = _counted(problem)
+        longest = max(1, min(len(state.F), BASIS // len(state.F)))
         if state.least_squares:
             found = lsmr(M, -state.F, atol=0.0, btol=1e-16, conlim=0.0, maxiter=state.cycle)[0]
         else:
-            size = max(1, min(state.cycle, len(state.F), BASIS // len(state.F)))
+            size = min(state.cycle, longest)
             goal = min(0.5 * problem.tol / max(state.natural, 1e-300), 1.0)
             found = gmres(M, -state.F, rtol=goal, atol=0.0, restart=size, maxiter=1)[0]
         z = state.best + found
@@ -75,8 +76,11 @@ class Krylov:
         if natural < state.natural:
             new |= {"best": z, "F": F, "natural": natural, "measure": problem.measure(z, F, 1.0, natural)}
         stalled = not natural <= STALLED * state.natural
-        if stalled and not state.least_squares and _has_adjoint(problem):
-            return replace(state, **new, least_squares=True, cycle=max(self.cycle, state.cycle // 2))
+        if stalled and not state.least_squares:
+            if state.cycle < longest:
+                return replace(state, **{**new, "cycle": 4 * state.cycle})
+            if _has_adjoint(problem):
+                return replace(state, **new, least_squares=True)
         return replace(state, **new, stalls=state.stalls + 1 if stalled else 0)
 
     def done(self, problem: Inclusion, state: Solved) -> Status | None:

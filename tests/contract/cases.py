@@ -411,27 +411,22 @@ def _fixed_point(capability, seed):
     )
 
 
-def _saddle_data(rng):
-    """Boxes of side 2, and whole numbers."""
-    K = rng.integers(0, 7, (13, 17))
-    return {"K": K, "c": rng.integers(0, 30, 17), "b": rng.integers(0, 60, 13), "z0": rng.integers(0, 3, 30)}
-
-
 def _bilinear(capability, seed):
-    """A bilinear saddle point over boxes."""
-    inputs = _saddle_data(np.random.default_rng(seed))
+    """A bilinear saddle point inside its boxes; whole numbers, less what makes them positive."""
+    rng = np.random.default_rng(seed)
+    K = rng.integers(-3, 4, (13, 17))
+    inputs = {"K": K + 3, "c": 60 - K.sum(0), "b": 60 + K.sum(1), "z0": rng.integers(0, 3, 30)}
     box = solvers.equilibrium.Box(0, 2)
 
     def solve(inputs, **keywords):
-        K, c, b = (inputs[name] for name in ("K", "c", "b"))
-        K = (np.asarray(K, np.float64) - 3) if not isinstance(K, np.ndarray) or K.dtype != np.float64 else K - 3
+        K, c, b = (np.asarray(inputs[name], np.float64) for name in ("K", "c", "b"))
         z0 = np.asarray(keywords.pop("z0", inputs["z0"]))
-        game = solvers.equilibrium.Bilinear(K, c, b)
+        game = solvers.equilibrium.Bilinear(K - 3, c - 60, b - 60)
         return solvers.equilibrium.solve(game, (z0[:17], z0[17:]), **{"prox": (box, box), **keywords})
 
     def residual(inputs, z):
         K, z = inputs["K"] - 3, z.astype(np.longdouble)
-        F = np.concatenate((K.T @ z[17:] + inputs["c"], inputs["b"] - K @ z[:17]))
+        F = np.concatenate((K.T @ z[17:] + inputs["c"] - 60, inputs["b"] - 60 - K @ z[:17]))
         return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
 
     return Case(
