@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "random_bits.h"
+#include "simplex.h"
 
 SV_DISPATCH(struct group_kernels, kernel_table, group_kernels_f64)
 
@@ -78,28 +79,6 @@ void sv_groups_pass(const struct sv_group_rows *A, const double *w, struct sv_gr
     }
 }
 
-/* Michelot's method: what lies below the threshold of the rest leaves, until none does. The last sum is exact to its
- * own rounding, whatever was taken away before. */
-void sv_project_simplex(double *x, size_t n)
-{
-    double threshold = -INFINITY;
-    for (size_t before = n + 1;;) {
-        double sum = 0;
-        size_t count = 0;
-        for (size_t i = 0; i < n; i++)
-            if (x[i] > threshold) {
-                sum += x[i];
-                count++;
-            }
-        if (count == before || count == 0)
-            break;
-        before = count;
-        threshold = (sum - 1) / (double)count;
-    }
-    for (size_t i = 0; i < n; i++)
-        x[i] = x[i] > threshold ? x[i] - threshold : 0;
-}
-
 /* corr = F at z less F at the snapshot, from this step's rows. */
 static void correction(const struct sv_group_loop *loop, uint64_t draw, const double *z, double *corr)
 {
@@ -140,20 +119,21 @@ void sv_groups_loop(struct sv_group_loop *loop, int64_t steps)
 {
     size_t d = loop->rows.d, groups = loop->rows.groups, size = d + groups;
     uint64_t each = draws(loop);
-    double *mean = loop->work, *half = mean + size, *corr = half + size, *z = loop->z, keep = loop->keep;
+    double *mean = loop->work, *half = mean + size, *corr = half + size, *work = corr + size;
+    double *z = loop->z, keep = loop->keep, guess = NAN;
     for (int64_t j = 0; j < steps; j++) {
         for (size_t k = 0; k < size; k++) {
             double step = k < d ? loop->step_w : loop->step_q;
             mean[k] = keep * z[k] + (1 - keep) * loop->snapshot[k] - step * loop->F[k];
             half[k] = mean[k];
         }
-        sv_project_simplex(half + d, groups);
+        guess = sv_equilibrium_simplex(half + d, groups, 1, guess, half + d, work);
         correction(loop, loop->first + (uint64_t)j * each, half, corr);
         for (size_t k = 0; k < size; k++) {
             z[k] = mean[k] - (k < d ? loop->step_w : loop->step_q) * corr[k];
             loop->sum[k] += half[k];
         }
-        sv_project_simplex(z + d, groups);
+        guess = sv_equilibrium_simplex(z + d, groups, 1, guess, z + d, work);
     }
     loop->first += (uint64_t)steps * each;
 }

@@ -55,9 +55,6 @@ struct sv_group_loop {
 
 SV_BINDING void sv_groups_loop(struct sv_group_loop *loop, int64_t steps);
 
-/* The nearest point of the simplex, in place. */
-SV_BINDING void sv_project_simplex(double *x, size_t n);
-
 struct group_kernels {
     void (*pass)(const struct sv_group_rows *A, size_t from, size_t to, const double *w, struct sv_group_sums *out);
     double (*batch)(const struct sv_group_rows *A, size_t from, size_t to, const double *w, double q, double q_before,

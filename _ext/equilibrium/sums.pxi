@@ -120,13 +120,6 @@ cdef extern from "groups.h" nogil:
     size_t sv_groups_work(const sv_group_rows *, int) noexcept
     void sv_groups_pass(const sv_group_rows *, const double *, sv_group_sums *, double *, int) noexcept
     void sv_groups_loop(sv_group_loop *, int64_t) noexcept
-    void sv_project_simplex(double *, size_t) noexcept
-
-
-def project_small_simplex(double[::1] x):
-    """The nearest point of the simplex, in place; for few coordinates."""
-    if x.shape[0]:
-        sv_project_simplex(&x[0], x.shape[0])
 
 
 cdef class GroupRows:
