@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from . import _eg as _eg
 from . import _ogda as _ogda
+from . import _sqp as _sqp
+from ._dro_problem import GroupDroResult
+from ._group_dro import group_dro
 from ._operators import Affine, Bilinear
 from ._problem import Certificate, EquilibriumResult
 from ._sets import Box, L1Ball, L2Ball, NonNegative, Simplex
@@ -15,9 +18,11 @@ __all__ = [
     "Box",
     "Certificate",
     "EquilibriumResult",
+    "GroupDroResult",
     "L1Ball",
     "L2Ball",
     "NonNegative",
     "Simplex",
+    "group_dro",
     "solve",
 ]
