@@ -14,6 +14,16 @@ cdef extern from "sampling.h" nogil:
     void sv_shuffle_some(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t) noexcept
     void sv_uniform_numbers(uint64_t, uint64_t, uint64_t, size_t, double *) noexcept
 
+cdef extern from "random_bits.h" nogil:
+    void sv_philox(uint64_t, uint64_t, uint64_t, uint64_t *) noexcept
+
+
+def random_bits(uint64_t seed, uint64_t stream, uint64_t block):
+    """The two draws of a block, 64 bits each."""
+    cdef uint64_t[2] out
+    sv_philox(seed, stream, block, out)
+    return out[0], out[1]
+
 
 cdef class AliasTable:
     """Draws from weights > 0 in one look-up; `probability` is exact for what is drawn."""

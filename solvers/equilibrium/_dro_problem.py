@@ -7,8 +7,7 @@ z = (w, q) the operator is F(z) = (sum_g q_g f_g'(w) + l2 w, -f(w)), and G the n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -69,9 +68,7 @@ class Samples:
         self.counts: Array = self.rows.counts
         self.threads = threads
 
-    def losses(
-        self, w: Array, q: Array | None = None, terms: Array | None = None
-    ) -> tuple[Array, Array, Array | None]:
+    def losses(self, w: Array, q: Array | None = None, terms: Array | None = None) -> tuple[Array, Array, Array | None]:
         """The mean losses, their gradients in rows and, where q is given, the hessian of their mixture by q."""
         groups = len(self.counts)
         f, J = np.empty(groups), np.empty((groups, self.d))
@@ -95,6 +92,8 @@ class GroupDro(Inclusion):
     labels: Array = None  # type: ignore[assignment]
     kind: int = 1
     l2: float = 0.0
+    #: Samples of the rows by their stride.
+    coarse: dict[int, Samples] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -169,9 +168,7 @@ class GroupDro(Inclusion):
         )  # fmt: skip
 
 
-def group_dro_problem(
-    X: Any, y: Any, groups: Any, loss: str, l2: Any, check: bool, x0: Any, **common: Any
-) -> GroupDro:
+def group_dro_problem(X: Any, y: Any, groups: Any, loss: str, l2: Any, check: bool, x0: Any, **common: Any) -> GroupDro:
     """The problem from the user's data."""
     if loss not in LOSSES:
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
@@ -189,11 +186,11 @@ def group_dro_problem(
     if not (isinstance(l2, int | float | np.number) and math.isfinite(l2) and l2 >= 0):
         raise ValueError(f"l2 must be finite and >= 0, not {l2!r}")
     labels, group = _groups(groups, len(target))
-    size = design.shape[1] + len(labels)
-    problem = GroupDro(
-        operator=Operator(lambda z: problem.whole(z), size), prox=as_prox(("free", "simplex"), (size - len(labels), len(labels))),
-        z0=_start(x0, design.shape[1], len(labels)), X=design, y=_targets(target, loss), group=group, labels=labels,
-        kind=LOSSES[loss], l2=float(l2), copies=copies, sizes=(design.shape[1], len(labels)), **common,
+    sizes = (design.shape[1], len(labels))
+    problem: GroupDro = GroupDro(
+        operator=Operator(lambda z: problem.whole(z), sum(sizes)), prox=as_prox(("free", "simplex"), sizes),
+        z0=_start(x0, *sizes), X=design, y=_targets(target, loss), group=group, labels=labels,
+        kind=LOSSES[loss], l2=float(l2), copies=copies, sizes=sizes, **common,
     )  # fmt: skip
     return problem
 

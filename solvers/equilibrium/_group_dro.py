@@ -61,8 +61,8 @@ def group_dro(
     x0 : array_like, optional
         Where to start: w, or ``(w, q)``, also as one vector; zero and equal weights where not given.
     criterion : {"natural", "gap"}
-        What tol is for: the natural residual ``|z - P(z - F(z))|``, z = (w, q), F the gradient in w and minus that in q,
-        or the distance of the bounds of the value.
+        What tol is for: the natural residual ``|z - P(z - F(z))|``, z = (w, q), F the gradient in w and minus that in
+        q, or the distance of the bounds of the value.
     tol : float, default 1e-6
         The solve succeeds where the criterion, recomputed over all rows, is at most this.
     method : str, optional
@@ -106,8 +106,8 @@ def group_dro(
 
     Notes
     -----
-    A pass reads X once. "sqp" takes some 8 of them from a cold start, whatever the tolerance; "vr-eg" some 10 to 30 to a
-    residual of 1e-5; "eg" and "ogda" a hundred and more.
+    A pass reads X once. "sqp" takes some 6 to 12 of them from a cold start, whatever the tolerance; "eg" and "ogda" a
+    hundred and more to a residual of 1e-5.
 
     References
     ----------
@@ -120,7 +120,7 @@ def group_dro(
     >>> X = np.array([[1.0, 0.2], [0.9, -1.0], [-1.0, 0.3], [-0.8, -0.9], [0.1, 1.0], [-0.2, -1.0]])
     >>> result = group_dro(X, [1, 1, -1, -1, 1, -1], ["a", "a", "a", "a", "b", "b"], l2=0.1)
     >>> result.success, result.weights.round(3).tolist()
-    (True, [0.0, 1.0])
+    (True, [0.497, 0.503])
     """
     problem = group_dro_problem(
         X, y, groups, loss, l2, check_finite, x0, tol=positive(tol, "tol"), criterion=_criterion(criterion),

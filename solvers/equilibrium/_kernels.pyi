@@ -10,6 +10,8 @@ def project_simplex(v: Array, mass: float, out: Array, guess: float = ...) -> fl
 
 # Finite sums.
 
+def random_bits(seed: int, stream: int, block: int) -> tuple[int, int]: ...
+
 class AliasTable:
     probability: Array
     def __init__(self, weight: Array) -> None: ...

@@ -8,11 +8,11 @@ H the hessian of the losses mixed by the last q: through its dual, a quadratic p
 variables as there are groups. The minimising u leads to the next w, the maximising q is the next mixture.
 
 Differs from the papers in: 1. H is that of a sample of every eighth row where there are many: the curvature of a
-mean needs fewer rows than the mean itself. The residual then falls by a constant factor a step, about the relative error
-of H. Where that factor is a poor one, all rows are taken. H is kept from one step to the next as long as it is good.
-2. The first step solves the problem on every 64th row, and from there on every 8th, before any pass over all rows. 3. A
-step is accepted if the largest loss falls, or the natural residual halves; else it is halved. 4. Both quadratics are
-damped by the distance from the last point, which moves no solution and makes singular matrices harmless.
+mean needs fewer rows than the mean itself. The residual then falls by a constant factor a step, about the relative
+error of H. Where that factor is a poor one, all rows are taken. H is kept from step to step as long as it is good.
+2. The first step solves the problem on every 64th row, and from there on every 8th, before any pass over all rows.
+3. A step is accepted if the largest loss falls, or the natural residual halves; else it is halved. 4. Both quadratics
+are damped by the distance from the last point, which moves no solution and makes singular matrices harmless.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Array = npt.NDArray[Any]
 
 #: Below so many rows all of them make the hessian, and the first step is like the others.
 FEW_ROWS = 20_000
-#: Of the coarse problems: every so many rows, and every group has so many of them, if it has any left.
-STRIDES, LEAST_ROWS = (64, 8), 64
+#: The coarsest problem has one of so many rows of the next one; every group has so many rows in both, or all it has.
+COARSER, LEAST_ROWS = 8, 64
 #: H is kept where the residual fell to less than KEPT of the last one, and taken of all rows above POOR.
 KEPT, POOR = 0.12, 0.4
 #: Damping, relative to the mean diagonal.
@@ -67,7 +67,10 @@ class Newton:
 class SequentialQuadratic:
     """Newton's method for the largest of few losses."""
 
-    coarse: bool = option(True, "whether to begin on samples of the rows, where there are many, and take hessians there")
+    stride: int = option(
+        8, "of 20,000 rows and more, every so many make the hessian, an eighth of those the first steps; 1: all rows",
+        low=1, high=1000,
+    )  # fmt: skip
 
     def init(self, problem: GroupDro) -> Newton:
         """The start."""
@@ -76,7 +79,7 @@ class SequentialQuadratic:
 
     def step(self, problem: GroupDro, state: Newton) -> Newton:
         """One quadratic program and a pass over all rows; the first one: also the coarse problems."""
-        samples = _coarse(problem) if self.coarse and len(problem.y) >= FEW_ROWS else []
+        samples = _coarse(problem, self.stride) if self.stride > 1 and len(problem.y) >= FEW_ROWS else []
         if state.nit == 0 and samples and np.array_equal(state.best, problem.z0):
             z = state.best
             for sample in samples:
@@ -193,11 +196,12 @@ def _merit(problem: GroupDro, z: Array, f: Array) -> float:
 # ---- samples of the rows -------------------------------------------------------------------------
 
 
-def _coarse(problem: GroupDro) -> list[Samples]:
+def _coarse(problem: GroupDro, stride: int) -> list[Samples]:
     """The problem on every 64th and every 8th row, a random one of each stretch, and enough of every group."""
-    if "coarse" not in problem.__dict__:
-        problem.__dict__["coarse"] = [_sample(problem, k, stride) for k, stride in enumerate(STRIDES)]
-    return problem.__dict__["coarse"]  # type: ignore[no-any-return]
+    for level, each in enumerate((COARSER * stride, stride)):
+        if each not in problem.coarse:
+            problem.coarse[each] = _sample(problem, level, each)
+    return [problem.coarse[COARSER * stride], problem.coarse[stride]]
 
 
 def _sample(problem: GroupDro, level: int, stride: int) -> Samples:
