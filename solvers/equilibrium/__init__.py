@@ -12,7 +12,10 @@ from . import _krylov as _krylov
 from . import _ogda as _ogda
 from . import _pdhg as _pdhg
 from . import _picard as _picard
+from . import _sqp as _sqp
+from ._dro_problem import GroupDroResult
 from ._fixed_point import fixed_point
+from ._group_dro import group_dro
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
 from ._lp_problem import LpResult
@@ -29,6 +32,7 @@ __all__ = [
     "Box",
     "Certificate",
     "EquilibriumResult",
+    "GroupDroResult",
     "L1Ball",
     "L2Ball",
     "LinearProgram",
@@ -37,6 +41,7 @@ __all__ = [
     "NonNegative",
     "Simplex",
     "fixed_point",
+    "group_dro",
     "linprog",
     "lp",
     "read_mps",
