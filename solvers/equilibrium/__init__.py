@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from . import _eg as _eg
 from . import _game_pdhg as _game_pdhg
+from . import _game_simplex as _game_simplex
+from . import _ogda as _ogda
+from . import _regret as _regret
 from ._game import GameResult
 from ._matrix_game import matrix_game
+from ._operators import Affine, Bilinear
+from ._problem import Certificate, EquilibriumResult
+from ._sets import Box, L1Ball, L2Ball, NonNegative, Simplex
+from ._solve import solve
 
-__all__ = ["GameResult", "matrix_game"]
+__all__ = [
+    "Affine",
+    "Bilinear",
+    "Box",
+    "Certificate",
+    "EquilibriumResult",
+    "GameResult",
+    "L1Ball",
+    "L2Ball",
+    "NonNegative",
+    "Simplex",
+    "matrix_game",
+    "solve",
+]

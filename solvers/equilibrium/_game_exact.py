@@ -10,10 +10,13 @@ once, and its gap is that on the whole of A.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base.result import Status
+from .._base.state import replace
 from ._game import Array, GameProblem
 from ._kernels import Tableau
 
@@ -30,13 +33,25 @@ OPTIMAL = 0
 
 @dataclass(frozen=True)
 class Solved:
-    """A pair, its gap on the whole of A, whether no strategy gains more than rounding, and what it took."""
+    """A pair, its gap on the whole of A, whether no strategy gains more than rounding, and the pivots made."""
 
     pair: Array
     gap: float
     final: bool
     pivots: int
-    rounds: int
+
+
+class GameState(Protocol):
+    """What the states of all methods for games have."""
+
+    nit: int
+    measure: float
+    answer: Array
+    settled: bool
+    pivots: int
+
+
+T = TypeVar("T", bound=GameState)
 
 
 def most(values: Array, count: int) -> Index:
@@ -59,6 +74,20 @@ def supports(problem: GameProblem, pair: Array) -> tuple[Index, Index]:
     return most(y, size), most(x, size)
 
 
+def promising(problem: GameProblem, played: Array, before: Array, nit: int) -> bool:
+    """Whether the supports changed so little since `before` that mending them costs less than the iterations so far."""
+    m, n = problem.shape
+    by_x, by_y = int(played[:n].sum()), int(played[n:].sum())
+    changes, size = int(np.count_nonzero(played != before)), min(by_x, by_y)
+    # A pivot reads and writes some (5/4 size)^2 doubles; an iteration reads the strategies played.
+    return changes * 3 * size * size <= nit * (by_x * m + by_y * n) / 2
+
+
+def next_try(nit: int, look: int) -> int:
+    """When an exact end is considered again: half as many iterations later, at a look."""
+    return max(nit + look, nit * 3 // 2 // look * look)
+
+
 def finish(problem: GameProblem, pair: Array, products: Array) -> Solved | None:
     """The game solved from a pair and its [G | H] in any scale; None where rounding gets in the way."""
     n = problem.shape[1]
@@ -76,31 +105,55 @@ def finish(problem: GameProblem, pair: Array, products: Array) -> Solved | None:
 
 def solve(problem: GameProblem, rows: Index, columns: Index, basic_rows: Index, basic_columns: Index) -> Solved | None:
     """The game from a basis: rows and columns that are priced at first, and those of them that are played."""
-    found, pivots = None, 0
-    for round_ in range(1, ROUNDS + 1):
+    best, pivots = None, 0
+    for _ in range(ROUNDS):
         restricted = solve_restricted(problem, rows, columns, basic_rows, basic_columns)
         if restricted is None:
-            return found
+            break
         pair, basic_rows, basic_columns, made = restricted
         pivots += made
-        G, H = problem.against(*problem.strategies(pair))
-        gap = max(float(H.max() - G.min()), 0.0)
-        more_rows, more_columns = gaining(H, rows), gaining(-G, columns)
-        final = len(more_rows) == len(more_columns) == 0
-        if found is None or gap < found.gap or final:
-            better = pair if found is None or gap <= found.gap else found.pair
-            found = Solved(better, min(gap, found.gap if found else gap), final, pivots, round_)
-        if gap <= problem.tol or final:
-            return found
+        solved, (more_rows, more_columns) = priced(problem, pair, rows, columns, 16)
+        if best is None or solved.gap < best.gap:
+            best = solved
+        best = replace(best, final=solved.final, pivots=pivots)
+        if solved.gap <= problem.tol or solved.final:
+            break
         rows, columns = union(rows, more_rows), union(columns, more_columns)
-    return found
+    return best
 
 
-def gaining(gains: Array, known: Index) -> Index:
+def priced(
+    problem: GameProblem, pair: Array, rows: Index, columns: Index, least: int
+) -> tuple[Solved, tuple[Index, Index]]:
+    """A pair, its gap on all of A, and the strategies that gain against it more than those known: the best of them,
+    `least` or a quarter as many as are known."""
+    G, H = problem.against(*problem.strategies(pair))
+    more = gaining(H, rows, least), gaining(-G, columns, least)
+    final = len(more[0]) == len(more[1]) == 0
+    return Solved(pair, max(float(H.max() - G.min()), 0.0), final, 0), more
+
+
+def gaining(gains: Array, known: Index, least: int) -> Index:
     """Strategies that gain more than all known ones, the best of them where there are many."""
     bar = float(gains[known].max())
     better = np.flatnonzero(gains > bar + 4 * np.finfo(float).eps * max(abs(bar), abs(float(gains.min()))))
-    return better[most(gains[better], len(known) // 4 + 16)]
+    return better[most(gains[better], len(known) // 4 + least)]
+
+
+def taken(problem: GameProblem, state: T, solved: Solved) -> T:
+    """A state with that pair as its answer, where it is better."""
+    settled = solved.final and solved.gap > problem.tol
+    changes: dict[str, Any] = {"measure": solved.gap, "answer": solved.pair} if solved.gap < state.measure else {}
+    return replace(state, settled=settled, pivots=state.pivots + solved.pivots, **changes)
+
+
+def done(problem: GameProblem, state: GameState) -> Status | None:
+    """By the gap of the best pair."""
+    if state.measure <= problem.tol:
+        return Status.CONVERGED
+    if not np.isfinite(state.measure):
+        return Status.NONFINITE
+    return Status.STAGNATION if state.settled else None
 
 
 def solve_restricted(
@@ -182,7 +235,13 @@ def dictionary(block: Array, sy: Index, sx: Index) -> Dictionary | None:
     D[size:] += cost
     D[size:, size:] -= crossing[:, others_x]
     b = np.concatenate((x, value - crossing[:, sx] @ x))
-    return D, b, cost, np.concatenate((sx, ~others_y)).astype(np.int64), np.concatenate((~sy, others_x)).astype(np.int64)
+    return (
+        D,
+        b,
+        cost,
+        np.concatenate((sx, ~others_y)).astype(np.int64),
+        np.concatenate((~sy, others_x)).astype(np.int64),
+    )
 
 
 def grown(block: Array, sy: Index, sx: Index) -> Dictionary | None:

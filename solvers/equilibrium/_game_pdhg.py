@@ -115,26 +115,12 @@ class GamePdhg:
 
     def _exact_end(self, problem: GameProblem, state: PdhgState, pair: Array, products: Array) -> PdhgState:
         """The game solved from the supports of T(z), where they have changed little enough for that to pay."""
-        m, n = problem.shape
         played = pair > 0
-        later = replace(state, played=played, next_try=max(state.nit + LOOK, state.nit * 3 // 2 // LOOK * LOOK))
-        by_x, by_y = int(played[:n].sum()), int(played[n:].sum())
-        changes = int(np.count_nonzero(played != state.played))
-        size = min(by_x, by_y)
-        # A pivot passes over some (5/4 size)^2 doubles, twice; an iteration over the strategies played.
-        if changes * 3 * size * size > state.nit * (by_x * m + by_y * n) / 2:
+        later = replace(state, played=played, next_try=_game_exact.next_try(state.nit, LOOK))
+        if not _game_exact.promising(problem, played, state.played, state.nit):
             return later
         solved = _game_exact.finish(problem, pair, products)
-        if solved is None:
-            return later
-        better = solved.gap < state.measure
-        return replace(
-            later,
-            measure=solved.gap if better else state.measure,
-            answer=solved.pair if better else state.answer,
-            settled=solved.final and solved.gap > problem.tol,
-            pivots=state.pivots + solved.pivots,
-        )
+        return later if solved is None else _game_exact.taken(problem, later, solved)
 
     def _widened(self, problem: GameProblem, state: PdhgState) -> PdhgState:
         """The iteration goes on from its best pair on entries in float64."""
@@ -148,11 +134,7 @@ class GamePdhg:
 
     def done(self, problem: GameProblem, state: PdhgState) -> Status | None:
         """By the gap of the best pair."""
-        if state.measure <= problem.tol:
-            return Status.CONVERGED
-        if not np.isfinite(state.measure):
-            return Status.NONFINITE
-        return Status.STAGNATION if state.settled else None
+        return _game_exact.done(problem, state)
 
     def finish(self, problem: GameProblem, state: PdhgState) -> GameResult:
         """The best pair, certified."""

@@ -312,8 +312,43 @@ def _function(capability, seed):
     )
 
 
+def _inclusion(capability, seed):
+    """A strongly monotone affine operator, with a large skew part, over a box."""
+    rng = np.random.default_rng(seed)
+    inputs = {"U": np.triu(rng.integers(0, 9, (23, 23)), 1), "p": rng.integers(0, 40, 23), "z0": rng.integers(0, 3, 23)}
+
+    def operator(U, p, z):
+        return 12 * z + U @ z - U.T @ z - p
+
+    def solve(inputs, **keywords):
+        U, p = (np.asarray(inputs[name], np.float64) for name in ("U", "p"))
+        return solvers.equilibrium.solve(
+            lambda z: operator(U, p, z),
+            keywords.pop("z0", inputs["z0"]),
+            prox=solvers.equilibrium.Box(0, 2),
+            **keywords,
+        )
+
+    def residual(inputs, z):
+        z = z.astype(np.longdouble)
+        return float(np.sqrt(((z - np.clip(z - operator(inputs["U"], inputs["p"], z), 0, 2)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
+def _equilibrium(capability, seed):
+    return {"inclusion": _inclusion}[capability](capability, seed)
+
+
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"learning": _learning, "linalg": _linalg, "optimize": _function, "ot": _ot}
+MAKERS = {"equilibrium": _equilibrium, "learning": _learning, "linalg": _linalg, "optimize": _function, "ot": _ot}
 
 
 def cases():
