@@ -248,7 +248,7 @@ static void regret(double *regrets, const double *products, double sign, const d
 /* The next strategy of one player; with predictions, as though the losses met last came again. */
 static void play(const struct sv_game_regret *s, size_t from, size_t n, double sign, double *loss)
 {
-    if (!s->predictive || s->count == 0) {
+    if (!s->predictive) {
         by_regret(s->regrets + from, NULL, 0, n, s->pair + from);
         return;
     }
@@ -264,11 +264,10 @@ void sv_game_regret_run(const struct sv_game *game, struct sv_game_regret *s, in
         if (s->count > 0)
             play(s, 0, n, 1, s->work);
         against_x(game, s->pair, s->products + n, s->work, s->list);
-        if (s->count > 0)
-            play(s, n, m, -1, s->work);
-        /* y has seen x's move, and x sees y's */
-        against_y(game, s->pair + n, s->products, s->work, s->list);
+        /* y regrets what it played before, now that x has moved */
         regret(s->regrets + n, s->products + n, -1, s->pair + n, m);
+        play(s, n, m, -1, s->work);
+        against_y(game, s->pair + n, s->products, s->work, s->list);
         regret(s->regrets, s->products, 1, s->pair, n);
         s->count++;
         double t = (double)s->count, weight = s->predictive ? t * t : t;

@@ -2,9 +2,9 @@
 
     min over x in the simplex of n, max over y in the simplex of m, of  y'A x + linear_x'x + linear_y'y
 
-With H = A x + linear_y + linear_x'x and G = A'y + linear_x + linear_y'y the value lies in [min G, max H] for any pair of
-strategies; the length of that interval, the gap, is what the tolerance is compared with. Pairs are kept as one vector
-[x | y], and what they are met with as [G | H].
+With H = A x + linear_y + linear_x'x and G = A'y + linear_x + linear_y'y the value lies in [min G, max H] for any pair
+of strategies; the length of that interval, the gap, is what the tolerance is compared with. Pairs are kept as one
+vector [x | y], and what they are met with as [G | H].
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class GameProblem:
     @property
     def sparse(self) -> bool:
         """Whether A is stored as such."""
-        return scipy.sparse.issparse(self.A)
+        return bool(scipy.sparse.issparse(self.A))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -134,7 +134,7 @@ class GameProblem:
         G, H = self.against(*self.strategies(pair))
         return max(float(H.max() - G.min()), 0.0)
 
-    # ---- the game that the methods see: shifted and scaled to entries in [-1, 1] --------------------------------------
+    # ---- the game that the methods see: shifted and scaled to entries in [-1, 1] -----------------------------------
 
     @cached_property
     def dense(self) -> Array:
@@ -189,7 +189,10 @@ class GameProblem:
     def block(self, rows: Array, columns: Array) -> Array:
         """Entries of the shifted and scaled game, in float64."""
         if not self.sparse:
-            return (self.dense[np.ix_(rows, columns)].astype(np.float64) - self.shift) / self.scale
+            taken: Array = self.dense[np.ix_(rows, columns)].astype(np.float64)
+            taken -= self.shift
+            taken /= self.scale
+            return taken
         part: Array = self.A[rows][:, columns].toarray()
         if self.linear is not None:
             part = part + self.linear[0][columns] + self.linear[1][rows, None]

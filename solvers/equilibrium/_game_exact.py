@@ -1,10 +1,10 @@
 """The exact end of a matrix game: a simplex method on the strategies that matter, and prices of all others.
 
-A pair of strategies of moderate accuracy names a basis, those that it plays, and the few others that might be. On these
-a dictionary of the linear program is formed at once by LAPACK, and the parametric self-dual simplex method mends what is
-wrong with it: few pivots, each one pass over a matrix of the size of the supports. Then all of A is priced; strategies
-that would gain enter, until there are none. The pair returned comes from a fresh factorisation of the last basis, refined
-once, and its gap is that on the whole of A.
+A pair of strategies of moderate accuracy names a basis, those that it plays, and the few others that might be. On
+these a dictionary of the linear program is formed at once by LAPACK, and the parametric self-dual simplex method mends
+what is wrong with it: few pivots, each one pass over a matrix of the size of the supports. Then all of A is priced;
+strategies that would gain enter, until there are none. The pair returned comes from a fresh factorisation of the last
+basis, refined once, and its gap is that on the whole of A.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ class Solved:
 class GameState(Protocol):
     """What the states of all methods for games have."""
 
-    nit: int
-    measure: float
-    answer: Array
-    settled: bool
-    pivots: int
+    @property
+    def measure(self) -> float: ...
+    @property
+    def settled(self) -> bool: ...
+    @property
+    def pivots(self) -> int: ...
 
 
 T = TypeVar("T", bound=GameState)
@@ -70,7 +71,7 @@ def supports(problem: GameProblem, pair: Array) -> tuple[Index, Index]:
     """The strategies that a pair plays most, as many of y (rows) as of x (columns)."""
     n = problem.shape[1]
     x, y = pair[:n], pair[n:]
-    size = min(np.count_nonzero(x > 0), np.count_nonzero(y > 0))
+    size = int(min(np.count_nonzero(x > 0), np.count_nonzero(y > 0)))
     return most(y, size), most(x, size)
 
 

@@ -1,10 +1,11 @@
 """Restarted reflected Halpern PDHG for matrix games, with an exact end.
 
-The iteration is that of Lu and Yang (2024) with the reflection and the controlled weight of Lu et al. (2025), on a game.
-It departs from them in the following:
+The iteration is that of Lu and Yang (2024) with the reflection and the controlled weight of Lu et al. (2025), on a
+game. It departs from them in the following:
 
 1. The step comes from the norm of the centred matrix, the only part that acts between points of simplices.
-2. That norm is estimated from below by few power steps, and raised where an iteration's own moves show that it is larger.
+2. That norm is estimated from below by few power steps, and raised where an iteration's own moves show that it is
+   larger.
 3. Products run over the strategies that T(z) plays; those of z follow by recursion.
 4. A dense matrix is kept in float32 at first, and in float64 from where that could be seen.
 5. The weight stays within 1/4 and 4, or degenerate games stall.

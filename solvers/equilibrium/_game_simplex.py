@@ -1,7 +1,7 @@
 """The simplex method on a growing part of the game: double oracle with a warm basis.
 
-McMahan, Gordon, Blum (2003): the game on the strategies known so far is solved exactly, those that gain most against its
-solution are added, until none does. Each solve begins at the basis of the last; see `_game_exact`.
+McMahan, Gordon, Blum (2003): the game on the strategies known so far is solved exactly, those that gain most against
+its solution are added, until none does. Each solve begins at the basis of the last; see `_game_exact`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,14 @@ class GameSimplexState:
 class GameSimplex:
     """The method; its fields are the options."""
 
+    whole: int = option(64, "a player with at most so many strategies has all of them known at first", low=1)
     entering: int = option(
         4, "strategies of each player that enter a round at first; later a quarter of the known", low=1
     )
 
     def init(self, problem: GameProblem) -> GameSimplexState:
         """The strategies played at the start, or the best pure pair."""
-        n = problem.shape[1]
+        m, n = problem.shape
         pair, gap = problem.first()
         if problem.start is not None:
             rows, columns = np.flatnonzero(pair[n:]), np.flatnonzero(pair[:n])
@@ -59,6 +60,8 @@ class GameSimplex:
             above, below = problem.limits
             rows, columns = np.array([below.argmax()]), np.array([above.argmin()])
             basic = rows, columns
+        rows = np.arange(m) if m <= self.whole else rows
+        columns = np.arange(n) if n <= self.whole else columns
         return GameSimplexState(0, gap, pair, rows, columns, *basic, settled=False, pivots=0)
 
     def step(self, problem: GameProblem, state: GameSimplexState) -> GameSimplexState:

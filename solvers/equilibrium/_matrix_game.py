@@ -127,7 +127,8 @@ def matrix_game(
     control = Control(max_iter, time_limit, callback, verbose, resume)
     problem = GameProblem(
         matrix, linear, _start(x0, y0, m, n), positive(tol, "tol"), max_iter=int(max_iter),
-        every=callback is not None or verbose == 2, polish=bool(polish), threads=_threads.resolve(threads), copies=copies,
+        every=callback is not None or verbose == 2, polish=bool(polish), threads=_threads.resolve(threads),
+        copies=copies,
     )  # fmt: skip
     few = min(m, n) <= FEW
     usual = "game-simplex" if few and polish else "game-pdhg"

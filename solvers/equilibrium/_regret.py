@@ -1,8 +1,8 @@
 """Regret matching+ and its predictive form, with an exact end: no step size, and no norm.
 
-Tammelin (2014) and Farina, Kroer, Sandholm (2021), with alternating updates: y answers the x of the same iteration. The
-answer is the average, weighted by t for regret matching+ and by t^2 for the predictive form, or a pair as it was played,
-whichever has the least gap. As in `_game_pdhg`, `_game_exact` finishes the game from the supports.
+Tammelin (2014) and Farina, Kroer, Sandholm (2021), with alternating updates: y answers the x of the same iteration.
+The answer is the average, weighted by t for regret matching+ and by t^2 for the predictive form, or a pair as it was
+played, whichever has the least gap. As in `_game_pdhg`, `_game_exact` finishes the game from the supports.
 """
 
 from __future__ import annotations

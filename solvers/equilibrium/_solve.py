@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base import threads as _threads
-from .._base.iterate import Control, run
+from .._base.iterate import Control
+from .._base.iterate import run as run
 from .._base.method import Method, lookup
 from .._base.result import Status
 from .._base.rng import RNG, check_rng
