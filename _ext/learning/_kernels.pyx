@@ -68,7 +68,7 @@ cdef class Quadratic:
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
     def minimise(self, double tol, int64_t max_phases):
-        """The violation reached; w and g are changed in place."""
+        """The violation reached, infinity where there is no minimum; w and g are changed in place."""
         cdef double violation
         with nogil:
             violation = sv_quadratic_minimise(&self.q, tol, max_phases)

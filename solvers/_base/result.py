@@ -40,6 +40,7 @@ class Status(IntEnum):
     BREAKDOWN = 21, "The iteration broke down before the tolerance; start from this result's x, or try another method."
     NONFINITE = 22, "The iteration left the finite numbers; the last finite state is returned. Check the data's scale."
     INFEASIBLE = 23, "No point satisfies the constraints; relax those that the message names."
+    UNBOUNDED = 24, "The objective improves without end along a direction that the constraints allow; see the ray."
     NOT_CERTIFIED = 26, "The operator is not monotone, and the tolerance is not met: nothing is known of this point."
 
 

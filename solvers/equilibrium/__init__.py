@@ -5,12 +5,18 @@ from __future__ import annotations
 from . import _eg as _eg
 from . import _game_pdhg as _game_pdhg
 from . import _game_simplex as _game_simplex
+from . import _interior as _interior
 from . import _ogda as _ogda
 from . import _regret as _regret
 from ._game import GameResult
+from ._linprog import LinprogResult, linprog
+from ._lp import lp
+from ._lp_problem import LpResult
 from ._matrix_game import matrix_game
+from ._mps import read_mps
 from ._operators import Affine, Bilinear
 from ._problem import Certificate, EquilibriumResult
+from ._program import LinearProgram
 from ._sets import Box, L1Ball, L2Ball, NonNegative, Simplex
 from ._solve import solve
 
@@ -23,8 +29,14 @@ __all__ = [
     "GameResult",
     "L1Ball",
     "L2Ball",
+    "LinearProgram",
+    "LinprogResult",
+    "LpResult",
     "NonNegative",
     "Simplex",
+    "linprog",
+    "lp",
     "matrix_game",
+    "read_mps",
     "solve",
 ]

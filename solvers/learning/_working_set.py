@@ -211,6 +211,7 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> t
     if problem.loss.quadratic:
         tol = _model_tol(problem, state, state.kkt)
         target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.kind.has_l2)
+        assert target is not None  # the gradient lies in the range of the Gram matrix
         return _spread(target, columns, problem.design.width), 1, 0
     w, steps, hessians = _newton_steps(problem, state, columns, part)
     return _spread(w, columns, problem.design.width), steps, hessians
@@ -222,14 +223,13 @@ def _model_tol(problem: GlmProblem, state: WorkingSetState, violation: float) ->
     return max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
 
 
-def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float, ridge: bool) -> Array:
-    """Where ``g'(v - w) + (v - w)'H (v - w) / 2`` and the penalty of v are least."""
+def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float, ridge: bool) -> Array | None:
+    """Where ``g'(v - w) + (v - w)'H (v - w) / 2`` and the penalty of v are least; None where they have no minimum."""
     target, gradient = w.copy(), g
     if ridge:
         H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
     model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient.copy())
-    model.minimise(tol, PHASES)
-    return target
+    return None if np.isinf(model.minimise(tol, PHASES)) else target
 
 
 def _spread(values: Array, columns: Array, width: int) -> Array:
@@ -295,20 +295,27 @@ def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, p
         enough = max(0.3 * np.sqrt(problem.tol / gap), cheap)
         new = kept.at(np.maximum(D, 1e-15), enough)
         target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
-        way = kept.panel.product(target - w)
         steps += 1
+        if target is None:  # there are samples without curvature, along which the model falls for ever
+            above = loss.above(z)
+            if bounded or above is None:
+                break
+            kept.slow, D, bounded = True, above, True
+            continue
+        way = kept.panel.product(target - w)
         found = _line_search(problem, penalty, w, target, z, way, g, value, noise)
         kept.slow = short = found is None or found[0] < SHORT
         if found is not None:
             share, z, v, D, value = found
-        if short and loss.curvature is not None:  # next time with a model that lies above the objective
+        if short and (above := loss.above(z)) is not None:  # next time with a model that lies above the objective
             if found is None and bounded:
                 break
-            D, bounded = loss.curvature * loss.s, True
+            D, bounded = above, True
         elif found is None:
             break
         if found is None:
             continue
+        bounded &= short
         w = target if share == 1 else w + share * (target - w)
         g, before = kept.panel.transposed(v), violation
         violation = terms.measure(w, g)[1]
@@ -329,7 +336,7 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Arra
     value = state.primal - penalty.value(w)
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
     # Curvatures whose model lies above the objective.
-    above = None if loss.curvature is None else loss.curvature * loss.s
+    above = loss.above(z)
     D, bounded, steps = loss.second(z), False, 0
     while steps < SMOOTH_STEPS:
         steps += 1
@@ -341,6 +348,7 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Arra
             D, bounded = above, True
             continue
         share, z, v, D, value = found
+        above = loss.above(z)
         if share < SHORT and above is not None:
             D = above
         w = w + share * step

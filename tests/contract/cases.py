@@ -312,6 +312,47 @@ def _function(capability, seed):
     )
 
 
+def _program(seed):
+    """A covering problem with bounds: c, the entries of A and what the rows ask for; whole numbers."""
+    rng = np.random.default_rng(seed)
+    m, n = 17, 29
+    A = scipy.sparse.csr_array((rng.integers(1, 10, (m, n)) * (rng.random((m, n)) < 0.4)).astype(float))
+    return {"c": rng.integers(20, 120, n).astype(float), "A": A.data, "l": rng.integers(5, 60, m).astype(float)}, A
+
+
+def _linear_program(capability, seed):
+    inputs, A = _program(seed)
+    multipliers = {}  # of each x that a solve returned: the measure is that of a pair
+
+    def solve(inputs, **keywords):
+        data = np.asarray(inputs["A"])
+        data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+        matrix = scipy.sparse.csr_array((data, A.indices, A.indptr), shape=A.shape)
+        result = solvers.equilibrium.lp(inputs["c"], matrix, inputs["l"], np.inf, 0.0, 3.0, **keywords)
+        multipliers[result.x.tobytes()] = result.y
+        return result
+
+    def measure(inputs, x):
+        c, least, y = (np.asarray(v, np.longdouble) for v in (inputs["c"], inputs["l"], multipliers[x.tobytes()]))
+        dense = scipy.sparse.csr_array((inputs["A"], A.indices, A.indptr), shape=A.shape).toarray()
+        reduced, fun = c - y @ dense, c @ x
+        dual = least @ y + np.minimum(reduced, 0).sum() * 3
+        assert np.all(y >= 0)
+        assert np.all(x >= 0)
+        assert np.all(x <= 3)
+        primal = np.linalg.norm(np.maximum(least - dense @ x, 0).astype(float)) / (1 + np.linalg.norm(inputs["l"]))
+        return float(max(primal, abs(fun - dual) / (1 + abs(fun) + abs(dual))))
+
+    return Case(
+        capability,
+        inputs,
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=measure,
+        start_at=lambda result: {"x0": result.x, "y0": result.y},
+    )
+
+
 def _inclusion(capability, seed):
     """A strongly monotone affine operator, with a large skew part, over a box."""
     rng = np.random.default_rng(seed)
@@ -375,7 +416,7 @@ def _game(capability, seed):
 
 
 def _equilibrium(capability, seed):
-    makers = {"inclusion": _inclusion, "matrix-game": _game, "sparse-game": _game}
+    makers = {"inclusion": _inclusion, "linear-program": _linear_program, "matrix-game": _game, "sparse-game": _game}
     return makers[capability](capability, seed)
 
 
