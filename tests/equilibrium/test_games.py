@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
-import solvers
 from solvers import Status
-from solvers._base.options import build
 from solvers.equilibrium import _game_exact, _game_pdhg, _regret, matrix_game
 from solvers.equilibrium._game import GameProblem
 from solvers.equilibrium._kernels import Tableau, game_copies
@@ -386,9 +384,3 @@ def test_which_method_and_why():
     assert "Chose game-simplex, as one player has 30 strategies." in matrix_game(games.hilbert(30) - 1).message
     assert "Chose game-pdhg" in matrix_game(games.policeman(70)).message
     assert "Chose game-pdhg" in matrix_game(games.policeman(30), polish=False).message
-
-
-def test_options_are_those_of_the_methods():
-    assert build(_game_pdhg.GamePdhg, "game-pdhg", {"norm_steps": 9}).norm_steps == 9
-    names = {m.name for m in solvers.methods("equilibrium")}
-    assert set(METHODS) <= names
