@@ -384,6 +384,68 @@ def _inclusion(capability, seed):
     )
 
 
+def _game(capability, seed):
+    """A game of whole numbers, half of them zero."""
+    rng = np.random.default_rng(seed)
+    A = rng.integers(1, 40, (81, 93)) * (rng.random((81, 93)) < 0.5)
+    pattern = scipy.sparse.csr_array(A.astype(float))
+
+    def solve(inputs, **keywords):
+        matrix = inputs["A"]
+        if capability == "sparse-game":
+            data = np.asarray(inputs["A"])
+            data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+            matrix = scipy.sparse.csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+        return solvers.equilibrium.matrix_game(matrix, **keywords)
+
+    def gap(inputs, pair):
+        x, y = np.split(pair.astype(np.longdouble), [93])
+        return float((A @ x).max() - (A.T @ y).min())
+
+    def answer(result):
+        return np.concatenate(result.x if isinstance(result.x, tuple) else (result.x, result.y))
+
+    return Case(
+        capability,
+        {"A": pattern.data if capability == "sparse-game" else A.astype(float)},
+        solve,
+        answer=answer,
+        measure=gap,
+        start_at=lambda result: {"x0": result.x, "y0": result.y},
+    )
+
+
+def _group_dro(capability, seed):
+    """Labels that some groups tell better than others."""
+    rng = np.random.default_rng(seed)
+    n, groups, l2 = 90, np.arange(90) % 3, 0.25
+    X = rng.integers(0, 7, (n, 5)).astype(float)
+    y = (X[:, 0] + 3 * groups > groups * X[:, 1] + X[:, 2] + rng.integers(-3, 4, n)).astype(float)
+    own = (groups == np.arange(3)[:, None]) / 30
+
+    def solve(inputs, **keywords):
+        return solvers.equilibrium.group_dro(inputs["X"], inputs["y"], groups, l2=l2, **keywords)
+
+    def residual(inputs, z):
+        X, y, z = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, z))
+        w, q = z[:5], z[5:]
+        margin = y * (X @ w)
+        slope = (q @ own * (-y / (1 + np.exp(margin)))) @ X + l2 * w
+        moved = q + own @ np.log1p(np.exp(-margin))
+        falling = np.sort(moved)[::-1]
+        level = np.max((np.cumsum(falling) - 1) / np.arange(1, 4))
+        return float(np.sqrt((slope**2).sum() + ((q - np.maximum(moved - level, 0)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {"X": X, "y": y},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 def _fixed_point(capability, seed):
     """An affine contraction that turns: rounding never comes to rest."""
     rng = np.random.default_rng(seed)
@@ -461,50 +523,18 @@ def _affine(capability, seed):
     )
 
 
-def _group_dro(capability, seed):
-    """Labels that some groups tell better than others."""
-    rng = np.random.default_rng(seed)
-    n, groups, l2 = 90, np.arange(90) % 3, 0.25
-    X = rng.integers(0, 7, (n, 5)).astype(float)
-    y = (X[:, 0] + 3 * groups > groups * X[:, 1] + X[:, 2] + rng.integers(-3, 4, n)).astype(float)
-    own = (groups == np.arange(3)[:, None]) / 30
-
-    def solve(inputs, **keywords):
-        return solvers.equilibrium.group_dro(inputs["X"], inputs["y"], groups, l2=l2, **keywords)
-
-    def residual(inputs, z):
-        X, y, z = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, z))
-        w, q = z[:5], z[5:]
-        margin = y * (X @ w)
-        slope = (q @ own * (-y / (1 + np.exp(margin)))) @ X + l2 * w
-        moved = q + own @ np.log1p(np.exp(-margin))
-        falling = np.sort(moved)[::-1]
-        level = np.max((np.cumsum(falling) - 1) / np.arange(1, 4))
-        return float(np.sqrt((slope**2).sum() + ((q - np.maximum(moved - level, 0)) ** 2).sum()))
-
-    return Case(
-        capability,
-        {"X": X, "y": y},
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=residual,
-        start_at=lambda result: {"x0": result.x},
-    )
-
-
-#: capability -> case
-_EQUILIBRIA = {
-    "affine": _affine,
-    "bilinear": _bilinear,
-    "fixed-point": _fixed_point,
-    "group-dro": _group_dro,
-    "inclusion": _inclusion,
-    "linear-program": _linear_program,
-}
-
-
 def _equilibrium(capability, seed):
-    return _EQUILIBRIA[capability](capability, seed)
+    makers = {
+        "affine": _affine,
+        "bilinear": _bilinear,
+        "fixed-point": _fixed_point,
+        "group-dro": _group_dro,
+        "inclusion": _inclusion,
+        "linear-program": _linear_program,
+        "matrix-game": _game,
+        "sparse-game": _game,
+    }
+    return makers[capability](capability, seed)
 
 
 #: family -> (capability, seed) -> Case. A new family adds one line.
