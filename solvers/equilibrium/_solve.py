@@ -61,7 +61,7 @@ def solve(
 
 
 def solved(
-    problem: Inclusion, name: str, control: Control, options: Mapping[str, Any] | None, why: str
+    problem: Inclusion, name: str, control: Control, options: Mapping[str, Any] | None, why: str = ""
 ) -> EquilibriumResult:
     """The problem solved by that method, if it serves it; `why` it was chosen goes into the message."""
     _project_start(problem)
