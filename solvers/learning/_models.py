@@ -26,8 +26,9 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model.
 PHASES = 10_000
 
-#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows.
-SWEEPS = 60
+#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for a model that is solved to
+#: some digits, and for one of those that are left after a few.
+SWEEPS, FEWER_SWEEPS = 40, 15
 
 #: Sweeps at most where there is no other way.
 MOST_SWEEPS = 5000
@@ -145,7 +146,7 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     gram += p * p * (BY_SQUARE + BY_CUBE * p)
     if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
         return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
-    if may_sweep and SWEEPS * sweep < gram:
+    if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, gram)
     return GramModel(problem, columns, penalty)
 

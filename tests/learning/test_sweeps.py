@@ -136,8 +136,9 @@ def test_bad_sweeps():
 # ---- fits -----------------------------------------------------------------------------------------
 
 
-def _forced(monkeypatch, sweeps=1e-9):
-    monkeypatch.setattr(_models, "SWEEPS", sweeps)
+def _forced(monkeypatch):
+    monkeypatch.setattr(_models, "SWEEPS", 1e-9)
+    monkeypatch.setattr(_models, "FEWER_SWEEPS", 1e-9)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
