@@ -202,10 +202,10 @@ class Inclusion:
             return max(float(Fz @ z) - prox.lowest(Fz), 0.0)
         return math.nan
 
-    def measure(self, z: Array, Fz: Array, step: float, natural: float) -> float:
-        """What the tolerance is for, at z with that natural residual."""
+    def measure(self, z: Array, Fz: Array, step: float, natural: float | None = None) -> float:
+        """What the tolerance is for, at z, whose natural residual may be known."""
         if self.criterion == "natural" or (self.criterion == "operator" and self.prox is None):
-            return natural
+            return self.natural(z, Fz) if natural is None else natural
         if self.criterion == "gap":
             return self.gap(z, Fz)
         if self.criterion == "operator":
