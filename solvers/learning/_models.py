@@ -110,8 +110,12 @@ class GramModel(Model):
         # To the square of the violation, in units of the largest gradient, but not below rounding.
         size = max(float(np.abs(g).max(initial=0.0)), self.problem.kind.largest_l1, violation)
         tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
-        model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
-        return None if np.isinf(model.minimise(tol, PHASES)) else target
+        before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
+        endless = np.isinf(model.minimise(tol, PHASES))
+        # What rounding makes of a matrix that is all but singular may lie above w.
+        smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
+        rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
+        return None if endless or not rise <= 1e-13 * sizes else target
 
 
 class SweepModel(Model):
@@ -149,6 +153,12 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, gram)
     return GramModel(problem, columns, penalty)
+
+
+def swept_model(model: Model) -> SweepModel:
+    """The same model by sweeps, where its Gram matrix is of no use."""
+    sweep = model.problem.design.costs(model.columns)[1]
+    return SweepModel(model.problem, model.columns, model.penalty, 10 * SWEEPS * sweep)
 
 
 def kept_gram(problem: GlmProblem) -> GramCache:

@@ -137,6 +137,11 @@ class GlmProblem:
         """What holds of the penalty at all."""
         return Kind(*self.terms.kind(self.design.d))
 
+    @cached_property
+    def selects(self) -> bool:
+        """Whether coefficients may be held at zero, by an l1 term or a bound, so that few of them may be in use."""
+        return self.kind.largest_l1 > 0 or bool(((self._features.low == 0) | (self._features.high == 0)).any())
+
     @property
     def has_dual(self) -> bool:
         """Whether there is a dual bound."""

@@ -29,7 +29,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels
 from ._design import FEWEST
-from ._models import LEAST, TINY, Model, model_of
+from ._models import LEAST, TINY, Model, model_of, swept_model
 from ._problem import Certificate, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
@@ -103,7 +103,7 @@ class WorkingSet:
         design = problem.design
         columns = np.arange(design.width)
         room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
-        if design.width > room and problem.kind.largest_l1 > 0:
+        if design.width > room and problem.selects:
             used = problem.w0 != 0 if problem.guess is None else problem.guess | (problem.w0 != 0)
             used[design.d :] = True
             columns = used.nonzero()[0]
@@ -128,6 +128,8 @@ class WorkingSet:
             return state.columns
         columns = state.columns if state.left == design.width else state.columns[state.alive[state.columns]]
         violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, TINY)
+        if not problem.has_dual:  # nothing is screened: columns that rest at zero leave
+            columns = columns[(state.w[columns] != 0) | (violation[columns] > 0) | (columns >= design.d)]
         violation[columns] = 0
         if state.left < design.width:
             violation *= state.alive
@@ -139,6 +141,8 @@ class WorkingSet:
             both = np.concatenate([columns, candidates])
             affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - len(columns)
             room = max(FEWEST, affordable, int(np.count_nonzero(state.w)))
+        if not problem.has_dual:
+            room = max(FEWEST, min(room, design.n // 4))
         return np.sort(np.concatenate([columns, candidates[:room]]))
 
     def _evaluated(
@@ -246,7 +250,8 @@ class _Walk:
         """Least squares are their own model."""
         self.steps = 1
         target = self.model.minimum(self.w, self.v, self.g, self.violation, self._share() if self.model.swept else 0.0)
-        assert target is not None  # the gradient lies in the range of the Gram matrix
+        if target is None:  # by rounding: the gradient lies in the range of a Gram matrix that is singular
+            target = swept_model(self.model).minimum(self.w, self.v, self.g, self.violation, self._share())
         return target
 
     def _share(self) -> float:
