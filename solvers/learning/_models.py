@@ -30,6 +30,9 @@ PHASES = 10_000
 #: some digits, and for one of those that are left after a few.
 SWEEPS, FEWER_SWEEPS = 40, 15
 
+#: Columns whose Gram matrix is formed in any case.
+FEW = 50
+
 #: Sweeps at most where there is no other way.
 MOST_SWEEPS = 5000
 
@@ -143,6 +146,8 @@ class SweepModel(Model):
 
 def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool) -> Model:
     """The model that promises to be minimised soonest."""
+    if len(columns) <= FEW:
+        return GramModel(problem, columns, penalty)
     gram, sweep = problem.design.costs(columns)
     p = float(len(columns))
     if problem.loss.quadratic and p:
@@ -153,6 +158,13 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, gram)
     return GramModel(problem, columns, penalty)
+
+
+def by_samples_pays(problem: GlmProblem) -> bool:
+    """Whether a matrix of the samples' size, formed and factored, costs less than sweeps would."""
+    n, d = float(problem.design.n), problem.design.d
+    formed = problem.design.costs(np.arange(d))
+    return 8 * n * n <= LARGEST_GRAM and n * n * (8 * BY_CUBE * n + 0.04 * d) <= FEWER_SWEEPS * formed[1]
 
 
 def swept_model(model: Model) -> SweepModel:

@@ -29,7 +29,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels
 from ._design import FEWEST
-from ._models import LEAST, TINY, Model, model_of, swept_model
+from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
@@ -206,7 +206,7 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _Minimised:
     """The objective minimised over the columns, as far as it pays."""
     penalty, width = problem.penalty, problem.design.width
-    if _by_samples.serves(problem):
+    if _by_samples.serves(problem) and by_samples_pays(problem):
         return _steps_by_samples(problem, state)
     part = penalty if len(columns) == width else penalty.part(columns)
     model = model_of(problem, columns, part, state.may_sweep)
@@ -267,7 +267,7 @@ class _Walk:
     def _newton_share(self) -> float:
         """The same of a Newton step, whose own error falls with the square of the violation."""
         size = max(float(np.abs(self.g).max(initial=0.0)), self.problem.kind.largest_l1, TINY)
-        return min(max(self._needed(), self.violation / size), 0.1)
+        return min(max(self._needed(), self.violation / size), 0.1 if self.problem.selects else 0.3)
 
     def newton(self) -> Array:
         """Until the steps are enough for a pass over the data."""
