@@ -30,7 +30,7 @@ from .._base.state import replace
 from . import _by_samples, _kernels
 from ._design import FEWEST
 from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
-from ._problem import Certificate, GlmProblem, GlmResult
+from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
@@ -52,9 +52,6 @@ SHORT = 0.05
 #: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
 
-#: A coefficient beyond which there seems to be no minimum.
-LARGEST = 1e8
-
 #: Passes look at the columns that screening left, where these are less than this share.
 FEW_LEFT = 0.3
 
@@ -62,31 +59,19 @@ FEW_LEFT = 0.3
 SCREENING_MARGIN = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class WorkingSetState:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WorkingSetState(FitState):
     """Where the fit is."""
 
-    w: Array
-    #: X w, and the gradient of the loss there (0 in columns that were not looked at).
-    z: Array
-    g: Array
     #: The columns that are worked on, rising, and those that may be nonzero at the optimum.
     columns: Array
     alive: Array
     #: How many those are.
     left: int
-    primal: float
-    #: The best lower bound so far.
-    dual: float
-    kkt: float
-    nit: int
-    measure: float
-    #: Steps in a row that brought nothing.
-    idle: int
-    newtons: int
-    hessians: int
+    newtons: int = 0
+    hessians: int = 0
     #: Whether sweeps may serve: so far they did what was asked for.
-    may_sweep: bool
+    may_sweep: bool = True
 
     #: Fields whose shape is free.
     varying = ("columns",)
@@ -162,18 +147,12 @@ class WorkingSet:
             left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
         return WorkingSetState(
-            w, known.z, known.g, columns, alive, left, known.primal, dual, known.kkt, 0, problem.measure(known, dual),
-            0, 0, 0, True,
+            w=w, z=known.z, g=known.g, columns=columns, alive=alive, left=left, primal=known.primal, dual=dual,
+            kkt=known.kkt, nit=0, measure=problem.measure(known, dual),
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: WorkingSetState) -> Status | None:
-        if state.measure <= problem.tol:
-            return Status.CONVERGED
-        if not np.isfinite(state.primal):
-            return Status.NONFINITE
-        if not problem.has_dual and np.abs(state.w).max(initial=0) > LARGEST:
-            return Status.DIVERGED
-        return Status.STAGNATION if state.idle >= 3 else None
+        return problem.status(state)
 
     def finish(self, problem: GlmProblem, state: WorkingSetState) -> GlmResult:
         stats = {
