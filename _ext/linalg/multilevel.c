@@ -50,19 +50,28 @@ static ptrdiff_t place(const struct sv_level *g, ptrdiff_t cell)
     return cell / g->n[0] * g->pitch + MULTILEVEL_LEAD + cell % g->n[0];
 }
 
+void sv_multilevel_coarsen(const struct sv_multilevel *M, int l)
+{
+    sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], M->threads);
+}
+
+void sv_multilevel_weigh(const struct sv_multilevel *M, int l)
+{
+    const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
+    ptrdiff_t cells = coarse->n[0] * coarse->n[1] * coarse->n[2];
+    for (ptrdiff_t i = 0; i < cells; i++) {
+        ptrdiff_t at = place(coarse, i);
+        set(M, coarse->x, at, value(M, coarse->inverse, at) > 0);
+    }
+    sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
+    sv_setup_kernels(M->single)->weigh(fine, M->threads);
+}
+
 void sv_multilevel_setup(const struct sv_multilevel *M)
 {
-    const struct sv_setup_kernels *kernels = sv_setup_kernels(M->single);
     for (int l = 0; l + 1 < M->levels; l++) {
-        const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
-        kernels->coarsen(fine, coarse, M->threads);
-        ptrdiff_t cells = coarse->n[0] * coarse->n[1] * coarse->n[2];
-        for (ptrdiff_t i = 0; i < cells; i++) {
-            ptrdiff_t at = place(coarse, i);
-            set(M, coarse->x, at, value(M, coarse->inverse, at) > 0);
-        }
-        sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
-        kernels->weigh(fine, M->threads);
+        sv_multilevel_coarsen(M, l);
+        sv_multilevel_weigh(M, l);
     }
 }
 

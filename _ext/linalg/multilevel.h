@@ -84,6 +84,10 @@ struct sv_multilevel {
     void *work;             /* sv_multilevel_work() elements of the largest level for each thread */
 };
 
+/* Level l + 1 from level l, which gets its shares; then what scales the rows of level l, once those are final. */
+SV_BINDING void sv_multilevel_coarsen(const struct sv_multilevel *M, int l);
+SV_BINDING void sv_multilevel_weigh(const struct sv_multilevel *M, int l);
+
 /* All levels from the first one's couplings, walls, masses and inverse, but for `last`. */
 SV_BINDING void sv_multilevel_setup(const struct sv_multilevel *M);
 

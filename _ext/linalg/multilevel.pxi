@@ -60,6 +60,8 @@ cdef extern from "multilevel.h" nogil:
     const sv_outer_kernels *sv_outer_kernels_of "sv_outer_kernels"()
     void sv_level_clear(const sv_level *, size_t, void *)
     size_t sv_multilevel_work(const sv_level *)
+    void sv_multilevel_coarsen(const sv_multilevel *, int)
+    void sv_multilevel_weigh(const sv_multilevel *, int)
     void sv_multilevel_setup(const sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
 
@@ -307,8 +309,22 @@ cdef class Multilevel(Fields):
             self.M.work = self.make("work", self.part * count, self.dtype)
         self.M.threads = max(count, 1)
 
-    def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale):
-        """As `Stencil.set_constant`; all is multiplied by `scale`."""
+    cdef int make_levels(self, correct) except -1:
+        """All levels from the first; correct(self, l), where given, changes what level l + 1 was made to be."""
+        if correct is None:
+            with nogil:
+                sv_multilevel_setup(&self.M)
+            return 0
+        for l in range(self.M.levels - 1):
+            sv_multilevel_coarsen(&self.M, l)
+            factor = correct(self, l)
+            sv_multilevel_weigh(&self.M, l)
+            if factor is not None:
+                self.set_field("scale", l, self.field("scale", l) * factor)
+        return 0
+
+    def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale, correct=None):
+        """As `Stencil.set_constant`; all is multiplied by `scale`. correct: see `make_levels`."""
         cdef sv_level *g = &self.M.level[0]
         cdef sv_cells cells = cells_of(self.kept, couplings, sides, obstacles, mass, mask, self.cells)
         g.constant, self.scale = 1, scale
@@ -317,10 +333,10 @@ cdef class Multilevel(Fields):
         self.borrow(True)
         with nogil:
             sv_setup_kernels_of(self.M.single).fill(g, &cells, scale, NULL, self.M.threads)
-            sv_multilevel_setup(&self.M)
+        self.make_levels(correct)
         self.give_back(True)
 
-    def set_variable(self, faces, wall, mass, mask, double scale):
+    def set_variable(self, faces, wall, mass, mask, double scale, correct=None):
         """Couplings along (x, y, z), what walls and reaction add to the diagonal, and who takes part (or None)."""
         cdef sv_level *g = &self.M.level[0]
         g.constant, self.scale = 0, scale
@@ -335,7 +351,7 @@ cdef class Multilevel(Fields):
         self.pack_into(np.zeros(self.cells) if mask is None else np.where(mask, 0.0, -1.0), g.inverse, 1)
         with nogil:
             sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
-            sv_multilevel_setup(&self.M)
+        self.make_levels(correct)
         self.give_back(False)
 
     cdef int pack_into(self, values, void *to, double scale, bint close=False) except -1:
@@ -346,6 +362,11 @@ cdef class Multilevel(Fields):
             sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, close, &given[0], to, self.M.threads)
         return 0
 
+    def layout(self, int level):
+        """Cells along (x, y, z) of a level, which axes the next level halves, and which are periodic."""
+        cdef sv_level *g = &self.M.level[level]
+        return tuple(g.n), tuple(g.halved), tuple(g.periodic)
+
     def field(self, str name, int level, axis=None):
         """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""
         cdef sv_level *g = &self.M.level[level]
@@ -355,6 +376,25 @@ cdef class Multilevel(Fields):
             return np.zeros(n)
         rows = array[:n[0] * n[1] * g.pitch].reshape(n[0], n[1], g.pitch)
         return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]].astype(np.float64)
+
+    def set_field(self, str name, int level, values, axis=None):
+        """Change a field of a level: values as `field` gives them."""
+        cdef sv_level *g = &self.M.level[level]
+        array = self.kept[f"{name} {level}" if axis is None else f"{name} {level} {axis}"]
+        cdef size_t address = address_of(array)
+        cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
+        cdef bint close = name == "face"
+        if given.shape[0] != g.n[0] * g.n[1] * g.n[2]:
+            raise ValueError(f"{given.shape[0]} values for level {level}")
+        with nogil:
+            sv_setup_kernels_of(self.M.single).pack(g, 1, close, &given[0], <void *>address, self.M.threads)
+
+    def invert(self, int level):
+        """The inverse of a level's diagonal anew, at the cells that have one."""
+        cdef sv_level *g = &self.M.level[level]
+        self.set_field("inverse", level, np.where(self.field("inverse", level) > 0, 0.0, -1.0))
+        with nogil:
+            sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
 
     def set_last(self, inverse):
         """The inverse of the last level's matrix."""

@@ -8,6 +8,7 @@ down, red cells before black ones, and once in the opposite order on the way up;
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from .._base import threads as _threads
 from .._base.validate import real_array
 from . import _kernels
 from ._components import floating
+from ._corrections import Corrections
 from ._grid import UNKNOWNS, GridOperator
 
 Array = npt.NDArray[Any]
@@ -34,6 +36,9 @@ ANISOTROPY = 8.0
 SINGULAR = 1e-9
 
 NULLSPACES = ("constant", "components")
+
+#: The trial that decides whether learned corrections are used: steps, and the right-hand side's seed.
+GATE_STEPS, GATE_SEED = 3, 20_770
 
 
 class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
@@ -57,6 +62,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         dtype: npt.DTypeLike,
         threads: int | None,
         owned: bool = False,
+        corrections: Corrections | None = None,
+        gate: bool = True,
     ):
         if nullspace is not None and nullspace not in NULLSPACES:
             raise ValueError(f"nullspace must be None or one of {', '.join(NULLSPACES)}, not {nullspace!r}")
@@ -70,6 +77,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._threads = _threads.resolve(threads)
         self.single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
+        self._corrections, self._gate = corrections, gate
+        #: Whether the learned corrections are in use.
+        self.used_correction = False
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
         self.lock = threading.Lock()
@@ -113,13 +123,24 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             self.stencil = _kernels.Stencil(shape, periodic, self._threads)
             self.shapes = [_in_order(n, self._axes) for n, _ in levels]
         if isinstance(op.coeff, float) and isinstance(op.mass, float):
-            self._fill_constant(op)
+            fill = self._filled_constant(op)
         else:
-            self._fill_variable(op, couplings or op.couplings())
-        self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
+            fill = self._filled_variable(op, couplings or op.couplings())
+        self.used_correction = self._corrections is not None
+        if self._corrections is not None and self._gate:
+            left = [self._made(fill, correct) and _left_of(self) for correct in (self._corrections, None)]
+            self.used_correction = left[0] < left[1]
+            if not self.used_correction:
+                return
+        self._made(fill, self._corrections)
 
-    def _fill_constant(self, op: GridOperator) -> None:
-        """From numbers and the mask, without arrays of couplings."""
+    def _made(self, fill: Callable[[Any], None], correct: Corrections | None) -> bool:
+        fill(correct)
+        self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
+        return True
+
+    def _filled_constant(self, op: GridOperator) -> Callable[[Any], None]:
+        """What fills the levels from numbers and the mask, without arrays of couplings."""
         walls = [0.0 if axis is None else op.coeff / op.spacing[axis] ** 2 for axis in self._axes]
         factor = UNKNOWNS[op.unknowns]
         sides = [
@@ -129,9 +150,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         obstacles = [factor * k * (op.obstacle == "dirichlet") for k in walls]
         scale = _power_of_two(2 * factor * sum(walls) + op.mass)
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
-        self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale)
+        return lambda correct: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, correct)
 
-    def _fill_variable(self, op: GridOperator, couplings: list[Array]) -> None:
+    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Any], None]:
         diagonal = op.diagonal()
         if op.mask is not None:
             diagonal = np.where(op.mask.ravel(), diagonal, 0.0)
@@ -139,7 +160,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         mass = np.broadcast_to(op.mass, op.grid_shape)
         mass = mass if op.mask is None else np.where(op.mask, mass, 0.0)
         self.stencil.set_variable(faces, diagonal)
-        self.kernel.set_variable(faces, op.walls(), mass, op.mask, _power_of_two(float(diagonal.max())))
+        walls, scale = op.walls(), _power_of_two(float(diagonal.max()))
+        return lambda correct: self.kernel.set_variable(faces, walls, mass, op.mask, scale, correct)
 
     def _matvec(self, r: Array) -> Array:
         given = real_array(r, "r")
@@ -155,6 +177,8 @@ def multilevel(
     op: GridOperator,
     *,
     nullspace: str | None = None,
+    weights: Corrections | str | os.PathLike[str] | None = None,
+    gate: bool = True,
     dtype: npt.DTypeLike = "float32",
     threads: int | None = None,
 ) -> Multilevel:
@@ -201,7 +225,28 @@ def multilevel(
         raise TypeError(f"op must be a GridOperator, not {type(op).__name__}")
     if why := refused(op):
         raise ValueError(why)
-    return Multilevel(op, nullspace, dtype, threads)
+    if weights is not None and not isinstance(weights, Corrections):
+        weights = Corrections.load(weights)
+    return Multilevel(op, nullspace, dtype, threads, corrections=weights, gate=gate)
+
+
+def _left_of(M: Multilevel) -> float:
+    """What GATE_STEPS steps of conjugate gradients leave of a random right-hand side's residual, always the same."""
+    op = M.operator
+    r = np.random.default_rng(GATE_SEED).normal(size=op.size)
+    if op.mask is not None:
+        r[~op.mask.ravel()] = 0
+    for cells in M.null:
+        r[cells] -= r[cells].mean()
+    p, q, curvature = np.zeros(op.size), np.zeros(op.size), 0.0
+    for _ in range(GATE_STEPS):
+        z = M.kernel.cycle(r)
+        p = z - (z @ q) / curvature * p if curvature else z
+        q = op @ p
+        if (curvature := float(p @ q)) <= 0:
+            return math.inf
+        r = r - (p @ r) / curvature * q
+    return float(np.linalg.norm(r))
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
