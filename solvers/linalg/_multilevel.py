@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ SINGULAR = 1e-9
 NULLSPACES = ("constant", "components")
 
 #: The trial that decides whether learned corrections are used: steps, and the right-hand side's seed.
-GATE_STEPS, GATE_SEED = 3, 20_770
+TRIAL_STEPS, TRIAL_SEED = 3, 20_770
 
 
 class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
@@ -128,18 +128,19 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             fill = self._filled_variable(op, couplings or op.couplings())
         self.used_correction = self._corrections is not None
         if self._corrections is not None and self._gate:
-            left = [self._made(fill, correct) and _left_of(self) for correct in (self._corrections, None)]
-            self.used_correction = left[0] < left[1]
-            if not self.used_correction:
+            self._make(fill, None)
+            by_hand = self._trial()
+            self._make(fill, self._corrections)
+            self.used_correction = self._trial() < by_hand
+            if self.used_correction:
                 return
-        self._made(fill, self._corrections)
+        self._make(fill, self._corrections if self.used_correction else None)
 
-    def _made(self, fill: Callable[[Any], None], correct: Corrections | None) -> bool:
+    def _make(self, fill: Callable[[Corrections | None], None], correct: Corrections | None) -> None:
         fill(correct)
         self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
-        return True
 
-    def _filled_constant(self, op: GridOperator) -> Callable[[Any], None]:
+    def _filled_constant(self, op: GridOperator) -> Callable[[Corrections | None], None]:
         """What fills the levels from numbers and the mask, without arrays of couplings."""
         walls = [0.0 if axis is None else op.coeff / op.spacing[axis] ** 2 for axis in self._axes]
         factor = UNKNOWNS[op.unknowns]
@@ -152,7 +153,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
         return lambda correct: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, correct)
 
-    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Any], None]:
+    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Corrections | None], None]:
         diagonal = op.diagonal()
         if op.mask is not None:
             diagonal = np.where(op.mask.ravel(), diagonal, 0.0)
@@ -162,6 +163,30 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.stencil.set_variable(faces, diagonal)
         walls, scale = op.walls(), _power_of_two(float(diagonal.max()))
         return lambda correct: self.kernel.set_variable(faces, walls, mass, op.mask, scale, correct)
+
+    def residuals(self, b: Array, steps: int) -> Iterator[float]:
+        """Norms of the residual before and after each step of conjugate gradients from 0."""
+        op, r = self.operator, np.array(b, np.float64)
+        p, q, curvature = np.zeros(op.size), np.zeros(op.size), 0.0
+        yield float(np.linalg.norm(r))
+        for _ in range(steps):
+            z = self.kernel.cycle(r)
+            p = z - (z @ q) / curvature * p if curvature else z
+            q = op @ p
+            if (curvature := float(p @ q)) <= 0:
+                return
+            r -= (p @ r) / curvature * q
+            yield float(np.linalg.norm(r))
+
+    def _trial(self) -> float:
+        """What some steps leave of a random right-hand side, always the same."""
+        b = np.random.default_rng(TRIAL_SEED).normal(size=self.operator.size)
+        if self.operator.mask is not None:
+            b[~self.operator.mask.ravel()] = 0
+        for cells in self.null:
+            b[cells] -= b[cells].mean()
+        *_, left = self.residuals(b, TRIAL_STEPS)
+        return left
 
     def _matvec(self, r: Array) -> Array:
         given = real_array(r, "r")
@@ -228,25 +253,6 @@ def multilevel(
     if weights is not None and not isinstance(weights, Corrections):
         weights = Corrections.load(weights)
     return Multilevel(op, nullspace, dtype, threads, corrections=weights, gate=gate)
-
-
-def _left_of(M: Multilevel) -> float:
-    """What GATE_STEPS steps of conjugate gradients leave of a random right-hand side's residual, always the same."""
-    op = M.operator
-    r = np.random.default_rng(GATE_SEED).normal(size=op.size)
-    if op.mask is not None:
-        r[~op.mask.ravel()] = 0
-    for cells in M.null:
-        r[cells] -= r[cells].mean()
-    p, q, curvature = np.zeros(op.size), np.zeros(op.size), 0.0
-    for _ in range(GATE_STEPS):
-        z = M.kernel.cycle(r)
-        p = z - (z @ q) / curvature * p if curvature else z
-        q = op @ p
-        if (curvature := float(p @ q)) <= 0:
-            return math.inf
-        r = r - (p @ r) / curvature * q
-    return float(np.linalg.norm(r))
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
