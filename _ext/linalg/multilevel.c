@@ -1,5 +1,6 @@
 /* The hierarchy and its cycle: see multilevel.h. */
 #include "multilevel.h"
+#include "multilevel_net.h"
 
 #include <string.h>
 
@@ -7,11 +8,17 @@ SV_DISPATCH(struct sv_setup_kernels, single_setup, setup_kernels_f32)
 SV_DISPATCH(struct sv_setup_kernels, double_setup, setup_kernels_f64)
 SV_DISPATCH(struct sv_cycle_kernels, single_cycle, cycle_kernels_f32)
 SV_DISPATCH(struct sv_cycle_kernels, double_cycle, cycle_kernels_f64)
+SV_DISPATCH(struct sv_general_kernels, single_general, general_kernels_f32)
+SV_DISPATCH(struct sv_general_kernels, double_general, general_kernels_f64)
+SV_DISPATCH(struct sv_learned_kernels, single_net, net_kernels_f32)
+SV_DISPATCH(struct sv_learned_kernels, double_net, net_kernels_f64)
 SV_DISPATCH(struct sv_outer_kernels, outer_table, outer_kernels_f64)
 
 const struct sv_setup_kernels *sv_setup_kernels(int single) { return single ? single_setup() : double_setup(); }
 
 const struct sv_cycle_kernels *sv_cycle_kernels(int single) { return single ? single_cycle() : double_cycle(); }
+
+const struct sv_general_kernels *sv_general_kernels(int single) { return single ? single_general() : double_general(); }
 
 const struct sv_outer_kernels *sv_outer_kernels(void) { return outer_table(); }
 
@@ -63,8 +70,13 @@ void sv_multilevel_weigh(const struct sv_multilevel *M, int l)
         ptrdiff_t at = place(coarse, i);
         set(M, coarse->x, at, value(M, coarse->inverse, at) > 0);
     }
-    sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
+    if (M->general)
+        sv_general_kernels(M->single)->interpolate(fine, coarse, fine->scale);
+    else
+        sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
     sv_setup_kernels(M->single)->weigh(fine, M->threads);
+    if (fine->line >= 0)
+        sv_general_kernels(M->single)->factor(fine);
 }
 
 void sv_multilevel_setup(const struct sv_multilevel *M)
@@ -74,6 +86,58 @@ void sv_multilevel_setup(const struct sv_multilevel *M)
         sv_multilevel_weigh(M, l);
     }
 }
+
+/* ---- with learned corrections ---- */
+
+enum { POOLS = 3 * 3 + 2 };
+
+/* Two axes or more, all of them halved: the net knows nothing else. */
+static int net_serves(const struct sv_level *g)
+{
+    int axes = 0;
+    for (int axis = 0; axis < 3; axis++) {
+        axes += g->n[axis] > 1;
+        if (g->n[axis] > 1 && !g->halved[axis])
+            return 0;
+    }
+    return axes > 1;
+}
+
+size_t sv_learned_pools(const struct sv_multilevel *M)
+{
+    size_t most = 0;
+    for (int l = 1; l < M->levels; l++)
+        if (net_serves(&M->level[l - 1]) && M->level[l].size > most)
+            most = M->level[l].size;
+    return POOLS * most;
+}
+
+size_t sv_learned_work(const struct sv_multilevel *M)
+{
+    size_t most = 0;
+    for (int l = 0; l < M->levels; l++)
+        if (net_work(&M->level[l]) > most)
+            most = net_work(&M->level[l]);
+    return most;
+}
+
+void sv_learned_coarsen(const struct sv_multilevel *M, int l, const void *parameters, void *factor, void *pools, void *work)
+{
+    const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
+    const struct sv_learned_kernels *net = M->single ? single_net() : double_net();
+    sv_multilevel_coarsen(M, l);
+    if (!net_serves(fine)) {
+        sv_multilevel_weigh(M, l);
+        return;
+    }
+    memset(pools, 0, POOLS * coarse->size * (M->single ? sizeof(float) : sizeof(double)));
+    net->correct(fine, coarse, parameters, factor, pools, work, M->threads);
+    sv_setup_kernels(M->single)->invert(coarse, NULL, M->threads);
+    sv_multilevel_weigh(M, l);
+    net->rescale(fine, factor, M->threads);
+}
+
+/* ---- the cycle ---- */
 
 /* x = last right, of the last level. */
 static void solve_last(const struct sv_multilevel *M, const void *right, void *x)
@@ -90,10 +154,42 @@ static void solve_last(const struct sv_multilevel *M, const void *right, void *x
         set(M, x, place(g, i), out[i]);
 }
 
+/* x = M right from level l on, step by step. */
+static void general_cycle(const struct sv_multilevel *M, int l, const void *right, void *x)
+{
+    const struct sv_general_kernels *kernels = sv_general_kernels(M->single);
+    const struct sv_level *fine = &M->level[l], *coarse = fine + 1;
+    int last = l + 1 == M->levels;
+    if (last) {
+        solve_last(M, right, x);
+        return;
+    }
+    kernels->add(fine, NULL, NULL, x, 1);
+    kernels->sweep(fine, right, x, 0);
+    kernels->residual(fine, right, x, fine->left);
+    kernels->restricted(fine, coarse, fine->left);
+    general_cycle(M, l + 1, coarse->right, coarse->x);
+    for (int visit = 1; visit < M->visits && l + 2 < M->levels; visit++) {
+        kernels->add(coarse, NULL, coarse->x, coarse->first, 1);
+        kernels->residual(coarse, coarse->right, coarse->x, coarse->left);
+        kernels->add(coarse, NULL, coarse->left, coarse->right, 1);
+        general_cycle(M, l + 1, coarse->right, coarse->x);
+        kernels->add(coarse, NULL, coarse->first, coarse->x, 0);
+    }
+    kernels->interpolate(fine, coarse, fine->left);
+    kernels->add(fine, fine->scale, fine->left, x, 0);
+    kernels->sweep(fine, right, x, 1);
+}
+
 void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
 {
     const struct sv_cycle_kernels *kernels = sv_cycle_kernels(M->single);
     int last = M->levels - 1;
+    if (M->general) {
+        general_cycle(M, 0, r, z);
+        sv_general_kernels(M->single)->open_rows(&M->level[0], z);
+        return;
+    }
     for (int l = 0; l < last; l++)
         kernels->restricted(&M->level[l], &M->level[l + 1], l ? M->level[l].right : r, M->work, M->threads);
     solve_last(M, last ? M->level[last].right : r, last ? M->level[last].x : z);

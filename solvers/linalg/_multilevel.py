@@ -37,6 +37,9 @@ SINGULAR = 1e-9
 
 NULLSPACES = ("constant", "components")
 
+#: How often a cycle goes to each level but the first and the last.
+CYCLES = {"V": 1, "W": 2}
+
 #: The trial that decides whether learned corrections are used: steps, and the right-hand side's seed.
 TRIAL_STEPS, TRIAL_SEED = 3, 20_770
 
@@ -64,11 +67,15 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         owned: bool = False,
         corrections: Corrections | None = None,
         gate: bool = True,
+        smoother: str = "rb",
+        cycle: str = "V",
     ):
         if nullspace is not None and nullspace not in NULLSPACES:
             raise ValueError(f"nullspace must be None or one of {', '.join(NULLSPACES)}, not {nullspace!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        if cycle not in CYCLES:
+            raise ValueError(f"cycle must be one of {', '.join(CYCLES)}, not {cycle!r}")
         super().__init__(np.dtype(np.float64), operator.shape)
         # One that its operator keeps must not keep it in turn: the memory of both would wait for a collection of
         # cycles.
@@ -78,6 +85,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
         self._corrections, self._gate = corrections, gate
+        self._line, self._visits = _line(operator, smoother), CYCLES[cycle]
         #: Whether the learned corrections are in use.
         self.used_correction = False
         self.null: list[Array] = []
@@ -114,12 +122,18 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         op = self.operator
         self.null = floating(op, self.nullspace)
         couplings = [] if isinstance(op.coeff, float) else op.couplings()
-        levels = _levels(op, self._axes, couplings)
+        line = None if self._line is None else self._axes.index(self._line)
+        levels = _levels(op, self._axes, couplings, line)
+        if odd := _needs_steps(op, levels):
+            levels = _levels(op, self._axes, couplings, line, odd=True)
         if getattr(self, "levels", None) != levels:
             self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
             periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in self._axes]
-            self.kernel = _kernels.Multilevel(levels, periodic, self.single, self._threads)
+            general = odd or line is not None or self._visits > 1
+            self.kernel = _kernels.Multilevel(
+                levels, periodic, self.single, self._threads, general, -1 if line is None else line, self._visits
+            )
             self.stencil = _kernels.Stencil(shape, periodic, self._threads)
             self.shapes = [_in_order(n, self._axes) for n, _ in levels]
         if isinstance(op.coeff, float) and isinstance(op.mass, float):
@@ -136,11 +150,11 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                 return
         self._make(fill, self._corrections if self.used_correction else None)
 
-    def _make(self, fill: Callable[[Corrections | None], None], correct: Corrections | None) -> None:
-        fill(correct)
+    def _make(self, fill: Callable[[Array | None], None], correct: Corrections | None) -> None:
+        fill(None if correct is None else correct.flat)
         self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
 
-    def _filled_constant(self, op: GridOperator) -> Callable[[Corrections | None], None]:
+    def _filled_constant(self, op: GridOperator) -> Callable[[Array | None], None]:
         """What fills the levels from numbers and the mask, without arrays of couplings."""
         walls = [0.0 if axis is None else op.coeff / op.spacing[axis] ** 2 for axis in self._axes]
         factor = UNKNOWNS[op.unknowns]
@@ -151,9 +165,11 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         obstacles = [factor * k * (op.obstacle == "dirichlet") for k in walls]
         scale = _power_of_two(2 * factor * sum(walls) + op.mass)
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
-        return lambda correct: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, correct)
+        return lambda learned: self.kernel.set_constant(
+            walls, sides, obstacles, op.mass, op.mask, scale, learned
+        )
 
-    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Corrections | None], None]:
+    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Array | None], None]:
         diagonal = op.diagonal()
         if op.mask is not None:
             diagonal = np.where(op.mask.ravel(), diagonal, 0.0)
@@ -162,7 +178,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         mass = mass if op.mask is None else np.where(op.mask, mass, 0.0)
         self.stencil.set_variable(faces, diagonal)
         walls, scale = op.walls(), _power_of_two(float(diagonal.max()))
-        return lambda correct: self.kernel.set_variable(faces, walls, mass, op.mask, scale, correct)
+        return lambda learned: self.kernel.set_variable(faces, walls, mass, op.mask, scale, learned)
 
     def residuals(self, b: Array, steps: int) -> Iterator[float]:
         """Norms of the residual before and after each step of conjugate gradients from 0."""
@@ -204,6 +220,8 @@ def multilevel(
     nullspace: str | None = None,
     weights: Corrections | str | os.PathLike[str] | None = None,
     gate: bool = True,
+    smoother: str = "rb",
+    cycle: str = "V",
     dtype: npt.DTypeLike = "float32",
     threads: int | None = None,
 ) -> Multilevel:
@@ -252,7 +270,9 @@ def multilevel(
         raise ValueError(why)
     if weights is not None and not isinstance(weights, Corrections):
         weights = Corrections.load(weights)
-    return Multilevel(op, nullspace, dtype, threads, corrections=weights, gate=gate)
+    return Multilevel(
+        op, nullspace, dtype, threads, corrections=weights, gate=gate, smoother=smoother, cycle=cycle
+    )
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
@@ -267,12 +287,6 @@ def refused(op: GridOperator) -> str:
     """Why there is no hierarchy for this operator; empty where there is one."""
     if np.min(op.mass) < 0:
         return f"multilevel needs a mass >= 0, not {np.min(op.mass)}"
-    for axis, (n, ends) in enumerate(zip(op.grid_shape, op.bc, strict=True)):
-        if ends[0] == "periodic" and n > 1 and n % 2:
-            return f"multilevel needs an even number of cells along a periodic axis; axis {axis} has {n}"
-    (n, _), *_ = reversed(_levels(op, _three(op), []))
-    if math.prod(n) > MOST_LAST:
-        return f"the periodic axes can be halved down to {_in_order(n, _three(op))} alone, which is too large to invert"
     return ""
 
 
@@ -287,26 +301,54 @@ def _in_order(n: tuple[int, ...], axes: list[int | None]) -> tuple[int, ...]:
     return tuple(n[place] for place in (2, 1, 0) if axes[place] is not None)
 
 
-def _levels(op: GridOperator, axes: list[int | None], couplings: list[Array]) -> list[tuple[Any, Any]]:
-    """((cells along x, y, z), (whether the next level halves them)) of each level."""
+def _line(op: GridOperator, smoother: str) -> int | None:
+    """The operator's axis whose lines are relaxed at once; None for cells."""
+    names = [f"line-{axis}" for axis in range(len(op.grid_shape))]
+    if smoother == "rb":
+        return None
+    if smoother not in names:
+        raise ValueError(f"smoother must be one of rb, {', '.join(names)}, not {smoother!r}")
+    line = names.index(smoother)
+    if op.bc[line][0] == "periodic" and op.grid_shape[line] > 1:
+        raise ValueError(f"smoother={smoother!r} needs lines with ends: axis {line} is periodic")
+    return line
+
+
+def _levels(
+    op: GridOperator, axes: list[int | None], couplings: list[Array], line: int | None = None, odd: bool = False
+) -> list[tuple[Any, Any]]:
+    """((cells along x, y, z), (whether the next level halves them)) of each level.
+
+    line: the axis (of x, y, z) of lines that are relaxed at once; its couplings may be stronger than the others' by any
+    amount. odd: periodic axes may be odd.
+    """
     n = [1 if axis is None else op.grid_shape[axis] for axis in axes]
     periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in axes]
     strength = [0.0 if axis is None else _strength(op, axis, couplings) for axis in axes]
     levels: list[tuple[Any, Any]] = []
     while True:
-        may = [n[k] > 1 and not (periodic[k] and n[k] // 2 % 2) for k in range(3)]
+        stays = [periodic[k] and (n[k] == 2 if odd else n[k] // 2 % 2 == 1) for k in range(3)]
+        may = [n[k] > 1 and not stays[k] for k in range(3)]
         shortest = min((n[k] for k in range(3) if n[k] > 1), default=1)
         if not any(may) or (math.prod(n) <= MOST_LAST and shortest <= SHORTEST):
             levels.append((tuple(n), (0, 0, 0)))
             return levels
-        strongest = max(strength[k] for k in range(3) if may[k])
-        halved = [int(may[k] and strength[k] * ANISOTROPY >= strongest) for k in range(3)]
+        others = [strength[k] for k in range(3) if may[k] and k != line]
+        strongest = max(others, default=0.0)
+        halved = [int(may[k] and (k == line or strength[k] * ANISOTROPY >= strongest)) for k in range(3)]
         levels.append((tuple(n), tuple(halved)))
         for k in range(3):
             if halved[k]:
                 n[k] = (n[k] + 1) // 2
                 strength[k] /= 4
         # what all axes share of the change does not matter
+
+
+def _needs_steps(op: GridOperator, levels: list[tuple[Any, Any]]) -> bool:
+    """Whether the fused passes cannot serve: red touches red around an odd periodic axis, or periodic axes that are
+    hardly divisible by 2 leave too large a last level."""
+    odd = any(ends[0] == "periodic" and n > 1 and n % 2 for ends, n in zip(op.bc, op.grid_shape, strict=True))
+    return odd or math.prod(levels[-1][0]) > MOST_LAST
 
 
 def _strength(op: GridOperator, axis: int, couplings: list[Array]) -> float:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 import torch
 
 from ..testing import grid_problem
-from ._corrections import SHAPES, Cells, Corrections, Heads, moved_share, pooled, shifted
+from ._corrections import SHAPES, Corrections
 from ._grid import GridOperator
 from ._multilevel import Multilevel, multilevel
+from ._training_corrections import Cells, Heads, moved_share, pooled, shifted
 
 Array = npt.NDArray[Any]
 
@@ -80,7 +81,7 @@ class Level:
     def __post_init__(self) -> None:
         diagonal = sum(self.couplings) + self.wall + self.mass
         for a, c in enumerate(self.couplings):
-            diagonal = diagonal + shifted(torch, c, 1 + a, 1, False)
+            diagonal = diagonal + shifted(c, 1 + a, 1, False)
         self.diagonal = torch.where(self.active, diagonal, 1.0)
         self.part = self.active.double()
         index = np.indices(tuple(self.wall.shape[1:])).sum(axis=0) % 2 == 0
@@ -90,7 +91,7 @@ class Level:
         """Couplings times the neighbours' values."""
         total = torch.zeros_like(x)
         for a, c in enumerate(self.couplings):
-            total = total + c * shifted(torch, x, 1 + a, -1, False) + shifted(torch, c * x, 1 + a, 1, False)
+            total = total + c * shifted(x, 1 + a, -1, False) + shifted(c * x, 1 + a, 1, False)
         return total
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -101,23 +102,23 @@ def halved(fine: Level) -> Level:
     """The next level as it is made by hand; the fine one gets its shares."""
     coarse = []
     for a, c in enumerate(fine.couplings):
-        across, inside = pooled(torch, c, 1 + a)
-        beyond_before, beyond_after = (shifted(torch, across, 1 + a, step, False) for step in (-1, 1))
-        before = _half_block(shifted(torch, inside, 1 + a, -1, False), across, beyond_before)
+        across, inside = pooled(c, 1 + a)
+        beyond_before, beyond_after = (shifted(across, 1 + a, step, False) for step in (-1, 1))
+        before = _half_block(shifted(inside, 1 + a, -1, False), across, beyond_before)
         after = _half_block(inside, across, beyond_after)
         there = across > 0
         through = torch.where(there, 1 / (before + 1 / torch.where(there, across, 1.0) + after), 0.0)
         of_first = torch.where(there, (after * through).clamp(LEAST_SHARE, LARGEST_SHARE), 0.0)
         of_second = torch.where(there, (before * through).clamp(LEAST_SHARE, LARGEST_SHARE), 0.0)
-        second = shifted(torch, of_second, 1 + a, 1, False)
+        second = shifted(of_second, 1 + a, 1, False)
         fine.shares.append(torch.stack([of_first, second], 2 + a).flatten(1 + a, 2 + a))
         for other in range(len(fine.couplings)):
             if other != a:
-                through = sum(pooled(torch, through, 1 + other))  # type: ignore[assignment]
+                through = sum(pooled(through, 1 + other))  # type: ignore[assignment]
         coarse.append(through)
     wall, mass, active = 0.5 * fine.wall * fine.part, fine.mass * fine.part, fine.part
     for a in range(len(fine.couplings)):
-        wall, mass, active = (sum(pooled(torch, x, 1 + a)) for x in (wall, mass, active))  # type: ignore[misc]
+        wall, mass, active = (sum(pooled(x, 1 + a)) for x in (wall, mass, active))  # type: ignore[misc]
     return Level(coarse, wall, mass, active > 0, [])
 
 
@@ -129,9 +130,9 @@ def _half_block(inside: torch.Tensor, across: torch.Tensor, beyond: torch.Tensor
 def corrected(fine: Level, coarse: Level, parameters: dict[str, torch.Tensor]) -> tuple[Level, torch.Tensor]:
     """The next level after the corrections, and the factor of the fine rows' scale; the fine shares are moved."""
     wraps = [False] * len(fine.couplings)
-    cells = Cells.of(torch, fine.couplings, fine.wall + fine.mass, fine.active, wraps)
-    heads = Heads.of(torch, parameters, cells)
-    fine.shares = [moved_share(torch, s, logit) for s, logit in zip(fine.shares, heads.share, strict=True)]
+    cells = Cells.of(fine.couplings, fine.wall + fine.mass, fine.active, wraps)
+    heads = Heads.of(parameters, cells)
+    fine.shares = [moved_share(s, logit) for s, logit in zip(fine.shares, heads.share, strict=True)]
     links = [c * shift.exp() for c, shift in zip(coarse.couplings, heads.link, strict=True)]
     sinks = heads.sinks.exp()
     moved = Level(links, coarse.wall * sinks[..., 0], coarse.mass * sinks[..., 1], coarse.active, [])
@@ -191,21 +192,21 @@ class Hierarchy:
 
 def _spread(e: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
     """At both cells of each block the block's value, and that of the block beside the cell."""
-    before, after = (shifted(torch, e, axis, step, False) for step in (-1, 1))
+    before, after = (shifted(e, axis, step, False) for step in (-1, 1))
     own = torch.stack([e, e], axis + 1).flatten(axis, axis + 1)
     return own, torch.stack([before, after], axis + 1).flatten(axis, axis + 1)
 
 
 def _gathered(own: torch.Tensor, other: torch.Tensor, axis: int) -> torch.Tensor:
     """The adjoint of `_spread`."""
-    first, second = pooled(torch, other, axis)
-    total: torch.Tensor = sum(pooled(torch, own, axis))  # type: ignore[assignment]
-    total = total + shifted(torch, first, axis, 1, False)
-    return total + shifted(torch, second, axis, -1, False)
+    first, second = pooled(other, axis)
+    total: torch.Tensor = sum(pooled(own, axis))  # type: ignore[assignment]
+    total = total + shifted(first, axis, 1, False)
+    return total + shifted(second, axis, -1, False)
 
 
 def _scale(g: Level, weight: torch.Tensor) -> torch.Tensor:
-    every = g.couplings + [shifted(torch, c, 1 + a, 1, False) for a, c in enumerate(g.couplings)]
+    every = g.couplings + [shifted(c, 1 + a, 1, False) for a, c in enumerate(g.couplings)]
     total = torch.stack(every).sum(0)
     count = torch.stack([c > 0 for c in every]).sum(0)
     bottom = weight * (total + 0.5 * (g.wall + g.mass) * count)
