@@ -25,13 +25,17 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+#: The weights that are shipped.
+SHIPPED = Path(__file__).parent / "weights" / "multilevel.npz"
 
 #: The version of the files; 1 is the first.
 FORMAT = 1
@@ -125,3 +129,9 @@ class Corrections:
     def flat(self) -> Array:
         """All parameters in one array, in the order of SHAPES, as the compiled set-up takes them."""
         return np.concatenate([np.asarray(self.parameters[name], np.float64).ravel() for name in SHAPES])
+
+
+@cache
+def shipped() -> Corrections:
+    """The weights that come with the package."""
+    return Corrections.load(SHIPPED)

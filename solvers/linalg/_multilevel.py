@@ -23,7 +23,7 @@ from .._base import threads as _threads
 from .._base.validate import real_array
 from . import _kernels
 from ._components import floating
-from ._corrections import Corrections
+from ._corrections import Corrections, shipped
 from ._grid import UNKNOWNS, GridOperator
 
 Array = npt.NDArray[Any]
@@ -51,6 +51,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     ----------
     shapes : list of tuple of int
         The grids of its levels.
+    used_correction : bool
+        Whether learned corrections were asked for and, by the trial, found better.
     null : list of ndarray
         Flat indices of the cells of each component that has no sink, where `nullspace` was given.
     """
@@ -86,7 +88,6 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._axes = _three(operator)
         self._corrections, self._gate = corrections, gate
         self._line, self._visits = _line(operator, smoother), CYCLES[cycle]
-        #: Whether the learned corrections are in use.
         self.used_correction = False
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
@@ -165,9 +166,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         obstacles = [factor * k * (op.obstacle == "dirichlet") for k in walls]
         scale = _power_of_two(2 * factor * sum(walls) + op.mass)
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
-        return lambda learned: self.kernel.set_constant(
-            walls, sides, obstacles, op.mass, op.mask, scale, learned
-        )
+        return lambda learned: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, learned)
 
     def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Array | None], None]:
         diagonal = op.diagonal()
@@ -230,10 +229,20 @@ def multilevel(
     Parameters
     ----------
     op : GridOperator
-        With mass >= 0. An axis that is periodic must have an even number of cells.
+        With mass >= 0.
     nullspace : {None, "constant", "components"}, optional
         What is done about cells without a way to any sink, on which the operator is singular: by default that is an
         error; "constant" where it is all cells, "components" for any of them.
+    weights : {None, "shipped"}, path or Corrections, optional
+        Learned corrections of the coarse levels, made in the set-up: "shipped" for those of the package, or a file that
+        ``python -m solvers.linalg.train --arch multilevel`` wrote. By default the hierarchy is the one made by hand.
+    gate : bool, default True
+        With `weights`: try both hierarchies for three steps on a random right-hand side, and keep the better.
+    smoother : {"rb", "line-0", "line-1", "line-2"}, default "rb"
+        "rb" relaxes cells, red ones and black ones; "line-k" relaxes whole lines of cells along axis k at once: for
+        coefficients that make that axis the stronger one by factors that change from place to place.
+    cycle : {"V", "W"}, default "V"
+        "W" goes to each coarse level twice.
     dtype : {"float32", "float64"}, default "float32"
         Of the cycle. Conjugate gradients around it run in float64 either way.
     threads : int, optional
@@ -248,12 +257,15 @@ def multilevel(
     Raises
     ------
     ValueError
-        Components without sinks and no `nullspace`; a mass below 0; a periodic axis of odd length.
+        Components without sinks and no `nullspace`; a mass below 0; lines along a periodic axis; a file that holds no
+        weights of this kind.
 
     Notes
     -----
     A cycle takes about the memory traffic of four products with the operator. The counts of iterations do not depend
-    on the size.
+    on the size. Lines, "W", and periodic axes that are odd (or cannot be halved often enough) take cycles that go step
+    by step on one thread: some five times as long. The corrections cost the set-up the time of some four iterations
+    more, and the trial that of ten; levels on which one axis waits for the others stay as they are made by hand.
 
     Examples
     --------
@@ -268,11 +280,11 @@ def multilevel(
         raise TypeError(f"op must be a GridOperator, not {type(op).__name__}")
     if why := refused(op):
         raise ValueError(why)
-    if weights is not None and not isinstance(weights, Corrections):
+    if isinstance(weights, str) and weights == "shipped":
+        weights = shipped()
+    elif weights is not None and not isinstance(weights, Corrections):
         weights = Corrections.load(weights)
-    return Multilevel(
-        op, nullspace, dtype, threads, corrections=weights, gate=gate, smoother=smoother, cycle=cycle
-    )
+    return Multilevel(op, nullspace, dtype, threads, corrections=weights, gate=gate, smoother=smoother, cycle=cycle)
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:

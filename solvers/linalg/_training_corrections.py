@@ -6,7 +6,7 @@ and wrap around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,11 @@ DEAD = 1e-4
 MOST_SHARE, MOST_SCALE, MOST_LINK, MOST_SINK = 2.0, 1.0, 0.7, 1.0
 
 
+def added(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Their sum."""
+    return torch.stack(list(terms)).sum(0)
+
+
 def moved_share(share: torch.Tensor, logit: torch.Tensor) -> torch.Tensor:
     """The share with its logit moved; the same share, to the bit, where that is 0."""
     grown = torch.expm1(logit)
@@ -30,7 +35,7 @@ def moved_share(share: torch.Tensor, logit: torch.Tensor) -> torch.Tensor:
 # ---- places ------------------------------------------------------------------------------------
 
 
-def shifted(x: torch.Tensor, axis: int, step: int, wrap: bool, outside: torch.Tensor = 0.0) -> torch.Tensor:
+def shifted(x: torch.Tensor, axis: int, step: int, wrap: bool, outside: torch.Tensor | float = 0.0) -> torch.Tensor:
     """What stands at the cell before (step -1) or after (+1) along an axis; `outside` where there is none."""
     ahead = (slice(None),) * axis
     first, last = x[(*ahead, slice(0, 1))], x[(*ahead, slice(-1, None))]
@@ -47,7 +52,9 @@ def _left(x: torch.Tensor, axis: int, ndim: int) -> torch.Tensor:
     return (torch.arange(n) % 2 == 0).reshape([n if k == axis else 1 for k in range(ndim)])
 
 
-def out_and_in(x: torch.Tensor, axis: int, wrap: bool, outside: torch.Tensor = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+def out_and_in(
+    x: torch.Tensor, axis: int, wrap: bool, outside: torch.Tensor | float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What stands across the interface of the cell's block, and at the other cell of the block."""
     left = _left(x, axis, x.ndim)
     before, after = (shifted(x, axis, step, wrap, outside) for step in (-1, 1))
@@ -77,11 +84,13 @@ class Cells:
     wraps: Sequence[bool]
 
     @classmethod
-    def of(cls, couplings: Sequence[torch.Tensor], sink: torch.Tensor, active: torch.Tensor, wraps: Sequence[bool]) -> Cells:
+    def of(
+        cls, couplings: Sequence[torch.Tensor], sink: torch.Tensor, active: torch.Tensor, wraps: Sequence[bool]
+    ) -> Cells:
         axes = len(couplings)
         before = list(couplings)
         after = [shifted(c, 1 + a, 1, wraps[a]) for a, c in enumerate(couplings)]
-        total, count = sum(before) + sum(after), sum((c > 0) * 1.0 for c in before + after)
+        total, count = added(before + after), added((c > 0) * 1.0 for c in before + after)
         diagonal = torch.where(active, total + sink, torch.ones_like(total))
         part, inverse = active * 1.0, torch.where(active, 1 / diagonal, torch.zeros_like(total))
         around, there = active * diagonal, active * 1.0
@@ -121,25 +130,25 @@ class Heads:
     def of(cls, parameters: Mapping[str, torch.Tensor], cells: Cells) -> Heads:
         axes, wraps = len(cells.along), cells.wraps
         outside = torch.tensor(OUTSIDE, dtype=cells.own.dtype)
-        mean = sum(cells.along) / axes
+        mean = added(cells.along) / axes
         seen = []
         for a, along in enumerate(cells.along):
             beside = out_and_in(torch.concatenate([along, cells.own], -1), 1 + a, wraps[a], outside)
             seen.append(torch.concatenate([along, mean, cells.own, *beside], -1))
         hidden = [_layer(parameters["first"], parameters["first_shift"], x) for x in seen]
-        mean = sum(hidden) / axes
+        mean = added(hidden) / axes
         wide = [
             torch.concatenate([h, mean, *out_and_in(h, 1 + a, wraps[a])], -1) for a, h in enumerate(hidden)
         ]  # fmt: skip
         last = [_layer(parameters["second"], parameters["second_shift"], x) for x in wide]
-        of_block = sum(last) / axes
+        of_block = added(last) / axes
         for a in range(axes):
-            of_block = sum(pooled(of_block, 1 + a)) / 2
+            of_block = added(pooled(of_block, 1 + a)) / 2
         links = []
         for a, z in enumerate(last):
             for other in range(axes):
                 if other != a:
-                    z = sum(pooled(z, 1 + other)) / 2
+                    z = added(pooled(z, 1 + other)) / 2
             first, second = pooled(z, 1 + a)
             block = (first + second) / 2
             near = (first + shifted(second, 1 + a, -1, wraps[a])) / 2
@@ -148,7 +157,7 @@ class Heads:
         return cls(
             share=[MOST_SHARE * torch.tanh(z @ parameters["share"]) for z in last],
             link=links,
-            scale=MOST_SCALE * torch.tanh(sum(last) / axes @ parameters["scale"]) * cells.sink_part,
+            scale=MOST_SCALE * torch.tanh((added(last) / axes) @ parameters["scale"]) * cells.sink_part,
             sinks=MOST_SINK * torch.tanh(of_block @ parameters["sinks"]),
         )
 

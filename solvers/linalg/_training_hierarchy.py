@@ -21,8 +21,8 @@ import torch
 from ..testing import grid_problem
 from ._corrections import SHAPES, Corrections
 from ._grid import GridOperator
-from ._multilevel import Multilevel, multilevel
-from ._training_corrections import Cells, Heads, moved_share, pooled, shifted
+from ._multilevel import MOST_LAST, SHORTEST, Multilevel, multilevel
+from ._training_corrections import Cells, Heads, added, moved_share, pooled, shifted
 
 Array = npt.NDArray[Any]
 
@@ -79,7 +79,7 @@ class Level:
     scale: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
-        diagonal = sum(self.couplings) + self.wall + self.mass
+        diagonal = added(self.couplings) + self.wall + self.mass
         for a, c in enumerate(self.couplings):
             diagonal = diagonal + shifted(c, 1 + a, 1, False)
         self.diagonal = torch.where(self.active, diagonal, 1.0)
@@ -114,11 +114,11 @@ def halved(fine: Level) -> Level:
         fine.shares.append(torch.stack([of_first, second], 2 + a).flatten(1 + a, 2 + a))
         for other in range(len(fine.couplings)):
             if other != a:
-                through = sum(pooled(through, 1 + other))  # type: ignore[assignment]
+                through = added(pooled(through, 1 + other))
         coarse.append(through)
     wall, mass, active = 0.5 * fine.wall * fine.part, fine.mass * fine.part, fine.part
     for a in range(len(fine.couplings)):
-        wall, mass, active = (sum(pooled(x, 1 + a)) for x in (wall, mass, active))  # type: ignore[misc]
+        wall, mass, active = (added(pooled(x, 1 + a)) for x in (wall, mass, active))
     return Level(coarse, wall, mass, active > 0, [])
 
 
@@ -144,7 +144,7 @@ class Hierarchy:
 
     def __init__(self, finest: Level, parameters: dict[str, torch.Tensor] | None) -> None:
         self.levels = [finest]
-        while not (finest.wall[0].numel() <= 256 and min(finest.wall.shape[1:]) <= 4):
+        while not (finest.wall[0].numel() <= MOST_LAST and min(finest.wall.shape[1:]) <= SHORTEST):
             coarse = halved(finest)
             factor = torch.ones(())
             if parameters is not None:
@@ -180,7 +180,8 @@ class Hierarchy:
         """M r."""
         g = self.levels[level]
         if level == len(self.levels) - 1:
-            return (self._last @ r.flatten(1)[..., None])[..., 0].reshape(r.shape)
+            solved: torch.Tensor = (self._last @ r.flatten(1)[..., None]).reshape(r.shape)
+            return solved
         red, black, inverse = g.red, 1 - g.red, g.part / g.diagonal
         u = red * inverse * r
         u = u + black * inverse * (r + g.around(u))
@@ -200,15 +201,14 @@ def _spread(e: torch.Tensor, axis: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _gathered(own: torch.Tensor, other: torch.Tensor, axis: int) -> torch.Tensor:
     """The adjoint of `_spread`."""
     first, second = pooled(other, axis)
-    total: torch.Tensor = sum(pooled(own, axis))  # type: ignore[assignment]
-    total = total + shifted(first, axis, 1, False)
+    total = added(pooled(own, axis)) + shifted(first, axis, 1, False)
     return total + shifted(second, axis, -1, False)
 
 
 def _scale(g: Level, weight: torch.Tensor) -> torch.Tensor:
     every = g.couplings + [shifted(c, 1 + a, 1, False) for a, c in enumerate(g.couplings)]
-    total = torch.stack(every).sum(0)
-    count = torch.stack([c > 0 for c in every]).sum(0)
+    total = added(every)
+    count = added([(c > 0).double() for c in every])
     bottom = weight * (total + 0.5 * (g.wall + g.mass) * count)
     used = g.active & (total > 0)
     return torch.where(used, total / torch.where(used, bottom, 1.0), 0.0)
@@ -218,8 +218,7 @@ def _dense(g: Level) -> torch.Tensor:
     """The matrix of a level, that of the identity outside of the cells that take part."""
     cells = g.wall[0].numel()
     unit = torch.eye(cells, dtype=torch.float64).reshape(cells, 1, *g.wall.shape[1:])
-    columns = torch.stack([(g(e) + (1 - g.part) * e).flatten(1) for e in unit], 2)
-    return columns
+    return torch.stack([(g(e) + (1 - g.part) * e).flatten(1) for e in unit], 2)
 
 
 # ---- problems ----------------------------------------------------------------------------------
