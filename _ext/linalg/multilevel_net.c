@@ -68,6 +68,8 @@ INLINE real grown(real x)
 
 INLINE real alive(real x) { return x < DEAD && x > -DEAD ? 0 : x; }
 
+INLINE real one_if(real x) { return x > 0 ? (real)1 : (real)0; }
+
 /* The place along z and y of a row, or -1; rows beyond are outside. */
 INLINE ptrdiff_t plane_at(const struct sv_level *g, ptrdiff_t k) { return on_axis(k, g->n[2], g->periodic[2]); }
 
@@ -88,7 +90,7 @@ static void diagonal_plane(const struct learned *s, const struct rings *r, ptrdi
     ptrdiff_t at = plane_at(g, k);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
         const real *inverse = row_of(g, g->inverse, at, j);
-        real *row = ring_at(s, r->diagonal, 1, k, j, 0);
+        real *restrict row = ring_at(s, r->diagonal, 1, k, j, 0);
         for (ptrdiff_t i = 0; i < g->n[0]; i++)
             row[i] = inverse[i] > 0 ? 1 / inverse[i] : 0;
         row[-1] = row[g->n[0]] = 0;
@@ -107,13 +109,19 @@ INLINE void along_row(const struct learned *s, const struct rings *r, ptrdiff_t 
     if (axis > 0)
         after = row_of(g, g->face[axis], at + (axis == 2), j + (axis == 1));
     int channels = 3 + 2 * s->axes;
-    real *out = ring_at(s, r->features, channels, k, j, 3 + 2 * a), *in = out + g->pitch;
-    ptrdiff_t place = axis == 2 ? at : axis == 1 ? j : 0;
-    real much = (real)(2 * s->axes);
+    real *restrict out = ring_at(s, r->features, channels, k, j, 3 + 2 * a), *restrict in = out + g->pitch;
+    const real much = (real)(2 * s->axes);
+    if (axis && (axis == 2 ? at : j) & 1) {
+        const real *other = before;
+        before = after, after = other;
+    }
     for (ptrdiff_t i = 0; i < g->n[0]; i++) {
-        int second = (axis ? place : i) & 1;
-        real low = much * inverse[i] * before[i] - 1, high = much * inverse[i] * after[i] - 1;
-        out[i] = alive(second ? high : low), in[i] = alive(second ? low : high);
+        out[i] = alive(much * inverse[i] * before[i] - 1);
+        in[i] = alive(much * inverse[i] * after[i] - 1);
+    }
+    for (ptrdiff_t i = 1; i < g->n[0] && !axis; i += 2) {
+        real other = out[i];
+        out[i] = in[i], in[i] = other;
     }
 }
 
@@ -124,18 +132,18 @@ INLINE void own_row(const struct learned *s, const struct rings *r, ptrdiff_t k,
     const real *inverse = row_of(g, g->inverse, at, j);
     const real *wall = row_of(g, g->wall, at, j), *mass = row_of(g, g->mass, at, j);
     const real *d = ring_at(s, r->diagonal, 1, k, j, 0), *none = r->nothing;
-    const real *y[2] = {beside(s, r->diagonal, 1, k, j - 1, 0, none), beside(s, r->diagonal, 1, k, j + 1, 0, none)};
-    const real *z[2] = {beside(s, r->diagonal, 1, k - 1, j, 0, none), beside(s, r->diagonal, 1, k + 1, j, 0, none)};
-    real *own = ring_at(s, r->features, 3 + 2 * s->axes, k, j, 0);
+    const real *south = beside(s, r->diagonal, 1, k, j - 1, 0, none), *north = beside(s, r->diagonal, 1, k, j + 1, 0, none);
+    const real *below = beside(s, r->diagonal, 1, k - 1, j, 0, none), *above = beside(s, r->diagonal, 1, k + 1, j, 0, none);
+    real *restrict own = ring_at(s, r->features, 3 + 2 * s->axes, k, j, 0);
+    real *restrict contrast = own + pitch, *restrict part = contrast + pitch;
     for (ptrdiff_t i = 0; i < g->n[0]; i++) {
-        real sum = d[i] + d[i - 1] + d[i + 1] + y[0][i] + y[1][i] + z[0][i] + z[1][i];
-        real there = (real)((d[i] > 0) + (d[i - 1] > 0) + (d[i + 1] > 0) + (y[0][i] > 0) + (y[1][i] > 0) +
-                            (z[0][i] > 0) + (z[1][i] > 0));
-        real ratio = sum > 0 ? d[i] * there / sum : 1, square = ratio * ratio;
-        int active = d[i] > 0;
+        real sum = d[i] + d[i - 1] + d[i + 1] + south[i] + north[i] + below[i] + above[i];
+        real there = one_if(d[i]) + one_if(d[i - 1]) + one_if(d[i + 1]) + one_if(south[i]) + one_if(north[i]) +
+                     one_if(below[i]) + one_if(above[i]);
+        real up = d[i] * there, square = up * up, other = sum * sum, active = one_if(d[i]);
         own[i] = alive(inverse[i] * (wall[i] + mass[i]));
-        own[i + pitch] = active ? alive((square - 1) / (square + 1)) : 0;
-        own[i + 2 * pitch] = active ? 0 : (real)-1;
+        contrast[i] = active * alive((square - other) / (square + other + (1 - active)));
+        part[i] = active - 1;
     }
 }
 
@@ -148,16 +156,21 @@ INLINE void end_row(const struct sv_level *g, real *row, real beyond)
 
 static const real BEYOND[OUTER] = {-1, -1, 0, 0, -1}; /* along out, in; own three */
 
+/* Beside a row's cells stand zeros or what lies beyond its end, where nothing is uniform. */
 INLINE void flag_row(const struct learned *s, real *flags, const real *rows, int channels)
 {
     const struct sv_level *g = s->g;
     for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
-        ptrdiff_t end = i + SV_W < g->n[0] ? i + SV_W : g->n[0];
-        int rough = 0;
-        for (int c = 0; c < channels; c++)
-            for (ptrdiff_t at = i; at < end; at++)
-                rough |= rows[c * g->pitch + at] != 0;
-        flags[i / SV_W] = (real)rough;
+        vreal most = v_set1(0), least = v_set1(0);
+        for (int c = 0; c < channels; c++) {
+            vreal x = v_load(rows + c * g->pitch + i);
+            most = v_max(most, x), least = v_min(least, x);
+        }
+        real lanes[SV_W], rough = 0;
+        v_store(lanes, v_sub(most, least));
+        for (int lane = 0; lane < SV_W; lane++)
+            rough += lanes[lane];
+        flags[i / SV_W] = rough;
     }
 }
 
@@ -345,22 +358,22 @@ INLINE real *pool_row(const struct learned *s, int number, ptrdiff_t K, ptrdiff_
     return s->pools + (size_t)number * s->coarse->size + row_at(s->coarse, K, J);
 }
 
-/* The shares and the factor of a row, and its parts of the sums over blocks. */
-INLINE void use_row(const struct learned *s, const struct rings *r, ptrdiff_t k, ptrdiff_t j, int axes)
+/* The shares and the factor of a run of cells, from `from` on, and its parts of the sums over blocks. */
+INLINE void use_run(const struct learned *s, const struct rings *r, ptrdiff_t k, ptrdiff_t j, ptrdiff_t from, int axes)
 {
     const struct sv_level *g = s->g;
-    const ptrdiff_t nx = g->n[0], pitch = g->pitch, K = k >> 1, J = g->n[1] > 1 ? j >> 1 : 0;
+    const ptrdiff_t end = from + SV_W < g->n[0] ? from + SV_W : g->n[0], pitch = g->pitch, K = k >> 1, J = g->n[1] > 1 ? j >> 1 : 0;
     for (int a = 0; a < axes; a++) {
         const real *head = r->heads + 3 * a * pitch;
-        real *share = (real *)g->share[s->axis[a]] + row_at(g, k, j);
-        for (ptrdiff_t i = 0; i < nx; i++) {
+        real *restrict share = (real *)g->share[s->axis[a]] + row_at(g, k, j);
+        for (ptrdiff_t i = from; i < end; i++) {
             real much = grown(2 * bounded(head[i])) - 1;
             share[i] += share[i] * (1 - share[i]) * much / (1 + share[i] * much);
         }
         const real *far = head + pitch, *near = far + pitch;
         real *of_far = pool_row(s, 3 * a, K, J), *of_near[2] = {pool_row(s, 3 * a + 1, K, J), pool_row(s, 3 * a + 2, K, J)};
         int axis = s->axis[a], second = (axis == 2 ? k : j) & 1;
-        for (ptrdiff_t i = 0; i < nx; i++) {
+        for (ptrdiff_t i = from; i < end; i++) {
             of_far[i >> 1] += far[i];
             of_near[axis ? second : i & 1][i >> 1] += near[i];
         }
@@ -368,7 +381,7 @@ INLINE void use_row(const struct learned *s, const struct rings *r, ptrdiff_t k,
     const real *heads = r->heads + 3 * axes * pitch;
     for (int kind = 0; kind < 2; kind++) {
         real *sinks = pool_row(s, 3 * axes + kind, K, J);
-        for (ptrdiff_t i = 0; i < nx; i++)
+        for (ptrdiff_t i = from; i < end; i++)
             sinks[i >> 1] += heads[(1 + kind) * pitch + i];
     }
     const real *wall = row_of(g, g->wall, k, j), *mass = row_of(g, g->mass, k, j);
@@ -376,7 +389,7 @@ INLINE void use_row(const struct learned *s, const struct rings *r, ptrdiff_t k,
     const real *c[6] = {x, x + 1, row_of(g, g->face[1], k, j), row_of(g, g->face[1], k, j + 1),
                         row_of(g, g->face[2], k, j), row_of(g, g->face[2], k + 1, j)};
     real *factor = s->factor + row_at(g, k, j);
-    for (ptrdiff_t i = 0; i < nx; i++) {
+    for (ptrdiff_t i = from; i < end; i++) {
         real sink = wall[i] + mass[i], sum = 0, count = 0;
         if (!(sink > 0) || heads[i] == 0)
             continue;
@@ -390,12 +403,10 @@ INLINE void use_row(const struct learned *s, const struct rings *r, ptrdiff_t k,
 INLINE void last_plane(const struct learned *s, const struct rings *r, ptrdiff_t k, int axes)
 {
     const struct sv_level *g = s->g;
-    const ptrdiff_t pitch = g->pitch;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         const real *own = ring_at(s, r->hidden, axes * H, k, j, 0);
         real *factor = s->factor + row_at(g, k, j);
         struct neighbours of[3];
-        int any = 0;
         for (int a = 0; a < axes; a++)
             of[a] = neighbours(s, r->hidden, axes * H, a * H, k, j, s->axis[a], r->nothing);
         for (ptrdiff_t i = 0; i < g->n[0]; i++)
@@ -403,13 +414,8 @@ INLINE void last_plane(const struct learned *s, const struct rings *r, ptrdiff_t
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
             if (is_rough(s, r, 1, k, j, i / SV_W)) {
                 last_run(s, r, own, of, i, axes);
-                any = 1;
+                use_run(s, r, k, j, i, axes);
             }
-            else
-                for (int c = 0; c < 3 * axes + 3; c++)
-                    v_store(r->heads + c * pitch + i, v_set1(0));
-        if (any)
-            use_row(s, r, k, j, axes);
     }
 }
 

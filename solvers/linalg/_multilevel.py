@@ -180,18 +180,16 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         return lambda learned: self.kernel.set_variable(faces, walls, mass, op.mask, scale, learned)
 
     def residuals(self, b: Array, steps: int) -> Iterator[float]:
-        """Norms of the residual before and after each step of conjugate gradients from 0."""
-        op, r = self.operator, np.array(b, np.float64)
-        p, q, curvature = np.zeros(op.size), np.zeros(op.size), 0.0
-        yield float(np.linalg.norm(r))
-        for _ in range(steps):
-            z = self.kernel.cycle(r)
-            p = z - (z @ q) / curvature * p if curvature else z
-            q = op @ p
-            if (curvature := float(p @ q)) <= 0:
-                return
-            r -= (p @ r) / curvature * q
-            yield float(np.linalg.norm(r))
+        """Norms of the residual before and after each step of conjugate gradients from 0, by its recurrence."""
+        loop = self.spare.pop() if self.spare else _kernels.MultilevelCg(self.stencil, self.kernel)
+        numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
+        loop.take(b)
+        left = loop.start(np.zeros(self.operator.size), numbers)
+        yield left
+        for nit in range(steps):
+            _, left, _ = loop.iterate(numbers, 0.0, 0.0, left, nit, 1)
+            yield left
+        self.spare.append(loop)
 
     def _trial(self) -> float:
         """What some steps leave of a random right-hand side, always the same."""
