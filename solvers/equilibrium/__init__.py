@@ -28,6 +28,7 @@ from ._mps import read_mps
 from ._operators import Affine, Bilinear
 from ._problem import Certificate, EquilibriumResult
 from ._program import LinearProgram
+from ._saddle_point import SaddlePointResult, saddle_point, variational_inequality
 from ._sets import Box, L1Ball, L2Ball, NonNegative, Simplex
 from ._solve import solve
 
@@ -45,6 +46,7 @@ __all__ = [
     "LinprogResult",
     "LpResult",
     "NonNegative",
+    "SaddlePointResult",
     "Simplex",
     "fixed_point",
     "group_dro",
@@ -52,5 +54,7 @@ __all__ = [
     "lp",
     "matrix_game",
     "read_mps",
+    "saddle_point",
     "solve",
+    "variational_inequality",
 ]
