@@ -5,6 +5,9 @@ from __future__ import annotations
 from . import _eg as _eg
 from . import _interior as _interior
 from . import _ogda as _ogda
+from . import _sqp as _sqp
+from ._dro_problem import GroupDroResult
+from ._group_dro import group_dro
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
 from ._lp_problem import LpResult
@@ -21,6 +24,7 @@ __all__ = [
     "Box",
     "Certificate",
     "EquilibriumResult",
+    "GroupDroResult",
     "L1Ball",
     "L2Ball",
     "LinearProgram",
@@ -28,6 +32,7 @@ __all__ = [
     "LpResult",
     "NonNegative",
     "Simplex",
+    "group_dro",
     "linprog",
     "lp",
     "read_mps",

@@ -384,8 +384,44 @@ def _inclusion(capability, seed):
     )
 
 
+def _group_dro(capability, seed):
+    """Labels that some groups tell better than others."""
+    rng = np.random.default_rng(seed)
+    n, groups, l2 = 90, np.arange(90) % 3, 0.25
+    X = rng.integers(0, 7, (n, 5)).astype(float)
+    y = (X[:, 0] + 3 * groups > groups * X[:, 1] + X[:, 2] + rng.integers(-3, 4, n)).astype(float)
+    own = (groups == np.arange(3)[:, None]) / 30
+
+    def solve(inputs, **keywords):
+        return solvers.equilibrium.group_dro(inputs["X"], inputs["y"], groups, l2=l2, **keywords)
+
+    def residual(inputs, z):
+        X, y, z = (np.asarray(v, np.longdouble) for v in (inputs["X"], 2 * inputs["y"] - 1, z))
+        w, q = z[:5], z[5:]
+        margin = y * (X @ w)
+        slope = (q @ own * (-y / (1 + np.exp(margin)))) @ X + l2 * w
+        moved = q + own @ np.log1p(np.exp(-margin))
+        falling = np.sort(moved)[::-1]
+        level = np.max((np.cumsum(falling) - 1) / np.arange(1, 4))
+        return float(np.sqrt((slope**2).sum() + ((q - np.maximum(moved - level, 0)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {"X": X, "y": y},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
 def _equilibrium(capability, seed):
-    return {"inclusion": _inclusion, "linear-program": _linear_program}[capability](capability, seed)
+    makers = {
+        "group-dro": _group_dro,
+        "inclusion": _inclusion,
+        "linear-program": _linear_program,
+    }
+    return makers[capability](capability, seed)
 
 
 #: family -> (capability, seed) -> Case. A new family adds one line.
