@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from . import _eg as _eg
+from . import _game_pdhg as _game_pdhg
+from . import _game_simplex as _game_simplex
 from . import _interior as _interior
 from . import _ogda as _ogda
+<<<<<<< HEAD
+from . import _regret as _regret
+from ._game import GameResult
+=======
 from . import _sqp as _sqp
 from ._dro_problem import GroupDroResult
 from ._group_dro import group_dro
+>>>>>>> origin/fam
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
 from ._lp_problem import LpResult
+from ._matrix_game import matrix_game
 from ._mps import read_mps
 from ._operators import Affine, Bilinear
 from ._problem import Certificate, EquilibriumResult
@@ -24,7 +32,11 @@ __all__ = [
     "Box",
     "Certificate",
     "EquilibriumResult",
+<<<<<<< HEAD
+    "GameResult",
+=======
     "GroupDroResult",
+>>>>>>> origin/fam
     "L1Ball",
     "L2Ball",
     "LinearProgram",
@@ -35,6 +47,7 @@ __all__ = [
     "group_dro",
     "linprog",
     "lp",
+    "matrix_game",
     "read_mps",
     "solve",
 ]

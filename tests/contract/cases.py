@@ -384,6 +384,37 @@ def _inclusion(capability, seed):
     )
 
 
+def _game(capability, seed):
+    """A game of whole numbers, half of them zero."""
+    rng = np.random.default_rng(seed)
+    A = rng.integers(1, 40, (81, 93)) * (rng.random((81, 93)) < 0.5)
+    pattern = scipy.sparse.csr_array(A.astype(float))
+
+    def solve(inputs, **keywords):
+        matrix = inputs["A"]
+        if capability == "sparse-game":
+            data = np.asarray(inputs["A"])
+            data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+            matrix = scipy.sparse.csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+        return solvers.equilibrium.matrix_game(matrix, **keywords)
+
+    def gap(inputs, pair):
+        x, y = np.split(pair.astype(np.longdouble), [93])
+        return float((A @ x).max() - (A.T @ y).min())
+
+    def answer(result):
+        return np.concatenate(result.x if isinstance(result.x, tuple) else (result.x, result.y))
+
+    return Case(
+        capability,
+        {"A": pattern.data if capability == "sparse-game" else A.astype(float)},
+        solve,
+        answer=answer,
+        measure=gap,
+        start_at=lambda result: {"x0": result.x, "y0": result.y},
+    )
+
+
 def _group_dro(capability, seed):
     """Labels that some groups tell better than others."""
     rng = np.random.default_rng(seed)
@@ -420,6 +451,8 @@ def _equilibrium(capability, seed):
         "group-dro": _group_dro,
         "inclusion": _inclusion,
         "linear-program": _linear_program,
+        "matrix-game": _game,
+        "sparse-game": _game,
     }
     return makers[capability](capability, seed)
 
