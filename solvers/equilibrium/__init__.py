@@ -7,14 +7,11 @@ from . import _game_pdhg as _game_pdhg
 from . import _game_simplex as _game_simplex
 from . import _interior as _interior
 from . import _ogda as _ogda
-<<<<<<< HEAD
 from . import _regret as _regret
-from ._game import GameResult
-=======
 from . import _sqp as _sqp
 from ._dro_problem import GroupDroResult
+from ._game import GameResult
 from ._group_dro import group_dro
->>>>>>> origin/fam
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
 from ._lp_problem import LpResult
@@ -32,11 +29,8 @@ __all__ = [
     "Box",
     "Certificate",
     "EquilibriumResult",
-<<<<<<< HEAD
     "GameResult",
-=======
     "GroupDroResult",
->>>>>>> origin/fam
     "L1Ball",
     "L2Ball",
     "LinearProgram",

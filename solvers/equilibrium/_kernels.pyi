@@ -8,7 +8,6 @@ Array = npt.NDArray[Any]
 # Matrix games.
 
 def project_simplex(v: Array, mass: float, out: Array, guess: float = ...) -> float: ...
-<<<<<<< HEAD
 def game_copies(A: Array, shift: float, scale: float, narrow: bool) -> tuple[Array, Array]: ...
 
 class Game:
@@ -26,7 +25,6 @@ class Tableau:
     def __init__(self, D: Array, b: Array, c: Array, row_label: Array, column_label: Array) -> None: ...
     def minimise(self, tol: float, most_pivots: int) -> tuple[int, int]: ...
     def enter(self, rows: Array, columns: Array, least: float) -> None: ...
-=======
 
 # Finite sums.
 
@@ -71,4 +69,3 @@ class GroupRows:
         first: int,
         steps: int,
     ) -> int: ...
->>>>>>> origin/fam
