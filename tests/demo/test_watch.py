@@ -35,8 +35,8 @@ def test_the_row(monkeypatch, spoilt):
     if spoilt:
         solver = getattr(watch, f"solve_{spoilt}")
 
-        def off(*given):
-            x, y = solver(*given)
+        def off(A, **given):
+            x, y = solver(A, **given)
             return x + 1e-3, y
 
         monkeypatch.setattr(watch, f"solve_{spoilt}", off)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,8 @@ def run(progress: Progress, threads: int) -> Row:
         photograph = load_sample_images().images[0] / 255.0
         wealth = squares(photograph)
         A = game(wealth)
-    ours = Side("ours", lambda A: solve_ours(A, GOAL, threads))
-    peers = [Side(f"SciPy linprog, {method}", lambda A, m=method: solve_peer(A, m)) for method in PEER_METHODS]
+    ours = Side("ours", partial(solve_ours, tolerance=GOAL, threads=threads))
+    peers = [Side(f"SciPy linprog, {method}", partial(solve_peer, method=method)) for method in PEER_METHODS]
     with progress.stage("SciPy's methods, once each"):
         for side in peers:
             side.play(A)
