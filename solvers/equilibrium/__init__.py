@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from . import _anderson as _anderson
+from . import _eag as _eag
 from . import _eg as _eg
+from . import _feg as _feg
 from . import _game_pdhg as _game_pdhg
 from . import _game_simplex as _game_simplex
+from . import _halpern as _halpern
 from . import _interior as _interior
+from . import _krylov as _krylov
 from . import _ogda as _ogda
+from . import _pdhg as _pdhg
+from . import _picard as _picard
 from . import _regret as _regret
 from . import _sqp as _sqp
 from ._dro_problem import GroupDroResult
+from ._fixed_point import fixed_point
 from ._game import GameResult
 from ._group_dro import group_dro
 from ._linprog import LinprogResult, linprog
@@ -38,6 +46,7 @@ __all__ = [
     "LpResult",
     "NonNegative",
     "Simplex",
+    "fixed_point",
     "group_dro",
     "linprog",
     "lp",

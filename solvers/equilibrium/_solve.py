@@ -56,14 +56,14 @@ def solve(
     )  # fmt: skip
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return solved(problem, method, control, options)
+    name, why = (method, "") if method else usual(problem)
+    return solved(problem, name, control, options, why)
 
 
 def solved(
-    problem: Inclusion, method: str | None, control: Control, options: Mapping[str, Any] | None
+    problem: Inclusion, name: str, control: Control, options: Mapping[str, Any] | None, why: str = ""
 ) -> EquilibriumResult:
-    """The problem solved by the method that was named, or by the one that its structure asks for."""
-    name, why = (method, "") if method else usual(problem)
+    """The problem solved by that method, if it serves it; `why` it was chosen goes into the message."""
     _project_start(problem)
     result = cast(EquilibriumResult, run(_able(name, problem), problem, control, options, why))
     tried = result.status in (Status.MAX_ITER, Status.MAX_EVAL, Status.TIME_LIMIT, Status.STAGNATION)
@@ -75,7 +75,12 @@ def solved(
 
 def usual(problem: Inclusion) -> tuple[str, str]:
     """The method for a problem, and why."""
-    return "eg", "Chose eg, the fallback."
+    kinds = problem.kinds
+    if "affine" in kinds:
+        return "krylov", "Chose krylov, since F is affine and there is no G."
+    if "bilinear" in kinds:
+        return "pdhg", "Chose pdhg, since this is a bilinear saddle point."
+    return "feg", "Chose feg, which serves every monotone operator."
 
 
 def _able(name: str, problem: Inclusion) -> Method:
