@@ -31,6 +31,7 @@ test: lint types layers test-c test-python
 	-python -m pip install --quiet --group bench-ilupp
 	-python -m pip install --quiet --group bench-glm
 	-python -m pip install --quiet --group bench-liblinear
+	-python -m pip install --quiet --group bench-lp
 	touch $@
 
 # ---- what `make test` does ------------------------------------------------------------------------

@@ -68,7 +68,7 @@ cdef class Quadratic:
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
     def minimise(self, double tol, int64_t max_phases):
-        """The violation reached; w and g are changed in place."""
+        """The violation reached, infinity where there is no minimum; w and g are changed in place."""
         cdef double violation
         with nogil:
             violation = sv_quadratic_minimise(&self.q, tol, max_phases)
@@ -262,6 +262,13 @@ cdef class Compressed:
         self.X.index = &index[0] if index.shape[0] else NULL
         self.X.value = &value[0] if value.shape[0] else NULL
 
+    cdef int check_segments(self, const int32_t[::1] segments) except -1:
+        cdef Py_ssize_t k
+        for k in range(segments.shape[0]):
+            if not 0 <= segments[k] < <Py_ssize_t>self.count:
+                raise ValueError("a segment that the matrix does not have")
+        return 0
+
     def gather(self, const double[::1] x, double[::1] out, const int32_t[::1] segments=None):
         """out[k] = segment k @ x, of all segments or of those named."""
         cdef size_t count = self.count if segments is None else segments.shape[0]
@@ -438,6 +445,9 @@ cdef class Columns:
                 sv_learning_dense_gram(self.X, self.n, self.stride, self.count, self.list,
                                        &roots[0] if roots is not None else NULL, &into[0, 0], &work[0], dsyrk)
         return H
+
+
+include "sweeps.pxi"
 
 
 cdef extern from "group_quadratic.h" nogil:

@@ -18,8 +18,9 @@
 
 SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
-/* What a linear dependency leaves of a pivot, relatively. */
+/* What a linear dependency leaves of a pivot, relatively; a slope along one that is no rounding. */
 #define DEPENDENT 1e-12
+#define STEEP 1e-9
 #define ROUNDING 1e-15
 #define OUTSIDE -1
 
@@ -160,16 +161,21 @@ static double rest_of(const struct sv_quadratic *q, size_t j)
     return q->g[j] + (q->w[j] > 0 ? q->weight[j] : q->w[j] < 0 ? -q->weight[j] : 0);
 }
 
+/* The terms that cancel in rest_of. */
+static double size_of(const struct sv_quadratic *q, size_t j) { return fabs(q->g[j]) + q->weight[j]; }
+
 /* Coordinate j depends on the face by the row that new_row left: along the dependency, downhill, until a coordinate
- * meets its end. Either that is j, or another one leaves the face. */
+ * meets its end. Either that is j, or another one leaves the face. Downhill without an end there is no minimum. */
 static void exchange(struct sv_quadratic *q, size_t j)
 {
     size_t s = q->size, blocking = s;
-    double slope = rest_of(q, j), *along = q->step;
+    double slope = rest_of(q, j), size = size_of(q, j), *along = q->step;
     memcpy(along, row_of(q, s), s * sizeof(double));
     triangular(q, along, 1);
-    for (size_t k = 0; k < s; k++)
+    for (size_t k = 0; k < s; k++) {
         slope -= along[k] * rest_of(q, (size_t)q->face[k]);
+        size += fabs(along[k]) * size_of(q, (size_t)q->face[k]);
+    }
     double way = slope > 0 ? -1 : 1, length = reach(q, j, way);
     for (size_t k = 0; k < s; k++) {
         along[k] *= -way;
@@ -179,8 +185,10 @@ static void exchange(struct sv_quadratic *q, size_t j)
             blocking = k;
         }
     }
-    if (!(length < INFINITY)) /* a line without an end, flat to rounding: nothing is lost by giving j up */
+    if (!(length < INFINITY)) { /* where it is flat to rounding nothing is lost by giving j up */
+        q->endless |= fabs(slope) > STEEP * size;
         length = 0;
+    }
     moved_to_end(q, j, length * way, blocking == s && length > 0);
     if (length > 0)
         advance(q, length, blocking, q->step + 3 * q->p);
@@ -312,12 +320,15 @@ double sv_quadratic_minimise(struct sv_quadratic *q, double tol, int64_t max_pha
     const struct quadratic_kernels *kernels = kernel_table();
     double violation = kernels->violation(q), least = INFINITY, best = INFINITY, size;
     int entries = FIRST_ENTRIES, idle = 0;
+    q->endless = 0;
     memcpy(q->origin, q->w, q->p * sizeof(double));
     memcpy(q->slope, q->g, q->p * sizeof(double));
     if (q->size == 0 && violation > tol)
         settle(q, tol);
     for (int64_t k = 0; k < max_phases && violation > tol; k++) {
         int left = solve_face(q);
+        if (q->endless)
+            return INFINITY;
         violation = kernels->violation(q);
         double now = objective(q, &size);
         /* Where neither falls any more rounding has been reached. */

@@ -26,6 +26,7 @@ class Status(IntEnum):
     CONVERGED = 0, "The recomputed measure of the answer meets the tolerance."
     CALLBACK_STOP = 2, "The callback asked to stop."
     MAX_ITER = 10, "max_iter steps did not reach the tolerance; raise max_iter, or start from this result's state."
+    MAX_EVAL = 11, "The evaluations that were allowed did not reach the tolerance; allow more, or start from here."
     TIME_LIMIT = 12, "The time limit came before the tolerance; raise time_limit, or start from this result's state."
     STAGNATION = (
         13,
@@ -39,6 +40,8 @@ class Status(IntEnum):
     BREAKDOWN = 21, "The iteration broke down before the tolerance; start from this result's x, or try another method."
     NONFINITE = 22, "The iteration left the finite numbers; the last finite state is returned. Check the data's scale."
     INFEASIBLE = 23, "No point satisfies the constraints; relax those that the message names."
+    UNBOUNDED = 24, "The objective improves without end along a direction that the constraints allow; see the ray."
+    NOT_CERTIFIED = 26, "The operator is not monotone, and the tolerance is not met: nothing is known of this point."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

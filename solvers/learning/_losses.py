@@ -72,6 +72,10 @@ class Loss:
         self.terms.evaluate(z, None, D)
         return D
 
+    def above(self, z: Array) -> Array | None:
+        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it; None where there is none."""
+        return None if self.curvature is None else self.curvature * self.s
+
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         """The greatest ``share v @ z - value(z)`` over z, for v = t derivative(z), 0 <= share t <= 1.
 
@@ -123,6 +127,10 @@ class Huber(Loss):
     """1/2 (z - y)^2 where \\|z - y\\| <= 1, else \\|z - y\\| - 1/2."""
 
     kind = 2
+
+    def above(self, z: Array) -> Array:
+        """An even loss whose slope over the distance never rises: that quotient (reweighted least squares)."""
+        return self.s / np.maximum(1.0, np.abs(z - self.y))
 
     def balanced(self, v: Array) -> Array:
         """The terms of the sign that weighs more, scaled down: \\|v\\| <= s remains."""

@@ -163,6 +163,14 @@ def test_the_gap_bounds_the_distance_on_the_way(seed, loss, intercept):
     assert all(later.fun <= earlier.fun + slack for earlier, later in itertools.pairwise(results))
 
 
+def test_samples_without_curvature_cost_no_phases(seed):
+    """Most samples lie in Huber's linear part, where a second-order model has no minimum: it is not looked for."""
+    X, y = problem(seed, 60, 500, "huber")
+    result = glm(X, 10 * y, loss="huber", lam=strongest(X, 10 * y, "huber") / 30, tol=1e-12)
+    assert result.success
+    assert result.stats["newton_steps"] < 40
+
+
 # ---- closed forms and invariants ------------------------------------------------------------------
 
 

@@ -86,6 +86,16 @@ def test_equal_columns(seed, copies):
     np.testing.assert_allclose(w.reshape(6, copies).sum(1), one, atol=1e-10)
 
 
+def test_no_minimum_is_told(seed):
+    """A linear term outside of the range of H and steeper than the weights: a line without an end is met soon."""
+    rng = np.random.default_rng(seed)
+    H, c = gram(rng, 20, 50)
+    w, _, violation, counts = minimised(H, c + rng.normal(size=50) * np.abs(c).max(), np.full(50, 0.1), *free(50))
+    assert violation == np.inf
+    assert np.isfinite(w).all()
+    assert counts["newtons"] < 200
+
+
 def test_zero_columns_stay():
     H = np.diag([1.0, 0.0, 4.0])
     w = minimised(H, np.array([2.0, 0.0, 2.0]), np.zeros(3), *free(3))[0]

@@ -1,0 +1,153 @@
+"""The single-valued part F of an inclusion: the user's function, a compiled one, or one with known structure."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator
+
+from .._base.compiled import address_of
+from .._base.validate import check_finite, real_array
+
+Array = npt.NDArray[Any]
+
+_COMPILED = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class Affine:
+    """The operator ``F(z) = M z + q``, whose structure ``solve`` makes use of.
+
+    Parameters
+    ----------
+    M : array_like, sparse array or LinearOperator, shape (d, d)
+    q : array_like, shape (d,), optional
+        0 by default.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from solvers.equilibrium import Affine, solve
+    >>> result = solve(Affine([[0.0, 1.0], [-1.0, 0.0]], [1.0, 2.0]), np.zeros(2))
+    >>> result.method, result.x.round(5).tolist()
+    ('krylov', [2.0, -1.0])
+    """
+
+    def __init__(self, M: Any, q: npt.ArrayLike | None = None):
+        self.M = matrix(M, "M")
+        rows, columns = self.M.shape
+        if rows != columns:
+            raise ValueError(f"M must be square, not of shape {self.M.shape}")
+        self.size: int = columns
+        self.q = vector(q, columns, "q")
+
+    def __call__(self, z: Array) -> Array:
+        value: Array = self.M @ z
+        value += self.q
+        return value
+
+
+class Bilinear:
+    """The saddle operator of ``c'x + y'K x - b'y``, least in x and largest in y: ``F(x, y) = (c + K'y, b - K x)``.
+
+    Parameters
+    ----------
+    K : array_like, sparse array or LinearOperator, shape (m, n)
+        A LinearOperator needs `rmatvec`.
+    c : array_like, shape (n,), optional
+    b : array_like, shape (m,), optional
+        0 by default.
+
+    Examples
+    --------
+    Rock, paper, scissors:
+
+    >>> import numpy as np
+    >>> from solvers.equilibrium import Bilinear, solve
+    >>> game = Bilinear([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
+    >>> start = np.array([1.0, 0, 0])
+    >>> result = solve(game, (start, start), prox=("simplex", "simplex"), criterion="gap", tol=1e-9)
+    >>> result.method, result.x.round(6).tolist()[:3]
+    ('pdhg', [0.333333, 0.333333, 0.333333])
+    """
+
+    def __init__(self, K: Any, c: npt.ArrayLike | None = None, b: npt.ArrayLike | None = None):
+        self.K = matrix(K, "K")
+        #: K' by rows, too, where K is sparse: products with it are then as fast as those with K.
+        self.Kt = self.K.T.tocsr() if scipy.sparse.issparse(self.K) else self.K.T
+        self.m, self.n = self.K.shape
+        self.size: int = self.m + self.n
+        self.c, self.b = vector(c, self.n, "c"), vector(b, self.m, "b")
+
+    def __call__(self, z: Array) -> Array:
+        value = np.empty(self.size)
+        np.add(self.Kt @ z[self.n :], self.c, out=value[: self.n])
+        np.subtract(self.b, self.K @ z[: self.n], out=value[self.n :])
+        return value
+
+
+class Operator:
+    """F as the methods call it: into a given array, with its calls counted and its shape checked."""
+
+    def __init__(self, function: Any, size: int):
+        self.function = function
+        self.size = size
+        self.nfev = 0
+        found = address_of(function)
+        if found is not None:
+            self._compiled, self._data = _COMPILED(found[0]), found[1]
+        elif not callable(function):
+            raise TypeError(f"F must be callable, a LowLevelCallable or a cfunc, not {type(function).__name__}")
+        self._call = self._by_python if found is None else self._by_address
+
+    def __call__(self, z: Array, out: Array) -> None:
+        """Write F(z) to out."""
+        self.nfev += 1
+        self._call(z, out)
+
+    def _by_address(self, z: Array, out: Array) -> None:
+        self._compiled(self.size, z.ctypes.data, out.ctypes.data, self._data)
+
+    def _by_python(self, z: Array, out: Array) -> None:
+        value = self.function(z)
+        if np.shape(value) != out.shape:
+            raise ValueError(f"F must return shape {out.shape}, not {np.shape(value)}")
+        out[:] = value
+
+
+def matrix(value: Any, name: str) -> Any:
+    """A dense float64 array, a CSR array without duplicates, or a LinearOperator."""
+    if isinstance(value, LinearOperator):
+        if np.dtype(value.dtype or float).kind not in "biuf":
+            raise TypeError(f"{name} must be real, not {value.dtype}")
+        return value
+    if scipy.sparse.issparse(value):
+        sparse = scipy.sparse.csr_array(value)
+        if not sparse.has_canonical_format:  # what comes of a CSR matrix shares its arrays
+            sparse = sparse.copy()
+            sparse.sum_duplicates()
+        sparse = scipy.sparse.csr_array(
+            (real_array(sparse.data, name), sparse.indices, sparse.indptr), shape=sparse.shape
+        )
+        check_finite(sparse.data, name)
+        dense = sparse
+    else:
+        dense = real_array(value, name, ndim=2)
+        check_finite(dense, name)
+    if 0 in dense.shape:
+        raise ValueError(f"{name} is empty: shape {dense.shape}")
+    return dense
+
+
+def vector(value: npt.ArrayLike | None, size: int, name: str) -> Array:
+    """A checked vector of that length; None: zeros."""
+    if value is None:
+        return np.zeros(size)
+    array = real_array(value, name, ndim=1)
+    if len(array) != size:
+        raise ValueError(f"{name} must have length {size}, not {len(array)}")
+    check_finite(array, name)
+    return array

@@ -1,0 +1,282 @@
+"""Linear programs: the user's data, and what x and y are worth on them.
+
+    minimise  c'x + offset   subject to   l <= A x <= u,   lb <= x <= ub
+
+With y >= 0 on rows at l, y <= 0 on rows at u, and the reduced costs z = c - A'y = z+ - z-, the dual is
+
+    maximise  l'y+ - u'y- + lb'z+ - ub'z- + offset,
+
+where a product with an infinite bound must have a factor zero. All measures here are of float64 and of the user's data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from .._base.validate import check_finite, real_array
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LinearProgram:
+    """A linear program ``min (or max) c @ x + offset``, ``l <= A @ x <= u``, ``lb <= x <= ub``.
+
+    Parameters
+    ----------
+    c : array_like, shape (n,)
+        The objective.
+    A : array_like or sparse matrix, shape (m, n)
+        The rows; kept as a CSR array of float64 without duplicates.
+    l, u : array_like, shape (m,), or float
+        Sides of the rows, infinite where there are none.
+    lb, ub : array_like, shape (n,), or float
+        Bounds of the variables.
+    offset : float, default 0
+        Added to the objective.
+    maximize : bool, default False
+        Whether the objective is to be as large as possible.
+    integrality : ndarray of bool, shape (n,), optional
+        Variables that a file declares integer. Programs are solved without that demand.
+    name : str
+    row_names, column_names : tuple of str
+        As in the file that it was read from; empty where there is none.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, NaN, an infinite number in c or A; names the argument.
+
+    Examples
+    --------
+    >>> from solvers.equilibrium import LinearProgram, lp
+    >>> program = LinearProgram([1, 2], [[1, 1]], l=1, u=float("inf"), lb=0, ub=float("inf"))
+    >>> lp(program).x.round(6) + 0.0
+    array([1., 0.])
+    """
+
+    c: Array
+    A: Any
+    l: Array
+    u: Array
+    lb: Array
+    ub: Array
+    offset: float = 0.0
+    maximize: bool = False
+    integrality: Array | None = None
+    name: str = ""
+    row_names: tuple[str, ...] = field(default=())
+    column_names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        c = real_array(self.c, "c", ndim=1)
+        if c.size == 0:
+            raise ValueError("c must not be empty")
+        check_finite(c, "c")
+        n = len(c)
+        A = _rows(self.A, n)
+        m = A.shape[0]
+        sides = {name: _limits(getattr(self, name), name, m) for name in ("l", "u")}
+        bounds = {name: _limits(getattr(self, name), name, n) for name in ("lb", "ub")}
+        offset = float(self.offset)
+        if not np.isfinite(offset):
+            raise ValueError(f"offset must be finite, not {offset}")
+        for name, value in {"c": c, "A": A, **sides, **bounds, "offset": offset}.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        goal = "maximise" if self.maximize else "minimise"
+        m, n = self.A.shape
+        return f"<LinearProgram {self.name!r}: {goal}, {m} rows, {n} columns, {self.A.nnz} nonzeros>"
+
+    def scipy_form(self) -> dict[str, Any]:
+        """The arguments of `scipy.optimize.linprog`: rows with two sides become two, the objective is minimised.
+
+        Examples
+        --------
+        >>> from solvers.equilibrium import LinearProgram, linprog
+        >>> program = LinearProgram([1, 2], [[1, 1]], l=1, u=3, lb=0, ub=2)
+        >>> round(linprog(**program.scipy_form()).fun, 6)
+        1.0
+        """
+        equal = self.l == self.u
+        below, above = np.isfinite(self.u) & ~equal, np.isfinite(self.l) & ~equal
+        rows = scipy.sparse.vstack([self.A[below], -self.A[above]], format="csr")
+        return {
+            "c": -self.c if self.maximize else self.c,
+            "A_ub": rows, "b_ub": np.concatenate([self.u[below], -self.l[above]]),
+            "A_eq": self.A[equal], "b_eq": self.l[equal], "bounds": np.column_stack([self.lb, self.ub]),
+        }  # fmt: skip
+
+    @property
+    def cost(self) -> Array:
+        """The objective that is minimised."""
+        return -self.c if self.maximize else self.c
+
+    @cached_property
+    def transposed(self) -> Any:
+        """A' as a CSR array."""
+        return self.A.T.tocsr()
+
+    @cached_property
+    def side_norm(self) -> float:
+        """The 2-norm of the rows' sides: of the larger one where both are finite."""
+        sides = np.maximum(finite(np.abs(self.l)), finite(np.abs(self.u)))
+        return float(np.linalg.norm(sides))
+
+    @cached_property
+    def cost_norm(self) -> float:
+        """The 2-norm of c."""
+        return float(np.linalg.norm(self.c))
+
+
+def finite(values: Array) -> Array:
+    """The values with 0 for the infinite ones, for products."""
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _rows(A: Any, n: int) -> Any:
+    if A is None:
+        return scipy.sparse.csr_array((0, n))
+    if scipy.sparse.issparse(A):
+        if A.dtype.kind not in "biuf":
+            raise TypeError(f"A must be real numbers, not {A.dtype}")
+        matrix = scipy.sparse.csr_array(A, dtype=np.float64)
+        if not matrix.has_canonical_format:
+            matrix = matrix.copy()
+            matrix.sum_duplicates()
+        if np.shares_memory(matrix.data, getattr(A, "data", np.empty(0))) and not np.all(matrix.data):
+            matrix = matrix.copy()
+    else:
+        matrix = scipy.sparse.csr_array(np.atleast_2d(real_array(A, "A")))
+    if matrix.ndim != 2 or matrix.shape[1] != n:
+        raise ValueError(f"A must have {n} columns, one for each entry of c, not shape {matrix.shape}")
+    check_finite(matrix.data, "the entries of A")
+    if not np.all(matrix.data):
+        matrix.eliminate_zeros()
+    return matrix
+
+
+def _limits(value: Any, name: str, length: int) -> Array:
+    array = real_array(value, name)
+    if array.ndim == 0:
+        array = np.full(length, float(array))
+    if array.shape != (length,):
+        raise ValueError(f"{name} must have shape ({length},), not {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} must not hold NaN; {name}[{int(np.flatnonzero(np.isnan(array))[0])}] does")
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Kkt:
+    """A pair (x, y) within bounds and signs, and how far it is from optimal; the objective is minimised."""
+
+    x: Array
+    y: Array
+    #: c - A'y, and the part of it that a finite bound takes.
+    reduced: Array
+    z: Array
+    activity: Array
+    fun: float
+    dual_fun: float
+    #: 2-norms of what violates the rows, and of what no bound takes of the reduced costs.
+    primal: float
+    dual: float
+    #: The larger of both, relative to 1 + the norm of the sides, of c, and of the relative gap.
+    measure: float
+
+    @property
+    def gap(self) -> float:
+        return abs(self.fun - self.dual_fun)
+
+
+def kkt(program: LinearProgram, x: Array, y: Array) -> Kkt:
+    """The measure of (x, y), once x is within its bounds and y has the signs of its rows."""
+    c, A = program.cost, program.A
+    with np.errstate(all="ignore"):
+        x = np.clip(x, program.lb, program.ub) + 0.0
+        y = right_signs(program, y)
+        activity, reduced = A @ x, c - program.transposed @ y
+        primal = float(np.linalg.norm(np.maximum(program.l - activity, 0) + np.maximum(activity - program.u, 0)))
+        taken = np.where(reduced > 0, np.isfinite(program.lb), np.isfinite(program.ub))
+        z = np.where(taken, reduced, 0.0)
+        dual = float(np.linalg.norm(reduced - z))
+        fun, dual_fun = float(c @ x), support(program, y, z)
+        gap = abs(fun - dual_fun) / (1 + abs(fun) + abs(dual_fun))
+        measure = float(max(primal / (1 + program.side_norm), dual / (1 + program.cost_norm), gap))
+    if not np.isfinite(measure):
+        measure = np.nan
+    offset = -program.offset if program.maximize else program.offset
+    return Kkt(x, y, reduced, z, activity, fun + offset, dual_fun + offset, primal, dual, measure)
+
+
+def right_signs(program: LinearProgram, y: Array) -> Array:
+    """y with 0 where a row has no side for its sign."""
+    return np.where(np.where(y > 0, np.isfinite(program.l), np.isfinite(program.u)), y, 0.0)
+
+
+def support(program: LinearProgram, y: Array, z: Array) -> float:
+    """l'y+ - u'y- + lb'z+ - ub'z-, for y and z without weight on infinite sides and bounds."""
+    sides = np.where(y > 0, finite(program.l), finite(program.u))
+    bounds = np.where(z > 0, finite(program.lb), finite(program.ub))
+    return float(y @ sides + z @ bounds)
+
+
+#: How small a ray's violation of what it must satisfy exactly has to be, relative to what it proves.
+RAY_TOLERANCE = 1e-8
+#: And how far what it proves has to stand above the terms that cancel in it.
+RAY_ROUNDING = 1e-9
+#: Entries of a ray below this share of its largest are rounding.
+RAY_LEAST = 1e-13
+
+
+def _ray(values: Array) -> Array | None:
+    """The values with largest entry 1; None where they are all zero."""
+    size = float(np.abs(values).max(initial=0.0))
+    if size == 0:
+        return None
+    ray = np.asarray(values / size)
+    ray[np.abs(ray) < RAY_LEAST] = 0.0
+    return ray
+
+
+def infeasibility_ray(program: LinearProgram, y: Array) -> Array | None:
+    """y with largest entry 1, where it proves that no x satisfies rows and bounds; else None.
+
+    Farkas: where x is within its bounds and A x within the sides, the support of (y, -A'y) is not positive. Components
+    of A'y on infinite bounds have no place in it; they must be so small that only an x beyond the finite bounds' size
+    over RAY_TOLERANCE could make up for the support.
+    """
+    ray = _ray(right_signs(program, np.where(np.isfinite(y), y, 0.0)))
+    if ray is None:
+        return None
+    reduced = -(program.transposed @ ray)
+    z = np.where(np.where(reduced > 0, np.isfinite(program.lb), np.isfinite(program.ub)), reduced, 0.0)
+    value = support(program, ray, z)
+    terms = float(np.abs(ray) @ np.abs(np.where(ray > 0, finite(program.l), finite(program.u))))
+    terms += float(np.abs(z) @ np.abs(np.where(z > 0, finite(program.lb), finite(program.ub))))
+    bounds = np.concatenate([finite(program.lb), finite(program.ub)])
+    reach = 1 + float(np.abs(bounds).max(initial=0.0))
+    leak = float(np.abs(reduced - z).sum()) * reach
+    return ray if value > max(RAY_ROUNDING * terms, leak / RAY_TOLERANCE) else None
+
+
+def unboundedness_ray(program: LinearProgram, x: Array) -> Array | None:
+    """x with largest entry 1, where the objective falls along it and rows and bounds hold; else None."""
+    x = np.where(np.isfinite(x), x, 0.0)
+    ray = _ray(np.where(np.where(x > 0, np.isfinite(program.ub), np.isfinite(program.lb)), 0.0, x))
+    if ray is None:
+        return None
+    c, activity = program.cost, program.A @ ray
+    descent = -float(c @ ray) / max(float(np.abs(c) @ np.abs(ray)), np.finfo(float).tiny)
+    leak = np.where(np.where(activity > 0, np.isfinite(program.u), np.isfinite(program.l)), np.abs(activity), 0.0)
+    terms = np.asarray(abs(program.A) @ np.abs(ray))
+    relative = float((leak / np.maximum(terms, np.finfo(float).tiny)).max(initial=0.0))
+    return ray if descent > max(RAY_ROUNDING, relative / RAY_TOLERANCE) else None
