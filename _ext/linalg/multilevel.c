@@ -2,6 +2,7 @@
 #include "multilevel.h"
 #include "multilevel_net.h"
 
+#include <math.h>
 #include <string.h>
 
 SV_DISPATCH(struct sv_setup_kernels, single_setup, setup_kernels_f32)
@@ -169,7 +170,7 @@ static void general_cycle(const struct sv_multilevel *M, int l, const void *righ
     kernels->residual(fine, right, x, fine->left);
     kernels->restricted(fine, coarse, fine->left);
     general_cycle(M, l + 1, coarse->right, coarse->x);
-    for (int visit = 1; visit < M->visits && l + 2 < M->levels; visit++) {
+    for (int visit = 1; visit < coarse->visits; visit++) {
         kernels->add(coarse, NULL, coarse->x, coarse->first, 1);
         kernels->residual(coarse, coarse->right, coarse->x, coarse->left);
         kernels->add(coarse, NULL, coarse->left, coarse->right, 1);
@@ -179,6 +180,46 @@ static void general_cycle(const struct sv_multilevel *M, int l, const void *righ
     kernels->interpolate(fine, coarse, fine->left);
     kernels->add(fine, fine->scale, fine->left, x, 0);
     kernels->sweep(fine, right, x, 1);
+}
+
+/* Two visits with the map C make 2 C - C A C, which is definite where the eigenvalues of C A are below 2: jumps of the
+ * coefficient may raise some above. A power iteration comes near the largest from below. */
+enum { POWERS = 12 };
+#define LARGEST 1.6
+
+static double norm_of(const struct sv_multilevel *M, const struct sv_level *g, const void *x)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < g->n[0] * g->n[1] * g->n[2]; i++)
+        sum += value(M, x, place(g, i)) * value(M, x, place(g, i));
+    return sqrt(sum);
+}
+
+void sv_multilevel_settle(struct sv_multilevel *M)
+{
+    const struct sv_general_kernels *kernels = sv_general_kernels(M->single);
+    for (int l = M->levels - 2; l > 0; l--) {
+        struct sv_level *g = &M->level[l];
+        ptrdiff_t cells = g->n[0] * g->n[1] * g->n[2];
+        double size = 0, before = 1;
+        kernels->add(g, NULL, NULL, g->x, 1);
+        for (ptrdiff_t i = 0; i < cells; i++) /* neither smooth nor rough, where cells take part */
+            set(M, g->x, place(g, i), (value(M, g->inverse, place(g, i)) > 0) * (1 + i % 7 - i % 2 * 4.5));
+        before = norm_of(M, g, g->x);
+        for (int n = 0; n < POWERS && before > 0; n++) {
+            kernels->add(g, NULL, NULL, g->right, 1);
+            kernels->residual(g, g->right, g->x, g->left);
+            kernels->add(g, NULL, g->left, g->right, 1);
+            general_cycle(M, l, g->right, g->x);
+            double after = norm_of(M, g, g->x);
+            size = after / before;
+            for (ptrdiff_t i = 0; i < cells && after > 0; i++)
+                set(M, g->x, place(g, i), value(M, g->x, place(g, i)) / after);
+            kernels->add(g, NULL, g->x, g->x, 1); /* closes its rows */
+            before = after > 0 ? 1 : 0;
+        }
+        g->visits = size < LARGEST ? 2 : 1;
+    }
 }
 
 void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)

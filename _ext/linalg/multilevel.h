@@ -32,7 +32,8 @@ struct sv_level {
     /* Of the steps one at a time alone: */
     int line;               /* the axis whose lines are relaxed at once; -1: cells are */
     void *pivot;            /* inverses of the pivots of the lines' eliminations */
-    void *left, *first;     /* vectors: what is left of `right`; where `visits` is 2 the x of the first visit */
+    void *left, *first;     /* vectors: what is left of `right`; where it is visited twice the x of the first visit */
+    int visits;             /* how often a cycle goes to it */
     const void *zeros;      /* a row of them, `pitch` long and MULTILEVEL_LEAD more on either side */
 };
 
@@ -95,7 +96,7 @@ SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
 
 struct sv_multilevel {
     int levels, single, threads;
-    int general, visits;    /* steps one at a time; how often a cycle goes to each level but the first and the last */
+    int general;            /* steps one at a time */
     struct sv_level level[MULTILEVEL_MOST];
     const double *last;     /* the inverse of the last level's matrix, cells in lexicographic order */
     double *ends;           /* twice as many numbers as the last level has cells */
@@ -108,6 +109,9 @@ SV_BINDING void sv_multilevel_weigh(const struct sv_multilevel *M, int l);
 
 /* All levels from the first one's couplings, walls, masses and inverse, but for `last`. */
 SV_BINDING void sv_multilevel_setup(const struct sv_multilevel *M);
+
+/* The visits of each level, of a hierarchy that is complete: two where two make a definite map, else one. */
+SV_BINDING void sv_multilevel_settle(struct sv_multilevel *M);
 
 /* z = M r: vectors of the first level, of the hierarchy's type. */
 SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);

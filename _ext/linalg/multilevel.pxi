@@ -26,6 +26,7 @@ cdef extern from "multilevel.h" nogil:
         void *pivot
         void *left
         void *first
+        int visits
         const void *zeros
 
     struct sv_cells:
@@ -49,7 +50,6 @@ cdef extern from "multilevel.h" nogil:
         int single
         int threads
         int general
-        int visits
         sv_level level[MULTILEVEL_MOST]
         const double *last
         double *ends
@@ -67,6 +67,7 @@ cdef extern from "multilevel.h" nogil:
     void sv_level_clear(const sv_level *, size_t, void *)
     size_t sv_multilevel_work(const sv_level *)
     void sv_multilevel_setup(const sv_multilevel *)
+    void sv_multilevel_settle(sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
 
 cdef extern from "multilevel_net.h" nogil:
@@ -237,6 +238,7 @@ cdef class Multilevel(Fields):
 
     cdef sv_multilevel M
     cdef size_t part     # of the work, a thread's
+    cdef bint twice      # whether levels may be visited twice
     cdef int parts
     cdef readonly object dtype
     cdef readonly double scale
@@ -250,7 +252,7 @@ cdef class Multilevel(Fields):
         if not -1 <= line < 3 or not 1 <= visits <= 2 or (not general and (line >= 0 or visits > 1)):
             raise ValueError(f"line {line}, {visits} visits")
         self.M.levels, self.M.single, self.scale = len(levels), single, 1
-        self.M.general, self.M.visits = general, visits
+        self.M.general, self.twice = general, visits > 1
         for l, (n, halved) in enumerate(levels):
             g = &self.M.level[l]
             shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
@@ -259,6 +261,7 @@ cdef class Multilevel(Fields):
                     g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
             g.inverse = self.make_field(f"inverse {l}", g, self.dtype)
             g.scale = self.make_field(f"scale {l}", g, self.dtype)
+            g.visits = 1
             g.line = line if line >= 0 and g.n[line] > 1 else -1
             if general:
                 g.left = self.make_field(f"left {l}", g, self.dtype)
@@ -397,6 +400,11 @@ cdef class Multilevel(Fields):
             sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, close, &given[0], to, self.M.threads)
         return 0
 
+    @property
+    def visits(self):
+        """How often a cycle goes to each level."""
+        return [self.M.level[l].visits for l in range(self.M.levels)]
+
     def field(self, str name, int level, axis=None):
         """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""
         cdef sv_level *g = &self.M.level[level]
@@ -415,6 +423,9 @@ cdef class Multilevel(Fields):
             raise ValueError("the last level has another size")
         self.kept["last"] = view
         self.M.last = &view[0, 0]
+        if self.twice:
+            with nogil:
+                sv_multilevel_settle(&self.M)
 
     def cycle(self, r):
         """M r in lexicographic order, in the hierarchy's type."""
