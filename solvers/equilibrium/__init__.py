@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import _eg as _eg
 from . import _interior as _interior
+from . import _lp_pdhg as _lp_pdhg
 from . import _ogda as _ogda
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
