@@ -93,8 +93,8 @@ cdef class LinearProgramSteps:
             sv_equilibrium_lp_transposed(&self.lp, given, into)
 
 
-cdef extern from "elimination.h" nogil:
-    double sv_equilibrium_elimination(size_t, uint64_t *, int32_t *, int32_t *, double) noexcept
+cdef extern from "least_degree.h" nogil:
+    double sv_equilibrium_least_degree(size_t, uint64_t *, int32_t *, int32_t *, double) noexcept
 
 
 def elimination(const int32_t[::1] starts, const int32_t[::1] index, double most):
@@ -118,5 +118,5 @@ def elimination(const int32_t[::1] starts, const int32_t[::1] index, double most
                 if <size_t>index[e] != i:
                     bits[i * words + index[e] // 64] |= (<uint64_t>1) << (index[e] % 64)
                     bits[index[e] * words + i // 64] |= (<uint64_t>1) << (i % 64)
-        cost = sv_equilibrium_elimination(n, &bits[0], &pivots[0], &degrees[0], most)
+        cost = sv_equilibrium_least_degree(n, &bits[0], &pivots[0], &degrees[0], most)
     return order[:n], cost

@@ -4,10 +4,8 @@
 
 #include <stddef.h>
 
+#include "loss_kinds.h"
 #include "runtime.h"
-
-/* The numbers are also those of the classes in _losses.py. */
-enum sv_loss_kind { SV_LOSS_SQUARED, SV_LOSS_LOGISTIC, SV_LOSS_HUBER, SV_LOSS_SQUARED_HINGE, SV_LOSS_POISSON };
 
 struct sv_loss {
     int kind;

@@ -17,7 +17,7 @@ from .._base.result import Status
 from .._base.rng import RNG, check_rng
 from .._base.state import replace
 from .._base.validate import check_finite, positive, real_array
-from ._operators import Operator
+from ._operators import Bilinear, Operator
 from ._problem import CRITERIA, Criterion, EquilibriumResult, Inclusion
 from ._sets import as_prox
 
@@ -46,7 +46,100 @@ def solve(
     rng: RNG = 0,
     threads: int | None = None,
 ) -> EquilibriumResult:
+    """Find z with ``0 in F(z) + G(z)`` for monotone F and G.
+
+    With the set C of `prox` that is the variational inequality ``<F(z), u - z> >= 0`` for all u in C; with ``F(x, y) =
+    (grad_x f, -grad_y f)`` the saddle point ``min_x max_y f(x, y)``; without `prox` the equation ``F(z) = 0``.
+
+    Parameters
+    ----------
+    F : callable, Affine or Bilinear
+        ``F(z)`` returns an array of shape (d,) and leaves z alone. Also a `scipy.LowLevelCallable` or numba's ``cfunc``
+        with the signature ``void (int n, double *z, double *out, void *user_data)``. `Affine` and `Bilinear` tell of
+        structure that faster methods use.
+    z0 : array_like, shape (d,), or tuple of those
+        Where to start, moved into the domain of G. A tuple is the blocks of z, one after the other.
+    prox : optional
+        The resolvent of G: a set (`Simplex`, `Box`, `NonNegative`, `L2Ball`, `L1Ball`), the name of one with its
+        default parameters ("simplex", "box", "nonneg", "l2ball", "l1ball", "free"), or ``prox(z, step, out)``, which
+        writes ``argmin_u step g(u) + |u - z|^2 / 2`` to out. A tuple has one for each block of z0.
+    components : optional
+        The parts of ``F = (F_1 + ... + F_n) / n``, for methods that sample them.
+    L : float, optional
+        A Lipschitz constant of F; of `components` one on average, ``mean |F_i(u) - F_i(v)|^2 <= L^2 |u - v|^2``.
+        Without it the steps are found by a search.
+    monotone : bool, default True
+        False says that F is known not to be monotone: then nobody warns of it.
+    cocoercive : bool, optional
+        Whether ``<F(u) - F(v), u - v> >= |F(u) - F(v)|^2 / L``. Methods that need that refuse False.
+    criterion : {"natural", "operator", "gap"} or callable, default "natural"
+        What tol is for. "natural": ``|z - J(z - F(z))|`` with the resolvent J of G, which is ``|F(z)|`` where there is
+        no G. "operator": the norm of an element of ``F(z) + G(z)``. "gap": ``max <F(z), z - u>`` over the set, which
+        for bilinear saddle points is the duality gap. Or ``criterion(z)``.
+    tol : float, default 1e-6
+    method : str, optional
+        "feg", "eag", "eg", "ogda", "halpern", "pdhg" (`Bilinear`), "krylov" (`Affine`, no prox). By default the
+        structure decides, in that order: an affine F without G goes to "krylov", a bilinear saddle point to "pdhg", all
+        else to "feg". The message says so.
+    options : mapping, optional
+        Those of the method; ``python -m solvers methods`` lists them.
+    max_iter : int, default 100000
+    max_epochs : float, optional
+        Evaluations of F at most, those of n components counted as one; about, since a step is not broken off.
+    time_limit : float, optional
+        Seconds.
+    callback : callable, optional
+        Called after each step with a result whose `x` is the best point so far; True or StopIteration ends the solve.
+    verbose : {0, 1, 2}
+    resume : object, optional
+        The `state` of an earlier result of the same method.
+    rng, threads
+        For methods that draw components.
+
+    Returns
+    -------
+    EquilibriumResult
+        ``success`` means that the measure, recomputed at x, is at most tol. `certificate` has an element of the
+        inclusion.
+
+    Raises
+    ------
+    ValueError
+        Data that is not finite or does not fit, an F that is not finite at z0 or returns another shape.
+    TypeError
+        Data that is not real, an F or prox that cannot be called.
+    MethodError, OptionError
+        An unknown method or option, a method that cannot serve the problem, an option out of range.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where two iterates show that F is not monotone. The status is then NOT_CERTIFIED unless the tolerance is met.
+
+    Notes
+    -----
+    "feg" and "eg" take two evaluations a step, "ogda" one. Where a step shows to be too long, by a residual a thousand
+    times that at the start, it is halved, twenty times at most.
+
+    References
+    ----------
+    Lee, Kim (2021), arXiv 2106.02326; Diakonikolas (2020), Halpern iteration for near-optimal and parameter-free
+    monotone inclusion, arXiv 2002.08872.
+
+    Examples
+    --------
+    A strongly monotone operator over the simplex:
+
+    >>> import numpy as np
+    >>> from solvers.equilibrium import solve
+    >>> M = np.array([[2.0, 1.0, 0.0], [-1.0, 2.0, 1.0], [0.0, -1.0, 2.0]])
+    >>> result = solve(lambda z: M @ z, np.ones(3), prox="simplex", tol=1e-9)
+    >>> result.success, result.x.round(6).tolist()
+    (True, [0.25, 0.25, 0.5])
+    """
     point, sizes = start(z0)
+    if isinstance(F, Bilinear) and isinstance(prox, tuple) and len(prox) == 2 and len(sizes) == 1:
+        sizes = (F.n, len(point) - F.n)
     problem = Inclusion(
         _operator(F, len(point)), as_prox(prox, sizes), point, positive(tol, "tol"),
         criterion=_criterion(criterion), L=None if L is None else positive(L, "L"), monotone=bool(monotone),
@@ -54,16 +147,18 @@ def solve(
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"), seed=rng,
         threads=_threads.resolve(threads), sizes=sizes,
     )  # fmt: skip
+    if criterion == "gap" and math.isnan(problem.gap(point, point)):
+        raise ValueError("criterion 'gap' needs prox to be a set, or a tuple of sets")
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    return solved(problem, method, control, options)
+    name, why = (method, "") if method else usual(problem)
+    return solved(problem, name, control, options, why)
 
 
 def solved(
-    problem: Inclusion, method: str | None, control: Control, options: Mapping[str, Any] | None
+    problem: Inclusion, name: str, control: Control, options: Mapping[str, Any] | None, why: str = ""
 ) -> EquilibriumResult:
-    """The problem solved by the method that was named, or by the one that its structure asks for."""
-    name, why = (method, "") if method else usual(problem)
+    """The problem solved by that method, if it serves it; `why` it was chosen goes into the message."""
     _project_start(problem)
     result = cast(EquilibriumResult, run(_able(name, problem), problem, control, options, why))
     tried = result.status in (Status.MAX_ITER, Status.MAX_EVAL, Status.TIME_LIMIT, Status.STAGNATION)
@@ -75,7 +170,12 @@ def solved(
 
 def usual(problem: Inclusion) -> tuple[str, str]:
     """The method for a problem, and why."""
-    return "eg", "Chose eg, the fallback."
+    kinds = problem.kinds
+    if "affine" in kinds:
+        return "krylov", "Chose krylov, since F is affine and there is no G."
+    if "bilinear" in kinds:
+        return "pdhg", "Chose pdhg, since this is a bilinear saddle point."
+    return "feg", "Chose feg, which serves every monotone operator."
 
 
 def _able(name: str, problem: Inclusion) -> Method:
@@ -84,13 +184,14 @@ def _able(name: str, problem: Inclusion) -> Method:
     return record if record.capabilities & set(problem.kinds) else lookup("equilibrium", name, problem.needs)
 
 
-def start(z0: Any) -> tuple[Array, tuple[int, ...]]:
+def start(z0: Any, name: str = "z0") -> tuple[Array, tuple[int, ...]]:
     """The start as one vector of its own, and the sizes of the blocks that it came in."""
-    blocks = [real_array(b, f"z0[{i}]", ndim=1) for i, b in enumerate(z0)] if isinstance(z0, tuple) else []
-    point = np.concatenate(blocks) if blocks else np.array(real_array(z0, "z0", ndim=1))
+    parts = z0 if isinstance(z0, tuple) and z0 and not np.isscalar(z0[0]) else ()
+    blocks = [real_array(b, f"{name}[{i}]", ndim=1) for i, b in enumerate(parts)]
+    point = np.concatenate(blocks) if blocks else np.array(real_array(z0, name, ndim=1))
     if not len(point):
-        raise ValueError("z0 is empty")
-    check_finite(point, "z0")
+        raise ValueError(f"{name} is empty")
+    check_finite(point, name)
     return point, tuple(len(b) for b in blocks) or (len(point),)
 
 

@@ -1,10 +1,10 @@
-/* Elimination by least degree on a graph of bits: see elimination.h.
+/* Elimination by least degree on a graph of bits: see least_degree.h.
  *
  * Eliminating a pivot joins its row to those of its neighbours, n / 64 words each, whose degrees are then counted anew: as
  * many such joins as the factor has entries, and a look at all degrees a pivot, n^2 in all. That is exact, simple, and for
  * some thousand rows faster than lists; it needs n^2 bits.
  */
-#include "elimination.h"
+#include "least_degree.h"
 
 static int32_t ones(const uint64_t *row, size_t words)
 {
@@ -26,7 +26,7 @@ static size_t least(const int32_t *degree, size_t n)
     return best;
 }
 
-double sv_equilibrium_elimination(size_t n, uint64_t *graph, int32_t *order, int32_t *degree, double most)
+double sv_equilibrium_least_degree(size_t n, uint64_t *graph, int32_t *order, int32_t *degree, double most)
 {
     const size_t words = (n + 63) / 64;
     double sum = 0;
