@@ -282,24 +282,48 @@ void sv_game_regret_run(const struct sv_game *game, struct sv_game_regret *s, in
     }
 }
 
+/* Tiles go through a buffer, so that both copies are written in runs. */
 enum { TILE = 32 };
+
+#define COPY(name, in, out)                                                                                       \
+    static void name(const in *A, size_t m, size_t n, ptrdiff_t row_stride, ptrdiff_t column_stride, double shift, \
+                     double factor, out *rows, out *columns)                                                      \
+    {                                                                                                             \
+        out tile[TILE][TILE + 1];                                                                                 \
+        for (size_t i0 = 0; i0 < m; i0 += TILE)                                                                   \
+            for (size_t j0 = 0; j0 < n; j0 += TILE) {                                                             \
+                size_t height = m - i0 < TILE ? m - i0 : TILE, width = n - j0 < TILE ? n - j0 : TILE;             \
+                for (size_t i = 0; i < height; i++) {                                                             \
+                    const in *from = A + (ptrdiff_t)(i0 + i) * row_stride + (ptrdiff_t)j0 * column_stride;        \
+                    if (column_stride == 1)                                                                       \
+                        for (size_t j = 0; j < width; j++)                                                        \
+                            tile[i][j] = (out)(((double)from[j] - shift) * factor);                               \
+                    else                                                                                          \
+                        for (size_t j = 0; j < width; j++)                                                        \
+                            tile[i][j] = (out)(((double)from[(ptrdiff_t)j * column_stride] - shift) * factor);    \
+                    memcpy(rows + (i0 + i) * n + j0, tile[i], width * sizeof(out));                               \
+                }                                                                                                 \
+                for (size_t j = 0; j < width; j++)                                                                \
+                    for (size_t i = 0; i < height; i++)                                                           \
+                        columns[(j0 + j) * m + i0 + i] = tile[i][j];                                              \
+            }                                                                                                     \
+    }
+
+COPY(float_to_float, float, float)
+COPY(float_to_double, float, double)
+COPY(double_to_float, double, float)
+COPY(double_to_double, double, double)
 
 void sv_game_copy(const void *A, int is_float, size_t m, size_t n, ptrdiff_t row_stride, ptrdiff_t column_stride,
                   double shift, double scale, int as_float, void *rows, void *columns)
 {
-    for (size_t i0 = 0; i0 < m; i0 += TILE)
-        for (size_t j0 = 0; j0 < n; j0 += TILE)
-            for (size_t i = i0; i < m && i < i0 + TILE; i++)
-                for (size_t j = j0; j < n && j < j0 + TILE; j++) {
-                    ptrdiff_t at = (ptrdiff_t)i * row_stride + (ptrdiff_t)j * column_stride;
-                    double here = is_float ? (double)((const float *)A)[at] : ((const double *)A)[at];
-                    here = (here - shift) / scale;
-                    if (as_float) {
-                        ((float *)rows)[i * n + j] = (float)here;
-                        ((float *)columns)[j * m + i] = (float)here;
-                    } else {
-                        ((double *)rows)[i * n + j] = here;
-                        ((double *)columns)[j * m + i] = here;
-                    }
-                }
+    double factor = 1 / scale;
+    if (is_float && as_float)
+        float_to_float(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else if (is_float)
+        float_to_double(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else if (as_float)
+        double_to_float(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else
+        double_to_double(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
 }

@@ -62,7 +62,8 @@ SV_BINDING void sv_game_regret_run(const struct sv_game *game, struct sv_game_re
 SV_BINDING void sv_game_products(const struct sv_game *game, const double *pair, double *products, double *work,
                                  int32_t *list);
 
-/* (A - shift) / scale of a dense A, by rows and by columns, as floats or doubles. Strides count entries. */
+/* (A - shift) / scale of a dense A, by rows and by columns, as floats or doubles; scale is a power of two. Strides
+ * count entries. */
 SV_BINDING void sv_game_copy(const void *A, int is_float, size_t m, size_t n, ptrdiff_t row_stride,
                              ptrdiff_t column_stride, double shift, double scale, int as_float, void *rows,
                              void *columns);

@@ -28,7 +28,7 @@ from ._game import Array, GameProblem, GameResult
 from ._restart import Weight, wanted
 
 #: Iterations between looks at restarts, and the first at which an exact end is considered.
-LOOK, FIRST_TRY = 16, 32
+LOOK, FIRST_TRY = 16, 16
 #: Bounds of the weight.
 LEAST_WEIGHT, LARGEST_WEIGHT = 0.25, 4.0
 #: Gap of the scaled game from where float32 entries might be seen, and below which nothing is left to gain.
@@ -76,7 +76,7 @@ class GamePdhg:
         else:
             game = problem.game(True)
             # The best pure pair is an answer, but no place to start.
-            begin = pair if problem.start is not None else np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+            begin = problem.uniform if problem.start is None else pair
             products = game.products(begin)
             vectors = np.stack((begin, products, begin, products, begin))
             norm = game.norm(self.norm_steps, np.random.default_rng(0).standard_normal(n)) or 1.0

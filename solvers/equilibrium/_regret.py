@@ -57,7 +57,7 @@ class RegretMatching:
         """The start and its gap; without regrets the pair is played once."""
         m, n = problem.shape
         pair, gap = problem.first()
-        begin = pair if problem.start is not None else np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+        begin = problem.uniform if problem.start is None else pair
         zeros = np.zeros(n + m)
         vectors = np.stack((zeros, begin, zeros, zeros, zeros, begin))
         return RegretState(

@@ -336,7 +336,7 @@ def test_dictionary_of_a_basis(size, seed):
     D, b, c, row_label, column_label = parts
     b, c = np.stack((b, np.ones(60))), np.stack((c, np.ones(50)))
     end, pivots = Tableau(D, b, c, row_label, column_label).minimise(1e-13, 1000)
-    assert end == _game_exact.OPTIMAL
+    assert end == 0
     assert b[0].min() >= -1e-9
     assert c[0].min() >= -1e-9
     assert pivots > 0
