@@ -221,6 +221,16 @@ def test_krylov_on_skew_and_singular_matrices():
     assert solve(Affine(one_way, np.arange(30.0)), np.zeros(30), tol=1e-9).success
 
 
+def test_without_adjoint_feg_goes_on(monkeypatch):
+    """GMRES in cycles that are too short for a skew matrix stands still; M' is not to be had."""
+    monkeypatch.setattr("solvers.equilibrium._krylov.BASIS", 40)
+    skew = np.triu(np.ones((40, 40)), 1) - np.tril(np.ones((40, 40)), -1)
+    M = LinearOperator((40, 40), matvec=lambda v: skew @ v, dtype=float)
+    result = solve(Affine(M, np.arange(40.0)), np.zeros(40), tol=1e-8)
+    assert (result.method, result.success) == ("feg", True)
+    assert "krylov came to a stand" in result.message
+
+
 # ---- entries -------------------------------------------------------------------------------------
 
 
