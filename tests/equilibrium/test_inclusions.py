@@ -21,6 +21,7 @@ from solvers.equilibrium import (
     solve,
     variational_inequality,
 )
+from solvers.testing import verify
 
 GENERAL = ("feg", "eag", "eg", "ogda")
 SETS = {
@@ -122,6 +123,7 @@ def test_certificate(method, name):
     assert result.success
     point, v = result.certificate.point, result.certificate.v
     assert inside(name, point)
+    verify(result, (lambda z: M @ z + q, SETS[name]), tol=1e-8)
     assert np.linalg.norm(v) == result.certificate.norm <= 1e-6
     normal = v - (M @ point + q)
     normal[np.abs(normal) < 1e-13] = 0.0  # what rounding leaves has no direction
