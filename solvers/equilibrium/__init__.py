@@ -11,6 +11,7 @@ from . import _game_simplex as _game_simplex
 from . import _halpern as _halpern
 from . import _interior as _interior
 from . import _krylov as _krylov
+from . import _lp_pdhg as _lp_pdhg
 from . import _ogda as _ogda
 from . import _pdhg as _pdhg
 from . import _picard as _picard
