@@ -6,7 +6,11 @@ from . import _eg as _eg
 from . import _interior as _interior
 from . import _ogda as _ogda
 from . import _sqp as _sqp
+from . import _vr_eg as _vr_eg
+from . import _vr_halpern as _vr_halpern
+from . import _vr_halpern_coco as _vr_halpern_coco
 from ._dro_problem import GroupDroResult
+from ._finite_sum import Components, GameComponents
 from ._group_dro import group_dro
 from ._linprog import LinprogResult, linprog
 from ._lp import lp
@@ -23,7 +27,9 @@ __all__ = [
     "Bilinear",
     "Box",
     "Certificate",
+    "Components",
     "EquilibriumResult",
+    "GameComponents",
     "GroupDroResult",
     "L1Ball",
     "L2Ball",

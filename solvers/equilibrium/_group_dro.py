@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.iterate import Control
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG
 from .._base.state import replace
 from .._base.validate import positive
 from ._dro_problem import GroupDro, GroupDroResult, group_dro_problem
-from ._solve import solved
+from ._solve import seed_of, solved
 
 #: Up to here the quadratic programs of `sqp` cost less than what it saves in passes.
 MOST_FEATURES, MOST_GROUPS = 500, 200
@@ -86,7 +86,7 @@ def group_dro(
     resume : optional
         The ``state`` of an earlier result on the same problem: goes on from there, to the same bits.
     rng : None, int, Generator or SeedSequence, default 0
-        What samples of rows are drawn from.
+        What samples of rows are drawn from; None is 0.
     threads : int, optional
         For passes over the rows; the answer's bits do not depend on it.
 
@@ -125,7 +125,7 @@ def group_dro(
     problem = group_dro_problem(
         X, y, groups, loss, l2, check_finite, x0, tol=positive(tol, "tol"), criterion=_criterion(criterion),
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
-        seed=int(as_generator(rng).integers(2**63)), threads=_threads.resolve(threads),
+        seed=seed_of(rng), threads=_threads.resolve(threads),
     )  # fmt: skip
     control = Control(max_iter, time_limit, callback, verbose, resume)
     if method is not None:

@@ -76,13 +76,17 @@ class Walk:
         z = problem.z0
         F = problem.evaluate(z)
         check_start(F)
-        step = self.share / (problem.L or estimate(problem, z, F))
+        step = self.first_step(problem, z, F)
         measure = problem.measure(z, F, step)
         own = self.begin(problem, z, F, step)
         return self.State(
             z=z, F=F, best=z, measure=measure, current=measure, best_step=step, first=measure, step=step,
             level=measure, **own,
         )  # fmt: skip
+
+    def first_step(self, problem: Inclusion, z: Array, F: Array) -> float:
+        """The step to begin with."""
+        return self.share / (problem.L or estimate(problem, z, F))
 
     def step(self, problem: Inclusion, state: Any) -> Any:
         """One iteration."""

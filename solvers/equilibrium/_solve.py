@@ -14,9 +14,10 @@ from .._base.iterate import Control
 from .._base.iterate import run as run
 from .._base.method import Method, lookup
 from .._base.result import Status
-from .._base.rng import RNG, check_rng
+from .._base.rng import RNG, as_generator
 from .._base.state import replace
 from .._base.validate import check_finite, positive, real_array
+from ._finite_sum import FiniteSum
 from ._operators import Operator
 from ._problem import CRITERIA, Criterion, EquilibriumResult, Inclusion
 from ._sets import as_prox
@@ -47,14 +48,15 @@ def solve(
     threads: int | None = None,
 ) -> EquilibriumResult:
     point, sizes = start(z0)
+    sums = None if components is None else FiniteSum(components, len(point))
+    function = sums.whole if F is None and sums is not None else F
     problem = Inclusion(
-        _operator(F, len(point)), as_prox(prox, sizes), point, positive(tol, "tol"),
+        _operator(function, len(point)), as_prox(prox, sizes), point, positive(tol, "tol"),
         criterion=_criterion(criterion), L=None if L is None else positive(L, "L"), monotone=bool(monotone),
-        cocoercive=None if cocoercive is None else bool(cocoercive), components=components,
-        max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"), seed=rng,
-        threads=_threads.resolve(threads), sizes=sizes,
+        cocoercive=None if cocoercive is None else bool(cocoercive), components=sums,
+        max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
+        seed=seed_of(rng), threads=_threads.resolve(threads), sizes=sizes,
     )  # fmt: skip
-    check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     return solved(problem, method, control, options)
 
@@ -82,6 +84,11 @@ def _able(name: str, problem: Inclusion) -> Method:
     """The method, if it serves this kind of problem."""
     record = lookup("equilibrium", name)
     return record if record.capabilities & set(problem.kinds) else lookup("equilibrium", name, problem.needs)
+
+
+def seed_of(rng: RNG) -> int:
+    """The seed of all draws of a solve; None is 0, so that the same call always has the same answer."""
+    return int(as_generator(0 if rng is None else rng).integers(2**63))
 
 
 def start(z0: Any) -> tuple[Array, tuple[int, ...]]:
