@@ -25,8 +25,8 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
     "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "grid": "grid", "dcdm": "dcdm",
-    "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd", "halpern": "halpern",
-    "reading": "reading", "library": "library",
+    "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
+    "halpern": "halpern", "halpern-sums": "halpern_sums", "reading": "reading", "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."

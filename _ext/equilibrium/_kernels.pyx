@@ -1,7 +1,8 @@
 # cython: freethreading_compatible=True
 """Binding of the kernels for inclusions, games and linear programs."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from cython cimport floating
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 

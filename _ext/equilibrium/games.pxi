@@ -15,3 +15,258 @@ def project_simplex(const double[::1] v, double mass, double[::1] out, double gu
     with nogil:
         threshold = sv_equilibrium_simplex(&v[0], n, mass, guess, &out[0], &work[0])
     return threshold
+
+
+cdef extern from "game.h" nogil:
+    struct sv_game_sparse:
+        const int32_t *starts
+        const int32_t *index
+        const double *value
+
+    struct sv_game:
+        size_t m
+        size_t n
+        const float *rows32
+        const float *columns32
+        const double *rows64
+        const double *columns64
+        sv_game_sparse rows
+        sv_game_sparse columns
+        const double *linear_x
+        const double *linear_y
+
+    struct sv_game_pdhg:
+        double *pair
+        double *products
+        double *anchor
+        double *anchor_products
+        double *next
+        double *next_products
+        double *best
+        double norm
+        double weight
+        double threshold_x
+        double threshold_y
+        double gap
+        double best_gap
+        double residual
+        double first_residual
+        int64_t count
+        int64_t raises
+        double *work
+        int32_t *list
+
+    struct sv_game_regret:
+        double *regrets
+        double *pair
+        double *products
+        double *average
+        double *average_products
+        double *best
+        double weights
+        double best_gap
+        int64_t count
+        int predictive
+        double *work
+        int32_t *list
+
+    void sv_game_pdhg_run(const sv_game *, sv_game_pdhg *, int64_t) noexcept
+    void sv_game_pdhg_restart(const sv_game *, sv_game_pdhg *, double *) noexcept
+    double sv_game_norm(const sv_game *, int, double *, double *, int32_t *) noexcept
+    void sv_game_regret_run(const sv_game *, sv_game_regret *, int64_t) noexcept
+    void sv_game_products(const sv_game *, const double *, double *, double *, int32_t *) noexcept
+    void sv_game_copy(const void *, int, size_t, size_t, Py_ssize_t, Py_ssize_t, double, double, int, void *,
+                      void *) noexcept
+
+
+def game_copies(const floating[:, :] A, double shift, double scale, bint narrow):
+    """(A - shift) / scale by rows and by columns, of floats where it is to be narrow."""
+    cdef Py_ssize_t size = A.itemsize
+    dtype = np.float32 if narrow else np.float64
+    rows, columns = np.empty((A.shape[0], A.shape[1]), dtype), np.empty((A.shape[1], A.shape[0]), dtype)
+    cdef size_t to_rows = rows.ctypes.data, to_columns = columns.ctypes.data
+    if A.shape[0] and A.shape[1]:
+        with nogil:
+            sv_game_copy(&A[0, 0], size == 4, A.shape[0], A.shape[1], A.strides[0] // size, A.strides[1] // size, shift,
+                         scale, narrow, <void *>to_rows, <void *>to_columns)
+    return rows, columns
+
+
+cdef class Game:
+    """A matrix game for the first-order methods; pairs and products are vectors of n + m entries, x or A'y first."""
+
+    cdef sv_game game
+    cdef object kept
+
+    def __init__(self, size_t m, size_t n, linear_x=None, linear_y=None):
+        cdef const double[::1] values
+        self.kept = [linear_x, linear_y]
+        self.game.m, self.game.n = m, n
+        if linear_x is not None:
+            values = linear_x
+            check_length("linear_x", values, n)
+            self.game.linear_x = &values[0]
+        if linear_y is not None:
+            values = linear_y
+            check_length("linear_y", values, m)
+            self.game.linear_y = &values[0]
+
+    def dense(self, const floating[:, ::1] rows, const floating[:, ::1] columns):
+        """The matrix by rows and by columns; returns the game."""
+        cdef size_t m = self.game.m, n = self.game.n
+        if not (rows.shape[0] == m == columns.shape[1] and rows.shape[1] == n == columns.shape[0]):
+            raise ValueError("rows and columns are not those of one matrix")
+        if floating is float:
+            self.game.rows32, self.game.columns32 = &rows[0, 0], &columns[0, 0]
+        else:
+            self.game.rows64, self.game.columns64 = &rows[0, 0], &columns[0, 0]
+        self.kept += [rows, columns]
+        return self
+
+    def sparse(self, rows, columns):
+        """The matrix as CSR and as CSC arrays with int32 indices, which are not checked; returns the game."""
+        self.game.rows = self.half(rows, self.game.m)
+        self.game.columns = self.half(columns, self.game.n)
+        return self
+
+    cdef sv_game_sparse half(self, compressed, size_t lines) except *:
+        cdef const int32_t[::1] starts = compressed.indptr, index = compressed.indices
+        cdef const double[::1] value = compressed.data
+        cdef sv_game_sparse half
+        if <size_t>starts.shape[0] != lines + 1 or index.shape[0] != value.shape[0] or starts[lines] != value.shape[0]:
+            raise ValueError("the compressed arrays do not belong to one another")
+        half.starts = &starts[0]
+        half.index, half.value = NULL, NULL
+        if value.shape[0]:
+            half.index, half.value = &index[0], &value[0]
+        self.kept += [starts, index, value]
+        return half
+
+    def norm(self, int steps, const double[::1] start):
+        """A lower estimate of the norm of the centred matrix."""
+        cdef size_t longer = max(self.game.m, self.game.n)
+        cdef double[::1] vector = np.array(start), work = np.empty(2 * longer)
+        cdef int32_t[::1] places = np.empty(longer, np.int32)
+        cdef double norm
+        check_length("start", vector, self.game.n)
+        with nogil:
+            norm = sv_game_norm(&self.game, steps, &vector[0], &work[0], &places[0])
+        return norm
+
+    def products(self, const double[::1] pair):
+        """[A'y, A x], with the linear terms, of a pair."""
+        cdef size_t size = self.game.m + self.game.n
+        out = np.empty(size)
+        cdef double[::1] products = out, work = np.empty(size)
+        cdef int32_t[::1] places = np.empty(size, np.int32)
+        check_length("pair", pair, size)
+        with nogil:
+            sv_game_products(&self.game, &pair[0], &products[0], &work[0], &places[0])
+        return out
+
+    def pdhg(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, restart):
+        """Steps, in place. The rows of `vectors`: pair, its products, anchor, its products, the best pair; `numbers`:
+        norm, weight, thresholds of x and y, gap of the best, first residual, last residual, steps since the anchor,
+        times that the norm was raised. With `restart(residual, first, count)` true the anchor moves to the last T(pair).
+        Returns that, its products, and the moves of x and y at a restart, else None."""
+        cdef size_t m = self.game.m, n = self.game.n, size = m + n, longer = max(m, n)
+        cdef sv_game_pdhg s
+        cdef double moves[2]
+        if vectors.shape[0] != 5 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 9:
+            raise ValueError(f"vectors must have 5 rows of {size}, and numbers length 9")
+        reached = np.empty((2, size))
+        cdef double[:, ::1] next = reached
+        cdef double[::1] work = np.empty(4 * longer)
+        cdef int32_t[::1] places = np.empty(longer, np.int32)
+        s.pair, s.products, s.anchor = &vectors[0, 0], &vectors[1, 0], &vectors[2, 0]
+        s.anchor_products, s.best = &vectors[3, 0], &vectors[4, 0]
+        s.next, s.next_products, s.work, s.list = &next[0, 0], &next[1, 0], &work[0], &places[0]
+        s.norm, s.weight, s.threshold_x, s.threshold_y = numbers[0], numbers[1], numbers[2], numbers[3]
+        s.best_gap, s.first_residual, s.residual = numbers[4], numbers[5], numbers[6]
+        s.count, s.raises = <int64_t>numbers[7], <int64_t>numbers[8]
+        with nogil:
+            sv_game_pdhg_run(&self.game, &s, steps)
+        moved = None
+        if restart(s.residual, s.first_residual, s.count):
+            sv_game_pdhg_restart(&self.game, &s, moves)
+            moved = moves[0], moves[1]
+        numbers[0], numbers[2], numbers[3] = s.norm, s.threshold_x, s.threshold_y
+        numbers[4], numbers[5], numbers[6] = s.best_gap, s.first_residual, s.residual
+        numbers[7], numbers[8] = s.count, s.raises
+        return reached[0], reached[1], moved
+
+    def regret(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, bint predictive):
+        """Steps of regret matching+, in place. The rows of `vectors`: regrets, pair, its products, average pair, its
+        products, the best pair; `numbers`: sum of weights, gap of the best, steps so far."""
+        cdef size_t size = self.game.m + self.game.n
+        cdef sv_game_regret s
+        if vectors.shape[0] != 6 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 3:
+            raise ValueError(f"vectors must have 6 rows of {size}, and numbers length 3")
+        cdef double[::1] work = np.empty(size)
+        cdef int32_t[::1] places = np.empty(size, np.int32)
+        s.regrets, s.pair, s.products, s.average = &vectors[0, 0], &vectors[1, 0], &vectors[2, 0], &vectors[3, 0]
+        s.average_products, s.best, s.work, s.list = &vectors[4, 0], &vectors[5, 0], &work[0], &places[0]
+        s.weights, s.best_gap, s.count, s.predictive = numbers[0], numbers[1], <int64_t>numbers[2], predictive
+        with nogil:
+            sv_game_regret_run(&self.game, &s, steps)
+        numbers[0], numbers[1], numbers[2] = s.weights, s.best_gap, s.count
+
+
+cdef check_length(str name, const double[::1] values, size_t expected):
+    if <size_t>values.shape[0] != expected:
+        raise ValueError(f"{name} has length {values.shape[0]}, not {expected}")
+
+
+cdef extern from "tableau.h" nogil:
+    struct sv_tableau:
+        size_t rows
+        size_t columns
+        double *D
+        double *b
+        double *b_moving
+        double *c
+        double *c_moving
+        int64_t *row_label
+        int64_t *column_label
+        double *row
+        double *column
+        int64_t pivots
+
+    int sv_tableau_minimise(sv_tableau *, double, int64_t) noexcept
+    void sv_tableau_enter(sv_tableau *, uint8_t *, uint8_t *, double) noexcept
+
+
+cdef class Tableau:
+    """A dictionary of a linear program, changed in place by pivots: D, the right side and the cost, each beside its
+    part that moves with the parameter, as rows of b (2 x rows) and c (2 x columns), and the variables' labels."""
+
+    cdef sv_tableau t
+    cdef object kept
+
+    def __init__(self, double[:, ::1] D, double[:, ::1] b, double[:, ::1] c, int64_t[::1] row_label,
+                 int64_t[::1] column_label):
+        cdef Py_ssize_t rows = D.shape[0], columns = D.shape[1]
+        if not (rows and columns and b.shape[0] == c.shape[0] == 2 and b.shape[1] == row_label.shape[0] == rows
+                and c.shape[1] == column_label.shape[0] == columns):
+            raise ValueError("the parts of the dictionary do not fit")
+        cdef double[::1] work = np.empty(rows + columns)
+        self.kept = D, b, c, row_label, column_label, work
+        self.t.rows, self.t.columns, self.t.D = rows, columns, &D[0, 0]
+        self.t.b, self.t.b_moving, self.t.c, self.t.c_moving = &b[0, 0], &b[1, 0], &c[0, 0], &c[1, 0]
+        self.t.row_label, self.t.column_label = &row_label[0], &column_label[0]
+        self.t.row, self.t.column = &work[0], &work[columns]
+
+    def minimise(self, double tol, int64_t most_pivots):
+        """0: optimal, 1: no pivot is left, 2: too many; and the pivots made."""
+        cdef int64_t before = self.t.pivots
+        cdef int end
+        with nogil:
+            end = sv_tableau_minimise(&self.t, tol, most_pivots)
+        return end, self.t.pivots - before
+
+    def enter(self, uint8_t[::1] rows, uint8_t[::1] columns, double least):
+        """Pivots between the marked rows and columns, as many as are independent; clears the marks of those used."""
+        if <size_t>rows.shape[0] != self.t.rows or <size_t>columns.shape[0] != self.t.columns:
+            raise ValueError("marks do not fit the dictionary")
+        with nogil:
+            sv_tableau_enter(&self.t, &rows[0], &columns[0], least)

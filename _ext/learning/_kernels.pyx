@@ -262,6 +262,13 @@ cdef class Compressed:
         self.X.index = &index[0] if index.shape[0] else NULL
         self.X.value = &value[0] if value.shape[0] else NULL
 
+    cdef int check_segments(self, const int32_t[::1] segments) except -1:
+        cdef Py_ssize_t k
+        for k in range(segments.shape[0]):
+            if not 0 <= segments[k] < <Py_ssize_t>self.count:
+                raise ValueError("a segment that the matrix does not have")
+        return 0
+
     def gather(self, const double[::1] x, double[::1] out, const int32_t[::1] segments=None):
         """out[k] = segment k @ x, of all segments or of those named."""
         cdef size_t count = self.count if segments is None else segments.shape[0]
@@ -438,6 +445,9 @@ cdef class Columns:
                 sv_learning_dense_gram(self.X, self.n, self.stride, self.count, self.list,
                                        &roots[0] if roots is not None else NULL, &into[0, 0], &work[0], dsyrk)
         return H
+
+
+include "sweeps.pxi"
 
 
 cdef extern from "group_quadratic.h" nogil:

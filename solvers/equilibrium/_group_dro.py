@@ -11,7 +11,6 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Control
 from .._base.rng import RNG
-from .._base.state import replace
 from .._base.validate import positive
 from ._dro_problem import GroupDro, GroupDroResult, group_dro_problem
 from ._solve import seed_of, solved
@@ -128,18 +127,15 @@ def group_dro(
         seed=seed_of(rng), threads=_threads.resolve(threads),
     )  # fmt: skip
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    if method is not None:
-        return cast(GroupDroResult, solved(problem, method, control, options))
-    name, why = _usual(problem)
-    result = cast(GroupDroResult, solved(problem, name, control, options))
-    return replace(result, message=f"{result.message} Chose {name}: {why}.")
+    name, why = (method, "") if method else _usual(problem)
+    return cast(GroupDroResult, solved(problem, name, control, options, why))
 
 
 def _usual(problem: GroupDro) -> tuple[str, str]:
     d, groups = problem.X.shape[1], len(problem.labels)
     if d <= MOST_FEATURES and groups <= MOST_GROUPS:
-        return "sqp", f"with {d} features and {groups} groups second derivatives are cheap"
-    return "vr-eg", f"with {d} features and {groups} groups second derivatives are dear"
+        return "sqp", f"Chose sqp, since with {d} features and {groups} groups second derivatives are cheap."
+    return "vr-eg", f"Chose vr-eg, since with {d} features and {groups} groups second derivatives are dear."
 
 
 def _criterion(value: str) -> str:

@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 GROWTH, HALVINGS = 1e3, 20
 #: Below this, relative to the size of the numbers that the residual is made of, progress can stop for rounding alone:
 #: it has stopped when QUIET steps, and that share of all steps, made the measure smaller by less than a percent.
-ROUNDING, QUIET, QUIET_SHARE = 1e-10, 100, 0.25
+ROUNDING, QUIET, QUIET_SHARE = 1e-13, 100, 0.25
 #: <F(u) - F(v), u - v> may be so far below 0, relative to |u - v|^2, in a monotone operator.
 MONOTONE = 1e-8
 EPSILON = float(np.finfo(float).eps)
@@ -45,7 +45,7 @@ class Iterate:
     measure: float
     current: float
     best_step: float
-    #: The largest measure of a point that steps started from: what divergence is measured by.
+    #: The natural residual at the start: what divergence is measured by.
     first: float
     step: float
     nit: int = 0
@@ -62,6 +62,8 @@ class Walk:
     #: The state's class, and the share of 1 / L that the step is.
     State: ClassVar[type[Any]]
     share: ClassVar[float]
+    #: How often a step that diverged is halved.
+    attempts: ClassVar[int] = HALVINGS
 
     def begin(self, problem: Inclusion, z: Array, F: Array, step: float) -> dict[str, Any]:
         """The fields of the state that are the method's own, when it starts at z."""
@@ -71,22 +73,27 @@ class Walk:
         """The next iterate, F there, and what else changes."""
         raise NotImplementedError
 
+    def lipschitz(self, problem: Inclusion, z: Array, F: Array) -> float:
+        """An estimate of the Lipschitz constant where the user gave none."""
+        return estimate(problem, z, F)
+
     def init(self, problem: Inclusion) -> Any:
         """The start, projected where G is a set's."""
         z = problem.z0
         F = problem.evaluate(z)
         check_start(F)
         step = self.first_step(problem, z, F)
-        measure = problem.measure(z, F, step)
+        natural = problem.natural(z, F)
+        measure = problem.measure(z, F, step, natural)
         own = self.begin(problem, z, F, step)
         return self.State(
-            z=z, F=F, best=z, measure=measure, current=measure, best_step=step, first=measure, step=step,
+            z=z, F=F, best=z, measure=measure, current=measure, best_step=step, first=natural, step=step,
             level=measure, **own,
         )  # fmt: skip
 
     def first_step(self, problem: Inclusion, z: Array, F: Array) -> float:
         """The step to begin with."""
-        return self.share / (problem.L or estimate(problem, z, F))
+        return self.share / (problem.L or self.lipschitz(problem, z, F))
 
     def step(self, problem: Inclusion, state: Any) -> Any:
         """One iteration."""
@@ -96,9 +103,12 @@ class Walk:
 
     def _advanced(self, problem: Inclusion, state: Any, z: Array, F: Array, changes: dict[str, Any]) -> Any:
         step = changes.get("step", state.step)
-        current = problem.measure(z, F, step)
+        natural = changes.pop("natural", None)
+        if natural is None:
+            natural = problem.natural(z, F)
+        current = problem.measure(z, F, step, natural)
         nit = state.nit + 1
-        if not current <= GROWTH * state.first:
+        if not natural <= GROWTH * state.first or math.isnan(current):
             return self._returned(problem, state, nit)
         monotone = state.monotone and (not is_looked_at(nit) or self._is_monotone(problem, state, z, F))
         changes |= {"z": z, "F": F, "current": current, "nit": nit, "monotone": monotone}
@@ -135,7 +145,7 @@ class Walk:
         """Whether to stop."""
         if state.measure <= problem.tol:
             return Status.CONVERGED
-        if state.halvings > HALVINGS:
+        if state.halvings > self.attempts:
             return Status.DIVERGED
         if problem.epochs >= problem.max_epochs:
             return Status.MAX_EVAL

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult
-from ._operators import Operator
-from ._sets import ConvexSet, Product, Prox, length
+from ._operators import Affine, Bilinear, Operator
+from ._sets import NAMED, ConvexSet, Product, Prox, length
 
 Array = npt.NDArray[Any]
 Criterion = str | Callable[[Array], float]
@@ -125,10 +125,10 @@ class Inclusion:
     @property
     def operator_kinds(self) -> tuple[str, ...]:
         """What the structure of F and G allows."""
-        kind = type(self.operator.function).__name__
-        if kind == "Bilinear" and (self.prox is None or isinstance(self.prox, Product)):
-            return ("bilinear", "affine") if self.prox is None else ("bilinear",)
-        return ("affine",) if kind in ("Affine", "Bilinear") and self.prox is None else ()
+        function = self.operator.function
+        if isinstance(function, Bilinear) and (self.prox is None or self.sizes == (function.n, function.m)):
+            return ("affine", "bilinear") if self.prox is None else ("bilinear",)
+        return ("affine",) if isinstance(function, Affine) and self.prox is None else ()
 
     @property
     def needs(self) -> frozenset[str]:
@@ -169,6 +169,12 @@ class Inclusion:
                 raise ValueError(f"prox must return nothing or shape {out.shape}, not {np.shape(returned)}")
             out[:] = returned
 
+    def factors(self, n: int) -> tuple[Prox, Prox]:
+        """The proximal operators of the first n coordinates and of the others."""
+        if isinstance(self.prox, Product) and len(self.prox.factors) == 2:
+            return self.prox.factors[0], self.prox.factors[1]
+        return NAMED["free"], NAMED["free"]
+
     # ---- how far a point is ----------------------------------------------------------------------
 
     @property
@@ -183,13 +189,16 @@ class Inclusion:
 
     def natural(self, z: Array, Fz: Array) -> float:
         """The natural residual, given F(z)."""
+        return length(Fz) if self.prox is None else length(self.displacement(z, Fz, self.scratch("natural")))
+
+    def displacement(self, z: Array, Fz: Array, out: Array) -> Array:
+        """z - J_1(z - F(z)), whose norm is the natural residual, in out; F(z) itself where there is no G."""
         if self.prox is None:
-            return length(Fz)
-        moved = self.scratch("moved")
-        np.subtract(z, Fz, out=moved)
-        self.resolvent(moved, 1.0, moved)
-        np.subtract(z, moved, out=moved)
-        return length(moved)
+            return Fz
+        np.subtract(z, Fz, out=out)
+        self.resolvent(out, 1.0, out)
+        np.subtract(z, out, out=out)
+        return out
 
     def gap(self, z: Array, Fz: Array) -> float:
         """max <F(z), z - u> over u in the set; NaN where G is none, infinite where the set has directions upwards."""
@@ -198,10 +207,10 @@ class Inclusion:
             return max(float(Fz @ z) - prox.lowest(Fz), 0.0)
         return math.nan
 
-    def measure(self, z: Array, Fz: Array, step: float) -> float:
-        """What the tolerance is for, at z."""
+    def measure(self, z: Array, Fz: Array, step: float, natural: float | None = None) -> float:
+        """What the tolerance is for, at z, whose natural residual may be known."""
         if self.criterion == "natural" or (self.criterion == "operator" and self.prox is None):
-            return self.natural(z, Fz)
+            return self.natural(z, Fz) if natural is None else natural
         if self.criterion == "gap":
             return self.gap(z, Fz)
         if self.criterion == "operator":
@@ -225,12 +234,12 @@ class Inclusion:
         certificate = self.certificate(z, Fz, step)
         if self.criterion == "operator" and self.prox is not None:
             # The certificate is that of the point after the step, so that point is the answer.
-            z, Fz, measure = certificate.point, self.evaluate(certificate.point), certificate.norm
-        else:
-            measure = self.measure(z, Fz, step)
+            z, Fz = certificate.point, self.evaluate(certificate.point)
+        residual = self.natural(z, Fz)
+        measure = certificate.norm if self.criterion == "operator" else self.measure(z, Fz, step, residual)
         kind = self.criterion if isinstance(self.criterion, str) else "callable"
         return EquilibriumResult(
             x=z.copy(), success=False, status=None, message="", nit=0, measure=measure, stats=stats,  # type: ignore[arg-type]
-            residual=self.natural(z, Fz), residual_kind=kind, gap=self.gap(z, Fz), certificate=certificate,
+            residual=residual, residual_kind=kind, gap=self.gap(z, Fz), certificate=certificate,
             nfev=self.operator.nfev, ncomp=self.ncomp, epochs=self.epochs,
         )  # fmt: skip

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
+from . import _kernels
 
 Array = npt.NDArray[Any]
 Prox = Callable[[Array, float, Array], Any]
@@ -239,15 +240,11 @@ def as_prox(value: Any, sizes: Sequence[int], name: str = "prox") -> Prox | None
 
 
 def project_simplex(z: Array, total: float, out: Array) -> None:
-    """Write the nearest point of ``{u >= 0, sum(u) = total}`` to out, which may be z: by sorting, O(n log n)."""
-    # Without the shift the sums of large entries lose what tells them apart.
-    shifted = z - z.max()
-    falling = np.sort(shifted)[::-1]
-    excess = np.cumsum(falling) - total
-    count = max(int(np.count_nonzero(falling * np.arange(1, len(z) + 1) > excess)), 1)
-    np.maximum(shifted - excess[count - 1] / count, 0.0, out=out)
-    # The sum of what is left, to rounding, whatever the scale of z was.
-    out *= total / float(out.sum())
+    """Write the nearest point of ``{u >= 0, sum(u) = total}`` to out, which may be z."""
+    if not math.isfinite(float(z.sum())):  # the kernel looks for a threshold among finite numbers
+        out.fill(math.nan)
+        return
+    _kernels.project_simplex(z, total, out)
 
 
 def length(v: Array) -> float:

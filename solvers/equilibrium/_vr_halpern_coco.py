@@ -85,7 +85,7 @@ class VarianceReducedHalpern(Walk):
             draws += batch
             g = g + sums.difference(problem, i, weights, z, before)
         F = problem.evaluate(z)
-        own = {"count": k, "total": state.total + k - state.count, "draws": draws}
+        own: dict[str, Any] = {"count": k, "total": state.total + k - state.count, "draws": draws}
         if self.restarts == "adaptive":
             measure = problem.measure(z, F, step)
             if k > 2 and wanted(measure, state.current, state.at_anchor, k, own["total"]):

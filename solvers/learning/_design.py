@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from . import _kernels
+from ._panels import DensePanel, Panel, SegmentPanel, SparsePanel
 
 Array = npt.NDArray[Any]
 
@@ -23,87 +24,6 @@ DENSE_ENOUGH = 0.2
 
 #: Columns that are worth a Gram matrix in any case, and operations that take less than what a step has beside them.
 FEWEST, CHEAP = 10, 4e6
-
-
-class Panel(ABC):
-    """Chosen columns W of the matrix, in a form for repeated Hessians; `ones` tells whether the last one is of ones."""
-
-    def __init__(self, n: int, p: int, ones: bool) -> None:
-        self.n, self.p, self.ones = n, p, ones
-
-    @abstractmethod
-    def _combine(self, w: Array, z: Array) -> None: ...
-    @abstractmethod
-    def _dots(self, v: Array, out: Array) -> None: ...
-    @abstractmethod
-    def _gram(self, weights: Array | None) -> Array:
-        """The Gram matrix, shape (p, p), of the stored columns; what belongs to the ones is still missing."""
-
-    def product(self, w: Array) -> Array:
-        """X_W w."""
-        z = np.empty(self.n)
-        self._combine(w, z)
-        if self.ones:
-            z += w[-1]
-        return z
-
-    def transposed(self, v: Array) -> Array:
-        """X_W' v."""
-        out = np.empty(self.p)
-        self._dots(v, out)
-        if self.ones:
-            out[-1] = v.sum()
-        return out
-
-    def gram(self, weights: Array | None) -> Array:
-        """X_W' D X_W; D of ones where `weights` is None."""
-        H = self._gram(weights)
-        if self.ones:
-            H[-1] = H[:, -1] = self.transposed(np.ones(self.n) if weights is None else weights)
-        return H
-
-
-class DensePanel(Panel):
-    """Columns of a dense matrix in Fortran order, read in place; `columns` None: all."""
-
-    def __init__(self, X: Array, columns: Array | None, ones: bool) -> None:
-        count = X.shape[1] if columns is None else len(columns)
-        super().__init__(X.shape[0], count + ones, ones)
-        self._columns = _kernels.Columns(X, columns)
-
-    def _combine(self, w: Array, z: Array) -> None:
-        self._columns.combine(w, z)
-
-    def _dots(self, v: Array, out: Array) -> None:
-        self._columns.dots(v, out)
-
-    def _gram(self, weights: Array | None) -> Array:
-        H = self._columns.gram(None if weights is None else np.sqrt(weights))
-        if not self.ones:
-            return H
-        bordered = np.empty((self.p, self.p))
-        bordered[:-1, :-1] = H
-        return bordered
-
-
-class SparsePanel(Panel):
-    """The rows of the matrix, with the chosen columns alone."""
-
-    def __init__(self, rows: _kernels.Compressed, ones: bool) -> None:
-        super().__init__(rows.count, rows.width + ones, ones)
-        self._rows = rows
-
-    def _combine(self, w: Array, z: Array) -> None:
-        self._rows.gather(w, z)
-
-    def _dots(self, v: Array, out: Array) -> None:
-        out[:] = 0
-        self._rows.scatter(v, out)
-
-    def _gram(self, weights: Array | None) -> Array:
-        H = np.zeros((self.p, self.p))
-        self._rows.gram(H, weights)
-        return H
 
 
 class Design(ABC):
@@ -137,8 +57,15 @@ class Design(ABC):
         """X' v, of length `width`; with `columns`, features as int32, 0 at the others."""
 
     @abstractmethod
-    def panel(self, columns: Array) -> Panel:
-        """Columns in rising order; that of the intercept is the last of them wherever there is one."""
+    def panel(self, columns: Array, swept: bool = False) -> Panel:
+        """Columns in rising order; that of the intercept is the last of them wherever there is one.
+
+        Where `swept`, in a form for sweeps, which there are where `costs` says so.
+        """
+
+    def costs(self, columns: Array) -> tuple[float, float]:
+        """About how many nanoseconds the Gram matrix of these columns takes, and a sweep; infinity: there is none."""
+        return 0.0, math.inf
 
     def gram(self, columns: Array, weights: Array | None) -> Array:
         """X_W' D X_W, once; columns as of `panel`."""
@@ -179,6 +106,10 @@ class Matrix(Design):
     def _panel(self, features: Array, ones: bool) -> Panel:
         """These features, int32 and rising, and the ones where they are asked for."""
 
+    @abstractmethod
+    def _swept(self, features: Array) -> Panel:
+        """The same, in a form for sweeps."""
+
     def product(self, w: Array) -> Array:
         z = self._combine(w)
         if self.ones:
@@ -192,9 +123,9 @@ class Matrix(Design):
             out[-1] = v.sum()
         return out
 
-    def panel(self, columns: Array) -> Panel:
-        count = len(columns) - self.ones
-        return self._panel(columns[:count].astype(np.int32), self.ones)
+    def panel(self, columns: Array, swept: bool = False) -> Panel:
+        features = columns[: len(columns) - self.ones].astype(np.int32)
+        return self._swept(features) if swept else self._panel(features, self.ones)
 
 
 class Dense(Matrix):
@@ -208,6 +139,10 @@ class Dense(Matrix):
     def affordable(self, columns: Array, passes: float) -> int:
         # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
         return int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
+
+    def costs(self, columns: Array) -> tuple[float, float]:
+        p = len(columns)
+        return 0.04 * self.n * p * p, 0.6 * self.n * p
 
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
@@ -243,6 +178,9 @@ class Dense(Matrix):
             return DensePanel(self.X, None if every else features, ones)
         return DensePanel(np.asfortranarray(self.X) if every else self._taken(features), None, ones)
 
+    def _swept(self, features: Array) -> Panel:
+        return self._panel(features, self.ones)
+
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
         panel = self._taken(left)
         if weights is not None:
@@ -273,6 +211,10 @@ class Sparse(Matrix):
         entries = np.cumsum(self._counts[columns[columns < self.d]], dtype=float)
         costs = entries * (4 + 0.5 * entries / self.n)
         return int(np.searchsorted(costs, max(0.6 * passes * self.compressed.entries, 0.05 * CHEAP)))
+
+    def costs(self, columns: Array) -> tuple[float, float]:
+        entries = float(self._counts[columns[columns < self.d]].sum())
+        return entries * (4 + 0.5 * entries / max(self.n, 1)), 1.3 * (entries + self.n * self.ones)
 
     def _squares(self) -> Array:
         squares = self.compressed.squares(not self.by_columns)
@@ -319,6 +261,18 @@ class Sparse(Matrix):
         if rows.entries > enough:
             return DensePanel(np.asfortranarray(self.X[:, features].toarray()), None, ones)
         return SparsePanel(rows, ones)
+
+    @cached_property
+    def _by_columns(self) -> _kernels.Compressed:
+        """The matrix as CSC."""
+        if self.by_columns:
+            return self.compressed
+        X = self.X.tocsc()
+        starts, index = X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False)
+        return _kernels.Compressed(starts, index, X.data, self.n)
+
+    def _swept(self, features: Array) -> Panel:
+        return SegmentPanel(self._by_columns, features, self.ones)
 
     def gram(self, columns: Array, weights: Array | None) -> Array:
         if self.by_columns and not self.ones and len(columns) <= 2 * FEWEST:

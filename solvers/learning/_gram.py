@@ -23,6 +23,10 @@ class GramCache:
         self._columns = np.empty(0, np.intp)
         self._kept = np.empty((0, 0))
 
+    def lacking(self, columns: Indices) -> int:
+        """How many of these columns are not kept."""
+        return int(np.count_nonzero(self._place[columns] < 0))
+
     def of(self, columns: Indices) -> Array:
         """The Gram matrix of these columns, rising; that of the intercept is among them wherever there is one."""
         if 8.0 * len(columns) ** 2 > self.limit:

@@ -26,8 +26,9 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _kernels, _secular
 from ._groups import Grouped
+from ._models import kept_gram
 from ._problem import GlmProblem, GlmResult
-from ._working_set import WorkingSet, _kept_gram, _line_search
+from ._working_set import WorkingSet, _line_search
 
 Array = npt.NDArray[Any]
 
@@ -235,7 +236,7 @@ def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Arr
     """X_W' D X_W in the order of the groups; that of a quadratic loss grows by its new columns."""
     order = np.argsort(columns, kind="stable")
     if problem.loss.quadratic:
-        H = _kept_gram(problem).of(columns[order])
+        H = kept_gram(problem).of(columns[order])
     else:
         H = problem.design.gram(columns[order], _curvatures(problem, z, floor))
     if np.any(np.diff(order) != 1):

@@ -54,6 +54,15 @@ class Columns:
     def squares(self) -> _Floats: ...
     def gram(self, roots: _Floats | None = None) -> _Floats: ...
 
+class Sweeps:
+    def __init__(
+        self, X: Compressed | Columns, columns: _Ints | None, ones: bool, weights: _Floats | None,
+        terms: tuple[_Floats, ...], w: _Floats, q: _Floats,
+    ) -> None: ...  # fmt: skip
+    def minimise(self, tol: float, most: float) -> float: ...
+    @property
+    def counts(self) -> dict[str, float]: ...
+
 def minimise_groups(
     H: _Floats, start: _Ints, norm: _Floats, l1: _Floats, low: _Floats, high: _Floats, values: _Floats,
     vectors: _Floats, w: _Floats, g: _Floats, tol: float, max_phases: int,

@@ -17,9 +17,10 @@ from scipy.special import xlogy
 
 from .._base.validate import real_array
 from . import _kernels
-from ._design import CHEAP, Design, Panel
+from ._design import CHEAP, Design
 from ._groups import Grouped
 from ._losses import Loss, Sums
+from ._panels import Panel
 from ._problem import GlmProblem
 
 Array = npt.NDArray[np.float64]
@@ -164,7 +165,7 @@ class ByClass(Design):
         g = np.asarray((self.X.T @ V).T).ravel()
         return np.concatenate([g, V.sum(axis=0)]) if self.ones else g
 
-    def panel(self, columns: npt.NDArray[Any]) -> Panel:
+    def panel(self, columns: npt.NDArray[Any], swept: bool = False) -> Panel:
         return ByClassPanel(self, columns)
 
     def _places(self, columns: Array) -> tuple[Array, Array]:

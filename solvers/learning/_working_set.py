@@ -17,8 +17,8 @@ arXiv 1712.08859. Differs in:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,14 @@ from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels
-from ._design import FEWEST, Panel
-from ._gram import GramCache
+from ._design import FEWEST
+from ._models import LEAST, TINY, Model, model_of
 from ._problem import Certificate, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
-#: Phases of the active-set method in one model; Newton steps between two passes over all columns.
-PHASES, NEWTON_STEPS = 10_000, 3
+#: Newton steps between two passes over all columns.
+NEWTON_STEPS = 3
 
 #: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
 SMOOTH_STEPS = 10
@@ -51,8 +51,6 @@ SHORT = 0.05
 
 #: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
-
-TINY = 1e-300
 
 #: A coefficient beyond which there seems to be no minimum.
 LARGEST = 1e8
@@ -87,6 +85,8 @@ class WorkingSetState:
     idle: int
     newtons: int
     hessians: int
+    #: Whether sweeps may serve: so far they did what was asked for.
+    may_sweep: bool
 
     #: Fields whose shape is free.
     varying = ("columns",)
@@ -112,13 +112,13 @@ class WorkingSet:
 
     def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
         columns = self._grown(problem, state)
-        w, newtons, hessians = _minimised(problem, state, columns)
-        new = self._evaluated(problem, w, columns, state.alive, state.left, state.dual)
+        found = _minimised(problem, state, columns)
+        new = self._evaluated(problem, found.w, columns, state.alive, state.left, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         idle = not gained and len(columns) == len(state.columns)
         return replace(
-            new, nit=state.nit + 1, newtons=state.newtons + newtons, hessians=state.hessians + hessians,
-            idle=state.idle + 1 if idle else 0,
+            new, nit=state.nit + 1, newtons=state.newtons + found.newtons, hessians=state.hessians + found.hessians,
+            idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep,
         )  # fmt: skip
 
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
@@ -159,7 +159,7 @@ class WorkingSet:
         dual = max(dual, known.dual)
         return WorkingSetState(
             w, known.z, known.g, columns, alive, left, known.primal, dual, known.kkt, 0, problem.measure(known, dual),
-            0, 0, 0,
+            0, 0, 0, True,
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: WorkingSetState) -> Status | None:
@@ -199,37 +199,24 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
     return (most >= (1 - SCREENING_MARGIN) * penalty.l1) | (known.w != 0)  # type: ignore[no-any-return]
 
 
-def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> tuple[Array, int, int]:
-    """w, the Newton steps taken and the Hessians made: the objective minimised over the columns, as far as it pays."""
-    penalty = problem.penalty
+def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _Minimised:
+    """The objective minimised over the columns, as far as it pays."""
+    penalty, width = problem.penalty, problem.design.width
     if _by_samples.serves(problem):
         return _steps_by_samples(problem, state)
-    if len(columns) == problem.design.width:
-        part, w, g = penalty, state.w, state.g
-    else:
-        part, w, g = penalty.part(columns), state.w[columns], state.g[columns]
-    if problem.loss.quadratic:
-        tol = _model_tol(problem, state, state.kkt)
-        target = _model_minimum(_kept_gram(problem).of(columns), part, w, g, tol, problem.kind.has_l2)
-        assert target is not None  # the gradient lies in the range of the Gram matrix
-        return _spread(target, columns, problem.design.width), 1, 0
-    w, steps, hessians = _newton_steps(problem, state, columns, part)
-    return _spread(w, columns, problem.design.width), steps, hessians
+    part = penalty if len(columns) == width else penalty.part(columns)
+    model = model_of(problem, columns, part, state.may_sweep)
+    walk = _Walk(problem, state, model)
+    w = walk.quadratic() if problem.loss.quadratic else walk.newton()
+    return _Minimised(_spread(w, columns, width), walk.steps, model.made, state.may_sweep and model.sufficed)
 
 
-def _model_tol(problem: GlmProblem, state: WorkingSetState, violation: float) -> float:
-    """To what violation a model is solved: its square, in units of the largest gradient, but not below rounding."""
-    size = max(float(np.abs(state.g).max(initial=0.0)), problem.kind.largest_l1)
-    return max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
-
-
-def _model_minimum(H: Array, penalty: Any, w: Array, g: Array, tol: float, ridge: bool) -> Array | None:
-    """Where ``g'(v - w) + (v - w)'H (v - w) / 2`` and the penalty of v are least; None where they have no minimum."""
-    target, gradient = w.copy(), g
-    if ridge:
-        H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
-    model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient.copy())
-    return None if np.isinf(model.minimise(tol, PHASES)) else target
+class _Minimised(NamedTuple):
+    w: Array
+    #: Newton steps, and how often curvatures were renewed for them.
+    newtons: int
+    hessians: int
+    may_sweep: bool
 
 
 def _spread(values: Array, columns: Array, width: int) -> Array:
@@ -240,96 +227,105 @@ def _spread(values: Array, columns: Array, width: int) -> Array:
     return full
 
 
-def _kept_gram(problem: GlmProblem) -> GramCache:
-    """The Gram matrix that a quadratic loss keeps."""
-    memory = problem._memory
-    if "gram" not in memory:
-        memory["gram"] = GramCache(problem.design, None if problem.loss.uniform else problem.loss.s)
-    return memory["gram"]  # type: ignore[no-any-return]
+class _Walk:
+    """Newton steps on the columns of a model, each with a line search along the cached predictors."""
 
+    def __init__(self, problem: GlmProblem, state: WorkingSetState, model: Model) -> None:
+        self.problem, self.state, self.model = problem, state, model
+        columns = model.columns
+        self.whole = len(columns) == problem.design.width
+        self.w, self.g = (state.w, state.g) if self.whole else (state.w[columns], state.g[columns])
+        self.z = state.z
+        known = problem.known(state.w)
+        if known is None:  # of a fit that goes on
+            known = problem.certificate(state.w, state.z, not problem.loss.quadratic)
+        self.v, self.curvatures = known.v, known.D
+        self.violation, self.steps, self.bounded = state.kkt, 0, False
 
-@dataclass(eq=False)
-class _Hessian:
-    """X_W' D X_W, kept while it is good enough."""
+    def quadratic(self) -> Array:
+        """Least squares are their own model."""
+        self.steps = 1
+        target = self.model.minimum(self.w, self.v, self.g, self.violation, self._share() if self.model.swept else 0.0)
+        assert target is not None  # the gradient lies in the range of the Gram matrix
+        return target
 
-    panel: Panel
-    D: Array | None = None
-    H: Array = field(default_factory=lambda: np.empty((0, 0)))
-    #: How often it was made, and whether the last step with it brought little.
-    made: int = 0
-    slow: bool = False
+    def _share(self) -> float:
+        """The share of the violation at which sweeps may stop: more is of use where other columns have theirs."""
+        old = self.problem.terms.violations(self.state.w, self.state.g)[self.state.columns]
+        complete = old.max(initial=0.0) >= 0.5 * self.state.kkt
+        return min(max(self._needed(), 0.01 if complete else 0.1), 0.1)
 
-    def at(self, D: Array, enough: float) -> bool:
-        """Makes it anew for the curvatures D, unless these differ by no more than a share `enough`; whether it did."""
-        if self.D is not None and not self.slow and np.abs(D - self.D).sum() <= enough * self.D.sum():
+    def _needed(self) -> float:
+        """The share of the violation that the tolerance asks for: the gap falls with it."""
+        return 0.3 * self.problem.tol / max(self.state.measure, TINY)
+
+    def _newton_share(self) -> float:
+        """The same of a Newton step, whose own error falls with the square of the violation."""
+        size = max(float(np.abs(self.g).max(initial=0.0)), self.problem.kind.largest_l1, TINY)
+        return min(max(self._needed(), self.violation / size), 0.1)
+
+    def newton(self) -> Array:
+        """Until the steps are enough for a pass over the data."""
+        problem, model, state = self.problem, self.model, self.state
+        penalty, D = model.penalty, self.curvatures
+        self.D: Array = problem.loss.second(self.z) if D is None else D
+        self.terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
+        self.value = state.primal - problem.penalty.value(state.w)
+        self.noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
+        while self._step():
+            if self.taken and self._enough():
+                break
+        return self.w
+
+    def _error(self) -> float:
+        """By what share curvatures may be wrong: an error of a share e of them leaves about e^2 of the gap."""
+        problem, state = self.problem, self.state
+        gap = np.inf
+        if problem.has_dual:  # which falls with the square of the violation
+            gap = max(state.measure * (self.violation / max(state.kkt, TINY)) ** 2, problem.tol)
+        # A Hessian of p columns takes p / 50 times as long as a step without it: a share of a half makes that worth it.
+        cheap = 0.0 if problem.kind.largest_l1 > 0 else 0.5 * max(0.0, 1 - 50 / max(len(self.w), 1))
+        return max(0.3 * float(np.sqrt(problem.tol / gap)), cheap)
+
+    def _enough(self) -> bool:
+        problem, state = self.problem, self.state
+        if self.steps >= (NEWTON_STEPS if problem.kind.largest_l1 > 0 else SMOOTH_STEPS):
+            return True
+        aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
+        return bool(self.violation <= (aim if self.whole else 0.1) * state.kkt)
+
+    def _step(self) -> bool:
+        """A Newton step; whether there is more to hope for."""
+        problem, model, before = self.problem, self.model, self.violation
+        new = model.renewed(np.maximum(self.D, LEAST), self._error())
+        target = model.minimum(self.w, self.v, self.g, self.violation, self._newton_share())
+        self.steps += 1
+        found = None
+        if target is not None:  # else there are samples without curvature, along which the model falls for ever
+            way = model.panel.product(target - self.w)
+            found = _line_search(problem, model.penalty, self.w, target, self.z, way, self.g, self.value, self.noise)
+        if target is not None and found is not None:
+            self._take(target, *found)
+        self.taken, short = found is not None, found is None or found[0] < SHORT
+        model.slow = short or (not new and self.violation > 0.5 * before)
+        above = problem.loss.above(self.z) if short else None
+        if above is None:
+            self.bounded = False
+            return self.taken
+        if not self.taken and self.bounded:
             return False
-        self.D, self.H, self.made, self.slow = D, self.panel.gram(D), self.made + 1, False
+        self.D, self.bounded = above, True  # next time with a model that lies above the objective
         return True
 
-
-def _panel(problem: GlmProblem, columns: Array) -> Panel:
-    """The columns for Hessians, kept from step to step where they are the same."""
-    kept: tuple[Array, Panel] | None = problem._memory.get("panel")
-    if kept is None or not np.array_equal(kept[0], columns):
-        problem._memory["panel"] = kept = columns, problem.design.panel(columns)
-    return kept[1]
-
-
-def _newton_steps(problem: GlmProblem, state: WorkingSetState, columns: Array, penalty: Any) -> tuple[Array, int, int]:
-    """Newton steps on the columns, each with a line search along the cached predictors."""
-    loss, width = problem.loss, problem.design.width
-    w, z, g = state.w[columns], state.z, state.g[columns]
-    known = problem.known(state.w)
-    D = known.D if known is not None and known.D is not None else loss.second(z)
-    value, steps = state.primal - problem.penalty.value(state.w), 0
-    kept = _Hessian(_panel(problem, columns))
-    noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
-    terms = _kernels.SeparableTerms(penalty.l1, penalty.l2, penalty.low, penalty.high)
-    tol = _model_tol(problem, state, state.kkt)
-    # A Hessian of p columns takes p / 50 times as long as a step without it, which a share of a half makes worth it.
-    cheap = 0.0 if problem.kind.largest_l1 > 0 else 0.5 * max(0.0, 1 - 50 / max(len(columns), 1))
-    whole, bounded, violation = len(columns) == width, False, state.kkt
-    while True:
-        # The gap falls with the square of the violation. A Hessian with an error of a share e leaves about e^2 of it.
-        gap = max(state.measure * (violation / max(state.kkt, TINY)) ** 2, problem.tol) if problem.has_dual else np.inf
-        enough = max(0.3 * np.sqrt(problem.tol / gap), cheap)
-        new = kept.at(np.maximum(D, 1e-15), enough)
-        target = _model_minimum(kept.H, penalty, w, g, tol, problem.kind.has_l2)
-        steps += 1
-        if target is None:  # there are samples without curvature, along which the model falls for ever
-            above = loss.above(z)
-            if bounded or above is None:
-                break
-            kept.slow, D, bounded = True, above, True
-            continue
-        way = kept.panel.product(target - w)
-        found = _line_search(problem, penalty, w, target, z, way, g, value, noise)
-        kept.slow = short = found is None or found[0] < SHORT
-        if found is not None:
-            share, z, v, D, value = found
-        if short and (above := loss.above(z)) is not None:  # next time with a model that lies above the objective
-            if found is None and bounded:
-                break
-            D, bounded = above, True
-        elif found is None:
-            break
-        if found is None:
-            continue
-        bounded &= short
-        w = target if share == 1 else w + share * (target - w)
-        g, before = kept.panel.transposed(v), violation
-        violation = terms.measure(w, g)[1]
-        kept.slow |= not new and violation > 0.5 * before
-        if steps == (NEWTON_STEPS if problem.kind.largest_l1 > 0 else SMOOTH_STEPS):
-            break
-        aim = 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) if problem.has_dual else 1e-2
-        if violation <= (aim if whole else 0.1) * state.kkt:
-            break
-        tol = _model_tol(problem, state, violation)
-    return w, steps, kept.made
+    def _take(self, target: Array, share: float, z: Array, v: Array, D: Array, value: float) -> None:
+        """The step as far as the line search takes it, and the gradient there."""
+        self.z, self.v, self.D, self.value = z, v, D, value
+        self.w = target if share == 1 else self.w + share * (target - self.w)
+        self.g = self.model.panel.transposed(v)
+        self.violation = self.terms.measure(self.w, self.g)[1]
 
 
-def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Array, int, int]:
+def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> _Minimised:
     """Newton steps on all columns, with a line search each."""
     loss, penalty = problem.loss, problem.penalty
     w, z, g, violation = state.w, state.z, state.g, state.kkt
@@ -356,7 +352,7 @@ def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> tuple[Arra
         violation = problem.terms.measure(w, g)[1]
         if loss.quadratic or violation <= 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) * state.kkt:
             break
-    return w, steps, steps
+    return _Minimised(w, steps, steps, state.may_sweep)
 
 
 def _line_search(

@@ -422,11 +422,42 @@ def _sum(capability, seed):
     )
 
 
+def _game(capability, seed):
+    """A game of whole numbers, half of them zero."""
+    rng = np.random.default_rng(seed)
+    A = rng.integers(1, 40, (81, 93)) * (rng.random((81, 93)) < 0.5)
+    pattern = scipy.sparse.csr_array(A.astype(float))
+
+    def solve(inputs, **keywords):
+        matrix = inputs["A"]
+        if capability == "sparse-game":
+            data = np.asarray(inputs["A"])
+            data = data.astype(np.float32) if data.dtype == np.float16 else data  # SciPy has no such sparse arrays
+            matrix = scipy.sparse.csr_array((data, pattern.indices, pattern.indptr), shape=pattern.shape)
+        return solvers.equilibrium.matrix_game(matrix, **keywords)
+
+    def gap(inputs, pair):
+        x, y = np.split(pair.astype(np.longdouble), [93])
+        return float((A @ x).max() - (A.T @ y).min())
+
+    def answer(result):
+        return np.concatenate(result.x if isinstance(result.x, tuple) else (result.x, result.y))
+
+    return Case(
+        capability,
+        {"A": pattern.data if capability == "sparse-game" else A.astype(float)},
+        solve,
+        answer=answer,
+        measure=gap,
+        start_at=lambda result: {"x0": result.x, "y0": result.y},
+    )
+
+
 def _group_dro(capability, seed):
     """Labels that some groups tell better than others."""
     rng = np.random.default_rng(seed)
     n, groups, l2 = 90, np.arange(90) % 3, 0.25
-    X = rng.integers(0, 3, (n, 5)).astype(float)
+    X = rng.integers(0, 7, (n, 5)).astype(float)
     y = (X[:, 0] + 3 * groups > groups * X[:, 1] + X[:, 2] + rng.integers(-3, 4, n)).astype(float)
     own = (groups == np.arange(3)[:, None]) / 30
 
@@ -453,13 +484,95 @@ def _group_dro(capability, seed):
     )
 
 
+def _fixed_point(capability, seed):
+    """An affine contraction that turns: rounding never comes to rest."""
+    rng = np.random.default_rng(seed)
+    inputs = {"U": np.triu(rng.integers(0, 5, (23, 23)), 1), "p": rng.integers(0, 40, 23), "x0": rng.integers(0, 9, 23)}
+
+    def image(U, p, x):
+        return (U @ x - U.T @ x + p) / 53
+
+    def solve(inputs, **keywords):
+        U, p = (np.asarray(inputs[name], np.float64) for name in ("U", "p"))
+        x0 = keywords.pop("x0", inputs["x0"])
+        return solvers.equilibrium.fixed_point(lambda x: image(U, p, x), x0, **keywords)
+
+    def residual(inputs, x):
+        x = x.astype(np.longdouble)
+        return float(np.sqrt(((x - image(inputs["U"], inputs["p"], x)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
+def _bilinear(capability, seed):
+    """A bilinear saddle point inside its boxes; whole numbers, less what makes them positive."""
+    rng = np.random.default_rng(seed)
+    K = rng.integers(-3, 4, (13, 17))
+    inputs = {"K": K + 3, "c": 60 - K.sum(0), "b": 60 + K.sum(1), "z0": rng.integers(0, 3, 30)}
+    box = solvers.equilibrium.Box(0, 2)
+
+    def solve(inputs, **keywords):
+        K, c, b = (np.asarray(inputs[name], np.float64) for name in ("K", "c", "b"))
+        z0 = np.asarray(keywords.pop("z0", inputs["z0"]))
+        game = solvers.equilibrium.Bilinear(K - 3, c - 60, b - 60)
+        return solvers.equilibrium.solve(game, (z0[:17], z0[17:]), **{"prox": (box, box), **keywords})
+
+    def residual(inputs, z):
+        K, z = inputs["K"] - 3, z.astype(np.longdouble)
+        F = np.concatenate((K.T @ z[17:] + inputs["c"] - 60, inputs["b"] - 60 - K @ z[:17]))
+        return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
+def _affine(capability, seed):
+    """An affine equation whose symmetric part has eigenvalues from 1 to 100."""
+    rng = np.random.default_rng(seed)
+    M = np.diag(np.arange(1, 100) ** 2 // 90 + 1) + np.triu(rng.integers(0, 2, (99, 99)), 1)
+    inputs = {"M": M, "q": rng.integers(0, 40, 99), "z0": rng.integers(0, 3, 99)}
+
+    def solve(inputs, **keywords):
+        F = solvers.equilibrium.Affine(inputs["M"], inputs["q"])
+        return solvers.equilibrium.solve(F, keywords.pop("z0", inputs["z0"]), **keywords)
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=lambda inputs, z: float(
+            np.linalg.norm((inputs["M"] @ z.astype(np.longdouble) + inputs["q"]).astype(float))
+        ),
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
 def _equilibrium(capability, seed):
     makers = {
         "cocoercive-sum": _sum,
         "finite-sum": _sum,
+        "affine": _affine,
+        "bilinear": _bilinear,
+        "fixed-point": _fixed_point,
         "group-dro": _group_dro,
         "inclusion": _inclusion,
         "linear-program": _linear_program,
+        "matrix-game": _game,
+        "sparse-game": _game,
     }
     return makers[capability](capability, seed)
 

@@ -1,0 +1,90 @@
+/* First-order methods on a matrix game: min over x in a simplex of n, max over y in one of m, of
+ * y'A x + linear_x'x + linear_y'y. With H = A x + linear_y + linear_x'x and G = A'y + linear_x + linear_y'y the gap of a
+ * pair is max H - min G >= 0. */
+#ifndef SOLVERS_EQUILIBRIUM_GAME_H
+#define SOLVERS_EQUILIBRIUM_GAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime.h"
+
+/* Half of a sparse matrix: its rows, or its columns. */
+struct sv_game_sparse {
+    const int32_t *starts, *index;
+    const double *value;
+};
+
+/* A by rows and by columns, both in one of three forms; the others are NULL. */
+struct sv_game {
+    size_t m, n;
+    const float *rows32, *columns32;
+    const double *rows64, *columns64;
+    struct sv_game_sparse rows, columns;
+    const double *linear_x, *linear_y; /* NULL: none */
+};
+
+/* Vectors of n and of m entries in one block, x or G first. */
+struct sv_game_pdhg {
+    double *pair, *products, *anchor, *anchor_products; /* products: [G | H] of the pair */
+    double *next, *next_products;                       /* the last T(pair) */
+    double *best;                                       /* the feasible pair of the least gap so far */
+    double norm, weight, threshold_x, threshold_y;
+    double gap, best_gap;
+    double residual, first_residual; /* of the last step, and of the first from the anchor */
+    int64_t count, raises;           /* steps since the anchor, and how often the norm was too small */
+    double *work;                    /* 4 max(m, n) */
+    int32_t *list;                   /* max(m, n) */
+};
+
+/* Steps of restarted reflected Halpern PDHG, and the restart, to the last T(pair). */
+SV_BINDING void sv_game_pdhg_run(const struct sv_game *game, struct sv_game_pdhg *s, int64_t steps);
+SV_BINDING void sv_game_pdhg_restart(const struct sv_game *game, struct sv_game_pdhg *s, double moves[2]);
+
+/* A lower estimate of the norm of A centred by rows and columns, by power steps on `start` (n entries, overwritten).
+ * work: 2 max(m, n); list: max(m, n). */
+SV_BINDING double sv_game_norm(const struct sv_game *game, int steps, double *start, double *work, int32_t *list);
+
+/* Regret matching+ and what it needs; pairs and products as above. */
+struct sv_game_regret {
+    double *regrets, *pair, *products; /* products of the last losses met */
+    double *average, *average_products, *best;
+    double weights, best_gap;
+    int64_t count;
+    int predictive;
+    double *work;
+    int32_t *list;
+};
+
+SV_BINDING void sv_game_regret_run(const struct sv_game *game, struct sv_game_regret *s, int64_t steps);
+
+/* [G | H] of a pair. work: max(m, n). */
+SV_BINDING void sv_game_products(const struct sv_game *game, const double *pair, double *products, double *work,
+                                 int32_t *list);
+
+/* (A - shift) / scale of a dense A, by rows and by columns, as floats or doubles; scale is a power of two. Strides
+ * count entries. */
+SV_BINDING void sv_game_copy(const void *A, int is_float, size_t m, size_t n, ptrdiff_t row_stride,
+                             ptrdiff_t column_stride, double shift, double scale, int as_float, void *rows,
+                             void *columns);
+
+struct sv_game_sums {
+    double square, cross, image, image_square;
+};
+
+struct game_kernels {
+    /* out = sum_k factor[k] row list[k], rows of `length` entries. */
+    void (*combine_float)(const float *rows, size_t length, size_t count, const int32_t *list, const double *factor,
+                          double *out);
+    void (*combine)(const double *rows, size_t length, size_t count, const int32_t *list, const double *factor,
+                    double *out);
+    /* out = z + a u + b v */
+    void (*ahead)(size_t n, const double *z, double a, const double *u, double b, const double *v, double *out);
+    /* z = share (2 next - z) + (1 - share) anchor */
+    void (*reflect)(size_t n, double share, const double *next, const double *anchor, double *z);
+    /* Of d = p - q and e = u - v: d'd, d'e, sum e, e'e. */
+    struct sv_game_sums (*differences)(size_t n, const double *p, const double *q, const double *u, const double *v);
+    double (*largest)(size_t n, double sign, const double *v);
+};
+
+#endif

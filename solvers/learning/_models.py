@@ -1,0 +1,159 @@
+"""The quadratic model of a loss on a working set of columns, and how it is minimised together with the penalty.
+
+There are two ways. The Gram matrix X_W' D X_W, formed once, takes an active-set method to rounding however bad the
+conditioning is (quadratic.c); it costs about n p^2 operations, and its factor |S|^3 / 3. Where p is in the thousands,
+sweeps over the columns against a kept residual, and conjugate gradients (sweeps.c), are mostly there for a fraction of
+that. How many they take is not known beforehand: they are tried where a good many cost less than the Gram matrix does,
+and given up once they have cost as much.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _kernels
+from ._gram import GramCache
+from ._panels import Panel
+from ._problem import GlmProblem
+
+Array = npt.NDArray[Any]
+
+#: Phases of the active-set method in one model.
+PHASES = 10_000
+
+#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for a model that is solved to
+#: some digits, and for one of those that are left after a few.
+SWEEPS, FEWER_SWEEPS = 40, 15
+
+#: Sweeps at most where there is no other way.
+MOST_SWEEPS = 5000
+
+#: Nanoseconds of the active-set method: by the square of the columns, and by the cube of those in use, say half.
+BY_SQUARE, BY_CUBE = 12.0, 0.03 / 8
+
+#: Nanoseconds of an entry that is read in sweeps.
+NS_AN_ENTRY = 1.0
+
+#: Bytes that no Gram matrix may have where there is another way.
+LARGEST_GRAM = 2.0**31
+
+#: The least curvature of a sample in a model.
+LEAST = 1e-15
+
+TINY = 1e-300
+
+
+class Model(ABC):
+    """The model on the columns W, `penalty` their share of it."""
+
+    #: Whether it is minimised by sweeps.
+    swept: ClassVar[bool]
+
+    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any) -> None:
+        self.problem, self.columns, self.penalty = problem, columns, penalty
+        #: The curvatures of the samples in it, how often these were renewed, and whether they should be.
+        self.D: Array | None = None
+        self.made, self.slow = 0, False
+        #: Whether it brought all that was asked for.
+        self.sufficed = True
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The columns, kept from model to model where they are the same."""
+        kept: tuple[Array, bool, Panel] | None = self.problem._memory.get("panel")
+        if kept is None or kept[1] != self.swept or not np.array_equal(kept[0], self.columns):
+            kept = self.columns, self.swept, self.problem.design.panel(self.columns, self.swept)
+            self.problem._memory["panel"] = kept
+        return kept[2]
+
+    def renewed(self, D: Array, enough: float) -> bool:
+        """Takes the curvatures D, unless its own differ by no more than a share `enough`; whether it did."""
+        if self.D is not None and not self.slow and np.abs(D - self.D).sum() <= enough * self.D.sum():
+            return False
+        self.D, self.made, self.slow = D, self.made + 1, False
+        return True
+
+    @abstractmethod
+    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
+        """Where the model at w is least with the penalty, the loss having the derivative v and the gradient g there.
+
+        As exactly as the violation in w makes sensible, for sweeps a share of it. None where there is no minimum.
+        """
+
+
+class GramModel(Model):
+    """By the Gram matrix."""
+
+    swept = False
+
+    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any) -> None:
+        super().__init__(problem, columns, penalty)
+        self._made_for: Array | None = None
+        self._H = np.empty((0, 0))
+
+    def _hessian(self) -> Array:
+        if self.problem.loss.quadratic:
+            return kept_gram(self.problem).of(self.columns)
+        if self._made_for is not self.D:
+            self._H, self._made_for = self.panel.gram(self.D), self.D
+        return self._H
+
+    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
+        H, penalty, target, gradient = self._hessian(), self.penalty, w.copy(), g.copy()
+        if self.problem.kind.has_l2:
+            H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
+        # To the square of the violation, in units of the largest gradient, but not below rounding.
+        size = max(float(np.abs(g).max(initial=0.0)), self.problem.kind.largest_l1, violation)
+        tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
+        model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
+        return None if np.isinf(model.minimise(tol, PHASES)) else target
+
+
+class SweepModel(Model):
+    """By sweeps over the columns; `most`: nanoseconds after which they are given up."""
+
+    swept = True
+
+    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any, most: float) -> None:
+        super().__init__(problem, columns, penalty)
+        self.most = most
+
+    def renewed(self, D: Array, enough: float) -> bool:
+        """Always: it costs nothing."""
+        return super().renewed(D, -1.0)
+
+    def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array:
+        target, penalty, loss = w.copy(), self.penalty, self.problem.loss
+        weights = self.D if not loss.quadratic else None if loss.uniform else loss.s
+        terms = penalty.l1, penalty.l2, penalty.low, penalty.high
+        sweeps = self.panel.sweeps(weights, terms, target, v.copy())
+        tol = share * violation
+        self.sufficed = sweeps.minimise(tol, self.most / NS_AN_ENTRY) <= tol
+        return target
+
+
+def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool) -> Model:
+    """The model that promises to be minimised soonest."""
+    gram, sweep = problem.design.costs(columns)
+    p = float(len(columns))
+    if problem.loss.quadratic and p:
+        gram *= kept_gram(problem).lacking(columns) / p
+    gram += p * p * (BY_SQUARE + BY_CUBE * p)
+    if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
+        return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
+    if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
+        return SweepModel(problem, columns, penalty, gram)
+    return GramModel(problem, columns, penalty)
+
+
+def kept_gram(problem: GlmProblem) -> GramCache:
+    """The Gram matrix that a quadratic loss keeps."""
+    memory = problem._memory
+    if "gram" not in memory:
+        memory["gram"] = GramCache(problem.design, None if problem.loss.uniform else problem.loss.s)
+    return memory["gram"]  # type: ignore[no-any-return]
