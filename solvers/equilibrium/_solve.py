@@ -87,8 +87,8 @@ def solve(
     method : str, optional
         "feg", "eag", "eg", "ogda", "halpern", "pdhg" (`Bilinear`), "krylov" (`Affine`, no prox), "vr-eg", "vr-halpern"
         and "vr-halpern-coco" (`components`). By default the structure decides, in that order: a large sum whose parts
-        are alike goes to "vr-eg", an affine F without G to "krylov", a bilinear saddle point to "pdhg", all else to
-        "feg". The message says so.
+        are alike goes to "vr-eg", an affine F without G to "krylov" (then to "feg" where that comes to a stand), a
+        bilinear saddle point to "pdhg", all else to "feg". The message says so.
     options : mapping, optional
         Those of the method; ``python -m solvers methods`` lists them.
     max_iter : int, default 100000
@@ -161,7 +161,12 @@ def solve(
         raise ValueError("criterion 'gap' needs prox to be a set, or a tuple of sets")
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else usual(problem)
-    return solved(problem, name, control, options, why)
+    result = solved(problem, name, control, options, why)
+    if method is None and result.status is Status.BREAKDOWN and not result.state.least_squares:
+        problem.z0 = result.x
+        why = "Chose feg, since krylov came to a stand, and M offers no products with its transpose for LSMR."
+        return solved(problem, "feg", control, options, why)
+    return result
 
 
 def solved(
