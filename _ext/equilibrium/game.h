@@ -33,6 +33,7 @@ struct sv_game_pdhg {
     double gap, best_gap;
     double residual, first_residual; /* of the last step, and of the first from the anchor */
     int64_t count, raises;           /* steps since the anchor, and how often the norm was too small */
+    double reads;                    /* entries of A read, in its dense form */
     double *work;                    /* 4 max(m, n) */
     int32_t *list;                   /* max(m, n) */
 };
@@ -51,6 +52,7 @@ struct sv_game_regret {
     double *average, *average_products, *best;
     double weights, best_gap;
     int64_t count;
+    double reads;
     int predictive;
     double *work;
     int32_t *list;

@@ -222,6 +222,11 @@ class GameProblem:
             return pure, self.certified(pure)
         return pure, max(float(above.min()) - float(below.max()), 0.0)
 
+    def epochs(self, reads: float) -> float:
+        """Entries read by the iterations, in units of those of both products, A x and A'y."""
+        m, n = self.shape
+        return float(reads) / (2 * m * n)
+
     def result(self, state: Any, stats: Mapping[str, Any]) -> GameResult:
         """The result, its gap recomputed from the strategies that it returns."""
         x, y = self.answer(state)

@@ -26,6 +26,8 @@ Index = npt.NDArray[np.intp]
 FEASIBLE = 1e-13
 #: Entries of an inverse, and pivots, beyond which a basis counts as dependent.
 LARGEST, LEAST = 1e10, 1e-7
+#: Strategies of x times those of y, beyond which their dictionary is too large.
+MOST_ENTRIES = 2**26
 #: Gaps, scaled, that are rounding, and that may be.
 EXACT, NEARLY = 1e-14, 1e-11
 #: Rounds of pricing, and of mending a basis after a fresh factorisation.
@@ -81,6 +83,8 @@ def promising(problem: GameProblem, played: Array, before: Array, nit: int) -> b
     m, n = problem.shape
     by_x, by_y = int(played[:n].sum()), int(played[n:].sum())
     changes, size = int(np.count_nonzero(played != before)), min(by_x, by_y)
+    if by_x * by_y > MOST_ENTRIES:
+        return False
     # A pivot reads and writes some (5/4 size)^2 doubles; an iteration reads the strategies played.
     return changes * 3 * size * size <= nit * (by_x * m + by_y * n) / 2
 
