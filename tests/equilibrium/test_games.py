@@ -264,15 +264,17 @@ def test_pdhg_is_that_of_the_paper(shape, seed):
     rows, _ = game_copies(A, problem.shift, problem.scale, True)
     eta = 0.998 / state.numbers[0]
     x, y = np.full(n, 1 / n), np.full(m, 1 / m)
-    anchor, K = (x, y), rows.astype(float)
+    anchor, K, reads = (x, y), rows.astype(float), 0
     np.testing.assert_allclose(K, S, atol=6e-8)
     for k in range(10):
         x1 = projected(x - eta * (K.T @ y))
         y1 = projected(y + eta * (K @ (2 * x1 - x)))
+        reads += m * np.count_nonzero(x1) + n * np.count_nonzero(y1)
         a = (k + 1) / (k + 2)
         x, y = (a * (2 * z1 - z) + (1 - a) * z0 for z1, z, z0 in zip((x1, y1), (x, y), anchor, strict=True))
     if state.numbers[8] == 0:
         np.testing.assert_allclose(state.vectors[0], np.concatenate((x, y)), atol=1e-12)
+        assert problem.epochs(state.numbers[9]) == reads / (2 * m * n)
     assert np.isfinite(state.vectors).all()
 
 
@@ -336,7 +338,7 @@ def test_dictionary_of_a_basis(size, seed):
     D, b, c, row_label, column_label = parts
     b, c = np.stack((b, np.ones(60))), np.stack((c, np.ones(50)))
     end, pivots = Tableau(D, b, c, row_label, column_label).minimise(1e-13, 1000)
-    assert end == _game_exact.OPTIMAL
+    assert end == 0
     assert b[0].min() >= -1e-9
     assert c[0].min() >= -1e-9
     assert pivots > 0
