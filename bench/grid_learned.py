@@ -15,7 +15,7 @@ from . import harness
 from .report import Report, Row, Target
 
 #: By dimension: sizes, and families besides those of both.
-SIZES = {2: (64, 128, 256, 512), 3: (32, 48, 64)}
+SIZES = {2: (64, 128, 256), 3: (32, 48)}
 QUICK = {2: (16,), 3: (8,)}
 SEEDS = range(12)
 
