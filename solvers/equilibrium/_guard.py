@@ -108,7 +108,7 @@ class Walk:
             return self._returned(problem, state, nit)
         monotone = state.monotone and (not is_looked_at(nit) or self._is_monotone(problem, state, z, F))
         changes |= {"z": z, "F": F, "current": current, "nit": nit, "monotone": monotone}
-        if current < state.measure:
+        if not current >= state.measure:  # a measure of the user's may be NaN at first
             changes |= {"best": z, "measure": current, "best_step": step}
             if current < 0.99 * state.level:
                 changes |= {"level": current, "since": nit}

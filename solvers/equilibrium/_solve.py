@@ -79,8 +79,8 @@ def solve(
     tol : float, default 1e-6
     method : str, optional
         "feg", "eag", "eg", "ogda", "halpern", "pdhg" (`Bilinear`), "krylov" (`Affine`, no prox). By default the
-        structure decides, in that order: an affine F without G goes to "krylov", a bilinear saddle point to "pdhg", all
-        else to "feg". The message says so.
+        structure decides, in that order: an affine F without G goes to "krylov" (then to "feg" where that comes to a
+        stand), a bilinear saddle point to "pdhg", all else to "feg". The message says so.
     options : mapping, optional
         Those of the method; ``python -m solvers methods`` lists them.
     max_iter : int, default 100000
@@ -152,7 +152,12 @@ def solve(
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else usual(problem)
-    return solved(problem, name, control, options, why)
+    result = solved(problem, name, control, options, why)
+    if method is None and result.status is Status.BREAKDOWN and not result.state.least_squares:
+        problem.z0 = result.x
+        why = "Chose feg, since krylov came to a stand, and M offers no products with its transpose for LSMR."
+        return solved(problem, "feg", control, options, why)
+    return result
 
 
 def solved(
