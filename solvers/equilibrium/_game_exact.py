@@ -180,7 +180,7 @@ def solve_restricted(
         D, b, c, row_label, column_label = parts
         rng = np.random.default_rng(attempt)
         b, c = np.stack((b, moving(b, row_label < 0, rng))), np.stack((c, moving(c, column_label < 0, rng)))
-        _, made = Tableau(D, b, c, row_label, column_label).minimise(FEASIBLE, 20 * sum(D.shape) + 1000)
+        _, made = Tableau(D, b, c, row_label, column_label).minimise(FEASIBLE, 3 * sum(D.shape) + 500)
         pivots += made
         sx, sy = np.sort(row_label[row_label >= 0]), np.sort(~column_label[column_label < 0])
         strategies = refined(block, sy, sx)
