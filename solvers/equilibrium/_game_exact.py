@@ -85,8 +85,10 @@ def promising(problem: GameProblem, played: Array, before: Array, nit: int) -> b
     changes, size = int(np.count_nonzero(played != before)), min(by_x, by_y)
     if by_x * by_y > MOST_ENTRIES:
         return False
-    # A pivot reads and writes some (5/4 size)^2 doubles; an iteration reads the strategies played.
-    return changes * 3 * size * size <= nit * (by_x * m + by_y * n) / 2
+    # A pivot reads and writes some (5/4 size)^2 doubles; LAPACK takes eight operations in the time of one entry. An
+    # iteration reads the strategies played, of a sparse matrix what is stored of them.
+    exact = changes * 3 * size**2 + size**3 / 8
+    return exact <= nit * (by_x * m + by_y * n) * problem.density / 2
 
 
 def next_try(nit: int, look: int) -> int:
