@@ -103,9 +103,12 @@ class Anchored(Walk):
         """The memory with this iterate, if it is its turn."""
         if (state.k + 1) % state.spacing:
             return state.points, state.residuals, state.held, state.spacing
-        points, residuals = state.points.copy(), state.residuals.copy()
-        points[state.held], residuals[state.held] = z, displacement
-        return points, residuals, state.held + 1, state.spacing
+        held = state.held
+        # What was never written takes no memory: a long vector is copied only where there is one.
+        points, residuals = np.zeros_like(state.points), np.zeros_like(state.residuals)
+        points[:held], residuals[:held] = state.points[:held], state.residuals[:held]
+        points[held], residuals[held] = z, displacement
+        return points, residuals, held + 1, state.spacing
 
 
 def is_due(residual: float, last: float, at_anchor: float) -> bool:

@@ -21,6 +21,7 @@ from solvers.equilibrium import (
     solve,
     variational_inequality,
 )
+from solvers.testing import verify
 
 GENERAL = ("feg", "eag", "eg", "ogda")
 SETS = {
@@ -122,6 +123,7 @@ def test_certificate(method, name):
     assert result.success
     point, v = result.certificate.point, result.certificate.v
     assert inside(name, point)
+    verify(result, (lambda z: M @ z + q, SETS[name]), tol=1e-8)
     assert np.linalg.norm(v) == result.certificate.norm <= 1e-6
     normal = v - (M @ point + q)
     normal[np.abs(normal) < 1e-13] = 0.0  # what rounding leaves has no direction
@@ -221,6 +223,16 @@ def test_krylov_on_skew_and_singular_matrices():
     assert solve(Affine(one_way, np.arange(30.0)), np.zeros(30), tol=1e-9).success
 
 
+def test_without_adjoint_feg_goes_on(monkeypatch):
+    """GMRES in cycles that are too short for a skew matrix stands still; M' is not to be had."""
+    monkeypatch.setattr("solvers.equilibrium._krylov.BASIS", 40)
+    skew = np.triu(np.ones((40, 40)), 1) - np.tril(np.ones((40, 40)), -1)
+    M = LinearOperator((40, 40), matvec=lambda v: skew @ v, dtype=float)
+    result = solve(Affine(M, np.arange(40.0)), np.zeros(40), tol=1e-8)
+    assert (result.method, result.success) == ("feg", True)
+    assert "krylov came to a stand" in result.message
+
+
 # ---- entries -------------------------------------------------------------------------------------
 
 
@@ -316,6 +328,7 @@ def test_structure_is_needed():
      ((lambda z: z, [1.0]), {"L": np.nan}, ValueError, "L must"),
      ((lambda z: z, [1.0]), {"criterion": "norm"}, ValueError, "criterion"),
      ((lambda z: z, [1.0]), {"criterion": "gap"}, ValueError, "gap"),
+     ((lambda z: z, [1.0]), {"criterion": "gap", "prox": "nonneg"}, ValueError, "bounded"),
      ((Affine(np.eye(3)), [1.0]), {}, ValueError, "F takes 3")],
 )  # fmt: skip
 def test_bad_input(arguments, keywords, error, match):
