@@ -17,7 +17,11 @@ from . import _pdhg as _pdhg
 from . import _picard as _picard
 from . import _regret as _regret
 from . import _sqp as _sqp
+from . import _vr_eg as _vr_eg
+from . import _vr_halpern as _vr_halpern
+from . import _vr_halpern_coco as _vr_halpern_coco
 from ._dro_problem import GroupDroResult
+from ._finite_sum import Components, GameComponents
 from ._fixed_point import fixed_point
 from ._game import GameResult
 from ._group_dro import group_dro
@@ -38,7 +42,9 @@ __all__ = [
     "Bilinear",
     "Box",
     "Certificate",
+    "Components",
     "EquilibriumResult",
+    "GameComponents",
     "GameResult",
     "GroupDroResult",
     "L1Ball",

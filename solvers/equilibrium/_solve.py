@@ -14,14 +14,20 @@ from .._base.iterate import Control
 from .._base.iterate import run as run
 from .._base.method import Method, lookup
 from .._base.result import Status
-from .._base.rng import RNG, check_rng
+from .._base.rng import RNG, as_generator
 from .._base.state import replace
 from .._base.validate import check_finite, positive, real_array
+from ._finite_sum import FiniteSum
+from ._guard import estimate
 from ._operators import Bilinear, Operator
 from ._problem import CRITERIA, Criterion, EquilibriumResult, Inclusion
 from ._sets import as_prox
 
 Array = npt.NDArray[Any]
+
+
+#: Of finite sums: entries of all components from which on an evaluation is long, and the gain that lets parts be drawn.
+LARGE, WORTHWHILE = 1_000_000, 2.0
 
 
 def solve(
@@ -64,7 +70,8 @@ def solve(
         default parameters ("simplex", "box", "nonneg", "l2ball", "l1ball", "free"), or ``prox(z, step, out)``, which
         writes ``argmin_u step g(u) + |u - z|^2 / 2`` to out. A tuple has one for each block of z0.
     components : optional
-        The parts of ``F = (F_1 + ... + F_n) / n``, for methods that sample them.
+        The parts of ``F = (F_1 + ... + F_n) / n``, for methods that sample them: `Components`, `GameComponents`, or any
+        object with their `n` and call. F may then be None: it is the components' mean.
     L : float, optional
         A Lipschitz constant of F; of `components` one on average, ``mean |F_i(u) - F_i(v)|^2 <= L^2 |u - v|^2``.
         Without it the steps are found by a search.
@@ -78,9 +85,10 @@ def solve(
         for bilinear saddle points is the duality gap. Or ``criterion(z)``.
     tol : float, default 1e-6
     method : str, optional
-        "feg", "eag", "eg", "ogda", "halpern", "pdhg" (`Bilinear`), "krylov" (`Affine`, no prox). By default the
-        structure decides, in that order: an affine F without G goes to "krylov" (then to "feg" where that comes to a
-        stand), a bilinear saddle point to "pdhg", all else to "feg". The message says so.
+        "feg", "eag", "eg", "ogda", "halpern", "pdhg" (`Bilinear`), "krylov" (`Affine`, no prox), "vr-eg", "vr-halpern"
+        and "vr-halpern-coco" (`components`). By default the structure decides, in that order: a large sum whose parts
+        are alike goes to "vr-eg", an affine F without G to "krylov" (then to "feg" where that comes to a stand), a
+        bilinear saddle point to "pdhg", all else to "feg". The message says so.
     options : mapping, optional
         Those of the method; ``python -m solvers methods`` lists them.
     max_iter : int, default 100000
@@ -138,18 +146,19 @@ def solve(
     (True, [0.25, 0.25, 0.5])
     """
     point, sizes = start(z0)
+    sums = None if components is None else FiniteSum(components, len(point))
+    function = sums.whole if F is None and sums is not None else F
     if isinstance(F, Bilinear) and isinstance(prox, tuple) and len(prox) == 2 and len(sizes) == 1:
         sizes = (F.n, len(point) - F.n)
     problem = Inclusion(
-        _operator(F, len(point)), as_prox(prox, sizes), point, positive(tol, "tol"),
+        _operator(function, len(point)), as_prox(prox, sizes), point, positive(tol, "tol"),
         criterion=_criterion(criterion), L=None if L is None else positive(L, "L"), monotone=bool(monotone),
-        cocoercive=None if cocoercive is None else bool(cocoercive), components=components,
-        max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"), seed=rng,
-        threads=_threads.resolve(threads), sizes=sizes,
+        cocoercive=None if cocoercive is None else bool(cocoercive), components=sums,
+        max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
+        seed=seed_of(rng), threads=_threads.resolve(threads), sizes=sizes,
     )  # fmt: skip
-    if criterion == "gap" and math.isnan(problem.gap(point, point)):
-        raise ValueError("criterion 'gap' needs prox to be a set, or a tuple of sets")
-    check_rng(rng)
+    if criterion == "gap" and not all(math.isfinite(problem.gap(point, g)) for g in (point * 0 + 1, point * 0 - 1)):
+        raise ValueError("criterion 'gap' needs prox to be a bounded set, or a tuple of those")
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else usual(problem)
     result = solved(problem, name, control, options, why)
@@ -176,6 +185,8 @@ def solved(
 def usual(problem: Inclusion) -> tuple[str, str]:
     """The method for a problem, and why."""
     kinds = problem.kinds
+    if problem.components is not None and (gain := variance_reduction_gain(problem)) >= WORTHWHILE:
+        return "vr-eg", f"Chose vr-eg, since batches of components promise {gain:.1f} times the progress of an epoch."
     if "affine" in kinds:
         return "krylov", "Chose krylov, since F is affine and there is no G."
     if "bilinear" in kinds:
@@ -183,10 +194,29 @@ def usual(problem: Inclusion) -> tuple[str, str]:
     return "feg", "Chose feg, which serves every monotone operator."
 
 
+def variance_reduction_gain(problem: Inclusion) -> float:
+    """What "vr-eg" promises over "ogda" in step lengths an epoch: by the constants of F and, on average, its parts.
+
+    Nothing where an evaluation of F is so small that the single steps would take longer.
+    """
+    sums = problem.components
+    if sums.n * sums.size < LARGE:
+        return 0.0
+    F = problem.evaluate(problem.z0)
+    plan = sums.plan(problem, None, None, problem.z0, F)
+    each = plan.step * plan.steps / (1 + 2 * plan.batch * plan.steps / sums.n)
+    return float(2 * each * estimate(problem, problem.z0, F))
+
+
 def _able(name: str, problem: Inclusion) -> Method:
     """The method, if it serves this kind of problem."""
     record = lookup("equilibrium", name)
     return record if record.capabilities & set(problem.kinds) else lookup("equilibrium", name, problem.needs)
+
+
+def seed_of(rng: RNG) -> int:
+    """The seed of all draws of a solve; None is 0, so that the same call always has the same answer."""
+    return int(as_generator(0 if rng is None else rng).integers(2**63))
 
 
 def start(z0: Any, name: str = "z0") -> tuple[Array, tuple[int, ...]]:

@@ -30,7 +30,8 @@ from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
 from . import _kernels
-from ._dro_problem import GroupDro, GroupDroResult, Samples
+from ._dro_problem import GroupDro, GroupDroResult
+from ._group_sum import Samples
 
 Array = npt.NDArray[Any]
 
