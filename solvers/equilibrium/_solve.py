@@ -157,8 +157,8 @@ def solve(
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
         seed=seed_of(rng), threads=_threads.resolve(threads), sizes=sizes,
     )  # fmt: skip
-    if criterion == "gap" and math.isnan(problem.gap(point, point)):
-        raise ValueError("criterion 'gap' needs prox to be a set, or a tuple of sets")
+    if criterion == "gap" and not all(math.isfinite(problem.gap(point, g)) for g in (point * 0 + 1, point * 0 - 1)):
+        raise ValueError("criterion 'gap' needs prox to be a bounded set, or a tuple of those")
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else usual(problem)
     result = solved(problem, name, control, options, why)

@@ -328,6 +328,7 @@ def test_structure_is_needed():
      ((lambda z: z, [1.0]), {"L": np.nan}, ValueError, "L must"),
      ((lambda z: z, [1.0]), {"criterion": "norm"}, ValueError, "criterion"),
      ((lambda z: z, [1.0]), {"criterion": "gap"}, ValueError, "gap"),
+     ((lambda z: z, [1.0]), {"criterion": "gap", "prox": "nonneg"}, ValueError, "bounded"),
      ((Affine(np.eye(3)), [1.0]), {}, ValueError, "F takes 3")],
 )  # fmt: skip
 def test_bad_input(arguments, keywords, error, match):
