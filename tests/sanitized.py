@@ -37,8 +37,8 @@ TESTED = (
     "scikit-learn",
     "pandas",
 )
-# Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and of CVXPY,
-# whose solvers need more packages than all others.
+# Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and without
+# CVXPY, which brings more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--deselect",
          f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]",
