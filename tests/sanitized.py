@@ -37,7 +37,7 @@ TESTED = (
     "scikit-learn",
     "pandas",
 )
-# Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and without
+# Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and of
 # CVXPY, which brings more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--deselect",
