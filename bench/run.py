@@ -26,7 +26,8 @@ BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
     "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "grid": "grid", "dcdm": "dcdm",
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
-    "halpern": "halpern", "halpern-sums": "halpern_sums", "reading": "reading", "library": "library",
+    "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
+    "reading": "reading", "library": "library",
 }  # fmt: skip
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."
