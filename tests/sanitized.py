@@ -44,7 +44,8 @@ TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/te
          "tests/linalg/test_training_hierarchy.py", "--deselect",
          f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]", "--deselect",
          f"{EXAMPLE}[solvers.linalg._training_corrections]", "--deselect",
-         f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect", f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
+         f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect",
+         f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data.
 CHECKS = ("--ignore", "tests/learning/test_estimators.py")
 CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg",
