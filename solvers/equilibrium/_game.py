@@ -179,7 +179,8 @@ class GameProblem:
         """A power of two, so that dividing by it rounds nothing."""
         above, below = self.limits
         size = max(abs(float(above.max()) - self.shift), abs(float(below.min()) - self.shift))
-        return float(2.0 ** np.ceil(np.log2(size))) if size > 0 else 1.0
+        # Neither it nor its inverse may overflow.
+        return float(2.0 ** np.clip(np.ceil(np.log2(size)), -1000, 1000)) if size > 0 else 1.0
 
     def game(self, narrow: bool) -> Game:
         """For the compiled methods; its entries are floats where it is narrow and dense."""

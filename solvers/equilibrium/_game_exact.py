@@ -172,7 +172,7 @@ def solve_restricted(
     """The pair that is best on these rows and columns, its basis, and the pivots made."""
     m, n = problem.shape
     block = problem.block(rows, columns)
-    enough = min(EXACT, problem.tol / problem.scale / 2)
+    enough = max(EXACT, problem.tol / problem.scale / 2)
     sy, sx = np.searchsorted(rows, basic_rows), np.searchsorted(columns, basic_columns)
     found, least, pivots = None, np.inf, 0
     for attempt in range(REFRESHES):
