@@ -157,9 +157,7 @@ def programs(quick: bool) -> list[Source]:
 def read_program(path: Path) -> Program:
     """A file as a program."""
     found = solvers.equilibrium.read_mps(path)
-    return Program(
-        found.c, scipy.sparse.csr_array(found.A), found.low, found.high, found.lower, found.upper, found.constant
-    )
+    return Program(found.c, found.A, found.l, found.u, found.lb, found.ub, found.offset)
 
 
 def netlib() -> list[Source]:

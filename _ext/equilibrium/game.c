@@ -54,8 +54,8 @@ static double dot(const double *u, const double *v, size_t n)
     return sum;
 }
 
-/* A x, and A'y, of any vectors. work: as many doubles as x has. */
-static void times_x(const struct sv_game *game, const double *x, double *out, double *work, int32_t *list)
+/* A x, and A'y, of any vectors, and how many entries were read (sparse: at most). work: as many doubles as x has. */
+static double times_x(const struct sv_game *game, const double *x, double *out, double *work, int32_t *list)
 {
     size_t count = played(x, game->n, list, work);
     if (game->columns32)
@@ -64,9 +64,10 @@ static void times_x(const struct sv_game *game, const double *x, double *out, do
         kernel_table()->combine(game->columns64, game->m, count, list, work, out);
     else
         scatter(&game->columns, game->m, count, list, work, out);
+    return (double)count * (double)game->m;
 }
 
-static void times_y(const struct sv_game *game, const double *y, double *out, double *work, int32_t *list)
+static double times_y(const struct sv_game *game, const double *y, double *out, double *work, int32_t *list)
 {
     size_t count = played(y, game->m, list, work);
     if (game->rows32)
@@ -75,6 +76,7 @@ static void times_y(const struct sv_game *game, const double *y, double *out, do
         kernel_table()->combine(game->rows64, game->n, count, list, work, out);
     else
         scatter(&game->rows, game->n, count, list, work, out);
+    return (double)count * (double)game->n;
 }
 
 static void add_linear(const double *own, const double *other, const double *strategy, size_t length, size_t n,
@@ -86,18 +88,20 @@ static void add_linear(const double *own, const double *other, const double *str
 }
 
 /* H of x, and G of y. */
-static void against_x(const struct sv_game *game, const double *x, double *H, double *work, int32_t *list)
+static double against_x(const struct sv_game *game, const double *x, double *H, double *work, int32_t *list)
 {
-    times_x(game, x, H, work, list);
+    double reads = times_x(game, x, H, work, list);
     if (game->linear_x || game->linear_y)
         add_linear(game->linear_y, game->linear_x, x, game->m, game->n, H);
+    return reads;
 }
 
-static void against_y(const struct sv_game *game, const double *y, double *G, double *work, int32_t *list)
+static double against_y(const struct sv_game *game, const double *y, double *G, double *work, int32_t *list)
 {
-    times_y(game, y, G, work, list);
+    double reads = times_y(game, y, G, work, list);
     if (game->linear_x || game->linear_y)
         add_linear(game->linear_x, game->linear_y, y, game->n, game->m, G);
+    return reads;
 }
 
 void sv_game_products(const struct sv_game *game, const double *pair, double *products, double *work, int32_t *list)
@@ -119,11 +123,11 @@ static void step(const struct sv_game *game, struct sv_game_pdhg *s)
     double eta = STEP / s->norm, *point = s->work, *work = s->work + longer;
     kernels->ahead(n, s->pair, -eta / s->weight, s->products, 0, s->products, point);
     s->threshold_x = sv_equilibrium_simplex(point, n, 1, s->threshold_x, s->next, work);
-    against_x(game, s->next, s->next_products + n, work, s->list);
+    s->reads += against_x(game, s->next, s->next_products + n, work, s->list);
     double sigma = eta * s->weight;
     kernels->ahead(m, s->pair + n, 2 * sigma, s->next_products + n, -sigma, s->products + n, point);
     s->threshold_y = sv_equilibrium_simplex(point, m, 1, s->threshold_y, s->next + n, work);
-    against_y(game, s->next + n, s->next_products, work, s->list);
+    s->reads += against_y(game, s->next + n, s->next_products, work, s->list);
     s->gap = gap_of(game, s->next_products);
 }
 
@@ -263,11 +267,11 @@ void sv_game_regret_run(const struct sv_game *game, struct sv_game_regret *s, in
     for (int64_t k = 0; k < steps; k++) {
         if (s->count > 0)
             play(s, 0, n, 1, s->work);
-        against_x(game, s->pair, s->products + n, s->work, s->list);
+        s->reads += against_x(game, s->pair, s->products + n, s->work, s->list);
         /* y regrets what it played before, now that x has moved */
         regret(s->regrets + n, s->products + n, -1, s->pair + n, m);
         play(s, n, m, -1, s->work);
-        against_y(game, s->pair + n, s->products, s->work, s->list);
+        s->reads += against_y(game, s->pair + n, s->products, s->work, s->list);
         regret(s->regrets, s->products, 1, s->pair, n);
         s->count++;
         double t = (double)s->count, weight = s->predictive ? t * t : t;
@@ -282,24 +286,48 @@ void sv_game_regret_run(const struct sv_game *game, struct sv_game_regret *s, in
     }
 }
 
+/* Tiles go through a buffer, so that both copies are written in runs. */
 enum { TILE = 32 };
+
+#define COPY(name, in, out)                                                                                       \
+    static void name(const in *A, size_t m, size_t n, ptrdiff_t row_stride, ptrdiff_t column_stride, double shift, \
+                     double factor, out *rows, out *columns)                                                      \
+    {                                                                                                             \
+        out tile[TILE][TILE + 1];                                                                                 \
+        for (size_t i0 = 0; i0 < m; i0 += TILE)                                                                   \
+            for (size_t j0 = 0; j0 < n; j0 += TILE) {                                                             \
+                size_t height = m - i0 < TILE ? m - i0 : TILE, width = n - j0 < TILE ? n - j0 : TILE;             \
+                for (size_t i = 0; i < height; i++) {                                                             \
+                    const in *from = A + (ptrdiff_t)(i0 + i) * row_stride + (ptrdiff_t)j0 * column_stride;        \
+                    if (column_stride == 1)                                                                       \
+                        for (size_t j = 0; j < width; j++)                                                        \
+                            tile[i][j] = (out)(((double)from[j] - shift) * factor);                               \
+                    else                                                                                          \
+                        for (size_t j = 0; j < width; j++)                                                        \
+                            tile[i][j] = (out)(((double)from[(ptrdiff_t)j * column_stride] - shift) * factor);    \
+                    memcpy(rows + (i0 + i) * n + j0, tile[i], width * sizeof(out));                               \
+                }                                                                                                 \
+                for (size_t j = 0; j < width; j++)                                                                \
+                    for (size_t i = 0; i < height; i++)                                                           \
+                        columns[(j0 + j) * m + i0 + i] = tile[i][j];                                              \
+            }                                                                                                     \
+    }
+
+COPY(float_to_float, float, float)
+COPY(float_to_double, float, double)
+COPY(double_to_float, double, float)
+COPY(double_to_double, double, double)
 
 void sv_game_copy(const void *A, int is_float, size_t m, size_t n, ptrdiff_t row_stride, ptrdiff_t column_stride,
                   double shift, double scale, int as_float, void *rows, void *columns)
 {
-    for (size_t i0 = 0; i0 < m; i0 += TILE)
-        for (size_t j0 = 0; j0 < n; j0 += TILE)
-            for (size_t i = i0; i < m && i < i0 + TILE; i++)
-                for (size_t j = j0; j < n && j < j0 + TILE; j++) {
-                    ptrdiff_t at = (ptrdiff_t)i * row_stride + (ptrdiff_t)j * column_stride;
-                    double here = is_float ? (double)((const float *)A)[at] : ((const double *)A)[at];
-                    here = (here - shift) / scale;
-                    if (as_float) {
-                        ((float *)rows)[i * n + j] = (float)here;
-                        ((float *)columns)[j * m + i] = (float)here;
-                    } else {
-                        ((double *)rows)[i * n + j] = here;
-                        ((double *)columns)[j * m + i] = here;
-                    }
-                }
+    double factor = 1 / scale;
+    if (is_float && as_float)
+        float_to_float(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else if (is_float)
+        float_to_double(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else if (as_float)
+        double_to_float(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
+    else
+        double_to_double(A, m, n, row_stride, column_stride, shift, factor, rows, columns);
 }

@@ -33,6 +33,7 @@ struct sv_game_pdhg {
     double gap, best_gap;
     double residual, first_residual; /* of the last step, and of the first from the anchor */
     int64_t count, raises;           /* steps since the anchor, and how often the norm was too small */
+    double reads;                    /* entries of A read, in its dense form */
     double *work;                    /* 4 max(m, n) */
     int32_t *list;                   /* max(m, n) */
 };
@@ -51,6 +52,7 @@ struct sv_game_regret {
     double *average, *average_products, *best;
     double weights, best_gap;
     int64_t count;
+    double reads;
     int predictive;
     double *work;
     int32_t *list;
@@ -62,7 +64,8 @@ SV_BINDING void sv_game_regret_run(const struct sv_game *game, struct sv_game_re
 SV_BINDING void sv_game_products(const struct sv_game *game, const double *pair, double *products, double *work,
                                  int32_t *list);
 
-/* (A - shift) / scale of a dense A, by rows and by columns, as floats or doubles. Strides count entries. */
+/* (A - shift) / scale of a dense A, by rows and by columns, as floats or doubles; scale is a power of two. Strides
+ * count entries. */
 SV_BINDING void sv_game_copy(const void *A, int is_float, size_t m, size_t n, ptrdiff_t row_stride,
                              ptrdiff_t column_stride, double shift, double scale, int as_float, void *rows,
                              void *columns);

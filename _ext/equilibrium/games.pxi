@@ -53,6 +53,7 @@ cdef extern from "game.h" nogil:
         double first_residual
         int64_t count
         int64_t raises
+        double reads
         double *work
         int32_t *list
 
@@ -66,6 +67,7 @@ cdef extern from "game.h" nogil:
         double weights
         double best_gap
         int64_t count
+        double reads
         int predictive
         double *work
         int32_t *list
@@ -167,13 +169,13 @@ cdef class Game:
     def pdhg(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, restart):
         """Steps, in place. The rows of `vectors`: pair, its products, anchor, its products, the best pair; `numbers`:
         norm, weight, thresholds of x and y, gap of the best, first residual, last residual, steps since the anchor,
-        times that the norm was raised. With `restart(residual, first, count)` true the anchor moves to the last T(pair).
+        times that the norm was raised, entries read. With `restart(residual, first, count)` true the anchor moves to the last T(pair).
         Returns that, its products, and the moves of x and y at a restart, else None."""
         cdef size_t m = self.game.m, n = self.game.n, size = m + n, longer = max(m, n)
         cdef sv_game_pdhg s
         cdef double moves[2]
-        if vectors.shape[0] != 5 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 9:
-            raise ValueError(f"vectors must have 5 rows of {size}, and numbers length 9")
+        if vectors.shape[0] != 5 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 10:
+            raise ValueError(f"vectors must have 5 rows of {size}, and numbers length 10")
         reached = np.empty((2, size))
         cdef double[:, ::1] next = reached
         cdef double[::1] work = np.empty(4 * longer)
@@ -183,7 +185,7 @@ cdef class Game:
         s.next, s.next_products, s.work, s.list = &next[0, 0], &next[1, 0], &work[0], &places[0]
         s.norm, s.weight, s.threshold_x, s.threshold_y = numbers[0], numbers[1], numbers[2], numbers[3]
         s.best_gap, s.first_residual, s.residual = numbers[4], numbers[5], numbers[6]
-        s.count, s.raises = <int64_t>numbers[7], <int64_t>numbers[8]
+        s.count, s.raises, s.reads = <int64_t>numbers[7], <int64_t>numbers[8], numbers[9]
         with nogil:
             sv_game_pdhg_run(&self.game, &s, steps)
         moved = None
@@ -192,24 +194,25 @@ cdef class Game:
             moved = moves[0], moves[1]
         numbers[0], numbers[2], numbers[3] = s.norm, s.threshold_x, s.threshold_y
         numbers[4], numbers[5], numbers[6] = s.best_gap, s.first_residual, s.residual
-        numbers[7], numbers[8] = s.count, s.raises
+        numbers[7], numbers[8], numbers[9] = s.count, s.raises, s.reads
         return reached[0], reached[1], moved
 
     def regret(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, bint predictive):
         """Steps of regret matching+, in place. The rows of `vectors`: regrets, pair, its products, average pair, its
-        products, the best pair; `numbers`: sum of weights, gap of the best, steps so far."""
+        products, the best pair; `numbers`: sum of weights, gap of the best, steps so far, entries read."""
         cdef size_t size = self.game.m + self.game.n
         cdef sv_game_regret s
-        if vectors.shape[0] != 6 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 3:
-            raise ValueError(f"vectors must have 6 rows of {size}, and numbers length 3")
+        if vectors.shape[0] != 6 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 4:
+            raise ValueError(f"vectors must have 6 rows of {size}, and numbers length 4")
         cdef double[::1] work = np.empty(size)
         cdef int32_t[::1] places = np.empty(size, np.int32)
         s.regrets, s.pair, s.products, s.average = &vectors[0, 0], &vectors[1, 0], &vectors[2, 0], &vectors[3, 0]
         s.average_products, s.best, s.work, s.list = &vectors[4, 0], &vectors[5, 0], &work[0], &places[0]
         s.weights, s.best_gap, s.count, s.predictive = numbers[0], numbers[1], <int64_t>numbers[2], predictive
+        s.reads = numbers[3]
         with nogil:
             sv_game_regret_run(&self.game, &s, steps)
-        numbers[0], numbers[1], numbers[2] = s.weights, s.best_gap, s.count
+        numbers[0], numbers[1], numbers[2], numbers[3] = s.weights, s.best_gap, s.count, s.reads
 
 
 cdef check_length(str name, const double[::1] values, size_t expected):

@@ -65,19 +65,32 @@ void sv_uniform_draw(size_t n, uint64_t seed, uint64_t stream, uint64_t first, s
         out[k] = (int64_t)sv_index_below(sv_bits_at(seed, stream, first + k), n, &rest);
 }
 
-void sv_shuffle_some(int64_t *order, size_t n, uint64_t seed, uint64_t stream, uint64_t first, size_t count)
+/* The first places of a shuffle, whose exchanges are then undone. */
+void sv_distinct_draw(int64_t *order, size_t n, uint64_t seed, uint64_t stream, uint64_t first, size_t count,
+                      int64_t *out)
 {
     uint64_t rest;
-    for (size_t k = 0; k < count && k < n; k++) {
+    for (size_t k = 0; k < count; k++) {
         size_t other = k + (size_t)sv_index_below(sv_bits_at(seed, stream, first + k), n - k, &rest);
-        int64_t taken = order[other];
+        out[k] = order[other];
         order[other] = order[k];
-        order[k] = taken;
+        order[k] = out[k];
     }
+    for (size_t k = 0; k < count; k++)
+        order[out[k]] = out[k];
+    for (size_t k = 0; k < count; k++)
+        order[k] = (int64_t)k;
 }
 
 void sv_uniform_numbers(uint64_t seed, uint64_t stream, uint64_t first, size_t count, double *out)
 {
     for (size_t k = 0; k < count; k++)
         out[k] = sv_uniform(sv_bits_at(seed, stream, first + k));
+}
+
+void sv_components(sv_component function, void *data, const int64_t *index, size_t count, int size, const double *z,
+                   double *out)
+{
+    for (size_t k = 0; k < count; k++)
+        function(index[k], size, z, out + k * (size_t)size, data);
 }

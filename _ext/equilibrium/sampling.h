@@ -23,10 +23,16 @@ SV_BINDING void sv_alias_draw(const struct sv_alias *table, uint64_t seed, uint6
                               size_t count, int64_t *out);
 SV_BINDING void sv_uniform_draw(size_t n, uint64_t seed, uint64_t stream, uint64_t first, size_t count, int64_t *out);
 
-/* The first count places of a shuffle of `order` (any permutation of 0..n-1): a uniform draw without replacement. */
-SV_BINDING void sv_shuffle_some(int64_t *order, size_t n, uint64_t seed, uint64_t stream, uint64_t first, size_t count);
+/* count <= n distinct indices, all sets of them as likely as one another. order: 0, 1, ..., n-1, and so again after. */
+SV_BINDING void sv_distinct_draw(int64_t *order, size_t n, uint64_t seed, uint64_t stream, uint64_t first, size_t count,
+                                 int64_t *out);
 
 /* count numbers uniform in [0, 1). */
 SV_BINDING void sv_uniform_numbers(uint64_t seed, uint64_t stream, uint64_t first, size_t count, double *out);
+
+/* Components that a user compiled: value i of z goes to row k of out, i the k-th index. */
+typedef void (*sv_component)(int64_t i, int size, const double *z, double *out, void *data);
+SV_BINDING void sv_components(sv_component function, void *data, const int64_t *index, size_t count, int size,
+                              const double *z, double *out);
 
 #endif

@@ -11,8 +11,11 @@ cdef extern from "sampling.h" nogil:
     void sv_alias_build(sv_alias *, const double *, double *, double *) noexcept
     void sv_alias_draw(const sv_alias *, uint64_t, uint64_t, uint64_t, size_t, int64_t *) noexcept
     void sv_uniform_draw(size_t, uint64_t, uint64_t, uint64_t, size_t, int64_t *) noexcept
-    void sv_shuffle_some(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t) noexcept
+    void sv_distinct_draw(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t, int64_t *) noexcept
     void sv_uniform_numbers(uint64_t, uint64_t, uint64_t, size_t, double *) noexcept
+
+    ctypedef void (*sv_component)(int64_t, int, const double *, double *, void *) noexcept nogil
+    void sv_components(sv_component, void *, const int64_t *, size_t, int, const double *, double *) noexcept
 
 cdef extern from "random_bits.h" nogil:
     void sv_philox(uint64_t, uint64_t, uint64_t, uint64_t *) noexcept
@@ -70,11 +73,27 @@ def uniform_indices(size_t n, uint64_t seed, uint64_t stream, uint64_t first, si
     return out
 
 
-def shuffle_some(int64_t[::1] order, uint64_t seed, uint64_t stream, uint64_t first, size_t count):
-    """Makes the first `count` of a permutation a uniform draw without replacement, in place."""
-    if order.shape[0]:
+def distinct_indices(int64_t[::1] order, uint64_t seed, uint64_t stream, uint64_t first, size_t count):
+    """Distinct indices, all sets as likely as one another; order is 0, 1, 2, ... and so again after."""
+    cdef size_t n = order.shape[0]
+    if count > n:
+        raise ValueError(f"there are no {count} distinct indices below {n}")
+    out = np.empty(count, np.int64)
+    cdef int64_t[::1] to = out
+    if count:
         with nogil:
-            sv_shuffle_some(&order[0], order.shape[0], seed, stream, first, count)
+            sv_distinct_draw(&order[0], n, seed, stream, first, count, &to[0])
+    return out
+
+
+def components(size_t function, size_t data, const int64_t[::1] index, const double[::1] z, double[:, ::1] out):
+    """The values of compiled components, given the addresses of their function and of its data, in the rows of out."""
+    if out.shape[0] != index.shape[0] or out.shape[1] != z.shape[0]:
+        raise ValueError("out does not fit the indices and z")
+    if index.shape[0] and z.shape[0]:
+        with nogil:
+            sv_components(<sv_component>function, <void *>data, &index[0], index.shape[0], <int>z.shape[0], &z[0],
+                          &out[0, 0])
 
 
 def uniform_numbers(uint64_t seed, uint64_t stream, uint64_t first, size_t count):

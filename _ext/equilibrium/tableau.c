@@ -14,7 +14,8 @@
 
 SV_DISPATCH(struct tableau_kernels, kernel_table, tableau_kernels_f64)
 
-/* Entries of the dictionary that are too small to pivot on, and how far the ratio test may go below zero. */
+/* Entries too small to pivot on, in units of 1 and of the largest of their row or column, and how far the ratio test may
+ * go below zero. */
 #define LEAST_PIVOT 1e-9
 #define HARRIS 1e-12
 
@@ -72,18 +73,22 @@ static size_t first_negative(const double *fixed, const double *moving, size_t n
 static size_t ratio_test(const double *fixed, const double *moving, double mu, const double *entries, size_t step,
                          double sign, size_t n)
 {
-    double least = INFINITY, largest = 0;
+    double least = INFINITY, largest = 1;
     size_t chosen = n;
+    for (size_t k = 0; k < n; k++)
+        largest = fmax(largest, fabs(entries[k * step]));
+    double least_pivot = LEAST_PIVOT * largest;
+    largest = 0;
     for (size_t k = 0; k < n; k++) {
         double rate = sign * entries[k * step];
-        if (rate > LEAST_PIVOT) {
+        if (rate > least_pivot) {
             double at = (fmax(fixed[k] + mu * moving[k], 0) + HARRIS) / rate;
             least = at < least ? at : least;
         }
     }
     for (size_t k = 0; k < n; k++) {
         double rate = sign * entries[k * step];
-        if (rate > LEAST_PIVOT && rate > largest && fmax(fixed[k] + mu * moving[k], 0) <= least * rate) {
+        if (rate > least_pivot && rate > largest && fmax(fixed[k] + mu * moving[k], 0) <= least * rate) {
             largest = rate;
             chosen = k;
         }

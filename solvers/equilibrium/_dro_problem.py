@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from .._base.result import Status
 from .._base.validate import check_finite, real_array
-from . import _kernels
+from ._group_sum import GroupSum, Samples
 from ._operators import Operator
 from ._problem import Certificate, EquilibriumResult, Inclusion
 from ._sets import as_prox, length
@@ -59,29 +59,6 @@ class GroupDroResult(EquilibriumResult):
     value_bounds: tuple[float, float]
 
 
-class Samples:
-    """Some or all of the rows: means over each group of the loss and its derivatives."""
-
-    def __init__(self, X: Array, y: Array, group: Array, kind: int, threads: int):
-        self.rows = _kernels.GroupRows(X, y, group, kind)
-        self.n, self.d = X.shape
-        self.counts: Array = self.rows.counts
-        self.threads = threads
-
-    def losses(self, w: Array, q: Array | None = None, terms: Array | None = None) -> tuple[Array, Array, Array | None]:
-        """The mean losses, their gradients in rows and, where q is given, the hessian of their mixture by q."""
-        groups = len(self.counts)
-        f, J = np.empty(groups), np.empty((groups, self.d))
-        H = np.empty((self.d, self.d)) if q is not None else None
-        share = q / self.counts if q is not None else None
-        self.rows.sums(w, f, J, share, H, terms, self.threads)
-        f /= self.counts
-        J /= self.counts[:, None]
-        if H is not None:
-            H += np.tril(H, -1).T
-        return f, J, H
-
-
 @dataclass(eq=False, repr=False)
 class GroupDro(Inclusion):
     """The checked problem. The fields with defaults are all given by `group_dro_problem`."""
@@ -114,6 +91,11 @@ class GroupDro(Inclusion):
     def samples(self) -> Samples:
         """All rows, in the user's order."""
         return Samples(self.X, self.y, self.group, self.kind, self.threads)
+
+    @cached_property
+    def sums(self) -> GroupSum:
+        """All rows by group, for variance-reduced steps."""
+        return GroupSum(self)
 
     def split(self, z: Array) -> tuple[Array, Array]:
         """w and q of z."""

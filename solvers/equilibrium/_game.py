@@ -25,8 +25,11 @@ Array = npt.NDArray[Any]
 
 #: What storing entries in [-1, 1] as floats may change of a gap.
 NARROW = 2.0**-23
-#: Rows that are converted at once where A is of floats.
-ROWS = 256
+#: What an entry of a sparse matrix costs, in entries of a dense one.
+SCATTERED = 4
+#: Rows that are converted at once where A is of floats; the share of the strategies, its inverse, below which those
+#: played are gathered.
+ROWS, FEW = 256, 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -55,9 +58,12 @@ class GameResult(SolveResult):
 
 def _times(A: Any, x: Array) -> Array:
     """A x, in float64 also where A is of float32."""
-    if not scipy.sparse.issparse(A) and A.dtype == np.float32:
-        parts = [A[k : k + ROWS].astype(np.float64) @ x for k in range(0, len(A), ROWS)]
-        return np.concatenate(parts)
+    if not scipy.sparse.issparse(A):
+        played = np.flatnonzero(x)
+        if len(played) * FEW < len(x):
+            A, x = A[:, played], x[played]
+        if A.dtype == np.float32:
+            return np.concatenate([A[k : k + ROWS].astype(np.float64) @ x for k in range(0, len(A), ROWS)])
     product: Array = A @ x
     return product
 
@@ -92,6 +98,13 @@ class GameProblem:
     def sparse(self) -> bool:
         """Whether A is stored as such."""
         return bool(scipy.sparse.issparse(self.A))
+
+    @property
+    def density(self) -> float:
+        """What it costs to read the matrix, in units of reading it where it is dense: an entry of a sparse one is read
+        at a scattered place."""
+        m, n = self.shape
+        return float(SCATTERED * self.A.nnz / (m * n)) if self.sparse else 1.0
 
     @property
     def needs(self) -> frozenset[str]:
@@ -166,7 +179,8 @@ class GameProblem:
         """A power of two, so that dividing by it rounds nothing."""
         above, below = self.limits
         size = max(abs(float(above.max()) - self.shift), abs(float(below.min()) - self.shift))
-        return float(2.0 ** np.ceil(np.log2(size))) if size > 0 else 1.0
+        # Neither it nor its inverse may overflow.
+        return float(2.0 ** np.clip(np.ceil(np.log2(size)), -1000, 1000)) if size > 0 else 1.0
 
     def game(self, narrow: bool) -> Game:
         """For the compiled methods; its entries are floats where it is narrow and dense."""
@@ -200,19 +214,28 @@ class GameProblem:
 
     # ---- beginnings and ends -----------------------------------------------------------------------------------
 
+    @cached_property
+    def uniform(self) -> Array:
+        """Where a first-order method begins without a start of the user's."""
+        m, n = self.shape
+        return np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+
     def first(self) -> tuple[Array, float]:
-        """The pair to start at and its gap: the user's, else the better of the uniform and the best pure pair."""
+        """The first answer and its gap: the user's start, else the best pure pair."""
         m, n = self.shape
         if self.start is not None:
             return self.start, self.certified(self.start)
         above, below = self.limits
-        pure, uniform = np.zeros(n + m), np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+        pure = np.zeros(n + m)
         pure[[above.argmin(), n + below.argmax()]] = 1
-        bound = float(above.min()) - float(below.max())
-        if bound <= self.tol:
+        if self.sparse and self.linear is not None:
             return pure, self.certified(pure)
-        gap = self.certified(uniform)
-        return (pure, self.certified(pure)) if bound < gap else (uniform, gap)
+        return pure, max(float(above.min()) - float(below.max()), 0.0)
+
+    def epochs(self, reads: float) -> float:
+        """Entries read by the iterations, in units of those of both products, A x and A'y."""
+        m, n = self.shape
+        return float(reads) / (2 * m * n)
 
     def result(self, state: Any, stats: Mapping[str, Any]) -> GameResult:
         """The result, its gap recomputed from the strategies that it returns."""

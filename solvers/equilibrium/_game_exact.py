@@ -26,9 +26,12 @@ Index = npt.NDArray[np.intp]
 FEASIBLE = 1e-13
 #: Entries of an inverse, and pivots, beyond which a basis counts as dependent.
 LARGEST, LEAST = 1e10, 1e-7
+#: Strategies of x times those of y, beyond which their dictionary is too large.
+MOST_ENTRIES = 2**26
+#: Gaps, scaled, that are rounding, and that may be.
+EXACT, NEARLY = 1e-14, 1e-11
 #: Rounds of pricing, and of mending a basis after a fresh factorisation.
 ROUNDS, REFRESHES = 60, 4
-OPTIMAL = 0
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,12 @@ def promising(problem: GameProblem, played: Array, before: Array, nit: int) -> b
     m, n = problem.shape
     by_x, by_y = int(played[:n].sum()), int(played[n:].sum())
     changes, size = int(np.count_nonzero(played != before)), min(by_x, by_y)
-    # A pivot reads and writes some (5/4 size)^2 doubles; an iteration reads the strategies played.
-    return changes * 3 * size * size <= nit * (by_x * m + by_y * n) / 2
+    if by_x * by_y > MOST_ENTRIES:
+        return False
+    # A pivot reads and writes some (5/4 size)^2 doubles; LAPACK takes eight operations in the time of one entry. An
+    # iteration reads the strategies played, of a sparse matrix what is stored of them.
+    exact = changes * 3 * size**2 + size**3 / 8
+    return exact <= nit * (by_x * m + by_y * n) * problem.density / 2
 
 
 def next_try(nit: int, look: int) -> int:
@@ -142,8 +149,10 @@ def gaining(gains: Array, known: Index, least: int) -> Index:
 
 
 def taken(problem: GameProblem, state: T, solved: Solved) -> T:
-    """A state with that pair as its answer, where it is better."""
-    settled = solved.final and solved.gap > problem.tol
+    """A state with that pair as its answer, where it is better; settled where nothing but rounding is left of its gap,
+    or hardly more and another exact end has not helped."""
+    rounding = NEARLY if state.measure < 2 * solved.gap else EXACT
+    settled = solved.final and problem.tol < solved.gap <= rounding * problem.scale
     changes: dict[str, Any] = {"measure": solved.gap, "answer": solved.pair} if solved.gap < state.measure else {}
     return replace(state, settled=settled, pivots=state.pivots + solved.pivots, **changes)
 
@@ -163,31 +172,32 @@ def solve_restricted(
     """The pair that is best on these rows and columns, its basis, and the pivots made."""
     m, n = problem.shape
     block = problem.block(rows, columns)
+    enough = max(EXACT, problem.tol / problem.scale / 2)
     sy, sx = np.searchsorted(rows, basic_rows), np.searchsorted(columns, basic_columns)
-    pivots = 0
+    found, least, pivots = None, np.inf, 0
     for attempt in range(REFRESHES):
-        rng = np.random.default_rng(attempt)
         parts = dictionary(block, sy, sx) or grown(block, sy, sx)
         if parts is None:
-            return None
-        D, b, c, row_label, column_label = parts
-        if attempt > 0 and min(b.min(), c.min()) >= -100 * FEASIBLE:
             break
+        D, b, c, row_label, column_label = parts
+        rng = np.random.default_rng(attempt)
         b, c = np.stack((b, moving(b, row_label < 0, rng))), np.stack((c, moving(c, column_label < 0, rng)))
-        tableau = Tableau(D, b, c, row_label, column_label)
-        end, made = tableau.minimise(FEASIBLE, 20 * sum(D.shape) + 1000)
+        _, made = Tableau(D, b, c, row_label, column_label).minimise(FEASIBLE, 3 * sum(D.shape) + 500)
         pivots += made
         sx, sy = np.sort(row_label[row_label >= 0]), np.sort(~column_label[column_label < 0])
-        if end == OPTIMAL:
+        strategies = refined(block, sy, sx)
+        if strategies is None:
+            continue
+        x, y = np.zeros(len(columns)), np.zeros(len(rows))
+        x[sx], y[sy] = strategies
+        gap = float((block @ x).max() - (y @ block).min())
+        if gap < least:
+            pair = np.zeros(n + m)
+            pair[columns], pair[n + rows] = x, y
+            found, least = (pair, rows[sy], columns[sx], pivots), gap
+        if gap <= enough:
             break
-    else:
-        return None
-    strategies = refined(block, sy, sx)
-    if strategies is None:
-        return None
-    pair = np.zeros(n + m)
-    pair[columns[sx]], pair[n + rows[sy]] = strategies
-    return pair, rows[sy], columns[sx], pivots
+    return found
 
 
 def moving(fixed: Array, slack: Array, rng: np.random.Generator) -> Array:

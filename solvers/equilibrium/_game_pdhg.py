@@ -28,7 +28,7 @@ from ._game import Array, GameProblem, GameResult
 from ._restart import Weight, wanted
 
 #: Iterations between looks at restarts, and the first at which an exact end is considered.
-LOOK, FIRST_TRY = 16, 32
+LOOK, FIRST_TRY = 16, 16
 #: Bounds of the weight.
 LEAST_WEIGHT, LARGEST_WEIGHT = 0.25, 4.0
 #: Gap of the scaled game from where float32 entries might be seen, and below which nothing is left to gain.
@@ -46,7 +46,7 @@ class PdhgState:
     #: Rows: the pair, its products, the anchor, its products, the best pair of the scaled game.
     vectors: Array
     #: Norm, weight, two thresholds, the best gap of the scaled game, the residuals at the anchor and now, steps since
-    #: the anchor, times that the norm was raised.
+    #: the anchor, times that the norm was raised, entries of A read.
     numbers: Array
     #: Sum of the weight's errors, and the residual at the last look.
     summed: float
@@ -76,11 +76,11 @@ class GamePdhg:
         else:
             game = problem.game(True)
             # The best pure pair is an answer, but no place to start.
-            begin = pair if problem.start is not None else np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+            begin = problem.uniform if problem.start is None else pair
             products = game.products(begin)
             vectors = np.stack((begin, products, begin, products, begin))
             norm = game.norm(self.norm_steps, np.random.default_rng(0).standard_normal(n)) or 1.0
-        numbers = np.array([norm, 1.0, np.nan, np.nan, np.inf, np.inf, np.inf, 0.0, 0.0])
+        numbers = np.array([norm, 1.0, np.nan, np.nan, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0])
         return PdhgState(
             0, gap, pair, vectors, numbers, summed=0.0, last=np.inf, played=np.zeros(n + m, bool), next_try=FIRST_TRY,
             narrow=not problem.sparse, settled=False, pivots=0, restarts=0,
@@ -141,7 +141,7 @@ class GamePdhg:
         """The best pair, certified."""
         stats: dict[str, Any] = {
             "restarts": state.restarts, "pivots": state.pivots, "norm": float(state.numbers[0]) * problem.scale,
-            "norm_raises": int(state.numbers[8]),
+            "norm_raises": int(state.numbers[8]), "epochs": problem.epochs(state.numbers[9]),
         }  # fmt: skip
         return problem.result(state, stats)
 

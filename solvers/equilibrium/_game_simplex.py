@@ -73,8 +73,9 @@ class GameSimplex:
             return replace(later, settled=True)
         pair, rows, columns, pivots = restricted
         solved, more = _game_exact.priced(problem, pair, *known, self.entering)
+        after = _game_exact.taken(problem, later, replace(solved, pivots=pivots))
         return replace(
-            _game_exact.taken(problem, later, replace(solved, pivots=pivots)),
+            after, settled=solved.final and after.measure > problem.tol,
             rows=_game_exact.union(known[0], more[0]), columns=_game_exact.union(known[1], more[1]),
             basic_rows=rows, basic_columns=columns,
         )  # fmt: skip

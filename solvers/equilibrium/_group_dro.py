@@ -10,14 +10,13 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.iterate import Control
-from .._base.rng import RNG, as_generator
-from .._base.state import replace
+from .._base.rng import RNG
 from .._base.validate import positive
 from ._dro_problem import GroupDro, GroupDroResult, group_dro_problem
-from ._solve import solved
+from ._solve import seed_of, solved
 
 #: Up to here the quadratic programs of `sqp` cost less than what it saves in passes.
-MOST_FEATURES, MOST_GROUPS = 500, 200
+MOST_FEATURES, MOST_GROUPS = 1000, 200
 
 
 def group_dro(
@@ -66,7 +65,7 @@ def group_dro(
     tol : float, default 1e-6
         The solve succeeds where the criterion, recomputed over all rows, is at most this.
     method : str, optional
-        "sqp" (the default for up to 500 features and 200 groups), "vr-eg" (the default beyond), or any method for
+        "sqp" (the default for up to 1000 features and 200 groups), "vr-eg" (the default beyond), or any method for
         inclusions: "eg", "ogda" and others.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them.
@@ -86,7 +85,7 @@ def group_dro(
     resume : optional
         The ``state`` of an earlier result on the same problem: goes on from there, to the same bits.
     rng : None, int, Generator or SeedSequence, default 0
-        What samples of rows are drawn from.
+        What samples of rows are drawn from; None is 0.
     threads : int, optional
         For passes over the rows; the answer's bits do not depend on it.
 
@@ -125,21 +124,18 @@ def group_dro(
     problem = group_dro_problem(
         X, y, groups, loss, l2, check_finite, x0, tol=positive(tol, "tol"), criterion=_criterion(criterion),
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
-        seed=int(as_generator(rng).integers(2**63)), threads=_threads.resolve(threads),
+        seed=seed_of(rng), threads=_threads.resolve(threads),
     )  # fmt: skip
     control = Control(max_iter, time_limit, callback, verbose, resume)
-    if method is not None:
-        return cast(GroupDroResult, solved(problem, method, control, options))
-    name, why = _usual(problem)
-    result = cast(GroupDroResult, solved(problem, name, control, options))
-    return replace(result, message=f"{result.message} Chose {name}: {why}.")
+    name, why = (method, "") if method else _usual(problem)
+    return cast(GroupDroResult, solved(problem, name, control, options, why))
 
 
 def _usual(problem: GroupDro) -> tuple[str, str]:
     d, groups = problem.X.shape[1], len(problem.labels)
     if d <= MOST_FEATURES and groups <= MOST_GROUPS:
-        return "sqp", f"with {d} features and {groups} groups second derivatives are cheap"
-    return "vr-eg", f"with {d} features and {groups} groups second derivatives are dear"
+        return "sqp", f"Chose sqp, since with {d} features and {groups} groups second derivatives are cheap."
+    return "vr-eg", f"Chose vr-eg, since with {d} features and {groups} groups second derivatives are dear."
 
 
 def _criterion(value: str) -> str:

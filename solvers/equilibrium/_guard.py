@@ -82,7 +82,7 @@ class Walk:
         z = problem.z0
         F = problem.evaluate(z)
         check_start(F)
-        step = self.share / (problem.L or self.lipschitz(problem, z, F))
+        step = self.first_step(problem, z, F)
         natural = problem.natural(z, F)
         measure = problem.measure(z, F, step, natural)
         own = self.begin(problem, z, F, step)
@@ -90,6 +90,10 @@ class Walk:
             z=z, F=F, best=z, measure=measure, current=measure, best_step=step, first=natural, step=step,
             level=measure, **own,
         )  # fmt: skip
+
+    def first_step(self, problem: Inclusion, z: Array, F: Array) -> float:
+        """The step to begin with."""
+        return self.share / (problem.L or self.lipschitz(problem, z, F))
 
     def step(self, problem: Inclusion, state: Any) -> Any:
         """One iteration."""
@@ -108,7 +112,7 @@ class Walk:
             return self._returned(problem, state, nit)
         monotone = state.monotone and (not is_looked_at(nit) or self._is_monotone(problem, state, z, F))
         changes |= {"z": z, "F": F, "current": current, "nit": nit, "monotone": monotone}
-        if current < state.measure:
+        if not current >= state.measure:  # a measure of the user's may be NaN at first
             changes |= {"best": z, "measure": current, "best_step": step}
             if current < 0.99 * state.level:
                 changes |= {"level": current, "since": nit}

@@ -32,6 +32,9 @@ LEAST_MU = 1e-20
 #: The last steps gain digits at little cost, and residuals at the tolerance may still leave large multipliers' share
 #: of the objective: the method goes on until the measure is this share of the tolerance.
 FURTHER = 0.01
+#: Corrections aim at steps longer by this factor and number, are not made where the step is nearly whole, and are kept
+#: where they lengthen it; products further than this factor from the mean are corrected.
+LONGER, LONGER_BY, ENOUGH, LEAST_GAIN, OUTLYING = 1.1, 0.2, 0.95, 0.02, 0.1
 #: Rays are looked for once kappa has grown past this share of tau.
 RAY_SHARE = 1e-2
 
@@ -85,6 +88,7 @@ class Targets(NamedTuple):
 class InteriorPoint:
     """The method's solver."""
 
+    correctors: int = option(3, "corrections of the centring at most", low=0, high=10)
     boundary: float = option(0.9995, "share of the way to the boundary that a step goes", low=0.5, high=0.999999)
 
     def init(self, problem: LpProblem) -> State:
@@ -107,15 +111,24 @@ class InteriorPoint:
             reach = _reach(form, state, affine)
             centring = (1 - reach) ** 2 * min(1.0, max(1 - reach, 0.1))
             mu = centring * system.mu
-            full = system.direction(
-                Targets(
-                    1 - centring,
-                    np.where(form.free, 0.0, mu - state.x * state.z - affine.x * affine.z),
-                    np.where(form.bounded, mu - state.v * state.w - affine.v * affine.w, 0.0),
-                    mu - state.tau * state.kappa - affine.tau * affine.kappa,
-                )
+            to = Targets(
+                1 - centring,
+                np.where(form.free, 0.0, mu - state.x * state.z - affine.x * affine.z),
+                np.where(form.bounded, mu - state.v * state.w - affine.v * affine.w, 0.0),
+                mu - state.tau * state.kappa - affine.tau * affine.kappa,
             )
-            length = min(1.0, self.boundary * _reach(form, state, full))
+            full = system.direction(to)
+            reach = _reach(form, state, full)
+            for _ in range(self.correctors):
+                if reach > ENOUGH:
+                    break
+                to = _centred(form, state, full, to, min(1.0, LONGER * reach + LONGER_BY), mu)
+                corrected = system.direction(to)
+                further = _reach(form, state, corrected)
+                if further < reach + LEAST_GAIN:
+                    break
+                full, reach = corrected, further
+            length = min(1.0, self.boundary * reach)
             moved = [getattr(state, name) + length * step for name, step in full._asdict().items()]
         if not (length > LEAST_STEP and all(np.all(np.isfinite(part)) for part in moved)):
             return replace(state, nit=state.nit + 1, stale=PATIENCE, step=0.0)
@@ -153,6 +166,17 @@ def _judged(problem: LpProblem, state: State) -> State:
         if ray_x is not None:
             return replace(state, ray_x=ray_x, verdict=2)
     return state
+
+
+def _centred(form: Standard, state: State, step: Direction, to: Targets, length: float, mu: float) -> Targets:
+    """Targets that bring the products, as they are after a step of that length, nearer to mu (Gondzio 1996)."""
+
+    def change(value: Array, other: Array, by: Array, other_by: Array) -> Array:
+        product = (value + length * by) * (other + length * other_by)
+        return np.asarray(np.maximum(np.clip(product, OUTLYING * mu, mu / OUTLYING) - product, -mu / OUTLYING))
+
+    xz, vw = change(state.x, state.z, step.x, step.z), change(state.v, state.w, step.v, step.w)
+    return to._replace(xz=to.xz + np.where(form.free, 0.0, xz), vw=to.vw + np.where(form.bounded, vw, 0.0))
 
 
 def _reach(form: Standard, state: State, step: Direction) -> float:

@@ -36,7 +36,8 @@ class AliasTable:
     def draw(self, seed: int, stream: int, first: int, count: int) -> Array: ...
 
 def uniform_indices(n: int, seed: int, stream: int, first: int, count: int) -> Array: ...
-def shuffle_some(order: Array, seed: int, stream: int, first: int, count: int) -> None: ...
+def distinct_indices(order: Array, seed: int, stream: int, first: int, count: int) -> Array: ...
+def components(function: int, data: int, index: Array, z: Array, out: Array) -> None: ...
 def uniform_numbers(seed: int, stream: int, first: int, count: int) -> Array: ...
 
 class GroupRows:
@@ -69,3 +70,30 @@ class GroupRows:
         first: int,
         steps: int,
     ) -> int: ...
+
+# Linear programs.
+
+class LinearProgramSteps:
+    def __init__(
+        self, starts: Array, index: Array, value: Array, c: Array, l: Array, u: Array, lb: Array, ub: Array
+    ) -> None: ...
+    def run(
+        self,
+        x: Array,
+        y: Array,
+        kty: Array,
+        anchor_x: Array,
+        anchor_y: Array,
+        tau: float,
+        sigma: float,
+        after: int,
+        count: int,
+        tx: Array,
+        ty: Array,
+        dx: Array,
+        dy: Array,
+    ) -> None: ...
+    def product(self, x: Array, out: Array) -> None: ...
+    def transposed(self, y: Array, out: Array) -> None: ...
+
+def elimination(starts: Array, index: Array, most: float) -> tuple[Array, float]: ...

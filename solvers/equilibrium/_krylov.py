@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.linalg import LinearOperator, gmres, lsmr
+from scipy.sparse.linalg import LinearOperator, lsmr
 
 from .._base.method import Method, register
 from .._base.options import option
@@ -68,7 +68,7 @@ class Krylov:
         else:
             size = min(state.cycle, longest)
             goal = min(0.5 * problem.tol / max(state.natural, 1e-300), 1.0)
-            found = gmres(M, -state.F, rtol=goal, atol=0.0, restart=size, maxiter=1)[0]
+            found = gmres_cycle(M, -state.F, size, goal)
         z = state.best + found
         F = problem.evaluate(z)
         natural = length(F)
@@ -97,6 +97,37 @@ class Krylov:
     def finish(self, problem: Inclusion, state: Solved) -> EquilibriumResult:
         """The best point."""
         return problem.result(state.best, 1.0, {"least_squares": float(state.least_squares)})
+
+
+def gmres_cycle(M: Any, b: Array, size: int, goal: float) -> Array:
+    """The d in the Krylov space of at most `size` products with the least ``|M d - b|``.
+
+    Ends early where that is at most `goal` of |b|, which is looked at after every fifth more products. The basis is
+    orthogonalised by two matrix-vector products twice, ten times as fast in NumPy as one vector after the other.
+    """
+    norm = length(b)
+    V, H = np.empty((size + 1, len(b))), np.zeros((size + 1, size))
+    V[0] = b / norm
+    look = 5
+    for j in range(size):
+        w = M.matvec(V[j])
+        basis, column = V[: j + 1], np.zeros(j + 1)
+        for _ in range(2):
+            part = basis @ w
+            w -= part @ basis
+            column += part
+        H[: j + 1, j], H[j + 1, j] = column, length(w)
+        closed = not H[j + 1, j] > 1e-14 * length(column)
+        if closed or j + 1 in (look, size):
+            rows = j + 1 if closed else j + 2
+            first = np.zeros(rows)
+            first[0] = norm
+            weights = np.linalg.lstsq(H[:rows, : j + 1], first, rcond=None)[0]
+            if closed or j + 1 == size or length(H[:rows, : j + 1] @ weights - first) <= goal * norm:
+                break
+            look = max(look + 5, look * 6 // 5)
+        V[j + 1] = w / H[j + 1, j]
+    return np.asarray(weights @ V[: j + 1])
 
 
 def _equation(problem: Inclusion) -> tuple[Any, Array]:

@@ -18,9 +18,14 @@ from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from . import _solve
 from ._lp_problem import LpProblem, LpResult
+from ._normal import ORDERED
 from ._program import Array, LinearProgram
 
-SMALL = "whose factorisations are cheap here"
+#: What the choice of a method reckons with: steps of interior points, iterations of the first-order method, and seconds
+#: that one of these takes for an entry of the matrix or of a vector.
+STEPS, ITERATIONS, SECONDS = 30, 30_000, 1.5e-9
+#: Seconds that are well spent on the digits that interior points give beyond the tolerance.
+NOTHING = 0.2
 FEASIBILITY_TOL = 1e-6
 
 
@@ -138,7 +143,12 @@ def solve_program(
 
 def _choice(problem: LpProblem) -> tuple[str, str]:
     """The method where none is named, and why."""
-    return "lp-ipm", f"Chose lp-ipm, {SMALL}."
+    m, n = problem.reduced.program.A.shape
+    if m <= ORDERED:
+        work = problem.reduced.program.A.nnz + 3 * (m + n)
+        if STEPS * problem.normal.seconds <= max(ITERATIONS * SECONDS * work, NOTHING):
+            return "lp-ipm", "Chose lp-ipm, whose factorisations are cheap here."
+    return "lp-pdhg", "Chose lp-pdhg, whose iterations are cheaper here than factorisations."
 
 
 def _obvious(problem: LpProblem) -> LpResult | None:

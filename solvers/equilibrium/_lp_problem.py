@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._base.result import SolveResult, Status
+from ._kernels import LinearProgramSteps
 from ._normal import Normal
 from ._presolve import Reduced, presolve
 from ._program import Array, LinearProgram, kkt
@@ -105,6 +106,18 @@ class LpProblem:
     def normal(self) -> Normal:
         """Its linear systems."""
         return Normal(self.standard)
+
+    @cached_property
+    def prepared(self) -> Scaled:
+        """The reduced program, scaled for first-order steps."""
+        return scale(self.reduced.program, sums=True)
+
+    @cached_property
+    def kernel(self) -> LinearProgramSteps:
+        """Its steps."""
+        p = self.prepared.program
+        starts, index = p.A.indptr.astype(np.int32), p.A.indices.astype(np.int32)
+        return LinearProgramSteps(starts, index, p.A.data, p.c, p.l, p.u, p.lb, p.ub)
 
     def whole(self, x: Array, y: Array, scaled: Scaled | None = None) -> tuple[Array, Array]:
         """The user's pair of a scaled one."""

@@ -32,8 +32,8 @@ class Affine:
     >>> import numpy as np
     >>> from solvers.equilibrium import Affine, solve
     >>> result = solve(Affine([[0.0, 1.0], [-1.0, 0.0]], [1.0, 2.0]), np.zeros(2))
-    >>> result.x.round(5).tolist()
-    [2.0, -1.0]
+    >>> result.method, result.x.round(5).tolist()
+    ('krylov', [2.0, -1.0])
     """
 
     def __init__(self, M: Any, q: npt.ArrayLike | None = None):
@@ -70,8 +70,8 @@ class Bilinear:
     >>> game = Bilinear([[0, 1, -1], [-1, 0, 1], [1, -1, 0]])
     >>> start = np.array([1.0, 0, 0])
     >>> result = solve(game, (start, start), prox=("simplex", "simplex"), criterion="gap", tol=1e-9)
-    >>> result.success, result.x.round(6).tolist()[:3]
-    (True, [0.333333, 0.333333, 0.333333])
+    >>> result.method, result.x.round(6).tolist()[:3]
+    ('pdhg', [0.333333, 0.333333, 0.333333])
     """
 
     def __init__(self, K: Any, c: npt.ArrayLike | None = None, b: npt.ArrayLike | None = None):

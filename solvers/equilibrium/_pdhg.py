@@ -28,12 +28,14 @@ from . import _restart
 from ._guard import Iterate, Walk
 from ._operators import Bilinear
 from ._problem import Inclusion
-from ._sets import length
+from ._sets import Simplex, length
 
 Array = npt.NDArray[Any]
 
 #: Power steps of the estimate of |K|, what it is raised by then, and what an observed larger ratio is raised by.
 POWER_STEPS, RAISED, CORRECTED = 12, 1.05, 1.02
+#: The largest weight between two simplices: on degenerate games it drifts away without, and the iterates stand still.
+GAME_RANGE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +152,11 @@ class PrimalDual(Walk):
 
     def _weight(self, problem: Inclusion, state: Reflected, z: Array) -> _restart.Weight:
         game, first = _game(problem), _first_weight(_game(problem))
+        is_game = all(isinstance(factor, Simplex) for factor in problem.factors(game.n))
+        span = min(self.weight_range, GAME_RANGE) if is_game else self.weight_range
         weight = _restart.Weight(
-            state.weight, first / self.weight_range, first * self.weight_range, state.summed, state.best_weight,
-            state.distance,
-        )  # fmt: skip
+            state.weight, first / span, first * span, state.summed, state.best_weight, state.distance
+        )
         move = z - state.anchor
         return weight.after(length(move[: game.n]), length(move[game.n :]))
 

@@ -119,7 +119,7 @@ class Inclusion:
         """The capabilities that each serve this problem, the most special first."""
         found = ["inclusion"]
         if self.components is not None:
-            found.insert(0, "finite-sum")
+            found[:0] = ["finite-sum", "cocoercive-sum"]
         return (*self.operator_kinds, *found)
 
     @property
@@ -176,6 +176,11 @@ class Inclusion:
         return NAMED["free"], NAMED["free"]
 
     # ---- how far a point is ----------------------------------------------------------------------
+
+    @property
+    def sums(self) -> Any:
+        """What the methods for finite sums draw from."""
+        return self.components
 
     @property
     def epochs(self) -> float:

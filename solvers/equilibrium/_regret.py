@@ -35,7 +35,8 @@ class RegretState:
     answer: Array
     #: Rows: the regrets, the pair, its products, the average pair, its products, the best pair.
     vectors: Array
-    #: Sum of the average's weights, the gap of the best pair in the scaled game, iterations so far.
+    #: Sum of the average's weights, the gap of the best pair in the scaled game, iterations so far,
+    #: entries of A read.
     numbers: Array
     #: The strategies played when an exact end was last considered, and when it is next.
     played: Array
@@ -57,11 +58,11 @@ class RegretMatching:
         """The start and its gap; without regrets the pair is played once."""
         m, n = problem.shape
         pair, gap = problem.first()
-        begin = pair if problem.start is not None else np.concatenate((np.full(n, 1 / n), np.full(m, 1 / m)))
+        begin = problem.uniform if problem.start is None else pair
         zeros = np.zeros(n + m)
         vectors = np.stack((zeros, begin, zeros, zeros, zeros, begin))
         return RegretState(
-            0, gap, pair, vectors, np.array([0.0, np.inf, 0.0]), played=np.zeros(n + m, bool), next_try=FIRST_TRY,
+            0, gap, pair, vectors, np.array([0.0, np.inf, 0.0, 0.0]), played=np.zeros(n + m, bool), next_try=FIRST_TRY,
             settled=False, pivots=0,
         )  # fmt: skip
 
@@ -97,7 +98,7 @@ class RegretMatching:
 
     def finish(self, problem: GameProblem, state: RegretState) -> GameResult:
         """The best pair, certified."""
-        return problem.result(state, {"pivots": state.pivots})
+        return problem.result(state, {"pivots": state.pivots, "epochs": problem.epochs(state.numbers[3])})
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def _program(result: Any, program: Any, tol: float, wide: Any) -> CertificateRep
     if verdict == "UNBOUNDED":
         return _unbounded(result, data, wide)
     x = _point(result.x, rows.shape[1], "x", wide)
-    y = _point(result.y, rows.shape[0], "y", wide)
+    y = sign * _point(result.y, rows.shape[0], "y", wide)
     assert (x >= data.lower).all(), "x leaves its bounds"
     assert (x <= data.upper).all(), "x leaves its bounds"
     numbers = data.residuals(x, y)

@@ -384,6 +384,44 @@ def _inclusion(capability, seed):
     )
 
 
+def _sum(capability, seed):
+    """A strongly monotone mean of operators over a box; that which is to be cocoercive with a small skew part only."""
+    rng = np.random.default_rng(seed)
+    own, skew = (8.0, 1.0) if capability == "cocoercive-sum" else (8.0, 6.0)
+    inputs = {name: rng.integers(0, 5, (40, 6)).astype(float) for name in ("U", "V")}
+    inputs |= {"p": rng.integers(0, 40, (40, 6)).astype(float), "z0": rng.integers(0, 3, 6).astype(float)}
+
+    def each(inputs, i, z):
+        U, V, p = (np.asarray(inputs[name], z.dtype)[i] for name in ("U", "V", "p"))
+        return own * z + skew / 4 * ((V @ z)[:, None] * U - (U @ z)[:, None] * V) - p
+
+    def solve(inputs, **keywords):
+        def function(i, z, out):
+            out[:] = each(inputs, i, z)
+
+        return solvers.equilibrium.solve(
+            None,
+            keywords.pop("z0", inputs["z0"]),
+            prox=solvers.equilibrium.Box(0, 2),
+            components=solvers.equilibrium.Components(function, 40),
+            **keywords,
+        )
+
+    def residual(inputs, z):
+        z = z.astype(np.longdouble)
+        F = each(inputs, np.arange(40), z).mean(0)
+        return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
+
+    return Case(
+        capability,
+        inputs,
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {"z0": result.x},
+    )
+
+
 def _game(capability, seed):
     """A game of whole numbers, half of them zero."""
     rng = np.random.default_rng(seed)
@@ -525,6 +563,8 @@ def _affine(capability, seed):
 
 def _equilibrium(capability, seed):
     makers = {
+        "cocoercive-sum": _sum,
+        "finite-sum": _sum,
         "affine": _affine,
         "bilinear": _bilinear,
         "fixed-point": _fixed_point,

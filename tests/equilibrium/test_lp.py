@@ -13,7 +13,7 @@ from solvers.equilibrium import LinearProgram, linprog, lp, read_mps
 
 INF = np.inf
 SIDES = ((0.7, -1), (0.4, 1))
-METHODS = ("lp-ipm",)
+METHODS = ("lp-ipm", "lp-pdhg")
 
 
 def check_optimal(program, result, tol):

@@ -43,14 +43,15 @@ def test_marginals_are_those_of_the_table(seed):
     assert (np.abs(found - draws * p) < 4.5 * np.sqrt(draws * p * (1 - p))).all()
 
 
-def test_shuffle_is_a_draw_without_replacement(seed):
-    counts, draws = np.zeros(9), 20_000
+def test_draws_without_replacement(seed):
+    counts, draws = np.zeros(9), 10_000
     order = np.arange(9)
     for k in range(draws):
-        kernels.shuffle_some(order, seed, 1, 4 * k, 4)
-        assert len(set(order[:4])) == 4
-        counts[order[:4]] += 1
-    assert sorted(order) == list(range(9))
+        found = kernels.distinct_indices(order, seed, 1, 4 * k, 4)
+        assert len(set(found)) == 4
+        counts[found] += 1
+    assert order.tolist() == list(range(9))
+    assert sorted(kernels.distinct_indices(order, seed, 1, 0, 9)) == list(range(9))
     assert (np.abs(counts - draws * 4 / 9) < 4.5 * np.sqrt(draws * 4 / 9 * 5 / 9)).all()
 
 
@@ -59,3 +60,5 @@ def test_bad_weights():
         kernels.AliasTable(np.zeros(0))
     with pytest.raises(ValueError, match="below 0"):
         kernels.uniform_indices(0, 1, 1, 0, 3)
+    with pytest.raises(ValueError, match="no 4 distinct"):
+        kernels.distinct_indices(np.arange(3), 1, 1, 0, 4)
