@@ -4,7 +4,7 @@ There are two ways. The Gram matrix X_W' D X_W, formed once, takes an active-set
 conditioning is (quadratic.c); it costs about n p^2 operations, and its factor |S|^3 / 3. Where p is in the thousands,
 sweeps over the columns against a kept residual, and conjugate gradients (sweeps.c), are mostly there for a fraction of
 that. How many they take is not known beforehand: they are tried where a good many cost less than the Gram matrix does,
-and given up once they have cost half as much.
+and given up once they have cost as much.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PHASES = 10_000
 #: some digits, and for one of those that are left after a few.
 SWEEPS, FEWER_SWEEPS = 40, 15
 
-#: Sweeps are given up when they have cost this share of the Gram matrix and what follows.
+#: Sweeps are given up when they have cost the Gram matrix and what follows; of least squares, which keep the matrix, this
+#: share.
 GIVEN = 0.5
 
 #: Columns whose Gram matrix is formed in any case.
@@ -158,8 +159,11 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     gram += p * p * (BY_SQUARE + BY_CUBE * p)
     if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
         return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
-    if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
-        return SweepModel(problem, columns, penalty, GIVEN * gram)
+    quadratic = problem.loss.quadratic
+    # Of least squares with many more columns than samples all depend on one another, and sweeps crawl.
+    many = quadratic and p > 2 * problem.design.n and not problem.kind.has_l2
+    if may_sweep and not many and (SWEEPS if quadratic else FEWER_SWEEPS) * sweep < gram:
+        return SweepModel(problem, columns, penalty, (GIVEN if quadratic else 1.0) * gram)
     return GramModel(problem, columns, penalty)
 
 
