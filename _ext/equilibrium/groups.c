@@ -9,17 +9,18 @@
 
 SV_DISPATCH(struct group_kernels, kernel_table, group_kernels_f64)
 
-/* Rows a task; and at most so many tasks, each of which has its own sums. */
-enum { TASK_ROWS = 8192, MOST_TASKS = 64 };
+/* Rows a task; and at most so many tasks, each of which has its own sums, whose hessians have so many entries in all. */
+enum { TASK_ROWS = 8192, MOST_TASKS = 64, MOST_ENTRIES = 1 << 22 };
 
-static size_t task_rows(const struct sv_group_rows *A)
+static size_t count_of(size_t n, size_t each) { return (n + each - 1) / each; }
+
+static size_t task_rows(const struct sv_group_rows *A, int hessian)
 {
-    size_t rows = (A->n + MOST_TASKS - 1) / MOST_TASKS;
+    size_t few = MOST_ENTRIES / A->d / A->d, most = !hessian || few > MOST_TASKS ? MOST_TASKS : few > 0 ? few : 1;
+    size_t rows = count_of(A->n, most);
     rows = rows < TASK_ROWS ? TASK_ROWS : rows;
     return (rows + SV_GROUP_BLOCK - 1) / SV_GROUP_BLOCK * SV_GROUP_BLOCK;
 }
-
-static size_t count_of(size_t n, size_t each) { return (n + each - 1) / each; }
 
 /* A task's part of the work: losses, gradients, hessian, scaled rows. */
 static size_t part_size(const struct sv_group_rows *A, int hessian)
@@ -30,7 +31,7 @@ static size_t part_size(const struct sv_group_rows *A, int hessian)
 
 size_t sv_groups_work(const struct sv_group_rows *A, int hessian)
 {
-    return count_of(A->n, task_rows(A)) * part_size(A, hessian);
+    return count_of(A->n, task_rows(A, hessian)) * part_size(A, hessian);
 }
 
 struct whole_pass {
@@ -44,7 +45,7 @@ static void pass_task(void *context, size_t index)
 {
     const struct whole_pass *all = context;
     const struct sv_group_rows *A = all->A;
-    size_t each = task_rows(A), from = index * each, to = from + each < A->n ? from + each : A->n;
+    size_t each = task_rows(A, all->out->hessian != NULL), from = index * each, to = from + each < A->n ? from + each : A->n;
     size_t size = part_size(A, all->out->hessian != NULL);
     struct sv_group_sums part = *all->out;
     part.loss = all->work + index * size;
@@ -63,7 +64,7 @@ static void add(double *to, const double *from, size_t count)
 
 void sv_groups_pass(const struct sv_group_rows *A, const double *w, struct sv_group_sums *out, double *work, int threads)
 {
-    size_t tasks = count_of(A->n, task_rows(A)), size = part_size(A, out->hessian != NULL), d = A->d;
+    size_t tasks = count_of(A->n, task_rows(A, out->hessian != NULL)), size = part_size(A, out->hessian != NULL), d = A->d;
     struct whole_pass all = {A, w, out, work};
     sv_parallel_for(threads, tasks, pass_task, &all);
     memset(out->loss, 0, A->groups * sizeof *out->loss);

@@ -14,7 +14,8 @@
 
 SV_DISPATCH(struct tableau_kernels, kernel_table, tableau_kernels_f64)
 
-/* Entries of the dictionary that are too small to pivot on, and how far the ratio test may go below zero. */
+/* Entries too small to pivot on, in units of 1 and of the largest of their row or column, and how far the ratio test may
+ * go below zero. */
 #define LEAST_PIVOT 1e-9
 #define HARRIS 1e-12
 

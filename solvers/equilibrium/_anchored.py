@@ -15,8 +15,9 @@ pull gains comes late. With the anchor two things change:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ Array = npt.NDArray[Any]
 SUFFICIENT, NECESSARY = 0.1, 0.5
 #: Iterates in memory; the share of the residual that a guess must come down to where no restart is due.
 MEMORY, WORTH = 10, 0.5
+#: Entries of the vectors that are factorised at a time.
+PART = 8192
 #: Of the step at a new anchor.
 GROWTH = 1.2
 
@@ -44,12 +47,14 @@ class AnchoredIterate(Iterate):
     k: int = 0
     at_anchor: float = 0.0
     last: float = 0.0
-    points: Array = None  # type: ignore[assignment]
-    residuals: Array = None  # type: ignore[assignment]
-    #: How many points are in memory, and how far apart.
-    held: int = 0
+    #: Points since the anchor with their residuals, so many iterations apart.
+    points: Sequence[Array] = ()
+    residuals: Sequence[Array] = ()
     spacing: int = 1
     restarts: int = 0
+
+    #: What has no fixed shape.
+    varying: ClassVar = ("points", "residuals")
 
 
 class Anchored(Walk):
@@ -61,8 +66,7 @@ class Anchored(Walk):
     def begin(self, problem: Inclusion, z: Array, F: Array, step: float) -> dict[str, Any]:
         """Everything anew at z."""
         residual = length(problem.displacement(z, F, problem.scratch("displacement")))
-        memory = np.zeros((0 if self.restart == "never" else MEMORY, len(z)))
-        return {"points": memory, "residuals": memory, **_anew(z, residual)}
+        return _anew(z, residual)
 
     def advance(self, problem: Inclusion, state: Any) -> tuple[Array, Array, float]:
         """The next iterate, F there, and the step that was taken."""
@@ -77,10 +81,12 @@ class Anchored(Walk):
         if self.restart == "never" or not np.isfinite(residual):
             return z, F, changes
         due = is_due(residual, state.last, state.at_anchor)
-        points, residuals, held, spacing = self._remembered(state, z, displacement)
-        full = held == MEMORY
-        if (due or full) and held > 1:
-            guess = combined(points[:held], residuals[:held])
+        points, residuals = state.points, state.residuals
+        if (state.k + 1) % state.spacing == 0:
+            points, residuals = (*points, z), (*residuals, displacement)
+        full = len(points) == MEMORY
+        if (due or full) and len(points) > 1:
+            guess = combined(points, residuals)
             problem.resolvent(guess, step, guess)
             there = problem.evaluate(guess)
             found = length(problem.displacement(guess, there, problem.scratch("displacement")))
@@ -90,25 +96,13 @@ class Anchored(Walk):
             anew = {**_anew(z, residual), "restarts": state.restarts + 1}
             return z, F, {**changes, **anew, "natural": residual, "step": self.lengthened(problem, state, step)}
         if full:
-            points, residuals = (np.concatenate((kept[1::2], kept[::2])) for kept in (points, residuals))
-            held, spacing = MEMORY // 2, 2 * spacing
-        changes |= {"points": points, "residuals": residuals, "held": held, "spacing": spacing}
-        return z, F, changes
+            points, residuals = points[1::2], residuals[1::2]
+            changes["spacing"] = 2 * state.spacing
+        return z, F, {**changes, "points": points, "residuals": residuals}
 
     def lengthened(self, problem: Inclusion, state: AnchoredIterate, step: float) -> float:
         """The step that is tried at a new anchor."""
         return GROWTH * step
-
-    def _remembered(self, state: AnchoredIterate, z: Array, displacement: Array) -> tuple[Array, Array, int, int]:
-        """The memory with this iterate, if it is its turn."""
-        if (state.k + 1) % state.spacing:
-            return state.points, state.residuals, state.held, state.spacing
-        held = state.held
-        # What was never written takes no memory: a long vector is copied only where there is one.
-        points, residuals = np.zeros_like(state.points), np.zeros_like(state.residuals)
-        points[:held], residuals[:held] = state.points[:held], state.residuals[:held]
-        points[held], residuals[held] = z, displacement
-        return points, residuals, held + 1, state.spacing
 
 
 def is_due(residual: float, last: float, at_anchor: float) -> bool:
@@ -116,12 +110,27 @@ def is_due(residual: float, last: float, at_anchor: float) -> bool:
     return residual <= SUFFICIENT * at_anchor or (residual <= NECESSARY * at_anchor and residual > last)
 
 
-def combined(points: Array, residuals: Array) -> Array:
+def combined(points: Sequence[Array], residuals: Sequence[Array]) -> Array:
     """The affine combination of the points whose combination of residuals is least."""
-    spread = residuals[:-1] - residuals[-1]
-    weights = np.linalg.lstsq(spread.T, -residuals[-1], rcond=1e-10)[0]
-    return np.asarray(points[-1] + weights @ (points[:-1] - points[-1]))
+    last = residuals[-1]
+    # The triangle of a QR factorisation, by parts that fit in cache: three times as fast as one of long vectors.
+    parts: list[Array] = []
+    for first in range(0, len(last), PART):
+        here = slice(first, first + PART)
+        columns = [r[here] - last[here] for r in residuals[:-1]]
+        parts.append(_triangle(np.stack([*columns, last[here]], axis=1)))
+    R = _triangle(np.vstack(parts)) if len(parts) > 1 else parts[0]
+    weights = np.linalg.lstsq(R[:, :-1], -R[:, -1], rcond=1e-10)[0]
+    guess = points[-1].copy()
+    for weight, point in zip(weights, points[:-1], strict=True):
+        guess += weight * (point - points[-1])
+    return guess
+
+
+def _triangle(A: Array) -> Array:
+    return np.asarray(np.linalg.qr(A, mode="r"))
 
 
 def _anew(z: Array, residual: float) -> dict[str, Any]:
-    return {"anchor": z, "k": 0, "at_anchor": residual, "last": residual, "held": 0, "spacing": 1}
+    anew: dict[str, Any] = {"anchor": z, "k": 0, "at_anchor": residual, "last": residual}
+    return {**anew, "points": (), "residuals": (), "spacing": 1}

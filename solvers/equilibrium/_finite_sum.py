@@ -271,8 +271,14 @@ class FiniteSum:
         """F(z) at a snapshot."""
         return np.asarray(problem.evaluate(z))
 
-    def steps(self, problem: Any, plan: Plan, w: Array, F: Array, step: float, first: int) -> tuple[Array, Array, int]:
-        """The steps of a snapshot: the last point, the sum of the extrapolated ones, and the next draw."""
+    def steps(
+        self, problem: Any, plan: Plan, w: Array, F: Array, step: float, first: int
+    ) -> tuple[Array, Array, int, float]:
+        """The steps of a snapshot: the last point, the sum of the extrapolated ones, the next draw, and L as it showed.
+
+        That is the root mean square of what the batches made of the differences, over that of |zh - w|.
+        """
+        changes = moves = 0.0
         keep = 1 - 1 / plan.steps
         z, total, fixed = w, np.zeros_like(w), (1 - keep) * w - step * F
         for _ in range(plan.steps):
@@ -287,7 +293,10 @@ class FiniteSum:
                 i, weights = self.draw(problem.seed, first, plan.batch)
                 first += plan.batch
                 correction = self.difference(problem, i, weights, half, w)
+            changes += float(correction @ correction)
+            half -= w
+            moves += float(half @ half)
             correction *= step
             z = np.subtract(base, correction, out=base)
             problem.resolvent(z, step, z)
-        return z, total, first
+        return z, total, first, math.sqrt(changes / moves) if moves > 0 else math.nan

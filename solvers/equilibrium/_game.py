@@ -25,6 +25,8 @@ Array = npt.NDArray[Any]
 
 #: What storing entries in [-1, 1] as floats may change of a gap.
 NARROW = 2.0**-23
+#: What an entry of a sparse matrix costs, in entries of a dense one.
+SCATTERED = 4
 #: Rows that are converted at once where A is of floats; the share of the strategies, its inverse, below which those
 #: played are gathered.
 ROWS, FEW = 256, 16
@@ -96,6 +98,13 @@ class GameProblem:
     def sparse(self) -> bool:
         """Whether A is stored as such."""
         return bool(scipy.sparse.issparse(self.A))
+
+    @property
+    def density(self) -> float:
+        """What it costs to read the matrix, in units of reading it where it is dense: an entry of a sparse one is read
+        at a scattered place."""
+        m, n = self.shape
+        return float(SCATTERED * self.A.nnz / (m * n)) if self.sparse else 1.0
 
     @property
     def needs(self) -> frozenset[str]:
@@ -170,7 +179,8 @@ class GameProblem:
         """A power of two, so that dividing by it rounds nothing."""
         above, below = self.limits
         size = max(abs(float(above.max()) - self.shift), abs(float(below.min()) - self.shift))
-        return float(2.0 ** np.ceil(np.log2(size))) if size > 0 else 1.0
+        # Neither it nor its inverse may overflow.
+        return float(2.0 ** np.clip(np.ceil(np.log2(size)), -1000, 1000)) if size > 0 else 1.0
 
     def game(self, narrow: bool) -> Game:
         """For the compiled methods; its entries are floats where it is narrow and dense."""

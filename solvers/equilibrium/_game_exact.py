@@ -85,8 +85,10 @@ def promising(problem: GameProblem, played: Array, before: Array, nit: int) -> b
     changes, size = int(np.count_nonzero(played != before)), min(by_x, by_y)
     if by_x * by_y > MOST_ENTRIES:
         return False
-    # A pivot reads and writes some (5/4 size)^2 doubles; an iteration reads the strategies played.
-    return changes * 3 * size * size <= nit * (by_x * m + by_y * n) / 2
+    # A pivot reads and writes some (5/4 size)^2 doubles; LAPACK takes eight operations in the time of one entry. An
+    # iteration reads the strategies played, of a sparse matrix what is stored of them.
+    exact = changes * 3 * size**2 + size**3 / 8
+    return exact <= nit * (by_x * m + by_y * n) * problem.density / 2
 
 
 def next_try(nit: int, look: int) -> int:
@@ -170,7 +172,7 @@ def solve_restricted(
     """The pair that is best on these rows and columns, its basis, and the pivots made."""
     m, n = problem.shape
     block = problem.block(rows, columns)
-    enough = min(EXACT, problem.tol / problem.scale / 2)
+    enough = max(EXACT, problem.tol / problem.scale / 2)
     sy, sx = np.searchsorted(rows, basic_rows), np.searchsorted(columns, basic_columns)
     found, least, pivots = None, np.inf, 0
     for attempt in range(REFRESHES):
@@ -180,7 +182,7 @@ def solve_restricted(
         D, b, c, row_label, column_label = parts
         rng = np.random.default_rng(attempt)
         b, c = np.stack((b, moving(b, row_label < 0, rng))), np.stack((c, moving(c, column_label < 0, rng)))
-        _, made = Tableau(D, b, c, row_label, column_label).minimise(FEASIBLE, 20 * sum(D.shape) + 1000)
+        _, made = Tableau(D, b, c, row_label, column_label).minimise(FEASIBLE, 3 * sum(D.shape) + 500)
         pivots += made
         sx, sy = np.sort(row_label[row_label >= 0]), np.sort(~column_label[column_label < 0])
         strategies = refined(block, sy, sx)

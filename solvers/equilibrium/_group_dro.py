@@ -16,7 +16,7 @@ from ._dro_problem import GroupDro, GroupDroResult, group_dro_problem
 from ._solve import seed_of, solved
 
 #: Up to here the quadratic programs of `sqp` cost less than what it saves in passes.
-MOST_FEATURES, MOST_GROUPS = 500, 200
+MOST_FEATURES, MOST_GROUPS = 1000, 200
 
 
 def group_dro(
@@ -65,7 +65,7 @@ def group_dro(
     tol : float, default 1e-6
         The solve succeeds where the criterion, recomputed over all rows, is at most this.
     method : str, optional
-        "sqp" (the default for up to 500 features and 200 groups), "vr-eg" (the default beyond), or any method for
+        "sqp" (the default for up to 1000 features and 200 groups), "vr-eg" (the default beyond), or any method for
         inclusions: "eg", "ogda" and others.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them.

@@ -101,12 +101,12 @@ class GroupSum:
 
     def steps(
         self, problem: GroupDro, plan: Plan, w: Array, F: Array, step: float, first: int
-    ) -> tuple[Array, Array, int]:
-        """The steps of a snapshot: the last point, the sum of the extrapolated ones, and the next draw."""
+    ) -> tuple[Array, Array, int, float]:
+        """The steps of a snapshot: the last point, the sum of the extrapolated ones, the next draw, and no constant."""
         F, z, total = self.at(problem, w), w.copy(), np.zeros_like(w)
         problem.ncomp += plan.batch * plan.steps
         first = self.samples.rows.loop(
             self.start, plan.each, problem.l2, 1 - 1 / plan.steps, step * BALANCE, step / BALANCE, w, F,
             self.terms, z, total, problem.seed, first, plan.steps,
         )  # fmt: skip
-        return z, total, first
+        return z, total, first, math.nan

@@ -162,7 +162,7 @@ def solve(
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else usual(problem)
     result = solved(problem, name, control, options, why)
-    if method is None and result.status is Status.BREAKDOWN and not result.state.least_squares:
+    if not method and name == "krylov" and result.status is Status.BREAKDOWN and not result.state.least_squares:
         problem.z0 = result.x
         why = "Chose feg, since krylov came to a stand, and M offers no products with its transpose for LSMR."
         return solved(problem, "feg", control, options, why)

@@ -211,7 +211,9 @@ def _sample(problem: GroupDro, level: int, stride: int) -> Samples:
     found = np.bincount(problem.group[chosen], minlength=len(problem.labels))
     for g in np.flatnonzero(found < LEAST_ROWS):
         chosen = np.concatenate([chosen[problem.group[chosen] != g], np.flatnonzero(problem.group == g)[:LEAST_ROWS]])
-    return Samples(problem.X[chosen], problem.y[chosen], problem.group[chosen], problem.kind, problem.threads)
+    return Samples(
+        np.take(problem.X, chosen, axis=0), problem.y[chosen], problem.group[chosen], problem.kind, problem.threads
+    )
 
 
 def _solved_coarsely(problem: GroupDro, sample: Samples, z: Array) -> Array:

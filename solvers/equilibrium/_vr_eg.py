@@ -11,12 +11,15 @@ Differs from the paper in: 1. the snapshot moves after K steps instead of with p
 default of sqrt(n / 2) components, from where on e is as long as that of the extragradient method. K = n / (2 b), so
 that an epoch goes into the steps for each that goes into a snapshot. 3. Where the snapshots' measure falls slowly, that
 of the mean of the points zh since the last such look is evaluated; the iteration goes on from there if it is smaller.
-4. Where the best measure stays for many snapshots, and where the measure grows a thousandfold, the step is halved and
-the iteration goes on from the best point. 5. With one component, or batches of all, the steps are extragradient steps.
+4. Without a constant from the user the step follows that which the batches of the last snapshot show: e = 1.2 sqrt(p)
+|zh - w| / |F_S(zh) - F_S(w)|. 5. Where the best measure stays for many snapshots, and where the measure grows a
+thousandfold, the step is halved and the iteration goes on from the best point. 6. With one component, or batches of
+all, the steps are extragradient steps.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +38,8 @@ Array = npt.NDArray[Any]
 FAST, LOOK = 0.7, 4
 #: The step is halved after so many snapshots without a percent of progress, twice as many the next time, so often.
 PATIENCE, SHORTER = 30, 4
+#: The step over the bound for the constant that showed.
+BOLD = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +78,14 @@ class VarianceReduced(Walk):
         if state.nit - max(state.since, state.waited) >= PATIENCE << state.shortened and state.shortened < SHORTER:
             state = self._shorter(problem, state)
         plan = sums.plan(problem, self.batch, self.length)
-        z, total, draws = sums.steps(problem, plan, state.z, state.F, state.step, state.draws)
+        z, total, draws, found = sums.steps(problem, plan, state.z, state.F, state.step, state.draws)
         F = sums.at(problem, z)
         own = {"sum": state.sum + total, "count": state.count + plan.steps, "looked": state.looked + 1, "draws": draws}
-        own |= {"step": state.step, "shortened": state.shortened, "waited": state.waited}
+        own |= {
+            "step": _fitting(problem, state, plan.steps, found),
+            "shortened": state.shortened,
+            "waited": state.waited,
+        }
         if plan.steps > 1 and own["looked"] >= LOOK and not problem.measure(z, F, state.step) < FAST * state.current:
             mean = own["sum"] / own["count"]
             problem.resolvent(mean, 1e-300, mean)  # not outside of the set by rounding
@@ -94,6 +103,14 @@ class VarianceReduced(Walk):
             state, z=state.best, F=F, current=state.measure, step=step, shortened=state.shortened + 1,
             waited=state.nit, **own,
         )  # fmt: skip
+
+
+def _fitting(problem: Inclusion, state: Snapshot, steps: int, found: float) -> float:
+    """The step for the constant that showed, where the user gave none: not below half the last, not above twice."""
+    if problem.L is not None or not 0 < found < math.inf:
+        return state.step
+    share = (BOLD if steps > 1 else 0.9) * 0.5 ** (state.shortened + state.halvings)
+    return min(max(share / (math.sqrt(steps) * found), state.step / 2), state.step * 2)
 
 
 METHOD = register(

@@ -10,7 +10,7 @@ r = 0.495 sqrt(p (1 - p) b) / (e L + 1), w_old the snapshot before w, p = b / n 
 Differs from the paper in: 1. The inner loop ends when |v - J(v - B(v))| <= 0.3 |u - v| / (k + 2), looked at where the
 snapshot moves, instead of after a set number of steps, but after 4 log(k + 2) epochs at most. 2. It starts at the last
 v, not at u. 3. Batches of sqrt(n). 4. The snapshot moves after 1 / p steps instead of with the chance p. 5. The
-anchor u0 moves to v where its measure has fallen enough (see `_restart`); "none" is the paper. 6. The answer is the
+anchor u0 moves to v where its measure has fallen enough (see `_restart`); "never" is the paper. 6. The answer is the
 best v: F is known there, the natural residual is that of the inclusion itself.
 """
 
@@ -52,7 +52,7 @@ class InexactHalpern(Walk):
     """Halpern's iteration on the resolvent."""
 
     batch: int | None = option(None, "components a step; None: sqrt(n)", low=1)
-    restarts: str = option("adaptive", "whether the anchor moves", choices=("adaptive", "none"))
+    restart: str = option("adaptive", "when the anchor moves", choices=("adaptive", "never"))
 
     State = Outer
 
@@ -70,7 +70,7 @@ class InexactHalpern(Walk):
         v, F, draws = self._resolvent(problem, state)
         share = 1 / (k + 2)
         own = {"u": share * state.anchor + (1 - share) * v, "count": k + 1, "total": state.total + 1, "draws": draws}
-        if self.restarts == "adaptive":
+        if self.restart == "adaptive":
             measure = problem.measure(v, F, step)
             if wanted(measure, state.current, state.at_anchor, k + 1, state.total + 1):
                 own |= {"u": v, "anchor": v, "at_anchor": measure, "count": 0}

@@ -8,7 +8,7 @@ L <F(u) - F(v), u - v>. Operators of bilinear games are not cocoercive; the meth
 
 Differs from the paper in: 1. One step here is all iterations up to the next F(z), because only there the residual is
 known: the draws decide how many they are. 2. Restarts: z0 becomes the last such point where its measure has fallen
-enough (see `_restart`); "none" is the paper. 3. The answer is the best of those points, not the last.
+enough (see `_restart`); "never" is the paper. 3. The answer is the best of those points, not the last.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class VarianceReducedHalpern(Walk):
     """Halpern's iteration with estimates between evaluations."""
 
     batch: int | None = option(None, "components a step; None: sqrt(n)", low=1)
-    restarts: str = option("adaptive", "whether the anchor moves", choices=("adaptive", "none"))
+    restart: str = option("adaptive", "when the anchor moves", choices=("adaptive", "never"))
     otherwise: str = option("refuse", "what to do where F is known not to be cocoercive", choices=("refuse", "run"))
 
     State = Anchored
@@ -86,7 +86,7 @@ class VarianceReducedHalpern(Walk):
             g = g + sums.difference(problem, i, weights, z, before)
         F = problem.evaluate(z)
         own: dict[str, Any] = {"count": k, "total": state.total + k - state.count, "draws": draws}
-        if self.restarts == "adaptive":
+        if self.restart == "adaptive":
             measure = problem.measure(z, F, step)
             if k > 2 and wanted(measure, state.current, state.at_anchor, k, own["total"]):
                 own |= {"anchor": z, "at_anchor": measure, "count": 0}

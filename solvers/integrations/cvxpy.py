@@ -30,7 +30,7 @@ __all__ = ["Solvers"]
 VERDICTS = {Status.CONVERGED: words.OPTIMAL, Status.INFEASIBLE: words.INFEASIBLE, Status.UNBOUNDED: words.UNBOUNDED}
 
 
-class Solvers(ConicSolver):  # type: ignore[misc, unused-ignore]
+class Solvers(ConicSolver):
     """A solver of linear programs for ``cvxpy.Problem.solve(solver=...)``."""
 
     BOUNDED_VARIABLES = True

@@ -35,6 +35,4 @@ def _modules():
 
 @pytest.mark.parametrize("name", list(_modules()))
 def test_docstring_examples(name):
-    if name == "solvers.integrations.cvxpy":  # too many dependencies for the tests' own requirements
-        pytest.importorskip("cvxpy")
     assert doctest.testmod(importlib.import_module(name)).failed == 0

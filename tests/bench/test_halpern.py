@@ -102,3 +102,16 @@ def test_the_worst_mixture(bench):
     assert np.isfinite(run.seconds[1e-5])
     even = np.full(sums.GROUPS, 1 / sums.GROUPS)
     assert given.residual(np.zeros(sums.FEATURES), even) > 1e-2
+
+
+def test_the_papers_quadratic(bench):
+    """Its norm, least singular value and solution, as published; its components' mean is the operator."""
+    sum_of_rows = bench("halpern_paper").quadratic(200)
+    q = sum_of_rows.whole(np.zeros(400))
+    M = np.column_stack([sum_of_rows.whole(e) - q for e in np.eye(400)])
+    singular = np.linalg.svd(M, compute_uv=False)
+    assert (singular[0], singular[-1]) == (pytest.approx(0.80898, abs=1e-5), pytest.approx(1.9548e-3, abs=1e-7))
+    assert np.linalg.norm(np.linalg.solve(M, q)) == pytest.approx(1639.13, abs=0.01)
+    z, out = np.random.default_rng(3).normal(size=400), np.empty((200, 400))
+    sum_of_rows(np.arange(200), z, out)
+    np.testing.assert_allclose(out.mean(axis=0), sum_of_rows.whole(z), atol=1e-12)

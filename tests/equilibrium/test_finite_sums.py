@@ -96,7 +96,7 @@ def test_batches_of_all_are_deterministic_halpern(seed):
     components = Counted(25, 4, seed, 0.3)
     given = problem(components, np.random.default_rng(seed).standard_normal(4), "simplex", L=3.3)
     given.resolvent(given.z0, 1.0, given.z0)
-    solver = VarianceReducedHalpern(batch=25, restarts="none")
+    solver = VarianceReducedHalpern(batch=25, restart="never")
     state = solver.init(given)
     z = given.z0.copy()
     for k in range(30):
@@ -111,7 +111,7 @@ def test_estimates_follow_the_operator_between_evaluations(seed):
     """Halpern with the recursive estimator stays near the deterministic iteration where components hardly differ."""
     components = Counted(100, 4, seed, 0.0)
     given = problem(components, np.ones(4), L=3.0)
-    solver = VarianceReducedHalpern(restarts="none")
+    solver = VarianceReducedHalpern(restart="never")
     state, z, k = solver.init(given), np.ones(4), 0
     for _ in range(6):
         state = solver.step(given, state)

@@ -95,6 +95,19 @@ def test_expansions():
     assert picard.status is Status.DIVERGED
 
 
+def test_compiled_map():
+    numba = pytest.importorskip("numba")
+
+    @numba.cfunc("void(intc, CPointer(double), CPointer(double), voidptr)")
+    def cosine(n, x, out, user):
+        for i in range(n):
+            out[i] = np.cos(x[i])
+
+    result = fixed_point(cosine, np.ones((2, 2)), tol=1e-13)
+    assert result.success
+    np.testing.assert_allclose(result.x, np.full((2, 2), 0.7390851332151607), atol=1e-13)
+
+
 def test_evaluations_are_counted():
     for method in (None, *METHODS):
         calls = []

@@ -148,6 +148,18 @@ def test_power_of_two_scale(seed):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("power", [-1060, -900, 900, 1020])
+def test_extreme_scales(method, power):
+    A = np.ldexp(coarse(3), power)
+    result = matrix_game(A, tol=max(1e-10 * np.ldexp(1.0, power), 1e-315), method=method, max_iter=500)
+    reference = matrix_game(coarse(3), tol=1e-10)
+    if power > -1000:  # else entries have few bits
+        assert result.success
+        np.testing.assert_allclose(result.x, reference.x, atol=1e-9)
+    assert np.isfinite(result.gap)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_permutations_and_exchange_of_the_players(method, seed):
     A, rng = coarse(seed), np.random.default_rng(seed)
     rows, columns = rng.permutation(90), rng.permutation(110)

@@ -125,6 +125,16 @@ def test_samples_of_many_rows_lead_to_the_same_answer(seed):
     assert sampled.ncomp > 0 == whole.ncomp
 
 
+@pytest.mark.parametrize("method", ["vr-eg", "ogda"])
+def test_other_methods_find_the_same(method, seed):
+    X, y, group = data(4000, 5, 4, seed, sort=False)
+    wanted = group_dro(X, y, group, l2=0.05, tol=1e-11)
+    result = group_dro(X, y, group, l2=0.05, tol=1e-9, method=method, rng=seed)
+    assert result.success
+    np.testing.assert_allclose(result.coef, wanted.coef, atol=1e-6)
+    np.testing.assert_allclose(result.weights, wanted.weights, atol=1e-6)
+
+
 def test_one_group_is_plain_regression(seed):
     X, y, _ = data(500, 6, 1, seed)
     result = group_dro(X, y, np.zeros(500), l2=0.1, tol=1e-12)

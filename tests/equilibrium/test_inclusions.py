@@ -159,6 +159,20 @@ def test_ill_conditioned_saddle_point():
     assert krylov.nfev <= 2000
 
 
+def test_bound_of_the_fast_extragradient_method(seed):
+    """|F(z_k)| <= 2 L |z0 - z*| / k without restarts, on a bilinear problem, where it is nearly reached at first."""
+    A = np.random.default_rng(seed).standard_normal((15, 15))
+    M = np.block([[np.zeros((15, 15)), A.T], [-A, np.zeros((15, 15))]])
+    L, seen = np.linalg.norm(M, 2), []
+    solve(
+        lambda z: M @ z, np.ones(30), method="feg", L=L, options={"restart": "never"}, max_iter=400, tol=1e-12,
+        callback=lambda r: seen.append(r.measure),
+    )  # fmt: skip
+    bound = 2 * L * np.sqrt(30) / np.arange(1, 401)
+    assert (np.array(seen) <= bound).all()
+    assert np.max(seen / bound) > 0.1
+
+
 def test_counts_are_those_of_the_calls():
     M, q = monotone(np.random.default_rng(3), 8)
     for method in (*GENERAL, "halpern"):

@@ -1,11 +1,10 @@
 """CVXPY's linear programs: values, duals and verdicts are those of CVXPY's own solvers."""
 
+import cvxpy as cp
 import numpy as np
 import pytest
 
-cp = pytest.importorskip("cvxpy")
-
-from solvers.integrations.cvxpy import Solvers  # noqa: E402
+from solvers.integrations.cvxpy import Solvers
 
 
 def problem(seed):
