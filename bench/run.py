@@ -24,7 +24,8 @@ HERE = Path(__file__).resolve().parent
 #: Name on the command line -> module.
 BENCHMARKS = {
     "softmax": "softmax", "ot": "ot", "ot-paper": "ot_paper", "ot-exact": "ot_exact", "sor": "sor",
-    "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "grid": "grid", "dcdm": "dcdm",
+    "sor-learning": "sor_learning", "sor-sequences": "sor_sequences", "grid": "grid",
+    "grid-learned": "grid_learned", "dcdm": "dcdm",
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
     "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
     "reading": "reading", "library": "library",

@@ -40,9 +40,12 @@ TESTED = (
 # Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and of
 # CVXPY, which brings more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
-TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--deselect",
-         f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]",
-         "--deselect", f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
+TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--ignore",
+         "tests/linalg/test_training_hierarchy.py", "--deselect",
+         f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]", "--deselect",
+         f"{EXAMPLE}[solvers.linalg._training_corrections]", "--deselect",
+         f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect",
+         f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data.
 CHECKS = ("--ignore", "tests/learning/test_estimators.py")
 CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg",

@@ -1,17 +1,25 @@
 /* The hierarchy and its cycle: see multilevel.h. */
 #include "multilevel.h"
+#include "multilevel_net.h"
 
+#include <math.h>
 #include <string.h>
 
 SV_DISPATCH(struct sv_setup_kernels, single_setup, setup_kernels_f32)
 SV_DISPATCH(struct sv_setup_kernels, double_setup, setup_kernels_f64)
 SV_DISPATCH(struct sv_cycle_kernels, single_cycle, cycle_kernels_f32)
 SV_DISPATCH(struct sv_cycle_kernels, double_cycle, cycle_kernels_f64)
+SV_DISPATCH(struct sv_general_kernels, single_general, general_kernels_f32)
+SV_DISPATCH(struct sv_general_kernels, double_general, general_kernels_f64)
+SV_DISPATCH(struct sv_learned_kernels, single_net, net_kernels_f32)
+SV_DISPATCH(struct sv_learned_kernels, double_net, net_kernels_f64)
 SV_DISPATCH(struct sv_outer_kernels, outer_table, outer_kernels_f64)
 
 const struct sv_setup_kernels *sv_setup_kernels(int single) { return single ? single_setup() : double_setup(); }
 
 const struct sv_cycle_kernels *sv_cycle_kernels(int single) { return single ? single_cycle() : double_cycle(); }
+
+const struct sv_general_kernels *sv_general_kernels(int single) { return single ? single_general() : double_general(); }
 
 const struct sv_outer_kernels *sv_outer_kernels(void) { return outer_table(); }
 
@@ -50,21 +58,87 @@ static ptrdiff_t place(const struct sv_level *g, ptrdiff_t cell)
     return cell / g->n[0] * g->pitch + MULTILEVEL_LEAD + cell % g->n[0];
 }
 
+void sv_multilevel_coarsen(const struct sv_multilevel *M, int l)
+{
+    sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], M->threads);
+}
+
+void sv_multilevel_weigh(const struct sv_multilevel *M, int l)
+{
+    const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
+    ptrdiff_t cells = coarse->n[0] * coarse->n[1] * coarse->n[2];
+    for (ptrdiff_t i = 0; i < cells; i++) {
+        ptrdiff_t at = place(coarse, i);
+        set(M, coarse->x, at, value(M, coarse->inverse, at) > 0);
+    }
+    if (M->general)
+        sv_general_kernels(M->single)->interpolate(fine, coarse, fine->scale);
+    else
+        sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
+    sv_setup_kernels(M->single)->weigh(fine, M->threads);
+    if (fine->line >= 0)
+        sv_general_kernels(M->single)->factor(fine);
+}
+
 void sv_multilevel_setup(const struct sv_multilevel *M)
 {
-    const struct sv_setup_kernels *kernels = sv_setup_kernels(M->single);
     for (int l = 0; l + 1 < M->levels; l++) {
-        const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
-        kernels->coarsen(fine, coarse, M->threads);
-        ptrdiff_t cells = coarse->n[0] * coarse->n[1] * coarse->n[2];
-        for (ptrdiff_t i = 0; i < cells; i++) {
-            ptrdiff_t at = place(coarse, i);
-            set(M, coarse->x, at, value(M, coarse->inverse, at) > 0);
-        }
-        sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
-        kernels->weigh(fine, M->threads);
+        sv_multilevel_coarsen(M, l);
+        sv_multilevel_weigh(M, l);
     }
 }
+
+/* ---- with learned corrections ---- */
+
+enum { POOLS = 3 * 3 + 2 };
+
+/* Two axes or more, all of them halved: the net knows nothing else. */
+static int net_serves(const struct sv_level *g)
+{
+    int axes = 0;
+    for (int axis = 0; axis < 3; axis++) {
+        axes += g->n[axis] > 1;
+        if (g->n[axis] > 1 && !g->halved[axis])
+            return 0;
+    }
+    return axes > 1;
+}
+
+size_t sv_learned_pools(const struct sv_multilevel *M)
+{
+    size_t most = 0;
+    for (int l = 1; l < M->levels; l++)
+        if (net_serves(&M->level[l - 1]) && M->level[l].size > most)
+            most = M->level[l].size;
+    return POOLS * most;
+}
+
+size_t sv_learned_work(const struct sv_multilevel *M)
+{
+    size_t most = 0;
+    for (int l = 0; l < M->levels; l++)
+        if (net_work(&M->level[l]) > most)
+            most = net_work(&M->level[l]);
+    return most;
+}
+
+void sv_learned_coarsen(const struct sv_multilevel *M, int l, const void *parameters, void *factor, void *pools, void *work)
+{
+    const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
+    const struct sv_learned_kernels *net = M->single ? single_net() : double_net();
+    sv_multilevel_coarsen(M, l);
+    if (!net_serves(fine)) {
+        sv_multilevel_weigh(M, l);
+        return;
+    }
+    memset(pools, 0, POOLS * coarse->size * (M->single ? sizeof(float) : sizeof(double)));
+    net->correct(fine, coarse, parameters, factor, pools, work, M->threads);
+    sv_setup_kernels(M->single)->invert(coarse, NULL, M->threads);
+    sv_multilevel_weigh(M, l);
+    net->rescale(fine, factor, M->threads);
+}
+
+/* ---- the cycle ---- */
 
 /* x = last right, of the last level. */
 static void solve_last(const struct sv_multilevel *M, const void *right, void *x)
@@ -81,10 +155,82 @@ static void solve_last(const struct sv_multilevel *M, const void *right, void *x
         set(M, x, place(g, i), out[i]);
 }
 
+/* x = M right from level l on, step by step. */
+static void general_cycle(const struct sv_multilevel *M, int l, const void *right, void *x)
+{
+    const struct sv_general_kernels *kernels = sv_general_kernels(M->single);
+    const struct sv_level *fine = &M->level[l], *coarse = fine + 1;
+    int last = l + 1 == M->levels;
+    if (last) {
+        solve_last(M, right, x);
+        return;
+    }
+    kernels->add(fine, NULL, NULL, x, 1);
+    kernels->sweep(fine, right, x, 0);
+    kernels->residual(fine, right, x, fine->left);
+    kernels->restricted(fine, coarse, fine->left);
+    general_cycle(M, l + 1, coarse->right, coarse->x);
+    for (int visit = 1; visit < coarse->visits; visit++) {
+        kernels->add(coarse, NULL, coarse->x, coarse->first, 1);
+        kernels->residual(coarse, coarse->right, coarse->x, coarse->left);
+        kernels->add(coarse, NULL, coarse->left, coarse->right, 1);
+        general_cycle(M, l + 1, coarse->right, coarse->x);
+        kernels->add(coarse, NULL, coarse->first, coarse->x, 0);
+    }
+    kernels->interpolate(fine, coarse, fine->left);
+    kernels->add(fine, fine->scale, fine->left, x, 0);
+    kernels->sweep(fine, right, x, 1);
+}
+
+/* Two visits with the map C make 2 C - C A C, which is definite where the eigenvalues of C A are below 2: jumps of the
+ * coefficient may raise some above. A power iteration comes near the largest from below. */
+enum { POWERS = 12 };
+#define LARGEST 1.6
+
+static double norm_of(const struct sv_multilevel *M, const struct sv_level *g, const void *x)
+{
+    double sum = 0;
+    for (ptrdiff_t i = 0; i < g->n[0] * g->n[1] * g->n[2]; i++)
+        sum += value(M, x, place(g, i)) * value(M, x, place(g, i));
+    return sqrt(sum);
+}
+
+void sv_multilevel_settle(struct sv_multilevel *M)
+{
+    const struct sv_general_kernels *kernels = sv_general_kernels(M->single);
+    for (int l = M->levels - 2; l > 0; l--) {
+        struct sv_level *g = &M->level[l];
+        ptrdiff_t cells = g->n[0] * g->n[1] * g->n[2];
+        double size = 0, before = 1;
+        kernels->add(g, NULL, NULL, g->x, 1);
+        for (ptrdiff_t i = 0; i < cells; i++) /* neither smooth nor rough, where cells take part */
+            set(M, g->x, place(g, i), (value(M, g->inverse, place(g, i)) > 0) * (1 + i % 7 - i % 2 * 4.5));
+        before = norm_of(M, g, g->x);
+        for (int n = 0; n < POWERS && before > 0; n++) {
+            kernels->add(g, NULL, NULL, g->right, 1);
+            kernels->residual(g, g->right, g->x, g->left);
+            kernels->add(g, NULL, g->left, g->right, 1);
+            general_cycle(M, l, g->right, g->x);
+            double after = norm_of(M, g, g->x);
+            size = after / before;
+            for (ptrdiff_t i = 0; i < cells && after > 0; i++)
+                set(M, g->x, place(g, i), value(M, g->x, place(g, i)) / after);
+            kernels->add(g, NULL, g->x, g->x, 1); /* closes its rows */
+            before = after > 0 ? 1 : 0;
+        }
+        g->visits = size < LARGEST ? 2 : 1;
+    }
+}
+
 void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
 {
     const struct sv_cycle_kernels *kernels = sv_cycle_kernels(M->single);
     int last = M->levels - 1;
+    if (M->general) {
+        general_cycle(M, 0, r, z);
+        sv_general_kernels(M->single)->open_rows(&M->level[0], z);
+        return;
+    }
     for (int l = 0; l < last; l++)
         kernels->restricted(&M->level[l], &M->level[l + 1], l ? M->level[l].right : r, M->work, M->threads);
     solve_last(M, last ? M->level[last].right : r, last ? M->level[last].x : z);

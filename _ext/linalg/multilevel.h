@@ -29,6 +29,11 @@ struct sv_level {
     void *scale;            /* of a row of the interpolation */
     void *wall, *mass;      /* what the diagonal has beyond the couplings: from walls, and from reaction */
     void *right, *x;        /* vectors of the cycle; of the first level the caller's */
+    /* Of the steps one at a time alone: */
+    int line;               /* the axis whose lines are relaxed at once; -1: cells are */
+    void *pivot;            /* inverses of the pivots of the lines' eliminations */
+    void *left, *first;     /* vectors: what is left of `right`; where it is visited twice the x of the first visit */
+    int visits;             /* how often a cycle goes to it */
     const void *zeros;      /* a row of them, `pitch` long and MULTILEVEL_LEAD more on either side */
 };
 
@@ -55,6 +60,19 @@ struct sv_setup_kernels {
     void (*weigh)(const struct sv_level *fine, int threads);
 };
 
+/* Steps one at a time: see multilevel_general.c. */
+struct sv_general_kernels {
+    void (*sweep)(const struct sv_level *level, const void *right, void *x, int up);
+    void (*factor)(const struct sv_level *level);
+    void (*residual)(const struct sv_level *level, const void *right, const void *x, void *out);
+    void (*interpolate)(const struct sv_level *fine, const struct sv_level *coarse, void *x);
+    void (*restricted)(const struct sv_level *fine, const struct sv_level *coarse, void *t);
+    void (*add)(const struct sv_level *level, const void *scale, const void *t, void *x, int only);
+    void (*open_rows)(const struct sv_level *level, void *x);
+};
+
+SV_BINDING const struct sv_general_kernels *sv_general_kernels(int single);
+
 /* work: sv_multilevel_work() elements for each thread. */
 struct sv_cycle_kernels {
     /* The coarse right-hand side after a sweep on `right` from zero. */
@@ -78,14 +96,22 @@ SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
 
 struct sv_multilevel {
     int levels, single, threads;
+    int general;            /* steps one at a time */
     struct sv_level level[MULTILEVEL_MOST];
     const double *last;     /* the inverse of the last level's matrix, cells in lexicographic order */
     double *ends;           /* twice as many numbers as the last level has cells */
     void *work;             /* sv_multilevel_work() elements of the largest level for each thread */
 };
 
+/* Level l + 1 from level l, which gets its shares; then what scales the rows of level l, once those are final. */
+SV_BINDING void sv_multilevel_coarsen(const struct sv_multilevel *M, int l);
+SV_BINDING void sv_multilevel_weigh(const struct sv_multilevel *M, int l);
+
 /* All levels from the first one's couplings, walls, masses and inverse, but for `last`. */
 SV_BINDING void sv_multilevel_setup(const struct sv_multilevel *M);
+
+/* The visits of each level, of a hierarchy that is complete: two where two make a definite map, else one. */
+SV_BINDING void sv_multilevel_settle(struct sv_multilevel *M);
 
 /* z = M r: vectors of the first level, of the hierarchy's type. */
 SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);

@@ -22,6 +22,11 @@ cdef extern from "multilevel.h" nogil:
         void *mass
         void *right
         void *x
+        int line
+        void *pivot
+        void *left
+        void *first
+        int visits
         const void *zeros
 
     struct sv_cells:
@@ -44,6 +49,7 @@ cdef extern from "multilevel.h" nogil:
         int levels
         int single
         int threads
+        int general
         sv_level level[MULTILEVEL_MOST]
         const double *last
         double *ends
@@ -61,7 +67,16 @@ cdef extern from "multilevel.h" nogil:
     void sv_level_clear(const sv_level *, size_t, void *)
     size_t sv_multilevel_work(const sv_level *)
     void sv_multilevel_setup(const sv_multilevel *)
+    void sv_multilevel_settle(sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
+
+cdef extern from "multilevel_net.h" nogil:
+    enum:
+        NET_PARAMETERS
+
+    size_t sv_learned_pools(const sv_multilevel *)
+    size_t sv_learned_work(const sv_multilevel *)
+    void sv_learned_coarsen(const sv_multilevel *, int, const void *, void *, void *, void *)
 
 cdef extern from "multilevel_cg.h" nogil:
     struct sv_multilevel_numbers:
@@ -144,6 +159,7 @@ cdef int shape_level(sv_level *g, n, periodic, halved, Fields fields, str name, 
     cdef int axis
     for axis in range(3):
         g.n[axis], g.periodic[axis], g.halved[axis] = n[axis], bool(periodic[axis]) and n[axis] > 1, halved[axis]
+    g.line = -1
     g.axes = 3 if n[1] > 1 else 2 if n[2] > 1 else 1
     g.pitch = MULTILEVEL_LEAD + (n[0] + 15) // 16 * 16  # a row's end and the next one's beginning share zeros
     g.size = n[1] * n[2] * g.pitch + 2 * MULTILEVEL_LEAD
@@ -217,21 +233,26 @@ cdef sv_cells cells_of(dict kept, couplings, sides, obstacles, double mass, mask
 
 
 cdef class Multilevel(Fields):
-    """The hierarchy. levels: a (n, halved) along (x, y, z) for each level, the finest first."""
+    """The hierarchy. levels: a (n, halved) along (x, y, z) for each level, the finest first. general: its cycle goes step
+    by step; with lines along `line` (of x, y, z; -1: none), `visits` times to each level."""
 
     cdef sv_multilevel M
     cdef size_t part     # of the work, a thread's
+    cdef bint twice      # whether levels may be visited twice
     cdef int parts
     cdef readonly object dtype
     cdef readonly double scale
     cdef readonly Py_ssize_t cells
 
-    def __init__(self, levels, periodic, bint single, int threads=1):
+    def __init__(self, levels, periodic, bint single, int threads=1, bint general=False, int line=-1, int visits=1):
         cdef sv_level *g
         if not 1 <= len(levels) <= MULTILEVEL_MOST:
             raise ValueError(f"{len(levels)} levels: 1 to {MULTILEVEL_MOST} are possible")
         self.dtype = np.dtype(np.float32 if single else np.float64)
+        if not -1 <= line < 3 or not 1 <= visits <= 2 or (not general and (line >= 0 or visits > 1)):
+            raise ValueError(f"line {line}, {visits} visits")
         self.M.levels, self.M.single, self.scale = len(levels), single, 1
+        self.M.general, self.twice = general, visits > 1
         for l, (n, halved) in enumerate(levels):
             g = &self.M.level[l]
             shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
@@ -240,6 +261,14 @@ cdef class Multilevel(Fields):
                     g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
             g.inverse = self.make_field(f"inverse {l}", g, self.dtype)
             g.scale = self.make_field(f"scale {l}", g, self.dtype)
+            g.visits = 1
+            g.line = line if line >= 0 and g.n[line] > 1 else -1
+            if general:
+                g.left = self.make_field(f"left {l}", g, self.dtype)
+            if general and l and visits > 1:
+                g.first = self.make_field(f"first {l}", g, self.dtype)
+            if g.line >= 0:
+                g.pivot = self.make_field(f"pivot {l}", g, self.dtype)
             if l:
                 self.make_faces(l)
                 g.wall = self.make_field(f"wall {l}", g, self.dtype)
@@ -296,6 +325,11 @@ cdef class Multilevel(Fields):
         return self.M.levels
 
     @property
+    def general(self):
+        """Whether the cycle goes step by step."""
+        return bool(self.M.general)
+
+    @property
     def threads(self):
         """Threads of later calls; the bits do not depend on it."""
         return self.M.threads
@@ -307,8 +341,28 @@ cdef class Multilevel(Fields):
             self.M.work = self.make("work", self.part * count, self.dtype)
         self.M.threads = max(count, 1)
 
-    def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale):
-        """As `Stencil.set_constant`; all is multiplied by `scale`."""
+    cdef int make_levels(self, learned) except -1:
+        """All levels from the first; `learned`: the parameters of the net that corrects them, or None."""
+        cdef int l
+        cdef size_t at[4]
+        if learned is None:
+            with nogil:
+                sv_multilevel_setup(&self.M)
+            return 0
+        parameters = np.ascontiguousarray(learned, self.dtype)
+        if parameters.shape != (NET_PARAMETERS,):
+            raise ValueError(f"{NET_PARAMETERS} parameters are needed, not {parameters.shape}")
+        width = self.dtype.itemsize
+        lengths = self.M.level[0].size, sv_learned_pools(&self.M), self.M.threads * sv_learned_work(&self.M)
+        rooms = [np.frombuffer(Scratch(max(1, length) * width), self.dtype) for length in lengths]
+        for l, array in enumerate([parameters, *rooms]):
+            at[l] = address_of(array)
+        with nogil:
+            for l in range(self.M.levels - 1):
+                sv_learned_coarsen(&self.M, l, <const void *>at[0], <void *>at[1], <void *>at[2], <void *>at[3])
+
+    def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale, learned=None):
+        """As `Stencil.set_constant`; all is multiplied by `scale`. learned: see `make_levels`."""
         cdef sv_level *g = &self.M.level[0]
         cdef sv_cells cells = cells_of(self.kept, couplings, sides, obstacles, mass, mask, self.cells)
         g.constant, self.scale = 1, scale
@@ -317,10 +371,10 @@ cdef class Multilevel(Fields):
         self.borrow(True)
         with nogil:
             sv_setup_kernels_of(self.M.single).fill(g, &cells, scale, NULL, self.M.threads)
-            sv_multilevel_setup(&self.M)
+        self.make_levels(learned)
         self.give_back(True)
 
-    def set_variable(self, faces, wall, mass, mask, double scale):
+    def set_variable(self, faces, wall, mass, mask, double scale, learned=None):
         """Couplings along (x, y, z), what walls and reaction add to the diagonal, and who takes part (or None)."""
         cdef sv_level *g = &self.M.level[0]
         g.constant, self.scale = 0, scale
@@ -335,7 +389,7 @@ cdef class Multilevel(Fields):
         self.pack_into(np.zeros(self.cells) if mask is None else np.where(mask, 0.0, -1.0), g.inverse, 1)
         with nogil:
             sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
-            sv_multilevel_setup(&self.M)
+        self.make_levels(learned)
         self.give_back(False)
 
     cdef int pack_into(self, values, void *to, double scale, bint close=False) except -1:
@@ -345,6 +399,11 @@ cdef class Multilevel(Fields):
         with nogil:
             sv_setup_kernels_of(self.M.single).pack(&self.M.level[0], scale, close, &given[0], to, self.M.threads)
         return 0
+
+    @property
+    def visits(self):
+        """How often a cycle goes to each level."""
+        return [self.M.level[l].visits for l in range(self.M.levels)]
 
     def field(self, str name, int level, axis=None):
         """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""
@@ -364,6 +423,9 @@ cdef class Multilevel(Fields):
             raise ValueError("the last level has another size")
         self.kept["last"] = view
         self.M.last = &view[0, 0]
+        if self.twice:
+            with nogil:
+                sv_multilevel_settle(&self.M)
 
     def cycle(self, r):
         """M r in lexicographic order, in the hierarchy's type."""
@@ -485,8 +547,8 @@ def solve_many(Stencil A, Multilevel M, const double[:, ::1] b, double[:, ::1] x
     cdef Py_ssize_t count = b.shape[1], groups = (count + MANY - 1) // MANY
     cdef double[::1] residuals = np.empty(count)
     cdef int64_t[::1] iterations = np.zeros(count, np.int64)
-    if not M.M.single or A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
-        raise ValueError("the hierarchy is in float64, or that of another grid")
+    if not M.M.single or M.M.general or A.level.size != M.M.level[0].size or A.level.pitch != M.M.level[0].pitch:
+        raise ValueError("the hierarchy is in float64, general, or that of another grid")
     if b.shape[0] != A.cells or x.shape[0] != A.cells or x.shape[1] != count or goals.shape[0] != count:
         raise ValueError(f"b, x and goals for {A.cells} cells do not fit one another")
     if count == 0:

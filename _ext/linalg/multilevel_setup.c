@@ -231,6 +231,9 @@ static void gather(const struct sv_level *g, const real *values, real *coarse)
         coarse[g->halved[0] ? i / 2 : i] += values[i];
 }
 
+/* Whether the last block along an axis has one cell, and the first block comes after it. */
+INLINE int single_end(const struct sv_level *g, int axis) { return g->periodic[axis] && g->n[axis] & 1; }
+
 /* Along y or z, for the row (k, j) of fine cells, the first of a block along that axis. */
 static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j, real *coarse)
 {
@@ -245,7 +248,13 @@ static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j,
         .inside = {row_of(g, g->face[axis], k - dk, j - dj), row_of(g, g->face[axis], k + dk, j + dj)},
         .beyond = {row_of(g, g->face[axis], k - 2 * dk, j - 2 * dj), row_of(g, g->face[axis], k + 2 * dk, j + 2 * dj)},
     };
-    ptrdiff_t before = on_axis((axis == 2 ? k : j) - 1, g->n[axis], g->periodic[axis]);
+    ptrdiff_t place = axis == 2 ? k : j, before = on_axis(place - 1, g->n[axis], g->periodic[axis]);
+    if (single_end(g, axis) && place == g->n[axis] - 1)
+        f.inside[1] = no_row(g), f.beyond[1] = row_of(g, g->face[axis], k + dk, j + dj);
+    if (single_end(g, axis) && place == 0) {
+        f.inside[0] = no_row(g), f.beyond[0] = row_of(g, g->face[axis], k - dk, j - dj);
+        before = -1; /* that cell's share is with its other neighbour */
+    }
     f.share[1] = row_in(g, g->share[axis], k, j);
     if (before >= 0)
         f.share[0] = row_in(g, g->share[axis], axis == 2 ? before : k, axis == 1 ? before : j);
@@ -267,17 +276,20 @@ static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *co
     }
     for (ptrdiff_t i = 0; i < nx; i += 2) {
         ptrdiff_t end = i ? i : g->periodic[0] ? nx : 0; /* the block before ends here */
+        int single = single_end(g, 0) && !i;             /* it is a cell, whose share is with its other neighbour */
         if (!(c[i] > 0) || !end) {
             share[i] = 0;
-            if (end)
+            if (end && !single)
                 share[end - 1] = 0;
             continue;
         }
-        real next = i + 2 <= nx ? c[i + 2] : 0, inside = i + 1 < nx ? c[i + 1] : 0;
-        real before = half_block(c[end - 1], c[i], c[end - 2]), after = half_block(inside, c[i], next);
-        real through = 1 / (before + 1 / c[i] + after);
+        real next = i + 2 <= nx ? c[i + 2] : g->periodic[0] ? c[nx] : 0, inside = i + 1 < nx ? c[i + 1] : 0;
+        real before = single ? half_block(0, c[i], c[end - 1]) : half_block(c[end - 1], c[i], c[end - 2]);
+        real after = half_block(inside, c[i], next), through = 1 / (before + 1 / c[i] + after);
         coarse[i / 2] += through;
-        share[i] = clamped(after * through), share[end - 1] = clamped(before * through);
+        share[i] = clamped(after * through);
+        if (!single)
+            share[end - 1] = clamped(before * through);
     }
 }
 

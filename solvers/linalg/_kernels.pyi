@@ -198,7 +198,20 @@ class Multilevel:
     def cells(self) -> int: ...
     @property
     def levels(self) -> int: ...
-    def __init__(self, levels: Sequence[Any], periodic: Sequence[bool], single: bool, threads: int = 1) -> None: ...
+    @property
+    def general(self) -> bool: ...
+    @property
+    def visits(self) -> list[int]: ...
+    def __init__(
+        self,
+        levels: Sequence[Any],
+        periodic: Sequence[bool],
+        single: bool,
+        threads: int = 1,
+        general: bool = False,
+        line: int = -1,
+        visits: int = 1,
+    ) -> None: ...
     def set_constant(
         self,
         couplings: Sequence[float],
@@ -207,9 +220,16 @@ class Multilevel:
         mass: float,
         mask: Array | None,
         scale: float,
+        learned: Array | None = None,
     ) -> None: ...
     def set_variable(
-        self, faces: Sequence[Array | None], wall: Array, mass: Array, mask: Array | None, scale: float
+        self,
+        faces: Sequence[Array | None],
+        wall: Array,
+        mass: Array,
+        mask: Array | None,
+        scale: float,
+        learned: Array | None = None,
     ) -> None: ...
     def field(self, name: str, level: int, axis: int | None = None) -> Array: ...
     def set_last(self, inverse: Array) -> None: ...

@@ -8,9 +8,10 @@ down, red cells before black ones, and once in the opposite order on the way up;
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from .._base import threads as _threads
 from .._base.validate import real_array
 from . import _kernels
 from ._components import floating
+from ._corrections import Corrections, shipped
 from ._grid import UNKNOWNS, GridOperator
 
 Array = npt.NDArray[Any]
@@ -35,6 +37,12 @@ SINGULAR = 1e-9
 
 NULLSPACES = ("constant", "components")
 
+#: How often a cycle goes to each level but the first and the last.
+CYCLES = {"V": 1, "W": 2}
+
+#: The trial that decides whether learned corrections are used: steps, and the right-hand side's seed.
+TRIAL_STEPS, TRIAL_SEED = 3, 20_770
+
 
 class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     """An approximate inverse of a `GridOperator`, made by `multilevel`: symmetric positive definite.
@@ -43,6 +51,8 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     ----------
     shapes : list of tuple of int
         The grids of its levels.
+    used_correction : bool
+        Whether learned corrections were asked for and, by the trial, found better.
     null : list of ndarray
         Flat indices of the cells of each component that has no sink, where `nullspace` was given.
     """
@@ -57,11 +67,17 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         dtype: npt.DTypeLike,
         threads: int | None,
         owned: bool = False,
+        corrections: Corrections | None = None,
+        gate: bool = True,
+        smoother: str = "rb",
+        cycle: str = "V",
     ):
         if nullspace is not None and nullspace not in NULLSPACES:
             raise ValueError(f"nullspace must be None or one of {', '.join(NULLSPACES)}, not {nullspace!r}")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        if cycle not in CYCLES:
+            raise ValueError(f"cycle must be one of {', '.join(CYCLES)}, not {cycle!r}")
         super().__init__(np.dtype(np.float64), operator.shape)
         # One that its operator keeps must not keep it in turn: the memory of both would wait for a collection of
         # cycles.
@@ -70,6 +86,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._threads = _threads.resolve(threads)
         self.single = np.dtype(dtype) == np.float32
         self._axes = _three(operator)
+        self._corrections, self._gate = corrections, gate
+        self._line, self._visits = _line(operator, smoother), CYCLES[cycle]
+        self.used_correction = False
         self.null: list[Array] = []
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
         self.lock = threading.Lock()
@@ -104,22 +123,40 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         op = self.operator
         self.null = floating(op, self.nullspace)
         couplings = [] if isinstance(op.coeff, float) else op.couplings()
-        levels = _levels(op, self._axes, couplings)
+        line = None if self._line is None else self._axes.index(self._line)
+        levels = _levels(op, self._axes, couplings, line)
+        if odd := _needs_steps(op, levels):
+            levels = _levels(op, self._axes, couplings, line, odd=True)
         if getattr(self, "levels", None) != levels:
             self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
             periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in self._axes]
-            self.kernel = _kernels.Multilevel(levels, periodic, self.single, self._threads)
+            general = odd or line is not None or self._visits > 1
+            self.kernel = _kernels.Multilevel(
+                levels, periodic, self.single, self._threads, general, -1 if line is None else line, self._visits
+            )
             self.stencil = _kernels.Stencil(shape, periodic, self._threads)
             self.shapes = [_in_order(n, self._axes) for n, _ in levels]
         if isinstance(op.coeff, float) and isinstance(op.mass, float):
-            self._fill_constant(op)
+            fill = self._filled_constant(op)
         else:
-            self._fill_variable(op, couplings or op.couplings())
+            fill = self._filled_variable(op, couplings or op.couplings())
+        self.used_correction = self._corrections is not None
+        if self._corrections is not None and self._gate:
+            self._make(fill, None)
+            by_hand = self._trial()
+            self._make(fill, self._corrections)
+            self.used_correction = self._trial() < by_hand
+            if self.used_correction:
+                return
+        self._make(fill, self._corrections if self.used_correction else None)
+
+    def _make(self, fill: Callable[[Array | None], None], correct: Corrections | None) -> None:
+        fill(None if correct is None else correct.flat)
         self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
 
-    def _fill_constant(self, op: GridOperator) -> None:
-        """From numbers and the mask, without arrays of couplings."""
+    def _filled_constant(self, op: GridOperator) -> Callable[[Array | None], None]:
+        """What fills the levels from numbers and the mask, without arrays of couplings."""
         walls = [0.0 if axis is None else op.coeff / op.spacing[axis] ** 2 for axis in self._axes]
         factor = UNKNOWNS[op.unknowns]
         sides = [
@@ -129,9 +166,9 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         obstacles = [factor * k * (op.obstacle == "dirichlet") for k in walls]
         scale = _power_of_two(2 * factor * sum(walls) + op.mass)
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
-        self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale)
+        return lambda learned: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, learned)
 
-    def _fill_variable(self, op: GridOperator, couplings: list[Array]) -> None:
+    def _filled_variable(self, op: GridOperator, couplings: list[Array]) -> Callable[[Array | None], None]:
         diagonal = op.diagonal()
         if op.mask is not None:
             diagonal = np.where(op.mask.ravel(), diagonal, 0.0)
@@ -139,7 +176,30 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         mass = np.broadcast_to(op.mass, op.grid_shape)
         mass = mass if op.mask is None else np.where(op.mask, mass, 0.0)
         self.stencil.set_variable(faces, diagonal)
-        self.kernel.set_variable(faces, op.walls(), mass, op.mask, _power_of_two(float(diagonal.max())))
+        walls, scale = op.walls(), _power_of_two(float(diagonal.max()))
+        return lambda learned: self.kernel.set_variable(faces, walls, mass, op.mask, scale, learned)
+
+    def residuals(self, b: Array, steps: int) -> Iterator[float]:
+        """Norms of the residual before and after each step of conjugate gradients from 0, by its recurrence."""
+        loop = self.spare.pop() if self.spare else _kernels.MultilevelCg(self.stencil, self.kernel)
+        numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
+        loop.take(b)
+        left = loop.start(np.zeros(self.operator.size), numbers)
+        yield left
+        for nit in range(steps):
+            _, left, _ = loop.iterate(numbers, 0.0, 0.0, left, nit, 1)
+            yield left
+        self.spare.append(loop)
+
+    def _trial(self) -> float:
+        """What some steps leave of a random right-hand side, always the same."""
+        b = np.random.default_rng(TRIAL_SEED).normal(size=self.operator.size)
+        if self.operator.mask is not None:
+            b[~self.operator.mask.ravel()] = 0
+        for cells in self.null:
+            b[cells] -= b[cells].mean()
+        *_, left = self.residuals(b, TRIAL_STEPS)
+        return left
 
     def _matvec(self, r: Array) -> Array:
         given = real_array(r, "r")
@@ -155,6 +215,10 @@ def multilevel(
     op: GridOperator,
     *,
     nullspace: str | None = None,
+    weights: Corrections | str | os.PathLike[str] | None = None,
+    gate: bool = True,
+    smoother: str = "rb",
+    cycle: str = "V",
     dtype: npt.DTypeLike = "float32",
     threads: int | None = None,
 ) -> Multilevel:
@@ -163,10 +227,20 @@ def multilevel(
     Parameters
     ----------
     op : GridOperator
-        With mass >= 0. An axis that is periodic must have an even number of cells.
+        With mass >= 0.
     nullspace : {None, "constant", "components"}, optional
         What is done about cells without a way to any sink, on which the operator is singular: by default that is an
         error; "constant" where it is all cells, "components" for any of them.
+    weights : {None, "shipped"}, path or Corrections, optional
+        Learned corrections of the coarse levels, made in the set-up: "shipped" for those of the package, or a file that
+        ``python -m solvers.linalg.train --arch multilevel`` wrote. By default the hierarchy is the one made by hand.
+    gate : bool, default True
+        With `weights`: try both hierarchies for three steps on a random right-hand side, and keep the better.
+    smoother : {"rb", "line-0", "line-1", "line-2"}, default "rb"
+        "rb" relaxes cells, red ones and black ones; "line-k" relaxes whole lines of cells along axis k at once: for
+        coefficients that make that axis the stronger one by factors that change from place to place.
+    cycle : {"V", "W"}, default "V"
+        "W" goes to each coarse level twice.
     dtype : {"float32", "float64"}, default "float32"
         Of the cycle. Conjugate gradients around it run in float64 either way.
     threads : int, optional
@@ -181,12 +255,15 @@ def multilevel(
     Raises
     ------
     ValueError
-        Components without sinks and no `nullspace`; a mass below 0; a periodic axis of odd length.
+        Components without sinks and no `nullspace`; a mass below 0; lines along a periodic axis; a file that holds no
+        weights of this kind.
 
     Notes
     -----
     A cycle takes about the memory traffic of four products with the operator. The counts of iterations do not depend
-    on the size.
+    on the size. Lines, "W", and periodic axes that are odd (or cannot be halved often enough) take cycles that go step
+    by step on one thread: some five times as long. The corrections cost the set-up the time of some four iterations
+    more, and the trial that of ten; levels on which one axis waits for the others stay as they are made by hand.
 
     Examples
     --------
@@ -201,7 +278,11 @@ def multilevel(
         raise TypeError(f"op must be a GridOperator, not {type(op).__name__}")
     if why := refused(op):
         raise ValueError(why)
-    return Multilevel(op, nullspace, dtype, threads)
+    if isinstance(weights, str) and weights == "shipped":
+        weights = shipped()
+    elif weights is not None and not isinstance(weights, Corrections):
+        weights = Corrections.load(weights)
+    return Multilevel(op, nullspace, dtype, threads, corrections=weights, gate=gate, smoother=smoother, cycle=cycle)
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
@@ -216,12 +297,6 @@ def refused(op: GridOperator) -> str:
     """Why there is no hierarchy for this operator; empty where there is one."""
     if np.min(op.mass) < 0:
         return f"multilevel needs a mass >= 0, not {np.min(op.mass)}"
-    for axis, (n, ends) in enumerate(zip(op.grid_shape, op.bc, strict=True)):
-        if ends[0] == "periodic" and n > 1 and n % 2:
-            return f"multilevel needs an even number of cells along a periodic axis; axis {axis} has {n}"
-    (n, _), *_ = reversed(_levels(op, _three(op), []))
-    if math.prod(n) > MOST_LAST:
-        return f"the periodic axes can be halved down to {_in_order(n, _three(op))} alone, which is too large to invert"
     return ""
 
 
@@ -236,26 +311,54 @@ def _in_order(n: tuple[int, ...], axes: list[int | None]) -> tuple[int, ...]:
     return tuple(n[place] for place in (2, 1, 0) if axes[place] is not None)
 
 
-def _levels(op: GridOperator, axes: list[int | None], couplings: list[Array]) -> list[tuple[Any, Any]]:
-    """((cells along x, y, z), (whether the next level halves them)) of each level."""
+def _line(op: GridOperator, smoother: str) -> int | None:
+    """The operator's axis whose lines are relaxed at once; None for cells."""
+    names = [f"line-{axis}" for axis in range(len(op.grid_shape))]
+    if smoother == "rb":
+        return None
+    if smoother not in names:
+        raise ValueError(f"smoother must be one of rb, {', '.join(names)}, not {smoother!r}")
+    line = names.index(smoother)
+    if op.bc[line][0] == "periodic" and op.grid_shape[line] > 1:
+        raise ValueError(f"smoother={smoother!r} needs lines with ends: axis {line} is periodic")
+    return line
+
+
+def _levels(
+    op: GridOperator, axes: list[int | None], couplings: list[Array], line: int | None = None, odd: bool = False
+) -> list[tuple[Any, Any]]:
+    """((cells along x, y, z), (whether the next level halves them)) of each level.
+
+    line: the axis (of x, y, z) of lines that are relaxed at once; its couplings may be stronger than the others' by any
+    amount. odd: periodic axes may be odd.
+    """
     n = [1 if axis is None else op.grid_shape[axis] for axis in axes]
     periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in axes]
     strength = [0.0 if axis is None else _strength(op, axis, couplings) for axis in axes]
     levels: list[tuple[Any, Any]] = []
     while True:
-        may = [n[k] > 1 and not (periodic[k] and n[k] // 2 % 2) for k in range(3)]
+        stays = [periodic[k] and (n[k] == 2 if odd else n[k] // 2 % 2 == 1) for k in range(3)]
+        may = [n[k] > 1 and not stays[k] for k in range(3)]
         shortest = min((n[k] for k in range(3) if n[k] > 1), default=1)
         if not any(may) or (math.prod(n) <= MOST_LAST and shortest <= SHORTEST):
             levels.append((tuple(n), (0, 0, 0)))
             return levels
-        strongest = max(strength[k] for k in range(3) if may[k])
-        halved = [int(may[k] and strength[k] * ANISOTROPY >= strongest) for k in range(3)]
+        others = [strength[k] for k in range(3) if may[k] and k != line]
+        strongest = max(others, default=0.0)
+        halved = [int(may[k] and (k == line or strength[k] * ANISOTROPY >= strongest)) for k in range(3)]
         levels.append((tuple(n), tuple(halved)))
         for k in range(3):
             if halved[k]:
                 n[k] = (n[k] + 1) // 2
                 strength[k] /= 4
         # what all axes share of the change does not matter
+
+
+def _needs_steps(op: GridOperator, levels: list[tuple[Any, Any]]) -> bool:
+    """Whether the fused passes cannot serve: red touches red around an odd periodic axis, or periodic axes that are
+    hardly divisible by 2 leave too large a last level."""
+    odd = any(ends[0] == "periodic" and n > 1 and n % 2 for ends, n in zip(op.bc, op.grid_shape, strict=True))
+    return odd or math.prod(levels[-1][0]) > MOST_LAST
 
 
 def _strength(op: GridOperator, axis: int, couplings: list[Array]) -> float:

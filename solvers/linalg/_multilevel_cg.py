@@ -125,7 +125,7 @@ class MultilevelCg:
         stats = {
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
             "projected": problem.remember("projected", float) if M.null else 0.0,
-            "together": problem.known is not None,
+            "together": problem.known is not None, "used_correction": M.used_correction,
         }  # fmt: skip
         return LinearResult(
             x=x, measure=left, residual_norm=left, stats=stats,

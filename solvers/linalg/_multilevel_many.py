@@ -56,7 +56,12 @@ def together(
     hierarchy: Multilevel = own(A, nullspace, threads) if M is None else M
     outside = None if A.mask is None else ~A.mask.ravel()
     rights = np.ascontiguousarray(b[:, :count], np.float64)
-    if hierarchy.null or not hierarchy.single or (outside is not None and rights[outside].any()):
+    if (
+        hierarchy.null
+        or not hierarchy.single
+        or hierarchy.kernel.general
+        or (outside is not None and rights[outside].any())
+    ):
         return []
     sizes = np.sqrt(np.einsum("ik,ik->k", rights, rights))
     if not np.isfinite(sizes).all():

@@ -1,7 +1,8 @@
-"""Train a learned direction: ``python -m solvers.linalg.train --dim 2 --minutes 30 --out w.npz`` (extra [train]).
+"""Train a net: ``python -m solvers.linalg.train --arch multilevel --minutes 30 --out w.npz`` (extra [train]).
 
-The file serves ``solvers.linalg.LearnedDirection(shape, "w.npz")``. With ``--steps`` a run is repeatable: the same
-seed and number of threads give the same weights; ``--minutes`` looks first how many steps they are, and says so.
+Of ``--arch dcdm`` the file serves ``solvers.linalg.LearnedDirection(shape, "w.npz")``, of ``--arch multilevel``
+``solvers.linalg.multilevel(op, weights="w.npz")``. With ``--steps`` a run is repeatable: the same seed and number of
+threads give the same weights; ``--minutes`` looks first how many steps they are, and says so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 #: By dimension: cells a side, samples a step, validations in all, the part of the steps at half the size.
 SIZES, BATCHES, VALIDATIONS, EARLY = {2: 64, 3: 32}, {2: 8, 3: 4}, {2: 16, 3: 10}, {2: 0.5, 3: 0.7}
@@ -17,11 +19,12 @@ SIZES, BATCHES, VALIDATIONS, EARLY = {2: 64, 3: 32}, {2: 8, 3: 4}, {2: 16, 3: 10
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m solvers.linalg.train", description="Train the learned direction of the method dcdm."
+        prog="python -m solvers.linalg.train",
+        description="Train the learned direction of the method dcdm, or the learned corrections of the multilevel one.",
     )
-    parser.add_argument("--arch", choices=["dcdm"], default="dcdm", help="the net; there is one")
-    parser.add_argument("--dim", type=int, choices=[2, 3], default=2, help="dimensions of the grids")
-    parser.add_argument("--size", type=_at_least(8), help="cells a side (64 in 2-D, 32 in 3-D)")
+    parser.add_argument("--arch", choices=["dcdm", "multilevel"], default="dcdm", help="the net")
+    parser.add_argument("--dim", type=int, choices=[2, 3], default=2, help="dcdm: dimensions of the grids")
+    parser.add_argument("--size", type=_at_least(8), help="cells a side (64 in 2-D, 32 in 3-D; multilevel: in 2-D)")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, help="about how long")
     length.add_argument("--steps", type=_at_least(1), help="exactly how long, for a repeatable run")
@@ -35,15 +38,22 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         print(f"training needs {error.name}: pip install 'solvers-toolkit[train]'", file=sys.stderr)
         return 1
-    from . import _training
-
     torch.set_num_threads(chosen.threads)
-    training = _training.Training(
-        chosen.dim, chosen.size or SIZES[chosen.dim], chosen.steps or 1, chosen.seed,
-        batch=BATCHES[chosen.dim], validations=VALIDATIONS[chosen.dim], early=EARLY[chosen.dim],
-    )  # fmt: skip
+    from . import _training, _training_hierarchy
+
+    kind: Any
+    training: Any
+    if chosen.arch == "multilevel":
+        kind = _training_hierarchy
+        training = kind.Training(chosen.size or SIZES[2], chosen.steps or 1, chosen.seed)
+    else:
+        kind = _training
+        training = kind.Training(
+            chosen.dim, chosen.size or SIZES[chosen.dim], chosen.steps or 1, chosen.seed,
+            batch=BATCHES[chosen.dim], validations=VALIDATIONS[chosen.dim], early=EARLY[chosen.dim],
+        )  # fmt: skip
     if chosen.minutes is not None:
-        training = _training.lasting(60 * chosen.minutes, training)
+        training = kind.lasting(60 * chosen.minutes, training)
         print(f"{training.steps} steps")
     with tqdm(total=training.steps + 1, unit="step") as bar:
 
@@ -51,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             bar.set_description(text, refresh=False)
             bar.update()
 
-        weights = _training.train(training, report, lambda best: best.save(chosen.out))
+        weights = kind.train(training, report, lambda best: best.save(chosen.out))
     weights.save(chosen.out)
     print(f"{chosen.out}: {chosen.out.stat().st_size} bytes, training {weights.fingerprint}")
     return 0

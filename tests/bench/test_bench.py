@@ -202,7 +202,9 @@ def test_the_first_iteration_that_suffices_is_found(bench):
 # ---- every command, tiny -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["softmax", "ot", "ot-paper", "ot-exact", "sor-learning", "dcdm", "library"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "ot", "ot-paper", "ot-exact", "sor-learning", "grid-learned", "dcdm", "library"]
+)
 def test_smoke(command, bench, name, tmp_path, monkeypatch, capsys):
     harness = bench("harness")
     monkeypatch.setattr(harness, "peer", lambda _: None)  # as where torch is not installed
