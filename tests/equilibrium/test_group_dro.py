@@ -113,7 +113,8 @@ def test_rows_in_any_order_and_any_labels(seed):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "low"), [(np.int8, -3), (np.int8, 124), (np.uint64, 2**63 - 2), (np.int64, -(2**62)), (bool, 0)]
+    ("dtype", "low"),
+    [(np.int8, -3), (np.int8, 124), (np.uint64, 0), (np.uint64, 2**63 + 9), (np.int64, -(2**62)), (bool, 0)],
 )
 def test_groups_of_any_integers(dtype, low):
     X, y, group = data(200, 3, 2 if dtype is bool else 4, 7)
