@@ -10,6 +10,19 @@ import numpy as np
 
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs, dsyev
 
+cdef extern from "group_step.h" nogil:
+    double sv_group_norm(const double *, const double *, size_t, double, double) noexcept
+
+
+def group_norm(const double[::1] values, const double[::1] v, double weight):
+    """The root rho > 0 of sum v^2 / (values rho + weight)^2 = 1, for values >= 0 and 0 < weight < norm(v)."""
+    cdef size_t m = values.shape[0]
+    cdef double size = np.linalg.norm(v)
+    if <size_t>v.shape[0] != m or not 0 < weight < size:
+        raise ValueError(f"{m} values, {v.shape[0]} entries of norm {size} and the weight {weight} have no root")
+    return sv_group_norm(&values[0], &v[0], m, weight, size)
+
+
 cdef extern from "forest.h" nogil:
     struct sv_rows:
         int32_t n

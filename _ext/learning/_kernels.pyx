@@ -439,7 +439,9 @@ cdef class Columns:
             raise ValueError(f"roots has length {roots.shape[0]}, not {self.n}")
         H = np.zeros((self.count, self.count))
         cdef double[:, ::1] into = H
-        cdef double[::1] work = np.empty(sv_learning_gram_work(self.count))
+        # All columns as they are go to BLAS in place.
+        scaled = self.list != NULL or roots is not None
+        cdef double[::1] work = np.empty(sv_learning_gram_work(self.count) if scaled else 1)
         if self.n and self.count:
             with nogil:
                 sv_learning_dense_gram(self.X, self.n, self.stride, self.count, self.list,

@@ -2,7 +2,8 @@
  *
  * Sweeps find which coordinates are free. Where these and their signs stay, the rest is linear: conjugate gradients,
  * preconditioned by the curvatures, take the free coordinates towards the solution, up to the first one that would
- * change sign or pass a bound; it stays there, and sweeps go on. Both only ever lower the objective. The gradient of
+ * change sign or pass a bound; it stays there, and sweeps go on. Without kinks and bounds there is nothing to be found
+ * by sweeps. Both only ever lower the objective. The gradient of
  * the conjugate gradients is computed from q, so that its rounding does not add up.
  */
 #include "sweeps.h"
@@ -96,18 +97,19 @@ static double residual(const struct sv_sweeps *s, size_t count, double *r, doubl
     return product;
 }
 
-/* Conjugate gradients on the face until no equation there is violated by more than `goal`, or one comes to its end. */
-static void solve_face(struct sv_sweeps *s, size_t count, double goal, double most)
+/* Conjugate gradients on the face until no equation there is violated by more than `goal`, or one comes to its end.
+ * Returns the violation that was last computed. */
+static double solve_face(struct sv_sweeps *s, size_t count, double goal, double most)
 {
     const struct sweep_kernels *kernels = kernel_table();
     const double entries = 2 * entries_of_face(s, count);
-    double *r = s->work, *p = r + s->p, *y = p + s->p, *t = y + s->p, before = INFINITY, largest;
+    double *r = s->work, *p = r + s->p, *y = p + s->p, *t = y + s->p, before = INFINITY, largest = INFINITY;
     memset(p, 0, count * sizeof *p);
     for (int it = 0; it < MOST_PRODUCTS && s->entries < most; it++) {
         double product = residual(s, count, r, y, &largest), down = 0, bend = 0, apart = 0;
         s->entries += entries;
         if (!(largest > goal))
-            return;
+            return largest;
         for (size_t k = 0; k < count; k++) {
             p[k] = y[k] + product / before * p[k];
             down += r[k] * p[k];
@@ -119,20 +121,35 @@ static void solve_face(struct sv_sweeps *s, size_t count, double goal, double mo
         bend += kernels->bend(s, t);
         s->products++;
         if (!(down > 0 && bend > FLAT * apart && isfinite(apart)))
-            return;
+            return largest;
         size_t blocking;
         double share = reach(s, count, p, down / bend, &blocking);
         advance(s, count, p, share, blocking);
         kernels->follow(s, share, t);
         if (blocking < count)
-            return;
+            return largest;
     }
+    return largest;
+}
+
+/* Whether no coordinate has a kink or a bound. */
+static int is_smooth(const struct sv_sweeps *s)
+{
+    for (size_t j = 0; j < s->p; j++)
+        if (s->l1[j] > 0 || s->low[j] > -INFINITY || s->high[j] < INFINITY)
+            return 0;
+    return 1;
 }
 
 double sv_sweeps_minimise(struct sv_sweeps *s, double tol, double most)
 {
     const struct sweep_kernels *kernels = kernel_table();
     most += s->entries;
+    if (is_smooth(s)) {
+        double largest = solve_face(s, find_face(s), tol, most);
+        if (largest <= tol || s->entries >= most)
+            return largest;
+    }
     for (;;) {
         size_t changes = 0;
         double violation = kernels->sweep(s, s->p, NULL, &changes), here = violation;

@@ -146,7 +146,7 @@ def _choice(problem: LpProblem) -> tuple[str, str]:
     m, n = problem.reduced.program.A.shape
     if m <= ORDERED:
         work = problem.reduced.program.A.nnz + 3 * (m + n)
-        if STEPS * problem.normal.seconds <= max(ITERATIONS * SECONDS * work, NOTHING):
+        if problem.normal.takes_less(max(ITERATIONS * SECONDS * work, NOTHING) / STEPS):
             return "lp-ipm", "Chose lp-ipm, whose factorisations are cheap here."
     return "lp-pdhg", "Chose lp-pdhg, whose iterations are cheaper here than factorisations."
 

@@ -27,8 +27,8 @@ from .._base.state import replace
 from . import _kernels, _secular
 from ._groups import Grouped
 from ._models import kept_gram
-from ._problem import GlmProblem, GlmResult
-from ._working_set import WorkingSet, _line_search
+from ._problem import FitState, GlmProblem, GlmResult
+from ._working_set import _line_search
 
 Array = npt.NDArray[Any]
 
@@ -51,23 +51,12 @@ FINAL = 1e-12
 SHORT, FIRST_FLOOR = 0.05, 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class GroupState:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GroupState(FitState):
     """Where the fit is."""
 
-    w: Array
-    #: X w, the gradient of the loss there, and whether each column is worked on.
-    z: Array
-    g: Array
+    #: Whether each column is worked on.
     working: Array
-    primal: float
-    #: The best lower bound so far.
-    dual: float
-    kkt: float
-    nit: int
-    measure: float
-    #: Steps in a row that brought nothing.
-    idle: int
     newtons: int
     #: The least curvature of a sample in the model, as a share of the largest that its loss can have.
     floor: float
@@ -110,7 +99,7 @@ class GroupWorkingSet:
         return np.asarray(state.working | joins[penalty.group_of])
 
     def done(self, problem: GlmProblem, state: GroupState) -> Status | None:
-        return WorkingSet.done(self, problem, state)  # type: ignore[arg-type]
+        return problem.status(state)
 
     def finish(self, problem: GlmProblem, state: GroupState) -> GlmResult:
         stats = {"newton_steps": state.newtons, "working_set": int(state.working.sum())}
@@ -126,7 +115,10 @@ def _evaluated(
     known = problem.certificate(w, z)
     dual = max(dual, known.dual)
     measure = problem.measure(known, dual)
-    return GroupState(w, z, known.g, working, known.primal, dual, known.kkt, nit, measure, 0, newtons, floor)
+    return GroupState(
+        w=w, z=z, g=known.g, working=working, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit, measure=measure,
+        newtons=newtons, floor=floor,
+    )  # fmt: skip
 
 
 def _penalty(problem: GlmProblem) -> Grouped:

@@ -30,6 +30,9 @@ PHASES = 10_000
 #: some digits, and for one of those that are left after a few.
 SWEEPS, FEWER_SWEEPS = 40, 15
 
+#: Columns whose Gram matrix is formed in any case.
+FEW = 50
+
 #: Sweeps at most where there is no other way.
 MOST_SWEEPS = 5000
 
@@ -110,8 +113,12 @@ class GramModel(Model):
         # To the square of the violation, in units of the largest gradient, but not below rounding.
         size = max(float(np.abs(g).max(initial=0.0)), self.problem.kind.largest_l1, violation)
         tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
-        model = _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
-        return None if np.isinf(model.minimise(tol, PHASES)) else target
+        before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
+        endless = np.isinf(model.minimise(tol, PHASES))
+        # What rounding makes of a matrix that is all but singular may lie above w.
+        smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
+        rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
+        return None if endless or not rise <= 1e-13 * sizes else target
 
 
 class SweepModel(Model):
@@ -139,6 +146,8 @@ class SweepModel(Model):
 
 def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool) -> Model:
     """The model that promises to be minimised soonest."""
+    if len(columns) <= FEW:
+        return GramModel(problem, columns, penalty)
     gram, sweep = problem.design.costs(columns)
     p = float(len(columns))
     if problem.loss.quadratic and p:
@@ -149,6 +158,19 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, gram)
     return GramModel(problem, columns, penalty)
+
+
+def by_samples_pays(problem: GlmProblem) -> bool:
+    """Whether a matrix of the samples' size, formed and factored, costs less than sweeps would."""
+    n, d = float(problem.design.n), problem.design.d
+    formed = problem.design.costs(np.arange(d))
+    return 8 * n * n <= LARGEST_GRAM and n * n * (8 * BY_CUBE * n + 0.04 * d) <= FEWER_SWEEPS * formed[1]
+
+
+def swept_model(model: Model) -> SweepModel:
+    """The same model by sweeps, where its Gram matrix is of no use."""
+    sweep = model.problem.design.costs(model.columns)[1]
+    return SweepModel(model.problem, model.columns, model.penalty, 10 * SWEEPS * sweep)
 
 
 def kept_gram(problem: GlmProblem) -> GramCache:

@@ -24,8 +24,8 @@ from .._base.result import Status
 from .._base.state import replace
 from ._design import Design
 from ._multinomial import MultinomialProblem
-from ._problem import GlmResult
-from ._working_set import NOISE, WorkingSet, _line_search
+from ._problem import FitState, GlmResult
+from ._working_set import NOISE, _line_search
 
 Array = npt.NDArray[Any]
 
@@ -39,24 +39,12 @@ LARGEST_SINGLE = 1e18
 FINEST = 1e-4
 
 
-@dataclass(frozen=True, eq=False)
-class NewtonCGState:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NewtonCGState(FitState):
     """Where the fit is."""
 
-    w: Array
-    #: X w, and the gradient of the loss there.
-    z: Array
-    g: Array
     #: The predictors at which the preconditioner is made.
     anchor: Array
-    primal: float
-    #: The best lower bound so far.
-    dual: float
-    kkt: float
-    nit: int
-    measure: float
-    #: Steps in a row that brought nothing.
-    idle: int
     products: int
 
 
@@ -114,7 +102,7 @@ class NewtonCG:
         return (x if x.any() else y), products
 
     def done(self, problem: MultinomialProblem, state: NewtonCGState) -> Status | None:
-        return WorkingSet.done(self, problem, state)  # type: ignore[arg-type]
+        return problem.status(state)
 
     def finish(self, problem: MultinomialProblem, state: NewtonCGState) -> GlmResult:
         stats = {"hessian_products": state.products}
@@ -138,8 +126,9 @@ def _evaluated(
     known = problem.certificate(w, z)
     dual = max(dual, known.dual)
     return NewtonCGState(
-        w, z, known.g, anchor, known.primal, dual, known.kkt, nit, problem.measure(known, dual), 0, products
-    )
+        w=w, z=z, g=known.g, anchor=anchor, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
+        measure=problem.measure(known, dual), products=products,
+    )  # fmt: skip
 
 
 class _Hessian:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._base.result import SolveResult
+from .._base.result import SolveResult, Status
 from ._design import Design
 from ._groups import Grouped
 from ._losses import Loss, Sums
@@ -23,6 +23,9 @@ from ._penalty import Separable
 Array = npt.NDArray[Any]
 
 EPSILON = float(np.finfo(float).eps)
+
+#: A coefficient beyond which there seems to be no minimum.
+LARGEST = 1e8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -87,6 +90,24 @@ class Kind(NamedTuple):
     has_dual: bool
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FitState:
+    """Where a fit is; the methods add what they need."""
+
+    w: Array
+    #: X w, and the gradient of the loss there (0 in columns that were not looked at).
+    z: Array
+    g: Array
+    primal: float
+    #: The best lower bound so far.
+    dual: float
+    kkt: float
+    nit: int
+    measure: float
+    #: Steps in a row that brought nothing.
+    idle: int = 0
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class GlmProblem:
     """A penalised generalised linear model, ready for the methods."""
@@ -136,6 +157,11 @@ class GlmProblem:
     def kind(self) -> Kind:
         """What holds of the penalty at all."""
         return Kind(*self.terms.kind(self.design.d))
+
+    @cached_property
+    def selects(self) -> bool:
+        """Whether coefficients may be held at zero, by an l1 term or a bound, so that few of them may be in use."""
+        return self.kind.largest_l1 > 0 or bool(((self._features.low == 0) | (self._features.high == 0)).any())
 
     @property
     def has_dual(self) -> bool:
@@ -219,6 +245,16 @@ class GlmProblem:
             return 0.0 if certificate.primal <= 0 else np.inf
         gap = max(certificate.primal - dual, EPSILON * abs(certificate.primal))
         return gap / max(abs(self.at_zero), -certificate.primal)
+
+    def status(self, state: FitState) -> Status | None:
+        """Whether a fit is done, or can only be given up."""
+        if state.measure <= self.tol:
+            return Status.CONVERGED
+        if not np.isfinite(state.primal):
+            return Status.NONFINITE
+        if not self.has_dual and np.abs(state.w).max(initial=0) > LARGEST:
+            return Status.DIVERGED
+        return Status.STAGNATION if state.idle >= 3 else None
 
     @cached_property
     def kkt_at_zero(self) -> float:

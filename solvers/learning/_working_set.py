@@ -29,8 +29,8 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels
 from ._design import FEWEST
-from ._models import LEAST, TINY, Model, model_of
-from ._problem import Certificate, GlmProblem, GlmResult
+from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
+from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
@@ -52,9 +52,6 @@ SHORT = 0.05
 #: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
 
-#: A coefficient beyond which there seems to be no minimum.
-LARGEST = 1e8
-
 #: Passes look at the columns that screening left, where these are less than this share.
 FEW_LEFT = 0.3
 
@@ -62,31 +59,19 @@ FEW_LEFT = 0.3
 SCREENING_MARGIN = 1e-9
 
 
-@dataclass(frozen=True, eq=False)
-class WorkingSetState:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WorkingSetState(FitState):
     """Where the fit is."""
 
-    w: Array
-    #: X w, and the gradient of the loss there (0 in columns that were not looked at).
-    z: Array
-    g: Array
     #: The columns that are worked on, rising, and those that may be nonzero at the optimum.
     columns: Array
     alive: Array
     #: How many those are.
     left: int
-    primal: float
-    #: The best lower bound so far.
-    dual: float
-    kkt: float
-    nit: int
-    measure: float
-    #: Steps in a row that brought nothing.
-    idle: int
-    newtons: int
-    hessians: int
+    newtons: int = 0
+    hessians: int = 0
     #: Whether sweeps may serve: so far they did what was asked for.
-    may_sweep: bool
+    may_sweep: bool = True
 
     #: Fields whose shape is free.
     varying = ("columns",)
@@ -103,7 +88,7 @@ class WorkingSet:
         design = problem.design
         columns = np.arange(design.width)
         room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
-        if design.width > room and problem.kind.largest_l1 > 0:
+        if design.width > room and problem.selects:
             used = problem.w0 != 0 if problem.guess is None else problem.guess | (problem.w0 != 0)
             used[design.d :] = True
             columns = used.nonzero()[0]
@@ -128,6 +113,8 @@ class WorkingSet:
             return state.columns
         columns = state.columns if state.left == design.width else state.columns[state.alive[state.columns]]
         violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, TINY)
+        if not problem.has_dual:  # nothing is screened: columns that rest at zero leave
+            columns = columns[(state.w[columns] != 0) | (violation[columns] > 0) | (columns >= design.d)]
         violation[columns] = 0
         if state.left < design.width:
             violation *= state.alive
@@ -139,6 +126,8 @@ class WorkingSet:
             both = np.concatenate([columns, candidates])
             affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - len(columns)
             room = max(FEWEST, affordable, int(np.count_nonzero(state.w)))
+        if not problem.has_dual:
+            room = max(FEWEST, min(room, design.n // 4))
         return np.sort(np.concatenate([columns, candidates[:room]]))
 
     def _evaluated(
@@ -158,18 +147,12 @@ class WorkingSet:
             left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
         return WorkingSetState(
-            w, known.z, known.g, columns, alive, left, known.primal, dual, known.kkt, 0, problem.measure(known, dual),
-            0, 0, 0, True,
+            w=w, z=known.z, g=known.g, columns=columns, alive=alive, left=left, primal=known.primal, dual=dual,
+            kkt=known.kkt, nit=0, measure=problem.measure(known, dual),
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: WorkingSetState) -> Status | None:
-        if state.measure <= problem.tol:
-            return Status.CONVERGED
-        if not np.isfinite(state.primal):
-            return Status.NONFINITE
-        if not problem.has_dual and np.abs(state.w).max(initial=0) > LARGEST:
-            return Status.DIVERGED
-        return Status.STAGNATION if state.idle >= 3 else None
+        return problem.status(state)
 
     def finish(self, problem: GlmProblem, state: WorkingSetState) -> GlmResult:
         stats = {
@@ -202,7 +185,7 @@ def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _Minimised:
     """The objective minimised over the columns, as far as it pays."""
     penalty, width = problem.penalty, problem.design.width
-    if _by_samples.serves(problem):
+    if _by_samples.serves(problem) and by_samples_pays(problem):
         return _steps_by_samples(problem, state)
     part = penalty if len(columns) == width else penalty.part(columns)
     model = model_of(problem, columns, part, state.may_sweep)
@@ -246,7 +229,8 @@ class _Walk:
         """Least squares are their own model."""
         self.steps = 1
         target = self.model.minimum(self.w, self.v, self.g, self.violation, self._share() if self.model.swept else 0.0)
-        assert target is not None  # the gradient lies in the range of the Gram matrix
+        if target is None:  # by rounding: the gradient lies in the range of a Gram matrix that is singular
+            target = swept_model(self.model).minimum(self.w, self.v, self.g, self.violation, self._share())
         return target
 
     def _share(self) -> float:
@@ -262,7 +246,7 @@ class _Walk:
     def _newton_share(self) -> float:
         """The same of a Newton step, whose own error falls with the square of the violation."""
         size = max(float(np.abs(self.g).max(initial=0.0)), self.problem.kind.largest_l1, TINY)
-        return min(max(self._needed(), self.violation / size), 0.1)
+        return min(max(self._needed(), self.violation / size), 0.1 if self.problem.selects else 0.3)
 
     def newton(self) -> Array:
         """Until the steps are enough for a pass over the data."""

@@ -209,25 +209,5 @@ def group_step(values: Array, vectors: Array, g: Array, x: Array, weight: float)
     if weight == 0:
         kept = e > 1e-14 * e.max()
         return np.asarray(vectors[:, kept] @ (v[kept] / e[kept])) - x
-    rho = _norm_of_group(e, v, weight, size)
+    rho = _kernels.group_norm(e, v, weight)
     return np.asarray(vectors @ (rho * v / (e * rho + weight))) - x
-
-
-def _norm_of_group(e: Array, v: Array, weight: float, size: float) -> float:
-    """The root by Newton's method on 1 / sqrt(.), which is concave; a bracket keeps it safe."""
-    low = (size - weight) / max(float(e.max()), np.finfo(float).tiny)
-    high = (size - weight) / float(e.min()) if e.min() > 0 else low
-    while e.min() <= 0 and float(((v / (e * high + weight)) ** 2).sum()) > 1 and high < 1e300:
-        high *= 2
-    rho = low
-    for _ in range(60):
-        t = v / (e * rho + weight)
-        square = float(t @ t)
-        low, high = (rho, high) if square > 1 else (low, rho)
-        slope = float((t * t * e / (e * rho + weight)).sum()) * square**-1.5
-        step = (1 - square**-0.5) / slope if slope > 0 else np.inf
-        following = rho + step if low <= rho + step <= high else (low + high) / 2
-        if abs(following - rho) <= 1e-15 * following:
-            return following
-        rho = following
-    return rho
