@@ -78,12 +78,12 @@ class Normal:
     @cached_property
     def elimination(self) -> tuple[Array | None, float]:
         """The order of the pivots, and the multiplications of a sparse factorisation: nothing and infinity where there
-        are too many rows to tell, or where it is about dense."""
+        are too many rows to tell, or too many multiplications, or where it is about dense (and has no border)."""
         if self.size > ORDERED:
             return None, np.inf
         i, j = (np.concatenate(pair) for pair in zip(self._pairs[:2], self._bordered[:2], strict=True))
         pattern = scipy.sparse.csr_array((np.ones(len(i), np.int8), (i, j)), shape=(self.size, self.size))
-        most = min(self.dense_cost / DENSE, self.most)
+        most = self.most if len(self.border) else min(self.dense_cost / DENSE, self.most)
         order, cost = elimination(pattern.indptr.astype(np.int32), pattern.indices.astype(np.int32), most)
         return (None, np.inf) if cost > most else (order, cost)
 
@@ -97,7 +97,7 @@ class Normal:
         count = np.diff(self.inner_transposed.indptr).astype(float)
         entries = self.form.M.nnz + len(self.form.c)
         left = seconds - float(PAIR * (count @ count) + PER_ENTRY * entries + LEAST)
-        if self.dense_cost * SPARSE / DENSE > left:  # then only a sparse factorisation could
+        if len(self.border) or self.dense_cost * SPARSE / DENSE > left:  # then only a sparse factorisation could
             self.most = max(left, 0.0) / SPARSE
         cost = self.elimination[1]
         return cost * SPARSE <= left or (self.is_dense and self.dense_cost * SPARSE / DENSE <= left)
