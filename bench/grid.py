@@ -5,10 +5,10 @@ Each part is a module with `add(report, peers, quick)`.
 
 from __future__ import annotations
 
-from . import grid_counts, grid_solves, harness, sor_peers
+from . import grid_counts, grid_fluid, grid_solves, harness, sor_peers
 from .report import Report
 
-PARTS = (grid_counts, grid_solves)
+PARTS = (grid_counts, grid_solves, grid_fluid)
 
 THREADS = 2
 

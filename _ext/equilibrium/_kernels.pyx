@@ -6,7 +6,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
-include "inclusions.pxi"
 include "sums.pxi"
 include "games.pxi"
 include "programs.pxi"

@@ -2,7 +2,7 @@
  *
  * 8 d + 12 bytes a row are read once (a block of 128 rows stays in a near cache between its predictions and its share of
  * the gradient) and 16 written where the rows' own terms are wanted. 4 d flops a row and some 45 vector operations over
- * the rows for the logistic loss: at d = 30 a pass takes 2.2 times as long as NumPy's sum over X, and 0.7 times as long as
+ * the rows for the logistic loss: at d = 30 a pass takes 2.2 times as long as NumPy's sum over X, and about as long as
  * its X @ w, with AVX-512 on one thread; bound by the sums over lanes and the loss, for long rows by memory. With a
  * hessian d^2 flops a row more, by the caller's syrk. Sums run in one order for any number of threads. In NumPy:
  *     z = X @ w; value, slope, bend = terms(z, y); loss = bincount(group, value)

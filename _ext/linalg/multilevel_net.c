@@ -1,13 +1,16 @@
 /* Learned corrections of a level, from its couplings; float32 and float64.
  *
- * Twin in NumPy: Corrections.__call__ in solvers/linalg/_corrections.py. One pass over the planes as a pipeline: the
- * diagonal of plane k, the features of plane k - 1, the first layer at k - 2, the second layer and its heads at k - 3;
- * what coarse cells and interfaces need of the last layer is linear in it, so two numbers a cell and axis, and two more,
- * are summed over blocks. Four planes of each live in a ring. A thread makes the few planes beside its range for itself.
+ * Twin: solvers/linalg/_training_corrections.py, in torch. One pass over the planes as a pipeline: the diagonal of plane
+ * k, the features of plane k - 1, the first layer at k - 2, the second layer and its heads at k - 3; what coarse cells
+ * and interfaces need of the last layer is linear in it, so two numbers a cell and axis, and two more, are summed over
+ * blocks. Four planes of each live in a ring. A thread makes the few planes beside its range for itself.
+ * In NumPy: h = relu(x @ W + b) - relu(b), x the deviations of a cell and its neighbours out of the block and within it;
+ *     z likewise from h; share's logit += 2 tanh(z @ s), coarse couplings *= exp(0.7 tanh(mean of z at both sides @ l))
  *
- * Where a run of SV_W cells and all around it look uniform the layers are skipped: they would give zeros. So boxes with
- * obstacles take some 30 flops a cell, and rough coefficients 740 multiply-adds in the plane, 1,150 in space; it should
- * wait for arithmetic. tanh and exp are approximated (to 2e-5 and 1e-6) and exact at 0: nothing depends on their accuracy.
+ * Where a run of SV_W cells and all around it look uniform the layers are skipped: they would give zeros. Elsewhere they
+ * take 740 multiply-adds a cell in the plane, 1,150 in space. Measured, float32, AVX-512, one thread: 50 ns a cell where
+ * all is uniform, far from the memory's bound, and 90 where nothing is; the set-up by hand takes 40. tanh and exp are
+ * approximated (to 2e-5 and 1e-6) and exact at 0: nothing depends on their accuracy.
  */
 #include "multilevel_net.h"
 

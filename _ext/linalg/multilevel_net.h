@@ -1,4 +1,4 @@
-/* Learned corrections of a level and the next, in the set-up: see solvers/linalg/_corrections.py, their definition. */
+/* Learned corrections of a level and the next, in the set-up: see solvers/linalg/_corrections.py. */
 #ifndef SOLVERS_LINALG_MULTILEVEL_NET_H
 #define SOLVERS_LINALG_MULTILEVEL_NET_H
 
@@ -20,7 +20,7 @@ struct sv_learned_kernels {
 SV_BINDING void sv_learned_coarsen(const struct sv_multilevel *M, int l, const void *parameters, void *factor, void *pools,
                                void *work);
 
-/* Elements of the pools, and of a thread's work. */
+/* Elements of both. */
 SV_BINDING size_t sv_learned_pools(const struct sv_multilevel *M);
 SV_BINDING size_t sv_learned_work(const struct sv_multilevel *M);
 
@@ -28,7 +28,8 @@ SV_BINDING size_t sv_learned_work(const struct sv_multilevel *M);
 static inline size_t net_work(const struct sv_level *g)
 {
     size_t rows = (size_t)g->n[1], pitch = (size_t)g->pitch;
-    return 4 * rows * pitch * (1 + 9 + 3 * NET_HIDDEN + 2) + (9 + NET_HIDDEN + 8 + 2) * pitch + 64;
+    /* rings of the diagonal, features, the first layer, flags; rows of what lies outside, zeros, heads */
+    return 4 * rows * pitch * (1 + 9 + 3 * NET_HIDDEN + 2) + (5 + (NET_HIDDEN + 1) + 13) * pitch + 64;
 }
 
 #endif

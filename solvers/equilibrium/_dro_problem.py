@@ -182,12 +182,11 @@ def _targets(y: Array, loss: str) -> Array:
         raise ValueError(f"y must be counts >= 0 for the poisson loss, not {y.min()}")
     if loss not in _OF_LABELS:
         return y
-    low, high = y.min(), y.max()
-    if (low, high) == (0.0, 1.0):
-        y = 2 * y - 1
-    if not (np.abs(y) == 1).all():
+    if (np.abs(y) == 1).all():
+        return y
+    if not ((y == 0) | (y == 1)).all():
         raise ValueError(f"y must be labels for the {loss} loss: -1 and 1, or 0 and 1")
-    return y
+    return 2 * y - 1
 
 
 def _groups(groups: Any, n: int) -> tuple[Array, Array]:
@@ -196,10 +195,14 @@ def _groups(groups: Any, n: int) -> tuple[Array, Array]:
     if given.shape != (n,):
         raise ValueError(f"groups must have shape ({n},), one label a row, not {given.shape}")
     if given.dtype.kind in "iu" and int(given.max()) - int(given.min()) < 4 * n:  # no sorting
-        low = given.min()
-        counts = np.bincount(given - low if low else given)
+        low = int(given.min())
+        if given.dtype.kind == "u":
+            shifted = (given - given.min()).astype(np.int64)
+        else:  # narrow integers would wrap around
+            shifted = given.astype(np.int64) - low if low else given
+        counts = np.bincount(shifted)
         if counts.all():
-            return np.arange(low, low + len(counts)), (given - low if low else given).astype(np.int32, copy=False)
+            return np.arange(low, low + len(counts)), shifted.astype(np.int32, copy=False)
     if given.dtype.kind == "f":
         check_finite(given, "groups")
     labels, index = np.unique(given, return_inverse=True)

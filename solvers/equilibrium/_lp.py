@@ -138,7 +138,7 @@ def solve_program(
     result = cast(LpResult, _solve.run(record, problem, control, options, why))
     if result.status is not Status.UNBOUNDED:
         return result
-    return _unbounded(problem, result, chosen)
+    return _unbounded(problem, result, chosen, control.time_limit)
 
 
 def _choice(problem: LpProblem) -> tuple[str, str]:
@@ -146,7 +146,7 @@ def _choice(problem: LpProblem) -> tuple[str, str]:
     m, n = problem.reduced.program.A.shape
     if m <= ORDERED:
         work = problem.reduced.program.A.nnz + 3 * (m + n)
-        if STEPS * problem.normal.seconds <= max(ITERATIONS * SECONDS * work, NOTHING):
+        if problem.normal.takes_less(max(ITERATIONS * SECONDS * work, NOTHING) / STEPS):
             return "lp-ipm", "Chose lp-ipm, whose factorisations are cheap here."
     return "lp-pdhg", "Chose lp-pdhg, whose iterations are cheaper here than factorisations."
 
@@ -179,12 +179,21 @@ def _verdict(problem: LpProblem, status: Status, text: str, ray: Array | None) -
     return problem.result(x, problem.y0, ray, stats=dict(problem.stats), **told)
 
 
-def _unbounded(problem: LpProblem, result: LpResult, method: str) -> LpResult:
+def _unbounded(problem: LpProblem, result: LpResult, method: str, time_limit: float | None) -> LpResult:
     """A ray of descent proves that there is no optimum; whether there is a feasible point, its own solve tells."""
     program = problem.program
     point = dataclasses.replace(program, c=np.zeros_like(program.c), offset=0.0, maximize=False)
     found = solve_program(
-        point, 0, None, None, min(problem.tol, FEASIBILITY_TOL), method, None, Control(100_000), None, problem.threads
+        point,
+        0,
+        None,
+        None,
+        min(problem.tol, FEASIBILITY_TOL),
+        method,
+        None,
+        Control(100_000, time_limit),
+        None,
+        problem.threads,
     )
     if found.status is Status.INFEASIBLE:
         return dataclasses.replace(result, status=Status.INFEASIBLE, ray=found.ray, message=found.message)

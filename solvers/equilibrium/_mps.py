@@ -16,6 +16,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -162,6 +163,8 @@ class _Reader:
     def _fields(self, line: str, section: str) -> list[str]:
         if not self.fixed or "\t" in line or section == "OBJSENSE":
             words = line.split()
+            if "$" not in line:
+                return words
             return words[: next((k for k, w in enumerate(words) if w.startswith("$") and k), len(words))]
         parts = [line[a:b].strip() for a, b in FIELDS]
         if section in ("ROWS", "BOUNDS"):
@@ -170,16 +173,19 @@ class _Reader:
 
     def _number(self, text: str) -> float:
         try:
-            value = float(text.replace("D", "E").replace("d", "e"))
+            value = float(text)
         except ValueError:
-            raise self._error(f"{text!r} is not a number") from None
-        if np.isnan(value):
-            raise self._error("NaN is not a number")
+            try:
+                value = float(text.upper().replace("D", "E"))  # Fortran's exponents
+            except ValueError:
+                raise self._error(f"{text!r} is not a number") from None
+        if value != value or "_" in text:
+            raise self._error(f"{text!r} is not a number")
         return value
 
     def _finite(self, text: str) -> float:
         value = self._number(text)
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             raise self._error(f"{text!r} must be finite")
         return value
 

@@ -55,6 +55,8 @@ class Normal:
     """Factorisations for one program."""
 
     form: Standard
+    #: Multiplications of a factorisation beyond which nobody wants to know the order of its pivots.
+    most: float = np.inf
 
     def __post_init__(self) -> None:
         m = self.form.M.shape[0]
@@ -76,12 +78,12 @@ class Normal:
     @cached_property
     def elimination(self) -> tuple[Array | None, float]:
         """The order of the pivots, and the multiplications of a sparse factorisation: nothing and infinity where there
-        are too many rows to tell, or where it is about dense."""
+        are too many rows to tell, or too many multiplications, or where it is about dense (and has no border)."""
         if self.size > ORDERED:
             return None, np.inf
         i, j = (np.concatenate(pair) for pair in zip(self._pairs[:2], self._bordered[:2], strict=True))
         pattern = scipy.sparse.csr_array((np.ones(len(i), np.int8), (i, j)), shape=(self.size, self.size))
-        most = self.dense_cost / DENSE
+        most = self.most if len(self.border) else min(self.dense_cost / DENSE, self.most)
         order, cost = elimination(pattern.indptr.astype(np.int32), pattern.indices.astype(np.int32), most)
         return (None, np.inf) if cost > most else (order, cost)
 
@@ -90,14 +92,15 @@ class Normal:
         """The multiplications of a dense factorisation."""
         return self.size**3 / 6
 
-    @property
-    def seconds(self) -> float:
-        """About the time of a step with one factorisation."""
+    def takes_less(self, seconds: float) -> bool:
+        """Whether a step with one factorisation should take less."""
         count = np.diff(self.inner_transposed.indptr).astype(float)
-        factor = self.elimination[1] * SPARSE if np.isfinite(self.elimination[1]) else self.dense_cost * DENSE * SPARSE
-        if self.is_dense:
-            factor = self.dense_cost * SPARSE / DENSE
-        return float(factor + PAIR * (count @ count) + PER_ENTRY * (self.form.M.nnz + len(self.form.c)) + LEAST)
+        entries = self.form.M.nnz + len(self.form.c)
+        left = seconds - float(PAIR * (count @ count) + PER_ENTRY * entries + LEAST)
+        if len(self.border) or self.dense_cost * SPARSE / DENSE > left:  # then only a sparse factorisation could
+            self.most = max(left, 0.0) / SPARSE
+        cost = self.elimination[1]
+        return cost * SPARSE <= left or (self.is_dense and self.dense_cost * SPARSE / DENSE <= left)
 
     @cached_property
     def is_dense(self) -> bool:
@@ -169,7 +172,7 @@ class Normal:
         return Factor(self, theta, inverse)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Factor:
     """A factorisation, ready for right-hand sides."""
 
@@ -193,13 +196,22 @@ class Factor:
             dx, dy = dx + more_x, dy + more_y
         return dx, dy
 
+    @cached_property
+    def _inverse_theta(self) -> Array:
+        return np.asarray(1 / self.theta[self.normal.inner])
+
     def _once(self, f: Array, r: Array) -> tuple[Array, Array]:
-        normal, form = self.normal, self.normal.form
-        m = form.M.shape[0]
-        d = 1 / self.theta[normal.inner]
-        right = np.concatenate([r + normal.eliminated @ (d * f[normal.inner]), f[normal.border]])
-        solution = self.inverse(right)
-        dy, dx = solution[:m], np.empty(form.M.shape[1])
+        normal, d = self.normal, self._inverse_theta
+        m = len(r)
+        if len(normal.border) == 0:
+            dy = self.inverse(r + normal.eliminated @ (d * f))
+            dx = normal.form.transposed @ dy
+            dx -= f
+            dx *= d
+            return dx, dy
+        inner = f[normal.inner]
+        solution = self.inverse(np.concatenate([r + normal.eliminated @ (d * inner), f[normal.border]]))
+        dy, dx = solution[:m], np.empty(len(f))
         dx[normal.border] = solution[m:]
-        dx[normal.inner] = d * ((form.transposed @ dy)[normal.inner] - f[normal.inner])
+        dx[normal.inner] = d * (normal.inner_transposed @ dy - inner)
         return dx, dy

@@ -112,6 +112,18 @@ def test_rows_in_any_order_and_any_labels(seed):
     np.testing.assert_allclose(named.weights, sorted_.weights[[1, 3, 2, 0]], atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "low"),
+    [(np.int8, -3), (np.int8, 124), (np.uint64, 0), (np.uint64, 2**63 + 9), (np.int64, -(2**62)), (bool, 0)],
+)
+def test_groups_of_any_integers(dtype, low):
+    X, y, group = data(200, 3, 2 if dtype is bool else 4, 7)
+    own = np.array([low + int(g) for g in group], dtype)
+    result = group_dro(X, y, own)
+    np.testing.assert_array_equal(result.group_labels, np.unique(own))
+    np.testing.assert_array_equal(result.coef, group_dro(X, y, group).coef)
+
+
 def test_samples_of_many_rows_lead_to_the_same_answer(seed):
     """Also where a group has hardly any rows, in any order."""
     X, y, group = data(30_000, 6, 5, seed, sort=False)

@@ -212,6 +212,17 @@ def test_bad_input_of_linprog(change, words):
         linprog(**{"c": [1.0, 2.0], "A_ub": [[1.0, 1.0]], "b_ub": [1.0], **change})
 
 
+def test_choice_of_the_method(seed):
+    """Small programs go to interior points, with free variables too; where factorisations fill up, they do not."""
+    assert lp(random_program(seed)).method == "lp-ipm"
+    rng = np.random.default_rng(seed)
+    index = np.concatenate([rng.choice(2000, 8, replace=False) for _ in range(1500)])
+    A = scipy.sparse.csr_array((rng.random(12_000) + 0.1, index, np.arange(1501) * 8), shape=(1500, 2000))
+    covering = lp(rng.random(2000) + 0.5, A, l=1.0, tol=1e-3)
+    assert (covering.success, covering.method) == (True, "lp-pdhg")
+    assert "Chose lp-pdhg" in covering.message
+
+
 def test_forms_of_bounds():
     c, A, b = [1.0, -1.0], [[1.0, 1.0]], [5.0]
     expected = linprog(c, A, b, bounds=[(None, 3), (0, 2)], A_eq=[[1.0, 0.0]], b_eq=[-1.0]).x

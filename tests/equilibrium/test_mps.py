@@ -118,7 +118,7 @@ def test_names_with_spaces(tmp_path):
         ("COLUMNS\n x c 1 r 1", "COLUMNS\n x c 1 r one", "line 5: 'one' is not a number"),
         ("COLUMNS\n x c 1 r 1", "COLUMNS\n x c 1 r", "line 5: a name without a number"),
         ("COLUMNS\n x c 1 r 1", "COLUMNS\n x c 1 r 1\n x r 2", "column 'x' has two entries in row 'r'"),
-        ("COLUMNS\n x c 1 r 1", "COLUMNS\n x c 1 r nan", "line 5: NaN"),
+        ("COLUMNS\n x c 1 r 1", "COLUMNS\n x c 1 r nan", "line 5: 'nan' is not a number"),
         (" G r\n", " Q r\n", "line 3: the type of row 'r'"),
         (" G r\n", " G r\n G r\n", "line 4: row 'r' is given twice"),
         ("BOUNDS", "QUADOBJ", "line 8: section QUADOBJ: a quadratic objective"),

@@ -1,1 +1,0 @@
-# Sets and maps.
