@@ -26,12 +26,12 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model.
 PHASES = 10_000
 
-#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for a model that is solved to
-#: some digits, and for one of those that are left after a few.
+#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for least squares, and for one
+#: Newton step of many.
 SWEEPS, FEWER_SWEEPS = 40, 15
 
-#: Sweeps are given up when they have cost the Gram matrix and what follows; of least squares, which keep the matrix, this
-#: share.
+#: Sweeps are given up when they have cost the Gram matrix and what follows; for least squares, which keep that matrix,
+#: this share of it.
 GIVEN = 0.5
 
 #: Columns whose Gram matrix is formed in any case.
