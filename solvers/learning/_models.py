@@ -26,9 +26,13 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model.
 PHASES = 10_000
 
-#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for a model that is solved to
-#: some digits, and for one of those that are left after a few.
+#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for least squares, and for one
+#: Newton step of many.
 SWEEPS, FEWER_SWEEPS = 40, 15
+
+#: Sweeps are given up when they have cost the Gram matrix and what follows; for least squares, which keep that matrix,
+#: this share of it.
+GIVEN = 0.5
 
 #: Columns whose Gram matrix is formed in any case.
 FEW = 50
@@ -155,8 +159,11 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     gram += p * p * (BY_SQUARE + BY_CUBE * p)
     if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
         return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
-    if may_sweep and (SWEEPS if problem.loss.quadratic else FEWER_SWEEPS) * sweep < gram:
-        return SweepModel(problem, columns, penalty, gram)
+    quadratic = problem.loss.quadratic
+    # Of least squares with many more columns than samples all depend on one another, and sweeps crawl.
+    many = quadratic and p > 2 * problem.design.n and not problem.kind.has_l2
+    if may_sweep and not many and (SWEEPS if quadratic else FEWER_SWEEPS) * sweep < gram:
+        return SweepModel(problem, columns, penalty, (GIVEN if quadratic else 1.0) * gram)
     return GramModel(problem, columns, penalty)
 
 

@@ -125,7 +125,8 @@ class WorkingSet:
         if not (room and state.nit == 0):
             both = np.concatenate([columns, candidates])
             affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - len(columns)
-            room = max(FEWEST, affordable, int(np.count_nonzero(state.w)))
+            # No more than n are needed, but what is between two answers may have more.
+            room = max(FEWEST, affordable, min(int(np.count_nonzero(state.w)), design.n))
         if not problem.has_dual:
             room = max(FEWEST, min(room, design.n // 4))
         return np.sort(np.concatenate([columns, candidates[:room]]))
