@@ -26,8 +26,8 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model.
 PHASES = 10_000
 
-#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for least squares, and for one
-#: Newton step of many.
+#: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for least squares, and for
+#: one Newton step of many.
 SWEEPS, FEWER_SWEEPS = 40, 15
 
 #: Sweeps are given up when they have cost the Gram matrix and what follows; for least squares, which keep that matrix,
