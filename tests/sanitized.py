@@ -37,7 +37,7 @@ TESTED = (
     "scikit-learn",
     "pandas",
 )
-# Without the tests of PyTorch, which brings allocators and threads of its own and shares none of our memory, and of
+# Without the tests of PyTorch and numba, which bring allocators, threads and code of their own, and of
 # CVXPY, which brings more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--ignore",
@@ -91,7 +91,7 @@ def test_c():
 def test_python():
     """The Python tests but those that measure memory or run peers for long."""
     preload = f"{runtime_library('libasan.so')}:{runtime_library('libubsan.so')}"
-    run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory and not torch", *CHOSEN,
+    run(PYTHON, "-P", "-m", "pytest", "-n", "2", "-q", "-m", "not memory and not torch and not numba", *CHOSEN,
         LD_PRELOAD=preload, SOLVERS_EXPECT_SANITIZER="address", **REPORTS)  # fmt: skip
 
 

@@ -95,8 +95,9 @@ def test_expansions():
     assert picard.status is Status.DIVERGED
 
 
+@pytest.mark.numba
 def test_compiled_map():
-    numba = pytest.importorskip("numba")
+    import numba
 
     @numba.cfunc("void(intc, CPointer(double), CPointer(double), voidptr)")
     def cosine(n, x, out, user):

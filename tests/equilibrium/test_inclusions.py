@@ -268,8 +268,9 @@ def test_projection_of_one_argument():
     assert 0 <= by_name.gap < 1e-7
 
 
+@pytest.mark.numba
 def test_compiled_operators():
-    numba = pytest.importorskip("numba")
+    import numba
 
     @numba.cfunc("void(intc, CPointer(double), CPointer(double), voidptr)")
     def turned(n, z, out, user):

@@ -258,8 +258,9 @@ def test_low_level_callables(scale):
     assert minimize(fun, np.full(4, 2.0), max_iter=0).fun == (scale or 1.0) * 6
 
 
+@pytest.mark.numba
 def test_numba():
-    numba = pytest.importorskip("numba")
+    import numba
     from numba import types
 
     pointer = types.CPointer(types.double)
