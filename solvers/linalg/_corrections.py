@@ -32,6 +32,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _weights_file
+
 Array = npt.NDArray[Any]
 
 #: The weights that are shipped.
@@ -104,20 +106,7 @@ class Corrections:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Corrections:
         """Read what `save` wrote; ValueError where the file is of another kind or version, or damaged."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                held = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{path} is no file of weights: {error}") from error
-        if held.get("architecture", "") != ARCHITECTURE or "format" not in held:
-            raise ValueError(f"{path} is no file of weights of the architecture {ARCHITECTURE!r}")
-        if int(held["format"]) != FORMAT:
-            raise ValueError(f"{path} has format {int(held['format'])}; this version of the package reads {FORMAT}")
-        missing = sorted({"features", "training", "fingerprint", *SHAPES} - set(held))
-        if missing:
-            raise ValueError(f"{path} lacks {', '.join(missing)}")
+        held = _weights_file.read(path, ARCHITECTURE, FORMAT, ("features", *SHAPES))
         if json.loads(str(held["features"])) != list(FEATURES):
             raise ValueError(f"{path} is for other features than {', '.join(FEATURES)}")
         made = cls({name: held[name].astype(np.float64) for name in SHAPES}, json.loads(str(held["training"])))

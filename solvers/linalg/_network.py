@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._base import threads as _threads
 from .._base.validate import check_finite, real_array
-from . import _kernels
+from . import _kernels, _weights_file
 from ._grid import _checked_ends
 
 Array = npt.NDArray[Any]
@@ -97,20 +97,7 @@ class Weights:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Weights:
         """Read what `save` wrote; ValueError where the file is of another format or damaged."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                held = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{path} is no file of weights: {error}") from error
-        if held.get("architecture", "") != ARCHITECTURE or "format" not in held:
-            raise ValueError(f"{path} is no file of weights of the architecture {ARCHITECTURE!r}")
-        if int(held["format"]) != FORMAT:
-            raise ValueError(f"{path} has format {int(held['format'])}; this version of the package reads {FORMAT}")
-        missing = sorted({"dim", "first", "middle", "biases", "last", "shift", "training", "fingerprint"} - set(held))
-        if missing:
-            raise ValueError(f"{path} lacks {', '.join(missing)}")
+        held = _weights_file.read(path, ARCHITECTURE, FORMAT, ("dim", "first", "middle", "biases", "last", "shift"))
         arrays = {name: held[name].astype(np.float32) for name in ("first", "middle", "biases", "last")}
         if int(held["dim"]) not in (2, 3):
             raise ValueError(f"{path} is for {int(held['dim'])} dimensions; there are nets for 2 and 3")
