@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from ._guard import Iterate, Walk
 from ._problem import Inclusion
+from ._restart import fallen
 from ._sets import length
 
 Array = npt.NDArray[Any]
@@ -80,7 +81,7 @@ class Anchored(Walk):
         changes: dict[str, Any] = {"k": state.k + 1, "last": residual, "natural": residual, "step": step}
         if self.restart == "never" or not np.isfinite(residual):
             return z, F, changes
-        due = is_due(residual, state.last, state.at_anchor)
+        due = fallen(residual, state.last, state.at_anchor, SUFFICIENT, NECESSARY)
         points, residuals = state.points, state.residuals
         if (state.k + 1) % state.spacing == 0:
             points, residuals = (*points, z), (*residuals, displacement)
@@ -103,11 +104,6 @@ class Anchored(Walk):
     def lengthened(self, problem: Inclusion, state: AnchoredIterate, step: float) -> float:
         """The step that is tried at a new anchor."""
         return GROWTH * step
-
-
-def is_due(residual: float, last: float, at_anchor: float) -> bool:
-    """Whether the anchor moves now."""
-    return residual <= SUFFICIENT * at_anchor or (residual <= NECESSARY * at_anchor and residual > last)
 
 
 def combined(points: Sequence[Array], residuals: Sequence[Array]) -> Array:

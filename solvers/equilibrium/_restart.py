@@ -31,9 +31,14 @@ def wanted(residual: float, last: float, anchor: float, count: int, total: int) 
     count, total : int
         Iterations since the anchor, and in all.
     """
-    if residual <= SUFFICIENT * anchor or count >= max(ARTIFICIAL * total, 1):
-        return True
-    return residual <= NECESSARY * anchor and residual > last
+    return count >= max(ARTIFICIAL * total, 1) or fallen(residual, last, anchor)
+
+
+def fallen(
+    residual: float, last: float, anchor: float, sufficient: float = SUFFICIENT, necessary: float = NECESSARY
+) -> bool:
+    """Whether the residual is below that share of the anchor's, or below the other one and rising."""
+    return residual <= sufficient * anchor or (residual <= necessary * anchor and residual > last)
 
 
 @dataclass(frozen=True)
