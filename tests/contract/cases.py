@@ -111,6 +111,18 @@ def _ot(capability, seed):
     return (_unbalanced if capability.startswith("unbalanced") else _transport)(capability, seed)
 
 
+def _of_point(capability, inputs, solve, residual, start):
+    """A problem whose answer is a point, and whose start is the keyword of that name."""
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=residual,
+        start_at=lambda result: {start: result.x},
+    )
+
+
 def _wanted(tol):
     """A tolerance as the family takes it."""
     return {} if tol is None else {"rtol": 0.0, "atol": tol}
@@ -374,14 +386,7 @@ def _inclusion(capability, seed):
         z = z.astype(np.longdouble)
         return float(np.sqrt(((z - np.clip(z - operator(inputs["U"], inputs["p"], z), 0, 2)) ** 2).sum()))
 
-    return Case(
-        capability,
-        {name: value.astype(float) for name, value in inputs.items()},
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=residual,
-        start_at=lambda result: {"z0": result.x},
-    )
+    return _of_point(capability, inputs, solve, residual, "z0")
 
 
 def _sum(capability, seed):
@@ -412,14 +417,7 @@ def _sum(capability, seed):
         F = each(inputs, np.arange(40), z).mean(0)
         return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
 
-    return Case(
-        capability,
-        inputs,
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=residual,
-        start_at=lambda result: {"z0": result.x},
-    )
+    return _of_point(capability, inputs, solve, residual, "z0")
 
 
 def _game(capability, seed):
@@ -501,14 +499,7 @@ def _fixed_point(capability, seed):
         x = x.astype(np.longdouble)
         return float(np.sqrt(((x - image(inputs["U"], inputs["p"], x)) ** 2).sum()))
 
-    return Case(
-        capability,
-        {name: value.astype(float) for name, value in inputs.items()},
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=residual,
-        start_at=lambda result: {"x0": result.x},
-    )
+    return _of_point(capability, inputs, solve, residual, "x0")
 
 
 def _bilinear(capability, seed):
@@ -529,14 +520,7 @@ def _bilinear(capability, seed):
         F = np.concatenate((K.T @ z[17:] + inputs["c"] - 60, inputs["b"] - 60 - K @ z[:17]))
         return float(np.sqrt(((z - np.clip(z - F, 0, 2)) ** 2).sum()))
 
-    return Case(
-        capability,
-        {name: value.astype(float) for name, value in inputs.items()},
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=residual,
-        start_at=lambda result: {"z0": result.x},
-    )
+    return _of_point(capability, inputs, solve, residual, "z0")
 
 
 def _affine(capability, seed):
@@ -549,16 +533,10 @@ def _affine(capability, seed):
         F = solvers.equilibrium.Affine(inputs["M"], inputs["q"])
         return solvers.equilibrium.solve(F, keywords.pop("z0", inputs["z0"]), **keywords)
 
-    return Case(
-        capability,
-        {name: value.astype(float) for name, value in inputs.items()},
-        solve,
-        answer=lambda result: np.asarray(result.x),
-        measure=lambda inputs, z: float(
-            np.linalg.norm((inputs["M"] @ z.astype(np.longdouble) + inputs["q"]).astype(float))
-        ),
-        start_at=lambda result: {"z0": result.x},
-    )
+    def residual(inputs, z):
+        return float(np.linalg.norm((inputs["M"] @ z.astype(np.longdouble) + inputs["q"]).astype(float)))
+
+    return _of_point(capability, inputs, solve, residual, "z0")
 
 
 def _equilibrium(capability, seed):
