@@ -40,7 +40,7 @@ def program_error(program: Program, x: Any, y: Any) -> float:
     x = np.clip(x, lower, upper)
     product = A @ x
     violation = np.maximum(low - product, 0) + np.maximum(product - high, 0)
-    sizes = np.maximum(_finite(low), _finite(high))
+    sizes = np.maximum(np.abs(_kept(low)), np.abs(_kept(high)))
     reduced = c - A.T @ y
     loose = _leaning(reduced, lower, upper)
     off = np.linalg.norm(np.concatenate([loose, _leaning(y, low, high)]))
@@ -50,10 +50,6 @@ def program_error(program: Program, x: Any, y: Any) -> float:
         np.linalg.norm(violation) / (1 + np.linalg.norm(sizes)), off / (1 + np.linalg.norm(c)),
         abs(primal - dual) / (1 + abs(primal) + abs(dual)),
     ))  # fmt: skip
-
-
-def _finite(bound: Array) -> Array:
-    return np.where(np.isfinite(bound), np.abs(bound), 0.0)
 
 
 def _leaning(multiplier: Array, low: Array, high: Array) -> Array:

@@ -75,7 +75,7 @@ class Highs(Peer):
     def solve(self, program: Program, method: str, tolerance: float) -> Answer:
         import highspy
 
-        model, infinity = highspy.HighsLp(), highspy.kHighsInf
+        model = highspy.HighsLp()
         columns = program.A.tocsc()
         model.num_row_, model.num_col_ = program.A.shape
         model.col_cost_, model.col_lower_, model.col_upper_ = program.c, program.lower, program.upper
@@ -96,7 +96,6 @@ class Highs(Peer):
         highs.passModel(model)
         highs.run()
         found = highs.getSolution()
-        assert infinity == np.inf
         return np.array(found.col_value), np.array(found.row_dual)
 
 
