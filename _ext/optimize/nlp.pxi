@@ -1,0 +1,177 @@
+# Nonlinear programs whose functions and matrices are a Python object's (sv_nlp of nlp.h). The object has the attributes n and
+# m and the functions below by the same names (`Backend` in solvers/optimize/_nlp.py says what each takes and returns). An
+# exception in one of them ends the solve and is raised by whoever called it.
+
+cdef extern from "nlp.h" nogil:
+    enum: SV_STOP, SV_FAILED
+
+    struct sv_nlp:
+        int64_t n
+        int64_t m
+        void *data
+        int (*values)(void *, const double *, double *, double *) noexcept nogil
+        int (*slopes)(void *, const double *, double *) noexcept nogil
+        int (*curvature)(void *, const double *, double, const double *) noexcept nogil
+        int (*scale)(void *, double, const double *) noexcept nogil
+        int (*rows)(void *, double *) noexcept nogil
+        int (*jacobian)(void *, const double *, double *) noexcept nogil
+        int (*adjoint)(void *, const double *, double *) noexcept nogil
+        int (*hessian)(void *, const double *, double *) noexcept nogil
+        int (*factor)(void *, int, const double *, const double *, int64_t *, int64_t *) noexcept nogil
+        int (*solve)(void *, const double *, double, double *) noexcept nogil
+
+
+cdef class NLP:
+    """The table of functions of a nonlinear program; what runs it calls `check` afterwards."""
+
+    cdef sv_nlp table
+    cdef object error
+
+    cdef check(self):
+        """Raise what a function of the program has raised."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+
+cdef copied(const double *values, int64_t count):
+    """A new array: a user's function may keep what it is given."""
+    out = np.empty(count)
+    cdef double[::1] to = out
+    cdef int64_t i
+    for i in range(count):
+        to[i] = values[i]
+    return out
+
+
+cdef int into(object values, int64_t count, double *out) except -1:
+    cdef const double[::1] given = np.ascontiguousarray(values, np.float64)
+    cdef int64_t i
+    if given.shape[0] != count:
+        raise ValueError(f"{count} numbers were expected, not {given.shape[0]}")
+    for i in range(count):
+        out[i] = given[i]
+    return 0
+
+
+cdef class PythonNLP(NLP):
+    """The program of a Python backend."""
+
+    cdef object backend
+
+    def __init__(self, backend):
+        self.backend = backend
+        self.table.n, self.table.m, self.table.data = backend.n, backend.m, <void *>self
+        self.table.values, self.table.slopes, self.table.curvature = python_values, python_slopes, python_curvature
+        self.table.scale, self.table.rows = python_scale, python_rows
+        self.table.jacobian, self.table.adjoint, self.table.hessian = python_jacobian, python_adjoint, python_hessian
+        self.table.factor, self.table.solve = python_factor, python_solve
+
+
+cdef int python_values(void *data, const double *x, double *f, double *c) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        f[0], values = self.backend.values(copied(x, self.table.n))
+        into(values, self.table.m, c)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_slopes(void *data, const double *x, double *g) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        into(self.backend.slopes(copied(x, self.table.n)), self.table.n, g)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_curvature(void *data, const double *x, double sigma, const double *y) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        self.backend.curvature(copied(x, self.table.n), sigma, copied(y, self.table.m))
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_scale(void *data, double f_scale, const double *c_scale) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        self.backend.scale(f_scale, copied(c_scale, self.table.m))
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_rows(void *data, double *out) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        into(self.backend.rows(), self.table.m, out)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_jacobian(void *data, const double *v, double *out) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        into(self.backend.jacobian(copied(v, self.table.n)), self.table.m, out)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_adjoint(void *data, const double *y, double *out) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        into(self.backend.adjoint(copied(y, self.table.m)), self.table.n, out)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_hessian(void *data, const double *v, double *out) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        into(self.backend.hessian(copied(v, self.table.n)), self.table.n, out)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_factor(void *data, int with_hessian, const double *dx, const double *dc, int64_t *negative,
+                       int64_t *zero) noexcept with gil:
+    self = <PythonNLP>data
+    try:
+        counts = self.backend.factor(bool(with_hessian), copied(dx, self.table.n), copied(dc, self.table.m))
+        if counts is None:
+            return SV_FAILED
+        negative[0], zero[0] = counts
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0
+
+
+cdef int python_solve(void *data, const double *rhs, double rtol, double *out) noexcept with gil:
+    self = <PythonNLP>data
+    cdef int64_t size = self.table.n + self.table.m
+    try:
+        solution = self.backend.solve(copied(rhs, size), rtol)
+        if solution is None:
+            return SV_FAILED
+        into(solution, size, out)
+    except BaseException as error:
+        self.error = error
+        return SV_STOP
+    return 0

@@ -1,0 +1,127 @@
+"""Nonlinear programs: the user's functions in one form, and what serves a method with their linear algebra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(eq=False)
+class Program:
+    """``min f(x)`` with ``lower <= x <= upper`` and ``row_lower <= c(x) <= row_upper``: the user's own functions.
+
+    Equalities are rows whose sides are equal; sides may be infinite. The functions take a fresh array of shape (n,) and
+    count their calls in `nfev`, `njev`, `nhev`. Values may be infinite or NaN away from x0.
+    """
+
+    x0: Array
+    lower: Array
+    upper: Array
+    row_lower: Array
+    row_upper: Array
+    #: Rows of c that are linear in x: their part of the Hessian is left out.
+    linear: Array
+    fun: Callable[[Array], float]
+    gradient: Callable[[Array], Array]
+    constraints: Callable[[Array], Array]
+    #: A dense (m, n) array, or a CSR array with the same pattern at every x.
+    jacobian: Callable[[Array], Any]
+    #: The Hessian of ``sigma f + y'c``: a dense (n, n) array, a CSR array, or a LinearOperator.
+    hessian: Callable[[Array, float, Array], Any]
+    #: "dense", "sparse" or "operator": what kind of matrices the functions return.
+    kind: str = "dense"
+    nfev: int = 0
+    njev: int = 0
+    nhev: int = 0
+
+    @property
+    def n(self) -> int:
+        return len(self.x0)
+
+    @property
+    def m(self) -> int:
+        return len(self.row_lower)
+
+
+class Backend(Protocol):
+    """What a method asks of a program: the functions of `sv_nlp` (_ext/optimize/nlp.h, which says what each does)."""
+
+    n: int
+    m: int
+
+    def values(self, x: Array) -> tuple[float, Array]: ...
+    def slopes(self, x: Array) -> Array: ...
+    def curvature(self, x: Array, sigma: float, y: Array) -> None: ...
+    def scale(self, f_scale: float, c_scale: Array) -> None: ...
+    def rows(self) -> Array: ...
+    def jacobian(self, v: Array) -> Array: ...
+    def adjoint(self, y: Array) -> Array: ...
+    def hessian(self, v: Array) -> Array: ...
+    def factor(self, with_hessian: bool, dx: Array, dc: Array) -> tuple[int, int] | None:
+        """Counts of eigenvalues < 0 (-1: not counted) and = 0 of K; None where K cannot be served."""
+
+    def solve(self, rhs: Array, rtol: float) -> Array | None: ...
+
+
+class Scaled:
+    """A program's functions times the scales, each point evaluated once: what all backends in Python share."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.n, self.m = program, program.n, program.m
+        self.f_scale, self.c_scale = 1.0, np.ones(program.m)
+        self._kept: dict[bytes, dict[str, Any]] = {}
+        self.J: Any = None
+        self.H: Any = None
+
+    def scale(self, f_scale: float, c_scale: Array) -> None:
+        self.f_scale, self.c_scale = f_scale, c_scale
+
+    def _at(self, x: Array, name: str, evaluate: Callable[[Array], Any]) -> Any:
+        """What the user's function returned at x: the last three points are remembered."""
+        key = x.tobytes()
+        point = self._kept.pop(key, {})
+        self._kept[key] = point
+        if name not in point:
+            point[name] = evaluate(x)
+        while len(self._kept) > 3:
+            del self._kept[next(iter(self._kept))]
+        return point[name]
+
+    def values(self, x: Array) -> tuple[float, Array]:
+        program = self.program
+        f = self._at(x, "f", program.fun)
+        c = self._at(x, "c", program.constraints) if self.m else np.zeros(0)
+        return self.f_scale * f, self.c_scale * c
+
+    def slopes(self, x: Array) -> Array:
+        if self.m:
+            J = self._at(x, "J", self.program.jacobian)
+            self.J = (
+                J * self.c_scale[:, None] if isinstance(J, np.ndarray) else J.multiply(self.c_scale[:, None]).tocsr()
+            )
+        else:
+            self.J = np.zeros((0, self.n))
+        return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
+
+    def curvature(self, x: Array, sigma: float, y: Array) -> None:
+        self.H = self.program.hessian(x, sigma * self.f_scale, y * self.c_scale)
+
+    def rows(self) -> Array:
+        if isinstance(self.J, np.ndarray):
+            return np.asarray(np.abs(self.J).max(axis=1, initial=0.0))
+        return np.asarray(abs(self.J).max(axis=1).toarray()).ravel()
+
+    def jacobian(self, v: Array) -> Array:
+        return np.asarray(self.J @ v)
+
+    def adjoint(self, y: Array) -> Array:
+        return np.asarray(self.J.T @ y)
+
+    def hessian(self, v: Array) -> Array:
+        return np.asarray(self.H @ v)
