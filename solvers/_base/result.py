@@ -42,6 +42,10 @@ class Status(IntEnum):
     INFEASIBLE = 23, "No point satisfies the constraints; relax those that the message names."
     UNBOUNDED = 24, "The objective improves without end along a direction that the constraints allow; see the ray."
     NOT_CERTIFIED = 26, "The operator is not monotone, and the tolerance is not met: nothing is known of this point."
+    LOCALLY_INFEASIBLE = (
+        27,
+        ("No point near this one violates the constraints less, and they are violated; try another x0, or relax them."),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
