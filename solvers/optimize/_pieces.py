@@ -11,9 +11,16 @@ import numpy.typing as npt
 import scipy.sparse
 
 from ._differences import Differences
-from ._nlp import Calls
+from ._nlp import Program
 
 Array = npt.NDArray[Any]
+
+
+class Calls:
+    """How often functions of the user's were called; a `Program` counts in fields of the same names."""
+
+    def __init__(self) -> None:
+        self.nfev = self.njev = self.nhev = 0
 
 
 class Remembered:
@@ -116,8 +123,9 @@ def is_strategy(value: Any) -> bool:
 class Objective:
     """f: `value(x)` and its `derivative(x)`, remembered."""
 
-    def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], jac: Any, n: int, calls: Calls) -> None:
-        self.fun, self.args, self.jac, self.n, self.calls = fun, args, jac, n, calls
+    def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], jac: Any, n: int) -> None:
+        self.fun, self.args, self.jac, self.n = fun, args, jac, n
+        self.calls: Calls | Program = Calls()
         self.curvature: Curvature | None = None
         if jac is True:
             self.both = Remembered(self._both)

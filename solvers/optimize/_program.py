@@ -30,12 +30,16 @@ def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upp
     def joined(name: str, dtype: Any = np.float64) -> Array:
         return np.concatenate([np.zeros(0, dtype), *(getattr(r, name) for r in rows)])
 
-    return Program(
+    calls = objective.calls
+    whole = Program(
         x0=x0, lower=lower, upper=upper, row_lower=joined("lower"), row_upper=joined("upper"),
         linear=np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)]),
         fun=assembly.fun(), gradient=objective.derivative, constraints=assembly.constraints(),
-        jacobian=assembly.jacobian(), hessian=assembly.hessian, kind=assembly.kind, calls=objective.calls,
+        jacobian=assembly.jacobian(), hessian=assembly.hessian, kind=assembly.kind,
+        nfev=calls.nfev, njev=calls.njev, nhev=calls.nhev,
     )  # fmt: skip
+    objective.calls = whole
+    return whole
 
 
 class Assembly:
