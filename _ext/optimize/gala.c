@@ -67,7 +67,8 @@ static int judge(struct gala *w)
 /* mu falls as long as its problem is solved well enough. */
 static void lower_mu(struct gala *w)
 {
-    double least = w->s->options.tol / 10;
+    /* products of slacks and multipliers are mu / f_scale in the user's units */
+    double least = fmax(w->s->options.tol / 10 * w->s->f_scale, 1e-14);
     while (w->s->mu > least && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
         w->s->mu = fmax(least, fmin(0.2 * w->s->mu, pow(w->s->mu, 1.5)));
         w->s->tiny = 0;

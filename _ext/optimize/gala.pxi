@@ -41,7 +41,7 @@ def gala_init(NLP nlp, x0, lower, upper, row_lower, row_upper, dict options):
     cdef const double[::1] start = exactly(x0, n, "x0")
     cdef const double[::1] lo = exactly(lower, n, "lower"), up = exactly(upper, n, "upper")
     cdef const double[::1] row_lo = exactly(row_lower, m, "row_lower"), row_up = exactly(row_upper, m, "row_upper")
-    cdef sv_gala_options chosen = sv_gala_options(**options)
+    cdef sv_gala_options chosen = options
     block = np.zeros(sv_gala_bytes(n, m), np.uint8)
     cdef uint8_t[::1] state = block
     cdef double[::1] work = np.empty(sv_gala_work(n, m))
@@ -69,6 +69,12 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
         raise ValueError("the state belongs to a problem of another size")
     with nogil:
         sv_gala_run(&nlp.table, held, iterations, seconds, &work[0])
+    if nlp.error is not None:
+        try:
+            nlp.error.x = gala_answer(nlp, block)[0]
+        except AttributeError:  # an exception that takes no attributes
+            pass
+    nlp.check()
     return block, held.nit, held.status, held.measure
 
 
