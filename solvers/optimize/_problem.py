@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._kernels import NLP
 from ._nlp import Program
-
-if TYPE_CHECKING:
-    from ._kernels import NLP
-    from ._pieces import Rows
+from ._pieces import Rows
 
 Array = npt.NDArray[Any]
 

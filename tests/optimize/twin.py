@@ -11,9 +11,11 @@ class DenseTwin(Scaled):
     def factor(self, with_hessian, dx, dc):
         H = self.H if with_hessian else np.zeros((self.n, self.n))
         self.K = np.block([[H + np.diag(dx), self.J.T], [self.J, -np.diag(dc)]])
-        self.values_of_K, self.vectors = np.linalg.eigh(self.K)
-        zero = np.abs(self.values_of_K) <= 1e-14 * np.abs(self.values_of_K).max(initial=0.0)
-        return int((self.values_of_K[~zero] < 0).sum()), int(zero.sum())
+        # a diagonal may be huge: scaled so that it is 1 at the most, which keeps the signs
+        scale = 1 / np.sqrt(np.maximum(1, np.abs(np.diag(self.K))))
+        values = np.linalg.eigvalsh(self.K * scale * scale[:, None])
+        zero = np.abs(values) <= 1e-14 * np.abs(values).max(initial=0.0)
+        return int((values[~zero] < 0).sum()), int(zero.sum())
 
     def solve(self, rhs, rtol):
         try:
