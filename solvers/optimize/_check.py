@@ -26,17 +26,28 @@ def check_derivatives(f: Objective, rows: list[Rows], x: Array, steps: Steps) ->
     for r in rows:
         if not r.linear and not isinstance(r.jac, Differences):
             _compare(f"{r.name}.jac", r.derivative(x), by(r.value, x, r.value(x)))
-    weighted: list[tuple[str, Any, Any]] = [("hess", f, 1.0)]
-    weighted += [(f"{r.name}.hess", r, np.ones(r.m)) for r in rows]
-    for name, piece, w in weighted:
-        own = piece.curvature
-        if own is None or isinstance(own.given, Differences) or is_strategy(own.given) or isinstance(piece.jac, Differences):
-            continue
-        H = own(x, w)
-        if is_operator(H):
-            H = np.array([H @ column for column in np.eye(len(x))]).T
-        slope = piece.pull(piece.derivative(x), w)
-        _compare(name, H, by(lambda z, piece=piece, w=w: piece.pull(piece.slopes(z), w), x, slope))
+    _compare_curvature("hess", f, 1.0, x, by)
+    for r in rows:
+        _compare_curvature(f"{r.name}.hess", r, np.ones(r.m), x, by)
+
+
+def _compare_curvature(name: str, piece: Any, w: Any, x: Array, by: Differences) -> None:
+    own = piece.curvature
+    if (
+        own is None
+        or isinstance(piece.jac, Differences)
+        or isinstance(own.given, Differences)
+        or is_strategy(own.given)
+    ):
+        return
+    H = own(x, w)
+    if is_operator(H):
+        H = np.array([H @ column for column in np.eye(len(x))]).T
+
+    def slope(z: Array) -> Any:
+        return piece.pull(piece.slopes(z), w)
+
+    _compare(name, H, by(slope, x, slope(x)))
 
 
 def _compare(name: str, given: Any, expected: Array) -> None:
@@ -49,6 +60,6 @@ def _compare(name: str, given: Any, expected: Array) -> None:
     worst = np.unravel_index(int(np.argmax(np.where(bad, np.nan_to_num(apart / size, nan=np.inf), -1.0))), apart.shape)
     place = ", ".join(str(int(k)) for k in worst)
     raise ValueError(
-        f"{name} is not the derivative at x0: entry [{place}] is {given[worst]:.8g}, differences give {expected[worst]:.8g} "
-        f"({int(bad.sum())} of {bad.size} entries are apart)"
+        f"{name} is not the derivative at x0: entry [{place}] is {given[worst]:.8g}, differences give "
+        f"{expected[worst]:.8g} ({int(bad.sum())} of {bad.size} entries are apart)"
     )

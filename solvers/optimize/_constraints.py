@@ -42,7 +42,7 @@ class Box:
         if (self.keep & (inside != x0)).any():
             i = int(np.flatnonzero(self.keep & (inside != x0))[0])
             warnings.warn(
-                f"x0[{i}] = {x0[i]:g} is outside its bounds, which are to be kept feasible: the solve starts within them",
+                f"x0[{i}] = {x0[i]:g} is outside bounds that are to be kept feasible: the solve starts within them",
                 UserWarning,
                 stacklevel=5,
             )
@@ -196,8 +196,8 @@ def curvature(hess: Any, piece: Any, steps: Steps, name: str, call: Any) -> Curv
     if is_scheme(hess):
         if isinstance(piece.jac, Differences):
             raise ValueError(
-                f"{name} cannot be taken by differences ({hess!r}) of a derivative that is itself one: pass jac, or leave "
-                "the Hessian to quasi-Newton updates"
+                f"{name} cannot be taken by differences ({hess!r}) of a derivative that is itself one: pass jac, or "
+                "leave the Hessian to quasi-Newton updates"
             )
         return Curvature(steps.by(hess), piece, name)
     if is_strategy(hess):

@@ -1,7 +1,7 @@
 """Derivatives by differences: dense ones a column at a time, sparse ones many columns at once.
 
-Columns that share no row of the pattern are moved together: a banded Jacobian costs its bandwidth in calls, whatever its
-size (Curtis, Powell, Reid (1974), On the estimation of sparse Jacobian matrices, IMA J. Appl. Math. 13).
+Columns that share no row of the pattern are moved together: a banded Jacobian costs its bandwidth in calls, whatever
+its size (Curtis, Powell, Reid (1974), On the estimation of sparse Jacobian matrices, IMA J. Appl. Math. 13).
 """
 
 from __future__ import annotations

@@ -21,9 +21,10 @@ from ._program import Sum, program
 
 Array = npt.NDArray[Any]
 
-#: The tolerance where none is given, by the least accurate derivative: what its errors allow to reach.
-TOLERANCES = {"2-point": 1e-5, "3-point": 1e-6}
+#: The tolerance where none is given, by the least accurate derivative: what its errors allow to reach. Those of
+#: constraints are multiplied by multipliers, but of numbers near 0.
 EXACT = 1e-8
+OBJECTIVE, CONSTRAINT = {"2-point": 1e-5, "3-point": 1e-7}, {"2-point": 1e-6, "3-point": 1e-7}
 
 
 def nonlinear_problem(
@@ -78,8 +79,9 @@ def _scheme(jac: Any) -> str:
 
 
 def _default_tol(f: Objective, rows: list[Rows]) -> float:
-    schemes = [piece.jac.scheme for piece in (f, *rows) if isinstance(piece.jac, Differences)]
-    return max((TOLERANCES.get(scheme, EXACT) for scheme in schemes), default=EXACT)
+    limits = [OBJECTIVE.get(f.jac.scheme, EXACT)] if isinstance(f.jac, Differences) else []
+    limits += [CONSTRAINT.get(r.jac.scheme, EXACT) for r in rows if isinstance(r.jac, Differences)]
+    return max(limits, default=EXACT)
 
 
 # ---- the objective -------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The user's functions, one piece for the objective and one for each constraint: checked, counted, called once a point."""
+"""The user's functions, one piece for the objective and one for each constraint: checked, counted, called once a
+point."""
 
 from __future__ import annotations
 
@@ -59,8 +60,8 @@ class Piece(Protocol):
 class Curvature:
     """The Hessian of ``w'F`` for a piece F of the program, by one of the ways that SciPy's users know.
 
-    `given` is a function ``(x, w) -> matrix or operator``, differences of the first derivative, or an object that updates
-    an approximation (SciPy's BFGS, SR1).
+    `given` is a function ``(x, w) -> matrix or operator``, differences of the first derivative, or an object that
+    updates an approximation (SciPy's BFGS, SR1).
     """
 
     def __init__(self, given: Any, piece: Piece, name: str) -> None:
@@ -137,7 +138,7 @@ class Objective:
     def _value(self, x: Array) -> float:
         self.calls.nfev += 1
         f = self.fun(x.copy(), *self.args)
-        return f if isinstance(f, float) else scalar(f)
+        return float(f) if isinstance(f, float) else scalar(f)
 
     def _complex(self, x: Array) -> complex:
         self.calls.nfev += 1
@@ -203,7 +204,7 @@ class Rows:
 
     def _value(self, x: Array) -> Array:
         self.calls.nfev += 1
-        return self._held(vector(self.fun(x.copy()), self.total, f"{self.name}.fun"))
+        return np.asarray(self._held(vector(self.fun(x.copy()), self.total, f"{self.name}.fun")))
 
     def _complex(self, x: Array) -> Array:
         self.calls.nfev += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ class Assembly:
     def __init__(self, objective: Objective, rows: list[Rows], x0: Array) -> None:
         self.objective, self.rows, self.n = objective, rows, len(x0)
         ends = np.cumsum([0, *(r.m for r in rows)])
-        self.parts = [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        self.parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
         self.m = int(ends[-1])
         self.peeked: dict[int, Any] = {}
         self.kind = self._kind(x0)
@@ -152,7 +153,7 @@ class Assembly:
     # ---- the kind --------------------------------------------------------------------------------
 
     def _kind(self, x0: Array) -> str:
-        """"dense", "sparse" or "operator", by size and by what the functions return at x0."""
+        """ "dense", "sparse" or "operator", by size and by what the functions return at x0."""
         if self.n + self.m <= SMALL and self.n <= WRITTEN_OUT:
             return "dense"
         matrices = [r.derivative(x0) for r in self.rows if r.m]

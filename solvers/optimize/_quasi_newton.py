@@ -1,7 +1,7 @@
 """Approximations of a Hessian from the slopes at the points that were visited.
 
-They stand in for whatever part of the Lagrangian's Hessian the user gives no way to compute, as one matrix: what is known
-is left out of the secant condition, and of the approximation.
+They stand in for whatever part of the Lagrangian's Hessian the user gives no way to compute, as one matrix: what is
+known is left out of the secant condition, and of the approximation.
 """
 
 from __future__ import annotations

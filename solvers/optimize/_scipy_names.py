@@ -27,12 +27,13 @@ KEYWORDS = {
     "check_derivatives": "check_derivatives",
 }
 #: Options of SciPy's methods without a counterpart here.
-FOREIGN = frozenset(
-    "xtol ftol barrier_tol sparse_jacobian initial_constr_penalty initial_tr_radius initial_barrier_parameter "
-    "initial_barrier_tolerance factorization_method workers iprint return_all maxfun maxfev maxcor maxls norm xrtol c1 c2 "
-    "hess_inv0 rhobeg catol f_target feasibility_tol initial_tr_radius final_tr_radius scale xatol fatol adaptive "
-    "initial_simplex direc max_trust_radius eta stepmx accuracy minfev rescale maxCGit offset subproblem_maxiter".split()
-)
+FOREIGN = frozenset({
+    "xtol", "ftol", "barrier_tol", "sparse_jacobian", "initial_constr_penalty", "initial_tr_radius",
+    "initial_barrier_parameter", "initial_barrier_tolerance", "factorization_method", "workers", "iprint", "return_all",
+    "maxfun", "maxfev", "maxcor", "maxls", "norm", "xrtol", "c1", "c2", "hess_inv0", "rhobeg", "catol", "f_target",
+    "feasibility_tol", "final_tr_radius", "scale", "xatol", "fatol", "adaptive", "initial_simplex", "direc",
+    "max_trust_radius", "eta", "stepmx", "accuracy", "minfev", "rescale", "maxCGit", "offset", "subproblem_maxiter",
+})  # fmt: skip
 
 
 def translated(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -79,7 +80,9 @@ def callback_of(callback: Any, value: Callable[[npt.NDArray[Any]], float]) -> Ca
         parameters = list(inspect.signature(callback).parameters.values())
     except (TypeError, ValueError):  # a builtin, which does not tell
         parameters = []
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [
+        p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
 
     def result(state: SolveResult) -> IntermediateResult:
         shared = {f.name: getattr(state, f.name) for f in dataclasses.fields(SolveResult)}

@@ -49,7 +49,126 @@ def minimize(
     rng: RNG = 0,
     threads: int | None = None,
 ) -> MinimizeResult | BlockResult:
-    """DOC"""
+    """Minimise a function, with bounds and constraints: all problem forms of `scipy.optimize.minimize`.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x, *args)``, a number; with ``jac=True`` a pair, the number and the gradient. Also a
+        `scipy.LowLevelCallable` or numba's ``cfunc`` with the signature ``double (int n, double *x, void *user_data)``,
+        or a function of `solvers.learning` (LeastSquares, ...), which brings its derivatives along and is served by
+        "bcd".
+    x0 : array_like, shape (n,)
+        Where to start, moved within the bounds.
+    args : tuple
+        Further arguments of fun, jac, hess and hessp (and of "bcd"'s block_grad and block_hess).
+    method : str, optional
+        "gala" (bounds, constraints, any smooth function) or "bcd" (blocks of coordinates, penalties). Without it: bcd
+        where one of its own keywords below or a function of `solvers.learning` is given, else gala. The message tells.
+    jac : callable, bool or str, optional
+        The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``. True: fun
+        returns it, too, and is called once a point. "2-point", "3-point" (the default) and "cs" are differences, within
+        the bounds.
+    hess : callable, str or HessianUpdateStrategy, optional
+        ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
+        `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients.
+    hessp : callable, optional
+        ``hessp(x, p, *args)``, the Hessian times p, where there is no hess.
+    bounds : Bounds or sequence of pairs, optional
+        SciPy's `Bounds`, or ``(low, high)`` for each variable, None for no bound. They hold at every call of a
+        function.
+    constraints : constraint or sequence of them
+        SciPy's `LinearConstraint` (A dense or sparse), `NonlinearConstraint` (all of its arguments), and dicts with
+        "type" ("eq": fun = 0, "ineq": fun >= 0), "fun", "jac" and "args", mixed at will. With `keep_feasible` rows that
+        hold at x0 hold wherever fun is called.
+    tol : float, optional
+        The solve succeeds where `measure` is at most this: for gala the largest of stationarity, violation and
+        complementarity (see Returns); by default 1e-8, with differences 1e-7 ("3-point") or 1e-5 ("2-point"). For bcd
+        the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``), by default 1e-6.
+    callback : callable, optional
+        Called after each iteration with the result so far, which has `x`, `fun`, `nit`, `measure`. A parameter named
+        `x` or `xk` gets the point, two parameters get the point and the result. It stops the solve by returning True or
+        by raising StopIteration.
+    options : mapping, optional
+        The method's own (``python -m solvers methods`` lists them). SciPy's `maxiter`, `disp`, `gtol`, `eps`,
+        `finite_diff_rel_step` stand for the keywords here; others of SciPy's warn and are ignored.
+    max_iter : int, optional
+        Iterations at most, by default 3000; for bcd block updates, 100000.
+    time_limit : float, optional
+        Seconds at most.
+    check_derivatives : bool, default False
+        Compare every derivative that is given with differences at x0, and name the worst entry where they differ.
+    finite_diff_rel_step : float or array_like, optional
+        Steps of differences relative to ``|x|``.
+    block_grad : callable, optional
+        bcd: ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole
+        gradient but at the end of an epoch. Without any derivative forward differences take its place.
+    block_hess : callable, optional
+        bcd: ``block_hess(x, b, *args)`` for the updates "newton" and "two_metric"; else differences of the gradient.
+    block_min : callable, optional
+        bcd: ``block_min(x, b)`` returns the best x[b] (alternating minimisation); its decrease is checked.
+    bound : array_like of shape (n,) or callable, optional
+        bcd: upper bounds of the second derivatives of the coordinates, or ``bound(b)``: a number or a matrix H with
+        ``f(x + s) <= f(x) + g's + s'H s / 2`` for all s in block b. Without it constants are estimated.
+    penalty, blocks
+        bcd: as for `solvers.learning.quadratic`.
+    verbose, resume, rng, threads
+        As for `solvers.learning.quadratic`. gala draws nothing at random.
+
+    Returns
+    -------
+    MinimizeResult or BlockResult
+        With `x`, `fun`, `jac`, `nfev`, `njev`, `nhev`, `nit`, `status`, `success` and more; of gala also `multipliers`,
+        `bound_multipliers`, `v` (a list, as SciPy's trust-constr returns it), `optimality`, `constr_violation` and
+        `complementarity`. ``success`` means that the measure, recomputed at x, meets the tolerance.
+
+    Raises
+    ------
+    ValueError
+        A fun that is not finite at x0, an x0 without entries, shapes that do not fit, sides of bounds or rows that
+        cross, a Hessian that is not symmetric, derivatives that `check_derivatives` finds wrong, what a method cannot
+        serve.
+    TypeError
+        Data that is not real, a fun that cannot be called.
+    MethodError, OptionError
+        An unknown method or option, or an option out of range.
+
+    Warns
+    -----
+    OptimizeWarning
+        An option of another method of SciPy's.
+    UserWarning
+        An x0 outside of bounds that are to be kept feasible.
+
+    Notes
+    -----
+    Multipliers have the sign of ``grad f + J'v + z = 0``: positive where an upper side holds x back, negative at a
+    lower one. For functions that are not convex the answer is a local minimum, or a stationary point. The user's
+    functions are called once a point; `nfev`, `njev`, `nhev` count the calls of the objective's, with those that
+    differences make, and ``stats["constr_nfev"]`` and its like those of each constraint. Up to 200 variables and rows
+    matrices are kept dense; a Hessian known by products is written out up to 50 variables. Nothing that is passed in is
+    changed.
+
+    References
+    ----------
+    Hong, Na, Mahoney, Kolar (2023), Constrained optimization via exact augmented Lagrangian and randomized iterative
+    sketching, ICML, arXiv 2305.18379. Nutini, Laradji, Schmidt (2022), Let's make block coordinate descent converge
+    faster, JMLR 23(131).
+
+    Examples
+    --------
+    The point of a disc that is best for a linear function, and its price:
+
+    >>> import numpy as np, solvers
+    >>> from scipy.optimize import NonlinearConstraint
+    >>> disc = NonlinearConstraint(
+    ...     lambda x: x @ x, -np.inf, 2, jac=lambda x: 2 * x, hess=lambda x, v: 2 * v[0] * np.eye(2)
+    ... )
+    >>> result = solvers.minimize(lambda x: x.sum(), [0.5, 0], jac=np.ones_like, hess=lambda x: np.zeros((2, 2)),
+    ...                           constraints=disc)
+    >>> result.success, result.x.round(6).tolist(), result.v[0].round(6).tolist()
+    (True, [-1.0, -1.0], [0.5])
+    """
     own, keywords = translated(options)
     tol, max_iter = _first(tol, keywords.get("tol")), _first(max_iter, keywords.get("max_iter"))
     verbose = verbose or keywords.get("verbose", 0)
@@ -66,8 +185,8 @@ def minimize(
         _no_constraints(constraints, hess, hessp)
         control = Control(_first(max_iter, 100_000), limit, callback, verbose, resume)
         blocked = block_problem(
-            fun, x0, args, jac, bounds, **blockwise, tol=_first(tol, 1e-6), max_iter=control.max_iter, every=every, rng=rng,
-            threads=threads,
+            fun, x0, args, jac, bounds, **blockwise, tol=_first(tol, 1e-6), max_iter=control.max_iter, every=every,
+            rng=rng, threads=threads,
         )  # fmt: skip
         record = lookup("optimize", method, blocked.needs)
         if blocked.smooth.size == 0:
