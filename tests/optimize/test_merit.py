@@ -1,4 +1,4 @@
-"""The exact augmented Lagrangian by itself: its gradient, its descent directions, and Newton's method with its search."""
+"""The exact augmented Lagrangian by itself: its gradient, descent directions, and Newton's method with its search."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_gradient(name, projected):
     rng = np.random.default_rng(5)
     z = np.r_[problem.x0 + 0.1 * rng.standard_normal(n), rng.standard_normal(problem.m)]
 
-    def M(z):
+    def value(z):
         merit.move(z[:n], z[n:])
         return merit.gradient()[0]
 
@@ -36,7 +36,7 @@ def test_gradient(name, projected):
     for i, h in enumerate(1e-4 * np.maximum(1, np.abs(z))):
         e = h * np.eye(len(z))[i]
         # Of fourth order: the rounding of M, which is large here, allows no short steps.
-        differences[i] = (8 * (M(z + e) - M(z - e)) - (M(z + 2 * e) - M(z - 2 * e))) / (12 * h)
+        differences[i] = (8 * (value(z + e) - value(z - e)) - (value(z + 2 * e) - value(z - 2 * e))) / (12 * h)
     np.testing.assert_allclose(gradient, differences, rtol=0, atol=1e-6 * np.abs(gradient).max())
     # H is that of the Lagrangian still, whatever the gradient asked for in between.
     merit.move(z[:n], z[n:])
@@ -93,7 +93,7 @@ def run(request):
 
 
 def test_solved(run):
-    name, points, steps = run
+    name, points, _ = run
     assert residual(points[-1]) <= 1e-8
     np.testing.assert_allclose(points[-1][2], EQUALITIES[name][3], rtol=1e-6, atol=1e-8)
 
