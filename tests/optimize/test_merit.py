@@ -29,7 +29,7 @@ def test_gradient(name, projected):
         merit.move(z[:n], z[n:])
         return merit.gradient()[0]
 
-    backend, merit = merit_at(program, z[:n], z[n:], projected=projected)
+    backend, merit = merit_at(problem, z[:n], z[n:], projected=projected)
     merit.penalties = 3.0, 0.7
     gradient = merit.gradient()[1]
     differences = np.empty_like(z)
