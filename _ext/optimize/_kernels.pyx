@@ -6,5 +6,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_
 import numpy as np
 
 include "nlp.pxi"
+include "merit.pxi"
 include "compiled.pxi"
 include "gala.pxi"

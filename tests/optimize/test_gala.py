@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tests.optimize.twin import DenseTwin
 
 from solvers._base.iterate import Control, run
 from solvers.optimize import _gala
 from solvers.optimize._kernels import PythonNLP
 from solvers.optimize._nlp import Program
 from solvers.optimize._problem import NonlinearProblem
+from tests.optimize.twin import DenseTwin
 
 INF = np.inf
 
