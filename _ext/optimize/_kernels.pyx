@@ -7,4 +7,5 @@ import numpy as np
 
 include "nlp.pxi"
 include "merit.pxi"
+include "polish.pxi"
 include "compiled.pxi"
