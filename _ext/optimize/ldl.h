@@ -17,7 +17,7 @@
 
 #include "runtime.h"
 
-enum { SV_LDL_PAD = 8, SV_LDL_BLOCKED = 160, SV_LDL_PANEL = 64 };
+enum { SV_LDL_PAD = 8, SV_LDL_BLOCKED = 256, SV_LDL_PANEL = 64 };
 
 typedef void (*sv_sytrf)(char *uplo, int *n, double *a, int *lda, int *ipiv, double *work, int *lwork, int *info);
 typedef void (*sv_sytrs)(char *uplo, int *n, int *nrhs, double *a, int *lda, int *ipiv, double *b, int *ldb, int *info);
