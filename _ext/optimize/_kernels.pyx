@@ -8,5 +8,6 @@ import numpy as np
 from scipy.linalg.cython_lapack cimport dsytrf, dsytrs
 
 include "nlp.pxi"
+include "merit.pxi"
 include "compiled.pxi"
 include "dense.pxi"

@@ -113,9 +113,9 @@ cdef class DenseNLP(NLP):
             dense.value, dense.value_data = sv_compiled_value, &compiled.table
         if compiled.has_gradient:
             dense.gradient, dense.gradient_data = sv_compiled_gradient, &compiled.table
-        if compiled.has_constraints:
+        if compiled.has_constraints and compiled.m == dense.m:
             dense.constraints, dense.constraints_data = sv_compiled_constraints, &compiled.table
-        if compiled.has_jacobian:
+        if compiled.has_jacobian and compiled.m == dense.m:
             dense.jacobian, dense.jacobian_data = sv_compiled_jacobian, &compiled.table
         if compiled.has_hessian:
             dense.hessian, dense.hessian_data = sv_compiled_hessian, &compiled.table
