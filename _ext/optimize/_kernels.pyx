@@ -6,4 +6,5 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 import numpy as np
 
 include "nlp.pxi"
+include "merit.pxi"
 include "compiled.pxi"
