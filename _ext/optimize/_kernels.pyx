@@ -5,6 +5,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 
 import numpy as np
 
+from scipy.linalg.cython_lapack cimport dsytrf, dsytrs
+
 include "nlp.pxi"
 include "merit.pxi"
 include "compiled.pxi"
+include "dense.pxi"

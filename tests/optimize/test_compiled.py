@@ -77,8 +77,11 @@ def test_the_users_data_reaches_the_function():
 
 def test_functions_of_python_are_left_to_python():
     functions = Compiled(3, LowLevelCallable(fun), lambda x: x, None, [PRODUCTS, A, (1, None, None, None)])
-    assert functions.has_fun and not functions.has_gradient and not functions.has_hessian
-    assert not functions.has_constraints and not functions.has_jacobian
+    assert functions.has_fun
+    assert not functions.has_gradient
+    assert not functions.has_hessian
+    assert not functions.has_constraints
+    assert not functions.has_jacobian
     assert Compiled(3, constraints=[A]).has_jacobian
     with pytest.raises(ValueError, match="not compiled"):
         functions.gradient(x)
