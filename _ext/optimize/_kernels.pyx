@@ -5,6 +5,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_
 
 import numpy as np
 
+from scipy.linalg.cython_lapack cimport dsytrf, dsytrs
+
 include "nlp.pxi"
+include "merit.pxi"
+include "polish.pxi"
 include "compiled.pxi"
+include "dense.pxi"
 include "gala.pxi"

@@ -1,12 +1,6 @@
 # The loop of method gala (gala.h): its state is an array of bytes.
 
 cdef extern from "gala.h" nogil:
-    struct sv_sides:
-        const double *lower
-        const double *upper
-        const double *row_lower
-        const double *row_upper
-
     struct sv_gala_options:
         double tol
         double mu

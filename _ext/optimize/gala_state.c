@@ -77,7 +77,7 @@ static double inside(double x, double lo, double up, double push)
 /* The barrier's sides: a little wider, by less than tol asks for. */
 static void widen(struct gala *w)
 {
-    double by = 1e-2 * fmin(w->s->options.tol, 1e-6);
+    double by = 1e-4 * fmin(w->s->options.tol, 1e-6);
     for (int64_t i = 0; i < w->N; i++) {
         int fixed = gala_fixed(w, i);
         w->lo[i] = fixed ? -INFINITY : w->lower[i] - by * fmax(1, fabs(w->lower[i]));

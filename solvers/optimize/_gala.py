@@ -20,6 +20,8 @@ from ._routes import route
 
 Array = npt.NDArray[np.float64]
 
+#: The verdicts of the loop, by their numbers.
+ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
 
@@ -65,13 +67,13 @@ class Gala:
 
     def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
         """The loop's own verdict."""
-        return None if state.status < 0 else Status(state.status)
+        return ENDS.get(state.status)
 
     def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
         x, y, z = _kernels.gala_answer(nlp, state.core)
-        return measured(problem, x, y, z, inner=inner)
+        return measured(problem, x, y, z, inner)
 
     def _run(self, problem: NonlinearProblem, core: npt.NDArray[np.uint8], iterations: int) -> GalaState:
         nlp = self._served(problem)[0]

@@ -69,7 +69,7 @@ def _products(multipliers: Array, values: Array, lower: Array, upper: Array) -> 
     return np.asarray(np.where((lower == upper) | (multipliers == 0), 0.0, size))
 
 
-def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, **more: Any) -> MinimizeResult:
+def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, inner: str) -> MinimizeResult:
     """A result at x with multipliers y, z: its numbers from the user's functions. Costs one evaluation of each."""
     program = problem.program
     fun, g = program.fun(x), np.asarray(program.gradient(x))
@@ -83,15 +83,14 @@ def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, **more: An
     products = np.concatenate(
         [_products(z, x, program.lower, program.upper), _products(y, c, program.row_lower, program.row_upper)]
     )
-    parts = {
-        "optimality": float(np.abs(residual).max()) / s,
-        "constr_violation": float(np.concatenate(outside).max(initial=0.0)),
-        "complementarity": float(products.max(initial=0.0)) / s,
-    }
+    optimality, violation = float(np.abs(residual).max()) / s, float(np.concatenate(outside).max(initial=0.0))
+    complementarity = float(products.max(initial=0.0)) / s
     # the sum carries NaN, which max() may lose
-    measure = max(parts.values()) if np.isfinite(sum(parts.values()) + fun) else np.inf
+    finite = np.isfinite(optimality + violation + complementarity + fun)
+    measure = max(optimality, violation, complementarity) if finite else np.inf
     return MinimizeResult(
         x=x, success=False, status=Status.MAX_ITER, message="", nit=0, measure=measure, fun=fun, jac=g,
         multipliers=y, bound_multipliers=z, v=problem.shared(y, z),
-        nfev=program.nfev, njev=program.njev, nhev=program.nhev, **parts, **more,
+        nfev=program.nfev, njev=program.njev, nhev=program.nhev, optimality=optimality,
+        constr_violation=violation, complementarity=complementarity, inner=inner,
     )  # fmt: skip

@@ -10,16 +10,17 @@ class DenseTwin(Scaled):
 
     def factor(self, with_hessian, dx, dc):
         H = self.H if with_hessian else np.zeros((self.n, self.n))
-        self.K = np.block([[H + np.diag(dx), self.J.T], [self.J, -np.diag(dc)]])
-        # a diagonal may be huge: scaled so that it is 1 at the most, which keeps the signs
-        scale = 1 / np.sqrt(np.maximum(1, np.abs(np.diag(self.K))))
-        values = np.linalg.eigvalsh(self.K * scale * scale[:, None])
+        # A congruence, which keeps the signs, takes huge diagonals (1e20: a variable or a row out of the way) to 1.
+        self.size = 1 / np.sqrt(np.maximum(1.0, np.r_[dx, dc]))
+        K = np.block([[H + np.diag(dx), self.J.T], [self.J, -np.diag(dc)]])
+        self.K = self.size[:, None] * K * self.size
+        values = np.linalg.eigvalsh(self.K)
         zero = np.abs(values) <= 1e-14 * np.abs(values).max(initial=0.0)
         return int((values[~zero] < 0).sum()), int(zero.sum())
 
     def solve(self, rhs, rtol):
         try:
-            z = np.linalg.solve(self.K, rhs)
+            z = np.linalg.solve(self.K, self.size * rhs)
         except np.linalg.LinAlgError:
             return None
-        return z + np.linalg.solve(self.K, rhs - self.K @ z)
+        return self.size * (z + np.linalg.solve(self.K, self.size * rhs - self.K @ z))
