@@ -15,9 +15,9 @@ from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
 from ._differences import STEPS, Differences, is_scheme
 from ._function import gradient_function, value_function
-from ._pieces import Objective, Rows, is_operator
+from ._pieces import Curvature, Objective, Rows, is_operator
 from ._problem import NonlinearProblem
-from ._program import Sum, program
+from ._program import WRITTEN_OUT, Sum, program
 
 Array = npt.NDArray[Any]
 
@@ -59,6 +59,11 @@ def nonlinear_problem(
     steps = Steps(limits, relative, absolute)
     f = _objective(fun, args, jac, hess, hessp, n, steps)
     rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
+    if f.curvature is not None and n <= WRITTEN_OUT:
+        for r in rows:
+            if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
+                # Newton's method is worth some calls of a Jacobian: updates would be the slower part
+                r.curvature = Curvature(steps.by("2-point"), r, f"{r.name}.hess")
     wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
     if check:
         from ._check import check_derivatives

@@ -49,9 +49,11 @@ class Piece(Protocol):
     """The objective, or a constraint: what its curvature is made from."""
 
     n: int
-    #: The derivative at a point, remembered; the same, computed anew.
+    #: The derivative at a point, remembered.
     derivative: Callable[[Array], Any]
-    slopes: Callable[[Array], Any]
+
+    def slopes(self, x: Array) -> Any:
+        """The derivative at a point, computed anew."""
 
     def pull(self, derivative: Any, w: Any) -> Array:
         """The gradient of w'F from the derivative of F."""

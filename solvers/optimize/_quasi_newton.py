@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+#: Changes of a slope below this share of it are rounding.
+NOISE = 1e-12
+
 
 class Damped:
     """BFGS, damped so that it stays positive definite (Powell (1978); Nocedal and Wright, procedure 18.2)."""
@@ -122,8 +125,8 @@ class Secant:
         if self.before is None or sigma != self.sigma:
             self.rule.restart(max(1.0, float(np.linalg.norm(here)) / max(1.0, float(np.linalg.norm(x)))))
         else:
-            step = x - self.before[0]
-            if step.any():
-                self.rule.update(step, here - pull(self.before[1]))
+            step, change = x - self.before[0], here - pull(self.before[1])
+            if np.linalg.norm(change) > NOISE * np.linalg.norm(here) and step.any():
+                self.rule.update(step, change)
         self.before, self.sigma = (x.copy(), derivatives), sigma
         return self.rule.matrix()

@@ -71,7 +71,8 @@ def minimize(
         the bounds.
     hess : callable, str or HessianUpdateStrategy, optional
         ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
-        `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients.
+        `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients; but beside a hess,
+        constraints without one that have a jac are differentiated, up to 50 variables.
     hessp : callable, optional
         ``hessp(x, p, *args)``, the Hessian times p, where there is no hess.
     bounds : Bounds or sequence of pairs, optional

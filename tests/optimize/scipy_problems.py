@@ -250,6 +250,9 @@ OTHERS = [
             bounds=((0, None), (0, None)),
             constraints=lambda **changes: ({"type": "eq", "fun": lambda x: x[0] + x[1] - 2},
                                            {"type": "ineq", "fun": lambda x: x[0] ** 2 - 1})),
+    Problem("more-rows-than-columns", rosen, np.ones(2), [-1, 1],
+            constraints=lambda **changes: NonlinearConstraint(lambda x: np.arange(6).reshape(3, 2) @ x, np.ones(3),
+                                                              np.ones(3))),
     Problem("empty-working-set", lambda x: x[0] ** 2 + x[1] ** 2, [1.0, 2.0], None, 1.0,
             bounds=Bounds([-np.inf, -np.inf], [np.inf, np.inf]),
             constraints=lambda **changes: NonlinearConstraint(lambda x: [x[0] ** 2 - x[1] ** 2], 1, np.inf)),
@@ -284,7 +287,4 @@ INFEASIBLE = [
                                            {"type": "ineq", "fun": lambda x: x[1] + x[2] - 2}]),
     Problem("too-far", lambda x: x[0] ** 2 + abs(x[1]) ** 3, [4.95, 0.66], bounds=Bounds([5.0, 0.6], [5.5, 0.65]),
             constraints=lambda **changes: NonlinearConstraint(_circle, 0, 0)),
-    Problem("more-rows-than-columns", rosen, np.ones(2),
-            constraints=lambda **changes: NonlinearConstraint(lambda x: np.arange(6).reshape(3, 2) @ x, np.ones(3),
-                                                              np.ones(3))),
 ]  # fmt: skip
