@@ -210,3 +210,68 @@ def test_compiled_functions_beside_pythons():
     assert (mixed.nfev, mixed.njev) == (1, 0)
     with pytest.raises(ValueError, match="2 variables and 1 rows do not fit"):
         DenseNLP(replace(mixed, row_lower=np.zeros(3)))
+
+
+def columns(nlp):
+    return np.array([nlp.hessian(e) for e in np.eye(nlp.n)])
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+def test_approximations_learn_a_quadratic(kind, seed):
+    """With exact line searches on a convex quadratic: the secant equation, and its minimum after 3 n steps at most."""
+    rng = np.random.default_rng(seed)
+    n = 6
+    Q = rng.standard_normal((n, n))
+    Q = Q @ Q.T + np.eye(n)
+    problem = program(np.zeros(n), lambda x: 0.0)
+    nlp = DenseNLP(replace(problem, gradient=lambda x: Q @ x, hessian=kind))
+    x, y = rng.standard_normal(n), np.zeros(0)
+    first = np.linalg.norm(Q @ x)
+    B = s = None
+    for k in range(3 * n):
+        g = nlp.slopes(x)
+        nlp.curvature(x, 1.0, y)
+        before, B = B, columns(nlp)
+        if k > 1 and (kind == "sr1" or s @ Q @ s >= 0.2 * s @ before @ s):
+            np.testing.assert_allclose(B @ s, Q @ s, rtol=0, atol=1e-9 * np.linalg.norm(B) * np.linalg.norm(s))
+        if np.linalg.norm(g) <= 1e-9 * first:
+            break
+        nlp.factor(True, np.zeros(n), y)
+        d = nlp.solve(-g, 1e-12)
+        s = -(g @ d) / (d @ Q @ d) * d
+        x = x + s
+    assert np.linalg.norm(Q @ x) <= 1e-8 * first
+    if kind == "sr1":
+        np.testing.assert_allclose(B, Q, rtol=0, atol=1e-6 * np.linalg.norm(Q))
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "lbfgs"])
+def test_damping_keeps_approximations_positive(kind, seed):
+    """Whatever the steps are, and the curvature of the Lagrangian along them; the multipliers are those of the call."""
+    rng = np.random.default_rng(seed)
+    problem = replace(random_program(rng, 5, 2), hessian=kind)
+    nlp = DenseNLP(problem)
+    for _ in range(25):
+        x, y = rng.standard_normal(5), rng.standard_normal(2)
+        nlp.curvature(x, 1.0, y)
+        values = np.linalg.eigvalsh(columns(nlp))
+        assert values[0] > 1e-14 * values[-1]
+    nlp.curvature(x, 0.0, y)
+    assert not columns(nlp).any()
+
+
+def test_approximations_see_the_constraints_curve():
+    """f is linear: all the curvature is that of y'c."""
+    problem = random_program(np.random.default_rng(3), 4, 1)
+    H = problem.hessian(np.zeros(4), 0.0, np.ones(1))
+    nlp = DenseNLP(replace(problem, gradient=lambda x: np.ones(4), hessian="sr1"))
+    x, y = np.zeros(4), np.array([2.5])
+    for e in np.vstack([np.zeros(4), np.eye(4), np.ones(4)]):
+        x = x + e
+        nlp.curvature(x, 1.0, y)
+    np.testing.assert_allclose(columns(nlp), 2.5 * H, rtol=0, atol=1e-9)
+
+
+def test_an_unknown_approximation():
+    with pytest.raises(ValueError, match="hess must be one of bfgs, sr1, lbfgs, not 'dfp'"):
+        DenseNLP(replace(equalities("HS6"), hessian="dfp"))
