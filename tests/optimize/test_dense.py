@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import LowLevelCallable
 
+from solvers._base.iterate import Control, run
+from solvers.optimize._gala import METHOD, Gala
 from solvers.optimize._kernels import LDL, Compiled, DenseNLP, PythonNLP
+from solvers.optimize._problem import NonlinearProblem
 
-from .programs import equalities, program
+from .programs import EQUALITIES, equalities, program
 from .twin import DenseTwin
 
 EPS = np.finfo(float).eps
@@ -275,3 +278,32 @@ def test_approximations_see_the_constraints_curve():
 def test_an_unknown_approximation():
     with pytest.raises(ValueError, match="hess must be one of bfgs, sr1, lbfgs, not 'dfp'"):
         DenseNLP(replace(equalities("HS6"), hessian="dfp"))
+
+
+def solved(problem, every=False):
+    return NonlinearProblem(problem, 1e-8, 200, every=every)
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+@pytest.mark.parametrize("name", ["HS7", "HS39", "HS77", "BT12"])
+def test_programs_without_hessians(name, kind):
+    problem = replace(equalities(name), hessian=kind)
+    result = run(METHOD, solved(problem), Control(200))
+    assert result.success
+    assert result.fun == pytest.approx(EQUALITIES[name][3], abs=1e-6)
+    assert result.nhev == 0
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+def test_what_is_learned_goes_on_to_the_same_bits(kind):
+    """From a state that was saved, with a backend that has seen nothing."""
+    problem, solver = replace(equalities("HS77"), hessian=kind), Gala()
+    run_of = solved(problem, every=True)
+    state = solver.init(run_of)
+    for _ in range(8):
+        state = solver.step(run_of, state)
+    saved = replace(state, core=state.core.copy())
+    fresh = solved(problem, every=True)
+    for _ in range(4):
+        state, saved = solver.step(run_of, state), solver.step(fresh, saved)
+        assert state.core.tobytes() == saved.core.tobytes()
