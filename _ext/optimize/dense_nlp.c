@@ -131,17 +131,19 @@ static int slopes(void *data, const double *x, double *g)
 static int scale(void *data, double f_scale, const double *c_scale)
 {
     sv_dense *of = data;
+    if (f_scale == of->f_scale && memcmp(c_scale, of->c_scale, (size_t)of->m * sizeof *c_scale) == 0)
+        return 0;
+    for (sv_dense_point *at = of->point; at < of->point + SV_DENSE_POINTS; at++) {
+        at->f *= f_scale / of->f_scale;
+        multiply(at->g, of->n, f_scale / of->f_scale);
+        for (int64_t i = 0; i < of->m; i++) {
+            at->c[i] *= c_scale[i] / of->c_scale[i];
+            multiply(at->J + i * of->n, of->n, c_scale[i] / of->c_scale[i]);
+        }
+    }
     of->f_scale = f_scale;
     memcpy(of->c_scale, c_scale, (size_t)of->m * sizeof *c_scale);
     of->H_known = 0;
-    for (sv_dense_point *at = of->point; at < of->point + SV_DENSE_POINTS; at++) {
-        at->f *= f_scale;
-        multiply(at->g, of->n, f_scale);
-        for (int64_t i = 0; i < of->m; i++) {
-            at->c[i] *= c_scale[i];
-            multiply(at->J + i * of->n, of->n, c_scale[i]);
-        }
-    }
     return 0;
 }
 
