@@ -6,3 +6,4 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 import numpy as np
 
 include "nlp.pxi"
+include "multifrontal.pxi"
