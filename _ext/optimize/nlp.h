@@ -45,4 +45,13 @@ typedef struct sv_nlp {
     int (*solve)(void *data, const double *rhs, double rtol, double *out);
 } sv_nlp;
 
+/* Sides of the variables (n) and of the rows (m), in the scales in force; +-infinity where there is none. Rows whose sides
+ * are equal are equalities.
+ *
+ * Multipliers y of the rows and z of the variables have the sign of grad f + J'y + z = 0: at most 0 at a lower side, at least
+ * 0 at an upper one. */
+struct sv_sides {
+    const double *lower, *upper, *row_lower, *row_upper;
+};
+
 #endif

@@ -97,7 +97,7 @@ def test_log_of_an_interrupted_solve(capsys):
 def test_status_numbers_are_stable():
     numbers = {"CONVERGED": 0, "CALLBACK_STOP": 2, "MAX_ITER": 10, "TIME_LIMIT": 12, "STAGNATION": 13, "NONFINITE": 22}
     numbers |= {"MAX_EVAL": 11, "DIVERGED": 14, "NOT_SPD": 20, "BREAKDOWN": 21, "INFEASIBLE": 23, "UNBOUNDED": 24}
-    numbers |= {"NOT_CERTIFIED": 26}
+    numbers |= {"NOT_CERTIFIED": 26, "LOCALLY_INFEASIBLE": 27}
     assert {s.name: int(s) for s in Status} == numbers
     assert all(s.sentence.endswith(".") for s in Status)
     assert Status(13) is Status.STAGNATION

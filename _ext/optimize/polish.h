@@ -1,0 +1,39 @@
+/* The measure of a KKT point, and the polish of one: Newton steps on the rows and bounds that are active there.
+ *
+ * measure = max(|grad f + J'y + z|_inf / s, violation, complementarity / s),  s = max(100, mean |multipliers|) / 100
+ *
+ * in the user's units: f, c, g, J divided by the scales. Complementarity is |multiplier| * slack to the side that its sign
+ * belongs to, |multiplier| alone where that side is infinite.
+ */
+#ifndef SOLVERS_OPTIMIZE_POLISH_H
+#define SOLVERS_OPTIMIZE_POLISH_H
+
+#include "nlp.h"
+
+/* The scales in force: f times `objective`, row i times rows[i]. */
+struct sv_scales {
+    double objective;
+    const double *rows;
+};
+
+/* A point with its multipliers; the arrays are the caller's. f, g, c as the table gives them (scaled, c without the sides). */
+struct sv_kkt_point {
+    double f;
+    double *x, *g, *z; /* n */
+    double *c, *y;     /* m */
+    double stationarity, violation, complementarity, measure; /* in the user's units */
+};
+
+/* Fills the four numbers of a point whose f, x, g, c, y, z are set; J is that of x. work: n. */
+SV_BINDING int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, double *work,
+                              struct sv_kkt_point *at);
+
+SV_BINDING int64_t sv_polish_work(int64_t n, int64_t m);
+
+/* At most `steps` Newton steps on the sides that are active at the point (multiplier larger than slack), which is replaced
+ * where, and only where, its measure improves and no other side is passed by more than the violation that was. Returns 0,
+ * or SV_STOP. J and H end as those of another point where *improved is 0. */
+SV_BINDING int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps,
+                         double *work, struct sv_kkt_point *at, int *improved);
+
+#endif
