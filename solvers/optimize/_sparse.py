@@ -1,8 +1,8 @@
 """Sparse KKT matrices: their factors, with inertia, and the backend that serves a program by them.
 
-The unknowns are scaled first, so that the largest entries of all rows are about 1 (Ruiz, 2001), and the scaled matrix is
+The unknowns are scaled first, so that the largest entries of all rows are about 1 (Ruiz, 2001), and that matrix is
 factored by fronts with 1 x 1 and 2 x 2 pivots (_ext/optimize/multifrontal.h). A pivot need be only 1e-6 of its column,
-which keeps the fill of the order of least degree; what that costs in accuracy is won back by refinement, and where it is
+which keeps the fill of the order of least degree; refinement wins back what that costs in accuracy, and where it does
 not, the matrix is factored again with larger pivots. The analysis of a pattern is kept for all matrices that have it.
 """
 
@@ -30,8 +30,8 @@ GOOD = 1e-8
 class SparseKKT:
     """``K = [[H + diag(dx), J'], [J, -diag(dc)]]`` by its factors. H is symmetric, and stored whole.
 
-    About 0.2 s for 200,000 unknowns of a problem on a plane grid, half as much again for the first of a pattern; 16 bytes
-    an entry of the factor at most.
+    About 0.2 s for 200,000 unknowns of a problem on a plane grid, half as much again for the first of a pattern; 8 bytes
+    an entry of the factor, and about half of that for work.
     """
 
     def __init__(self, n: int, m: int) -> None:
