@@ -66,16 +66,15 @@ cdef class Multifrontal:
     def __init__(self, const int32_t[::1] starts not None, const int32_t[::1] index not None):
         cdef int32_t n = starts.shape[0] - 1, j, count
         cdef int32_t e
-        cdef int64_t lower = 0, entries = index.shape[0], factor, rows, stack
+        cdef int64_t entries = index.shape[0], factor, rows, stack
         if n < 1 or starts[0] != 0 or starts[n] != entries:
             raise ValueError("starts must run from 0 to the number of entries")
         for j in range(n):
             if starts[j] > starts[j + 1]:
                 raise ValueError("starts must not fall")
-            for e in range(starts[j], starts[j + 1]):
-                if not 0 <= index[e] < n:
-                    raise ValueError(f"index[{e}] is out of range")
-                lower += 1
+        for e in range(starts[n]):
+            if not 0 <= index[e] < n:
+                raise ValueError(f"index[{e}] is out of range")
         self.n, self.factored = n, False
         self.factor_of, self.stack, self.vector, self.rows = np.empty(0), np.empty(0), np.empty(2 * n), np.empty(0, np.int32)
         cdef sv_pattern K = sv_pattern(n, &starts[0], &index[0])

@@ -2,13 +2,14 @@
 
     K z = r,    K = [[H + diag(dx), J'], [J, -diag(dc)]]
 
-Without a user's preconditioner the diagonal D of H + diag(dx) stands for it, and sparse factors of ``[[D, J'], [J,
--diag(dc)]]`` serve both: as they are, projected CG (Gould, Hribar and Nocedal, 2001; with dc > 0: Dollar, Gould, Schilders
-and Wathen, 2006), whose residuals then stay zero in the rows of J; and MINRES (Paige and Saunders, 1975) as the block
-diagonal ``(D, J D^-1 J' + diag(dc))``, whose second block their solutions with right-hand sides (0, y) invert.
+Without a user's preconditioner the diagonal D of H + diag(dx) stands for it, and sparse factors of
+``[[D, J'], [J, -diag(dc)]]`` serve both: as they are, projected CG (Gould, Hribar and Nocedal, 2001; with dc > 0:
+Dollar, Gould, Schilders and Wathen, 2006), whose residuals then stay zero in the rows of J; and MINRES (Paige and
+Saunders, 1975) as the block diagonal ``(D, J D^-1 J' + diag(dc))``, whose second block their solutions with right-hand
+sides (0, y) invert.
 
-Inertia is not known here. A direction of negative curvature, or a step of which the curvature is not positive (Chiang and
-Zavala, 2016), ends the solve: the matrix is to be shifted.
+Inertia is not known here. A direction of negative curvature, or a step of which the curvature is not positive (Chiang
+and Zavala, 2016), ends the solve: the matrix is to be shifted.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class KrylovKKT:
         return np.concatenate([upper, self.J @ x - self.dc * y])
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
-        """``K z = rhs`` until the residual is at most rtol of rhs; None where curvature is not positive, or all fails."""
+        """``K z = rhs`` until the residual is at most rtol of rhs; None without positive curvature, or on failure."""
         size = float(np.linalg.norm(rhs))
         z, r, best = np.zeros(len(rhs)), rhs, np.inf
         for _ in range(6):

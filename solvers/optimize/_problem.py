@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
 
+from ._kernels import NLP
 from ._nlp import Program
 
 Array = npt.NDArray[Any]
@@ -24,6 +25,10 @@ class NonlinearProblem:
     copies: int = 0
     #: The rows of each of the user's constraints, in their order.
     parts: tuple[slice, ...] = ()
+    #: Whether each iteration is asked for, by a callback or a log.
+    every: bool = False
+    #: The linear algebra that serves it and its name, by the option that chose it.
+    served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -27,11 +27,38 @@ TINY = 1e-13
 GOOD = 1e-8
 
 
-class SparseKKT:
+class Refined:
+    """A matrix K with its factors: solutions by `_apply`, refined with K itself."""
+
+    K: Any
+
+    def _apply(self, r: Array) -> Array:
+        raise NotImplementedError
+
+    def _refined(self, rhs: Array, rtol: float) -> tuple[Array, bool]:
+        size = float(np.linalg.norm(rhs))
+        z, best, r = np.zeros(len(rhs)), np.inf, rhs
+        for _ in range(10):
+            step = z + self._apply(r)
+            left = rhs - self.K @ step
+            norm = float(np.linalg.norm(left))
+            if not norm < best:
+                break
+            gain, z, r, best = norm / best, step, left, norm
+            if norm <= rtol * size or gain > 0.7:
+                break
+        return z, best <= max(rtol, GOOD) * size or (best < np.inf and self._rounded(z, rhs, r))
+
+    def _rounded(self, z: Array, rhs: Array, r: Array) -> bool:
+        """Whether rounding explains the residual, row by row (Oettli and Prager's backward error)."""
+        return bool(np.all(np.abs(r) <= 1e-10 * (abs(self.K) @ np.abs(z) + np.abs(rhs))))
+
+
+class SparseKKT(Refined):
     """``K = [[H + diag(dx), J'], [J, -diag(dc)]]`` by its factors. H is symmetric, and stored whole.
 
-    About 0.2 s for 200,000 unknowns of a problem on a plane grid, half as much again for the first of a pattern; 8 bytes
-    an entry of the factor, and about half of that for work.
+    About 0.2 s for 200,000 unknowns of a problem on a plane grid, half as much again for the first of a pattern; 8
+    bytes an entry of the factor, and about half of that for work.
     """
 
     def __init__(self, n: int, m: int) -> None:
@@ -41,7 +68,7 @@ class SparseKKT:
     def factor(self, H: Any, J: Any, dx: Array, dc: Array) -> tuple[int, int]:
         """The counts of eigenvalues < 0 and = 0 of K. `H` None: zero."""
         self.K = self._assemble(H, sp.csr_array(J), dx, dc)
-        self._s = _equilibrated(self.K)
+        self._s = equilibrated(self.K)
         self._scaled = self.K.data * self._s[self.K.indices] * np.repeat(self._s, np.diff(self.K.indptr))
         self.threshold = THRESHOLDS[0]
         return self.factors.factor(self._scaled, self.threshold, TINY)
@@ -89,6 +116,9 @@ class SparseKKT:
         self.factors = Multifrontal(self._starts, index)
         self._patterns = tuple(part.copy() for part in (H.indptr, H.indices, J.indptr, J.indices))
 
+    def _apply(self, r: Array) -> Array:
+        return self._s * self.factors.solve(self._s * r)
+
     def solve(self, rhs: Array, rtol: float) -> Array | None:
         """``K z = rhs`` until the residual is at most rtol of rhs, or rounding stops it; None where it stays wrong."""
         z, good = self._refined(rhs, rtol)
@@ -98,26 +128,8 @@ class SparseKKT:
             z, good = self._refined(rhs, rtol)
         return z if good else None
 
-    def _refined(self, rhs: Array, rtol: float) -> tuple[Array, bool]:
-        size = float(np.linalg.norm(rhs))
-        z, best, r = np.zeros(len(rhs)), np.inf, rhs
-        for _ in range(10):
-            step = z + self._s * self.factors.solve(self._s * r)
-            left = rhs - self.K @ step
-            norm = float(np.linalg.norm(left))
-            if not norm < best:
-                break
-            gain, z, r, best = norm / best, step, left, norm
-            if norm <= rtol * size or gain > 0.7:
-                break
-        return z, best <= max(rtol, GOOD) * size or (best < np.inf and self._rounded(z, rhs, r))
 
-    def _rounded(self, z: Array, rhs: Array, r: Array) -> bool:
-        """Whether rounding explains the residual, row by row (Oettli and Prager's backward error)."""
-        return bool(np.all(np.abs(r) <= 1e-10 * (abs(self.K) @ np.abs(z) + np.abs(rhs))))
-
-
-def _equilibrated(K: Any) -> Array:
+def equilibrated(K: Any) -> Array:
     """s such that the largest entry of each row of ``s K s`` is about 1; 1 for a row of zeros."""
     s, size = np.ones(K.shape[0]), np.abs(K.data)
     for _ in range(3):
