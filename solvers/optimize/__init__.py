@@ -1,6 +1,6 @@
 """Minimisation of functions."""
 
-from . import _bcd  # noqa: F401  (it registers its method)
+from . import _bcd, _gala  # noqa: F401  (they register their methods)
 from ._solve import minimize
 
 __all__ = ["minimize"]
