@@ -85,3 +85,16 @@ class LDL:
 
 class DenseNLP(NLP):
     def __init__(self, program: Any) -> None: ...
+
+def kkt_numbers(
+    x: Array,
+    g: Array,
+    z: Array,
+    c: Array,
+    y: Array,
+    product: Array,
+    lower: Array,
+    upper: Array,
+    row_lower: Array,
+    row_upper: Array,
+) -> tuple[float, float, float]: ...
