@@ -33,7 +33,8 @@ typedef struct sv_nlp {
     int (*slopes)(void *data, const double *x, double *g);
     /* The Hessian of sigma f + y'c at x becomes the current one. */
     int (*curvature)(void *data, const double *x, double sigma, const double *y);
-    /* From now on f is multiplied by f_scale, c_i by c_scale[i]; J, H and g accordingly. Called once, before the first step. */
+    /* From now on f is multiplied by f_scale, c_i by c_scale[i] (powers of two); J, H and g accordingly. Called before the
+     * first step, and with the same numbers again whenever a state is taken up. */
     int (*scale)(void *data, double f_scale, const double *c_scale);
     /* The largest |entry| of each row of J. */
     int (*rows)(void *data, double *out);

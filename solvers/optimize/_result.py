@@ -36,7 +36,7 @@ class MinimizeResult(SolveResult):
     bound_multipliers : ndarray, shape (n,)
         z, of the bounds, with the same sign.
     v : list of ndarray
-        The multipliers of each constraint object, in their order.
+        The multipliers of each constraint object, in their order; after them those of the bounds, where there are any.
     optimality : float
         ``|grad f + J'y + z|_inf / s``, with ``s = max(100, mean |multipliers|) / 100``.
     constr_violation : float
@@ -78,7 +78,7 @@ def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, inner: str
     measure = max(optimality, violation, complementarity) if finite else inf
     return MinimizeResult(
         x=x, success=False, status=Status.MAX_ITER, message="", nit=0, measure=measure, fun=fun, jac=g,
-        multipliers=y, bound_multipliers=z, v=[y[part] for part in problem.parts],
+        multipliers=y, bound_multipliers=z, v=problem.shared(y, z),
         nfev=program.nfev, njev=program.njev, nhev=program.nhev, optimality=optimality,
         constr_violation=violation, complementarity=complementarity, inner=inner,
     )  # fmt: skip
