@@ -1,6 +1,7 @@
 """Minimisation of functions."""
 
-from . import _bcd  # noqa: F401  (it registers its method)
+from . import _bcd, _precondition, _sketch  # noqa: F401  (they register their methods)
+from ._sketch_solve import sketch_solve
 from ._solve import minimize
 
-__all__ = ["minimize"]
+__all__ = ["minimize", "sketch_solve"]
