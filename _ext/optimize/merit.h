@@ -65,9 +65,11 @@ SV_BINDING int sv_merit_gradient(const sv_nlp *nlp, const struct sv_merit *merit
 
 /* step = K^-1 (-gL, -c) by the K that was factored last, to a relative accuracy `rtol` that is tightened, to 1e-10 at the
  * most, while grad M'step <= -eta2/2 |(gL, c)|^2 does not hold; then the penalties are tightened until it does. J and H are
- * those of the point. `direct`: solves are exact whatever rtol says, so that asking again is idle. */
-SV_BINDING int sv_merit_direction(const sv_nlp *nlp, struct sv_merit *merit, const struct sv_merit_point *at, double rtol,
-                                  int direct, double *work, double *step, struct sv_merit_outcome *out);
+ * those of the point. `direct`: solves are exact whatever rtol says, so that asking again is idle. `dc`: what K has on the
+ * diagonal of its rows; where it is not 0, J may lack rank, and dy is freed of its part in the kernel of J', which is c's
+ * there / dc and means nothing (one more solve): the step is that of least norm. */
+SV_BINDING int sv_merit_direction(const sv_nlp *nlp, struct sv_merit *merit, const struct sv_merit_point *at, double dc,
+                                  double rtol, int direct, double *work, double *step, struct sv_merit_outcome *out);
 
 /* The largest of 1, 1/2, 1/4, ... of the step that brings enough: M <= the largest value kept + 1e-4 step slope + slack of
  * rounding. At the first refusal the second-order correction is tried, unless `correct` is 0 (J is then that of `at` again

@@ -9,6 +9,8 @@ cdef extern from "nlp.h" nogil:
         int64_t n
         int64_t m
         void *data
+        int64_t carried
+        void (*carry)(void *, double *) noexcept nogil
         int (*values)(void *, const double *, double *, double *) noexcept nogil
         int (*slopes)(void *, const double *, double *) noexcept nogil
         int (*curvature)(void *, const double *, double, const double *) noexcept nogil
@@ -32,6 +34,89 @@ cdef class NLP:
         error, self.error = self.error, None
         if error is not None:
             raise error
+
+    # The functions of the table for Python code, as `Backend` in solvers/optimize/_nlp.py has them.
+
+    @property
+    def carried(self):
+        """How many numbers the program learns from step to step (nlp.h)."""
+        return self.table.carried
+
+    @property
+    def n(self):
+        return self.table.n
+
+    @property
+    def m(self):
+        return self.table.m
+
+    def values(self, const double[::1] x not None):
+        cdef double f = 0
+        c = room(self.table.m)
+        self._served(self.table.values(self.table.data, entries(x, self.table.n), &f, &c[0]))
+        return f, np.asarray(c)[: self.table.m]
+
+    def slopes(self, const double[::1] x not None):
+        g = room(self.table.n)
+        self._served(self.table.slopes(self.table.data, entries(x, self.table.n), &g[0]))
+        return np.asarray(g)
+
+    def curvature(self, const double[::1] x not None, double sigma, const double[::1] y not None):
+        self._served(self.table.curvature(self.table.data, entries(x, self.table.n), sigma, entries(y, self.table.m)))
+
+    def scale(self, double f_scale, const double[::1] c_scale not None):
+        self._served(self.table.scale(self.table.data, f_scale, entries(c_scale, self.table.m)))
+
+    def rows(self):
+        out = room(self.table.m)
+        self._served(self.table.rows(self.table.data, &out[0]))
+        return np.asarray(out)[: self.table.m]
+
+    def jacobian(self, const double[::1] v not None):
+        out = room(self.table.m)
+        self._served(self.table.jacobian(self.table.data, entries(v, self.table.n), &out[0]))
+        return np.asarray(out)[: self.table.m]
+
+    def adjoint(self, const double[::1] y not None):
+        out = room(self.table.n)
+        self._served(self.table.adjoint(self.table.data, entries(y, self.table.m), &out[0]))
+        return np.asarray(out)
+
+    def hessian(self, const double[::1] v not None):
+        out = room(self.table.n)
+        self._served(self.table.hessian(self.table.data, entries(v, self.table.n), &out[0]))
+        return np.asarray(out)
+
+    def factor(self, bint with_hessian, const double[::1] dx not None, const double[::1] dc not None):
+        cdef int64_t negative = 0, zero = 0
+        if not self._served(self.table.factor(self.table.data, with_hessian, entries(dx, self.table.n),
+                                              entries(dc, self.table.m), &negative, &zero)):
+            return None
+        return negative, zero
+
+    def solve(self, const double[::1] rhs not None, double rtol):
+        out = room(self.table.n + self.table.m)
+        if not self._served(self.table.solve(self.table.data, entries(rhs, self.table.n + self.table.m), rtol, &out[0])):
+            return None
+        return np.asarray(out)
+
+    cdef int _served(self, int code) except -1:
+        self.check()
+        return code == 0
+
+
+cdef double[::1] room(int64_t count):
+    """A new array of so many numbers; of one where there are none, so that it has an address."""
+    return np.zeros(max(count, 1))
+
+
+cdef double nothing = 0
+
+
+cdef const double *entries(const double[::1] values, int64_t count) except? NULL:
+    if values.shape[0] != count:
+        raise ValueError(f"{count} numbers were expected, not {values.shape[0]}")
+    return &values[0] if count else &nothing
 
 
 cdef copied(const double *values, int64_t count):
@@ -61,11 +146,16 @@ cdef class PythonNLP(NLP):
 
     def __init__(self, backend):
         self.backend = backend
+        self.table.carry = carry_nothing
         self.table.n, self.table.m, self.table.data = backend.n, backend.m, <void *>self
         self.table.values, self.table.slopes, self.table.curvature = python_values, python_slopes, python_curvature
         self.table.scale, self.table.rows = python_scale, python_rows
         self.table.jacobian, self.table.adjoint, self.table.hessian = python_jacobian, python_adjoint, python_hessian
         self.table.factor, self.table.solve = python_factor, python_solve
+
+
+cdef void carry_nothing(void *data, double *numbers) noexcept nogil:
+    pass
 
 
 cdef int python_values(void *data, const double *x, double *f, double *c) noexcept with gil:

@@ -2,9 +2,12 @@
  *
  *     min 1/2 |v(x)|^2   with lower <= x <= upper,     v_i = what c_i(x) is above row_upper_i or below row_lower_i
  *
- * by Newton's method with Levenberg and Marquardt's shift: (S + lambda) d + J'w = -z-part, J d - w = -v on the violated rows,
- * S = sum v_i grad^2 c_i while that keeps m negative eigenvalues, else 0. Variables at a bound that the descent leaves
- * stay there (a projected method). Rows count in the scales in force.
+ * by Levenberg and Marquardt's method, projected: d solves (S + lambda) d + J'w = 0, J d - w = -v over the violated rows and
+ * the variables that are not held at a bound; S = sum v_i grad^2 c_i where `curved`, while that leaves m negative
+ * eigenvalues (the convergence to points where v stays is quadratic then), else 0. Rows count in the scales in force.
+ * A step costs one values(), slopes() and factorisation where it is taken, and one values() and factorisation more for each
+ * time that lambda rises first. Source: Nocedal and Wright, Numerical Optimization, 10.3, with lambda from the ratio of what
+ * is gained to what the model promised.
  */
 #ifndef SOLVERS_OPTIMIZE_RESTORATION_H
 #define SOLVERS_OPTIMIZE_RESTORATION_H
@@ -13,7 +16,7 @@
 
 struct sv_restoration {
     double violation;    /* max |v_i| at x */
-    double stationarity; /* largest entry of the projected gradient J'v, over max(1, the largest row) |v| */
+    double stationarity; /* largest entry of the projected gradient J'v, over |v| */
     int64_t steps;
 };
 
@@ -23,9 +26,10 @@ enum { SV_RESTORED = 0, SV_INFEASIBLE = 4, SV_RESTORATION_STUCK = 5 };
 
 SV_BINDING int64_t sv_restoration_work(int64_t n, int64_t m);
 
-/* x is changed in place, and is within the sides of the variables all the way. f, c, J and H end as those of other points:
+/* `curved`: curvature() serves any weights (it is no quasi-Newton matrix of one Lagrangian). With it, a stationary point that
+ * is no minimiser is left again. x is changed in place, and is within the sides of the variables all the way. f, c, J and H end as those of other points:
  * evaluate anew. */
-SV_BINDING int sv_restore(const sv_nlp *nlp, const struct sv_sides *sides, double target, double tol, int64_t max_steps,
-                          double *x, double *work, struct sv_restoration *out);
+SV_BINDING int sv_restore(const sv_nlp *nlp, const struct sv_sides *sides, int curved, double target, double tol,
+                          int64_t max_steps, double *x, double *work, struct sv_restoration *out);
 
 #endif

@@ -34,6 +34,8 @@ Array = npt.NDArray[Any]
 
 #: Columns whose groups are all taken at once; sweeps and Newton steps in one model; Newton steps between two passes.
 ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
+#: Sweeps and Newton steps in a model of a loss that is not quadratic. A Huber loss has models that fall without end.
+MODEL_PHASES = 20
 
 #: Entries of a panel of samples that is made at once.
 LARGEST_PANEL = 30_000_000
@@ -221,7 +223,8 @@ def _model_minimum(
         kept = groups.columns, H, _eigen(H, groups.start)
         if problem.loss.quadratic:
             problem._memory["model"] = kept
-    return _by_columns(kept[1], kept[2], groups, w, g, tol)
+    most = PHASES if problem.loss.quadratic else MODEL_PHASES
+    return _by_columns(kept[1], kept[2], groups, w, g, tol, most)
 
 
 def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Array:
@@ -237,13 +240,15 @@ def _hessian(problem: GlmProblem, columns: Array, z: Array, floor: float) -> Arr
     return H
 
 
-def _by_columns(H: Array, eigen: tuple[Array, Array], groups: _Groups, w: Array, g: Array, tol: float) -> Array:
+def _by_columns(
+    H: Array, eigen: tuple[Array, Array], groups: _Groups, w: Array, g: Array, tol: float, most: int
+) -> Array:
     """The minimum by the model's matrix H."""
     target, slope, penalty = w.copy(), g.copy(), groups.penalty
     values, vectors = eigen
     rest = penalty.l1, penalty.low, penalty.high, values, vectors
     for _ in range(2):
-        stuck = _kernels.minimise_groups(H, groups.start, groups.norm, *rest, target, slope, tol, PHASES)[1]
+        stuck = _kernels.minimise_groups(H, groups.start, groups.norm, *rest, target, slope, tol, most)[1]
         if not (stuck and groups.plain):
             break
         found = _secular_by_columns(H, groups, target, slope, tol)

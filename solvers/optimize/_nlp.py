@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ._kernels import Compiled
+
 Array = npt.NDArray[Any]
 
 
@@ -33,9 +35,12 @@ class Program:
     #: A dense (m, n) array, or a CSR array with the same pattern at every x.
     jacobian: Callable[[Array], Any]
     #: The Hessian of ``sigma f + y'c``: a dense (n, n) array, a CSR array, or a LinearOperator.
-    hessian: Callable[[Array, float, Array], Any]
+    #: Or the name of an approximation from gradients, which the dense backend keeps: "bfgs" (damped), "sr1", "lbfgs".
+    hessian: Callable[[Array, float, Array], Any] | str
     #: "dense", "sparse" or "operator": what kind of matrices the functions return.
     kind: str = "dense"
+    #: Those of the functions above that can be called without the interpreter.
+    compiled: Compiled | None = None
     nfev: int = 0
     njev: int = 0
     nhev: int = 0
@@ -110,6 +115,7 @@ class Scaled:
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
 
     def curvature(self, x: Array, sigma: float, y: Array) -> None:
+        assert callable(self.program.hessian)
         self.H = self.program.hessian(x, sigma * self.f_scale, y * self.c_scale)
 
     def rows(self) -> Array:

@@ -38,19 +38,21 @@ def test_no_time(solve):
 
 
 def test_time_limit(solve):
-    result = solve(tol=1e-30, time_limit=0.1, callback=lambda r: time.sleep(0.02))
+    result = solve(tol=1e-30, time_limit=0.05, callback=lambda r: time.sleep(0.01))
     assert result.status is Status.TIME_LIMIT
     assert 1 <= result.nit <= 6
 
 
-@pytest.mark.parametrize(
-    ("keyword", "value"),
-    [("max_iter", -1), ("max_iter", 2.5), ("time_limit", -1), ("callback", 3), ("verbose", 7), ("tol", 0),
-     ("tol", float("nan")), ("threads", 0), ("threads", 1.5), ("rng", "seed"), ("rng", np.random.RandomState(3))],
+BAD_KEYWORDS = (
+    ("max_iter", -1), ("max_iter", 2.5), ("time_limit", -1), ("callback", 3), ("verbose", 7), ("tol", 0),
+    ("tol", float("nan")), ("threads", 0), ("threads", 1.5), ("rng", "seed"), ("rng", np.random.RandomState(3)),
 )  # fmt: skip
-def test_bad_common_keywords(solve, keyword, value):
-    with pytest.raises((ValueError, TypeError), match=keyword):
-        solve(**{keyword: value})
+
+
+def test_bad_common_keywords(solve):
+    for keyword, value in BAD_KEYWORDS:
+        with pytest.raises((ValueError, TypeError), match=keyword):
+            solve(**{keyword: value})
 
 
 # ---- callback ----------------------------------------------------------------------------------

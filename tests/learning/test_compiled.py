@@ -51,7 +51,7 @@ def matrices(seed):
     yield scipy.sparse.csr_array(sparse + np.diag(abs(sparse).sum(axis=1))), c
 
 
-@pytest.mark.parametrize("seed", [3, 17])
+@pytest.mark.parametrize("seed", [17])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("update", ["lb", "diag", "matrix", "exact"])
 @pytest.mark.parametrize("rule", ["cyclic", "perm", "random", "lipschitz", "gs", "gsl", "gsd", "gsq"])

@@ -148,8 +148,8 @@ def test_conditions_hold_at_the_answer(loss, kind, intercept, shape):
                                   {"penalty": "group", "bounds": (0, np.inf)}])  # fmt: skip
 def test_the_gap_bounds_the_distance_on_the_way(seed, loss, kind):
     """At every iterate, objective - gap <= least objective, and the objective never rises."""
-    X, y = problem(seed, 60, 420, loss)
-    groups = runs(420, 8)
+    X, y = problem(seed, 30, 160, loss)
+    groups = runs(160, 8)
     lam = strongest(X, y, loss, groups, np.ones(len(groups))) / 30
     fit = {"loss": loss, "lam": lam, "groups": groups, "fit_intercept": True, **kind}
     results = [glm(X, y, tol=1e-300, max_iter=k, **fit) for k in range(5)]

@@ -1,0 +1,128 @@
+/* The loop of gala.h: where it ends, what mu becomes, a step.
+ *
+ * An iteration costs a Hessian, one factorisation or a few (newton.c), a solve, values() a trial (filter.c), slopes() at the
+ * point that is taken, and O(n + m).
+ */
+#include <string.h>
+#include <time.h>
+
+#include "gala_parts.h"
+
+static double now(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The point as the user sees it: within the sides, multipliers z from the gradient where they fit the point. */
+static void as_seen(struct gala *w, struct sv_kkt_point *at)
+{
+    *at = (struct sv_kkt_point){.f = w->s->f, .x = w->point_x, .g = w->point_g, .z = w->point_z, .c = w->point_c,
+                                .y = w->point_y};
+    memcpy(at->g, w->g, (size_t)w->n * sizeof *at->g);
+    memcpy(at->c, w->c, (size_t)w->m * sizeof *at->c);
+    memcpy(at->x, w->v, (size_t)w->n * sizeof *at->x);
+    memcpy(at->y, w->y, (size_t)w->m * sizeof *at->y);
+    for (int64_t i = 0; i < w->n; i++)
+        at->z[i] = gala_fixed(w, i) ? -w->rx[i] : w->zu[i] - w->zl[i];
+}
+
+/* Keeps a point that is better than all before. */
+static void keep(struct gala *w, const struct sv_kkt_point *at)
+{
+    w->s->measure = at->measure;
+    if (!(at->measure < w->s->best))
+        return;
+    w->s->best = at->measure;
+    memcpy(w->best_x, at->x, (size_t)w->n * sizeof *at->x);
+    memcpy(w->best_y, at->y, (size_t)w->m * sizeof *at->y);
+    memcpy(w->best_z, at->z, (size_t)w->n * sizeof *at->z);
+}
+
+static int judge(struct gala *w)
+{
+    struct sv_sides sides = gala_sides(w);
+    struct sv_scales scales = gala_scales(w);
+    struct sv_kkt_point at;
+    as_seen(w, &at);
+    int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
+    if (code)
+        return code;
+    keep(w, &at);
+    double tol = w->s->options.tol;
+    w->s->acceptable = at.measure <= 100 * tol ? w->s->acceptable + 1 : 0;
+    if (at.measure <= tol)
+        w->s->status = SV_GALA_CONVERGED;
+    else if (w->s->acceptable >= 15)
+        w->s->status = SV_GALA_STAGNATION;
+    double far = 0;
+    for (int64_t i = 0; i < w->n; i++)
+        far = fmax(far, fabs(w->v[i]));
+    if (far > 1e20 || (w->s->f / w->s->f_scale < -1e20 && at.violation <= 1e-6))
+        w->s->status = SV_GALA_DIVERGED;
+    return 0;
+}
+
+/* mu falls as long as its problem is solved well enough. */
+static void lower_mu(struct gala *w)
+{
+    /* products of slacks and multipliers are mu / f_scale in the user's units */
+    double least = fmax(w->s->options.tol / 10 * w->s->f_scale, 1e-14);
+    while (w->s->mu > least && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
+        w->s->mu = fmax(least, fmin(0.2 * w->s->mu, pow(w->s->mu, 1.5)));
+        w->s->tiny = 0;
+        gala_filter_clear(w);
+    }
+    if (w->s->tiny >= 2)
+        w->s->status = SV_GALA_STAGNATION;
+}
+
+static int iterate(struct gala *w)
+{
+    lower_mu(w);
+    if (w->s->status != SV_GALA_RUNNING)
+        return 0;
+    double tau = fmax(0.99, 1 - w->s->mu);
+    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    if (code == 0)
+        code = gala_factor(w);
+    for (int64_t j = 0; j < w->m; j++)
+        w->rc[j] = gala_free_row(w, j) ? 0 : w->c[j] - w->v[w->n + j];
+    if (code == 0)
+        code = gala_solve(w, w->s->mu);
+    if (code == 0) {
+        gala_dual_directions(w, w->s->mu);
+        code = gala_search(w, tau);
+    }
+    if (code == SV_STOP)
+        return code;
+    if (code) {
+        w->s->status = SV_GALA_STAGNATION;
+        return 0;
+    }
+    gala_part_from_sides(w);
+    gala_clamp_multipliers(w);
+    w->s->nit++;
+    return 0;
+}
+
+int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work)
+{
+    struct gala parts, *w = &parts;
+    sv_gala_lay_out(w, nlp, state, work);
+    double end = now() + seconds;
+    int code = nlp->scale(nlp->data, state->f_scale, w->c_scale);
+    if (code == 0)
+        code = gala_move(w, w->v, w->c, state->f);
+    if (code == 0 && state->nit == 0 && state->best == INFINITY)
+        code = judge(w);
+    for (int64_t k = 0; k < iterations && code == 0 && state->status == SV_GALA_RUNNING; k++) {
+        code = iterate(w);
+        if (code == 0)
+            code = judge(w);
+        if (now() > end)
+            break;
+    }
+    return code;
+}

@@ -1,0 +1,71 @@
+/* Newton's method on the conditions of a nonlinear program, inequalities by a primal-dual interior point: the loop.
+ *
+ *     min f(x)   with   c(x) = s,   lower <= (x, s) <= upper
+ *
+ * One vector v = (x, s) of n + m numbers holds variables and slacks, with sides for both; s is fixed where a row is an
+ * equality. The barrier problem min f - mu sum log(slacks) is solved to an accuracy of some mu, then mu falls.
+ *
+ * Slacks are condensed out of Newton's system: with S their diagonal, ds = (dy - q) / S leaves
+ *
+ *     [H + Sigma + dw, J'; J, -1/S] (dx, dy) = rhs
+ *
+ * with 0 for 1/S where a row is an equality. Steps are globalised by a filter of (violation, barrier function).
+ * Sources: Waechter and Biegler, Math. Program. 106 (2006), sections 2 and 3; Nocedal, Waechter and Waltz, SIAM J. Optim. 19
+ * (2009), for mu. Differs from them in: 1. slacks are condensed; 2. the end is judged in the user's units (polish.h), with
+ * c(x) itself and not with s; 3. restoration minimises the violation in x alone (restoration.h); 4. a candidate near the
+ * solution is polished on its active set.
+ *
+ * All that is carried from iteration to iteration lies in one block of plain numbers (`sv_gala`, followed by its vectors):
+ * a copy of it goes on to the same bits. Nothing is allocated.
+ */
+#ifndef SOLVERS_OPTIMIZE_GALA_H
+#define SOLVERS_OPTIMIZE_GALA_H
+
+#include "nlp.h"
+#include "polish.h"
+
+/* How it ended, by the numbers of solvers.Status. */
+enum {
+    SV_GALA_RUNNING = -1, SV_GALA_CONVERGED = 0, SV_GALA_STAGNATION = 13, SV_GALA_DIVERGED = 14, SV_GALA_NONFINITE = 22,
+    SV_GALA_INFEASIBLE = 27,
+};
+
+enum { SV_FILTER_CAPACITY = 256 };
+
+struct sv_gala_options {
+    double tol, mu, push, max_shift;
+    int64_t monotone;
+};
+
+/* The head of the state; the vectors lie behind it. Members are numbers of eight bytes alone. */
+typedef struct sv_gala {
+    int64_t n, m, nit, status;
+    struct sv_gala_options options;
+    double f, f_scale, mu, measure;
+    double theta_max, theta_min; /* the filter's: violations beyond the first are refused; below the second f counts */
+    double shift;                /* the last shift of H that was wanted, 0: none yet */
+    int64_t filtered;            /* entries of the filter */
+    int64_t acceptable;          /* iterations on end below 100 tol */
+    int64_t tiny;                /* steps on end that rounding makes meaningless */
+    int64_t restorations;
+    int64_t free_mode, reference_count;
+    double reference[4];         /* errors that free choices of mu must keep reducing */
+    double best;                 /* least measure so far: that of the point that is kept */
+} sv_gala;
+
+/* Bytes of a state, and doubles of work. */
+SV_BINDING int64_t sv_gala_bytes(int64_t n, int64_t m);
+SV_BINDING int64_t sv_gala_work(int64_t n, int64_t m);
+
+/* The state at x0 moved inside the sides: scales, slacks, multipliers. 0, SV_STOP, or SV_FAILED: not finite at x0. */
+SV_BINDING int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *x0,
+                            const struct sv_gala_options *options, sv_gala *state, double *work);
+
+/* At most `iterations` more, fewer where the state's status is set or `seconds` are over. 0 or SV_STOP; then the state is that
+ * of the last iteration that was completed. */
+SV_BINDING int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work);
+
+/* The point with the least measure: x and z (n), y (m), in the user's units. */
+SV_BINDING void sv_gala_answer(const sv_gala *state, double *x, double *y, double *z);
+
+#endif

@@ -1,0 +1,88 @@
+/* The parts of a state of gala.h under their names, and the functions of the loop that more than one file calls. */
+#ifndef SOLVERS_OPTIMIZE_GALA_PARTS_H
+#define SOLVERS_OPTIMIZE_GALA_PARTS_H
+
+#include <math.h>
+#include <stddef.h>
+
+#include "gala.h"
+
+/* N = n + m: variables first, slacks behind them. */
+struct gala {
+    const sv_nlp *nlp;
+    sv_gala *s;
+    int64_t n, m, N;
+    /* Of the state. `lower` and `upper` are the sides in the scales in force; `lo` and `up` the barrier's, a little wider. */
+    double *c_scale, *lower, *upper, *lo, *up, *v, *zl, *zu, *g, *y, *c, *best_x, *best_y, *best_z, *filter;
+    /* Work. */
+    double *rx;             /* n: grad f + J'y */
+    double *d, *dy, *dzl, *dzu;
+    double *diagonal, *dc;  /* n, m: of the system that was factored */
+    double *S;              /* m: the slacks' diagonal */
+    double *rc;             /* m: c - s, or what a correction puts in its place */
+    double *rhs, *sol;
+    double *tv, *tc;        /* a trial point and its rows */
+    double *kept_d, *kept_dy;
+    double *point_g, *point_z, *point_y, *point_x, *point_c;
+    double *more;           /* of the parts that have work of their own */
+};
+
+void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work);
+
+static inline int gala_fixed(const struct gala *w, int64_t i)
+{
+    return w->lower[i] == w->upper[i];
+}
+
+/* A row without sides: its slack follows it. */
+static inline int gala_free_row(const struct gala *w, int64_t j)
+{
+    return w->lower[w->n + j] == -INFINITY && w->upper[w->n + j] == INFINITY;
+}
+
+struct sv_sides gala_sides(const struct gala *w);
+struct sv_scales gala_scales(const struct gala *w);
+
+/* ---- barrier.c ---- */
+
+/* What c(x) - s is at a point. */
+double gala_violation(const struct gala *w, const double *v, const double *c);
+/* f - mu sum log(slacks), with a slope of 1e-5 mu where there is one side alone. */
+double gala_barrier(const struct gala *w, const double *v, double f, double mu);
+/* Entry i of the gradient of that without f. */
+double gala_barrier_slope(const struct gala *w, int64_t i, double mu);
+/* The largest residual of the conditions of the barrier problem, scaled; rx is current. */
+double gala_error(const struct gala *w, double mu);
+/* The largest part of 1 that keeps tau of each slack: of v along d, and of zl, zu along theirs. */
+double gala_primal_step(const struct gala *w, const double *d, double tau);
+double gala_dual_step(const struct gala *w, double tau);
+/* Widens sides that v has come too near to for its numbers. */
+void gala_part_from_sides(struct gala *w);
+/* Keeps z within 1e10 times of mu / slack. */
+void gala_clamp_multipliers(struct gala *w);
+double gala_average_complementarity(const struct gala *w);
+
+/* ---- newton.c ---- */
+
+/* Factors the system at the current point, shifted until its inertia is right. SV_FAILED: no shift serves. */
+int gala_factor(struct gala *w);
+/* d, dy from rc and mu by the system that was factored. */
+int gala_solve(struct gala *w, double mu);
+void gala_dual_directions(struct gala *w, double mu);
+/* Multipliers of least squares at the point; 0 where they are large. */
+int gala_multipliers(struct gala *w);
+
+/* ---- filter.c ---- */
+
+enum { GALA_REFUSED = 3 };
+
+void gala_filter_clear(struct gala *w);
+void gala_filter_add(struct gala *w, double theta, double phi);
+/* The step that the filter takes, along d, dy; the state moves there. GALA_REFUSED: none. */
+int gala_search(struct gala *w, double tau);
+/* Whether a point is acceptable to the filter and an improvement over (theta, phi). */
+int gala_filter_accepts(const struct gala *w, double theta, double phi);
+/* The state moves to v, c, f (values that were computed there): slopes, rx. */
+int gala_move(struct gala *w, const double *v, const double *c, double f);
+
+#endif

@@ -1,0 +1,199 @@
+/* The measure of a KKT point and its polish: see polish.h. In NumPy, for the active rows A and the free variables F:
+ *     step = solve(block([[H[F, F], J[A][:, F].T], [J[A][:, F], 0]]), -r_[(g + J.T @ y)[F], c[A] - side])
+ */
+#include "polish.h"
+
+#include <string.h>
+
+#include "vectors.h"
+
+static const double AWAY = 1e20; /* on the diagonal of K: fixes a variable, frees a row */
+
+/* What |multiplier| * slack lacks of 0: the slack to the side that the sign belongs to, 1 where there is none. */
+static double mismatch(double multiplier, double value, double lower, double upper)
+{
+    double slack = multiplier < 0 ? value - lower : upper - value;
+    return fabs(multiplier) * (isfinite(slack) ? fabs(slack) : 1);
+}
+
+static double outside(double value, double lower, double upper)
+{
+    return fmax(0, fmax(lower - value, value - upper));
+}
+
+/* The larger, or NaN: fmax would drop it. */
+static double larger(double a, double b)
+{
+    return b > a || isnan(b) ? b : a;
+}
+
+int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, double *work,
+                   struct sv_kkt_point *at)
+{
+    int64_t n = nlp->n, m = nlp->m;
+    double sum = 0, f_scale = scales->objective;
+    memset(work, 0, (size_t)n * sizeof(double));
+    int failed = m ? nlp->adjoint(nlp->data, at->y, work) : 0;
+    if (failed)
+        return failed;
+    at->stationarity = at->violation = at->complementarity = 0;
+    for (int64_t j = 0; j < n; j++) {
+        sum += fabs(at->z[j]) / f_scale;
+        at->stationarity = larger(at->stationarity, fabs(at->g[j] + work[j] + at->z[j]) / f_scale);
+        at->violation = larger(at->violation, outside(at->x[j], sides->lower[j], sides->upper[j]));
+        at->complementarity =
+            larger(at->complementarity, mismatch(at->z[j], at->x[j], sides->lower[j], sides->upper[j]) / f_scale);
+    }
+    for (int64_t i = 0; i < m; i++) {
+        double scale = scales->rows[i], value = at->c[i] / scale, y = at->y[i] * scale / f_scale;
+        double low = sides->row_lower[i] / scale, high = sides->row_upper[i] / scale;
+        sum += fabs(y);
+        at->violation = larger(at->violation, outside(value, low, high));
+        at->complementarity = larger(at->complementarity, low == high ? 0 : mismatch(y, value, low, high));
+    }
+    double s = fmax(100, sum / (double)(n + m)) / 100;
+    at->measure = larger(larger(at->stationarity / s, at->violation), at->complementarity / s);
+    return 0;
+}
+
+/* Which sides hold: the side's value, or NaN. */
+struct space {
+    const sv_nlp *nlp;
+    const struct sv_sides *sides;
+    double *side_x, *side_c;          /* n, m */
+    double *fixed, *freed;            /* n, m: diagonals of K */
+    double *rhs, *step;               /* n + m */
+    double *work;                     /* n */
+    struct sv_kkt_point trial;        /* 3 n + 2 m */
+};
+
+int64_t sv_polish_work(int64_t n, int64_t m)
+{
+    return 2 * (n + m) + 2 * (n + m) + n + 3 * n + 2 * m;
+}
+
+static struct space divided(const sv_nlp *nlp, const struct sv_sides *sides, double *work)
+{
+    int64_t n = nlp->n, m = nlp->m;
+    struct space s = {.nlp = nlp, .sides = sides, .side_x = work};
+    s.side_c = s.side_x + n;
+    s.fixed = s.side_c + m;
+    s.freed = s.fixed + n;
+    s.rhs = s.freed + m;
+    s.step = s.rhs + n + m;
+    s.work = s.step + n + m;
+    s.trial.x = s.work + n;
+    s.trial.g = s.trial.x + n;
+    s.trial.z = s.trial.g + n;
+    s.trial.c = s.trial.z + n;
+    s.trial.y = s.trial.c + m;
+    return s;
+}
+
+/* The side that holds where a value is nearer to it than its multiplier is to 0. */
+static double active(double multiplier, double value, double lower, double upper)
+{
+    if (lower == upper || value - lower < -multiplier)
+        return lower;
+    return upper - value < multiplier ? upper : NAN;
+}
+
+static void identify(struct space *s, const struct sv_kkt_point *at)
+{
+    const struct sv_sides *sides = s->sides;
+    for (int64_t j = 0; j < s->nlp->n; j++) {
+        s->side_x[j] = active(at->z[j], at->x[j], sides->lower[j], sides->upper[j]);
+        s->fixed[j] = isnan(s->side_x[j]) ? 0 : AWAY;
+    }
+    for (int64_t i = 0; i < s->nlp->m; i++) {
+        s->side_c[i] = active(at->y[i], at->c[i], sides->row_lower[i], sides->row_upper[i]);
+        s->freed[i] = isnan(s->side_c[i]) ? AWAY : 0;
+    }
+}
+
+static void copy(const sv_nlp *nlp, const struct sv_kkt_point *from, struct sv_kkt_point *to)
+{
+    vector_copy(nlp->n, from->x, to->x);
+    vector_copy(nlp->n, from->g, to->g);
+    vector_copy(nlp->n, from->z, to->z);
+    vector_copy(nlp->m, from->c, to->c);
+    vector_copy(nlp->m, from->y, to->y);
+    to->f = from->f;
+    to->stationarity = from->stationarity;
+    to->violation = from->violation;
+    to->complementarity = from->complementarity;
+    to->measure = from->measure;
+}
+
+/* Functions at the trial's x; z balances the gradient at the sides that hold; multipliers of the wrong sign are dropped. */
+static int evaluated(struct space *s, struct sv_kkt_point *t)
+{
+    int64_t n = s->nlp->n, m = s->nlp->m;
+    int failed = s->nlp->values(s->nlp->data, t->x, &t->f, t->c);
+    if (failed || (failed = s->nlp->slopes(s->nlp->data, t->x, t->g)))
+        return failed;
+    for (int64_t i = 0; i < m; i++)
+        if ((t->y[i] < 0 && isinf(s->sides->row_lower[i])) || (t->y[i] > 0 && isinf(s->sides->row_upper[i])))
+            t->y[i] = 0;
+    memset(s->work, 0, (size_t)n * sizeof(double));
+    if (m && (failed = s->nlp->adjoint(s->nlp->data, t->y, s->work)))
+        return failed;
+    for (int64_t j = 0; j < n; j++) {
+        double z = isnan(s->side_x[j]) ? 0 : -(t->g[j] + s->work[j]);
+        t->z[j] = (z < 0 && isinf(s->sides->lower[j])) || (z > 0 && isinf(s->sides->upper[j])) ? 0 : z;
+    }
+    return 0;
+}
+
+/* One Newton step of the trial, whose functions are known, on the sides that hold. */
+static int newton(struct space *s, struct sv_kkt_point *t)
+{
+    int64_t n = s->nlp->n, m = s->nlp->m, negative = 0, zero = 0;
+    int failed = s->nlp->curvature(s->nlp->data, t->x, 1, t->y);
+    if (failed || (failed = s->nlp->factor(s->nlp->data, 1, s->fixed, s->freed, &negative, &zero)))
+        return failed;
+    if (zero > 0)
+        return SV_FAILED;
+    for (int64_t j = 0; j < n; j++)
+        s->rhs[j] = isnan(s->side_x[j]) ? -(t->g[j] + s->work[j]) : 0;
+    for (int64_t i = 0; i < m; i++)
+        s->rhs[n + i] = isnan(s->side_c[i]) ? 0 : s->side_c[i] - t->c[i];
+    if ((failed = s->nlp->solve(s->nlp->data, s->rhs, 1e-12, s->step)))
+        return failed;
+    for (int64_t j = 0; j < n; j++)
+        if (isnan(s->side_x[j]))
+            t->x[j] = fmin(fmax(t->x[j] + s->step[j], s->sides->lower[j]), s->sides->upper[j]);
+    for (int64_t i = 0; i < m; i++)
+        t->y[i] = isnan(s->side_c[i]) ? 0 : t->y[i] + s->step[n + i];
+    return evaluated(s, t);
+}
+
+int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps, double *work,
+              struct sv_kkt_point *at, int *improved)
+{
+    struct space s = divided(nlp, sides, work);
+    struct sv_kkt_point *t = &s.trial;
+    *improved = 0;
+    copy(nlp, at, t);
+    identify(&s, at);
+    for (int64_t j = 0; j < nlp->n; j++)
+        if (!isnan(s.side_x[j]))
+            t->x[j] = s.side_x[j];
+    for (int64_t i = 0; i < nlp->m; i++)
+        if (isnan(s.side_c[i]))
+            t->y[i] = 0;
+    int failed = evaluated(&s, t);
+    for (int64_t k = 0; k <= steps && !failed; k++) {
+        if ((failed = sv_kkt_measure(nlp, sides, scales, s.work, t)))
+            break;
+        if (t->measure < at->measure) {
+            copy(nlp, t, at);
+            *improved = 1;
+        } else if (k > 0 && !(t->measure < 1e3 * at->measure)) {
+            break;
+        }
+        if (k < steps)
+            failed = newton(&s, t);
+    }
+    return failed == SV_STOP ? failed : 0;
+}

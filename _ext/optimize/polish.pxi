@@ -1,0 +1,104 @@
+# Restoration of feasibility and the polish of a KKT point by themselves (restoration.h, polish.h).
+
+cdef extern from "nlp.h" nogil:
+    struct sv_sides:
+        const double *lower
+        const double *upper
+        const double *row_lower
+        const double *row_upper
+
+cdef extern from "restoration.h" nogil:
+    enum: SV_RESTORED, SV_INFEASIBLE, SV_RESTORATION_STUCK
+
+    struct sv_restoration:
+        double violation
+        double stationarity
+        int64_t steps
+
+    int64_t sv_restoration_work(int64_t, int64_t) noexcept
+    int sv_restore(const sv_nlp *, const sv_sides *, int, double, double, int64_t, double *, double *,
+                   sv_restoration *) noexcept
+
+cdef extern from "polish.h" nogil:
+    struct sv_scales:
+        double objective
+        const double *rows
+
+    struct sv_kkt_point:
+        double f
+        double *x
+        double *g
+        double *z
+        double *c
+        double *y
+        double stationarity
+        double violation
+        double complementarity
+        double measure
+
+    int64_t sv_polish_work(int64_t, int64_t) noexcept
+    int sv_kkt_measure(const sv_nlp *, const sv_sides *, const sv_scales *, double *, sv_kkt_point *) noexcept
+    int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double *, sv_kkt_point *, int *) noexcept
+
+
+cdef double *address(double[::1] values):
+    return &values[0] if values.shape[0] else NULL
+
+
+cdef double[::1] numbers(object values, int64_t count):
+    """A copy of so many numbers."""
+    cdef double[::1] out = np.empty(count)
+    into(values, count, address(out))
+    return out
+
+
+cdef class Sides:
+    """Sides of the variables and of the rows of a program."""
+
+    cdef sv_sides sides
+    cdef double[::1] lower, upper, row_lower, row_upper
+
+    def __init__(self, lower, upper, row_lower, row_upper):
+        self.lower, self.row_lower = numbers(lower, len(lower)), numbers(row_lower, len(row_lower))
+        self.upper, self.row_upper = numbers(upper, len(lower)), numbers(row_upper, len(row_lower))
+        self.sides.lower, self.sides.upper = address(self.lower), address(self.upper)
+        self.sides.row_lower, self.sides.row_upper = address(self.row_lower), address(self.row_upper)
+
+
+def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_steps, *, bint curved=True):
+    """A point of less violation: x, its outcome ("restored", "infeasible", "stuck") and numbers about it."""
+    cdef int64_t n = nlp.table.n, m = nlp.table.m
+    cdef double[::1] at = numbers(x, n), work = np.empty(sv_restoration_work(n, m) + 1)
+    cdef sv_restoration out
+    if sides.lower.shape[0] != n or sides.row_lower.shape[0] != m:
+        raise ValueError("the sides are those of another program")
+    outcome = sv_restore(&nlp.table, &sides.sides, curved, target, tol, max_steps, address(at), &work[0], &out)
+    nlp.check()
+    words = {SV_RESTORED: "restored", SV_INFEASIBLE: "infeasible", SV_RESTORATION_STUCK: "stuck"}
+    return np.asarray(at), words[outcome], out
+
+
+def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=3):
+    """x, y, z after the polish, the measure before and after it; objective and rows: the scales in force."""
+    cdef int64_t n = nlp.table.n, m = nlp.table.m
+    cdef double[::1] at = np.zeros(3 * n + 2 * m + 1), work = np.empty(sv_polish_work(n, m) + 1), scale = numbers(rows, m)
+    cdef sv_scales scales
+    cdef sv_kkt_point point
+    cdef int improved
+    scales.objective, scales.rows = objective, address(scale)
+    if sides.lower.shape[0] != n or sides.row_lower.shape[0] != m:
+        raise ValueError("the sides are those of another program")
+    point.x = &at[0]
+    point.g, point.z, point.c = point.x + n, point.x + 2 * n, point.x + 3 * n
+    point.y = point.c + m
+    into(x, n, point.x)
+    into(y, m, point.y)
+    into(z, n, point.z)
+    failed = nlp.table.values(nlp.table.data, point.x, &point.f, point.c)
+    failed = failed or nlp.table.slopes(nlp.table.data, point.x, point.g)
+    failed = failed or sv_kkt_measure(&nlp.table, &sides.sides, &scales, &work[0], &point)
+    before = point.measure
+    if not failed:
+        sv_polish(&nlp.table, &sides.sides, &scales, steps, &work[0], &point, &improved)
+    nlp.check()
+    return copied(point.x, n), copied(point.y, m), copied(point.z, n), before, point.measure

@@ -1,0 +1,101 @@
+"""Newton's method on the conditions of a nonlinear program; inequalities by a primal-dual interior point.
+
+The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its systems that of `_routes.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from . import _kernels
+from ._problem import NonlinearProblem
+from ._result import MinimizeResult, measured
+from ._routes import route
+
+Array = npt.NDArray[np.float64]
+
+#: The verdicts of the loop, by their numbers.
+ENDS = {int(status): status for status in Status}
+#: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
+SLICE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class GalaState:
+    """The point with the least measure so far, and all that the loop carries, as bytes."""
+
+    nit: int
+    #: Of the current point, in the user's units.
+    measure: float
+    x: Array
+    core: npt.NDArray[np.uint8]
+    #: The number of a `Status`; -1 while it runs.
+    status: int = -1
+
+
+@dataclass(frozen=True)
+class Gala:
+    """Primal-dual interior point with a filter line search and shifts by inertia."""
+
+    inner: str = option("auto", "linear algebra of the KKT systems", choices=("auto", "dense"))
+    mu: float = option(0.1, "barrier parameter of the start", low=1e-12, high=1e10)
+    push: float = option(1e-2, "how far x0 is moved inside its bounds, relative to them", low=1e-12, high=0.5)
+    monotone: bool = option(False, "mu falls when its problem is solved, instead of by the step's own prediction")
+
+    def init(self, problem: NonlinearProblem) -> GalaState:
+        """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
+        program, nlp = problem.program, self._served(problem)[0]
+        options = {
+            "tol": problem.tol, "mu": self.mu, "push": self.push, "max_shift": 1e40, "monotone": self.monotone,
+        }  # fmt: skip
+        core = _kernels.gala_init(
+            nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
+        )
+        if core is None:
+            raise ValueError("cannot start: fun or a constraint is not finite at x0")
+        return self._run(problem, core, 0)
+
+    def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """Some iterations: one where each is asked for, else as many as a slice of time allows."""
+        return self._run(problem, state.core, 1 if problem.every else problem.max_iter - state.nit)
+
+    def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
+        """The loop's own verdict."""
+        return ENDS.get(state.status)
+
+    def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
+        """The point with the least measure, measured anew."""
+        nlp, inner = self._served(problem)
+        x, y, z = _kernels.gala_answer(nlp, state.core)
+        return measured(problem, x, y, z, inner)
+
+    def _run(self, problem: NonlinearProblem, core: npt.NDArray[np.uint8], iterations: int) -> GalaState:
+        nlp = self._served(problem)[0]
+        core, nit, status, measure = _kernels.gala_run(nlp, core, iterations, SLICE)
+        return GalaState(nit, measure, _kernels.gala_answer(nlp, core)[0], core, status)
+
+    def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
+        """The problem's linear algebra: made once."""
+        if self.inner not in problem.served:
+            problem.served[self.inner] = route(problem.program, self.inner)
+        return problem.served[self.inner]
+
+
+METHOD = register(
+    Method(
+        name="gala",
+        family="optimize",
+        summary="Newton's method for constrained programs: exact augmented Lagrangian, interior point for inequalities",
+        reference="Hong, Na, Mahoney, Kolar (2023), Constrained optimization via exact augmented Lagrangian and "
+        "randomized iterative sketching, ICML, arXiv 2305.18379; Waechter, Biegler (2006), On the implementation of an "
+        "interior-point filter line-search algorithm for large-scale nonlinear programming, Math. Program. 106",
+        solver=Gala,
+        capabilities=frozenset({"nonlinear-program"}),
+    )
+)

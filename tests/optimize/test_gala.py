@@ -1,0 +1,189 @@
+"""Method gala on small problems of Hock and Schittkowski, by the twin of the dense linear algebra."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from solvers._base.iterate import Control, run
+from solvers.optimize import _gala
+from solvers.optimize._kernels import PythonNLP
+from solvers.optimize._nlp import Program
+from solvers.optimize._problem import NonlinearProblem
+from tests.optimize.twin import DenseTwin
+
+INF = np.inf
+
+
+@dataclass
+class Known:
+    """Values, derivatives and the optimal value of a problem."""
+
+    x0: list
+    best: float
+    fun: object
+    gradient: object
+    constraints: object
+    jacobian: object
+    hessian: object
+    rows: tuple = ((), ())
+    bounds: tuple = (-INF, INF)
+
+    def problem(self, tol=1e-8, max_iter=200, every=False):
+        n, m = len(self.x0), len(self.rows[0])
+        lower, upper = (np.broadcast_to(np.asarray(side, float), n).copy() for side in self.bounds)
+        program = Program(
+            x0=np.array(self.x0, float), lower=lower, upper=upper, linear=np.zeros(m, bool),
+            row_lower=np.array(self.rows[0], float), row_upper=np.array(self.rows[1], float), fun=self.fun,
+            gradient=lambda x: np.array(self.gradient(x), float),
+            constraints=lambda x: np.array(self.constraints(x), float),
+            jacobian=lambda x: np.array(self.jacobian(x), float).reshape(m, n),
+            hessian=lambda x, sigma, y: np.array(self.hessian(x, sigma, y), float),
+        )  # fmt: skip
+        problem = NonlinearProblem(program, tol, max_iter, every=every)
+        problem.served["auto"] = PythonNLP(DenseTwin(program)), "twin"
+        return problem
+
+
+PROBLEMS = {
+    "hs6": Known(
+        [-1.2, 1], 0.0, lambda x: (1 - x[0]) ** 2, lambda x: [-2 * (1 - x[0]), 0],
+        lambda x: [10 * (x[1] - x[0] ** 2)], lambda x: [-20 * x[0], 10],
+        lambda x, s, y: [[2 * s - 20 * y[0], 0], [0, 0]], ([0], [0]),
+    ),
+    "hs7": Known(
+        [2, 2], -np.sqrt(3), lambda x: np.log1p(x[0] ** 2) - x[1], lambda x: [2 * x[0] / (1 + x[0] ** 2), -1],
+        lambda x: [(1 + x[0] ** 2) ** 2 + x[1] ** 2 - 4], lambda x: [4 * x[0] * (1 + x[0] ** 2), 2 * x[1]],
+        lambda x, s, y: [
+            [s * (2 - 2 * x[0] ** 2) / (1 + x[0] ** 2) ** 2 + y[0] * (4 + 12 * x[0] ** 2), 0],
+            [0, 2 * y[0]],
+        ],
+        ([0], [0]),
+    ),
+    "hs10": Known(
+        [-10, 10], -1.0, lambda x: x[0] - x[1], lambda x: [1, -1],
+        lambda x: [-3 * x[0] ** 2 + 2 * x[0] * x[1] - x[1] ** 2 + 1],
+        lambda x: [-6 * x[0] + 2 * x[1], 2 * x[0] - 2 * x[1]],
+        lambda x, s, y: [[-6 * y[0], 2 * y[0]], [2 * y[0], -2 * y[0]]], ([0], [INF]),
+    ),
+    "hs14": Known(
+        [2, 2], 9 - 2.875 * np.sqrt(7), lambda x: (x[0] - 2) ** 2 + (x[1] - 1) ** 2,
+        lambda x: [2 * (x[0] - 2), 2 * (x[1] - 1)],
+        lambda x: [1 - x[0] ** 2 / 4 - x[1] ** 2, x[0] - 2 * x[1] + 1], lambda x: [[-x[0] / 2, -2 * x[1]], [1, -2]],
+        lambda x, s, y: [[2 * s - y[0] / 2, 0], [0, 2 * s - 2 * y[0]]], ([0, 0], [INF, 0]),
+    ),
+    "hs15": Known(
+        [-2, 1], 306.5, lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
+        lambda x: [-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)],
+        lambda x: [x[0] * x[1], x[0] + x[1] ** 2], lambda x: [[x[1], x[0]], [1, 2 * x[1]]],
+        lambda x, s, y: [
+            [s * (1200 * x[0] ** 2 - 400 * x[1] + 2), -400 * s * x[0] + y[0]],
+            [-400 * s * x[0] + y[0], 200 * s + 2 * y[1]],
+        ],
+        ([1, 0], [INF, INF]), (-INF, [0.5, INF]),
+    ),
+    "hs21": Known(
+        [-1, -1], -99.96, lambda x: 0.01 * x[0] ** 2 + x[1] ** 2 - 100, lambda x: [0.02 * x[0], 2 * x[1]],
+        lambda x: [10 * x[0] - x[1]], lambda x: [10, -1], lambda x, s, y: [[0.02 * s, 0], [0, 2 * s]],
+        ([10], [INF]), ([2, -50], [50, 50]),
+    ),
+    "hs35": Known(
+        [0.5, 0.5, 0.5], 1 / 9,
+        lambda x: 9 - 8 * x[0] - 6 * x[1] - 4 * x[2] + 2 * x[0] ** 2 + 2 * x[1] ** 2 + x[2] ** 2
+        + 2 * x[0] * x[1] + 2 * x[0] * x[2],
+        lambda x: [-8 + 4 * x[0] + 2 * x[1] + 2 * x[2], -6 + 4 * x[1] + 2 * x[0], -4 + 2 * x[2] + 2 * x[0]],
+        lambda x: [3 - x[0] - x[1] - 2 * x[2]], lambda x: [-1, -1, -2],
+        lambda x, s, y: s * np.array([[4, 2, 2], [2, 4, 0], [2, 0, 2]]), ([0], [INF]), (0, INF),
+    ),
+    "hs71": Known(
+        [1, 5, 5, 1], 17.0140172891563, lambda x: x[0] * x[3] * (x[0] + x[1] + x[2]) + x[2],
+        lambda x: [x[3] * (2 * x[0] + x[1] + x[2]), x[0] * x[3], x[0] * x[3] + 1, x[0] * (x[0] + x[1] + x[2])],
+        lambda x: [np.prod(x), x @ x],
+        lambda x: [[x[1] * x[2] * x[3], x[0] * x[2] * x[3], x[0] * x[1] * x[3], x[0] * x[1] * x[2]], 2 * x],
+        lambda x, s, y: s * np.array([
+            [2 * x[3], x[3], x[3], 2 * x[0] + x[1] + x[2]], [x[3], 0, 0, x[0]], [x[3], 0, 0, x[0]],
+            [2 * x[0] + x[1] + x[2], x[0], x[0], 0],
+        ]) + 2 * y[1] * np.eye(4) + y[0] * np.array([
+            [0, x[2] * x[3], x[1] * x[3], x[1] * x[2]], [x[2] * x[3], 0, x[0] * x[3], x[0] * x[2]],
+            [x[1] * x[3], x[0] * x[3], 0, x[0] * x[1]], [x[1] * x[2], x[0] * x[2], x[0] * x[1], 0],
+        ]),
+        ([25, 40], [INF, 40]), (1, 5),
+    ),
+    "maratos": Known(
+        [np.sqrt(0.5), np.sqrt(0.5)], -1.0, lambda x: 2 * (x @ x - 1) - x[0], lambda x: [4 * x[0] - 1, 4 * x[1]],
+        lambda x: [x @ x - 1], lambda x: 2 * x, lambda x, s, y: (4 * s + 2 * y[0]) * np.eye(2), ([0], [0]),
+    ),
+    "rosenbrock": Known(
+        [-1.2, 1], 0.0, lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
+        lambda x: [-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)],
+        lambda x: [], lambda x: [],
+        lambda x, s, y: s * np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200]]),
+    ),
+    "two sides": Known(
+        [0, 0], 0.5, lambda x: x @ x, lambda x: 2 * x, lambda x: [x[0] + x[1], x[0]], lambda x: [[1, 1], [1, 0]],
+        lambda x, s, y: 2 * s * np.eye(2), ([1, -INF], [2, INF]),
+    ),
+    "fixed variable": Known(
+        [3, 3, 1], 4.0, lambda x: x @ x, lambda x: 2 * x, lambda x: [x[0] + x[1]], lambda x: [1, 1, 0],
+        lambda x, s, y: 2 * s * np.eye(3), ([-5], [5]), ([-INF, -INF, 2], [INF, INF, 2]),
+    ),
+}  # fmt: skip
+
+
+def _run(problem, options=None, **control):
+    return run(_gala.METHOD, problem, Control(problem.max_iter, **control), options)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_solves(name):
+    known = PROBLEMS[name]
+    result = _run(known.problem())
+    assert result.success
+    assert result.measure <= 1e-8
+    assert result.fun == pytest.approx(known.best, rel=1e-6, abs=1e-7)
+    assert result.nit <= 40
+    assert result.nfev <= 80
+
+
+def test_multipliers_have_the_signs_of_their_sides():
+    result = _run(PROBLEMS["hs71"].problem())
+    # those of the literature, for grad f + J'y + z = 0
+    assert result.multipliers == pytest.approx([-0.55229366, 0.16146857], abs=1e-6)
+    assert result.bound_multipliers == pytest.approx([-1.08787121, 0, 0, 0], abs=1e-6)
+    assert result.jac.shape == (4,)
+    assert result.inner == "twin"
+
+
+def test_steps_of_any_length_give_the_same_bits():
+    known = PROBLEMS["hs71"]
+    whole, single = _run(known.problem()), _run(known.problem(every=True))
+    assert whole.x.tobytes() == single.x.tobytes()
+    assert whole.nit == single.nit
+    assert len(single.history["nit"]) == single.nit + 1
+    part = _run(known.problem(max_iter=3))
+    rest = run(_gala.METHOD, known.problem(), Control(200, resume=part.state), None)
+    assert rest.x.tobytes() == whole.x.tobytes()
+
+
+def test_an_exception_leaves_with_the_iterate():
+    known, calls = PROBLEMS["hs15"], []
+
+    def fun(x):
+        calls.append(x)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return known.fun(x)
+
+    problem = known.problem()
+    problem.program.fun = fun
+    with pytest.raises(KeyboardInterrupt) as caught:
+        _run(problem)
+    assert caught.value.x.shape == (2,)
+    assert np.isfinite(caught.value.x).all()
+
+
+def test_a_start_that_is_not_finite_is_refused():
+    problem = PROBLEMS["hs6"].problem()
+    problem.program.fun = lambda x: np.nan
+    with pytest.raises(ValueError, match="cannot start"):
+        _run(problem)
