@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg.cython_lapack cimport dsytrf, dsytrs
 
 include "nlp.pxi"
+include "multifrontal.pxi"
 include "merit.pxi"
 include "polish.pxi"
 include "compiled.pxi"

@@ -124,7 +124,11 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
     for (int64_t i = 0; i < w->n; i++)
         w->v[i] = inside(x0[i], w->lower[i], w->upper[i], options->push);
-    int code = nlp->values(nlp->data, w->v, &state->f, w->c);
+    for (int64_t j = 0; j < w->m; j++)
+        w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
+    int code = nlp->scale(nlp->data, 1, w->c_scale);
+    if (code == 0)
+        code = nlp->values(nlp->data, w->v, &state->f, w->c);
     if (code == 0)
         code = nlp->slopes(nlp->data, w->v, w->g);
     if (code == 0)
