@@ -2,6 +2,7 @@
 """Binding of the kernels for nonlinear programs and randomised linear algebra."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy
 
 from libc.math cimport sqrt
 

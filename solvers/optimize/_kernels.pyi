@@ -99,6 +99,19 @@ class LDL:
 class DenseNLP(NLP):
     def __init__(self, program: Any) -> None: ...
 
+def kkt_numbers(
+    x: Array,
+    g: Array,
+    z: Array,
+    c: Array,
+    y: Array,
+    product: Array,
+    lower: Array,
+    upper: Array,
+    row_lower: Array,
+    row_upper: Array,
+) -> tuple[float, float, float]: ...
+
 # Sketches.
 
 def sketched(dense: Any, sparse: Any, b: Array, q: int, nonzeros: int, seed: int) -> tuple[Array, Array]: ...

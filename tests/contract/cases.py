@@ -398,8 +398,11 @@ def _nonlinear_program(capability, seed):
 
 def _optimize(capability, seed):
     makers = {
-        "function": _function, "nonlinear-program": _nonlinear_program, "linear-system": _system, "least-squares": _system,
-    }  # fmt: skip
+        "function": _function,
+        "least-squares": _system,
+        "linear-system": _system,
+        "nonlinear-program": _nonlinear_program,
+    }
     return makers[capability](capability, seed)
 
 
