@@ -63,9 +63,9 @@ def box(bounds: Any, n: int) -> Box:
         raise ValueError("bounds must be a scipy.optimize.Bounds or a sequence of pairs (low, high)") from None
     if len(pairs) != n:
         raise ValueError(f"bounds must have {n} pairs, one for each variable, not {len(pairs)}")
-    low = [-np.inf if a is None else _number(a) for a, _ in pairs]
-    high = [np.inf if b is None else _number(b) for _, b in pairs]
-    return Box(*sides(low, high, n, "bounds"), np.zeros(n, bool))
+    lower = [-np.inf if a is None else _number(a) for a, _ in pairs]
+    upper = [np.inf if b is None else _number(b) for _, b in pairs]
+    return Box(*sides(lower, upper, n, "bounds"), np.zeros(n, bool))
 
 
 def _number(value: Any) -> float:
