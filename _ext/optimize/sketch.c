@@ -19,7 +19,7 @@ SV_DISPATCH(struct sketch_kernels, kernel_table, sketch_kernels_f64)
 
 size_t sv_sketch_work(size_t q)
 {
-    size_t gram = sv_learning_gram_work(q);
+    size_t gram = sv_columns_gram_work(q);
     return gram > 2 * q ? gram : 2 * q;
 }
 
@@ -30,7 +30,7 @@ void sv_sketch_hadamard(double *X, size_t rows, size_t cols) { kernel_table()->h
 static void dots(const struct sv_sketch *p, size_t count, const int32_t *list, const double *x, double *out)
 {
     if (p->dense)
-        sv_learning_dots(p->dense, p->cols, p->cols, count, list, x, out);
+        sv_columns_dots(p->dense, p->cols, p->cols, count, list, x, out);
     else
         sv_learning_gather(&p->sparse, count, list, x, out);
 }
@@ -63,7 +63,7 @@ static void add_row(const struct sv_sketch *p, size_t i, double factor, double *
 static void gram_of_rows(struct sv_sketch *p, size_t q, const int32_t *list, double *gram)
 {
     if (p->dense) {
-        sv_learning_dense_gram(p->dense, p->cols, p->cols, q, list, NULL, gram, p->work, p->lapack.syrk);
+        sv_columns_gram(p->dense, p->cols, p->cols, q, list, NULL, gram, p->work, p->lapack.syrk);
         return;
     }
     memset(p->step, 0, p->cols * sizeof *p->step);
@@ -148,7 +148,7 @@ static double onto_rows(struct sv_sketch *p, size_t q, const int32_t *list, doub
         p->work[a] = sqrt(p->inverse[list[a]]);
     solved(p, q, factor, pivots, *rank, p->work, t);
     if (p->dense) {
-        sv_learning_combine(p->dense, p->cols, p->cols, q, list, t, p->step);
+        sv_columns_combine(p->dense, p->cols, p->cols, q, list, t, p->step);
     } else {
         memset(p->step, 0, p->cols * sizeof *p->step);
         sv_learning_scatter(&p->sparse, q, list, t, p->step);
@@ -236,7 +236,7 @@ static void form_gaussian(struct sv_sketch *p, uint64_t k)
         p->lapack.gemm(&plain, &plain, &cols, &q, &rows, &one, (double *)p->dense, &cols, p->S, &rows, &nothing, p->W,
                        &cols);
     } else if (p->dense) {
-        sv_learning_combine(p->dense, p->cols, p->cols, p->rows, NULL, p->S, p->W);
+        sv_columns_combine(p->dense, p->cols, p->cols, p->rows, NULL, p->S, p->W);
     } else {
         memset(p->W, 0, p->q * p->cols * sizeof *p->W);
         for (size_t j = 0; j < p->q; j++)
@@ -274,15 +274,15 @@ static void onto_sketch(struct sv_sketch *p, uint64_t k)
     size_t q = p->q;
     double *along = p->factors; /* W x */
     sv_sketch_form(p, k);
-    sv_learning_dots(p->W, p->cols, p->cols, q, NULL, start_of(p), along);
+    sv_columns_dots(p->W, p->cols, p->cols, q, NULL, start_of(p), along);
     for (size_t a = 0; a < q; a++)
         p->t[a] = along[a] - p->t[a];
-    sv_learning_dense_gram(p->W, p->cols, p->cols, q, NULL, NULL, p->gram, p->work, p->lapack.syrk);
+    sv_columns_gram(p->W, p->cols, p->cols, q, NULL, NULL, p->gram, p->work, p->lapack.syrk);
     double *scale = p->gram + q * q;
     scaled(q, p->gram, scale);
     int32_t rank = factored(p, q, p->gram, p->factors, p->pivots);
     solved(p, q, p->factors, p->pivots, rank, scale, p->t);
-    sv_learning_combine(p->W, p->cols, p->cols, q, NULL, p->t, p->step);
+    sv_columns_combine(p->W, p->cols, p->cols, q, NULL, p->t, p->step);
     kernel_table()->advance(p, p->step, p->omega);
 }
 

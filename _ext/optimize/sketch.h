@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "../equilibrium/sampling.h"
-#include "../learning/dense.h"
+#include "columns.h"
 #include "../learning/sparse.h"
 #include "runtime.h"
 

@@ -73,7 +73,7 @@ cdef extern from "sketch.h" nogil:
     void sv_sketch_hadamard(double *, size_t, size_t)
     void sv_alias_build(sv_alias *, const double *, double *, double *)
     void sv_distinct_draw(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t, int64_t *)
-    void sv_learning_column_squares(const double *, size_t, size_t, size_t, double *)
+    void sv_columns_squares(const double *, size_t, size_t, size_t, double *)
     int sv_learning_squares(const sv_compressed *, size_t, size_t, double *, double *)
 
 
@@ -134,7 +134,7 @@ cdef class Sketch:
         self.p.mix, self.p.pull, self.p.memory = nesterov
         squares = np.empty(self.p.rows)
         if sparse is None:
-            sv_learning_column_squares(self.p.dense, self.p.cols, self.p.cols, self.p.rows, &squares[0])
+            sv_columns_squares(self.p.dense, self.p.cols, self.p.cols, self.p.rows, &squares[0])
         elif not sv_learning_squares(&self.p.sparse, self.p.rows, self.p.cols, &squares[0], NULL):
             raise ValueError("the columns of a row must rise and be below the number of columns")
         square = np.asarray(squares)
