@@ -14,9 +14,11 @@ from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
+from ._curvature import Curvature, is_operator
 from ._differences import STEPS, Differences, is_scheme
 from ._function import gradient_function, hessian_function, value_function
-from ._pieces import Curvature, Objective, Rows, is_operator
+from ._nlp import Calls
+from ._pieces import Objective, Rows, vector
 from ._problem import NonlinearProblem
 from ._program import WRITTEN_OUT, Sum, program
 
@@ -102,7 +104,8 @@ def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, ste
     if hess is None and hessp is not None:
         if not callable(hessp):
             raise TypeError(f"hessp must be callable, not {type(hessp).__name__}")
-        f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(f, hessp, x, w))
+        given, calls = _with(hessp, args), f.calls
+        f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(given, calls, x, w))
     else:
         own = hessian_function(hess)
         f.curvature = curvature(own, f, steps, "hess", _hessian(f, own))
@@ -121,27 +124,29 @@ def _gradient(jac: Any, steps: Steps) -> Any:
 
 def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
     """The user's Hessian, times a weight."""
+    calls, args, n = f.calls, f.args, f.n  # but not f, which will hold this function
 
     def call(x: Array, w: float) -> Any:
-        f.calls.nhev += 1
-        H = hess(x.copy(), *f.args)
+        calls.nhev += 1
+        H = hess(x.copy(), *args)
         if is_operator(H):
-            return Sum(f.n, [H], w)
+            return Sum(n, [H], w)
         H = H if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
         return H if w == 1.0 else w * H
 
     return call
 
 
-class Products:
-    """The objective's Hessian at a point, by the user's `hessp`."""
+def _with(hessp: Callable[..., Any], args: tuple[Any, ...]) -> Callable[[Array, Array], Any]:
+    return hessp if not args else lambda x, p: hessp(x, p, *args)
 
-    def __init__(self, f: Objective, hessp: Callable[..., Any], x: Array, w: float) -> None:
-        self.f, self.hessp, self.x, self.w, self.shape = f, hessp, x.copy(), w, (f.n, f.n)
+
+class Products:
+    """The objective's Hessian at a point, times a weight, by the user's `hessp`."""
+
+    def __init__(self, hessp: Callable[[Array, Array], Any], calls: Calls, x: Array, w: float) -> None:
+        self.hessp, self.calls, self.x, self.w, self.shape = hessp, calls, x.copy(), w, (len(x), len(x))
 
     def __matmul__(self, v: Array) -> Array:
-        self.f.calls.nhev += 1
-        out = np.array(self.hessp(self.x.copy(), np.array(v), *self.f.args), np.float64).ravel()
-        if len(out) != len(v):
-            raise ValueError(f"hessp must return {len(v)} entries, not {len(out)}")
-        return self.w * out
+        self.calls.nhev += 1
+        return self.w * vector(self.hessp(self.x.copy(), np.array(v)), len(v), "hessp")
