@@ -80,6 +80,11 @@ static void lower_mu(struct gala *w)
 
 static int iterate(struct gala *w)
 {
+    if (w->s->exact) {
+        int code = gala_equality_step(w);
+        w->s->nit += code == 0;
+        return code;
+    }
     lower_mu(w);
     if (w->s->status != SV_GALA_RUNNING)
         return 0;
