@@ -21,6 +21,9 @@ cdef extern from "ldl.h" nogil:
     void sv_ldl_factor(sv_ldl *, double) noexcept
     void sv_ldl_solve(const sv_ldl *, double *) noexcept
 
+cdef extern from "quasi.h" nogil:
+    enum: SV_QUASI_NONE, SV_QUASI_BFGS, SV_QUASI_SR1, SV_QUASI_LBFGS
+
 cdef extern from "dense_nlp.h" nogil:
     struct sv_dense:
         int64_t n
@@ -38,6 +41,7 @@ cdef extern from "dense_nlp.h" nogil:
         int64_t nfev
         int64_t njev
         int64_t nhev
+        int quasi
         sv_ldl ldl
 
     int64_t sv_dense_size(int64_t, int64_t) noexcept
@@ -88,13 +92,19 @@ cdef class LDL:
         return np.asarray(out)
 
 
+QUASI = {"bfgs": SV_QUASI_BFGS, "sr1": SV_QUASI_SR1, "lbfgs": SV_QUASI_LBFGS}
+
+
 cdef class DenseNLP(NLP):
-    """A program whose matrices are dense: no Python runs where its functions are compiled ones (`Program.compiled`)."""
+    """A program whose matrices are dense: no Python runs where its functions are compiled ones (`Program.compiled`).
+
+    Where the program's Hessian is a name of `QUASI`, an approximation from gradients stands for it (quasi.h).
+    """
 
     cdef object program
     cdef Compiled compiled
     cdef sv_dense dense
-    cdef double[::1] memory
+    cdef double[::1] memory, own
 
     def __init__(self, program):
         cdef Compiled compiled = program.compiled if program.compiled is not None else Compiled(program.n)
@@ -117,11 +127,17 @@ cdef class DenseNLP(NLP):
             dense.constraints, dense.constraints_data = sv_compiled_constraints, &compiled.table
         if compiled.has_jacobian and compiled.m == dense.m:
             dense.jacobian, dense.jacobian_data = sv_compiled_jacobian, &compiled.table
-        if compiled.has_hessian:
+        if isinstance(program.hessian, str):
+            if program.hessian not in QUASI:
+                raise ValueError(f"hess must be one of {', '.join(QUASI)}, not {program.hessian!r}")
+            dense.quasi = QUASI[program.hessian]
+        elif compiled.has_hessian:
             dense.hessian, dense.hessian_data = sv_compiled_hessian, &compiled.table
         dense.ldl.sytrf, dense.ldl.sytrs = <sv_sytrf>dsytrf, <sv_sytrs>dsytrs
         self.memory = np.zeros(sv_dense_size(dense.n, dense.m))
         sv_dense_begin(dense, &self.memory[0], &self.table)
+        self.own = room(self.table.carried)  # until a method brings its own
+        self.table.carry(self.table.data, &self.own[0])
 
     cdef check(self):
         """Raise what a function of the program has raised; calls of compiled functions are counted."""
@@ -134,7 +150,7 @@ cdef class DenseNLP(NLP):
 
 
 cdef int into_matrix(object values, int64_t rows, int64_t columns, double *out) except -1:
-    given = np.asarray(values, np.float64)
+    given = np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float64)
     if given.shape != (rows, columns):
         raise ValueError(f"a matrix of shape {(rows, columns)} was expected, not {given.shape}")
     if rows * columns:

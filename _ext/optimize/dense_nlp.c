@@ -51,6 +51,7 @@ static int64_t lay_out(sv_dense *of, double *memory)
     of->rest = take(&from, N);
     of->change = take(&from, N);
     of->product = take(&from, n);
+    of->quasi_work = take(&from, sv_quasi_work(n));
     return from.used;
 }
 
@@ -108,29 +109,44 @@ static int values(void *data, const double *x, double *f, double *c)
     return 0;
 }
 
+static int gradients(sv_dense *of, sv_dense_point *at)
+{
+    if (at->sloped)
+        return 0;
+    of->njev++;
+    if (of->gradient(of->gradient_data, at->x, at->g))
+        return SV_STOP;
+    if (of->m && of->jacobian(of->jacobian_data, at->x, at->J))
+        return SV_STOP;
+    multiply(at->g, of->n, of->f_scale);
+    for (int64_t i = 0; i < of->m; i++)
+        multiply(at->J + i * of->n, of->n, of->c_scale[i]);
+    at->sloped = 1;
+    return 0;
+}
+
 static int slopes(void *data, const double *x, double *g)
 {
     sv_dense *of = data;
     sv_dense_point *at = find(of, x);
-    if (!at->sloped) {
-        of->njev++;
-        if (of->gradient(of->gradient_data, at->x, at->g))
-            return SV_STOP;
-        if (of->m && of->jacobian(of->jacobian_data, at->x, at->J))
-            return SV_STOP;
-        multiply(at->g, of->n, of->f_scale);
-        for (int64_t i = 0; i < of->m; i++)
-            multiply(at->J + i * of->n, of->n, of->c_scale[i]);
-        at->sloped = 1;
-    }
+    if (gradients(of, at))
+        return SV_STOP;
     of->current = at;
     memcpy(g, at->g, (size_t)of->n * sizeof *g);
     return 0;
 }
 
+/* What is remembered is scaled along where it had no scales yet; else it is forgotten, as dividing would round. */
 static int scale(void *data, double f_scale, const double *c_scale)
 {
     sv_dense *of = data;
+    int same = of->f_scale == f_scale, plain = of->f_scale == 1;
+    for (int64_t i = 0; i < of->m; i++) {
+        same &= of->c_scale[i] == c_scale[i];
+        plain &= of->c_scale[i] == 1;
+    }
+    if (same)
+        return 0;
     of->f_scale = f_scale;
     memcpy(of->c_scale, c_scale, (size_t)of->m * sizeof *c_scale);
     of->H_known = 0;
@@ -141,8 +157,17 @@ static int scale(void *data, double f_scale, const double *c_scale)
             at->c[i] *= c_scale[i];
             multiply(at->J + i * of->n, of->n, c_scale[i]);
         }
+        if (!plain)
+            at->valued = at->sloped = 0;
     }
     return 0;
+}
+
+static void carry(void *data, double *numbers)
+{
+    sv_dense *of = data;
+    of->carried = numbers;
+    of->H_known = 0;
 }
 
 /* ---- matrices ---------------------------------------------------------------------------------- */
@@ -152,6 +177,17 @@ static void mirror(double *H, int64_t n)
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < i; j++)
             H[j * n + i] = H[i * n + j];
+}
+
+/* H by the approximation, which learns from the point. */
+static int approximate(sv_dense *of)
+{
+    sv_dense_point *at = find(of, of->H_x);
+    if (gradients(of, at))
+        return SV_STOP;
+    sv_quasi_update(of->quasi, of->n, of->m, at->x, at->g, at->J, of->H_sigma, of->H_y, of->carried, of->quasi_work, of->H);
+    of->H_known = 1;
+    return 0;
 }
 
 static int curvature(void *data, const double *x, double sigma, const double *y)
@@ -167,6 +203,8 @@ static int curvature(void *data, const double *x, double sigma, const double *y)
     of->H_sigma = sigma;
     for (int64_t i = 0; i < of->m; i++)
         weights[i] = y[i] * of->c_scale[i];
+    if (of->quasi)
+        return approximate(of);
     of->nhev++;
     if (of->hessian(of->hessian_data, of->H_x, sigma * of->f_scale, weights, of->H))
         return SV_STOP;
@@ -361,6 +399,9 @@ void sv_dense_begin(sv_dense *of, double *memory, sv_nlp *table)
         at->used = at->valued = at->sloped = 0;
     for (int64_t i = 0; i < of->m; i++)
         of->c_scale[i] = 1;
-    *table = (sv_nlp){of->n,      of->m,  of,     values,   slopes,  curvature, scale,
-                      rows, jacobian, adjoint, hessian, factor, solve};
+    *table = (sv_nlp){
+        .n = of->n, .m = of->m, .data = of, .carried = sv_quasi_size(of->quasi, of->n, of->m), .carry = carry,
+        .values = values, .slopes = slopes, .curvature = curvature, .scale = scale, .rows = rows,
+        .jacobian = jacobian, .adjoint = adjoint, .hessian = hessian, .factor = factor, .solve = solve,
+    };
 }

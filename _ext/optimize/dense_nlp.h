@@ -12,6 +12,7 @@
 
 #include "ldl.h"
 #include "nlp.h"
+#include "quasi.h"
 
 enum { SV_DENSE_POINTS = 4 };
 
@@ -33,6 +34,7 @@ typedef struct sv_dense {
     int (*hessian)(void *data, const double *x, double sigma, const double *y, double *H);
     void *value_data, *gradient_data, *constraints_data, *jacobian_data, *hessian_data;
     int64_t nfev, njev, nhev;
+    int quasi; /* which approximation (quasi.h) stands for `hessian`, if any */
     /* Below is ours. */
     double f_scale, *c_scale;
     sv_dense_point point[SV_DENSE_POINTS];
@@ -40,6 +42,7 @@ typedef struct sv_dense {
     int64_t time;
     double *H, *H_x, *H_y, H_sigma; /* the current Hessian, both triangles, and where it was taken; H_known: whether it was */
     int64_t H_known;
+    double *carried, *quasi_work;
     sv_ldl ldl;
     double *s, *dx, *dc, *rest, *change, *product;
     int with_hessian;
@@ -48,7 +51,7 @@ typedef struct sv_dense {
 /* Doubles of memory for a program of n variables and m rows. */
 SV_BINDING int64_t sv_dense_size(int64_t n, int64_t m);
 
-/* Readies `of`, whose n, m, functions and ldl.sytrf, ldl.sytrs are set, and fills the table. */
+/* Readies `of`, whose n, m, quasi, functions and ldl.sytrf, ldl.sytrs are set, and fills the table. */
 SV_BINDING void sv_dense_begin(sv_dense *of, double *memory, sv_nlp *table);
 
 #endif

@@ -32,6 +32,15 @@ cdef const double[::1] exactly(values, int64_t count, str name):
     return given
 
 
+cdef int64_t state_bytes(NLP nlp):
+    """Those of the loop, and behind them what the program learns from step to step."""
+    return sv_gala_bytes(nlp.table.n, nlp.table.m) + nlp.table.carried * <int64_t>sizeof(double)
+
+
+cdef carry(NLP nlp, uint8_t[::1] state):
+    nlp.table.carry(nlp.table.data, <double *>(&state[0] + sv_gala_bytes(nlp.table.n, nlp.table.m)))
+
+
 def gala_init(NLP nlp, x0, lower, upper, row_lower, row_upper, dict options):
     """The first state, as bytes; None where the functions are not finite at x0."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
@@ -39,8 +48,9 @@ def gala_init(NLP nlp, x0, lower, upper, row_lower, row_upper, dict options):
     cdef const double[::1] lo = exactly(lower, n, "lower"), up = exactly(upper, n, "upper")
     cdef const double[::1] row_lo = exactly(row_lower, m, "row_lower"), row_up = exactly(row_upper, m, "row_upper")
     cdef sv_gala_options chosen = options
-    block = np.zeros(sv_gala_bytes(n, m), np.uint8)
+    block = np.zeros(state_bytes(nlp), np.uint8)
     cdef uint8_t[::1] state = block
+    carry(nlp, state)
     cdef double[::1] work = np.empty(sv_gala_work(n, m))
     cdef sv_sides sides
     sides.lower, sides.upper = &lo[0], &up[0]
@@ -57,13 +67,14 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
     """A state some iterations on, the iterations done, its status (-1: running) and its measure."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     block = np.array(state, np.uint8)
-    if len(block) != sv_gala_bytes(n, m):
+    if len(block) != state_bytes(nlp):
         raise ValueError("the state belongs to a problem of another size")
     cdef uint8_t[::1] bytes_of = block
     cdef sv_gala *held = <sv_gala *>&bytes_of[0]
     cdef double[::1] work = np.empty(sv_gala_work(n, m))
     if held.n != n or held.m != m:
         raise ValueError("the state belongs to a problem of another size")
+    carry(nlp, bytes_of)
     with nogil:
         sv_gala_run(&nlp.table, held, iterations, seconds, &work[0])
     if nlp.error is not None:
@@ -78,7 +89,7 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
 def gala_answer(NLP nlp, const uint8_t[::1] state):
     """The best point of a state with its multipliers: x, y, z."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
-    if state.shape[0] != sv_gala_bytes(n, m):
+    if state.shape[0] != state_bytes(nlp):
         raise ValueError("the state belongs to a problem of another size")
     x, y, z = np.empty(n), np.empty(m), np.empty(n)
     cdef double[::1] to_x = x, to_y = y, to_z = z

@@ -93,6 +93,12 @@ static void widen(struct gala *w)
     }
 }
 
+/* A power of two, so that values in the user's units are the user's own to the bit. */
+static double scale_of(double slope)
+{
+    return slope > 100 ? exp2(floor(log2(fmax(100 / slope, 1e-8)))) : 1;
+}
+
 static int find_scales(struct gala *w, const struct sv_sides *sides)
 {
     double largest = 0;
@@ -101,9 +107,9 @@ static int find_scales(struct gala *w, const struct sv_sides *sides)
         return code;
     for (int64_t i = 0; i < w->n; i++)
         largest = fmax(largest, fabs(w->g[i]));
-    w->s->f_scale = largest > 100 ? fmax(100 / largest, 1e-8) : 1;
+    w->s->f_scale = scale_of(largest);
     for (int64_t j = 0; j < w->m; j++) {
-        w->c_scale[j] = w->c_scale[j] > 100 ? fmax(100 / w->c_scale[j], 1e-8) : 1;
+        w->c_scale[j] = scale_of(w->c_scale[j]);
         w->lower[w->n + j] = sides->row_lower[j] * w->c_scale[j];
         w->upper[w->n + j] = sides->row_upper[j] * w->c_scale[j];
     }
@@ -122,7 +128,11 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
     for (int64_t i = 0; i < w->n; i++)
         w->v[i] = inside(x0[i], w->lower[i], w->upper[i], options->push);
-    int code = nlp->values(nlp->data, w->v, &state->f, w->c);
+    for (int64_t j = 0; j < w->m; j++)
+        w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
+    int code = nlp->scale(nlp->data, 1, w->c_scale);
+    if (code == 0)
+        code = nlp->values(nlp->data, w->v, &state->f, w->c);
     if (code == 0)
         code = nlp->slopes(nlp->data, w->v, w->g);
     if (code == 0)

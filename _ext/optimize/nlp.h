@@ -22,13 +22,19 @@ enum { SV_STOP = 1, SV_FAILED = 2 };
 typedef struct sv_nlp {
     int64_t n, m;
     void *data;
+    /* Numbers that the owner of the table learns from step to step, an approximation of H for instance: 0 where the Hessian is
+     * the functions' own. They lie in the method's state, zeros at its start, so that a copy of it goes on to the same bits;
+     * carry() tells where they are, before anything else is asked for, and again where they have moved. */
+    int64_t carried;
+    void (*carry)(void *data, double *numbers);
     /* f(x) and c(x), times the scales; they may come out infinite or NaN, which is no error. */
     int (*values)(void *data, const double *x, double *f, double *c);
     /* The gradient of f at x; the Jacobian at x becomes the current one. A point that was asked for lately is remembered. */
     int (*slopes)(void *data, const double *x, double *g);
     /* The Hessian of sigma f + y'c at x becomes the current one. */
     int (*curvature)(void *data, const double *x, double sigma, const double *y);
-    /* From now on f is multiplied by f_scale, c_i by c_scale[i]; J, H and g accordingly. Called once, before the first step. */
+    /* From now on f is multiplied by f_scale, c_i by c_scale[i] (powers of two); J, H and g accordingly. Called before the
+     * first step, and with the same numbers again whenever a state is taken up. */
     int (*scale)(void *data, double f_scale, const double *c_scale);
     /* The largest |entry| of each row of J. */
     int (*rows)(void *data, double *out);

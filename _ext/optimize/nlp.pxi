@@ -9,6 +9,8 @@ cdef extern from "nlp.h" nogil:
         int64_t n
         int64_t m
         void *data
+        int64_t carried
+        void (*carry)(void *, double *) noexcept nogil
         int (*values)(void *, const double *, double *, double *) noexcept nogil
         int (*slopes)(void *, const double *, double *) noexcept nogil
         int (*curvature)(void *, const double *, double, const double *) noexcept nogil
@@ -34,6 +36,11 @@ cdef class NLP:
             raise error
 
     # The functions of the table for Python code, as `Backend` in solvers/optimize/_nlp.py has them.
+
+    @property
+    def carried(self):
+        """How many numbers the program learns from step to step (nlp.h)."""
+        return self.table.carried
 
     @property
     def n(self):
@@ -139,11 +146,16 @@ cdef class PythonNLP(NLP):
 
     def __init__(self, backend):
         self.backend = backend
+        self.table.carry = carry_nothing
         self.table.n, self.table.m, self.table.data = backend.n, backend.m, <void *>self
         self.table.values, self.table.slopes, self.table.curvature = python_values, python_slopes, python_curvature
         self.table.scale, self.table.rows = python_scale, python_rows
         self.table.jacobian, self.table.adjoint, self.table.hessian = python_jacobian, python_adjoint, python_hessian
         self.table.factor, self.table.solve = python_factor, python_solve
+
+
+cdef void carry_nothing(void *data, double *numbers) noexcept nogil:
+    pass
 
 
 cdef int python_values(void *data, const double *x, double *f, double *c) noexcept with gil:

@@ -10,6 +10,7 @@ Array = npt.NDArray[Any]
 class NLP:
     n: int
     m: int
+    carried: int
     def values(self, x: Array) -> tuple[float, Array]: ...
     def slopes(self, x: Array) -> Array: ...
     def curvature(self, x: Array, sigma: float, y: Array) -> None: ...
@@ -23,6 +24,19 @@ class NLP:
 
 class PythonNLP(NLP):
     def __init__(self, backend: Any) -> None: ...
+
+# Sparse symmetric factors.
+
+class Multifrontal:
+    def __init__(self, starts: Array, index: Array) -> None: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def flops(self) -> float: ...
+    @property
+    def delayed(self) -> int: ...
+    def factor(self, values: Array, threshold: float, tiny: float) -> tuple[int, int]: ...
+    def solve(self, rhs: Array) -> Array: ...
 
 # The loop of method gala.
 
@@ -84,3 +98,16 @@ class LDL:
 
 class DenseNLP(NLP):
     def __init__(self, program: Any) -> None: ...
+
+def kkt_numbers(
+    x: Array,
+    g: Array,
+    z: Array,
+    c: Array,
+    y: Array,
+    product: Array,
+    lower: Array,
+    upper: Array,
+    row_lower: Array,
+    row_upper: Array,
+) -> tuple[float, float, float]: ...

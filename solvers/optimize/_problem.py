@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from ._kernels import NLP
 from ._nlp import Program
+from ._pieces import Rows
 
 Array = npt.NDArray[Any]
 
@@ -23,10 +25,11 @@ class NonlinearProblem:
     max_iter: int
     threads: int = 1
     copies: int = 0
-    #: The rows of each of the user's constraints, in their order.
-    parts: tuple[slice, ...] = ()
     #: Whether each iteration is asked for, by a callback or a log.
     every: bool = False
+    #: The user's constraints, in their order, and whether bounds were given.
+    rows: tuple[Rows, ...] = ()
+    bounded: bool = False
     #: The linear algebra that serves it and its name, by the option that chose it.
     served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
 
@@ -37,7 +40,10 @@ class NonlinearProblem:
 
     @property
     def stats(self) -> Mapping[str, Any]:
-        return {"copies": self.copies, "threads": self.threads}
+        named: dict[str, Any] = {"copies": self.copies, "threads": self.threads}
+        for name in ("nfev", "njev", "nhev") if self.rows else ():
+            named[f"constr_{name}"] = [getattr(r.calls, name) for r in self.rows]
+        return named
 
     @property
     def title(self) -> str:
@@ -48,3 +54,19 @@ class NonlinearProblem:
         x: Array = state.x.view()
         x.flags.writeable = False
         return x
+
+    def shared(self, y: Array, z: Array) -> list[Array]:
+        """The multipliers of each of the user's constraints, 0 for rows without a side; after them the bounds', if any.
+
+        They have SciPy's sign: ``grad f + sum J'v = 0``, positive where an upper side holds x back.
+        """
+        out, begin = [], 0
+        for r in self.rows:
+            own = y[begin : begin + r.m]
+            begin += r.m
+            if r.places is not None:
+                v = np.zeros(r.total)
+                v[r.places] = own
+                own = v
+            out.append(own)
+        return [*out, z] if self.bounded else out

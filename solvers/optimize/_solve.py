@@ -1,4 +1,4 @@
-"""The entry of the family: from the user's function to a checked problem to a method."""
+"""The entry of the family: from the user's functions to a checked problem to a method."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from .._base import threads as _threads
-from .._base.blocks import BlockProblem, BlockResult
-from .._base.blocks.partition import checked
-from .._base.blocks.penalty import make, start, weights
-from .._base.blocks.problem import block_size, seed_of
-from .._base.blocks.smooth import Smooth
+from .._base.blocks import BlockResult
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.result import Status
-from .._base.rng import RNG
-from .._base.validate import positive, real_array
-from ._function import Function, gradient_function, value_function
+from .._base.rng import RNG, check_rng
+from ._bcd import block_problem, is_smooth, nothing
+from ._forms import nonlinear_problem
+from ._result import MinimizeResult
+from ._scipy_names import callback_of, translated
 
 Array = npt.NDArray[Any]
 
@@ -27,139 +23,209 @@ Array = npt.NDArray[Any]
 def minimize(
     fun: Any,
     x0: npt.ArrayLike,
-    args: tuple[Any, ...] = (),
-    *,
+    args: Any = (),
+    method: str | None = None,
     jac: Any = None,
+    hess: Any = None,
+    hessp: Callable[..., Any] | None = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    tol: float | None = None,
+    callback: Callback | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    max_iter: int | None = None,
+    time_limit: float | None = None,
+    check_derivatives: bool = False,
+    finite_diff_rel_step: npt.ArrayLike | None = None,
     block_grad: Callable[..., Any] | None = None,
     block_hess: Callable[..., Any] | None = None,
     block_min: Callable[[Array, Array], npt.ArrayLike] | None = None,
     bound: Any = None,
     penalty: Any = None,
-    bounds: Any = None,
     blocks: Sequence[npt.ArrayLike] | int | None = None,
-    tol: float = 1e-6,
-    method: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    max_iter: int = 100_000,
-    time_limit: float | None = None,
-    callback: Callback | None = None,
     verbose: int = 0,
     resume: Any = None,
     rng: RNG = 0,
     threads: int | None = None,
-) -> BlockResult:
-    """Minimise ``fun(x) + P(x)`` for a smooth fun, by block coordinate descent.
+) -> MinimizeResult | BlockResult:
+    """Minimise a function, with bounds and constraints: all problem forms of `scipy.optimize.minimize`.
 
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args)``, a number. Also a `scipy.LowLevelCallable` or numba's ``cfunc`` with the signature
-        ``double (int n, double *x, void *user_data)``, or a function of `solvers.learning` (LeastSquares, ...), which
-        brings its derivatives and bounds along.
-    x0 : array_like, shape (d,)
+        ``fun(x, *args)``, a number; with ``jac=True`` a pair, the number and the gradient. Also a
+        `scipy.LowLevelCallable` or numba's ``cfunc`` with the signature ``double (int n, double *x, void *user_data)``,
+        or a function of `solvers.learning` (LeastSquares, ...), which brings its derivatives along and is served by
+        "bcd".
+    x0 : array_like, shape (n,)
         Where to start, moved within the bounds.
     args : tuple
-        Further arguments of fun, jac, block_grad and block_hess.
-    jac : callable, optional
-        The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``.
-    block_grad : callable, optional
-        ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole gradient but
-        at the end of an epoch. Without any derivative forward differences take its place.
-    block_hess : callable, optional
-        ``block_hess(x, b, *args)`` for the updates "newton" and "two_metric"; else differences of the gradient.
-    block_min : callable, optional
-        ``block_min(x, b)`` returns the best x[b] (alternating minimisation); its decrease is checked.
-    bound : array_like of shape (d,) or callable, optional
-        Upper bounds of the second derivatives of the coordinates, or ``bound(b)``: a number or a matrix H with
-        ``f(x + s) <= f(x) + g's + s'H s / 2`` for all s in block b. Without it constants are estimated.
-    penalty, bounds, blocks
-        As for `solvers.learning.quadratic`.
-    tol : float, default 1e-6
-        The solve succeeds where the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``) is
-        at most this.
+        Further arguments of fun, jac, hess and hessp (and of "bcd"'s block_grad and block_hess).
     method : str, optional
-        "bcd".
+        "gala" (bounds, constraints, any smooth function) or "bcd" (blocks of coordinates, penalties). Without it: bcd
+        where one of its own keywords below or a function of `solvers.learning` is given, else gala. The message tells.
+    jac : callable, bool or str, optional
+        The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``. True: fun
+        returns it, too, and is called once a point. "2-point", "3-point" (the default) and "cs" are differences, within
+        the bounds.
+    hess : callable, str or HessianUpdateStrategy, optional
+        ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
+        `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients; but beside a hess,
+        constraints without one that have a jac are differentiated, up to 50 variables.
+    hessp : callable, optional
+        ``hessp(x, p, *args)``, the Hessian times p, where there is no hess.
+    bounds : Bounds or sequence of pairs, optional
+        SciPy's `Bounds`, or ``(low, high)`` for each variable, None for no bound. They hold at every call of a
+        function.
+    constraints : constraint or sequence of them
+        SciPy's `LinearConstraint` (A dense or sparse), `NonlinearConstraint` (all of its arguments), and dicts with
+        "type" ("eq": fun = 0, "ineq": fun >= 0), "fun", "jac" and "args", mixed at will. With `keep_feasible` rows that
+        hold at x0 hold wherever fun is called.
+    tol : float, optional
+        The solve succeeds where `measure` is at most this: for gala the largest of stationarity, violation and
+        complementarity (see Returns); by default 1e-8, with differences 1e-7 ("3-point") or 1e-5 ("2-point"). For bcd
+        the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``), by default 1e-6.
+    callback : callable, optional
+        Called after each iteration with the result so far, which has `x`, `fun`, `nit`, `measure`. A parameter named
+        `x` or `xk` gets the point, two parameters get the point and the result. It stops the solve by returning True or
+        by raising StopIteration.
     options : mapping, optional
-        The rules; ``python -m solvers methods`` lists them.
-    max_iter : int, default 100000
-        Block updates at most.
-    time_limit, callback, verbose, resume, rng, threads
-        As for `solvers.learning.quadratic`.
+        The method's own (``python -m solvers methods`` lists them). SciPy's `maxiter`, `disp`, `gtol`, `eps`,
+        `finite_diff_rel_step` stand for the keywords here; others of SciPy's warn and are ignored.
+    max_iter : int, optional
+        Iterations at most, by default 3000; for bcd block updates, 100000.
+    time_limit : float, optional
+        Seconds at most.
+    check_derivatives : bool, default False
+        Compare every derivative that is given with differences at x0, and name the worst entry where they differ.
+    finite_diff_rel_step : float or array_like, optional
+        Steps of differences relative to ``|x|``.
+    block_grad : callable, optional
+        bcd: ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole
+        gradient but at the end of an epoch. Without any derivative forward differences take its place.
+    block_hess : callable, optional
+        bcd: ``block_hess(x, b, *args)`` for the updates "newton" and "two_metric"; else differences of the gradient.
+    block_min : callable, optional
+        bcd: ``block_min(x, b)`` returns the best x[b] (alternating minimisation); its decrease is checked.
+    bound : array_like of shape (n,) or callable, optional
+        bcd: upper bounds of the second derivatives of the coordinates, or ``bound(b)``: a number or a matrix H with
+        ``f(x + s) <= f(x) + g's + s'H s / 2`` for all s in block b. Without it constants are estimated.
+    penalty, blocks
+        bcd: as for `solvers.learning.quadratic`.
+    verbose, resume, rng, threads
+        As for `solvers.learning.quadratic`. gala draws nothing at random.
 
     Returns
     -------
-    BlockResult
-        With `x`, `fun`, `jac`, `nfev`, `njev`, `nhev`, `nit`, `status`, `success` and more. ``success`` means that the
-        measure, recomputed at x, meets the tolerance.
+    MinimizeResult or BlockResult
+        With `x`, `fun`, `jac`, `nfev`, `njev`, `nhev`, `nit`, `status`, `success` and more; of gala also `multipliers`,
+        `bound_multipliers`, `v` (a list, as SciPy's trust-constr returns it), `optimality`, `constr_violation` and
+        `complementarity`. ``success`` means that the measure, recomputed at x, meets the tolerance.
 
     Raises
     ------
     ValueError
-        A fun that is not finite at x0, shapes that do not fit, rules that need what is not given.
+        A fun that is not finite at x0, an x0 without entries, shapes that do not fit, sides of bounds or rows that
+        cross, a Hessian that is not symmetric, derivatives that `check_derivatives` finds wrong, what a method cannot
+        serve.
     TypeError
         Data that is not real, a fun that cannot be called.
     MethodError, OptionError
         An unknown method or option, or an option out of range.
 
+    Warns
+    -----
+    OptimizeWarning
+        An option of another method of SciPy's.
+    UserWarning
+        An x0 outside of bounds that are to be kept feasible.
+
     Notes
     -----
-    For functions that are not convex a decrease in each step is promised, and a gradient that goes to zero, but no
-    global minimum. Differences limit what tol can be reached to about 1e-6 of the function's scale.
+    Multipliers have the sign of ``grad f + J'v + z = 0``: positive where an upper side holds x back, negative at a
+    lower one. For functions that are not convex the answer is a local minimum, or a stationary point. The user's
+    functions are called once a point; `nfev`, `njev`, `nhev` count the calls of the objective's, with those that
+    differences make, and ``stats["constr_nfev"]`` and its like those of each constraint. Up to 200 variables and rows
+    matrices are kept dense; a Hessian known by products is written out up to 50 variables. Nothing that is passed in is
+    changed.
 
     References
     ----------
-    Nutini, Laradji, Schmidt (2022), Let's make block coordinate descent converge faster, JMLR 23(131).
+    Hong, Na, Mahoney, Kolar (2023), Constrained optimization via exact augmented Lagrangian and randomized iterative
+    sketching, ICML, arXiv 2305.18379. Nutini, Laradji, Schmidt (2022), Let's make block coordinate descent converge
+    faster, JMLR 23(131).
 
     Examples
     --------
+    The point of a disc that is best for a linear function, and its price:
+
     >>> import numpy as np, solvers
-    >>> def fun(x):
-    ...     return (x[0] - 1) ** 2 + 2 * (x[1] + 0.5) ** 2
-    >>> result = solvers.minimize(fun, np.zeros(2), jac=lambda x: np.array([2 * (x[0] - 1), 4 * (x[1] + 0.5)]))
-    >>> result.success, result.x.round(5).tolist()
-    (True, [1.0, -0.5])
+    >>> from scipy.optimize import NonlinearConstraint
+    >>> disc = NonlinearConstraint(
+    ...     lambda x: x @ x, -np.inf, 2, jac=lambda x: 2 * x, hess=lambda x, v: 2 * v[0] * np.eye(2)
+    ... )
+    >>> result = solvers.minimize(lambda x: x.sum(), [0.5, 0], jac=np.ones_like, hess=lambda x: np.zeros((2, 2)),
+    ...                           constraints=disc)
+    >>> result.success, result.x.round(6).tolist(), result.v[0].round(6).tolist()
+    (True, [-1.0, -1.0], [0.5])
     """
-    point = real_array(x0, "x0", ndim=1)
-    count = len(point)
-    smooth = _smooth(fun, count, args, jac, block_grad, block_hess, bound)
-    control = Control(max_iter, time_limit, callback, verbose, resume)
-    fixed = None if blocks is None or isinstance(blocks, int) else checked(blocks, count)
-    P = make(penalty, bounds, count, fixed)
-    problem = BlockProblem(
-        smooth, P, start(point, count, P), tol=positive(tol, "tol"), scale=1.0, blocks=fixed, size=block_size(blocks),
-        seed=seed_of(rng), max_iter=int(max_iter), every=callback is not None or verbose == 2,
-        threads=_threads.resolve(threads), capability="function", block_min=block_min,
+    own, keywords = translated(options)
+    tol, max_iter = _first(tol, keywords.get("tol")), _first(max_iter, keywords.get("max_iter"))
+    verbose = verbose or keywords.get("verbose", 0)
+    limit = _first(time_limit, keywords.get("time_limit"))
+    every = callback is not None or verbose == 2
+    blockwise = {"block_grad": block_grad, "block_hess": block_hess, "block_min": block_min, "bound": bound,
+                 "penalty": penalty, "blocks": blocks}  # fmt: skip
+    asked = [name for name, value in blockwise.items() if value is not None]
+    if method is None:
+        method, why = _chosen(fun, asked)
+    else:
+        why = ""
+    if method == "bcd":
+        _no_constraints(constraints, hess, hessp)
+        control = Control(_first(max_iter, 100_000), limit, callback, verbose, resume)
+        blocked = block_problem(
+            fun, x0, args, jac, bounds, **blockwise, tol=_first(tol, 1e-6), max_iter=control.max_iter, every=every,
+            rng=rng, threads=threads,
+        )  # fmt: skip
+        record = lookup("optimize", method, blocked.needs)
+        if blocked.smooth.size == 0:
+            return nothing(blocked, record.name)
+        return cast(BlockResult, run(record, blocked, control, own, why))
+    record = lookup("optimize", method)
+    if asked:
+        raise ValueError(f"{', '.join(asked)}: only method 'bcd' takes this, not {method!r}")
+    check_rng(rng)
+    control = Control(_first(max_iter, 3000), limit, callback, verbose, resume)
+    problem = nonlinear_problem(
+        fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,
+        threads=threads, relative=_first(finite_diff_rel_step, keywords.get("finite_diff_rel_step")),
+        absolute=keywords.get("eps"), check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
-    record = lookup("optimize", method or "bcd", problem.needs)
-    if count == 0:
-        return _nothing(smooth, record.name)
-    why = "" if method else "Chose bcd, the method for functions."
-    return cast(BlockResult, run(record, problem, control, options, why))
+    lookup("optimize", method, problem.needs)
+    if callback is not None:
+        control = Control(control.max_iter, limit, callback_of(callback, problem.program.fun), verbose, resume)
+    return cast(MinimizeResult, run(record, problem, control, own, why))
 
 
-def _smooth(fun: Any, count: int, args: Any, jac: Any, block_grad: Any, block_hess: Any, bound: Any) -> Smooth:
-    if callable(getattr(fun, "move", None)):  # it is one already
-        if fun.size != count:
-            raise ValueError(f"x0 must have length {fun.size}, not {count}")
-        if args or any(given is not None for given in (jac, block_grad, block_hess, bound)):
-            raise ValueError(
-                "a function of solvers.learning has its own derivatives: args, jac and bound are not for it"
-            )
-        return cast(Smooth, fun)
-    for given, name in ((block_grad, "block_grad"), (block_hess, "block_hess")):
-        if given is not None and not callable(given):
-            raise TypeError(f"{name} must be callable, not {type(given).__name__}")
-    limits = bound if bound is None or callable(bound) else weights(bound, count, "bound")
-    return Function(
-        count, value_function(fun), args if isinstance(args, tuple) else (args,),
-        None if jac is None else gradient_function(jac), block_grad, block_hess, limits,
-    )  # fmt: skip
+def _first(*values: Any) -> Any:
+    """The first that is not None."""
+    return next((value for value in values if value is not None), None)
 
 
-def _nothing(smooth: Smooth, name: str) -> BlockResult:
-    """The minimum over no coordinates."""
-    status, empty = Status.CONVERGED, np.zeros(0)
-    return BlockResult(
-        x=empty, success=True, status=status, message=status.sentence, nit=0, measure=0.0, method=name,
-        fun=smooth.start(empty)[0], jac=empty, kkt=0.0, support=np.zeros(0, np.intp),
-    )  # fmt: skip
+def _chosen(fun: Any, asked: list[str]) -> tuple[str, str]:
+    """The method where none is asked for, and why."""
+    if is_smooth(fun):
+        return "bcd", "Chose bcd, the method for functions of solvers.learning."
+    if asked:
+        return "bcd", f"Chose bcd, the method that takes {', '.join(asked)}."
+    return "gala", "Chose gala, the method for smooth functions with bounds and constraints."
+
+
+def _no_constraints(constraints: Any, hess: Any, hessp: Any) -> None:
+    if constraints is not None and np.size(constraints):
+        raise ValueError("constraints: method 'bcd' takes bounds alone; use 'gala'")
+    for given, name in ((hess, "hess"), (hessp, "hessp")):
+        if given is not None:
+            raise ValueError(f"{name}: method 'bcd' takes block_hess in its place; use 'gala' with {name}")

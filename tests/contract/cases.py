@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 import scipy.sparse
 
 import solvers
@@ -324,6 +325,58 @@ def _function(capability, seed):
     )
 
 
+def _nonlinear_program(capability, seed):
+    """A curved function with bounds, linear rows with two sides, and a ball; entries of Q and A are the data."""
+    rng = np.random.default_rng(seed)
+    Q, c = _quadratic_data(seed)
+    n = len(c)
+    inputs = {"Q": Q, "A": rng.integers(0, 4, (7, n)), "c": 4 * c, "x0": rng.integers(0, 3, n)}
+    multipliers = {}  # of each x that a solve returned: the measure is that of a triple
+
+    def solve(inputs, **keywords):
+        Q, A, c = (np.asarray(inputs[name], np.float64) for name in ("Q", "A", "c"))
+        ball = scipy.optimize.NonlinearConstraint(
+            lambda x: x @ x, 0, 60, jac=lambda x: 2 * x, hess=lambda x, v: 2 * v[0] * np.eye(n)
+        )
+        result = solvers.minimize(
+            lambda x: x @ (Q @ x / 2 - c) + (x**4).sum() / 4,
+            keywords.pop("x0", inputs["x0"]),
+            jac=lambda x: Q @ x - c + x**3,
+            hess=lambda x: Q + np.diag(3 * x**2),
+            bounds=scipy.optimize.Bounds(0, 3),
+            constraints=[scipy.optimize.LinearConstraint(A, 5, 40), ball],
+            **keywords,
+        )
+        multipliers[result.x.tobytes()] = result.v
+        return result
+
+    def measure(inputs, x):
+        Q, A, c = (np.asarray(inputs[name], np.longdouble) for name in ("Q", "A", "c"))
+        rows, ball, z = (np.asarray(v, np.longdouble) for v in multipliers[x.tobytes()])
+        x = x.astype(np.longdouble)
+        values = np.concatenate((A @ x, [x @ x], x))
+        y = np.concatenate((rows, ball, z))
+        low, high = np.repeat([5.0, 0, 0], [7, 1, n]), np.repeat([40.0, 60, 3], [7, 1, n])
+        slope = Q @ x - c + x**3 + A.T @ rows + 2 * x * ball + z
+        scale = max(100, np.abs(y).mean()) / 100
+        outside = np.maximum(low - values, values - high).max()
+        apart = np.abs(y * np.where(y > 0, high - values, values - low)).max()
+        return float(max(np.abs(slope).max() / scale, outside, apart / scale))
+
+    return Case(
+        capability,
+        {name: value.astype(float) for name, value in inputs.items()},
+        solve,
+        answer=lambda result: np.asarray(result.x),
+        measure=measure,
+        start_at=lambda result: {"x0": result.x},
+    )
+
+
+def _optimize(capability, seed):
+    return (_nonlinear_program if capability == "nonlinear-program" else _function)(capability, seed)
+
+
 def _program(seed):
     """A covering problem with bounds: c, the entries of A and what the rows ask for; whole numbers."""
     rng = np.random.default_rng(seed)
@@ -556,7 +609,7 @@ def _equilibrium(capability, seed):
 
 
 #: family -> (capability, seed) -> Case. A new family adds one line.
-MAKERS = {"equilibrium": _equilibrium, "learning": _learning, "linalg": _linalg, "optimize": _function, "ot": _ot}
+MAKERS = {"equilibrium": _equilibrium, "learning": _learning, "linalg": _linalg, "optimize": _optimize, "ot": _ot}
 
 
 def cases():

@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import LowLevelCallable
 
+from solvers._base.iterate import Control, run
+from solvers.optimize._gala import METHOD, Gala
 from solvers.optimize._kernels import LDL, Compiled, DenseNLP, PythonNLP
+from solvers.optimize._problem import NonlinearProblem
 
-from .programs import equalities, program
+from .programs import EQUALITIES, equalities, program
 from .twin import DenseTwin
 
 EPS = np.finfo(float).eps
@@ -210,3 +213,97 @@ def test_compiled_functions_beside_pythons():
     assert (mixed.nfev, mixed.njev) == (1, 0)
     with pytest.raises(ValueError, match="2 variables and 1 rows do not fit"):
         DenseNLP(replace(mixed, row_lower=np.zeros(3)))
+
+
+def columns(nlp):
+    return np.array([nlp.hessian(e) for e in np.eye(nlp.n)])
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+def test_approximations_learn_a_quadratic(kind, seed):
+    """With exact line searches on a convex quadratic: the secant equation, and its minimum after 3 n steps at most."""
+    rng = np.random.default_rng(seed)
+    n = 6
+    Q = rng.standard_normal((n, n))
+    Q = Q @ Q.T + np.eye(n)
+    problem = program(np.zeros(n), lambda x: 0.0)
+    nlp = DenseNLP(replace(problem, gradient=lambda x: Q @ x, hessian=kind))
+    x, y = rng.standard_normal(n), np.zeros(0)
+    first = np.linalg.norm(Q @ x)
+    B = s = None
+    for k in range(3 * n):
+        g = nlp.slopes(x)
+        nlp.curvature(x, 1.0, y)
+        before, B = B, columns(nlp)
+        if k > 1 and (kind == "sr1" or s @ Q @ s >= 0.2 * s @ before @ s):
+            np.testing.assert_allclose(B @ s, Q @ s, rtol=0, atol=1e-9 * np.linalg.norm(B) * np.linalg.norm(s))
+        if np.linalg.norm(g) <= 1e-9 * first:
+            break
+        nlp.factor(True, np.zeros(n), y)
+        d = nlp.solve(-g, 1e-12)
+        s = -(g @ d) / (d @ Q @ d) * d
+        x = x + s
+    assert np.linalg.norm(Q @ x) <= 1e-8 * first
+    if kind == "sr1":
+        np.testing.assert_allclose(B, Q, rtol=0, atol=1e-6 * np.linalg.norm(Q))
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "lbfgs"])
+def test_damping_keeps_approximations_positive(kind, seed):
+    """Whatever the steps are, and the curvature of the Lagrangian along them; the multipliers are those of the call."""
+    rng = np.random.default_rng(seed)
+    problem = replace(random_program(rng, 5, 2), hessian=kind)
+    nlp = DenseNLP(problem)
+    for _ in range(25):
+        x, y = rng.standard_normal(5), rng.standard_normal(2)
+        nlp.curvature(x, 1.0, y)
+        values = np.linalg.eigvalsh(columns(nlp))
+        assert values[0] > 1e-14 * values[-1]
+    nlp.curvature(x, 0.0, y)
+    assert not columns(nlp).any()
+
+
+def test_approximations_see_the_constraints_curve():
+    """f is linear: all the curvature is that of y'c."""
+    problem = random_program(np.random.default_rng(3), 4, 1)
+    H = problem.hessian(np.zeros(4), 0.0, np.ones(1))
+    nlp = DenseNLP(replace(problem, gradient=lambda x: np.ones(4), hessian="sr1"))
+    x, y = np.zeros(4), np.array([2.5])
+    for e in np.vstack([np.zeros(4), np.eye(4), np.ones(4)]):
+        x = x + e
+        nlp.curvature(x, 1.0, y)
+    np.testing.assert_allclose(columns(nlp), 2.5 * H, rtol=0, atol=1e-9)
+
+
+def test_an_unknown_approximation():
+    with pytest.raises(ValueError, match="hess must be one of bfgs, sr1, lbfgs, not 'dfp'"):
+        DenseNLP(replace(equalities("HS6"), hessian="dfp"))
+
+
+def solved(problem, every=False):
+    return NonlinearProblem(problem, 1e-8, 200, every=every)
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+@pytest.mark.parametrize("name", ["HS7", "HS39", "HS77", "BT12"])
+def test_programs_without_hessians(name, kind):
+    problem = replace(equalities(name), hessian=kind)
+    result = run(METHOD, solved(problem), Control(200))
+    assert result.success
+    assert result.fun == pytest.approx(EQUALITIES[name][3], abs=1e-6)
+    assert result.nhev == 0
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+def test_what_is_learned_goes_on_to_the_same_bits(kind):
+    """From a state that was saved, with a backend that has seen nothing."""
+    problem, solver = replace(equalities("HS77"), hessian=kind), Gala()
+    run_of = solved(problem, every=True)
+    state = solver.init(run_of)
+    for _ in range(8):
+        state = solver.step(run_of, state)
+    saved = replace(state, core=state.core.copy())
+    fresh = solved(problem, every=True)
+    for _ in range(4):
+        state, saved = solver.step(run_of, state), solver.step(fresh, saved)
+        assert state.core.tobytes() == saved.core.tobytes()

@@ -298,7 +298,7 @@ def test_nan_in_a_line_search_is_stepped_back_from():
         assert result.success
         np.testing.assert_allclose(result.x, 1.9, atol=1e-8)
     with pytest.raises(ValueError, match="fun must be finite at x0"):
-        minimize(fun, np.full(2, 3.0), jac=jac)
+        minimize(fun, np.full(2, 3.0), jac=jac, method="bcd")
 
 
 @pytest.mark.parametrize(
@@ -320,10 +320,12 @@ def test_nan_in_a_line_search_is_stepped_back_from():
     ],
 )
 def test_bad_input(changes, error, message):
-    given = {"fun": bowl, "x0": np.zeros(6), "jac": slope, **changes}
+    given = {"fun": bowl, "x0": np.zeros(6), "jac": slope, "method": "bcd", **changes}
     with pytest.raises(error, match=message):
         minimize(given.pop("fun"), given.pop("x0"), **given)
 
 
 def test_no_coordinates():
-    assert minimize(lambda x: 0.0, []).success
+    assert minimize(lambda x: 0.0, [], method="bcd").success
+    with pytest.raises(ValueError, match="x0 must have at least one entry"):
+        minimize(lambda x: 0.0, [])

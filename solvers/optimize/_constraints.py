@@ -1,0 +1,215 @@
+"""Bounds and constraints in all forms that `scipy.optimize.minimize` takes, read as pieces of a program.
+
+SciPy's objects are known by their attributes: nothing of scipy.optimize is loaded for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.errors import nearest
+from ._differences import STEPS, Differences, coloured, is_scheme
+from ._function import gradient_function
+from ._pieces import Curvature, LinearRows, Rows, broadcast, is_strategy, sides
+
+Array = npt.NDArray[Any]
+
+#: What takes the place of a derivative that nobody has asked for in particular.
+DEFAULT_SCHEME = "3-point"
+
+
+# ---- bounds --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Bounds of the variables, and which of them must hold from the start."""
+
+    lower: Array
+    upper: Array
+    keep: Array
+
+    def start(self, x0: Array) -> Array:
+        """x0, moved within the bounds; a warning where the user wanted it there."""
+        inside = np.clip(x0, self.lower, self.upper)
+        if (self.keep & (inside != x0)).any():
+            i = int(np.flatnonzero(self.keep & (inside != x0))[0])
+            warnings.warn(
+                f"x0[{i}] = {x0[i]:g} is outside bounds that are to be kept feasible: the solve starts within them",
+                UserWarning,
+                stacklevel=5,
+            )
+        return inside
+
+
+def box(bounds: Any, n: int) -> Box:
+    """Of None, of SciPy's Bounds, or of a sequence of pairs in which None is no bound."""
+    if bounds is None:
+        return Box(np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n, bool))
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        keep = broadcast(getattr(bounds, "keep_feasible", False), n, "bounds.keep_feasible", bool)
+        return Box(*sides(bounds.lb, bounds.ub, n, "bounds"), keep)
+    try:
+        pairs = [(low, high) for low, high in bounds]
+    except (TypeError, ValueError):
+        raise ValueError("bounds must be a scipy.optimize.Bounds or a sequence of pairs (low, high)") from None
+    if len(pairs) != n:
+        raise ValueError(f"bounds must have {n} pairs, one for each variable, not {len(pairs)}")
+    low = [-np.inf if a is None else _number(a) for a, _ in pairs]
+    high = [np.inf if b is None else _number(b) for _, b in pairs]
+    return Box(*sides(low, high, n, "bounds"), np.zeros(n, bool))
+
+
+def _number(value: Any) -> float:
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf" or array.size != 1:
+        raise ValueError(f"bounds must be pairs of numbers or None, not {value!r}")
+    return float(array.item())
+
+
+# ---- constraints ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """How differences are taken in this program where they are."""
+
+    box: Box
+    relative: Any = None
+    absolute: Any = None
+
+    def by(self, scheme: str, **changes: Any) -> Differences:
+        """The differences of a scheme."""
+        given = Differences(scheme, self.box.lower, self.box.upper, self.relative, self.absolute)
+        return dataclasses.replace(given, **changes) if changes else given
+
+
+def read(constraints: Any, x0: Array, steps: Steps, scheme: str) -> list[Rows]:
+    """The constraints of one object or of a sequence of them; `scheme` serves those without a Jacobian."""
+    if _is_one(constraints):
+        return [_one(constraints, x0, steps, scheme, "constraints")]
+    try:
+        several = list(constraints)
+    except TypeError:
+        raise TypeError(f"constraints must be dicts or scipy.optimize's objects, not {constraints!r:.60}") from None
+    return [_one(given, x0, steps, scheme, f"constraints[{k}]") for k, given in enumerate(several)]
+
+
+def _is_one(given: Any) -> bool:
+    return isinstance(given, Mapping) or hasattr(given, "lb")
+
+
+def _one(given: Any, x0: Array, steps: Steps, scheme: str, name: str) -> Rows:
+    if isinstance(given, Mapping):
+        return _of_dict(given, x0, steps, scheme, name)
+    if hasattr(given, "A"):
+        rows: Rows = LinearRows(given.A, len(x0), name)
+        rows.limit(given.lb, given.ub, getattr(given, "keep_feasible", False), x0)
+        return _kept(rows, x0)
+    if callable(getattr(given, "fun", None)):
+        return _nonlinear(given, x0, steps, name)
+    raise TypeError(f"{name} must be a dict, a LinearConstraint or a NonlinearConstraint, not {given!r:.60}")
+
+
+def _of_dict(given: Mapping[str, Any], x0: Array, steps: Steps, scheme: str, name: str) -> Rows:
+    kind = given.get("type")
+    if not isinstance(kind, str) or kind.lower() not in ("eq", "ineq"):
+        raise ValueError(f"{name}['type'] must be 'eq' or 'ineq', not {kind!r}")
+    if not callable(given.get("fun")):
+        raise ValueError(f"{name}['fun'] must be callable, not {given.get('fun')!r}")
+    args = given.get("args", ())
+    args = args if isinstance(args, tuple) else (args,)
+    jac = given.get("jac")
+    if jac is None or jac is False:
+        jac = scheme
+    fun = _with(given["fun"], args)
+    rows = Rows(fun, _derivative(_with(jac, args), steps, f"{name}['jac']"), len(x0), name)
+    rows.limit(0.0, 0.0 if kind.lower() == "eq" else np.inf, False, x0)
+    return rows
+
+
+def _nonlinear(given: Any, x0: Array, steps: Steps, name: str) -> Rows:
+    relative = getattr(given, "finite_diff_rel_step", None)
+    own = steps if relative is None else dataclasses.replace(steps, relative=relative)
+    jac = _derivative(getattr(given, "jac", DEFAULT_SCHEME), own, f"{name}.jac")
+    rows = Rows(given.fun, jac, len(x0), name)
+    rows.limit(given.lb, given.ub, getattr(given, "keep_feasible", False), x0)
+    pattern = getattr(given, "finite_diff_jac_sparsity", None)
+    if pattern is not None and isinstance(jac, Differences):
+        shape, named = (rows.total, len(x0)), f"{name}.finite_diff_jac_sparsity"
+        held, colours = coloured(pattern, shape, named)
+        if rows.places is not None:
+            held, colours = coloured(held[rows.places], (rows.m, len(x0)), named)
+        rows.jac = dataclasses.replace(jac, pattern=held, colours=colours)
+    rows.curvature = curvature(getattr(given, "hess", None), rows, own, f"{name}.hess", _spread(given, rows))
+    return _kept(rows, x0)
+
+
+def _spread(given: Any, rows: Rows) -> Callable[[Array, Array], Any]:
+    """The user's Hessian of y'c, for multipliers of the rows that the program has."""
+
+    def hess(x: Array, y: Array) -> Any:
+        rows.calls.nhev += 1
+        v = y.copy()
+        if rows.places is not None:
+            v = np.zeros(rows.total)
+            v[rows.places] = y
+        return given.hess(x.copy(), v)
+
+    return hess
+
+
+def _with(fun: Any, args: tuple[Any, ...]) -> Any:
+    return fun if not args or not callable(fun) else lambda x: fun(x, *args)
+
+
+def _kept(rows: Rows, x0: Array) -> Rows:
+    """ValueError where the start violates rows that are to be kept feasible, as SciPy has it."""
+    if rows.keep.any() and not rows.feasible(x0):
+        raise ValueError(f"{rows.name}: x0 violates rows that keep_feasible asks to hold throughout")
+    return rows
+
+
+# ---- derivatives of a piece ----------------------------------------------------------------------
+
+
+def _derivative(jac: Any, steps: Steps, name: str) -> Any:
+    """A callable as it is, or the differences that the word names."""
+    if is_scheme(jac):
+        return steps.by(jac)
+    if isinstance(jac, str):
+        raise ValueError(f"{name} must be callable or a scheme of differences, not {jac!r}{nearest(jac, STEPS)}")
+    return gradient_function(jac) if not callable(jac) else jac
+
+
+def curvature(hess: Any, piece: Any, steps: Steps, name: str, call: Any) -> Curvature | None:
+    """What makes the piece's Hessian; None where it is left to the program's approximation."""
+    if hess is None or _is_default(hess, piece):
+        return None
+    if is_scheme(hess):
+        if isinstance(piece.jac, Differences):
+            raise ValueError(
+                f"{name} cannot be taken by differences ({hess!r}) of a derivative that is itself one: pass jac, or "
+                "leave the Hessian to quasi-Newton updates"
+            )
+        return Curvature(steps.by(hess), piece, name)
+    if is_strategy(hess):
+        return Curvature(hess, piece, name)
+    if not callable(hess):
+        words = f"must be callable, a scheme of differences or a HessianUpdateStrategy, not {hess!r:.60}"
+        raise ValueError(f"{name} {words}{nearest(hess, STEPS) if isinstance(hess, str) else ''}")
+    return Curvature(call, piece, name)
+
+
+def _is_default(hess: Any, piece: Any) -> bool:
+    """A constraint's hess=BFGS() is what NonlinearConstraint puts there where its user says nothing."""
+    if isinstance(piece, Rows) and type(hess).__name__ == "BFGS":
+        return bool(hess.exception_strategy == "skip_update" and hess.min_curvature == 1e-8)
+    return False

@@ -1,0 +1,142 @@
+"""A nonlinear problem from the arguments of `minimize`, in all forms that SciPy's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from .._base import threads as _threads
+from .._base.errors import nearest
+from .._base.validate import check_finite, positive, real_array
+from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
+from ._differences import STEPS, Differences, is_scheme
+from ._function import gradient_function, value_function
+from ._pieces import Curvature, Objective, Rows, is_operator
+from ._problem import NonlinearProblem
+from ._program import WRITTEN_OUT, Sum, program
+
+Array = npt.NDArray[Any]
+
+#: The tolerance where none is given, by the least accurate derivative: what its errors allow to reach. Those of
+#: constraints are multiplied by multipliers, but of numbers near 0.
+EXACT = 1e-8
+OBJECTIVE, CONSTRAINT = {"2-point": 1e-5, "3-point": 1e-7}, {"2-point": 1e-6, "3-point": 1e-7}
+
+
+def nonlinear_problem(
+    fun: Any,
+    x0: npt.ArrayLike,
+    args: Any,
+    jac: Any,
+    hess: Any,
+    hessp: Any,
+    bounds: Any,
+    constraints: Any,
+    *,
+    tol: float | None,
+    max_iter: int,
+    every: bool,
+    threads: int | None,
+    relative: Any = None,
+    absolute: Any = None,
+    check: bool = False,
+) -> NonlinearProblem:
+    """The checked problem of minimize's arguments; functions are called at x0 alone."""
+    point = real_array(x0, "x0")
+    if point.ndim > 1:
+        raise ValueError(f"x0 must have 1 dimension, not shape {point.shape}")
+    point = point.reshape(-1)
+    n = len(point)
+    if n == 0:
+        raise ValueError("x0 must have at least one entry")
+    check_finite(point, "x0")
+    limits = box(bounds, n)
+    start = limits.start(point)
+    steps = Steps(limits, relative, absolute)
+    f = _objective(fun, args, jac, hess, hessp, n, steps)
+    rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
+    if f.curvature is not None and n <= WRITTEN_OUT:
+        for r in rows:
+            if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
+                # Newton's method is worth some calls of a Jacobian: updates would be the slower part
+                r.curvature = Curvature(steps.by("2-point"), r, f"{r.name}.hess")
+    wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
+    if check:
+        from ._check import check_derivatives
+
+        check_derivatives(f, rows, start, steps)
+    return NonlinearProblem(
+        program(f, rows, start, limits.lower, limits.upper), wanted, int(max_iter), threads=_threads.resolve(threads),
+        every=every, rows=tuple(rows), bounded=bounds is not None,
+    )  # fmt: skip
+
+
+def _none(constraints: Any) -> bool:
+    return constraints is None or (isinstance(constraints, list | tuple) and not constraints)
+
+
+def _scheme(jac: Any) -> str:
+    return jac if is_scheme(jac) else DEFAULT_SCHEME
+
+
+def _default_tol(f: Objective, rows: list[Rows]) -> float:
+    limits = [OBJECTIVE.get(f.jac.scheme, EXACT)] if isinstance(f.jac, Differences) else []
+    limits += [CONSTRAINT.get(r.jac.scheme, EXACT) for r in rows if isinstance(r.jac, Differences)]
+    return max(limits, default=EXACT)
+
+
+# ---- the objective -------------------------------------------------------------------------------
+
+
+def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, steps: Steps) -> Objective:
+    args = args if isinstance(args, tuple) else (args,)
+    f = Objective(value_function(fun), args, _gradient(jac, steps), n)
+    if hess is None and hessp is not None:
+        if not callable(hessp):
+            raise TypeError(f"hessp must be callable, not {type(hessp).__name__}")
+        f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(f, hessp, x, w))
+    else:
+        f.curvature = curvature(hess, f, steps, "hess", _hessian(f, hess))
+    return f
+
+
+def _gradient(jac: Any, steps: Steps) -> Any:
+    if jac is None or jac is False or is_scheme(jac):
+        return steps.by(_scheme(jac))
+    if jac is True:
+        return True
+    if isinstance(jac, str):
+        raise ValueError(f"jac must be callable, True or a scheme of differences, not {jac!r}{nearest(jac, STEPS)}")
+    return gradient_function(jac)
+
+
+def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
+    """The user's Hessian, times a weight."""
+
+    def call(x: Array, w: float) -> Any:
+        f.calls.nhev += 1
+        H = hess(x.copy(), *f.args)
+        if is_operator(H):
+            return Sum(f.n, [H], w)
+        H = H if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
+        return H if w == 1.0 else w * H
+
+    return call
+
+
+class Products:
+    """The objective's Hessian at a point, by the user's `hessp`."""
+
+    def __init__(self, f: Objective, hessp: Callable[..., Any], x: Array, w: float) -> None:
+        self.f, self.hessp, self.x, self.w, self.shape = f, hessp, x.copy(), w, (f.n, f.n)
+
+    def __matmul__(self, v: Array) -> Array:
+        self.f.calls.nhev += 1
+        out = np.array(self.hessp(self.x.copy(), np.array(v), *self.f.args), np.float64).ravel()
+        if len(out) != len(v):
+            raise ValueError(f"hessp must return {len(v)} entries, not {len(out)}")
+        return self.w * out

@@ -1,0 +1,225 @@
+"""A `Program` from its pieces: what kind of matrices it has, and how the pieces' become one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from ._nlp import Program
+from ._pieces import Objective, Rows, is_operator
+from ._quasi_newton import Damped, LimitedMemory, Secant, SymmetricRankOne
+
+Array = npt.NDArray[Any]
+
+#: Up to so many variables and rows matrices are dense, whatever the user's are.
+SMALL = 200
+#: A Hessian known by products is written out where it has at most so many columns.
+WRITTEN_OUT = 50
+#: Sparse matrices with more than this share of entries are dense ones, up to LARGE variables and rows.
+DENSE_SHARE, LARGE = 0.25, 3000
+
+
+def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upper: Array) -> Program:
+    """The pieces as one program."""
+    assembly = Assembly(objective, rows, x0)
+
+    def joined(name: str, dtype: Any = np.float64) -> Array:
+        return np.concatenate([np.zeros(0, dtype), *(getattr(r, name) for r in rows)])
+
+    calls = objective.calls
+    whole = Program(
+        x0=x0, lower=lower, upper=upper, row_lower=joined("lower"), row_upper=joined("upper"),
+        linear=np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)]),
+        fun=assembly.fun(), gradient=objective.derivative, constraints=assembly.constraints(),
+        jacobian=assembly.jacobian(), hessian=assembly.hessian, kind=assembly.kind,
+        nfev=calls.nfev, njev=calls.njev, nhev=calls.nhev,
+    )  # fmt: skip
+    objective.calls = whole
+    return whole
+
+
+class Assembly:
+    """How pieces are put together."""
+
+    def __init__(self, objective: Objective, rows: list[Rows], x0: Array) -> None:
+        self.objective, self.rows, self.n = objective, rows, len(x0)
+        ends = np.cumsum([0, *(r.m for r in rows)])
+        self.parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
+        self.m = int(ends[-1])
+        self.peeked: dict[int, Any] = {}
+        self.kind = self._kind(x0)
+        for r in rows:
+            r.take(self.kind != "dense")
+        self.secant = self._secant()
+        self.sum = SparseSum(self.n) if self.kind == "sparse" else None
+
+    # ---- values and first derivatives ------------------------------------------------------------
+
+    def fun(self) -> Callable[[Array], float]:
+        """f; infinite where rows are violated that must stay feasible."""
+        value, strict = self.objective.value, [r for r in self.rows if r.keep.any()]
+        if not strict:
+            return value
+        return lambda x: value(x) if all(r.feasible(x) for r in strict) else np.inf
+
+    def constraints(self) -> Callable[[Array], Array]:
+        if len(self.rows) == 1:
+            return self.rows[0].value
+        values = [r.value for r in self.rows]
+        return lambda x: np.concatenate([value(x) for value in values]) if values else np.zeros(0)
+
+    def jacobian(self) -> Callable[[Array], Any]:
+        if len(self.rows) == 1:
+            return self.rows[0].derivative
+        derivatives = [r.derivative for r in self.rows]
+        if not derivatives:
+            empty = np.zeros((0, self.n))
+            return lambda x: empty
+        if self.kind == "dense":
+            return lambda x: np.concatenate([derivative(x) for derivative in derivatives])
+        return lambda x: scipy.sparse.vstack([derivative(x) for derivative in derivatives], format="csr")
+
+    # ---- second derivatives ----------------------------------------------------------------------
+
+    def hessian(self, x: Array, sigma: float, y: Array) -> Any:
+        """The Hessian of ``sigma f + y'c``, as the kind of the program has it."""
+        terms: list[Any] = []
+        if self.objective.curvature is not None:
+            terms.append((0, self._at(0, x, sigma) if sigma else None))
+        for k, (r, part) in enumerate(zip(self.rows, self.parts, strict=True), 1):
+            if r.curvature is not None:
+                terms.append((k, self._at(k, x, y[part]) if y[part].any() else None))
+        if self.secant is not None:
+            terms.append((-1, self._approximated(x, sigma, y)))
+        if self.sum is not None:
+            return self.sum(terms)
+        matrices = [H for _, H in terms if H is not None]
+        if self.kind == "operator":
+            return Sum(self.n, matrices)
+        total = np.zeros((self.n, self.n))
+        for H in matrices:
+            total += self._dense(H)
+        return total
+
+    def _at(self, k: int, x: Array, w: Any) -> Any:
+        """The Hessian of a piece (0: of the objective), or what it returned when its kind was found out."""
+        piece: Any = self.rows[k - 1] if k else self.objective
+        if k in self.peeked:
+            key, H = self.peeked.pop(k)
+            if not k and key == x.tobytes():
+                return H * w if not is_operator(H) else Sum(self.n, [H], w)
+        return piece.curvature(x, w)
+
+    def _dense(self, H: Any) -> Array:
+        if scipy.sparse.issparse(H):
+            return np.asarray(H.toarray())
+        if is_operator(H):
+            columns = np.eye(self.n)
+            return np.array([np.asarray(H @ column, np.float64).ravel() for column in columns]).T
+        return np.asarray(H)
+
+    def _unknown(self) -> tuple[bool, list[int]]:
+        """Whether the objective, and which rows, have no Hessian."""
+        rows = [k for k, r in enumerate(self.rows) if r.curvature is None and not r.linear]
+        return self.objective.curvature is None, rows
+
+    def _secant(self) -> Secant | None:
+        objective, rows = self._unknown()
+        if not objective and not rows:
+            return None
+        if self.kind != "dense":
+            return Secant(LimitedMemory(self.n))
+        return Secant(Damped(self.n) if objective else SymmetricRankOne(self.n))
+
+    def _approximated(self, x: Array, sigma: float, y: Array) -> Any:
+        objective, rows = self._unknown()
+        assert self.secant is not None
+        weights = ([sigma] if objective else []) + [y[self.parts[k]] for k in rows]
+        pieces: list[Any] = ([self.objective] if objective else []) + [self.rows[k] for k in rows]
+
+        def pull(derivatives: list[Any]) -> Array:
+            slope = np.zeros(self.n)
+            for piece, derivative, w in zip(pieces, derivatives, weights, strict=True):
+                slope += piece.pull(derivative, w)
+            return slope
+
+        return self.secant(x, sigma, [piece.derivative(x) for piece in pieces], pull)
+
+    # ---- the kind --------------------------------------------------------------------------------
+
+    def _kind(self, x0: Array) -> str:
+        """ "dense", "sparse" or "operator", by size and by what the functions return at x0."""
+        if self.n + self.m <= SMALL and self.n <= WRITTEN_OUT:
+            return "dense"
+        matrices = [r.derivative(x0) for r in self.rows if r.m]
+        hessians: list[Any] = []
+        if self.objective.curvature is not None:
+            hessians.append(self.objective.curvature(x0, 1.0))
+            self.peeked[0] = x0.tobytes(), hessians[0]
+        hessians += [r.curvature(x0, np.zeros(r.m)) for r in self.rows if r.curvature is not None]
+        if any(is_operator(H) for H in hessians):
+            return "operator"
+        sparse = [M for M in (*matrices, *hessians) if scipy.sparse.issparse(M)]
+        full = sum(np.size(M) for M in (*matrices, *hessians) if not scipy.sparse.issparse(M))
+        unknown, rows = self._unknown()
+        N = self.n + self.m
+        share = (full + sum(M.nnz for M in sparse)) / max(1, N * N)
+        if not sparse or N <= SMALL or (share > DENSE_SHARE and N <= LARGE):
+            return "dense" if N <= LARGE or not (unknown or rows) else "operator"
+        return "operator" if unknown or rows else "sparse"
+
+
+class Sum:
+    """Hessians that are known by their products, and matrices beside them."""
+
+    def __init__(self, n: int, terms: list[Any], factor: float = 1.0) -> None:
+        self.shape, self.terms, self.factor = (n, n), terms, factor
+
+    def __matmul__(self, v: Array) -> Array:
+        out = np.zeros(len(v))
+        for H in self.terms:
+            out += np.asarray(H @ v).ravel()
+        return out if self.factor == 1.0 else self.factor * out
+
+
+class SparseSum:
+    """Sums of sparse matrices in one pattern, which grows where a piece has an entry that it has not had before."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.codes = np.zeros(0, np.int64)
+        self.indices, self.indptr = np.zeros(0, np.int32), np.zeros(n + 1, np.int32)
+        #: Of each piece: its own pattern when it was met last, and where its entries go.
+        self.places: dict[int, tuple[Array, Array, Array]] = {}
+
+    def __call__(self, terms: list[tuple[int, Any]]) -> scipy.sparse.csr_array:
+        matrices = {k: scipy.sparse.csr_array(H) for k, H in terms if H is not None}
+        for k, H in matrices.items():
+            H.sum_duplicates()
+            known = self.places.get(k)
+            if known is None or not (np.array_equal(known[0], H.indptr) and np.array_equal(known[1], H.indices)):
+                self._place(k, H)
+        data = np.zeros(len(self.codes))
+        for k, H in matrices.items():
+            data[self.places[k][2]] += H.data
+        return scipy.sparse.csr_array((data, self.indices, self.indptr), shape=(self.n, self.n))
+
+    def _codes(self, indptr: Array, indices: Array) -> Array:
+        return np.repeat(np.arange(self.n, dtype=np.int64), np.diff(indptr)) * self.n + indices
+
+    def _place(self, k: int, H: scipy.sparse.csr_array) -> None:
+        codes = self._codes(H.indptr, H.indices)
+        union = np.union1d(self.codes, codes)
+        if len(union) > len(self.codes):
+            self.codes = union
+            self.indices = (union % self.n).astype(np.int32)
+            self.indptr = np.searchsorted(union, np.arange(self.n + 1, dtype=np.int64) * self.n).astype(np.int32)
+            for other, (indptr, indices, _) in self.places.items():
+                where = np.searchsorted(union, self._codes(indptr, indices))
+                self.places[other] = indptr, indices, where
+        self.places[k] = H.indptr.copy(), H.indices.copy(), np.searchsorted(union, codes)
