@@ -4,6 +4,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
+from libc.math cimport sqrt
+
 import numpy as np
 
 from scipy.linalg.cython_lapack cimport dsytrf, dsytrs
@@ -15,3 +17,4 @@ include "polish.pxi"
 include "compiled.pxi"
 include "dense.pxi"
 include "gala.pxi"
+include "sketch.pxi"

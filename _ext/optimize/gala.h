@@ -55,6 +55,7 @@ typedef struct sv_gala {
     double reference[4];         /* errors that free choices of mu must keep reducing */
     int64_t exact;               /* 1: the exact augmented Lagrangian and no filter */
     struct sv_merit merit;
+    double polished;             /* the measure of the point that was polished last */
     double best;                 /* least measure so far: that of the point that is kept */
 } sv_gala;
 
