@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from .._base.compiled import address_of
 from .._base.errors import nearest
@@ -87,6 +88,13 @@ class Steps:
     box: Box
     relative: Any = None
     absolute: Any = None
+    #: The pattern of Hessians and the colours of its columns, where the user tells them.
+    hessians: tuple[scipy.sparse.csr_array, Array] | None = None
+
+    def twice(self, scheme: str) -> Differences:
+        """The differences of a scheme, for Hessians."""
+        pattern, colours = self.hessians or (None, None)
+        return self.by(scheme, pattern=pattern, colours=colours)
 
     def by(self, scheme: str, **changes: Any) -> Differences:
         """The differences of a scheme."""
@@ -211,7 +219,7 @@ def curvature(hess: Any, piece: Any, steps: Steps, name: str, call: Any) -> Curv
                 f"{name} cannot be taken by differences ({hess!r}) of a derivative that is itself one: pass jac, or "
                 "leave the Hessian to quasi-Newton updates"
             )
-        return Curvature(steps.by(hess), piece, name)
+        return Curvature(steps.twice(hess), piece, name)
     if is_strategy(hess):
         return Curvature(hess, piece, name)
     if not callable(hess):

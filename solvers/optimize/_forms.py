@@ -15,7 +15,7 @@ from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
 from ._curvature import Curvature, is_operator
-from ._differences import STEPS, Differences, is_scheme
+from ._differences import STEPS, Differences, coloured, is_scheme
 from ._function import gradient_function, hessian_function, value_function
 from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
@@ -46,6 +46,7 @@ def nonlinear_problem(
     threads: int | None,
     relative: Any = None,
     absolute: Any = None,
+    hess_sparsity: Any = None,
     check: bool = False,
 ) -> NonlinearProblem:
     """The checked problem of minimize's arguments; functions are called at x0 alone."""
@@ -59,14 +60,16 @@ def nonlinear_problem(
     check_finite(point, "x0")
     limits = box(bounds, n)
     start = limits.start(point)
-    steps = Steps(limits, relative, absolute)
+    steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+    if steps.hessians and hess is None and hessp is None:
+        hess = "2-point"
     f = _objective(fun, args, jac, hess, hessp, n, steps)
     rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
-    if f.curvature is not None and n <= WRITTEN_OUT:
+    if f.curvature is not None and (n <= WRITTEN_OUT or steps.hessians):
         for r in rows:
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part
-                r.curvature = Curvature(steps.by("2-point"), r, f"{r.name}.hess")
+                r.curvature = Curvature(steps.twice("2-point"), r, f"{r.name}.hess")
     wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
     if check:
         from ._check import check_derivatives
@@ -76,6 +79,14 @@ def nonlinear_problem(
         program(f, rows, start, limits.lower, limits.upper), wanted, int(max_iter), threads=_threads.resolve(threads),
         every=every, rows=tuple(rows), bounded=bounds is not None,
     )  # fmt: skip
+
+
+def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
+    """The pattern of symmetric matrices, and the colours of its columns."""
+    if given is None:
+        return None
+    pattern, _ = coloured(given, (n, n), "hess_sparsity")
+    return coloured(pattern + pattern.T, (n, n), "hess_sparsity")
 
 
 def _none(constraints: Any) -> bool:

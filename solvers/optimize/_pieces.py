@@ -101,7 +101,8 @@ class Rows:
         self.places: Array | None = None
         self.lower = self.upper = np.zeros(0)
         self.keep = np.zeros(0, bool)
-        self.sparse = False
+        #: Whether Jacobians are CSR; None: as they come.
+        self.sparse: bool | None = None
         self.linear = False
         self.curvature: Curvature | None = None
         self.calls = Calls()
@@ -143,7 +144,7 @@ class Rows:
         return np.asarray(self._held(np.asarray(self.fun(x.copy())).ravel()))
 
     def slopes(self, x: Array) -> Any:
-        """The Jacobian at any point, not remembered: CSR where the program is sparse, else an array."""
+        """The Jacobian at any point, not remembered."""
         if isinstance(self.jac, Differences):
             plain = self._complex if self.jac.scheme == "cs" else self._value
             return self.shaped(self.jac(plain, x, self.value(x)))
@@ -177,7 +178,7 @@ class Rows:
 
     def shaped(self, J: Any) -> Any:
         """As the program wants its matrices."""
-        if scipy.sparse.issparse(J) == self.sparse:
+        if self.sparse is None or scipy.sparse.issparse(J) == self.sparse:
             return J
         return scipy.sparse.csr_array(J) if self.sparse else J.toarray()
 

@@ -251,6 +251,41 @@ def test_sparse_sums_keep_one_pattern(seed):
     np.testing.assert_allclose(again.toarray(), terms[1][1].toarray())
 
 
+def test_many_variables():
+    """Sparse, by patterns, by products: one answer, by the linear algebra that fits."""
+    n = 240
+    row, slopes, pattern = band(n)
+    t = np.sin(np.linspace(0, 6, n))
+    D = scipy.sparse.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n)).tocsr()
+
+    def hess(x):
+        return scipy.sparse.diags_array(12 * (x - t) ** 2) + 2 * (D.T @ D)
+
+    def solve(jac=slopes, curvature=lambda x, v: scipy.sparse.diags_array(np.append(0, -v / 5)), **given):
+        con = NonlinearConstraint(row, 0.5, INF, jac=jac, hess=curvature, finite_diff_jac_sparsity=pattern)
+        result = minimize(lambda x: ((x - t) ** 4).sum() + ((D @ x) ** 2).sum(), np.ones(n), constraints=con,
+                          jac=lambda x: 4 * (x - t) ** 3 + 2 * (D.T @ (D @ x)), **given)  # fmt: skip
+        assert result.success
+        return result
+
+    expected = solve(hess=hess)
+    assert expected.inner == "sparse"
+    band_of_hessian = scipy.sparse.diags_array([np.ones(n - 1), np.ones(n)], offsets=[-1, 0])
+    coloured = solve(curvature=None, hess_sparsity=band_of_hessian)
+    assert coloured.inner == "sparse"
+    assert coloured.nhev == 0
+    assert coloured.njev <= 4 * (coloured.nit + 2)  # three colours, and the gradient
+    by_rows = solve(jac="2-point", hess=hess)
+    assert by_rows.stats["constr_nfev"][0] <= 3 * (by_rows.nit + 5)
+    products = solve(hessp=lambda x, p: hess(x) @ p)
+    assert products.inner == "projected-cg"
+    dense = solve(jac=lambda x: slopes(x).toarray(), hess=lambda x: hess(x).toarray(),
+                  curvature=lambda x, v: np.diag(np.append(0, -v / 5)))  # fmt: skip
+    assert dense.inner == "dense"
+    for result, accuracy in ((coloured, 1e-6), (by_rows, 1e-4), (products, 1e-6), (dense, 1e-6)):
+        np.testing.assert_allclose(result.x, expected.x, atol=accuracy)
+
+
 # ---- what must hold throughout ---------------------------------------------------------------------
 
 
