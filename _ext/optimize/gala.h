@@ -50,6 +50,7 @@ typedef struct sv_gala {
     int64_t restorations;
     int64_t free_mode, reference_count;
     double reference[4];         /* errors that free choices of mu must keep reducing */
+    double polished;             /* the measure of the point that was polished last */
     double best;                 /* least measure so far: that of the point that is kept */
 } sv_gala;
 

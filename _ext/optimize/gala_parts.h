@@ -40,6 +40,10 @@ static inline int gala_free_row(const struct gala *w, int64_t j)
     return w->lower[w->n + j] == -INFINITY && w->upper[w->n + j] == INFINITY;
 }
 
+/* Moves a point away from its sides by that part of them: x where c is NULL, else the slacks, which become those of c. */
+void gala_push_inside(const struct gala *w, double *v, double push, const double *c);
+/* Multipliers at a point that the loop has jumped to. */
+int gala_restart_multipliers(struct gala *w);
 struct sv_sides gala_sides(const struct gala *w);
 struct sv_scales gala_scales(const struct gala *w);
 
