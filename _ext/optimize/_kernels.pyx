@@ -2,6 +2,9 @@
 """Binding of the kernels for nonlinear programs and randomised linear algebra."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy
+
+from libc.math cimport sqrt
 
 import numpy as np
 
@@ -14,3 +17,4 @@ include "polish.pxi"
 include "compiled.pxi"
 include "dense.pxi"
 include "gala.pxi"
+include "sketch.pxi"
