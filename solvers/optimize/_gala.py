@@ -75,8 +75,8 @@ class Gala:
     def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
-        x, y, z = _kernels.gala_answer(nlp, state.core)
-        return measured(problem, x, y, z, inner)
+        point, values = _kernels.gala_answer(nlp, state.core), _kernels.gala_evaluate(nlp, state.core)
+        return measured(problem, point, values, inner)
 
     def _run(self, problem: NonlinearProblem, core: npt.NDArray[np.uint8], iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
