@@ -139,6 +139,11 @@ static int restore(struct gala *w)
 
 static int iterate(struct gala *w)
 {
+    if (w->s->exact) {
+        int code = gala_equality_step(w);
+        w->s->nit += code == 0;
+        return code;
+    }
     lower_mu(w);
     if (w->s->status != SV_GALA_RUNNING)
         return 0;

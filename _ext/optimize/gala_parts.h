@@ -68,6 +68,8 @@ double gala_average_complementarity(const struct gala *w);
 
 /* ---- newton.c ---- */
 
+/* Factors the system at the current point, H shifted by dw and the rows by dc. */
+int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular);
 /* Factors the system at the current point, shifted until its inertia is right. SV_FAILED: no shift serves. */
 int gala_factor(struct gala *w);
 /* d, dy from rc and mu by the system that was factored. */
@@ -86,6 +88,15 @@ void gala_filter_add(struct gala *w, double theta, double phi);
 int gala_search(struct gala *w, double tau);
 /* Whether a point is acceptable to the filter and an improvement over (theta, phi). */
 int gala_filter_accepts(const struct gala *w, double theta, double phi);
+/* ---- equality.c ---- */
+
+/* Whether there is nothing but equalities. */
+int gala_equalities_only(const struct gala *w);
+/* An iteration with the exact augmented Lagrangian. Sets the status where it cannot go on. */
+int gala_equality_step(struct gala *w);
+
+/* ---- filter.c ---- */
+
 /* The state moves to v, c, f (values that were computed there): slopes, rx. */
 int gala_move(struct gala *w, const double *v, const double *c, double f);
 

@@ -19,8 +19,10 @@ int64_t sv_gala_bytes(int64_t n, int64_t m)
 
 int64_t sv_gala_work(int64_t n, int64_t m)
 {
-    int64_t polish = sv_polish_work(n, m), restoration = sv_restoration_work(n, m);
-    return 7 * (n + m) + 5 * n + 8 * m + (polish > restoration ? polish : restoration);
+    int64_t more = sv_merit_work(n, m);
+    more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
+    more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
+    return 7 * (n + m) + 5 * n + 8 * m + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -170,6 +172,8 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
             return SV_FAILED;
         w->v[w->n + j] = inside(w->c[j], w->lower[w->n + j], w->upper[w->n + j], options->push);
     }
+    state->exact = options->exact && gala_equalities_only(w);
+    sv_merit_begin(&state->merit, (int)options->projected, options->window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
         w->zl[i] = w->lo[i] > -INFINITY;

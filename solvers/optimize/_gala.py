@@ -49,6 +49,13 @@ class Gala:
     )
     mu: float = option(0.1, "barrier parameter of the start", low=1e-12, high=1e10)
     push: float = option(1e-2, "how far x0 is moved inside its bounds, relative to them", low=1e-12, high=0.5)
+    merit: str = option(
+        "auto", "eal: exact augmented Lagrangian where all are equalities", choices=("auto", "eal", "filter")
+    )
+    merit_form: str = option(
+        "gradient", "what M penalises: grad L, or its projection J grad L", choices=("gradient", "projected")
+    )
+    window: int = option(5, "values of M that a new one is compared with; 1 for a monotone search", low=1, high=5)
     monotone: bool = option(False, "mu falls when its problem is solved, instead of by the step's own prediction")
 
     def init(self, problem: NonlinearProblem) -> GalaState:
@@ -56,6 +63,7 @@ class Gala:
         program, nlp = problem.program, self._served(problem)[0]
         options = {
             "tol": problem.tol, "mu": self.mu, "push": self.push, "max_shift": 1e40, "monotone": self.monotone,
+            "exact": self.merit != "filter", "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
         core = _kernels.gala_init(
             nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
