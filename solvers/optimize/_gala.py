@@ -107,6 +107,6 @@ METHOD = register(
         "randomized iterative sketching, ICML, arXiv 2305.18379; Waechter, Biegler (2006), On the implementation of an "
         "interior-point filter line-search algorithm for large-scale nonlinear programming, Math. Program. 106",
         solver=Gala,
-        capabilities=frozenset({"nonlinear-program"}),
+        capabilities=frozenset({"equality-program", "nonlinear-program"}),
     )
 )
