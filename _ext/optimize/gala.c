@@ -71,7 +71,7 @@ static int judge(struct gala *w)
         return code;
     keep(w, &at);
     conclude(w, &at);
-    if (w->s->status == SV_GALA_CONVERGED || at.measure > POLISHED || at.measure > 0.1 * w->s->polished)
+    if (w->s->exact || w->s->status == SV_GALA_CONVERGED || at.measure > POLISHED || at.measure > 0.1 * w->s->polished)
         return 0;
     w->s->polished = at.measure;
     int improved;
