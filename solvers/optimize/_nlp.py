@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from ._kernels import Compiled
 
@@ -107,9 +108,12 @@ class Scaled:
     def slopes(self, x: Array) -> Array:
         if self.m:
             J = self._at(x, "J", self.program.jacobian)
-            self.J = (
-                J * self.c_scale[:, None] if isinstance(J, np.ndarray) else J.multiply(self.c_scale[:, None]).tocsr()
-            )
+            if isinstance(J, np.ndarray):
+                self.J = J * self.c_scale[:, None]
+            else:
+                self.J = sp.csr_array(
+                    (J.data * np.repeat(self.c_scale, np.diff(J.indptr)), J.indices, J.indptr), J.shape
+                )
         else:
             self.J = np.zeros((0, self.n))
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
