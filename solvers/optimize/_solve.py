@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -11,13 +12,17 @@ import numpy.typing as npt
 from .._base.blocks import BlockResult
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.rng import RNG, check_rng
+from .._base.rng import RNG, as_generator, check_rng
+from ._adasketch import METHOD as ADASKETCH
 from ._bcd import block_problem, is_smooth, nothing
 from ._forms import nonlinear_problem
 from ._result import MinimizeResult
 from ._scipy_names import callback_of, translated
 
 Array = npt.NDArray[Any]
+
+#: What gala's option "preset" stands for where it is "paper".
+PAPER = ADASKETCH.name
 
 
 def minimize(
@@ -63,8 +68,10 @@ def minimize(
     args : tuple
         Further arguments of fun, jac, hess and hessp (and of "bcd"'s block_grad and block_hess).
     method : str, optional
-        "gala" (bounds, constraints, any smooth function) or "bcd" (blocks of coordinates, penalties). Without it: bcd
-        where one of its own keywords below or a function of `solvers.learning` is given, else gala. The message tells.
+        "gala" (bounds, constraints, any smooth function), "bcd" (blocks of coordinates, penalties) or
+        "adasketch-newton" (equalities, by random sketches, for study; the same as "gala" with the option
+        ``preset="paper"``). Without it: bcd where one of its own keywords below or a function of `solvers.learning` is
+        given, else gala. The message tells.
     jac : callable, bool or str, optional
         The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``. True: fun
         returns it, too, and is called once a point. "2-point", "3-point" (the default) and "cs" are differences, within
@@ -114,7 +121,7 @@ def minimize(
     penalty, blocks
         bcd: as for `solvers.learning.quadratic`.
     verbose, resume, rng, threads
-        As for `solvers.learning.quadratic`. gala draws nothing at random.
+        As for `solvers.learning.quadratic`. gala draws nothing at random; adasketch-newton does.
 
     Returns
     -------
@@ -193,6 +200,8 @@ def minimize(
         if blocked.smooth.size == 0:
             return nothing(blocked, record.name)
         return cast(BlockResult, run(record, blocked, control, own, why))
+    if method == "gala" and own.get("preset") == "paper":
+        method, own = PAPER, {name: value for name, value in own.items() if name != "preset"}
     record = lookup("optimize", method)
     if asked:
         raise ValueError(f"{', '.join(asked)}: only method 'bcd' takes this, not {method!r}")
@@ -204,6 +213,9 @@ def minimize(
         absolute=keywords.get("eps"), check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
     lookup("optimize", method, problem.needs)
+    if method == PAPER:
+        seed = int(as_generator(0 if rng is None else rng).integers(2**63))
+        problem = replace(problem, seed=seed)
     if callback is not None:
         control = Control(control.max_iter, limit, callback_of(callback, problem.program.fun), verbose, resume)
     return cast(MinimizeResult, run(record, problem, control, own, why))
