@@ -111,9 +111,8 @@ class Scaled:
             if isinstance(J, np.ndarray):
                 self.J = J * self.c_scale[:, None]
             else:
-                self.J = sp.csr_array(
-                    (J.data * np.repeat(self.c_scale, np.diff(J.indptr)), J.indices, J.indptr), J.shape
-                )
+                scaled = J.data * np.repeat(self.c_scale, np.diff(J.indptr))
+                self.J = sp.csr_array((scaled, J.indices, J.indptr), J.shape)
         else:
             self.J = np.zeros((0, self.n))
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))

@@ -26,7 +26,7 @@ TINY = 1e-13
 #: A residual above this share of the right-hand side is no solution, unless rounding explains it.
 GOOD = 1e-8
 #: What the backend refines to at least.
-REFINED = 1e-13
+REFINED = 1e-12
 
 
 class Refined:
