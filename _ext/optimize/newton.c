@@ -147,7 +147,7 @@ int gala_multipliers(struct gala *w)
         return 0;
     int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
     if (code == 0 && zero == 0)
-        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-10, w->sol);
+        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-6, w->sol); /* an estimate */
     else if (code == 0)
         code = SV_FAILED;
     double large = 0;

@@ -149,4 +149,5 @@ class SparseNLP(Scaled):
         return self._kkt.factor(self.H if with_hessian else None, self.J, dx, dc)
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
-        return self._kkt.solve(rhs, min(rtol, REFINED))  # a refinement costs less than another step
+        # a refinement costs less than another step of the method
+        return self._kkt.solve(rhs, min(rtol, REFINED) if rtol <= 1e-9 else rtol)
