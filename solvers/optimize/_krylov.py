@@ -179,15 +179,16 @@ class KrylovNLP(Scaled):
         self._kkt = KrylovKKT(self.n, self.m, solver, None if precond is None else self._in_our_units)
         self._plain = SparseKKT(self.n, self.m)
 
+    def slopes(self, x: Array) -> Array:
+        self._x = x
+        return super().slopes(x)
+
     def _in_our_units(self, H: Any, J: Any, dx: Array, dc: Array) -> LinearOperator:
         """K is f_scale S K_user S, with S = diag(1, c_scale / f_scale)."""
         ratio = self.c_scale / self.f_scale
         given = self._given
         if _is_factory(given):
-            theirs = sp.csr_array(J)
-            theirs = sp.csr_array(
-                (theirs.data / np.repeat(self.c_scale, np.diff(theirs.indptr)), theirs.indices, theirs.indptr), J.shape
-            )
+            theirs = self._at(self._x, "J", self.program.jacobian)
             given = given(H * (1 / self.f_scale), theirs, dx / self.f_scale, dc / (self.f_scale * ratio**2))
         apply = aslinearoperator(given).matvec
         s = np.concatenate([np.ones(self.n), 1 / ratio])
