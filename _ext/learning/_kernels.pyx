@@ -372,17 +372,17 @@ cdef class Compressed:
                                  H.shape[1], self.width)
 
 
-cdef extern from "dense.h" nogil:
+cdef extern from "columns.h" nogil:
     ctypedef void (*sv_syrk)(char *, char *, int *, int *, double *, double *, int *, double *, double *,
                              int *) noexcept nogil
 
-    void sv_learning_dots(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *) noexcept
-    void sv_learning_combine(const double *, size_t, size_t, size_t, const int32_t *, const double *,
+    void sv_columns_dots(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *) noexcept
+    void sv_columns_combine(const double *, size_t, size_t, size_t, const int32_t *, const double *,
                              double *) noexcept
-    void sv_learning_column_squares(const double *, size_t, size_t, size_t, double *) noexcept
-    void sv_learning_dense_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
+    void sv_columns_squares(const double *, size_t, size_t, size_t, double *) noexcept
+    void sv_columns_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
                                 double *, sv_syrk) noexcept
-    size_t sv_learning_gram_work(size_t) noexcept
+    size_t sv_columns_gram_work(size_t) noexcept
 
 
 cdef class Columns:
@@ -413,7 +413,7 @@ cdef class Columns:
             raise ValueError("v or out does not fit X")
         if self.n and self.count:
             with nogil:
-                sv_learning_dots(self.X, self.n, self.stride, self.count, self.list, &v[0], &out[0])
+                sv_columns_dots(self.X, self.n, self.stride, self.count, self.list, &v[0], &out[0])
 
     def combine(self, const double[::1] factor, double[::1] z):
         """z = X factor."""
@@ -421,7 +421,7 @@ cdef class Columns:
             raise ValueError("factor or z does not fit X")
         if self.n:
             with nogil:
-                sv_learning_combine(self.X, self.n, self.stride, self.count, self.list,
+                sv_columns_combine(self.X, self.n, self.stride, self.count, self.list,
                                     &factor[0] if self.count else NULL, &z[0])
 
     def squares(self):
@@ -430,7 +430,7 @@ cdef class Columns:
         cdef double[::1] sums = out
         if self.n and self.count:
             with nogil:
-                sv_learning_column_squares(self.X, self.n, self.stride, self.count, &sums[0])
+                sv_columns_squares(self.X, self.n, self.stride, self.count, &sums[0])
         return out
 
     def gram(self, const double[::1] roots=None):
@@ -441,10 +441,10 @@ cdef class Columns:
         cdef double[:, ::1] into = H
         # All columns as they are go to BLAS in place.
         scaled = self.list != NULL or roots is not None
-        cdef double[::1] work = np.empty(sv_learning_gram_work(self.count) if scaled else 1)
+        cdef double[::1] work = np.empty(sv_columns_gram_work(self.count) if scaled else 1)
         if self.n and self.count:
             with nogil:
-                sv_learning_dense_gram(self.X, self.n, self.stride, self.count, self.list,
+                sv_columns_gram(self.X, self.n, self.stride, self.count, self.list,
                                        &roots[0] if roots is not None else NULL, &into[0, 0], &work[0], dsyrk)
         return H
 

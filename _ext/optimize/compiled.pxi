@@ -116,7 +116,8 @@ cdef class Compiled:
                 matrix = np.array(rows, np.float64, order="C", ndmin=2)
                 if matrix.shape[1] != n:
                     raise ValueError(f"linear rows must have {n} columns, not {matrix.shape[1]}")
-                block.count, block.matrix = matrix.shape[0], &matrix[0, 0] if matrix.size else NULL
+                # a matrix without rows has no address, but is one
+                block.count, block.matrix = matrix.shape[0], &matrix[0, 0] if matrix.size else self.table.work
                 kept.append(matrix)
             self.m += block.count
         self.kept = kept

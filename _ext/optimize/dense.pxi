@@ -150,7 +150,7 @@ cdef class DenseNLP(NLP):
 
 
 cdef int into_matrix(object values, int64_t rows, int64_t columns, double *out) except -1:
-    given = np.asarray(values, np.float64)
+    given = np.asarray(values.toarray() if hasattr(values, "toarray") else values, np.float64)
     if given.shape != (rows, columns):
         raise ValueError(f"a matrix of shape {(rows, columns)} was expected, not {given.shape}")
     if rows * columns:

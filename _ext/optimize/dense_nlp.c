@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "dense.h"
+#include "columns.h"
 
 /* Refinement ends where a step does not halve what is left, or after so many. */
 enum { REFINEMENTS = 5 };
@@ -227,21 +227,21 @@ static int rows(void *data, double *out)
 static int jacobian(void *data, const double *v, double *out)
 {
     sv_dense *of = data;
-    sv_learning_dots(of->current->J, (size_t)of->n, (size_t)of->n, (size_t)of->m, NULL, v, out);
+    sv_columns_dots(of->current->J, (size_t)of->n, (size_t)of->n, (size_t)of->m, NULL, v, out);
     return 0;
 }
 
 static int adjoint(void *data, const double *y, double *out)
 {
     sv_dense *of = data;
-    sv_learning_combine(of->current->J, (size_t)of->n, (size_t)of->n, (size_t)of->m, NULL, y, out);
+    sv_columns_combine(of->current->J, (size_t)of->n, (size_t)of->n, (size_t)of->m, NULL, y, out);
     return 0;
 }
 
 static int hessian(void *data, const double *v, double *out)
 {
     sv_dense *of = data;
-    sv_learning_dots(of->H, (size_t)of->n, (size_t)of->n, (size_t)of->n, NULL, v, out);
+    sv_columns_dots(of->H, (size_t)of->n, (size_t)of->n, (size_t)of->n, NULL, v, out);
     return 0;
 }
 

@@ -7,6 +7,10 @@
 #include <time.h>
 
 #include "gala_parts.h"
+#include "restoration.h"
+
+/* Points are polished from this measure on. */
+static const double POLISHED = 1e-6;
 
 static double now(void)
 {
@@ -40,6 +44,22 @@ static void keep(struct gala *w, const struct sv_kkt_point *at)
     memcpy(w->best_z, at->z, (size_t)w->n * sizeof *at->z);
 }
 
+/* The status of a point that was measured. */
+static void conclude(struct gala *w, const struct sv_kkt_point *at)
+{
+    double tol = w->s->options.tol, far = 0;
+    w->s->acceptable = at->measure <= 100 * tol ? w->s->acceptable + 1 : 0;
+    for (int64_t i = 0; i < w->n; i++)
+        far = fmax(far, fabs(w->v[i]));
+    if (w->s->best <= tol)
+        w->s->status = SV_GALA_CONVERGED;
+    else if (w->s->acceptable >= 15)
+        w->s->status = SV_GALA_STAGNATION;
+    else if (far > 1e20 || (w->s->f / w->s->f_scale < -1e20 && at->violation <= 1e-6))
+        w->s->status = SV_GALA_DIVERGED;
+}
+
+/* Measures the point; near a solution the polished one, too. */
 static int judge(struct gala *w)
 {
     struct sv_sides sides = gala_sides(w);
@@ -50,18 +70,18 @@ static int judge(struct gala *w)
     if (code)
         return code;
     keep(w, &at);
-    double tol = w->s->options.tol;
-    w->s->acceptable = at.measure <= 100 * tol ? w->s->acceptable + 1 : 0;
-    if (at.measure <= tol)
-        w->s->status = SV_GALA_CONVERGED;
-    else if (w->s->acceptable >= 15)
-        w->s->status = SV_GALA_STAGNATION;
-    double far = 0;
-    for (int64_t i = 0; i < w->n; i++)
-        far = fmax(far, fabs(w->v[i]));
-    if (far > 1e20 || (w->s->f / w->s->f_scale < -1e20 && at.violation <= 1e-6))
-        w->s->status = SV_GALA_DIVERGED;
-    return 0;
+    conclude(w, &at);
+    if (w->s->status == SV_GALA_CONVERGED || at.measure > POLISHED || at.measure > 0.1 * w->s->polished)
+        return 0;
+    w->s->polished = at.measure;
+    int improved;
+    if ((code = sv_polish(w->nlp, &sides, &scales, 3, w->more, &at, &improved)))
+        return code;
+    if (improved) {
+        keep(w, &at);
+        conclude(w, &at);
+    }
+    return w->s->status == SV_GALA_RUNNING ? gala_move(w, w->v, w->c, w->s->f) : 0;
 }
 
 /* mu falls as long as its problem is solved well enough. */
@@ -78,8 +98,52 @@ static void lower_mu(struct gala *w)
         w->s->status = SV_GALA_STAGNATION;
 }
 
+/* Where no step is taken: less violation first, then the slacks and multipliers of that point. */
+static int restore(struct gala *w)
+{
+    struct sv_sides sides = gala_sides(w);
+    struct sv_restoration out = {0};
+    double theta = gala_violation(w, w->v, w->c), mu = w->s->mu, violation = 0;
+    double phi = gala_barrier(w, w->v, w->s->f, mu), f, target;
+    for (int64_t j = 0; j < w->m; j++)
+        violation = fmax(violation, fmax(w->lower[w->n + j] - w->c[j], w->c[j] - w->upper[w->n + j]));
+    gala_filter_add(w, theta, phi);
+    memcpy(w->tv, w->v, (size_t)w->N * sizeof *w->v);
+    w->s->restorations++;
+    target = 0.1 * violation;
+    for (int k = 0; k < 6; k++, target *= 0.1) {
+        int code = sv_restore(w->nlp, &sides, w->nlp->carried == 0, target, 1e-9, 200, w->tv, w->more, &out);
+        if (code == SV_STOP)
+            return code;
+        gala_push_inside(w, w->tv, 1e-4, NULL);
+        if (w->nlp->values(w->nlp->data, w->tv, &f, w->tc))
+            return SV_STOP;
+        gala_push_inside(w, w->tv, 1e-4, w->tc);
+        double now_theta = gala_violation(w, w->tv, w->tc);
+        int better = isfinite(f) && gala_filter_accepts(w, now_theta, gala_barrier(w, w->tv, f, mu));
+        if (code == SV_INFEASIBLE && !better) {
+            w->s->status = out.violation > w->s->options.tol ? SV_GALA_INFEASIBLE : SV_GALA_STAGNATION;
+            return gala_move(w, w->tv, w->tc, f);
+        }
+        if (better) {
+            if ((code = gala_move(w, w->tv, w->tc, f)))
+                return code;
+            return gala_restart_multipliers(w);
+        }
+        if (code)
+            break;
+    }
+    w->s->status = SV_GALA_STAGNATION;
+    return 0;
+}
+
 static int iterate(struct gala *w)
 {
+    if (w->s->exact) {
+        int code = gala_equality_step(w);
+        w->s->nit += code == 0;
+        return code;
+    }
     lower_mu(w);
     if (w->s->status != SV_GALA_RUNNING)
         return 0;
@@ -95,12 +159,10 @@ static int iterate(struct gala *w)
         gala_dual_directions(w, w->s->mu);
         code = gala_search(w, tau);
     }
-    if (code == SV_STOP)
+    if (code != SV_STOP && code)
+        code = restore(w);
+    if (code)
         return code;
-    if (code) {
-        w->s->status = SV_GALA_STAGNATION;
-        return 0;
-    }
     gala_part_from_sides(w);
     gala_clamp_multipliers(w);
     w->s->nit++;

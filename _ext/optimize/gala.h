@@ -21,6 +21,7 @@
 #ifndef SOLVERS_OPTIMIZE_GALA_H
 #define SOLVERS_OPTIMIZE_GALA_H
 
+#include "merit.h"
 #include "nlp.h"
 #include "polish.h"
 
@@ -35,6 +36,8 @@ enum { SV_FILTER_CAPACITY = 256 };
 struct sv_gala_options {
     double tol, mu, push, max_shift;
     int64_t monotone;
+    /* Of the exact augmented Lagrangian: whether it serves where it can, its form, the window of its line search. */
+    int64_t exact, projected, window;
 };
 
 /* The head of the state; the vectors lie behind it. Members are numbers of eight bytes alone. */
@@ -50,6 +53,9 @@ typedef struct sv_gala {
     int64_t restorations;
     int64_t free_mode, reference_count;
     double reference[4];         /* errors that free choices of mu must keep reducing */
+    int64_t exact;               /* 1: the exact augmented Lagrangian and no filter */
+    struct sv_merit merit;
+    double polished;             /* the measure of the point that was polished last */
     double best;                 /* least measure so far: that of the point that is kept */
 } sv_gala;
 

@@ -7,6 +7,9 @@ cdef extern from "gala.h" nogil:
         double push
         double max_shift
         int64_t monotone
+        int64_t exact
+        int64_t projected
+        int64_t window
 
     ctypedef struct sv_gala:
         int64_t n

@@ -40,6 +40,10 @@ static inline int gala_free_row(const struct gala *w, int64_t j)
     return w->lower[w->n + j] == -INFINITY && w->upper[w->n + j] == INFINITY;
 }
 
+/* Moves a point away from its sides by that part of them: x where c is NULL, else the slacks, which become those of c. */
+void gala_push_inside(const struct gala *w, double *v, double push, const double *c);
+/* Multipliers at a point that the loop has jumped to. */
+int gala_restart_multipliers(struct gala *w);
 struct sv_sides gala_sides(const struct gala *w);
 struct sv_scales gala_scales(const struct gala *w);
 
@@ -64,6 +68,8 @@ double gala_average_complementarity(const struct gala *w);
 
 /* ---- newton.c ---- */
 
+/* Factors the system at the current point, H shifted by dw and the rows by dc. */
+int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular);
 /* Factors the system at the current point, shifted until its inertia is right. SV_FAILED: no shift serves. */
 int gala_factor(struct gala *w);
 /* d, dy from rc and mu by the system that was factored. */
@@ -82,6 +88,15 @@ void gala_filter_add(struct gala *w, double theta, double phi);
 int gala_search(struct gala *w, double tau);
 /* Whether a point is acceptable to the filter and an improvement over (theta, phi). */
 int gala_filter_accepts(const struct gala *w, double theta, double phi);
+/* ---- equality.c ---- */
+
+/* Whether there is nothing but equalities. */
+int gala_equalities_only(const struct gala *w);
+/* An iteration with the exact augmented Lagrangian. Sets the status where it cannot go on. */
+int gala_equality_step(struct gala *w);
+
+/* ---- filter.c ---- */
+
 /* The state moves to v, c, f (values that were computed there): slopes, rx. */
 int gala_move(struct gala *w, const double *v, const double *c, double f);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "gala_parts.h"
+#include "restoration.h"
 
 static double *take(double **from, int64_t count)
 {
@@ -18,7 +19,10 @@ int64_t sv_gala_bytes(int64_t n, int64_t m)
 
 int64_t sv_gala_work(int64_t n, int64_t m)
 {
-    return 7 * (n + m) + 2 * (n + m) + 5 * n + 9 * m;
+    int64_t more = sv_merit_work(n, m);
+    more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
+    more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
+    return 7 * (n + m) + 5 * n + 8 * m + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -74,6 +78,28 @@ static double inside(double x, double lo, double up, double push)
     return x;
 }
 
+void gala_push_inside(const struct gala *w, double *v, double push, const double *c)
+{
+    if (!c)
+        for (int64_t i = 0; i < w->n; i++)
+            v[i] = inside(v[i], w->lower[i], w->upper[i], push);
+    else
+        for (int64_t i = w->n; i < w->N; i++)
+            v[i] = inside(c[i - w->n], w->lower[i], w->upper[i], push);
+}
+
+int gala_restart_multipliers(struct gala *w)
+{
+    for (int64_t i = 0; i < w->N; i++) {
+        if (w->lo[i] > -INFINITY)
+            w->zl[i] = fmin(1, w->s->mu / (w->v[i] - w->lo[i]));
+        if (w->up[i] < INFINITY)
+            w->zu[i] = fmin(1, w->s->mu / (w->up[i] - w->v[i]));
+    }
+    int code = gala_multipliers(w);
+    return code ? code : gala_move(w, w->v, w->c, w->s->f);
+}
+
 /* The barrier's sides: a little wider, by less than tol asks for. */
 static void widen(struct gala *w)
 {
@@ -118,7 +144,7 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     struct gala parts, *w = &parts;
     memset(state, 0, (size_t)sv_gala_bytes(nlp->n, nlp->m));
     *state = (sv_gala){.n = nlp->n, .m = nlp->m, .status = SV_GALA_RUNNING, .options = *options, .f_scale = 1,
-                       .mu = options->mu, .measure = INFINITY, .best = INFINITY};
+                       .mu = options->mu, .measure = INFINITY, .polished = INFINITY, .best = INFINITY};
     sv_gala_lay_out(w, nlp, state, work);
     memcpy(w->lower, sides->lower, (size_t)w->n * sizeof *w->lower);
     memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
@@ -146,6 +172,8 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
             return SV_FAILED;
         w->v[w->n + j] = inside(w->c[j], w->lower[w->n + j], w->upper[w->n + j], options->push);
     }
+    state->exact = options->exact && gala_equalities_only(w);
+    sv_merit_begin(&state->merit, (int)options->projected, options->window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
         w->zl[i] = w->lo[i] > -INFINITY;

@@ -147,6 +147,16 @@ static void eliminate_two(matrix A, size_t k, double a, double b, double c, doub
     memcpy(v + k + 2, m + k + 2, (A.n - k - 2) * sizeof *l);
 }
 
+/* Where row k's whole vectors begin. */
+INLINE size_t first_vector(size_t k) { return (k + 1) / SV_W * SV_W; }
+
+/* What of those is not L' becomes 0, so that solves take them whole. */
+INLINE void clear_up_to(matrix A, size_t k, size_t last)
+{
+    for (size_t j = first_vector(k); j <= last; j++)
+        row(A, k)[j] = 0;
+}
+
 static void factor(sv_ldl *of, double tiny)
 {
     matrix A = {of->K, (size_t)of->n, (size_t)of->stride};
@@ -162,12 +172,10 @@ static void factor(sv_ldl *of, double tiny)
             diagonal[k] = 0;
             memset(w + k + 1, 0, (A.n - k - 1) * sizeof *w);
             of->zero++;
-            k++;
         } else if (size == 1) {
             diagonal[k] = 1 / w[k];
             of->negative += w[k] < 0;
             eliminate_one(A, k, diagonal[k], of->work);
-            k++;
         } else {
             /* Its determinant is negative, by the choice of it; scaled by b, as a and c may be small. */
             double b = w[k + 1], a = w[k] / b, c = row(A, k + 1)[k + 1] / b, scale = 1 / (b * (a * c - 1));
@@ -177,8 +185,11 @@ static void factor(sv_ldl *of, double tiny)
             beside[k + 1] = 0;
             of->negative++;
             eliminate_two(A, k, diagonal[k], beside[k], diagonal[k + 1], of->work);
-            k += 2;
+            clear_up_to(A, k, k + 1);
+            k++;
         }
+        clear_up_to(A, k, k);
+        k++;
     }
 }
 
@@ -189,12 +200,12 @@ static void solve(const sv_ldl *of, double *b)
     double *z = of->work;
     for (size_t k = 0; k < A.n; k++)
         z[k] = b[of->order[k]];
+    memset(z + A.n, 0, (A.stride - A.n) * sizeof *z);
     for (size_t k = 0; k < A.n; k++) {
         const double *l = row(A, k);
-        size_t from = k + 1 + (beside[k] != 0);
         vreal by = v_set1(z[k]);
-        for (size_t j = from; j < A.n; j += SV_W)
-            v_store_some(z + j, v_fnma(by, v_load_some(l + j, A.n - j, 0), v_load_some(z + j, A.n - j, 0)), A.n - j);
+        for (size_t j = first_vector(k); j < A.n; j += SV_W)
+            v_store(z + j, v_fnma(by, v_load(l + j), v_load(z + j)));
     }
     for (size_t k = 0; k < A.n; k++) {
         double here = z[k];
@@ -207,10 +218,9 @@ static void solve(const sv_ldl *of, double *b)
     }
     for (size_t k = A.n; k-- > 0;) {
         const double *l = row(A, k);
-        size_t from = k + 1 + (beside[k] != 0);
         vreal sum = v_set1(0);
-        for (size_t j = from; j < A.n; j += SV_W)
-            sum = v_fma(v_load_some(l + j, A.n - j, 0), v_load_some(z + j, A.n - j, 0), sum);
+        for (size_t j = first_vector(k); j < A.n; j += SV_W)
+            sum = v_fma(v_load(l + j), v_load(z + j), sum);
         z[k] -= v_sum_lanes(sum);
     }
     for (size_t k = 0; k < A.n; k++)

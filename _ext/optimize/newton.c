@@ -7,8 +7,7 @@
 
 #include "gala_parts.h"
 
-/* The system at the point, H shifted by dw and the rows of equalities by dc. */
-static int factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular)
+int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular)
 {
     for (int64_t i = 0; i < w->n; i++) {
         double sigma = 0;
@@ -38,20 +37,20 @@ int gala_factor(struct gala *w)
 {
     double dw = 0, dc = 0, *last = &w->s->shift;
     int right, singular;
-    if (factor_shifted(w, 0, 0, &right, &singular))
+    if (gala_factor_shifted(w, 0, 0, &right, &singular))
         return SV_STOP;
     if (right)
         return 0;
     if (singular && w->m) {
         dc = 1e-8 * pow(w->s->mu, 0.25);
-        if (factor_shifted(w, 0, dc, &right, &singular))
+        if (gala_factor_shifted(w, 0, dc, &right, &singular))
             return SV_STOP;
         if (right)
             return 0;
     }
     int first = *last == 0;
     for (dw = first ? 1e-4 : fmax(1e-20, *last / 3); dw <= w->s->options.max_shift; dw *= first ? 100 : 8) {
-        if (factor_shifted(w, dw, dc, &right, &singular))
+        if (gala_factor_shifted(w, dw, dc, &right, &singular))
             return SV_STOP;
         if (right) {
             *last = dw;

@@ -2,7 +2,7 @@
  *
  *     min f(x)   with   lower <= x <= upper,   row_lower <= c(x) <= row_upper
  *
- * The functions and the matrices belong to whoever fills the table: dense in C (dense.c), or Python objects (nlp.pxi), which
+ * The functions and the matrices belong to whoever fills the table: dense in C (dense_nlp.c), or Python objects (nlp.pxi), which
  * may keep them sparse, or know products with them alone. A method sees vectors only: it never asks for an entry of a matrix.
  * There is one current Jacobian J and one current Hessian H; slopes() and curvature() replace them.
  *

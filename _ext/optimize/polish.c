@@ -51,8 +51,8 @@ int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct
         at->violation = larger(at->violation, outside(value, low, high));
         at->complementarity = larger(at->complementarity, low == high ? 0 : mismatch(y, value, low, high));
     }
-    double s = fmax(100, sum / (double)(n + m)) / 100;
-    at->measure = larger(larger(at->stationarity / s, at->violation), at->complementarity / s);
+    at->s = fmax(100, sum / (double)(n + m)) / 100;
+    at->measure = larger(larger(at->stationarity / at->s, at->violation), at->complementarity / at->s);
     return 0;
 }
 

@@ -22,6 +22,7 @@ struct sv_kkt_point {
     double *x, *g, *z; /* n */
     double *c, *y;     /* m */
     double stationarity, violation, complementarity, measure; /* in the user's units */
+    double s;
 };
 
 /* Fills the four numbers of a point whose f, x, g, c, y, z are set; J is that of x. work: n. */

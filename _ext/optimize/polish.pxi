@@ -35,6 +35,7 @@ cdef extern from "polish.h" nogil:
         double violation
         double complementarity
         double measure
+        double s
 
     int64_t sv_polish_work(int64_t, int64_t) noexcept
     int sv_kkt_measure(const sv_nlp *, const sv_sides *, const sv_scales *, double *, sv_kkt_point *) noexcept
@@ -63,6 +64,38 @@ cdef class Sides:
         self.upper, self.row_upper = numbers(upper, len(lower)), numbers(row_upper, len(row_lower))
         self.sides.lower, self.sides.upper = address(self.lower), address(self.upper)
         self.sides.row_lower, self.sides.row_upper = address(self.row_lower), address(self.row_upper)
+
+
+cdef struct known:
+    int64_t n
+    const double *product
+
+
+cdef int known_adjoint(void *data, const double *y, double *out) noexcept nogil:
+    """J'y where that has been computed."""
+    memcpy(out, (<known *>data).product, (<known *>data).n * sizeof(double))
+    return 0
+
+
+def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,
+                const double[::1] product, const double[::1] lower, const double[::1] upper,
+                const double[::1] row_lower, const double[::1] row_upper):
+    """Stationarity, violation and complementarity of a KKT point in the user's units (polish.h); product: J'y."""
+    cdef int64_t n = x.shape[0], m = c.shape[0]
+    cdef double[::1] work = np.ones(n + m)
+    cdef known of = known(n, entries(product, n))
+    cdef sv_sides sides
+    cdef sv_scales scales
+    cdef sv_kkt_point at
+    cdef sv_nlp table
+    table.n, table.m, table.data, table.adjoint = n, m, &of, known_adjoint
+    sides.lower, sides.upper = entries(lower, n), entries(upper, n)
+    sides.row_lower, sides.row_upper = entries(row_lower, m), entries(row_upper, m)
+    scales.objective, scales.rows = 1, &work[n] if m else &nothing
+    at.x, at.g, at.z = <double *>entries(x, n), <double *>entries(g, n), <double *>entries(z, n)
+    at.c, at.y = <double *>entries(c, m), <double *>entries(y, m)
+    sv_kkt_measure(&table, &sides, &scales, &work[0], &at)
+    return at.stationarity / at.s, at.violation, at.complementarity / at.s
 
 
 def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_steps, *, bint curved=True):

@@ -46,6 +46,8 @@ class Option:
         """The values it takes, in words."""
         if self.type is bool:
             return "True or False"
+        if self.type is object:
+            return "an object"
         words = [repr(word) for word in self.choices]
         if self.type is not str:
             equal = "" if self.open else "="
@@ -56,8 +58,8 @@ class Option:
 
     def check(self, value: Any) -> Any:
         """The value as this option's type; OptionError where it does not fit."""
-        if value is None and self.optional:
-            return None
+        if self.type is object or (value is None and self.optional):
+            return value
         if isinstance(value, str) and self.choices:
             if value not in self.choices:
                 raise OptionError(f"option {self.name!r} must be {self.range}, not {value!r}")

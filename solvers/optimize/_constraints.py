@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.compiled import address_of
 from .._base.errors import nearest
 from ._differences import STEPS, Differences, coloured, is_scheme
-from ._function import gradient_function
+from ._function import rows_functions
 from ._pieces import Curvature, LinearRows, Rows, broadcast, is_strategy, sides
 
 Array = npt.NDArray[Any]
@@ -54,17 +55,17 @@ def box(bounds: Any, n: int) -> Box:
     if bounds is None:
         return Box(np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n, bool))
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        keep = broadcast(getattr(bounds, "keep_feasible", False), n, "bounds.keep_feasible", bool)
-        return Box(*sides(bounds.lb, bounds.ub, n, "bounds"), keep)
+        low, high = sides(bounds.lb, bounds.ub, n, "bounds")
+        return Box(low, high, broadcast(getattr(bounds, "keep_feasible", False), n, "bounds.keep_feasible", bool))
     try:
         pairs = [(low, high) for low, high in bounds]
     except (TypeError, ValueError):
         raise ValueError("bounds must be a scipy.optimize.Bounds or a sequence of pairs (low, high)") from None
     if len(pairs) != n:
         raise ValueError(f"bounds must have {n} pairs, one for each variable, not {len(pairs)}")
-    low = [-np.inf if a is None else _number(a) for a, _ in pairs]
-    high = [np.inf if b is None else _number(b) for _, b in pairs]
-    return Box(*sides(low, high, n, "bounds"), np.zeros(n, bool))
+    lower = [-np.inf if a is None else _number(a) for a, _ in pairs]
+    upper = [np.inf if b is None else _number(b) for _, b in pairs]
+    return Box(*sides(lower, upper, n, "bounds"), np.zeros(n, bool))
 
 
 def _number(value: Any) -> float:
@@ -113,7 +114,8 @@ def _one(given: Any, x0: Array, steps: Steps, scheme: str, name: str) -> Rows:
         rows: Rows = LinearRows(given.A, len(x0), name)
         rows.limit(given.lb, given.ub, getattr(given, "keep_feasible", False), x0)
         return _kept(rows, x0)
-    if callable(getattr(given, "fun", None)):
+    fun = getattr(given, "fun", None)
+    if callable(fun) or address_of(fun) is not None:
         return _nonlinear(given, x0, steps, name)
     raise TypeError(f"{name} must be a dict, a LinearConstraint or a NonlinearConstraint, not {given!r:.60}")
 
@@ -138,8 +140,12 @@ def _of_dict(given: Mapping[str, Any], x0: Array, steps: Steps, scheme: str, nam
 def _nonlinear(given: Any, x0: Array, steps: Steps, name: str) -> Rows:
     relative = getattr(given, "finite_diff_rel_step", None)
     own = steps if relative is None else dataclasses.replace(steps, relative=relative)
-    jac = _derivative(getattr(given, "jac", DEFAULT_SCHEME), own, f"{name}.jac")
-    rows = Rows(given.fun, jac, len(x0), name)
+    raw = given.fun, getattr(given, "jac", DEFAULT_SCHEME), getattr(given, "hess", None)
+    # a compiled function does not tell how many rows it has: the sides do
+    fun, jac, hess = rows_functions(*raw, max(np.size(given.lb), np.size(given.ub)))
+    jac = _derivative(jac, own, f"{name}.jac")
+    rows = Rows(fun, jac, len(x0), name)
+    rows.raw = raw
     rows.limit(given.lb, given.ub, getattr(given, "keep_feasible", False), x0)
     pattern = getattr(given, "finite_diff_jac_sparsity", None)
     if pattern is not None and isinstance(jac, Differences):
@@ -148,7 +154,7 @@ def _nonlinear(given: Any, x0: Array, steps: Steps, name: str) -> Rows:
         if rows.places is not None:
             held, colours = coloured(held[rows.places], (rows.m, len(x0)), named)
         rows.jac = dataclasses.replace(jac, pattern=held, colours=colours)
-    rows.curvature = curvature(getattr(given, "hess", None), rows, own, f"{name}.hess", _spread(given, rows))
+    rows.curvature = curvature(hess, rows, own, f"{name}.hess", _spread(hess, rows))
     return _kept(rows, x0)
 
 
@@ -161,7 +167,7 @@ def _spread(given: Any, rows: Rows) -> Callable[[Array, Array], Any]:
         if rows.places is not None:
             v = np.zeros(rows.total)
             v[rows.places] = y
-        return given.hess(x.copy(), v)
+        return given(x.copy(), v)
 
     return hess
 
@@ -186,7 +192,9 @@ def _derivative(jac: Any, steps: Steps, name: str) -> Any:
         return steps.by(jac)
     if isinstance(jac, str):
         raise ValueError(f"{name} must be callable or a scheme of differences, not {jac!r}{nearest(jac, STEPS)}")
-    return gradient_function(jac) if not callable(jac) else jac
+    if not callable(jac):
+        raise TypeError(f"{name} must be callable or a scheme of differences, not {type(jac).__name__}")
+    return jac
 
 
 def curvature(hess: Any, piece: Any, steps: Steps, name: str, call: Any) -> Curvature | None:

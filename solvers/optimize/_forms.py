@@ -10,11 +10,12 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base import threads as _threads
+from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
 from ._differences import STEPS, Differences, is_scheme
-from ._function import gradient_function, value_function
+from ._function import gradient_function, hessian_function, value_function
 from ._pieces import Curvature, Objective, Rows, is_operator
 from ._problem import NonlinearProblem
 from ._program import WRITTEN_OUT, Sum, program
@@ -95,12 +96,16 @@ def _default_tol(f: Objective, rows: list[Rows]) -> float:
 def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, steps: Steps) -> Objective:
     args = args if isinstance(args, tuple) else (args,)
     f = Objective(value_function(fun), args, _gradient(jac, steps), n)
+    f.raw = fun, jac, hess
+    if args and any(address_of(given) is not None for given in f.raw):
+        raise ValueError("args: compiled functions take none; use their user_data")
     if hess is None and hessp is not None:
         if not callable(hessp):
             raise TypeError(f"hessp must be callable, not {type(hessp).__name__}")
         f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(f, hessp, x, w))
     else:
-        f.curvature = curvature(hess, f, steps, "hess", _hessian(f, hess))
+        own = hessian_function(hess)
+        f.curvature = curvature(own, f, steps, "hess", _hessian(f, own))
     return f
 
 

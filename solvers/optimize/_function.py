@@ -20,6 +20,10 @@ DIFFERENCE = float(np.sqrt(np.finfo(float).eps))
 
 _VALUE = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 _GRADIENT = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_ROWS = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+_CURVED_ROWS = ctypes.CFUNCTYPE(
+    None, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
 
 
 # ---- compiled functions --------------------------------------------------------------------------
@@ -51,6 +55,56 @@ def gradient_function(jac: Any) -> Callable[..., Any]:
         return g
 
     return call
+
+
+def hessian_function(hess: Any) -> Callable[..., Any]:
+    """hess(x) of a Python function, or of ``void hess(int n, double *x, double *H, void *user_data)``: a lower half."""
+    found = address_of(hess)
+    if found is None:
+        return hess  # type: ignore[no-any-return]
+    compiled, data = _GRADIENT(found[0]), found[1]
+
+    def call(x: Array) -> Array:
+        H = np.zeros((len(x), len(x)))
+        compiled(len(x), x.ctypes.data, H.ctypes.data, data)
+        return _of_lower(H)
+
+    return call
+
+
+def rows_functions(con: Any, con_jac: Any, con_hess: Any, count: int) -> tuple[Any, Any, Any]:
+    """Those of `count` rows, as functions of Python's: each as it is where it is one, or a compiled one.
+
+    ``void con(int n, int m, double *x, double *c, void *user_data)``, its Jacobian likewise, and
+    ``void con_hess(int n, int m, double *x, double *y, double *H, void *user_data)``: the lower triangle of y'c's.
+    """
+    value, slopes, curved = address_of(con), address_of(con_jac), address_of(con_hess)
+
+    def by(found: tuple[int, int | None], *shape: Any) -> Callable[[Array], Array]:
+        compiled, data = _ROWS(found[0]), found[1]
+
+        def call(x: Array) -> Array:
+            out = np.zeros((count, *(len(x) for _ in shape)))
+            compiled(len(x), count, x.ctypes.data, out.ctypes.data, data)
+            return out
+
+        return call
+
+    def curvature(x: Array, y: Array) -> Array:
+        assert curved is not None
+        H = np.zeros((len(x), len(x)))
+        _CURVED_ROWS(curved[0])(len(x), count, x.ctypes.data, y.ctypes.data, H.ctypes.data, curved[1])
+        return _of_lower(H)
+
+    return (
+        con if value is None else by(value),
+        con_jac if slopes is None else by(slopes, "n"),
+        con_hess if curved is None else curvature,
+    )
+
+
+def _of_lower(H: Array) -> Array:
+    return np.tril(H) + np.tril(H, -1).T
 
 
 # ---- as a smooth function ------------------------------------------------------------------------

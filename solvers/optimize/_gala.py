@@ -16,7 +16,7 @@ from .._base.result import Status
 from . import _kernels
 from ._problem import NonlinearProblem
 from ._result import MinimizeResult, measured
-from ._routes import route
+from ._routes import ROUTES, route
 
 Array = npt.NDArray[np.float64]
 
@@ -43,9 +43,19 @@ class GalaState:
 class Gala:
     """Primal-dual interior point with a filter line search and shifts by inertia."""
 
-    inner: str = option("auto", "linear algebra of the KKT systems", choices=("auto", "dense"))
+    inner: str = option("auto", "linear algebra of the KKT systems", choices=ROUTES)
+    precond: object | None = option(
+        None, "an approximate inverse of the KKT matrix: an operator, or a function of (H, J, dx, dc) that returns one"
+    )
     mu: float = option(0.1, "barrier parameter of the start", low=1e-12, high=1e10)
     push: float = option(1e-2, "how far x0 is moved inside its bounds, relative to them", low=1e-12, high=0.5)
+    merit: str = option(
+        "auto", "eal: exact augmented Lagrangian where all are equalities", choices=("auto", "eal", "filter")
+    )
+    merit_form: str = option(
+        "gradient", "what M penalises: grad L, or its projection J grad L", choices=("gradient", "projected")
+    )
+    window: int = option(5, "values of M that a new one is compared with; 1 for a monotone search", low=1, high=5)
     monotone: bool = option(False, "mu falls when its problem is solved, instead of by the step's own prediction")
 
     def init(self, problem: NonlinearProblem) -> GalaState:
@@ -53,6 +63,7 @@ class Gala:
         program, nlp = problem.program, self._served(problem)[0]
         options = {
             "tol": problem.tol, "mu": self.mu, "push": self.push, "max_shift": 1e40, "monotone": self.monotone,
+            "exact": self.merit != "filter", "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
         core = _kernels.gala_init(
             nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
@@ -83,7 +94,7 @@ class Gala:
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""
         if self.inner not in problem.served:
-            problem.served[self.inner] = route(problem.program, self.inner)
+            problem.served[self.inner] = route(problem.program, self.inner, self.precond)
         return problem.served[self.inner]
 
 

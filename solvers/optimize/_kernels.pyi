@@ -25,6 +25,19 @@ class NLP:
 class PythonNLP(NLP):
     def __init__(self, backend: Any) -> None: ...
 
+# Sparse symmetric factors.
+
+class Multifrontal:
+    def __init__(self, starts: Array, index: Array) -> None: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def flops(self) -> float: ...
+    @property
+    def delayed(self) -> int: ...
+    def factor(self, values: Array, threshold: float, tiny: float) -> tuple[int, int]: ...
+    def solve(self, rhs: Array) -> Array: ...
+
 # The loop of method gala.
 
 def gala_init(
@@ -85,3 +98,33 @@ class LDL:
 
 class DenseNLP(NLP):
     def __init__(self, program: Any) -> None: ...
+
+def kkt_numbers(
+    x: Array,
+    g: Array,
+    z: Array,
+    c: Array,
+    y: Array,
+    product: Array,
+    lower: Array,
+    upper: Array,
+    row_lower: Array,
+    row_upper: Array,
+) -> tuple[float, float, float]: ...
+
+# Sketches.
+
+def sketched(dense: Any, sparse: Any, b: Array, q: int, nonzeros: int, seed: int) -> tuple[Array, Array]: ...
+def hadamard(X: Array) -> None: ...
+
+class Sketch:
+    x: Array
+    v: Array
+    def __init__(
+        self, dense: Any, sparse: Any, b: Array, kind: int, rule: int, carry: int, q: int, tries: int, nonzeros: int,
+        equilibrated: bool, omega: float, momentum: float, nesterov: tuple[float, float, float], seed: int,
+    ) -> None: ...  # fmt: skip
+    def run(self, first: int, count: int) -> float: ...
+    def residual(self) -> float: ...
+    def until(self, first: int, most: int, every: int, target: float) -> tuple[int, float]: ...
+    def formed(self, k: int) -> tuple[Array, Array]: ...

@@ -129,6 +129,8 @@ class Objective:
     def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], jac: Any, n: int) -> None:
         self.fun, self.args, self.jac, self.n = fun, args, jac, n
         self.calls: Calls | Program = Calls()
+        #: The functions as they were given, where some of them are compiled.
+        self.raw: tuple[Any, Any, Any] = (None, None, None)
         self.curvature: Curvature | None = None
         if jac is True:
             self.both = Remembered(self._both)
@@ -152,7 +154,8 @@ class Objective:
         out = self.fun(x.copy(), *self.args)
         if not isinstance(out, tuple | list) or len(out) != 2:
             raise ValueError("with jac=True fun must return a pair: its value and its gradient")
-        return scalar(out[0]), vector(out[1], self.n, "jac=True: the gradient that fun returns")
+        value = out[0] if x.dtype.kind == "c" else scalar(out[0])
+        return value, vector(out[1], self.n, "jac=True: the gradient that fun returns", x.dtype)
 
     def slopes(self, x: Array) -> Array:
         """The gradient at any point, not remembered."""
@@ -162,7 +165,7 @@ class Objective:
             plain: Any = self._complex if self.jac.scheme == "cs" else self._value
             return np.asarray(self.jac(plain, x, self.value(x)))
         self.calls.njev += 1
-        return vector(self.jac(x.copy(), *self.args), self.n, "jac")
+        return vector(self.jac(x.copy(), *self.args), self.n, "jac", x.dtype)
 
     def pull(self, derivative: Array, w: float) -> Array:
         return w * derivative
@@ -184,6 +187,8 @@ class Rows:
         self.linear = False
         self.curvature: Curvature | None = None
         self.calls = Calls()
+        #: The functions as they were given, where some of them are compiled.
+        self.raw: tuple[Any, Any, Any] = (None, None, None)
         self.value: Callable[[Array], Array] = Remembered(self._value)
         self.derivative: Callable[[Array], Any] = Remembered(self.slopes)
 
@@ -218,14 +223,14 @@ class Rows:
             plain = self._complex if self.jac.scheme == "cs" else self._value
             return self.shaped(self.jac(plain, x, self.value(x)))
         self.calls.njev += 1
-        return self.shaped(self._held(self._checked(self.jac(x.copy()))))
+        return self.shaped(self._held(self._checked(self.jac(x.copy()), x.dtype)))
 
-    def _checked(self, J: Any) -> Any:
+    def _checked(self, J: Any, dtype: Any) -> Any:
         if scipy.sparse.issparse(J):
-            J = scipy.sparse.csr_array(J, dtype=np.float64, copy=True)  # the user may go on with the old one
+            J = scipy.sparse.csr_array(J, dtype=dtype, copy=True)  # the user may go on with the old one
             J.sum_duplicates()
         else:
-            J = np.array(J, np.float64, ndmin=2)
+            J = np.array(J, dtype, ndmin=2)
         if J.shape != (self.total, self.n):
             raise ValueError(f"{self.name}.jac must return shape {(self.total, self.n)}, not {J.shape}")
         return J
@@ -300,9 +305,9 @@ def scalar(f: Any) -> float:
     return float(value.item())
 
 
-def vector(values: Any, count: int, name: str) -> Array:
+def vector(values: Any, count: int, name: str, dtype: Any = np.float64) -> Array:
     """A new array of `count` numbers."""
-    v = np.array(values.toarray() if scipy.sparse.issparse(values) else values, np.float64, ndmin=1)
+    v = np.array(values.toarray() if scipy.sparse.issparse(values) else values, dtype, ndmin=1)
     if v.ndim != 1:
         v = v.ravel()
     if len(v) != count:

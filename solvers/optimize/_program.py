@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base.compiled import address_of
+from ._kernels import Compiled
 from ._nlp import Program
-from ._pieces import Objective, Rows, is_operator
+from ._pieces import LinearRows, Objective, Rows, is_operator
 from ._quasi_newton import Damped, LimitedMemory, Secant, SymmetricRankOne
 
 Array = npt.NDArray[Any]
@@ -36,7 +38,8 @@ def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upp
         x0=x0, lower=lower, upper=upper, row_lower=joined("lower"), row_upper=joined("upper"),
         linear=np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)]),
         fun=assembly.fun(), gradient=objective.derivative, constraints=assembly.constraints(),
-        jacobian=assembly.jacobian(), hessian=assembly.hessian, kind=assembly.kind,
+        jacobian=assembly.jacobian(), hessian=assembly.second(), kind=assembly.kind,
+        compiled=assembly.compiled(),
         nfev=calls.nfev, njev=calls.njev, nhev=calls.nhev,
     )  # fmt: skip
     objective.calls = whole
@@ -57,6 +60,19 @@ class Assembly:
             r.take(self.kind != "dense")
         self.secant = self._secant()
         self.sum = SparseSum(self.n) if self.kind == "sparse" else None
+
+    def compiled(self) -> Compiled | None:
+        """Those of the functions that need no interpreter; linear rows are such, where there are no others."""
+        pieces = [self.objective.raw, *(r.raw for r in self.rows)]
+        any_of_them = any(address_of(f) is not None for raw in pieces for f in raw)
+        if self.kind != "dense" or not (any_of_them or (self.rows and all(r.linear for r in self.rows))):
+            return None
+        fun, jac, hess = self.objective.raw
+        blocks = [
+            r.A if isinstance(r, LinearRows) else (r.m, *(r.raw if r.places is None else (None, None, None)))
+            for r in self.rows
+        ]
+        return Compiled(self.n, None if any(r.keep.any() for r in self.rows) else fun, jac, hess, blocks)
 
     # ---- values and first derivatives ------------------------------------------------------------
 
@@ -85,6 +101,11 @@ class Assembly:
         return lambda x: scipy.sparse.vstack([derivative(x) for derivative in derivatives], format="csr")
 
     # ---- second derivatives ----------------------------------------------------------------------
+
+    def second(self) -> Any:
+        """The Hessian's function, or the name of what the linear algebra keeps in its place where no part is known."""
+        known = self.objective.curvature is not None or any(r.curvature is not None for r in self.rows)
+        return self.hessian if known or self.kind != "dense" else "bfgs"
 
     def hessian(self, x: Array, sigma: float, y: Array) -> Any:
         """The Hessian of ``sigma f + y'c``, as the kind of the program has it."""

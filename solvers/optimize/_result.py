@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
+from ._kernels import kkt_numbers
 from ._problem import NonlinearProblem
 
 Array = npt.NDArray[Any]
@@ -61,33 +63,19 @@ class MinimizeResult(SolveResult):
     inner: str = ""
 
 
-def _products(multipliers: Array, values: Array, lower: Array, upper: Array) -> Array:
-    """|multiplier| times the slack to the side of its sign; without such a side |multiplier| is what is wrong."""
-    with np.errstate(invalid="ignore"):
-        slack = np.abs(np.where(multipliers > 0, upper - values, values - lower))
-        size = np.abs(multipliers) * np.where(np.isfinite(slack), slack, 1.0)
-    return np.asarray(np.where((lower == upper) | (multipliers == 0), 0.0, size))
-
-
 def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, inner: str) -> MinimizeResult:
     """A result at x with multipliers y, z: its numbers from the user's functions. Costs one evaluation of each."""
     program = problem.program
     fun, g = program.fun(x), np.asarray(program.gradient(x))
+    c, product = np.zeros(0), np.zeros(program.n)
     if program.m:
-        c, J = np.asarray(program.constraints(x)), program.jacobian(x)
-        residual = g + J.T @ y + z
-    else:
-        c, residual = np.zeros(0), g + z
-    s = max(100.0, float(np.abs(np.concatenate([y, z])).mean())) / 100
-    outside = [program.lower - x, x - program.upper, program.row_lower - c, c - program.row_upper]
-    products = np.concatenate(
-        [_products(z, x, program.lower, program.upper), _products(y, c, program.row_lower, program.row_upper)]
+        c, product = np.asarray(program.constraints(x)), np.asarray(program.jacobian(x).T @ y)
+    optimality, violation, complementarity = kkt_numbers(
+        x, g, z, c, y, product, program.lower, program.upper, program.row_lower, program.row_upper
     )
-    optimality, violation = float(np.abs(residual).max()) / s, float(np.concatenate(outside).max(initial=0.0))
-    complementarity = float(products.max(initial=0.0)) / s
     # the sum carries NaN, which max() may lose
-    finite = np.isfinite(optimality + violation + complementarity + fun)
-    measure = max(optimality, violation, complementarity) if finite else np.inf
+    finite = isfinite(optimality + violation + complementarity + fun)
+    measure = max(optimality, violation, complementarity) if finite else inf
     return MinimizeResult(
         x=x, success=False, status=Status.MAX_ITER, message="", nit=0, measure=measure, fun=fun, jac=g,
         multipliers=y, bound_multipliers=z, v=problem.shared(y, z),

@@ -325,6 +325,29 @@ def _function(capability, seed):
     )
 
 
+def _system(capability, seed):
+    """A consistent system, diagonally dominant; or a tall one that is not consistent."""
+    rng = np.random.default_rng(seed)
+    if capability == "linear-system":
+        A = 9 * np.eye(30) + rng.integers(1, 3, (30, 30)) * (rng.random((30, 30)) < 0.12)
+        inputs = {"A": A, "b": rng.integers(0, 40, 30), "x0": np.zeros(30)}
+    else:
+        inputs = {"A": rng.integers(0, 7, (90, 8)), "b": rng.integers(0, 40, 90), "x0": np.zeros(8)}
+
+    def solve(inputs, **keywords):
+        return solvers.optimize.sketch_solve(inputs["A"], inputs["b"], **{"x0": inputs["x0"], **keywords})
+
+    def measure(inputs, x):
+        A, b, x = (np.asarray(v, np.longdouble) for v in (inputs["A"], inputs["b"], x))
+        r = b - A @ x
+        relative = float(np.sqrt(r @ r) / np.sqrt(b @ b))
+        if capability == "linear-system":
+            return relative
+        return min(relative, float(np.sqrt(((A.T @ r) ** 2).sum()) / np.sqrt((A**2).sum() * (r @ r))))
+
+    return _of_point(capability, inputs, solve, measure, "x0")
+
+
 def _nonlinear_program(capability, seed):
     """A curved function with bounds, linear rows with two sides, and a ball; entries of Q and A are the data."""
     rng = np.random.default_rng(seed)
@@ -374,7 +397,13 @@ def _nonlinear_program(capability, seed):
 
 
 def _optimize(capability, seed):
-    return (_nonlinear_program if capability == "nonlinear-program" else _function)(capability, seed)
+    makers = {
+        "function": _function,
+        "least-squares": _system,
+        "linear-system": _system,
+        "nonlinear-program": _nonlinear_program,
+    }
+    return makers[capability](capability, seed)
 
 
 def _program(seed):

@@ -1,6 +1,6 @@
 /* Products with chosen columns of a dense matrix whose columns are contiguous. */
-#ifndef SOLVERS_LEARNING_DENSE_H
-#define SOLVERS_LEARNING_DENSE_H
+#ifndef SOLVERS_BLOCKS_COLUMNS_H
+#define SOLVERS_BLOCKS_COLUMNS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -9,27 +9,27 @@
 
 /* out[k] = column k . v, for the `count` columns that `list` names, or the first ones where it is NULL; columns of n
  * entries begin `stride` apart. */
-SV_BINDING void sv_learning_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
-                                 const double *v, double *out);
+SV_BINDING void sv_columns_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                                const double *v, double *out);
 
 /* z = sum_k factor[k] column k. */
-SV_BINDING void sv_learning_combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
-                                    const double *factor, double *z);
+SV_BINDING void sv_columns_combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                                   const double *factor, double *z);
 
 /* The sums of the squares of `count` columns. */
-SV_BINDING void sv_learning_column_squares(const double *X, size_t n, size_t stride, size_t count, double *out);
+SV_BINDING void sv_columns_squares(const double *X, size_t n, size_t stride, size_t count, double *out);
 
 /* BLAS's, as Fortran has it: handed in, since the library links none. */
 typedef void (*sv_syrk)(char *uplo, char *trans, int *n, int *k, double *alpha, double *a, int *lda, double *beta,
                         double *c, int *ldc);
 
 /* H (p x p, contiguous) = X_W' D X_W of the p columns W that `list` names, or the first ones, D the squares of `roots`
- * (NULL: ones). `work` has room for sv_learning_gram_work(p) doubles. */
-SV_BINDING void sv_learning_dense_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
-                                       const double *roots, double *H, double *work, sv_syrk syrk);
-SV_BINDING size_t sv_learning_gram_work(size_t p);
+ * (NULL: ones). `work` has room for sv_columns_gram_work(p) doubles. */
+SV_BINDING void sv_columns_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
+                                const double *roots, double *H, double *work, sv_syrk syrk);
+SV_BINDING size_t sv_columns_gram_work(size_t p);
 
-struct dense_kernels {
+struct columns_kernels {
     void (*dots)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                  double *out);
     void (*combine)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,

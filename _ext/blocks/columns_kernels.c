@@ -1,10 +1,10 @@
-/* Columns of a dense matrix against a vector, four at a time: see dense.h.
+/* Columns of a dense matrix against a vector, four at a time: see columns.h.
  *
  * Each entry of a chosen column is read once, 8 bytes for 2 flops; the vector (in blocks that stay in the first cache
  * where it is written) serves four columns a load. The bound is the memory's or the cache's bandwidth. In NumPy:
  *     out = X[:, list].T @ v;  z = X[:, list] @ factor;  panel = roots[:, None] * X[from:to, list]
  */
-#include "dense.h"
+#include "columns.h"
 
 #include "simd.h"
 
@@ -109,4 +109,4 @@ static void scaled_rows(const double *X, size_t stride, size_t count, const int3
     }
 }
 
-const struct dense_kernels SV_TABLE(dense_kernels) = {dots, combine, squares, scaled_rows};
+const struct columns_kernels SV_TABLE(columns_kernels) = {dots, combine, squares, scaled_rows};

@@ -1,26 +1,26 @@
-/* Gram matrices of dense columns by BLAS, and the pick of the kernels for this CPU: see dense.h.
+/* Gram matrices of dense columns by BLAS, and the pick of the kernels for this CPU: see columns.h.
  *
  * Rows are scaled and gathered in blocks that stay in the second cache, and each block is a rank-k update of one
  * triangle: n p^2 flops, and no copy of the columns in memory. In NumPy:
  *     H = (X[:, W] * roots[:, None]).T @ (X[:, W] * roots[:, None])
  */
-#include "dense.h"
+#include "columns.h"
 
-SV_DISPATCH(struct dense_kernels, kernel_table, dense_kernels_f64)
+SV_DISPATCH(struct columns_kernels, kernel_table, columns_kernels_f64)
 
-void sv_learning_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
-                      double *out)
+void sv_columns_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+                     double *out)
 {
     kernel_table()->dots(X, n, stride, count, list, v, out);
 }
 
-void sv_learning_combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
-                         const double *factor, double *z)
+void sv_columns_combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                        const double *factor, double *z)
 {
     kernel_table()->combine(X, n, stride, count, list, factor, z);
 }
 
-void sv_learning_column_squares(const double *X, size_t n, size_t stride, size_t count, double *out)
+void sv_columns_squares(const double *X, size_t n, size_t stride, size_t count, double *out)
 {
     kernel_table()->squares(X, n, stride, count, out);
 }
@@ -32,10 +32,10 @@ static size_t rows_of(size_t p)
     return rows < 128 ? 128 : rows > 2048 ? 2048 : rows & ~(size_t)7;
 }
 
-size_t sv_learning_gram_work(size_t p) { return rows_of(p) * p; }
+size_t sv_columns_gram_work(size_t p) { return rows_of(p) * p; }
 
-void sv_learning_dense_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
-                            const double *roots, double *H, double *work, sv_syrk syrk)
+void sv_columns_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
+                     const double *roots, double *H, double *work, sv_syrk syrk)
 {
     /* The lower triangle to Fortran is the upper one of the rows of H. */
     char lower = 'L', transposed = 'T';

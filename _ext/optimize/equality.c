@@ -1,0 +1,174 @@
+/* The iteration of gala.h where all rows are equalities and no variable has sides: the exact augmented Lagrangian of merit.h
+ * in place of the filter.
+ *
+ * Differs from the paper's algorithm 2 in: 1. H is shifted by inertia instead of by its norm, and the rows by dc where J lacks
+ * rank; 2. where the inertia is wrong, multipliers of least squares are tried first: far from a solution, or where
+ * multipliers are not unique, it is often y that is wrong; 3. where no penalty or step serves, feasibility is restored.
+ *
+ * Costs what an iteration of the filter does, and a product with H, two with J and one with J' for grad M; gradients at trials
+ * whose f and c do not refuse them already.
+ */
+#include <string.h>
+
+#include "gala_parts.h"
+#include "restoration.h"
+#include "vectors.h"
+
+static const double RANK = 1e-8, RIDGE = 1e-10, MOST_SHIFT = 1e10;
+enum { RESTORATIONS = 5 };
+
+int gala_equalities_only(const struct gala *w)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        if (w->lower[i] > -INFINITY || w->upper[i] < INFINITY)
+            return 0;
+    for (int64_t j = 0; j < w->m; j++)
+        if (!gala_fixed(w, w->n + j))
+            return 0;
+    return 1;
+}
+
+/* The current point as merit.h sees it: rc is c - target. */
+static struct sv_merit_point current(struct gala *w)
+{
+    for (int64_t j = 0; j < w->m; j++)
+        w->rc[j] = w->c[j] - w->v[w->n + j];
+    return (struct sv_merit_point){.f = w->s->f, .x = w->v, .g = w->g, .gl = w->rx, .y = w->y, .c = w->rc};
+}
+
+static int value(const struct gala *w, const struct sv_merit_point *at, double *out)
+{
+    return sv_merit_gradient(w->nlp, &w->s->merit, at, w->more, out, NULL);
+}
+
+/* Multipliers of least squares, into point_y: (J J' + RIDGE) y = -J g. */
+static int least_squares(struct gala *w)
+{
+    int64_t n = w->n, negative, zero;
+    for (int64_t i = 0; i < n; i++)
+        w->diagonal[i] = 1;
+    for (int64_t j = 0; j < w->m; j++)
+        w->dc[j] = RIDGE, w->rhs[n + j] = 0;
+    for (int64_t i = 0; i < n; i++)
+        w->rhs[i] = -w->g[i];
+    int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
+    if (code == 0)
+        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-10, w->sol);
+    if (code == 0 && !isfinite(vector_largest(w->m, w->sol + n)))
+        code = SV_FAILED;
+    if (code == 0)
+        vector_copy(w->m, w->sol + n, w->point_y);
+    return code;
+}
+
+/* grad L for the multipliers y. */
+static int take_multipliers(struct gala *w, const double *y)
+{
+    vector_copy(w->m, y, w->y);
+    int code = w->nlp->adjoint(w->nlp->data, w->y, w->rx);
+    vector_combine(w->n, w->rx, 1, w->g, w->rx);
+    return code;
+}
+
+/* After a wrong inertia: multipliers of least squares, where they differ, are no worse for M, and mend it. */
+static int mend_multipliers(struct gala *w, int *right)
+{
+    double before, after, *old = w->kept_dy, off = 0;
+    struct sv_merit_point at = current(w);
+    int code = least_squares(w), singular;
+    if (code)
+        return code == SV_STOP ? code : 0;
+    for (int64_t j = 0; j < w->m; j++)
+        off = fmax(off, fabs(w->point_y[j] - w->y[j]) / fmax(1, fabs(w->point_y[j])));
+    if (off < 0.1)
+        return 0;
+    vector_copy(w->m, w->y, old);
+    if ((code = value(w, &at, &before)) || (code = take_multipliers(w, w->point_y)) ||
+        (code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y)) || (code = value(w, &at, &after)))
+        return code;
+    if (after <= before + 1e-12 * fabs(before) && (code = gala_factor_shifted(w, 0, 0, right, &singular)))
+        return code;
+    if (*right) {
+        w->s->merit.kept = 0;
+        return 0;
+    }
+    if ((code = take_multipliers(w, old)))
+        return code;
+    return w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+}
+
+/* A direction of descent for M, into sol; H shifted as far as that takes. SV_MERIT_REFUSED: there is none. */
+static int direction(struct gala *w, struct sv_merit_outcome *out)
+{
+    double dw = 0, dc = 0, *last = &w->s->shift;
+    int right, singular, first = *last == 0, code = gala_factor_shifted(w, 0, 0, &right, &singular);
+    if (code == 0 && !right && w->m)
+        code = mend_multipliers(w, &right);
+    while (code == 0) {
+        if (right) {
+            struct sv_merit_point at = current(w);
+            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, 1e-10, 1, w->more, w->kept_d, out);
+            if (code == 0 && dw > 0)
+                *last = dw;
+            if (code == 0 || code == SV_STOP)
+                return code;
+        }
+        if (dw > MOST_SHIFT)
+            return SV_MERIT_REFUSED;
+        if ((singular || right) && dc == 0 && w->m)
+            dc = RANK;
+        else
+            dw = dw > 0 ? dw * (first ? 100 : 8) : first ? 1e-4 : fmax(1e-20, *last / 3);
+        code = gala_factor_shifted(w, dw, dc, &right, &singular);
+    }
+    return code;
+}
+
+/* To a point of less violation, with multipliers of least squares. */
+static int restored(struct gala *w)
+{
+    struct sv_sides sides = gala_sides(w);
+    struct sv_restoration found;
+    current(w);
+    double violation = vector_largest(w->m, w->rc);
+    if (w->m == 0 || violation <= w->s->options.tol || w->s->restorations >= RESTORATIONS) {
+        w->s->status = SV_GALA_STAGNATION;
+        return 0;
+    }
+    w->s->restorations++;
+    vector_copy(w->N, w->v, w->tv);
+    int code = sv_restore(w->nlp, &sides, 1, 0.1 * violation, 1e-8, 200, w->tv, w->more, &found);
+    if (code == SV_STOP)
+        return code;
+    if (code)
+        w->s->status = code == SV_INFEASIBLE ? SV_GALA_INFEASIBLE : SV_GALA_STAGNATION;
+    double f;
+    if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = gala_move(w, w->tv, w->tc, f)))
+        return code;
+    if ((code = least_squares(w)))
+        return code == SV_STOP ? code : 0;
+    sv_merit_begin(&w->s->merit, (int)w->s->merit.projected, w->s->merit.window);
+    return take_multipliers(w, w->point_y);
+}
+
+int gala_equality_step(struct gala *w)
+{
+    struct sv_merit_outcome out;
+    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    if (code == 0)
+        code = direction(w, &out);
+    if (code == 0) {
+        struct sv_merit_point at = current(w);
+        struct sv_merit_point next = {.x = w->tv, .g = w->point_g, .gl = w->point_x, .y = w->point_y, .c = w->tc};
+        code = sv_merit_search(w->nlp, w->v + w->n, &w->s->merit, &at, w->kept_d, 1, w->more, &next, &out);
+        if (code == 0) {
+            vector_copy(w->n, next.x, w->v);
+            vector_copy(w->n, next.g, w->g);
+            vector_copy(w->n, next.gl, w->rx);
+            vector_copy(w->m, next.y, w->y);
+            vector_combine(w->m, next.c, 1, w->v + w->n, w->c);
+            w->s->f = next.f;
+        }
+    }
+    return code == 0 || code == SV_STOP ? code : restored(w);
+}
