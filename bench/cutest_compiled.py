@@ -1,9 +1,9 @@
-"""CUTEst problems as compiled C: what they really cost, and what is left when the functions cost nothing.
+"""CUTEst problems as compiled C: what a solve costs where the functions cost next to nothing.
 
-The formulas come from the problem itself: its element and group functions are evaluated at symbols, SymPy differentiates
-and collects common subexpressions, and the C compiler makes a library of them under build/. The functions have the
-signatures of `scipy.LowLevelCallable` that `solvers.minimize` takes; the peers call the same ones through the binding
-that this library has for them, at a fraction of a microsecond each.
+The formulas come from the problem itself: its element and group functions are evaluated at symbols, SymPy
+differentiates and collects common subexpressions, and the C compiler makes a library of them under build/. The
+functions have the signatures of `scipy.LowLevelCallable` that `solvers.minimize` takes; the peers call the same ones
+through this library's binding of such functions, in about a microsecond each.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import ctypes
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,14 @@ HEADER = """#include <math.h>
 
 
 class CompiledProblem:
-    """As `solvers.testing.CutestProblem`, dense, with functions in C; it does not count.
+    """As `solvers.testing.CutestProblem`, dense, equations alone, with functions in C.
 
-    `functions` is the binding: fun(x), gradient(x), constraints(x), jacobian(x), hessian(x, sigma, y).
+    What the functions take is not measured while a solver runs: the clock would cost more than they do. `cost` says
+    what a call takes from Python.
     """
+
+    timed = False
+    seconds = 0.0
 
     def __init__(self, name: str) -> None:
         from scipy import LowLevelCallable
@@ -44,17 +49,83 @@ class CompiledProblem:
         from solvers.optimize._kernels import Compiled
         from solvers.testing import cutest
 
-        written = cutest(name)
-        self.name, self.x0, self.lower, self.upper = name, written.x0, written.lower, written.upper
-        self.row_lower, self.row_upper, self.linear = written.row_lower, written.row_upper, written.linear
-        self.n, self.m = written.n, written.m
+        written = cutest(name, sparse=True)
+        if np.isfinite([*written.lower, *written.upper]).any() or np.any([written.row_lower, written.row_upper]):
+            raise ValueError(f"{name} has more than equations c(x) = 0")
+        self.name, self.x0, self.n, self.m = name, written.x0, written.n, written.m
+        self.lower, self.upper = written.lower, written.upper
+        self.row_lower, self.row_upper = written.row_lower, written.row_upper
         library = ctypes.CDLL(str(_built(name)))
-        self.fun_c, self.jac_c, self.hess_c = (LowLevelCallable(_typed(library, k)) for k in ("fun", "jac", "hess"))
-        rows = [LowLevelCallable(_typed(library, k)) for k in ("con", "con_jac", "con_hess")]
-        self.rows_c = (self.m, *rows)
-        blocks = [self.rows_c] if self.m else []
-        self.functions = Compiled(self.n, self.fun_c, self.jac_c, self.hess_c, constraints=blocks)
+        self.c = {kind: LowLevelCallable(_typed(library, kind)) for kind in SIGNATURES}
+        rows = (self.m, *(self.c[kind] for kind in ("con", "con_jac", "con_hess")))
+        binding = Compiled(self.n, *(self.c[kind] for kind in ("fun", "jac", "hess")), constraints=[rows])
+        self.functions = {kind: getattr(binding, kind) for kind in FUNCTIONS}
+        self.pattern = self._pattern(written)
+        self.count(False)
 
+    def count(self, on: bool) -> None:
+        """Count calls from now on, or call at full speed."""
+        self.calls = dict.fromkeys(FUNCTIONS, 0)
+        for kind, function in self.functions.items():
+            setattr(self, kind, self._counted(kind, function) if on else function)
+
+    def _counted(self, kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        last = [b""]
+
+        def call(x: Any, *more: Any) -> Any:
+            key = b"".join(np.asarray(part, float).tobytes() for part in (x, *more))
+            self.calls[kind] += key != last[0]  # a point asked for again is no other point
+            last[0] = key
+            return function(x, *more)
+
+        return call
+
+    def _pattern(self, written: Any) -> Any:
+        rows, curved = (M.tocoo() for M in (written.jacobian(self.x0), written.hessian(self.x0, 1.0, np.ones(self.m))))
+        lower = curved.row >= curved.col
+        J, H = (rows.row, rows.col), (curved.row[lower], curved.col[lower])
+        places, curves = J[0] * self.n + J[1], H[0] * self.n + H[1]
+        return SimpleNamespace(
+            J=J, H=H, jacobian=lambda x: self.jacobian(x).take(places),
+            hessian=lambda x, sigma, y: self.hessian(x, sigma, y).take(curves),
+        )  # fmt: skip
+
+    def reset(self) -> None:
+        """There is nothing to forget."""
+
+    def arguments(self, form: str = "compiled") -> dict[str, Any]:
+        """Keywords of minimize: "compiled" for us, "objects" and "dicts" as `CutestProblem` has them."""
+        from scipy.optimize import NonlinearConstraint
+
+        if form == "compiled":
+            rows = NonlinearConstraint(self.c["con"], self.row_lower, self.row_upper)
+            rows.jac, rows.hess = self.c["con_jac"], self.c["con_hess"]
+            return {
+                "fun": self.c["fun"], "x0": self.x0, "jac": self.c["jac"], "hess": self.c["hess"], "constraints": rows
+            }  # fmt: skip
+        found = {"fun": self.fun, "x0": self.x0, "jac": self.gradient}
+        if form == "dicts":
+            return found | {"constraints": {"type": "eq", "fun": self.constraints, "jac": self.jacobian}}
+        zeros = np.zeros(self.m)
+        rows = NonlinearConstraint(
+            self.constraints, zeros, zeros, jac=self.jacobian, hess=lambda x, v: self.hessian(x, 0.0, v)
+        )
+        return found | {"hess": lambda x: self.hessian(x, 1.0, zeros), "constraints": rows}
+
+    def cost(self) -> dict[str, float]:
+        """Processor seconds of a call of each function from Python: the least of five runs."""
+        y = np.ones(self.m)
+        more = {kind: (1.0, y) if kind == "hessian" else () for kind in FUNCTIONS}
+        return {kind: min(self._runs(f, more[kind]) for _ in range(5)) for kind, f in self.functions.items()}
+
+    def _runs(self, function: Callable[..., Any], more: Any, runs: int = 500) -> float:
+        start = time.process_time()
+        for _ in range(runs):
+            function(self.x0, *more)
+        return (time.process_time() - start) / runs
+
+
+FUNCTIONS = ("fun", "gradient", "constraints", "jacobian", "hessian")
 
 _INT, _REAL, _DATA = ctypes.c_int, ctypes.c_double, ctypes.c_void_p
 _REALS = ctypes.POINTER(ctypes.c_double)
