@@ -6,7 +6,7 @@ Sub-packages are loaded when they are first used:
 * `solvers.ot`       entropic optimal transport
 * `solvers.linalg`   linear systems by iterative methods
 * `solvers.learning` generalised linear models, quadratics by block coordinate descent
-* `solvers.optimize` functions by block coordinate descent
+* `solvers.optimize` constrained minimisation, randomised linear algebra, functions by blocks of coordinates
 * `solvers.equilibrium` monotone inclusions, matrix games, linear programs, fixed points
 * `solvers.datasets` readers of the files that benchmarks come in
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone

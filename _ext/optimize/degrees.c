@@ -14,7 +14,7 @@
 enum { VARIABLE, ELEMENT, GONE };
 
 struct graph {
-    int32_t n, *list;
+    int32_t n, columns, *list; /* columns: of all groups together, more than any degree */
     int64_t used, room;
     /* Of a variable: its list begins at `at`, `elements` elements, then variables, `length` in all; `size`: how many columns
      * it stands for (negative: in the newest element), whose chain runs over `chain` to `tail`. Of an element: its
@@ -214,7 +214,7 @@ static void join_same(struct graph *g, int32_t *bucket, int64_t start, int64_t e
 static void fresh_marks(struct graph *g, int32_t ahead)
 {
     g->mark += ahead;
-    if (g->mark < INT32_MAX - 3 * g->n)
+    if (g->mark < INT32_MAX - 3 * g->columns)
         return;
     memset(g->stamp, 0, (size_t)g->n * sizeof *g->stamp);
     g->mark = 1;
@@ -228,7 +228,7 @@ static int32_t eliminate(struct graph *g, int32_t pivot, int32_t left, int32_t *
     g->size[pivot] = -taken;
     int32_t weight = gather(g, pivot, &start, &end);
     g->kind[pivot] = ELEMENT;
-    fresh_marks(g, g->n + 1);
+    fresh_marks(g, g->columns + 1);
     count_outside(g, start, end);
     for (int64_t k = start; k < end; k++) {
         uint32_t hash;
@@ -245,7 +245,7 @@ static int32_t eliminate(struct graph *g, int32_t pivot, int32_t left, int32_t *
         bucket[hash] = i;
         g->before[i] = (int32_t)hash;
     }
-    fresh_marks(g, g->n + 1);
+    fresh_marks(g, g->columns + 1);
     join_same(g, bucket, start, end);
     left -= taken;
     kept = start;
@@ -270,14 +270,15 @@ static int32_t eliminate(struct graph *g, int32_t pivot, int32_t left, int32_t *
     return taken;
 }
 
-void sv_optimize_degrees(const struct sv_pattern *K, int32_t *order, int32_t *list, int64_t room, int32_t *work)
+void sv_optimize_degrees(const struct sv_pattern *K, const int32_t *weight, int32_t *order, int32_t *list, int64_t room,
+                         int32_t *work)
 {
-    int32_t n = K->n, done = 0;
+    int32_t n = K->n, done = 0, whole = 0;
     size_t N = (size_t)n;
     struct graph g = {
         .n = n, .list = list, .room = room, .at = work, .length = work + N, .elements = work + 2 * N,
         .size = work + 3 * N, .degree = work + 4 * N, .kind = work + 5 * N, .chain = work + 6 * N, .tail = work + 7 * N,
-        .head = work + 8 * N, .next = work + 9 * N, .before = work + 10 * N, .stamp = work + 11 * N, .mark = 1,
+        .next = work + 8 * N, .before = work + 9 * N, .stamp = work + 10 * N, .head = work + 11 * N, .mark = 1,
     };
     int32_t *bucket = order; /* the order fills from its end's chains only after all is done */
     const double many = fmax(16, 10 * sqrt((double)n));
@@ -288,26 +289,30 @@ void sv_optimize_degrees(const struct sv_pattern *K, int32_t *order, int32_t *li
                 list[g.used++] = K->index[e];
         g.length[j] = (int32_t)(g.used - g.at[j]);
         g.elements[j] = g.stamp[j] = 0;
-        g.chain[j] = bucket[j] = g.head[j] = -1;
+        g.chain[j] = bucket[j] = -1;
+        g.columns += weight[j];
         g.tail[j] = j;
         g.kind[j] = VARIABLE;
-        g.size[j] = 1;
-        g.degree[j] = g.length[j];
+        g.size[j] = weight[j];
+        g.degree[j] = 0;
+        for (int64_t k = g.at[j]; k < g.used; k++)
+            g.degree[j] += weight[g.list[k]];
     }
+    for (int32_t d = 0; d < g.columns; d++)
+        g.head[d] = -1;
     int32_t last = -1, end = -1, begin = -1; /* chains: rows of very many entries; pivots in their order */
     for (int32_t j = 0; j < n; j++) {
-        if (g.degree[j] <= many) {
+        if (g.length[j] <= many) {
             insert(&g, j);
+            whole += weight[j];
             continue;
         }
         g.kind[j] = GONE;
         g.size[j] = 0;
         g.chain[j] = last;
         last = j;
-        done++;
     }
-    int32_t whole = n - done;
-    for (g.least = 0, done = 0; done < whole;) {
+    for (g.least = 0; done < whole;) {
         while (g.head[g.least] < 0)
             g.least++;
         int32_t pivot = g.head[g.least];

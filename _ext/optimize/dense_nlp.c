@@ -9,6 +9,8 @@
 
 #include "columns.h"
 
+SV_DISPATCH(struct dense_nlp_kernels, kernel_table, dense_nlp_kernels_f64)
+
 /* Refinement ends where a step does not halve what is left, or after so many. */
 enum { REFINEMENTS = 5 };
 
@@ -257,18 +259,6 @@ static double unit(double size, int halves)
     return ldexp(1, halves == 2 ? -exponent : -exponent / 2);
 }
 
-/* The largest |entry|, of values or of values * times; NaN where one is not finite. */
-static double most_of(const double *values, const double *times, int64_t count)
-{
-    double most = 0, sum = 0;
-    for (int64_t j = 0; j < count; j++) {
-        double size = fabs(values[j]) * (times ? times[j] : 1);
-        sum += size - size;
-        most = size > most ? size : most;
-    }
-    return most + sum;
-}
-
 /* s: rows of H + diag(dx) of size 1, then those of J diag(s), or of dc where that is large; a variable that H and dx leave
  * out is measured by its column of J. SV_FAILED where an entry is not finite. */
 static int scales(sv_dense *of)
@@ -276,16 +266,17 @@ static int scales(sv_dense *of)
     int64_t n = of->n, m = of->m, empty = 0;
     const double *J = m ? of->current->J : NULL;
     double *sx = of->s, *sc = of->s + n, sound = 0;
+    double (*most_of)(const double *, const double *, size_t) = kernel_table()->most;
     for (int64_t i = 0; i < n; i++) {
         const double *H = of->H + i * n;
-        double most = of->with_hessian ? most_of(H, NULL, n) : 0;
+        double most = of->with_hessian ? most_of(H, NULL, (size_t)n) : 0;
         double diagonal = fabs(of->dx[i] + (of->with_hessian ? H[i] : 0));
         sound += most + diagonal;
         sx[i] = unit(diagonal > most ? diagonal : most, 1);
         empty += sx[i] == 0;
     }
     for (int64_t c = 0; c < m; c++) {
-        double most = most_of(J + c * n, sx, n), own = fabs(of->dc[c]);
+        double most = most_of(J + c * n, sx, (size_t)n), own = fabs(of->dc[c]);
         sound += most + own;
         most = sqrt(own) > most ? sqrt(own) : most;
         sc[c] = most > 0 ? unit(most, 2) : 1;
@@ -300,25 +291,31 @@ static int scales(sv_dense *of)
     return sound - sound == 0 ? 0 : SV_FAILED;
 }
 
+/* Where row i of K is written: from the boundary of a vector on, so that nothing old is met by those of ldl.h. */
+static double *begun(sv_ldl *ldl, int64_t i)
+{
+    double *row = ldl->K + i * ldl->stride;
+    int64_t from = i / SV_LDL_PAD * SV_LDL_PAD;
+    memset(row + from, 0, (size_t)(ldl->stride - from) * sizeof *row);
+    return row;
+}
+
 static void assemble(sv_dense *of)
 {
-    int64_t n = of->n, m = of->m, stride = of->ldl.stride;
+    int64_t n = of->n, m = of->m;
     const double *s = of->s, *J = m ? of->current->J : NULL;
+    const struct dense_nlp_kernels *kernels = kernel_table();
     for (int64_t i = 0; i < n; i++) {
-        double *to = of->ldl.K + i * stride;
+        double *to = begun(&of->ldl, i);
         const double *H = of->H + i * n;
-        for (int64_t j = i; j < n; j++)
-            to[j] = of->with_hessian ? H[j] * s[i] * s[j] : 0;
+        if (of->with_hessian)
+            kernels->scaled(H + i, s[i], s + i, (size_t)(n - i), to + i);
         to[i] = ((of->with_hessian ? H[i] : 0) + of->dx[i]) * s[i] * s[i];
         for (int64_t c = 0; c < m; c++)
             to[n + c] = J[c * n + i] * s[i] * s[n + c];
-        memset(to + n + m, 0, (size_t)(stride - n - m) * sizeof *to);
     }
-    for (int64_t c = n; c < n + m; c++) {
-        double *to = of->ldl.K + c * stride;
-        memset(to, 0, (size_t)stride * sizeof *to);
-        to[c] = -of->dc[c - n] * s[c] * s[c];
-    }
+    for (int64_t c = n; c < n + m; c++)
+        begun(&of->ldl, c)[c] = -of->dc[c - n] * s[c] * s[c];
 }
 
 static int factor(void *data, int with_hessian, const double *dx, const double *dc, int64_t *negative, int64_t *zero)
@@ -371,7 +368,7 @@ static int solve(void *data, const double *rhs, double rtol, double *out)
 {
     sv_dense *of = data;
     int64_t N = of->ldl.n;
-    double goal = rtol * most_of(rhs, NULL, N), left, before = INFINITY;
+    double goal = rtol * kernel_table()->most(rhs, NULL, (size_t)N), left, before = INFINITY;
     memcpy(out, rhs, (size_t)N * sizeof *out);
     scaled_solve(of, out);
     for (int round = 0; (left = residual(of, rhs, out, of->rest)) > goal && round < REFINEMENTS; round++) {

@@ -54,4 +54,11 @@ SV_BINDING int64_t sv_dense_size(int64_t n, int64_t m);
 /* Readies `of`, whose n, m, quasi, functions and ldl.sytrf, ldl.sytrs are set, and fills the table. */
 SV_BINDING void sv_dense_begin(sv_dense *of, double *memory, sv_nlp *table);
 
+struct dense_nlp_kernels {
+    /* The largest |values| or |values * times|, NaN where one is not finite. */
+    double (*most)(const double *values, const double *times, size_t count);
+    /* out = by * values * times. */
+    void (*scaled)(const double *values, double by, const double *times, size_t count, double *out);
+};
+
 #endif

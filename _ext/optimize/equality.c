@@ -8,14 +8,15 @@
  * Costs what an iteration of the filter does, and a product with H, two with J and one with J' for grad M; gradients at trials
  * whose f and c do not refuse them already.
  */
-#include <string.h>
 
 #include "gala_parts.h"
 #include "restoration.h"
 #include "vectors.h"
 
-static const double RANK = 1e-8, RIDGE = 1e-10, MOST_SHIFT = 1e10;
-enum { RESTORATIONS = 5 };
+/* The shift of rows that depend on one another goes with the violation: far away, J lacks rank nearly, too. */
+static const double LEAST_DC = 1e-8, MOST_DC = 1e-2;
+static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1;
+enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
 
 int gala_equalities_only(const struct gala *w)
 {
@@ -102,7 +103,7 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
 {
     double dw = 0, dc = 0, *last = &w->s->shift;
     int right, singular, first = *last == 0, code = gala_factor_shifted(w, 0, 0, &right, &singular);
-    if (code == 0 && !right && w->m)
+    if (code == 0 && !right && w->m && !w->nlp->carried)
         code = mend_multipliers(w, &right);
     while (code == 0) {
         if (right) {
@@ -116,7 +117,7 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
         if (dw > MOST_SHIFT)
             return SV_MERIT_REFUSED;
         if ((singular || right) && dc == 0 && w->m)
-            dc = RANK;
+            dc = fmax(LEAST_DC, fmin(MOST_DC, 1e-3 * gala_violation(w, w->v, w->c)));
         else
             dw = dw > 0 ? dw * (first ? 100 : 8) : first ? 1e-4 : fmax(1e-20, *last / 3);
         code = gala_factor_shifted(w, dw, dc, &right, &singular);
@@ -131,13 +132,15 @@ static int restored(struct gala *w)
     struct sv_restoration found;
     current(w);
     double violation = vector_largest(w->m, w->rc);
-    if (w->m == 0 || violation <= w->s->options.tol || w->s->restorations >= RESTORATIONS) {
+    if (w->m == 0 || w->s->restorations >= RESTORATIONS) {
         w->s->status = SV_GALA_STAGNATION;
         return 0;
     }
     w->s->restorations++;
+    w->s->tiny = 0;
     vector_copy(w->N, w->v, w->tv);
-    int code = sv_restore(w->nlp, &sides, 1, 0.1 * violation, 1e-8, 200, w->tv, w->more, &found);
+    double target = fmax(0.1 * violation, w->s->options.tol / 10);
+    int code = sv_restore(w->nlp, &sides, w->nlp->carried == 0, target, 1e-8, 200, w->tv, w->more, &found);
     if (code == SV_STOP)
         return code;
     if (code)
@@ -168,7 +171,12 @@ int gala_equality_step(struct gala *w)
             vector_copy(w->m, next.y, w->y);
             vector_combine(w->m, next.c, 1, w->v + w->n, w->c);
             w->s->f = next.f;
+            w->s->tiny = out.step < SHORT ? w->s->tiny + 1 : 0;
         }
     }
-    return code == 0 || code == SV_STOP ? code : restored(w);
+    if (code == SV_STOP)
+        return code;
+    /* Steps that stay short crawl along a curve that the violation hides: on the constraints the way is free. */
+    int crawls = code == 0 && w->s->tiny >= SHORT_STEPS && w->s->restorations < RESTORATIONS;
+    return code || crawls ? restored(w) : 0;
 }

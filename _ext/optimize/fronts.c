@@ -4,9 +4,49 @@
  * A front whose last child stands right before it takes that child in where few zeros come with it, the more the smaller the
  * two are: tiny fronts cost more in handling than in arithmetic.
  */
+#include <math.h>
 #include <string.h>
 
 #include "multifrontal.h"
+
+void sv_optimize_mates(int32_t m, int32_t n, const int32_t *starts, const int32_t *index, const double *value, int32_t *mate,
+                       int32_t *taken)
+{
+    memset(taken, 0, (size_t)n * sizeof *taken);
+    for (int32_t i = 0; i < m; i++) {
+        double most = 0, best = 0;
+        mate[i] = -1;
+        for (int32_t e = starts[i]; e < starts[i + 1]; e++) {
+            double size = fabs(value[e]);
+            most = size > most ? size : most;
+            if (size > best && !taken[index[e]])
+                best = size, mate[i] = index[e];
+        }
+        if (mate[i] >= 0 && best >= 0.1 * most)
+            taken[mate[i]] = 1;
+        else
+            mate[i] = -1;
+    }
+}
+
+void sv_optimize_groups(const struct sv_pattern *K, int32_t groups, const int32_t *begin, const int32_t *member,
+                        const int32_t *of, int32_t *starts, int32_t *index, int32_t *mark)
+{
+    int32_t to = 0;
+    for (int32_t g = 0; g < groups; g++)
+        mark[g] = -1;
+    for (int32_t g = 0; g < groups; g++) {
+        starts[g] = to;
+        mark[g] = g;
+        for (int32_t q = begin[g]; q < begin[g + 1]; q++)
+            for (int32_t j = member[q], e = K->starts[j]; e < K->starts[j + 1]; e++) {
+                int32_t other = of[K->index[e]];
+                if (mark[other] != g)
+                    mark[other] = g, index[to++] = other;
+            }
+    }
+    starts[groups] = to;
+}
 
 static void find_tree(const struct sv_pattern *K, const int32_t *order, const int32_t *inverse, int32_t *parent,
                       int32_t *ancestor)
@@ -62,8 +102,8 @@ static void depth_first(int32_t n, const int32_t *parent, const int32_t *count, 
     }
 }
 
-void sv_optimize_tree(const struct sv_pattern *K, int32_t *order, int32_t *inverse, int32_t *parent, int32_t *count,
-                      int32_t *work)
+void sv_optimize_tree(const struct sv_pattern *K, const int32_t *weight, int32_t *order, int32_t *inverse, int32_t *parent,
+                      int32_t *count, int32_t *work)
 {
     const int32_t n = K->n;
     int32_t *old_parent = work, *old_count = work + n, *mark = work + 2 * (size_t)n;
@@ -73,11 +113,11 @@ void sv_optimize_tree(const struct sv_pattern *K, int32_t *order, int32_t *inver
     for (int32_t k = 0; k < n; k++) {
         int32_t j = order[k];
         mark[k] = k;
-        old_count[k] = 1;
+        old_count[k] = weight[j];
         for (int32_t e = K->starts[j]; e < K->starts[j + 1]; e++)
             for (int32_t i = inverse[K->index[e]]; i < k && mark[i] != k; i = old_parent[i]) {
                 mark[i] = k;
-                old_count[i]++;
+                old_count[i] += weight[j];
             }
     }
     int32_t *place = parent; /* until the end */
@@ -100,13 +140,13 @@ static int worth(int32_t columns, double share)
     return columns <= 8 ? share < 0.8 : columns <= 24 ? share < 0.2 : columns <= 64 ? share < 0.1 : share < 0.05;
 }
 
-int32_t sv_optimize_fronts(int32_t n, const int32_t *parent, const int32_t *count, int32_t *first, int32_t *height,
-                           int32_t *above, int32_t *work)
+int32_t sv_optimize_fronts(int32_t n, const int32_t *offset, const int32_t *parent, const int32_t *count, int32_t *first,
+                           int32_t *height, int32_t *above, int32_t *work)
 {
     int32_t fronts = 0, *of = work;
     double *zeros = (double *)(work + 2 * (size_t)((n + 1) / 2)); /* aligned as work is */
     for (int32_t k = 0; k < n; k++) {
-        if (k > 0 && parent[k - 1] == k && count[k - 1] == count[k] + 1)
+        if (k > 0 && parent[k - 1] == k && count[k - 1] == count[k] + offset[k] - offset[k - 1])
             continue;
         /* Front `fronts` begins at k; the one before is complete: it takes its last children in. */
         first[fronts] = k;
@@ -118,14 +158,14 @@ int32_t sv_optimize_fronts(int32_t n, const int32_t *parent, const int32_t *coun
         int32_t begin = first[s], end = first[s + 1], tall = count[begin];
         double empty = 0;
         while (top > 0 && parent[begin - 1] >= begin && parent[begin - 1] < end) {
-            int32_t more = begin - first[top - 1], columns = end - first[top - 1];
+            int32_t more = offset[begin] - offset[first[top - 1]], columns = offset[end] - offset[first[top - 1]];
             double added = (double)more * (tall + more - height[top - 1]), entries;
             entries = (double)columns * (tall + more) - 0.5 * columns * (columns - 1.0);
             double sum = empty + zeros[top - 1] + added;
             if (sum > 0 && !worth(columns, sum / entries))
                 break;
             empty = sum;
-            begin -= more;
+            begin = first[top - 1];
             tall += more;
             top--;
         }
@@ -145,7 +185,7 @@ int32_t sv_optimize_fronts(int32_t n, const int32_t *parent, const int32_t *coun
     return top;
 }
 
-void sv_optimize_borders(const struct sv_pattern *K, struct sv_fronts *f, int32_t *work)
+void sv_optimize_borders(const struct sv_pattern *K, const int32_t *group, struct sv_fronts *f, int32_t *work)
 {
     int32_t *of = work, *mark = work + f->n;
     f->edge[0] = f->entry[0] = 0;
@@ -156,8 +196,11 @@ void sv_optimize_borders(const struct sv_pattern *K, struct sv_fronts *f, int32_
         for (int32_t k = f->first[s]; k < f->first[s + 1]; k++)
             of[k] = s;
     }
-    /* Row by row: each front on the way up from an entry has the row. */
-    for (int32_t k = 0; k < f->n; k++) {
+    /* Row by row: each front on the way up from an entry has the row, and those of its group. */
+    for (int32_t k = 0, from = 0, to = 0; k < f->n; k++) {
+        if (k == to)
+            for (from = to++; to < f->n && group[to] == group[from];)
+                to++;
         int32_t j = f->order[k];
         int64_t e = f->entry[k];
         for (int32_t q = K->starts[j]; q < K->starts[j + 1]; q++) {
@@ -167,9 +210,10 @@ void sv_optimize_borders(const struct sv_pattern *K, struct sv_fronts *f, int32_
                 f->source[e++] = q;
                 continue;
             }
-            for (int32_t s = of[i]; s != of[k] && mark[s] != k; s = f->above[s]) {
-                mark[s] = k;
-                f->border[f->edge[s]++] = k;
+            for (int32_t s = of[i]; s != of[k] && mark[s] != from; s = f->above[s]) {
+                mark[s] = from;
+                for (int32_t row = from; row < to; row++)
+                    f->border[f->edge[s]++] = row;
             }
         }
         f->entry[k + 1] = e;

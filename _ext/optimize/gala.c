@@ -10,7 +10,7 @@
 #include "restoration.h"
 
 /* Points are polished from this measure on. */
-static const double POLISHED = 1e-6;
+static const double POLISHED = 1e-3;
 
 static double now(void)
 {
@@ -71,11 +71,13 @@ static int judge(struct gala *w)
         return code;
     keep(w, &at);
     conclude(w, &at);
-    if (w->s->status == SV_GALA_CONVERGED || at.measure > POLISHED || at.measure > 0.1 * w->s->polished)
+    if (w->s->exact) /* its steps are those of the polish */
+        return 0;
+    if (at.measure <= w->s->options.tol / 10 || at.measure > POLISHED || at.measure > 1e-2 * w->s->polished)
         return 0;
     w->s->polished = at.measure;
     int improved;
-    if ((code = sv_polish(w->nlp, &sides, &scales, 3, w->more, &at, &improved)))
+    if ((code = sv_polish(w->nlp, &sides, &scales, 3, w->s->options.tol / 10, w->more, &at, &improved)))
         return code;
     if (improved) {
         keep(w, &at);

@@ -71,6 +71,9 @@ SV_BINDING int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, con
  * of the last iteration that was completed. */
 SV_BINDING int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work);
 
+/* What the answer's functions are, in the user's units: f, c, grad f, J'y (y: that of the answer). 0 or SV_STOP. */
+SV_BINDING int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product);
+
 /* The point with the least measure: x and z (n), y (m), in the user's units. */
 SV_BINDING void sv_gala_answer(const sv_gala *state, double *x, double *y, double *z);
 

@@ -22,6 +22,7 @@ cdef extern from "gala.h" nogil:
     int64_t sv_gala_work(int64_t, int64_t)
     int sv_gala_init(const sv_nlp *, const sv_sides *, const double *, const sv_gala_options *, sv_gala *, double *)
     int sv_gala_run(const sv_nlp *, sv_gala *, int64_t, double, double *)
+    int sv_gala_evaluate(const sv_nlp *, const sv_gala *, double *, double *, double *, double *)
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
 
 
@@ -95,3 +96,19 @@ def gala_answer(NLP nlp, const uint8_t[::1] state):
     cdef double[::1] to_x = x, to_y = y, to_z = z
     sv_gala_answer(<const sv_gala *>&state[0], &to_x[0], &to_y[0] if m else NULL, &to_z[0])
     return x, y, z
+
+
+def gala_evaluate(NLP nlp, state):
+    """At the best point of a state, in the user's units: f, grad f, c, J'y."""
+    cdef int64_t n = nlp.table.n, m = nlp.table.m
+    if len(state) != state_bytes(nlp):
+        raise ValueError("the state belongs to a problem of another size")
+    cdef uint8_t[::1] held = np.array(state, np.uint8)
+    g, c, product = np.empty(n), np.empty(m), np.zeros(n)
+    cdef double[::1] to_g = g, to_c = c, to_product = product
+    cdef double f = 0
+    carry(nlp, held)
+    with nogil:
+        sv_gala_evaluate(&nlp.table, <sv_gala *>&held[0], &f, &to_c[0] if m else NULL, &to_g[0], &to_product[0])
+    nlp.check()
+    return f, g, c, product

@@ -186,6 +186,27 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     return code;
 }
 
+int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product)
+{
+    struct gala w;
+    sv_gala_lay_out(&w, nlp, (sv_gala *)state, NULL);
+    int code = nlp->scale(nlp->data, state->f_scale, w.c_scale);
+    if (code == 0)
+        code = nlp->values(nlp->data, w.best_x, f, c);
+    if (code == 0)
+        code = nlp->slopes(nlp->data, w.best_x, g);
+    if (code == 0)
+        code = nlp->adjoint(nlp->data, w.best_y, product);
+    *f /= state->f_scale;
+    for (int64_t i = 0; i < w.n; i++) {
+        g[i] /= state->f_scale;
+        product[i] /= state->f_scale;
+    }
+    for (int64_t j = 0; j < w.m; j++)
+        c[j] /= w.c_scale[j];
+    return code;
+}
+
 void sv_gala_answer(const sv_gala *state, double *x, double *y, double *z)
 {
     struct gala w;

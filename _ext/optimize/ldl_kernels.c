@@ -150,10 +150,10 @@ static void eliminate_two(matrix A, size_t k, double a, double b, double c, doub
 /* Where row k's whole vectors begin. */
 INLINE size_t first_vector(size_t k) { return (k + 1) / SV_W * SV_W; }
 
-/* What of those is not L' becomes 0, so that solves take them whole. */
+/* What of those, and of those of the row before, is not L' becomes 0, so that solves take them whole. */
 INLINE void clear_up_to(matrix A, size_t k, size_t last)
 {
-    for (size_t j = first_vector(k); j <= last; j++)
+    for (size_t j = k / SV_W * SV_W; j <= last; j++)
         row(A, k)[j] = 0;
 }
 
@@ -201,11 +201,13 @@ static void solve(const sv_ldl *of, double *b)
     for (size_t k = 0; k < A.n; k++)
         z[k] = b[of->order[k]];
     memset(z + A.n, 0, (A.stride - A.n) * sizeof *z);
-    for (size_t k = 0; k < A.n; k++) {
-        const double *l = row(A, k);
-        vreal by = v_set1(z[k]);
+    /* Two rows at a time, since each waits for what the one before has done to z. */
+    size_t even = A.n / 2 * 2;
+    for (size_t k = 0; k < even; k += 2) {
+        const double *l = row(A, k), *m = row(A, k + 1);
+        vreal by = v_set1(z[k]), and = v_set1(z[k + 1] - l[k + 1] * z[k]);
         for (size_t j = first_vector(k); j < A.n; j += SV_W)
-            v_store(z + j, v_fnma(by, v_load(l + j), v_load(z + j)));
+            v_store(z + j, v_fnma(and, v_load(m + j), v_fnma(by, v_load(l + j), v_load(z + j))));
     }
     for (size_t k = 0; k < A.n; k++) {
         double here = z[k];
@@ -216,12 +218,18 @@ static void solve(const sv_ldl *of, double *b)
             k++;
         }
     }
-    for (size_t k = A.n; k-- > 0;) {
-        const double *l = row(A, k);
-        vreal sum = v_set1(0);
-        for (size_t j = first_vector(k); j < A.n; j += SV_W)
-            sum = v_fma(v_load(l + j), v_load(z + j), sum);
-        z[k] -= v_sum_lanes(sum);
+    for (size_t k = even; k > 0;) {
+        k -= 2;
+        const double *l = row(A, k), *m = row(A, k + 1);
+        vreal sum = v_set1(0), below = v_set1(0);
+        for (size_t j = first_vector(k); j < A.n; j += SV_W) {
+            vreal here = v_load(z + j);
+            sum = v_fma(v_load(l + j), here, sum);
+            below = v_fma(v_load(m + j), here, below);
+        }
+        double change = v_sum_lanes(below);
+        z[k + 1] -= change;
+        z[k] -= v_sum_lanes(sum) - l[k + 1] * change;
     }
     for (size_t k = 0; k < A.n; k++)
         b[of->order[k]] = z[k];

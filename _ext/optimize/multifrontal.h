@@ -1,9 +1,11 @@
 /* Sparse symmetric matrices, indefinite ones too, as L D L': an order of little fill, fronts, pivots with a threshold.
  *
- * The matrix is given whole, by columns (both triangles and all of the diagonal). Analysis reads the pattern alone and is
- * kept while that stays: `sv_optimize_degrees` finds the order, `sv_optimize_tree` and `sv_optimize_fronts` the columns that
- * are eliminated together, `sv_optimize_borders` the rows that they reach. `sv_optimize_multifrontal` then factors, and
- * `sv_optimize_frontal_solve` solves. The caller owns every array.
+ * The matrix is given whole, by columns (both triangles and all of the diagonal). Rows and columns that are to be pivots
+ * together form groups: a row of constraints and one of its variables, whose diagonal entries alone would be poor pivots
+ * (Duff and Pralet, 2005). Analysis reads the pattern alone and is kept while that stays: of the groups'
+ * pattern (`sv_optimize_groups`) `sv_optimize_degrees` finds the order, `sv_optimize_tree` and `sv_optimize_fronts` the
+ * groups that are eliminated together; `sv_optimize_borders` finds the rows that they reach. `sv_optimize_multifrontal`
+ * then factors, and `sv_optimize_frontal_solve` solves. The caller owns every array.
  */
 #ifndef SOLVERS_OPTIMIZE_MULTIFRONTAL_H
 #define SOLVERS_OPTIMIZE_MULTIFRONTAL_H
@@ -19,22 +21,33 @@ struct sv_pattern {
     const int32_t *starts, *index;
 };
 
-/* An order of approximately least degree. list: room numbers, at least the entries + n; work: 12 n. order[k] is the k-th
- * column to eliminate. */
-SV_BINDING void sv_optimize_degrees(const struct sv_pattern *K, int32_t *order, int32_t *list, int64_t room, int32_t *work);
+/* mate[i]: a variable of row i of J (m rows, in compressed form) for its pivot, or -1: the largest entry whose variable is
+ * free, if it is not much smaller than the row's largest. taken: n numbers. */
+SV_BINDING void sv_optimize_mates(int32_t m, int32_t n, const int32_t *starts, const int32_t *index, const double *value,
+                                  int32_t *mate, int32_t *taken);
+
+/* The pattern of groups: member[begin[g]..begin[g + 1]) are the columns of group g, of[j] the group of j. starts, index: as
+ * large as those of K. mark: as many numbers as groups. */
+SV_BINDING void sv_optimize_groups(const struct sv_pattern *K, int32_t groups, const int32_t *begin, const int32_t *member,
+                                   const int32_t *of, int32_t *starts, int32_t *index, int32_t *mark);
+
+/* An order of approximately least degree. list: room numbers, at least the entries + n; work: 11 n and a number for
+ * each column. weight[j]: the columns in group j; order[k] is the k-th group to eliminate. */
+SV_BINDING void sv_optimize_degrees(const struct sv_pattern *K, const int32_t *weight, int32_t *order, int32_t *list, int64_t room, int32_t *work);
 
 /* The tree of that elimination: `order` becomes one in which each column stands right after its subtree. inverse: its
- * inverse; parent[k]: the column of the new order that k's elimination first changes, -1: none; count[k]: the entries of
- * column k of L, diagonal included. work: 6 n. */
-SV_BINDING void sv_optimize_tree(const struct sv_pattern *K, int32_t *order, int32_t *inverse, int32_t *parent,
+ * inverse; parent[k]: the group of the new order that k's elimination first changes, -1: none; count[k]: the entries of
+ * the first column of k in L, diagonal included. work: 6 n. */
+SV_BINDING void sv_optimize_tree(const struct sv_pattern *K, const int32_t *weight, int32_t *order, int32_t *inverse, int32_t *parent,
                                  int32_t *count, int32_t *work);
 
-/* Columns whose fill is (nearly) the same, joined: front s eliminates first[s]..first[s + 1) and has height[s] rows;
- * above[s]: the front that it adds to, or -1. Returns how many there are; first: n + 1, height, above: n, work: 4 n. */
-SV_BINDING int32_t sv_optimize_fronts(int32_t n, const int32_t *parent, const int32_t *count, int32_t *first,
+/* Groups whose fill is (nearly) the same, joined: front s eliminates first[s]..first[s + 1) and has height[s] rows;
+ * above[s]: the front that it adds to, or -1. offset[k]: the columns before group k, n + 1 of them. Returns how many
+ * fronts there are; first: n + 1, height, above: n, work: 4 n. */
+SV_BINDING int32_t sv_optimize_fronts(int32_t n, const int32_t *offset, const int32_t *parent, const int32_t *count, int32_t *first,
                                       int32_t *height, int32_t *above, int32_t *work);
 
-/* What is known of a matrix before its values. */
+/* What is known of a matrix before its values: from here on of columns, no longer of groups. */
 struct sv_fronts {
     int32_t n, fronts;
     const int32_t *order, *inverse, *first, *height, *above;
@@ -46,8 +59,10 @@ struct sv_fronts {
     int32_t *row, *source;
 };
 
-/* Fills edge, border, entry, row and source, from heights and pattern. work: 2 n. */
-SV_BINDING void sv_optimize_borders(const struct sv_pattern *K, struct sv_fronts *fronts, int32_t *work);
+/* Fills edge, border, entry, row and source, from heights and pattern. group[k]: the group of column k of the order, which
+ * never falls. work: 2 n. */
+SV_BINDING void sv_optimize_borders(const struct sv_pattern *K, const int32_t *group, struct sv_fronts *fronts,
+                                    int32_t *work);
 
 /* Numbers that the factor, its lists of rows and the stack of fronts take where no pivot is put off. */
 SV_BINDING void sv_optimize_room(const struct sv_fronts *fronts, int64_t *factor, int64_t *rows, int64_t *stack,

@@ -40,30 +40,37 @@ cdef extern from "multifrontal.h" nogil:
         int64_t zero
         int64_t delayed
 
-    void sv_optimize_degrees(const sv_pattern *, int32_t *, int32_t *, int64_t, int32_t *) noexcept
-    void sv_optimize_tree(const sv_pattern *, int32_t *, int32_t *, int32_t *, int32_t *, int32_t *) noexcept
-    int32_t sv_optimize_fronts(int32_t, const int32_t *, const int32_t *, int32_t *, int32_t *, int32_t *,
+    void sv_optimize_mates(int32_t, int32_t, const int32_t *, const int32_t *, const double *, int32_t *,
+                           int32_t *) noexcept
+    void sv_optimize_groups(const sv_pattern *, int32_t, const int32_t *, const int32_t *, const int32_t *, int32_t *,
+                            int32_t *, int32_t *) noexcept
+    void sv_optimize_degrees(const sv_pattern *, const int32_t *, int32_t *, int32_t *, int64_t, int32_t *) noexcept
+    void sv_optimize_tree(const sv_pattern *, const int32_t *, int32_t *, int32_t *, int32_t *, int32_t *, int32_t *) noexcept
+    int32_t sv_optimize_fronts(int32_t, const int32_t *, const int32_t *, const int32_t *, int32_t *, int32_t *, int32_t *,
                                int32_t *) noexcept
-    void sv_optimize_borders(const sv_pattern *, sv_fronts *, int32_t *) noexcept
+    void sv_optimize_borders(const sv_pattern *, const int32_t *, sv_fronts *, int32_t *) noexcept
     void sv_optimize_room(const sv_fronts *, int64_t *, int64_t *, int64_t *, int32_t *) noexcept
     int sv_optimize_multifrontal(const sv_fronts *, const double *, double, double, sv_factor *, int32_t *) noexcept
     void sv_optimize_frontal_solve(const sv_fronts *, const sv_factor *, double *, double *) noexcept
 
 
 cdef class Multifrontal:
-    """Factors of symmetric matrices with one pattern: `starts` and `index` (int32) of the whole matrix in CSC form."""
+    """Factors of symmetric matrices with one pattern: `starts` and `index` (int32) of the whole matrix in CSC form.
+
+    `group` (int32): of each column the number of the group with which it is to be eliminated; None: each for itself.
+    """
 
     cdef int32_t n
     cdef sv_fronts fronts
     cdef sv_factor result
     cdef bint factored
     # What the structs point to.
-    cdef int32_t[::1] order, inverse, parent, first, height, above, border, row, source, rows, work
+    cdef int32_t[::1] order, inverse, first, height, above, border, row, source, rows, work
     cdef int64_t[::1] edge, entry
     cdef double[::1] factor_of, stack, vector
     cdef object front
 
-    def __init__(self, const int32_t[::1] starts not None, const int32_t[::1] index not None):
+    def __init__(self, const int32_t[::1] starts not None, const int32_t[::1] index not None, group=None):
         cdef int32_t n = starts.shape[0] - 1, j, count
         cdef int32_t e
         cdef int64_t entries = index.shape[0], factor, rows, stack
@@ -78,23 +85,40 @@ cdef class Multifrontal:
         self.n, self.factored = n, False
         self.factor_of, self.stack, self.vector, self.rows = np.empty(0), np.empty(0), np.empty(2 * n), np.empty(0, np.int32)
         cdef sv_pattern K = sv_pattern(n, &starts[0], &index[0])
-        self.order, self.inverse, self.parent = (np.empty(n, np.int32) for _ in range(3))
-        counts = np.empty(n, np.int32)
-        cdef int32_t[::1] count_of = counts
-        room = entries + entries // 2 + n
-        if room > 2**31 - 1:
+        if entries + entries // 2 + n > 2**31 - 1:
             raise ValueError("more entries than 32-bit indices serve")
-        cdef int32_t[::1] lists = np.empty(room, np.int32)
-        cdef int64_t list_room = room
+        of = np.arange(n, dtype=np.int32) if group is None else np.unique(group, return_inverse=True)[1].astype(np.int32)
+        if of.shape != (n,):
+            raise ValueError(f"group must have {n} numbers")
+        weights = np.bincount(of).astype(np.int32)
+        cdef int32_t groups = len(weights)
+        begins = np.concatenate([[0], np.cumsum(weights)]).astype(np.int32)
+        members = np.argsort(of, kind="stable").astype(np.int32)
+        cdef int32_t[::1] weight = weights, begin = begins, member = members, group_of = of
+        cdef int32_t[::1] group_starts = np.empty(groups + 1, np.int32), group_index = np.empty(entries, np.int32)
+        cdef int32_t[::1] lists = np.empty(entries + entries // 2 + n, np.int32)
+        cdef int32_t[::1] group_order, inverse, parent, counts, first
+        group_order, inverse, parent, counts = (np.empty(groups, np.int32) for _ in range(4))
+        first = np.empty(groups + 1, np.int32)
         self.work = np.empty(12 * <int64_t>n + 2, np.int32)
-        self.first = np.empty(n + 1, np.int32)
+        self.height, self.above = np.empty(groups, np.int32), np.empty(groups, np.int32)
+        cdef sv_pattern Q = sv_pattern(groups, &group_starts[0], &group_index[0])
         with nogil:
-            sv_optimize_degrees(&K, &self.order[0], &lists[0], list_room, &self.work[0])
-            sv_optimize_tree(&K, &self.order[0], &self.inverse[0], &self.parent[0], &count_of[0], &self.work[0])
-        self.height, self.above = np.empty(n, np.int32), np.empty(n, np.int32)
-        count = sv_optimize_fronts(n, &self.parent[0], &count_of[0], &self.first[0], &self.height[0], &self.above[0],
-                                   &self.work[0])
-        widths = np.diff(np.asarray(self.first)[: count + 1])
+            sv_optimize_groups(&K, groups, &begin[0], &member[0], &group_of[0], &group_starts[0], &group_index[0],
+                               &self.work[0])
+            sv_optimize_degrees(&Q, &weight[0], &group_order[0], &lists[0], lists.shape[0], &self.work[0])
+            sv_optimize_tree(&Q, &weight[0], &group_order[0], &inverse[0], &parent[0], &counts[0], &self.work[0])
+        # From groups to columns.
+        ordered = weights[np.asarray(group_order)]
+        offsets = np.concatenate([[0], np.cumsum(ordered)]).astype(np.int32)
+        self.order = members[np.repeat(begins[np.asarray(group_order)] - offsets[:-1], ordered) + np.arange(n)]
+        self.inverse = np.empty(n, np.int32)
+        np.asarray(self.inverse)[np.asarray(self.order)] = np.arange(n)
+        cdef int32_t[::1] offset = offsets, label = np.repeat(np.arange(groups, dtype=np.int32), ordered)
+        count = sv_optimize_fronts(groups, &offset[0], &parent[0], &counts[0], &first[0], &self.height[0],
+                                   &self.above[0], &self.work[0])
+        self.first = offsets[np.asarray(first)[: count + 1]]
+        widths = np.diff(np.asarray(self.first))
         borders = int((np.asarray(self.height)[:count] - widths).sum(dtype=np.int64))
         self.edge, self.border = np.empty(count + 1, np.int64), np.empty(max(borders, 1), np.int32)
         self.entry = np.empty(n + 1, np.int64)
@@ -103,7 +127,7 @@ cdef class Multifrontal:
                                 &self.above[0], &self.edge[0], &self.border[0], &self.entry[0], &self.row[0],
                                 &self.source[0])
         with nogil:
-            sv_optimize_borders(&K, &self.fronts, &self.work[0])
+            sv_optimize_borders(&K, &label[0], &self.fronts, &self.work[0])
             sv_optimize_room(&self.fronts, &factor, &rows, &stack, &self.work[0])
         self.result.factor_room, self.result.rows_room, self.result.stack_room = factor, rows, stack
         self.front = np.empty(2 * count * sizeof(sv_front) // 8, np.int64)
@@ -118,7 +142,7 @@ cdef class Multifrontal:
         """Multiply-adds of a factorisation where no pivot is put off."""
         count = self.fronts.fronts
         tall = np.asarray(self.height)[:count].astype(np.float64)
-        left = tall - np.diff(np.asarray(self.first)[: count + 1])
+        left = tall - np.diff(np.asarray(self.first))
         return float(((tall * (tall + 1) * (2 * tall + 1) - left * (left + 1) * (2 * left + 1)) / 12).sum())
 
     @property
@@ -171,3 +195,15 @@ cdef class Multifrontal:
         with nogil:
             sv_optimize_frontal_solve(&self.fronts, &self.result, &x[0], &self.vector[0])
         return out
+
+
+def mates(int64_t n, const int32_t[::1] starts not None, const int32_t[::1] index not None,
+          const double[::1] value not None):
+    """Of each row of a CSR matrix with n columns one of its columns, each column once, with a large entry; or -1."""
+    cdef int32_t m = starts.shape[0] - 1
+    cdef int32_t[::1] mate = np.empty(m + 1, np.int32), taken = np.empty(n + 1, np.int32)
+    cdef const int32_t *columns = &index[0] if index.shape[0] else NULL
+    cdef const double *values = &value[0] if index.shape[0] else NULL
+    with nogil:
+        sv_optimize_mates(m, n, &starts[0], columns, values, &mate[0], &taken[0])
+    return np.asarray(mate)[:m]

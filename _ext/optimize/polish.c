@@ -168,8 +168,8 @@ static int newton(struct space *s, struct sv_kkt_point *t)
     return evaluated(s, t);
 }
 
-int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps, double *work,
-              struct sv_kkt_point *at, int *improved)
+int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps, double enough,
+              double *work, struct sv_kkt_point *at, int *improved)
 {
     struct space s = divided(nlp, sides, work);
     struct sv_kkt_point *t = &s.trial;
@@ -192,6 +192,8 @@ int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_s
         } else if (k > 0 && !(t->measure < 1e3 * at->measure)) {
             break;
         }
+        if (at->measure <= enough)
+            break;
         if (k < steps)
             failed = newton(&s, t);
     }

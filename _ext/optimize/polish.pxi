@@ -39,7 +39,8 @@ cdef extern from "polish.h" nogil:
 
     int64_t sv_polish_work(int64_t, int64_t) noexcept
     int sv_kkt_measure(const sv_nlp *, const sv_sides *, const sv_scales *, double *, sv_kkt_point *) noexcept
-    int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double *, sv_kkt_point *, int *) noexcept
+    int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double, double *, sv_kkt_point *,
+                  int *) noexcept
 
 
 cdef double *address(double[::1] values):
@@ -132,6 +133,6 @@ def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=
     failed = failed or sv_kkt_measure(&nlp.table, &sides.sides, &scales, &work[0], &point)
     before = point.measure
     if not failed:
-        sv_polish(&nlp.table, &sides.sides, &scales, steps, &work[0], &point, &improved)
+        sv_polish(&nlp.table, &sides.sides, &scales, steps, 0, &work[0], &point, &improved)
     nlp.check()
     return copied(point.x, n), copied(point.y, m), copied(point.z, n), before, point.measure

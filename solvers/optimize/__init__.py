@@ -1,6 +1,6 @@
 """Minimisation of functions."""
 
-from . import _bcd, _gala, _precondition, _sketch  # noqa: F401  (they register their methods)
+from . import _adasketch, _bcd, _gala, _precondition, _sketch  # noqa: F401  (they register their methods)
 from ._kkt import KKTResult, kkt_solve
 from ._sketch_solve import sketch_solve
 from ._solve import minimize

@@ -83,8 +83,8 @@ class Gala:
     def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
-        x, y, z = _kernels.gala_answer(nlp, state.core)
-        return measured(problem, x, y, z, inner)
+        point, values = _kernels.gala_answer(nlp, state.core), _kernels.gala_evaluate(nlp, state.core)
+        return measured(problem, point, values, inner)
 
     def _run(self, problem: NonlinearProblem, core: npt.NDArray[np.uint8], iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
@@ -107,6 +107,6 @@ METHOD = register(
         "randomized iterative sketching, ICML, arXiv 2305.18379; Waechter, Biegler (2006), On the implementation of an "
         "interior-point filter line-search algorithm for large-scale nonlinear programming, Math. Program. 106",
         solver=Gala,
-        capabilities=frozenset({"nonlinear-program"}),
+        capabilities=frozenset({"equality-program", "nonlinear-program"}),
     )
 )

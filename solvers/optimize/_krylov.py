@@ -95,10 +95,11 @@ class KrylovKKT:
         """K z."""
         self.products += 1
         x, y = z[: self.n], z[self.n :]
-        upper = self.dx * x + self._Jt @ y
-        if self.H is not None:
-            upper = upper + self.H @ x
-        return np.concatenate([upper, self.J @ x - self.dc * y])
+        return np.concatenate([self._curved(x) + self._Jt @ y, self.J @ x - self.dc * y])
+
+    def _curved(self, p: Array) -> Array:
+        own = self.dx * p
+        return own if self.H is None else own + self.H @ p
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
         """``K z = rhs`` until the residual is at most rtol of rhs; None without positive curvature, or on failure."""
@@ -119,9 +120,7 @@ class KrylovKKT:
 
     def _convex(self, z: Array) -> bool:
         p, y = z[: self.n], z[self.n :]
-        square = float(p @ p)
-        curvature = float(p @ (self.dx * p)) + (0.0 if self.H is None else float(p @ (self.H @ p)))
-        return curvature + max(float(y @ (self.J @ p)), 0.0) >= FLAT * square
+        return float(p @ self._curved(p)) + max(float(y @ (self.J @ p)), 0.0) >= FLAT * float(p @ p)
 
     def _minres(self, r: Array, target: float) -> Array:
         """SciPy's, whose test is relative to its own estimates: the caller goes on from what it returns."""
@@ -146,15 +145,16 @@ class KrylovKKT:
         for _ in range(self.max_iter):
             if float(np.linalg.norm(r)) <= 0.1 * target or rg <= 0:
                 break
-            Kd = self.matvec(d)
-            curvature, p = float(d @ Kd), d[: self.n]
+            p, w = d[: self.n], d[self.n :]
+            Hp = self._curved(p)
+            curvature = float(p @ Hp) + float(w @ (self.dc * w))  # d'K d, with J p = dc w put in
             if curvature <= FLAT * float(p @ p):
                 return None
             self.steps += 1
+            self.products += 1
             alpha = rg / curvature
             z = z + alpha * d
-            r = r - alpha * Kd
-            r[self.n :] = 0
+            r[: self.n] -= alpha * (Hp + self._Jt @ w)
             g = self._approximate(r)
             rg, before = float(r @ g), rg
             d = g + rg / before * d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,12 +14,21 @@ from ._kernels import Compiled
 Array = npt.NDArray[Any]
 
 
+class Calls:
+    """How often functions of the user's were called."""
+
+    __slots__ = ("nfev", "nhev", "njev")
+
+    def __init__(self) -> None:
+        self.nfev = self.njev = self.nhev = 0
+
+
 @dataclass(eq=False)
 class Program:
     """``min f(x)`` with ``lower <= x <= upper`` and ``row_lower <= c(x) <= row_upper``: the user's own functions.
 
     Equalities are rows whose sides are equal; sides may be infinite. The functions take a fresh array of shape (n,) and
-    count their calls in `nfev`, `njev`, `nhev`. Values may be infinite or NaN away from x0.
+    count their calls in `calls`. Values may be infinite or NaN away from x0.
     """
 
     x0: Array
@@ -41,9 +50,8 @@ class Program:
     kind: str = "dense"
     #: Those of the functions above that can be called without the interpreter.
     compiled: Compiled | None = None
-    nfev: int = 0
-    njev: int = 0
-    nhev: int = 0
+    #: Calls of the objective and of its derivatives, which the functions count.
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def n(self) -> int:
@@ -52,6 +60,30 @@ class Program:
     @property
     def m(self) -> int:
         return len(self.row_lower)
+
+    @property
+    def nfev(self) -> int:
+        return self.calls.nfev
+
+    @nfev.setter
+    def nfev(self, count: int) -> None:
+        self.calls.nfev = count
+
+    @property
+    def njev(self) -> int:
+        return self.calls.njev
+
+    @njev.setter
+    def njev(self, count: int) -> None:
+        self.calls.njev = count
+
+    @property
+    def nhev(self) -> int:
+        return self.calls.nhev
+
+    @nhev.setter
+    def nhev(self, count: int) -> None:
+        self.calls.nhev = count
 
 
 class Backend(Protocol):

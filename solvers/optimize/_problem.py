@@ -32,11 +32,17 @@ class NonlinearProblem:
     bounded: bool = False
     #: The linear algebra that serves it and its name, by the option that chose it.
     served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
+    #: Of the draws of a randomised method, and what such a method keeps between steps.
+    seed: int = 0
+    scratch: dict[str, Any] = field(default_factory=dict)
 
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({"nonlinear-program"})
+        p = self.program
+        free = not (np.isfinite(p.lower).any() or np.isfinite(p.upper).any())
+        equalities = free and bool(np.all(p.row_lower == p.row_upper))
+        return frozenset({"equality-program" if equalities else "nonlinear-program"})
 
     @property
     def stats(self) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
@@ -63,13 +62,11 @@ class MinimizeResult(SolveResult):
     inner: str = ""
 
 
-def measured(problem: NonlinearProblem, x: Array, y: Array, z: Array, inner: str) -> MinimizeResult:
-    """A result at x with multipliers y, z: its numbers from the user's functions. Costs one evaluation of each."""
-    program = problem.program
-    fun, g = program.fun(x), np.asarray(program.gradient(x))
-    c, product = np.zeros(0), np.zeros(program.n)
-    if program.m:
-        c, product = np.asarray(program.constraints(x)), np.asarray(program.jacobian(x).T @ y)
+def measured(
+    problem: NonlinearProblem, point: tuple[Array, Array, Array], values: tuple[float, Array, Array, Array], inner: str
+) -> MinimizeResult:
+    """A result at a point x, y, z, from what the user's functions are there: f, grad f, c, J'y."""
+    program, (x, y, z), (fun, g, c, product) = problem.program, point, values
     optimality, violation, complementarity = kkt_numbers(
         x, g, z, c, y, product, program.lower, program.upper, program.row_lower, program.row_upper
     )

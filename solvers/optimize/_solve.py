@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -11,13 +12,17 @@ import numpy.typing as npt
 from .._base.blocks import BlockResult
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.rng import RNG, check_rng
+from .._base.rng import RNG, as_generator, check_rng
+from ._adasketch import METHOD as ADASKETCH
 from ._bcd import block_problem, is_smooth, nothing
 from ._forms import nonlinear_problem
 from ._result import MinimizeResult
 from ._scipy_names import callback_of, translated
 
 Array = npt.NDArray[Any]
+
+#: What gala's option "preset" stands for where it is "paper".
+PAPER = ADASKETCH.name
 
 
 def minimize(
@@ -38,6 +43,7 @@ def minimize(
     time_limit: float | None = None,
     check_derivatives: bool = False,
     finite_diff_rel_step: npt.ArrayLike | None = None,
+    hess_sparsity: Any = None,
     block_grad: Callable[..., Any] | None = None,
     block_hess: Callable[..., Any] | None = None,
     block_min: Callable[[Array, Array], npt.ArrayLike] | None = None,
@@ -63,8 +69,10 @@ def minimize(
     args : tuple
         Further arguments of fun, jac, hess and hessp (and of "bcd"'s block_grad and block_hess).
     method : str, optional
-        "gala" (bounds, constraints, any smooth function) or "bcd" (blocks of coordinates, penalties). Without it: bcd
-        where one of its own keywords below or a function of `solvers.learning` is given, else gala. The message tells.
+        "gala" (bounds, constraints, any smooth function), "bcd" (blocks of coordinates, penalties) or
+        "adasketch-newton" (equalities, by random sketches, for study; the same as "gala" with the option
+        ``preset="paper"``). Without it: bcd where one of its own keywords below or a function of `solvers.learning` is
+        given, else gala. The message tells.
     jac : callable, bool or str, optional
         The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``. True: fun
         returns it, too, and is called once a point. "2-point", "3-point" (the default) and "cs" are differences, within
@@ -101,6 +109,9 @@ def minimize(
         Compare every derivative that is given with differences at x0, and name the worst entry where they differ.
     finite_diff_rel_step : float or array_like, optional
         Steps of differences relative to ``|x|``.
+    hess_sparsity : array_like or sparse array, shape (n, n), optional
+        Where the Hessian of the Lagrangian may have entries. Differences of gradients then move many variables at once,
+        and are taken of whatever has a jac and no hess.
     block_grad : callable, optional
         bcd: ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole
         gradient but at the end of an epoch. Without any derivative forward differences take its place.
@@ -114,7 +125,7 @@ def minimize(
     penalty, blocks
         bcd: as for `solvers.learning.quadratic`.
     verbose, resume, rng, threads
-        As for `solvers.learning.quadratic`. gala draws nothing at random.
+        As for `solvers.learning.quadratic`. gala draws nothing at random; adasketch-newton does.
 
     Returns
     -------
@@ -193,6 +204,8 @@ def minimize(
         if blocked.smooth.size == 0:
             return nothing(blocked, record.name)
         return cast(BlockResult, run(record, blocked, control, own, why))
+    if method == "gala" and own.get("preset") == "paper":
+        method, own = PAPER, {name: value for name, value in own.items() if name != "preset"}
     record = lookup("optimize", method)
     if asked:
         raise ValueError(f"{', '.join(asked)}: only method 'bcd' takes this, not {method!r}")
@@ -201,9 +214,13 @@ def minimize(
     problem = nonlinear_problem(
         fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,
         threads=threads, relative=_first(finite_diff_rel_step, keywords.get("finite_diff_rel_step")),
-        absolute=keywords.get("eps"), check=check_derivatives or bool(keywords.get("check_derivatives")),
+        absolute=keywords.get("eps"), hess_sparsity=hess_sparsity,
+        check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
     lookup("optimize", method, problem.needs)
+    if method == PAPER:
+        seed = int(as_generator(0 if rng is None else rng).integers(2**63))
+        problem = replace(problem, seed=seed)
     if callback is not None:
         control = Control(control.max_iter, limit, callback_of(callback, problem.program.fun), verbose, resume)
     return cast(MinimizeResult, run(record, problem, control, own, why))

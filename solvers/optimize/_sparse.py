@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ._kernels import Multifrontal
+from ._kernels import Multifrontal, mates
 from ._nlp import Program, Scaled
 
 Array = npt.NDArray[Any]
@@ -25,6 +25,8 @@ THRESHOLDS = (1e-6, 1e-2)
 TINY = 1e-13
 #: A residual above this share of the right-hand side is no solution, unless rounding explains it.
 GOOD = 1e-8
+#: What the backend refines to at least.
+REFINED = 1e-13
 
 
 class Refined:
@@ -64,6 +66,7 @@ class SparseKKT(Refined):
     def __init__(self, n: int, m: int) -> None:
         self.n, self.m = n, m
         self._patterns: tuple[Array, ...] = ()
+        self._index: Array | None = None
 
     def factor(self, H: Any, J: Any, dx: Array, dc: Array) -> tuple[int, int]:
         """The counts of eigenvalues < 0 and = 0 of K. `H` None: zero."""
@@ -74,18 +77,21 @@ class SparseKKT(Refined):
         return self.factors.factor(self._scaled, self.threshold, TINY)
 
     def _assemble(self, H: Any, J: Any, dx: Array, dc: Array) -> Any:
-        """K in CSC form: of each column the entries of H, that of dx or dc, and those of J, wherever its pattern is."""
+        """K in CSC form: of each column those of H, the diagonal, those of J, wherever the pattern is."""
         if H is None and self._patterns and self._same(J, 2):
             h = np.zeros(len(self._patterns[1]))
         else:
             H = sp.csr_array((self.n, self.n)) if H is None else sp.csr_array(H)
             h = H.data
             if not (self._patterns and self._same(H, 0) and self._same(J, 2)):
-                self._analyse(H, J)
+                self._place(H, J)
+                self._patterns = tuple(part.copy() for part in (H.indptr, H.indices, J.indptr, J.indices))
+        assert self._index is not None
         data = np.empty(len(self._index))
-        at_h, at_d, at_jt, at_j, transposed = self._places
-        data[at_h], data[at_d[: self.n]], data[at_d[self.n :]] = h, dx, -dc
+        off, at_off, own, at_own, at_d, at_jt, at_j, transposed = self._places
+        data[at_off], data[at_d[: self.n]], data[at_d[self.n :]] = h[off], dx, -dc
         data[at_jt], data[at_j] = J.data[transposed], J.data
+        data[at_own] += h[own]
         N = self.n + self.m
         return sp.csc_array((data, self._index, self._starts), (N, N))
 
@@ -93,28 +99,32 @@ class SparseKKT(Refined):
         indptr, indices = self._patterns[at : at + 2]
         return np.array_equal(indptr, matrix.indptr) and np.array_equal(indices, matrix.indices)
 
-    def _analyse(self, H: Any, J: Any) -> None:
+    def _place(self, H: Any, J: Any) -> None:
+        """Where the entries of H and J come in K; its analysis, if its pattern is new. All of its diagonal is in it."""
         n, m = self.n, self.m
         numbered = sp.csr_array((np.arange(len(J.data)), J.indices, J.indptr), J.shape).tocsc()
-        h, jt, j = np.diff(H.indptr), np.diff(numbered.indptr), np.diff(J.indptr)
+        rows = np.repeat(np.arange(n), np.diff(H.indptr))
+        own, off = np.flatnonzero(rows == H.indices), np.flatnonzero(rows != H.indices)
+        h, jt, j = np.bincount(rows[off], minlength=n), np.diff(numbered.indptr), np.diff(J.indptr)
         starts = np.concatenate([[0], np.cumsum(np.concatenate([h + 1 + jt, j + 1]))])
         if starts[-1] > np.iinfo(np.int32).max:
             raise ValueError("the matrix has more entries than 32-bit indices serve")
         at_d = np.concatenate([starts[:n] + h, starts[n:-1] + j])
-        at_h = np.repeat(starts[:n] - H.indptr[:-1], h) + np.arange(len(H.data))
+        at_off = np.repeat(starts[:n] - np.cumsum(h) + h, h) + np.arange(len(off))
         at_jt = np.repeat(at_d[:n] + 1 - numbered.indptr[:-1], jt) + np.arange(len(J.data))
         at_j = np.repeat(starts[n:-1] - J.indptr[:-1], j) + np.arange(len(J.data))
         index = np.empty(starts[-1], np.int32)
-        index[at_h], index[at_d], index[at_jt], index[at_j] = (
-            H.indices,
-            np.arange(n + m),
-            n + numbered.indices,
-            J.indices,
-        )
-        self._index, self._starts = index, starts.astype(np.int32)
-        self._places = at_h, at_d, at_jt, at_j, numbered.data
-        self.factors = Multifrontal(self._starts, index)
-        self._patterns = tuple(part.copy() for part in (H.indptr, H.indices, J.indptr, J.indices))
+        index[at_off], index[at_d] = H.indices[off], np.arange(n + m)
+        index[at_jt], index[at_j] = n + numbered.indices, J.indices
+        self._places = off, at_off, own, at_d[rows[own]], at_d, at_jt, at_j, numbered.data
+        known, self._index, self._starts = self._index, index, starts.astype(np.int32)
+        if known is not None and np.array_equal(known, index):
+            return
+        # A row of J alone has no diagonal to speak of: it is eliminated with one of its variables.
+        mate = mates(n, J.indptr.astype(np.int32, copy=False), J.indices.astype(np.int32, copy=False), J.data)
+        group = np.arange(n + m, dtype=np.int32)
+        group[n:] = np.where(mate < 0, group[n:], mate)
+        self.factors = Multifrontal(self._starts, index, group)
 
     def _apply(self, r: Array) -> Array:
         return self._s * self.factors.solve(self._s * r)
@@ -149,4 +159,4 @@ class SparseNLP(Scaled):
         return self._kkt.factor(self.H if with_hessian else None, self.J, dx, dc)
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
-        return self._kkt.solve(rhs, rtol)
+        return self._kkt.solve(rhs, min(rtol, REFINED))  # a refinement costs less than another step

@@ -199,7 +199,7 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     scale = max(100.0, float(abs(multipliers).mean()) if len(multipliers) else 0.0) / 100
     y, z = multipliers[: at.m], multipliers[at.m :]
     optimality = _largest(at.g + at.J.T @ y + z)
-    complementarity = max(_product(multipliers, at.slack_above), _product(-multipliers, at.slack_below))
+    complementarity = _product(multipliers, at)
     measure = max(optimality / scale, at.violation, complementarity / scale)
     slack = ROUNDING * (1 + max(_largest(at.g), _largest(abs(at.J).T @ abs(y)), _largest(at.c)))
     if result.success:
@@ -285,10 +285,11 @@ def _sizes(sides: Array) -> Array:
     return np.asarray(np.maximum(1.0, abs(np.where(np.isfinite(sides), sides, 1.0))))
 
 
-def _product(multipliers: Array, slack: Array) -> float:
-    """The largest product of what is positive."""
-    finite = np.where(np.isinf(slack), 1.0, np.maximum(slack, 0.0))
-    return float((np.maximum(multipliers, 0.0) * finite).max(initial=0.0))
+def _product(multipliers: Array, at: _Point) -> float:
+    """The largest |multiplier| times the distance from the side that its sign belongs to, 1 where there is none."""
+    distance = abs(np.where(multipliers > 0, at.slack_above, at.slack_below))
+    product = abs(multipliers) * np.where(np.isinf(distance), 1.0, distance)
+    return float(np.where((at.low == at.high) | (multipliers == 0), 0.0, product).max(initial=0.0))
 
 
 def _largest(vector: Array) -> float:

@@ -325,6 +325,39 @@ def _function(capability, seed):
     )
 
 
+def _equality_program(capability, seed):
+    """A curved function with linear equations and a sphere; entries of Q and A are the data."""
+    rng = np.random.default_rng(seed)
+    Q, c = (part[:7, :7] if part.ndim == 2 else part[:7] for part in _quadratic_data(seed))
+    inputs = {"Q": Q, "A": np.eye(2, 7, 1) + rng.integers(0, 2, (2, 7)), "c": 4 * c, "x0": np.ones(7)}
+    multipliers = {}  # of each x that a solve returned: the measure is that of a pair
+
+    def solve(inputs, **keywords):
+        Q, A, c = (np.asarray(inputs[name], np.float64) for name in ("Q", "A", "c"))
+        sphere = scipy.optimize.NonlinearConstraint(
+            lambda x: x @ x, 20, 20, jac=lambda x: 2 * x, hess=lambda x, v: 2 * v[0] * np.eye(7)
+        )
+        result = solvers.minimize(
+            lambda x: x @ (Q @ x / 2 - c) / 16,
+            keywords.pop("x0", inputs["x0"]),
+            jac=lambda x: (Q @ x - c) / 16,
+            hess=lambda x: Q / 16,
+            constraints=[scipy.optimize.LinearConstraint(A, 4, 4), sphere],
+            **keywords,
+        )
+        multipliers[result.x.tobytes()] = result.multipliers
+        return result
+
+    def measure(inputs, x):
+        Q, A, c, y = (np.asarray(v, np.longdouble) for v in (*(inputs[k] for k in "QAc"), multipliers[x.tobytes()]))
+        x = x.astype(np.longdouble)
+        slope = (Q @ x - c) / 16 + A.T @ y[:2] + 2 * x * y[2]
+        outside = np.abs(np.concatenate((A @ x - 4, [x @ x - 20]))).max()
+        return float(max(np.abs(slope).max() / (max(100, np.abs(y).sum() / 3) / 100), outside))
+
+    return _of_point(capability, inputs, solve, measure, "x0")
+
+
 def _system(capability, seed):
     """A consistent system, diagonally dominant; or a tall one that is not consistent."""
     rng = np.random.default_rng(seed)
@@ -398,6 +431,7 @@ def _nonlinear_program(capability, seed):
 
 def _optimize(capability, seed):
     makers = {
+        "equality-program": _equality_program,
         "function": _function,
         "least-squares": _system,
         "linear-system": _system,
