@@ -96,12 +96,16 @@ static int judge(struct gala *w)
     conclude(w, &at);
     if (w->s->exact) /* its steps are those of the polish */
         return 0;
-    if (at.measure <= w->s->options.tol / 10 || at.measure > POLISHED || at.measure > 1e-2 * w->s->polished)
+    double tol = w->s->options.tol, plain = fmax(at.stationarity, fmax(at.violation, at.complementarity));
+    int solved = at.measure <= tol;
+    if ((solved && plain <= tol && at.complementarity <= tol / 100) || !(at.measure <= POLISHED) ||
+        (!solved && at.measure > 1e-2 * w->s->polished))
         return 0;
     w->s->polished = at.measure;
-    int improved;
-    if ((code = sv_polish(w->nlp, &sides, &scales, 3, w->s->options.tol / 10, w->more, &at, &improved)))
-        return code;
+    int improved = 0;
+    for (int wide = 0; wide <= solved && !improved; wide++)
+        if ((code = sv_polish(w->nlp, &sides, &scales, 3, tol / 10, wide, w->more, &at, &improved)))
+            return code;
     if (improved) {
         keep(w, &at);
         conclude(w, &at);
