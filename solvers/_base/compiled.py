@@ -13,7 +13,7 @@ def address_of(function: Any) -> tuple[int, int | None] | None:
     """(address, address of the user's data) of a compiled function: a LowLevelCallable, or numba's cfunc."""
     if isinstance(function, LowLevelCallable):
         # its first item is a capsule of the address, whatever it was made from, with the data as context
-        address, data = held_by(tuple.__getitem__(function, 0))
-        return address, data or None
+        held, data = held_by(tuple.__getitem__(function, 0))
+        return held, data or None
     address = getattr(function, "address", None)
     return (address, None) if isinstance(address, int) else None

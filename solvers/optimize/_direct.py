@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.compiled import address_of
-from ._constraints import Box, sides
+from ._constraints import Box
 from ._kernels import Compiled
 from ._nlp import Program
-from ._pieces import LinearRows, Rows
+from ._pieces import LinearRows, Rows, sides
 from ._program import LARGE
 
 Array = npt.NDArray[Any]
@@ -60,10 +60,10 @@ def _rows(given: Any, x0: Array, name: str) -> tuple[Rows | None, Any]:
         linear.limit(given.lb, given.ub, False, x0)
         linear.take(sparse=False)
         return linear, linear.A
-    functions = getattr(given, "fun", None), getattr(given, "jac", None), getattr(given, "hess", None)
+    functions: list[Any] = [getattr(given, name, None) for name in ("fun", "jac", "hess")]
     if any(address_of(function) is None for function in functions):
         return None, None
-    rows = Rows(*functions[:2], len(x0), name)
+    rows = Rows(functions[0], functions[1], len(x0), name)
     rows.total = rows.m = max(np.size(given.lb), np.size(given.ub))
     rows.lower, rows.upper = sides(given.lb, given.ub, rows.m, name)
     rows.keep = np.zeros(rows.m, bool)
