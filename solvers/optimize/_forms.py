@@ -16,6 +16,7 @@ from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
 from ._curvature import Curvature, is_operator
 from ._differences import STEPS, Differences, coloured, is_scheme
+from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
 from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
@@ -61,7 +62,30 @@ def nonlinear_problem(
     check_finite(point, "x0")
     limits = box(bounds, n)
     start = limits.start(point)
-    steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+    plain = hessp is None and hess_sparsity is None and not check and isinstance(args, tuple) and not args
+    found = direct(fun, jac, hess, () if _none(constraints) else constraints, start, limits) if plain else None
+    wanted = EXACT
+    if found is None:
+        steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+        f, rows = _pieces(fun, args, jac, hess, hessp, constraints, start, steps)
+        wanted = _default_tol(f, rows)
+        if check:
+            from ._check import check_derivatives
+
+            check_derivatives(f, rows, start, steps)
+        found = program(f, rows, start, limits.lower, limits.upper), rows
+    return NonlinearProblem(
+        found[0], wanted if tol is None else positive(tol, "tol"), int(max_iter), threads=_threads.resolve(threads),
+        every=every, rows=tuple(found[1]), bounded=bounds is not None,
+        multipliers=_multipliers(multipliers, found[1], n),
+    )  # fmt: skip
+
+
+def _pieces(
+    fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, constraints: Any, start: Array, steps: Steps
+) -> tuple[Objective, list[Rows]]:
+    """The objective and the constraints."""
+    n = len(start)
     if steps.hessians and hess is None and hessp is None:
         hess = "2-point"
     f = _objective(fun, args, jac, hess, hessp, n, steps)
@@ -71,15 +95,7 @@ def nonlinear_problem(
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part
                 r.curvature = Curvature(steps.twice("2-point"), r, f"{r.name}.hess")
-    wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
-    if check:
-        from ._check import check_derivatives
-
-        check_derivatives(f, rows, start, steps)
-    return NonlinearProblem(
-        program(f, rows, start, limits.lower, limits.upper), wanted, int(max_iter), threads=_threads.resolve(threads),
-        every=every, rows=tuple(rows), bounded=bounds is not None, multipliers=_multipliers(multipliers, rows, n),
-    )  # fmt: skip
+    return f, rows
 
 
 def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:

@@ -243,7 +243,9 @@ def broadcast(values: Any, count: int, name: str, dtype: Any = np.float64) -> Ar
     """The values as `count` entries; a single one serves for all."""
     if isinstance(values, bool | float | int):
         return np.full(count, values, dtype)
-    given = np.asarray(values).astype(dtype)
+    given = np.array(values).astype(dtype, copy=False)
+    if given.shape == (count,):
+        return given
     if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, count)):
         raise ValueError(f"{name} must be a number or have {count} entries, not shape {given.shape}")
     return np.array(np.broadcast_to(given, count))
