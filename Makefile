@@ -32,6 +32,7 @@ test: lint types layers test-c test-python
 	-python -m pip install --quiet --group bench-glm
 	-python -m pip install --quiet --group bench-liblinear
 	-python -m pip install --quiet --group bench-lp
+	-python -m pip install --quiet --group bench-nlp
 	touch $@
 
 # ---- what `make test` does ------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Runs solvers on CUTEst problems, each in a process of its own, and remembers what the peers did.
 
 A solver that crashes, or takes too long, fails on that problem alone. Results of peers are kept under build/ until
-their package, what they are asked (bench/cutest_peers.py) or the judge changes; ours are always made anew.
+their package, their options or the judge changes; ours are always made anew.
 """
 
 from __future__ import annotations
@@ -113,10 +113,9 @@ def _one(worker: Process, problem: str, rounds: int) -> Run:
 
 def _mark(name: str) -> str:
     """What a result depends on."""
-    digest = hashlib.sha256()
-    for file in (HERE / "cutest_peers.py", Path(solvers.testing.programs.__file__)):
-        digest.update(file.read_bytes())
-    return f"{cutest_peers.release(cutest_peers.PEERS[name])}, {digest.hexdigest()[:12]}"
+    peer = cutest_peers.PEERS[name]
+    judge = hashlib.sha256(Path(solvers.testing.programs.__file__).read_bytes()).hexdigest()[:12]
+    return f"{cutest_peers.release(peer)}, {peer}, {cutest_peers.MAX_ITER}, {judge}"
 
 
 def _read(path: Path, mark: str) -> dict[str, Run]:

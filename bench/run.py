@@ -1,8 +1,9 @@
 """The one command: runs a benchmark, prints it, and writes it under build/bench.
 
     python -P bench/run.py [NAME] [--quick] [--out FOLDER] [--problems KIND ...] [--data SET ...]
+                           [--solvers NAME ...] [--fresh]
 
-NAME is one of `BENCHMARKS`, or "all" (the default). The last two choose among the cells of "bcd".
+NAME is one of `BENCHMARKS`, or "all" (the default). The others choose among the cells of "bcd" and of "cutest".
 
 Called as a file so that neither this folder (whose `ot` would hide POT) nor the repository's root (whose
 `solvers` has no compiled modules) comes onto the path: what is timed is the installed package.
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,8 +30,12 @@ BENCHMARKS = {
     "grid-learned": "grid_learned", "dcdm": "dcdm",
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
     "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
+    "cutest": "cutest",
     "reading": "reading", "library": "library",
 }  # fmt: skip
+
+#: What chooses among the cells of a benchmark.
+CELLS = {"bcd": ("problems", "data"), "cutest": ("problems", "solvers", "fresh")}
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."
 
@@ -50,11 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: only tries the code")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "bench", help="where the reports go")
-    parser.add_argument("--problems", nargs="+", help="of bcd: lasso, 'l1-logistic', ... (bench/bcd_judge.py)")
+    parser.add_argument("--problems", nargs="+", help="of bcd: lasso, ... (bench/bcd_judge.py); of cutest: HS71, ...")
     parser.add_argument("--data", nargs="+", help="of bcd: names of sets, small, large, dense, sparse or all")
+    parser.add_argument("--solvers", nargs="+", help="of cutest: ours, IPOPT, ... (bench/cutest_peers.py)")
+    parser.add_argument("--fresh", action="store_true", help="of cutest: run peers again whose results are kept")
     chosen = parser.parse_args(arguments)
-    cells = {name: value for name in ("problems", "data") if (value := getattr(chosen, name))}
-    if cells and chosen.name != "bcd":
+    cells = {name: value for name in ("problems", "data", "solvers", "fresh") if (value := getattr(chosen, name))}
+    if not cells.keys() <= set(CELLS.get(chosen.name, ())):
         parser.error(f"{chosen.name} has no such cells")
     load_package()
     if chosen.name == "all":
@@ -62,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     return one(chosen.name, chosen.quick, chosen.out, **cells)
 
 
-def one(name: str, quick: bool, out: Path, **cells: list[str]) -> int:
+def one(name: str, quick: bool, out: Path, **cells: Any) -> int:
     """Run, write and print one report."""
     start = time.perf_counter()
     report = importlib.import_module(f"bench.{BENCHMARKS[name]}").report(quick=quick, **cells)

@@ -52,7 +52,7 @@ def gala_init(NLP nlp, x0, lower, upper, row_lower, row_upper, dict options):
     block = np.zeros(state_bytes(nlp), np.uint8)
     cdef uint8_t[::1] state = block
     carry(nlp, state)
-    cdef double[::1] work = np.empty(sv_gala_work(n, m))
+    cdef double[::1] work = nlp.room(sv_gala_work(n, m))
     cdef sv_sides sides
     sides.lower, sides.upper = &lo[0], &up[0]
     if m:
@@ -72,7 +72,7 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
         raise ValueError("the state belongs to a problem of another size")
     cdef uint8_t[::1] bytes_of = block
     cdef sv_gala *held = <sv_gala *>&bytes_of[0]
-    cdef double[::1] work = np.empty(sv_gala_work(n, m))
+    cdef double[::1] work = nlp.room(sv_gala_work(n, m))
     if held.n != n or held.m != m:
         raise ValueError("the state belongs to a problem of another size")
     carry(nlp, bytes_of)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import scipy.sparse
 
 from ._constraints import Steps
+from ._curvature import is_operator, is_strategy
 from ._differences import Differences
-from ._pieces import Objective, Rows, is_operator, is_strategy
+from ._pieces import Objective, Rows
 
 Array = npt.NDArray[Any]
 

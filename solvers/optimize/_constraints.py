@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from .._base.compiled import address_of
 from .._base.errors import nearest
+from ._curvature import Curvature, is_strategy
 from ._differences import STEPS, Differences, coloured, is_scheme
 from ._function import rows_functions
-from ._pieces import Curvature, LinearRows, Rows, broadcast, is_strategy, sides
+from ._pieces import LinearRows, Rows, broadcast, sides
 
 Array = npt.NDArray[Any]
 
@@ -35,12 +37,13 @@ class Box:
 
     lower: Array
     upper: Array
-    keep: Array
+    #: Of each variable; None: of none.
+    keep: Array | None = None
 
     def start(self, x0: Array) -> Array:
         """x0, moved within the bounds; a warning where the user wanted it there."""
-        inside = np.clip(x0, self.lower, self.upper)
-        if (self.keep & (inside != x0)).any():
+        inside = np.minimum(np.maximum(x0, self.lower), self.upper)
+        if self.keep is not None and (self.keep & (inside != x0)).any():
             i = int(np.flatnonzero(self.keep & (inside != x0))[0])
             warnings.warn(
                 f"x0[{i}] = {x0[i]:g} is outside bounds that are to be kept feasible: the solve starts within them",
@@ -53,7 +56,7 @@ class Box:
 def box(bounds: Any, n: int) -> Box:
     """Of None, of SciPy's Bounds, or of a sequence of pairs in which None is no bound."""
     if bounds is None:
-        return Box(np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n, bool))
+        return Box(np.full(n, -np.inf), np.full(n, np.inf))
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         low, high = sides(bounds.lb, bounds.ub, n, "bounds")
         return Box(low, high, broadcast(getattr(bounds, "keep_feasible", False), n, "bounds.keep_feasible", bool))
@@ -65,7 +68,7 @@ def box(bounds: Any, n: int) -> Box:
         raise ValueError(f"bounds must have {n} pairs, one for each variable, not {len(pairs)}")
     lower = [-np.inf if a is None else _number(a) for a, _ in pairs]
     upper = [np.inf if b is None else _number(b) for _, b in pairs]
-    return Box(*sides(lower, upper, n, "bounds"), np.zeros(n, bool))
+    return Box(*sides(lower, upper, n, "bounds"))
 
 
 def _number(value: Any) -> float:
@@ -85,6 +88,13 @@ class Steps:
     box: Box
     relative: Any = None
     absolute: Any = None
+    #: The pattern of Hessians and the colours of its columns, where the user tells them.
+    hessians: tuple[scipy.sparse.csr_array, Array] | None = None
+
+    def twice(self, scheme: str) -> Differences:
+        """The differences of a scheme, for Hessians."""
+        pattern, colours = self.hessians or (None, None)
+        return self.by(scheme, pattern=pattern, colours=colours)
 
     def by(self, scheme: str, **changes: Any) -> Differences:
         """The differences of a scheme."""
@@ -161,12 +171,14 @@ def _nonlinear(given: Any, x0: Array, steps: Steps, name: str) -> Rows:
 def _spread(given: Any, rows: Rows) -> Callable[[Array, Array], Any]:
     """The user's Hessian of y'c, for multipliers of the rows that the program has."""
 
+    calls, places, total = rows.calls, rows.places, rows.total  # but not the rows, which will hold this function
+
     def hess(x: Array, y: Array) -> Any:
-        rows.calls.nhev += 1
+        calls.nhev += 1
         v = y.copy()
-        if rows.places is not None:
-            v = np.zeros(rows.total)
-            v[rows.places] = y
+        if places is not None:
+            v = np.zeros(total)
+            v[places] = y
         return given(x.copy(), v)
 
     return hess
@@ -207,7 +219,7 @@ def curvature(hess: Any, piece: Any, steps: Steps, name: str, call: Any) -> Curv
                 f"{name} cannot be taken by differences ({hess!r}) of a derivative that is itself one: pass jac, or "
                 "leave the Hessian to quasi-Newton updates"
             )
-        return Curvature(steps.by(hess), piece, name)
+        return Curvature(steps.twice(hess), piece, name)
     if is_strategy(hess):
         return Curvature(hess, piece, name)
     if not callable(hess):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,11 @@ class Differences:
     pattern: scipy.sparse.csr_array | None = None
     colours: Array | None = None
 
+    @cached_property
+    def free(self) -> bool:
+        """Whether there are no bounds to heed."""
+        return bool((self.lower == -np.inf).all() and (self.upper == np.inf).all())
+
     def __call__(self, fun: Callable[[Array], Any], x: Array, at: Any) -> Any:
         """The derivative at x of `fun`, whose value there is `at`: shape (n,) of numbers, (m, n) of arrays, or CSR."""
         h, one_sided = self._steps(x)
@@ -51,7 +57,7 @@ class Differences:
         near, far = np.zeros(shape), np.zeros(shape) if self.scheme == "3-point" else None
         for k, group in enumerate(groups):
             step = h[group]
-            if not np.any(step):
+            if not (step if self.colours is None else step.any()):
                 continue
             if self.scheme == "cs":
                 near[k] = np.imag(fun(_moved(x.astype(complex), group, 1j * step)))
@@ -82,6 +88,8 @@ class Differences:
         return scipy.sparse.csr_array((data, columns.copy(), pattern.indptr.copy()), shape=pattern.shape)
 
     def _quotients(self, near: Array, far: Array | None, at: Array, h: Array, one_sided: Array) -> Array:
+        if self.free and far is None:
+            return np.asarray((near if self.scheme == "cs" else near - at) / h)
         if self.scheme == "cs":
             top, bottom = near, h
         elif far is None:
@@ -106,19 +114,21 @@ class Differences:
             asked = np.abs(np.asarray(self.relative, np.float64)) * np.abs(x)
             size = np.where(x + asked == x, size, asked)
         one_sided = np.zeros(len(x), bool)
+        if self.free:
+            # a step that does not change the sign of x, as x + h has it after rounding
+            return (x + np.copysign(size, x)) - x, one_sided
         if self.scheme == "cs":
             return np.where(self.lower == self.upper, 0.0, size), one_sided
         above, below = np.maximum(self.upper - x, 0.0), np.maximum(x - self.lower, 0.0)
         room = np.maximum(above, below)
         if self.scheme == "2-point":
-            away = np.where(x >= 0, size, -size)  # a step that does not change the sign of x
+            away = np.copysign(size, x)
             fits = np.where(away > 0, above, below) >= size
             h = np.where(fits, away, np.where(above >= below, 1.0, -1.0) * np.minimum(size, room))
         else:
             one_sided = np.minimum(above, below) < size
             aside = np.where(above >= below, 1.0, -1.0) * np.minimum(size, room / 2)
             h = np.where(one_sided, aside, size)
-        # the step as x + h has it after rounding
         return (x + h) - x, one_sided
 
 

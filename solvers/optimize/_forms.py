@@ -14,9 +14,12 @@ from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
-from ._differences import STEPS, Differences, is_scheme
+from ._curvature import Curvature, is_operator
+from ._differences import STEPS, Differences, coloured, is_scheme
+from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
-from ._pieces import Curvature, Objective, Rows, is_operator
+from ._nlp import Calls
+from ._pieces import Objective, Rows, vector
 from ._problem import NonlinearProblem
 from ._program import WRITTEN_OUT, Sum, program
 
@@ -44,6 +47,7 @@ def nonlinear_problem(
     threads: int | None,
     relative: Any = None,
     absolute: Any = None,
+    hess_sparsity: Any = None,
     check: bool = False,
 ) -> NonlinearProblem:
     """The checked problem of minimize's arguments; functions are called at x0 alone."""
@@ -57,23 +61,47 @@ def nonlinear_problem(
     check_finite(point, "x0")
     limits = box(bounds, n)
     start = limits.start(point)
-    steps = Steps(limits, relative, absolute)
+    plain = hessp is None and hess_sparsity is None and not check and isinstance(args, tuple) and not args
+    found = direct(fun, jac, hess, () if _none(constraints) else constraints, start, limits) if plain else None
+    wanted = EXACT
+    if found is None:
+        steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+        f, rows = _pieces(fun, args, jac, hess, hessp, constraints, start, steps)
+        wanted = _default_tol(f, rows)
+        if check:
+            from ._check import check_derivatives
+
+            check_derivatives(f, rows, start, steps)
+        found = program(f, rows, start, limits.lower, limits.upper), rows
+    return NonlinearProblem(
+        found[0], wanted if tol is None else positive(tol, "tol"), int(max_iter), threads=_threads.resolve(threads),
+        every=every, rows=tuple(found[1]), bounded=bounds is not None,
+    )  # fmt: skip
+
+
+def _pieces(
+    fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, constraints: Any, start: Array, steps: Steps
+) -> tuple[Objective, list[Rows]]:
+    """The objective and the constraints."""
+    n = len(start)
+    if steps.hessians and hess is None and hessp is None:
+        hess = "2-point"
     f = _objective(fun, args, jac, hess, hessp, n, steps)
     rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
-    if f.curvature is not None and n <= WRITTEN_OUT:
+    if f.curvature is not None and (n <= WRITTEN_OUT or steps.hessians):
         for r in rows:
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part
-                r.curvature = Curvature(steps.by("2-point"), r, f"{r.name}.hess")
-    wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
-    if check:
-        from ._check import check_derivatives
+                r.curvature = Curvature(steps.twice("2-point"), r, f"{r.name}.hess")
+    return f, rows
 
-        check_derivatives(f, rows, start, steps)
-    return NonlinearProblem(
-        program(f, rows, start, limits.lower, limits.upper), wanted, int(max_iter), threads=_threads.resolve(threads),
-        every=every, rows=tuple(rows), bounded=bounds is not None,
-    )  # fmt: skip
+
+def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
+    """The pattern of symmetric matrices, and the colours of its columns."""
+    if given is None:
+        return None
+    pattern, _ = coloured(given, (n, n), "hess_sparsity")
+    return coloured(pattern + pattern.T, (n, n), "hess_sparsity")
 
 
 def _none(constraints: Any) -> bool:
@@ -102,7 +130,8 @@ def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, ste
     if hess is None and hessp is not None:
         if not callable(hessp):
             raise TypeError(f"hessp must be callable, not {type(hessp).__name__}")
-        f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(f, hessp, x, w))
+        given, calls = _with(hessp, args), f.calls
+        f.curvature = curvature(hessp, f, steps, "hessp", lambda x, w: Products(given, calls, x, w))
     else:
         own = hessian_function(hess)
         f.curvature = curvature(own, f, steps, "hess", _hessian(f, own))
@@ -121,27 +150,29 @@ def _gradient(jac: Any, steps: Steps) -> Any:
 
 def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
     """The user's Hessian, times a weight."""
+    calls, args, n = f.calls, f.args, f.n  # but not f, which will hold this function
 
     def call(x: Array, w: float) -> Any:
-        f.calls.nhev += 1
-        H = hess(x.copy(), *f.args)
+        calls.nhev += 1
+        H = hess(x.copy(), *args)
         if is_operator(H):
-            return Sum(f.n, [H], w)
+            return Sum(n, [H], w)
         H = H if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
         return H if w == 1.0 else w * H
 
     return call
 
 
-class Products:
-    """The objective's Hessian at a point, by the user's `hessp`."""
+def _with(hessp: Callable[..., Any], args: tuple[Any, ...]) -> Callable[[Array, Array], Any]:
+    return hessp if not args else lambda x, p: hessp(x, p, *args)
 
-    def __init__(self, f: Objective, hessp: Callable[..., Any], x: Array, w: float) -> None:
-        self.f, self.hessp, self.x, self.w, self.shape = f, hessp, x.copy(), w, (f.n, f.n)
+
+class Products:
+    """The objective's Hessian at a point, times a weight, by the user's `hessp`."""
+
+    def __init__(self, hessp: Callable[[Array, Array], Any], calls: Calls, x: Array, w: float) -> None:
+        self.hessp, self.calls, self.x, self.w, self.shape = hessp, calls, x.copy(), w, (len(x), len(x))
 
     def __matmul__(self, v: Array) -> Array:
-        self.f.calls.nhev += 1
-        out = np.array(self.hessp(self.x.copy(), np.array(v), *self.f.args), np.float64).ravel()
-        if len(out) != len(v):
-            raise ValueError(f"hessp must return {len(v)} entries, not {len(out)}")
-        return self.w * out
+        self.calls.nhev += 1
+        return self.w * vector(self.hessp(self.x.copy(), np.array(v)), len(v), "hessp")

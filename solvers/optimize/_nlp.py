@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from ._kernels import Compiled
 
 Array = npt.NDArray[Any]
+
+
+class Calls:
+    """How often functions of the user's were called."""
+
+    __slots__ = ("nfev", "nhev", "njev")
+
+    def __init__(self) -> None:
+        self.nfev = self.njev = self.nhev = 0
 
 
 @dataclass(eq=False)
@@ -19,7 +29,7 @@ class Program:
     """``min f(x)`` with ``lower <= x <= upper`` and ``row_lower <= c(x) <= row_upper``: the user's own functions.
 
     Equalities are rows whose sides are equal; sides may be infinite. The functions take a fresh array of shape (n,) and
-    count their calls in `nfev`, `njev`, `nhev`. Values may be infinite or NaN away from x0.
+    count their calls in `calls`. Values may be infinite or NaN away from x0.
     """
 
     x0: Array
@@ -41,9 +51,8 @@ class Program:
     kind: str = "dense"
     #: Those of the functions above that can be called without the interpreter.
     compiled: Compiled | None = None
-    nfev: int = 0
-    njev: int = 0
-    nhev: int = 0
+    #: Calls of the objective and of its derivatives, which the functions count.
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def n(self) -> int:
@@ -52,6 +61,30 @@ class Program:
     @property
     def m(self) -> int:
         return len(self.row_lower)
+
+    @property
+    def nfev(self) -> int:
+        return self.calls.nfev
+
+    @nfev.setter
+    def nfev(self, count: int) -> None:
+        self.calls.nfev = count
+
+    @property
+    def njev(self) -> int:
+        return self.calls.njev
+
+    @njev.setter
+    def njev(self, count: int) -> None:
+        self.calls.njev = count
+
+    @property
+    def nhev(self) -> int:
+        return self.calls.nhev
+
+    @nhev.setter
+    def nhev(self, count: int) -> None:
+        self.calls.nhev = count
 
 
 class Backend(Protocol):
@@ -85,6 +118,9 @@ class Scaled:
         self.H: Any = None
 
     def scale(self, f_scale: float, c_scale: Array) -> None:
+        if not np.array_equal(c_scale, self.c_scale):
+            for point in self._kept.values():
+                point.pop("scaled J", None)
         self.f_scale, self.c_scale = f_scale, c_scale
 
     def _at(self, x: Array, name: str, evaluate: Callable[[Array], Any]) -> Any:
@@ -105,14 +141,15 @@ class Scaled:
         return self.f_scale * f, self.c_scale * c
 
     def slopes(self, x: Array) -> Array:
-        if self.m:
-            J = self._at(x, "J", self.program.jacobian)
-            self.J = (
-                J * self.c_scale[:, None] if isinstance(J, np.ndarray) else J.multiply(self.c_scale[:, None]).tocsr()
-            )
-        else:
-            self.J = np.zeros((0, self.n))
+        self.J = self._at(x, "scaled J", self._scaled_jacobian) if self.m else np.zeros((0, self.n))
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
+
+    def _scaled_jacobian(self, x: Array) -> Any:
+        J = self._at(x, "J", self.program.jacobian)
+        if isinstance(J, np.ndarray):
+            return J * self.c_scale[:, None]
+        scaled = J.data * np.repeat(self.c_scale, np.diff(J.indptr))
+        return sp.csr_array((scaled, J.indices, J.indptr), J.shape)
 
     def curvature(self, x: Array, sigma: float, y: Array) -> None:
         assert callable(self.program.hessian)

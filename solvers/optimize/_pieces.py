@@ -3,124 +3,37 @@ point."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from ._curvature import Curvature
 from ._differences import Differences
-from ._nlp import Program
+from ._nlp import Calls
 
 Array = npt.NDArray[Any]
 
 
-class Calls:
-    """How often functions of the user's were called; a `Program` counts in fields of the same names."""
+class Remembered:
+    """What a function of a point has returned at the last two."""
+
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
-        self.nfev = self.njev = self.nhev = 0
-
-
-class Remembered:
-    """A function of a point, with what it returned at the last two."""
-
-    __slots__ = ("function", "kept")
-
-    def __init__(self, function: Callable[[Array], Any]) -> None:
-        self.function = function
         self.kept: dict[bytes, Any] = {}
 
-    def __call__(self, x: Array) -> Any:
-        key = x.tobytes()
-        kept = self.kept
+    def __call__(self, function: Callable[[Array], Any], x: Array) -> Any:
+        key, kept = x.tobytes(), self.kept
         if key in kept:
             return kept[key]
-        value = self.function(x)
+        value = function(x)
         if len(kept) == 2:
             del kept[next(iter(kept))]
         kept[key] = value
         return value
-
-
-class Piece(Protocol):
-    """The objective, or a constraint: what its curvature is made from."""
-
-    n: int
-    #: The derivative at a point, remembered.
-    derivative: Callable[[Array], Any]
-
-    def slopes(self, x: Array) -> Any:
-        """The derivative at a point, computed anew."""
-
-    def pull(self, derivative: Any, w: Any) -> Array:
-        """The gradient of w'F from the derivative of F."""
-
-
-class Curvature:
-    """The Hessian of ``w'F`` for a piece F of the program, by one of the ways that SciPy's users know.
-
-    `given` is a function ``(x, w) -> matrix or operator``, differences of the first derivative, or an object that
-    updates an approximation (SciPy's BFGS, SR1).
-    """
-
-    def __init__(self, given: Any, piece: Piece, name: str) -> None:
-        self.given, self.piece, self.n, self.name = given, piece, piece.n, name
-        self.checked = False
-        self.before: tuple[Array, Any] | None = None
-        if is_strategy(given):
-            self.given = copy.deepcopy(given)  # the user's own stays as it is
-            self.given.initialize(self.n, "hess")
-
-    def __call__(self, x: Array, w: Any) -> Any:
-        if isinstance(self.given, Differences):
-            pull, slopes = self.piece.pull, self.piece.slopes
-            H = self.given(lambda z: pull(slopes(z), w), x, pull(self.piece.derivative(x), w))
-            return (H + H.T) / 2
-        if is_strategy(self.given):
-            return self._updated(x, w)
-        H = self.given(x, w)
-        if is_operator(H):
-            return H
-        H = scipy.sparse.csr_array(H) if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
-        if not self.checked:
-            self._check(H)
-        return H
-
-    def _check(self, H: Any) -> None:
-        if H.shape != (self.n, self.n):
-            raise ValueError(f"{self.name} must return shape {(self.n, self.n)}, not {H.shape}")
-        difference = abs(H - H.T)
-        if difference.max() > 1e-8 * abs(H).max():
-            i, j = (int(k) for k in np.unravel_index(int(difference.argmax()), H.shape))
-            raise ValueError(
-                f"{self.name} must return a symmetric matrix: entry ({i}, {j}) is {H[i, j]:.6g}, "
-                f"entry ({j}, {i}) is {H[j, i]:.6g}"
-            )
-        self.checked = True
-
-    def _updated(self, x: Array, w: Any) -> Array:
-        """The matrix of the user's strategy, told of the step from where it was asked last."""
-        here = self.piece.derivative(x)
-        if self.before is not None:
-            moved = x - self.before[0]
-            change = self.piece.pull(here, w) - self.piece.pull(self.before[1], w)
-            if moved.any() and change.any():  # SciPy's strategies warn of what does not change
-                self.given.update(moved, change)
-        self.before = x.copy(), here
-        return np.asarray(self.given.get_matrix(), np.float64)
-
-
-def is_operator(H: Any) -> bool:
-    """Whether this is known by its products alone."""
-    return not scipy.sparse.issparse(H) and not isinstance(H, np.ndarray) and hasattr(H, "__matmul__")
-
-
-def is_strategy(value: Any) -> bool:
-    """Whether this is one of SciPy's HessianUpdateStrategy, or reads like one."""
-    return all(callable(getattr(value, name, None)) for name in ("initialize", "update", "get_matrix"))
 
 
 class Objective:
@@ -128,16 +41,21 @@ class Objective:
 
     def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], jac: Any, n: int) -> None:
         self.fun, self.args, self.jac, self.n = fun, args, jac, n
-        self.calls: Calls | Program = Calls()
+        self.calls = Calls()
         #: The functions as they were given, where some of them are compiled.
         self.raw: tuple[Any, Any, Any] = (None, None, None)
         self.curvature: Curvature | None = None
-        if jac is True:
-            self.both = Remembered(self._both)
-            self.value: Callable[[Array], float] = lambda x: self.both(x)[0]
-            self.derivative: Callable[[Array], Array] = lambda x: self.both(x)[1]
-        else:
-            self.value, self.derivative = Remembered(self._value), Remembered(self.slopes)
+        self.values, self.derivatives = Remembered(), Remembered()
+
+    def value(self, x: Array) -> float:
+        if self.jac is True:
+            return float(self.values(self._both, x)[0])
+        return self.values(self._value, x)  # type: ignore[no-any-return]
+
+    def derivative(self, x: Array) -> Array:
+        if self.jac is True:
+            return self.values(self._both, x)[1]  # type: ignore[no-any-return]
+        return self.derivatives(self.slopes, x)  # type: ignore[no-any-return]
 
     def _value(self, x: Array) -> float:
         self.calls.nfev += 1
@@ -183,28 +101,36 @@ class Rows:
         self.places: Array | None = None
         self.lower = self.upper = np.zeros(0)
         self.keep = np.zeros(0, bool)
-        self.sparse = False
+        #: Whether Jacobians are CSR; None: as they come.
+        self.sparse: bool | None = None
         self.linear = False
         self.curvature: Curvature | None = None
         self.calls = Calls()
         #: The functions as they were given, where some of them are compiled.
         self.raw: tuple[Any, Any, Any] = (None, None, None)
-        self.value: Callable[[Array], Array] = Remembered(self._value)
-        self.derivative: Callable[[Array], Any] = Remembered(self.slopes)
+        self.values, self.derivatives = Remembered(), Remembered()
+
+    def value(self, x: Array) -> Array:
+        return self.values(self._value, x)  # type: ignore[no-any-return]
+
+    def derivative(self, x: Array) -> Any:
+        return self.derivatives(self.slopes, x)
 
     def limit(self, lower: Any, upper: Any, keep: Any, x0: Array) -> None:
         """Take the sides of the rows, which are counted at x0."""
-        first = np.atleast_1d(np.asarray(self.fun(x0.copy()), np.float64)).ravel()
+        first = np.array(self.fun(x0.copy()), np.float64, ndmin=1).ravel()
         self.calls.nfev += 1
         self.total = self.m = len(first)
         self.lower, self.upper = sides(lower, upper, self.total, self.name)
-        self.keep = broadcast(keep, self.total, f"{self.name}.keep_feasible", bool) & (self.lower != self.upper)
+        self.keep = broadcast(keep, self.total, f"{self.name}.keep_feasible", bool)
+        if self.keep.any():
+            self.keep &= self.lower != self.upper
         held = (self.lower > -np.inf) | (self.upper < np.inf)
         if not held.all():
             self.places = np.flatnonzero(held)
             self.m = len(self.places)
             self.lower, self.upper, self.keep = (v[self.places] for v in (self.lower, self.upper, self.keep))
-        self.value.kept[x0.tobytes()] = self._held(first)  # type: ignore[attr-defined]
+        self.values.kept[x0.tobytes()] = self._held(first)
 
     def _held(self, values: Any) -> Any:
         return values if self.places is None else values[self.places]
@@ -218,7 +144,7 @@ class Rows:
         return np.asarray(self._held(np.asarray(self.fun(x.copy())).ravel()))
 
     def slopes(self, x: Array) -> Any:
-        """The Jacobian at any point, not remembered: CSR where the program is sparse, else an array."""
+        """The Jacobian at any point, not remembered."""
         if isinstance(self.jac, Differences):
             plain = self._complex if self.jac.scheme == "cs" else self._value
             return self.shaped(self.jac(plain, x, self.value(x)))
@@ -238,7 +164,7 @@ class Rows:
     def take(self, sparse: bool) -> None:
         """From now on Jacobians are CSR, or arrays."""
         self.sparse = sparse
-        kept = self.derivative.kept  # type: ignore[attr-defined]
+        kept = self.derivatives.kept
         for key, J in kept.items():
             kept[key] = self.shaped(J)
 
@@ -252,7 +178,7 @@ class Rows:
 
     def shaped(self, J: Any) -> Any:
         """As the program wants its matrices."""
-        if scipy.sparse.issparse(J) == self.sparse:
+        if self.sparse is None or scipy.sparse.issparse(J) == self.sparse:
             return J
         return scipy.sparse.csr_array(J) if self.sparse else J.toarray()
 
@@ -264,31 +190,29 @@ class LinearRows(Rows):
     """``lower <= A x <= upper``: no calls, and no curvature."""
 
     def __init__(self, A: Any, n: int, name: str) -> None:
-        super().__init__(self._product, None, n, name)
         if scipy.sparse.issparse(A):
-            self.A = scipy.sparse.csr_array(A, dtype=np.float64)
+            A = scipy.sparse.csr_array(A, dtype=np.float64)
         else:
-            self.A = np.array(A, np.float64, ndmin=2)
-        if self.A.ndim != 2 or self.A.shape[1] != n:
+            A = np.array(A, np.float64, ndmin=2)
+        if A.ndim != 2 or A.shape[1] != n:
             raise ValueError(f"{name}.A must have {n} columns, not shape {np.shape(A)}")
-        entries = self.A.data if scipy.sparse.issparse(self.A) else self.A
-        if not np.isfinite(entries).all():
+        if not np.isfinite(A.data if scipy.sparse.issparse(A) else A).all():
             raise ValueError(f"{name}.A must be finite")
-        self.linear = True
-        self.derivative = self._constant
+        super().__init__(lambda x: A @ x, None, n, name)
+        self.A, self.linear = A, True
 
     def limit(self, lower: Any, upper: Any, keep: Any, x0: Array) -> None:
         super().limit(lower, upper, keep, x0)
-        self.A, self.value, self.calls = self._held(self.A), self._product, Calls()
+        self.A, self.calls = self._held(self.A), Calls()
 
     def take(self, sparse: bool) -> None:
         self.sparse = sparse
         self.A = self.shaped(self.A)
 
-    def _product(self, x: Array) -> Array:
+    def value(self, x: Array) -> Array:
         return np.asarray(self.A @ x)
 
-    def _constant(self, x: Array) -> Any:
+    def derivative(self, x: Array) -> Any:
         return self.A
 
 
@@ -317,7 +241,11 @@ def vector(values: Any, count: int, name: str, dtype: Any = np.float64) -> Array
 
 def broadcast(values: Any, count: int, name: str, dtype: Any = np.float64) -> Array:
     """The values as `count` entries; a single one serves for all."""
-    given = np.asarray(values).astype(dtype)
+    if isinstance(values, bool | float | int):
+        return np.full(count, values, dtype)
+    given = np.array(values).astype(dtype, copy=False)
+    if given.shape == (count,):
+        return given
     if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, count)):
         raise ValueError(f"{name} must be a number or have {count} entries, not shape {given.shape}")
     return np.array(np.broadcast_to(given, count))
@@ -326,11 +254,10 @@ def broadcast(values: Any, count: int, name: str, dtype: Any = np.float64) -> Ar
 def sides(lower: Any, upper: Any, count: int, name: str) -> tuple[Array, Array]:
     """Both sides of rows or of bounds, checked."""
     low, high = broadcast(lower, count, f"{name}.lb"), broadcast(upper, count, f"{name}.ub")
+    if ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
+        return low, high
     for side, values in (("lb", low), ("ub", high)):
         if np.isnan(values).any():
             raise ValueError(f"{name}.{side}[{int(np.flatnonzero(np.isnan(values))[0])}] is NaN")
-    crossed = np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))
-    if len(crossed):
-        i = int(crossed[0])
-        raise ValueError(f"{name}: the lower side {low[i]:g} is above the upper side {high[i]:g} at index {i}")
-    return low, high
+    i = int(np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))[0])
+    raise ValueError(f"{name}: the lower side {low[i]:g} is above the upper side {high[i]:g} at index {i}")

@@ -40,7 +40,7 @@ class NonlinearProblem:
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
         p = self.program
-        free = not (np.isfinite(p.lower).any() or np.isfinite(p.upper).any())
+        free = bool(np.isinf(p.lower).all() and np.isinf(p.upper).all())
         equalities = free and bool(np.all(p.row_lower == p.row_upper))
         return frozenset({"equality-program" if equalities else "nonlinear-program"})
 

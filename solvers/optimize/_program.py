@@ -11,9 +11,10 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.compiled import address_of
+from ._curvature import is_operator
 from ._kernels import Compiled
 from ._nlp import Program
-from ._pieces import LinearRows, Objective, Rows, is_operator
+from ._pieces import LinearRows, Objective, Rows
 from ._quasi_newton import Damped, LimitedMemory, Secant, SymmetricRankOne
 
 Array = npt.NDArray[Any]
@@ -30,20 +31,18 @@ def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upp
     """The pieces as one program."""
     assembly = Assembly(objective, rows, x0)
 
-    def joined(name: str, dtype: Any = np.float64) -> Array:
-        return np.concatenate([np.zeros(0, dtype), *(getattr(r, name) for r in rows)])
+    def joined(name: str) -> Array:
+        several: list[Array] = [getattr(r, name) for r in rows]
+        return several[0] if len(several) == 1 else np.concatenate([np.zeros(0), *several])
 
-    calls = objective.calls
-    whole = Program(
+    return Program(
         x0=x0, lower=lower, upper=upper, row_lower=joined("lower"), row_upper=joined("upper"),
-        linear=np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)]),
+        linear=np.repeat([r.linear for r in rows], [r.m for r in rows]) if rows else np.zeros(0, bool),
         fun=assembly.fun(), gradient=objective.derivative, constraints=assembly.constraints(),
         jacobian=assembly.jacobian(), hessian=assembly.second(), kind=assembly.kind,
         compiled=assembly.compiled(),
-        nfev=calls.nfev, njev=calls.njev, nhev=calls.nhev,
+        calls=objective.calls,
     )  # fmt: skip
-    objective.calls = whole
-    return whole
 
 
 class Assembly:
@@ -51,9 +50,9 @@ class Assembly:
 
     def __init__(self, objective: Objective, rows: list[Rows], x0: Array) -> None:
         self.objective, self.rows, self.n = objective, rows, len(x0)
-        ends = np.cumsum([0, *(r.m for r in rows)])
-        self.parts = [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
-        self.m = int(ends[-1])
+        ends = [0, *itertools.accumulate(r.m for r in rows)]
+        self.parts = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self.m = ends[-1]
         self.peeked: dict[int, Any] = {}
         self.kind = self._kind(x0)
         for r in rows:
@@ -122,6 +121,8 @@ class Assembly:
         matrices = [H for _, H in terms if H is not None]
         if self.kind == "operator":
             return Sum(self.n, matrices)
+        if len(matrices) == 1:
+            return self._dense(matrices[0])
         total = np.zeros((self.n, self.n))
         for H in matrices:
             total += self._dense(H)

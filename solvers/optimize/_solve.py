@@ -43,6 +43,7 @@ def minimize(
     time_limit: float | None = None,
     check_derivatives: bool = False,
     finite_diff_rel_step: npt.ArrayLike | None = None,
+    hess_sparsity: Any = None,
     block_grad: Callable[..., Any] | None = None,
     block_hess: Callable[..., Any] | None = None,
     block_min: Callable[[Array, Array], npt.ArrayLike] | None = None,
@@ -108,6 +109,9 @@ def minimize(
         Compare every derivative that is given with differences at x0, and name the worst entry where they differ.
     finite_diff_rel_step : float or array_like, optional
         Steps of differences relative to ``|x|``.
+    hess_sparsity : array_like or sparse array, shape (n, n), optional
+        Where the Hessian of the Lagrangian may have entries. Differences of gradients then move many variables at once,
+        and are taken of whatever has a jac and no hess.
     block_grad : callable, optional
         bcd: ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole
         gradient but at the end of an epoch. Without any derivative forward differences take its place.
@@ -210,7 +214,8 @@ def minimize(
     problem = nonlinear_problem(
         fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,
         threads=threads, relative=_first(finite_diff_rel_step, keywords.get("finite_diff_rel_step")),
-        absolute=keywords.get("eps"), check=check_derivatives or bool(keywords.get("check_derivatives")),
+        absolute=keywords.get("eps"), hess_sparsity=hess_sparsity,
+        check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
     lookup("optimize", method, problem.needs)
     if method == PAPER:
