@@ -14,7 +14,7 @@ from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
-from ._curvature import Curvature, is_operator
+from ._curvature import Curvature, is_operator, is_sparse
 from ._differences import STEPS, Differences, coloured, is_scheme
 from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
@@ -176,7 +176,7 @@ def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
         H = hess(x.copy(), *args)
         if is_operator(H):
             return Sum(n, [H], w)
-        H = H if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
+        H = H if is_sparse(H) else np.array(H, np.float64, ndmin=2)
         return H if w == 1.0 else w * H
 
     return call
