@@ -9,6 +9,27 @@
 
 #include "multifrontal.h"
 
+void sv_optimize_scales(const struct sv_pattern *K, const double *value, double *s, double *scaled, double *most)
+{
+    for (int32_t j = 0; j < K->n; j++)
+        s[j] = 1;
+    for (int sweep = 0; sweep < 3; sweep++) {
+        for (int32_t j = 0; j < K->n; j++) {
+            most[j] = 0;
+            for (int32_t e = K->starts[j]; e < K->starts[j + 1]; e++) {
+                double size = fabs(value[e]) * s[K->index[e]];
+                most[j] = size > most[j] ? size : most[j];
+            }
+        }
+        for (int32_t j = 0; j < K->n; j++)
+            if (most[j] > 0)
+                s[j] /= sqrt(most[j] * s[j]);
+    }
+    for (int32_t j = 0; j < K->n; j++)
+        for (int32_t e = K->starts[j]; e < K->starts[j + 1]; e++)
+            scaled[e] = value[e] * s[j] * s[K->index[e]];
+}
+
 void sv_optimize_mates(int32_t m, int32_t n, const int32_t *starts, const int32_t *index, const double *value, int32_t *mate,
                        int32_t *taken)
 {

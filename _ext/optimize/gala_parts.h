@@ -18,6 +18,7 @@ struct gala {
     double *rx;             /* n: grad f + J'y */
     double *d, *dy, *dzl, *dzu;
     double *diagonal, *dc;  /* n, m: of the system that was factored */
+    int uncounted;          /* whether its eigenvalues were not */
     double *S;              /* m: the slacks' diagonal */
     double *rc;             /* m: c - s, or what a correction puts in its place */
     double *rhs, *sol;

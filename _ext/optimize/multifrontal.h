@@ -21,6 +21,10 @@ struct sv_pattern {
     const int32_t *starts, *index;
 };
 
+/* s: such that the largest entry of each row of diag(s) K diag(s) is about 1 (Ruiz, 2001), 1 for a row of zeros; scaled: the
+ * entries of that. most: n numbers of work. */
+SV_BINDING void sv_optimize_scales(const struct sv_pattern *K, const double *value, double *s, double *scaled, double *most);
+
 /* mate[i]: a variable of row i of J (m rows, in compressed form) for its pivot, or -1: the largest entry whose variable is
  * free, if it is not much smaller than the row's largest. taken: n numbers. */
 SV_BINDING void sv_optimize_mates(int32_t m, int32_t n, const int32_t *starts, const int32_t *index, const double *value,

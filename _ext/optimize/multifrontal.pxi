@@ -40,6 +40,7 @@ cdef extern from "multifrontal.h" nogil:
         int64_t zero
         int64_t delayed
 
+    void sv_optimize_scales(const sv_pattern *, const double *, double *, double *, double *) noexcept
     void sv_optimize_mates(int32_t, int32_t, const int32_t *, const int32_t *, const double *, int32_t *,
                            int32_t *) noexcept
     void sv_optimize_groups(const sv_pattern *, int32_t, const int32_t *, const int32_t *, const int32_t *, int32_t *,
@@ -57,7 +58,7 @@ cdef extern from "multifrontal.h" nogil:
 cdef class Multifrontal:
     """Factors of symmetric matrices with one pattern: `starts` and `index` (int32) of the whole matrix in CSC form.
 
-    `group` (int32): of each column the number of the group with which it is to be eliminated; None: each for itself.
+    `group`: of each column the group, numbered from 0 without a gap, with which it is eliminated; None: each for itself.
     """
 
     cdef int32_t n
@@ -87,10 +88,10 @@ cdef class Multifrontal:
         cdef sv_pattern K = sv_pattern(n, &starts[0], &index[0])
         if entries + entries // 2 + n > 2**31 - 1:
             raise ValueError("more entries than 32-bit indices serve")
-        of = np.arange(n, dtype=np.int32) if group is None else np.unique(group, return_inverse=True)[1].astype(np.int32)
-        if of.shape != (n,):
-            raise ValueError(f"group must have {n} numbers")
+        of = np.arange(n, dtype=np.int32) if group is None else np.asarray(group).astype(np.int32)
         weights = np.bincount(of).astype(np.int32)
+        if of.shape != (n,) or weights.min() == 0:
+            raise ValueError(f"group must be {n} numbers without a gap from 0 on")
         cdef int32_t groups = len(weights)
         begins = np.concatenate([[0], np.cumsum(weights)]).astype(np.int32)
         members = np.argsort(of, kind="stable").astype(np.int32)
@@ -195,6 +196,18 @@ cdef class Multifrontal:
         with nogil:
             sv_optimize_frontal_solve(&self.fronts, &self.result, &x[0], &self.vector[0])
         return out
+
+
+def equilibrated(const int32_t[::1] starts not None, const int32_t[::1] index not None,
+                 const double[::1] value not None):
+    """s, such that the largest entry of each row of ``s K s`` is about 1, and the entries of that matrix (CSC)."""
+    cdef int32_t n = starts.shape[0] - 1
+    scales, scaled, work = np.empty(n), np.empty(len(value)), np.empty(n)
+    cdef double[::1] s = scales, out = scaled, most = work
+    cdef sv_pattern K = sv_pattern(n, &starts[0], &index[0])
+    with nogil:
+        sv_optimize_scales(&K, &value[0], &s[0], &out[0], &most[0])
+    return scales, scaled
 
 
 def mates(int64_t n, const int32_t[::1] starts not None, const int32_t[::1] index not None,

@@ -28,6 +28,7 @@ int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *s
     }
     int64_t negative = 0, zero = 0;
     int code = w->nlp->factor(w->nlp->data, 1, w->diagonal, w->dc, &negative, &zero);
+    w->uncounted = code == 0 && negative < 0;
     *singular = code == SV_FAILED || zero > 0 || (negative >= 0 && negative < w->m);
     *right = code == 0 && zero == 0 && (negative < 0 || negative == w->m);
     return code == SV_STOP ? SV_STOP : 0;
@@ -62,7 +63,7 @@ int gala_factor(struct gala *w)
     return SV_FAILED;
 }
 
-int gala_solve(struct gala *w, double mu)
+static int solved(struct gala *w, double mu)
 {
     int64_t n = w->n;
     for (int64_t i = 0; i < n; i++)
@@ -95,6 +96,21 @@ int gala_solve(struct gala *w, double mu)
                       : (w->dy[j] - gala_barrier_slope(w, i, mu) + w->y[j]) * fmin(1 / w->S[j], 1e20);
     }
     return 0;
+}
+
+int gala_solve(struct gala *w, double mu)
+{
+    int code = solved(w, mu);
+    /* Without a count of eigenvalues negative curvature shows here. */
+    double *last = &w->s->shift, dw = fmax(1e-4, *last / 3), dc = w->m ? 1e-8 * pow(w->s->mu, 0.25) : 0;
+    for (; code == SV_FAILED && w->uncounted && dw <= w->s->options.max_shift; dw *= 8) {
+        int right, singular;
+        if (gala_factor_shifted(w, dw, dc, &right, &singular))
+            return SV_STOP;
+        code = right ? solved(w, mu) : SV_FAILED;
+        *last = dw;
+    }
+    return code;
 }
 
 void gala_dual_directions(struct gala *w, double mu)
@@ -131,7 +147,7 @@ int gala_multipliers(struct gala *w)
         return 0;
     int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
     if (code == 0 && zero == 0)
-        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-10, w->sol);
+        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-6, w->sol); /* an estimate */
     else if (code == 0)
         code = SV_FAILED;
     double large = 0;

@@ -27,7 +27,13 @@ cdef class NLP:
     """The table of functions of a nonlinear program; what runs it calls `check` afterwards."""
 
     cdef sv_nlp table
-    cdef object error
+    cdef object error, spare
+
+    cdef double[::1] room(self, int64_t count):
+        """Numbers for the work of a method: the same memory each time, since the system clears new pages."""
+        if self.spare is None or len(self.spare) < count:
+            self.spare = np.empty(count)
+        return self.spare
 
     cdef check(self):
         """Raise what a function of the program has raised."""

@@ -149,7 +149,10 @@ class AdaSketchNewton:
         return ENDS[state.outcome] if state.outcome else None
 
     def finish(self, problem: NonlinearProblem, state: AdaSketchState) -> MinimizeResult:
-        result = measured(problem, state.x.copy(), state.y.copy(), np.zeros(len(state.x)), f"sketch: {self.sketch}")
+        program, x, y = problem.program, state.x.copy(), state.y.copy()
+        product = np.asarray(program.jacobian(x).T @ y) if program.m else np.zeros(program.n)
+        values = program.fun(x), np.asarray(program.gradient(x)), np.asarray(program.constraints(x)), product
+        result = measured(problem, (x, y, np.zeros(len(x))), values, f"sketch: {self.sketch}")
         result.stats.update(projections=state.projections, eta1=state.eta1, eta2=state.eta2)
         return result
 

@@ -12,9 +12,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._base.result import SolveResult, Status
 from .._base.validate import check_finite, positive, real_array
-from ._kernels import LDL
+from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
-from ._sparse import TINY, Refined, SparseKKT, equilibrated
+from ._sparse import TINY, Refined, SparseKKT
 
 Array = npt.NDArray[Any]
 
@@ -221,9 +221,9 @@ class DenseKKT(Refined):
         H, J = (A if isinstance(A, np.ndarray) else A.toarray() for A in (H, J))
         self.K = np.block([[H + np.diag(dx), J.T], [J, -np.diag(dc)]])
         N = len(self.K)
-        whole = np.tile(np.arange(N), N), np.arange(0, N * N + 1, N)
-        self._s = equilibrated(sp.csc_array((self.K.ravel(), *whole), (N, N)))
-        self._ldl = LDL(self._s[:, None] * self.K * self._s, TINY)
+        starts, index = np.arange(0, N * N + 1, N, dtype=np.int32), np.tile(np.arange(N, dtype=np.int32), N)
+        self._s, scaled = equilibrated(starts, index, self.K.ravel())
+        self._ldl = LDL(scaled.reshape(N, N), TINY)
         return self._ldl.negative, self._ldl.zero
 
     def _apply(self, r: Array) -> Array:

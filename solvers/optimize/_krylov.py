@@ -167,15 +167,42 @@ def _is_factory(precond: Precondition) -> bool:
 
 
 class KrylovNLP(Scaled):
-    """A backend by Krylov methods: for Hessians that are operators, and matrices whose factors would be too large."""
+    """A backend by Krylov methods: for Hessians that are operators, and matrices whose factors would be too large.
+
+    The user's preconditioner is one for the user's own functions, whatever scales the method has chosen: a function is
+    called with the Hessian of ``f + y'c``, with the Jacobian and with dx and dc in those units.
+    """
 
     def __init__(self, program: Program, solver: str = "projected-cg", precond: Precondition = None) -> None:
         super().__init__(program)
-        self._kkt = KrylovKKT(self.n, self.m, solver, precond)
+        self._given = precond
+        self._kkt = KrylovKKT(self.n, self.m, solver, None if precond is None else self._in_our_units)
         self._plain = SparseKKT(self.n, self.m)
 
+    def slopes(self, x: Array) -> Array:
+        self._x = x
+        return super().slopes(x)
+
+    def _in_our_units(self, H: Any, J: Any, dx: Array, dc: Array) -> LinearOperator:
+        """K is f_scale S K_user S, with S = diag(1, c_scale / f_scale)."""
+        ratio = self.c_scale / self.f_scale
+        given = self._given
+        if _is_factory(given):
+            theirs = self._at(self._x, "J", self.program.jacobian)
+            given = given(H * (1 / self.f_scale), theirs, dx / self.f_scale, dc / (self.f_scale * ratio**2))
+        apply = aslinearoperator(given).matvec
+        s = np.concatenate([np.ones(self.n), 1 / ratio])
+        return LinearOperator(
+            (self.n + self.m,) * 2, matvec=lambda r: s * apply(s * r.ravel()) / self.f_scale, dtype=np.float64
+        )
+
     def factor(self, with_hessian: bool, dx: Array, dc: Array) -> tuple[int, int] | None:
-        self._last: KrylovKKT | SparseKKT = self._kkt if with_hessian else self._plain
+        if self._given is not None and not with_hessian:
+            if not _is_factory(self._given):
+                return None  # it is made for another matrix
+            self._last: KrylovKKT | SparseKKT = self._kkt
+            return self._kkt.factor(sp.csr_array((self.n, self.n)), self.J, dx, dc)
+        self._last = self._kkt if with_hessian else self._plain
         return self._last.factor(self.H if with_hessian else None, self.J, dx, dc)
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:

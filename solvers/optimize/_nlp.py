@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from ._kernels import Compiled
 
@@ -117,6 +118,9 @@ class Scaled:
         self.H: Any = None
 
     def scale(self, f_scale: float, c_scale: Array) -> None:
+        if not np.array_equal(c_scale, self.c_scale):
+            for point in self._kept.values():
+                point.pop("scaled J", None)
         self.f_scale, self.c_scale = f_scale, c_scale
 
     def _at(self, x: Array, name: str, evaluate: Callable[[Array], Any]) -> Any:
@@ -137,14 +141,15 @@ class Scaled:
         return self.f_scale * f, self.c_scale * c
 
     def slopes(self, x: Array) -> Array:
-        if self.m:
-            J = self._at(x, "J", self.program.jacobian)
-            self.J = (
-                J * self.c_scale[:, None] if isinstance(J, np.ndarray) else J.multiply(self.c_scale[:, None]).tocsr()
-            )
-        else:
-            self.J = np.zeros((0, self.n))
+        self.J = self._at(x, "scaled J", self._scaled_jacobian) if self.m else np.zeros((0, self.n))
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
+
+    def _scaled_jacobian(self, x: Array) -> Any:
+        J = self._at(x, "J", self.program.jacobian)
+        if isinstance(J, np.ndarray):
+            return J * self.c_scale[:, None]
+        scaled = J.data * np.repeat(self.c_scale, np.diff(J.indptr))
+        return sp.csr_array((scaled, J.indices, J.indptr), J.shape)
 
     def curvature(self, x: Array, sigma: float, y: Array) -> None:
         assert callable(self.program.hessian)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ._kernels import Multifrontal, mates
+from ._kernels import Multifrontal, equilibrated, mates
 from ._nlp import Program, Scaled
 
 Array = npt.NDArray[Any]
@@ -26,7 +26,7 @@ TINY = 1e-13
 #: A residual above this share of the right-hand side is no solution, unless rounding explains it.
 GOOD = 1e-8
 #: What the backend refines to at least.
-REFINED = 1e-13
+REFINED = 1e-12
 
 
 class Refined:
@@ -71,8 +71,7 @@ class SparseKKT(Refined):
     def factor(self, H: Any, J: Any, dx: Array, dc: Array) -> tuple[int, int]:
         """The counts of eigenvalues < 0 and = 0 of K. `H` None: zero."""
         self.K = self._assemble(H, sp.csr_array(J), dx, dc)
-        self._s = equilibrated(self.K)
-        self._scaled = self.K.data * self._s[self.K.indices] * np.repeat(self._s, np.diff(self.K.indptr))
+        self._s, self._scaled = equilibrated(self.K.indptr, self.K.indices, self.K.data)
         self.threshold = THRESHOLDS[0]
         return self.factors.factor(self._scaled, self.threshold, TINY)
 
@@ -122,8 +121,8 @@ class SparseKKT(Refined):
             return
         # A row of J alone has no diagonal to speak of: it is eliminated with one of its variables.
         mate = mates(n, J.indptr.astype(np.int32, copy=False), J.indices.astype(np.int32, copy=False), J.data)
-        group = np.arange(n + m, dtype=np.int32)
-        group[n:] = np.where(mate < 0, group[n:], mate)
+        alone = mate < 0
+        group = np.concatenate([np.arange(n), np.where(alone, n - 1 + np.cumsum(alone), mate)])
         self.factors = Multifrontal(self._starts, index, group)
 
     def _apply(self, r: Array) -> Array:
@@ -139,15 +138,6 @@ class SparseKKT(Refined):
         return z if good else None
 
 
-def equilibrated(K: Any) -> Array:
-    """s such that the largest entry of each row of ``s K s`` is about 1; 1 for a row of zeros."""
-    s, size = np.ones(K.shape[0]), np.abs(K.data)
-    for _ in range(3):
-        most = s * np.maximum.reduceat(size * s[K.indices], K.indptr[:-1])
-        s /= np.sqrt(np.where(most > 0, most, 1.0))
-    return np.asarray(s)
-
-
 class SparseNLP(Scaled):
     """A backend by sparse factors, for programs whose functions return sparse matrices (dense ones are taken too)."""
 
@@ -159,4 +149,5 @@ class SparseNLP(Scaled):
         return self._kkt.factor(self.H if with_hessian else None, self.J, dx, dc)
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
-        return self._kkt.solve(rhs, min(rtol, REFINED))  # a refinement costs less than another step
+        # a refinement costs less than another step of the method
+        return self._kkt.solve(rhs, min(rtol, REFINED) if rtol <= 1e-9 else rtol)
