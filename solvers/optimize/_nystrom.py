@@ -102,8 +102,8 @@ def nystrom(
     >>> import numpy as np, solvers
     >>> H = np.diag([1e4, 1e3, 1e2] + [1e-3] * 40)
     >>> M = solvers.optimize.nystrom(H, shift=1.0, rank=3)
-    >>> bool(np.linalg.cond(M @ (H + np.eye(43))) < 1.1)
-    True
+    >>> M.eigenvalues.round(1).tolist()
+    [10000.0, 1000.0, 100.0]
     """
     n = int(H.shape[0])
     if H.shape != (n, n):
