@@ -19,14 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.optimize import Bounds, NonlinearConstraint
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import LinearOperator, splu
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Control:
-    """A problem of 2 N^2 unknowns, (w, z), and N^2 equations; its functions are what `scipy.optimize.minimize` takes."""
+    """A problem of 2 N^2 unknowns, (w, z), and N^2 equations, with what `scipy.optimize.minimize` takes of it."""
 
     N: int
     semilinear: bool = False
@@ -123,6 +123,18 @@ class Control:
         """What a call of ``minimize(fun, x0, **...)`` is told besides."""
         bounds = {} if self.bounds is None else {"bounds": self.bounds}
         return {"jac": self.jac, "hess": self.hess, "constraints": self.constraint, **bounds}
+
+    def judged(self, x: Array) -> tuple[float, float]:
+        """The largest entry of the reduced gradient, and of the equation's residual.
+
+        The gradient is that of the objective on the surface of the equation, by the adjoint equation, whatever
+        multipliers a solver has; a control moves along it, is put back between its bounds, and the way counts.
+        """
+        n = self.size
+        J, g, z = self.equation_jac(x), self.jac(x), x[self.size :]
+        y = splu(sp.csc_array(J[:, :n].T)).solve(-g[:n])
+        step = z - np.clip(z - (g[n:] + J[:, n:].T @ y), self.low, self.high)
+        return float(np.abs(step).max()), float(np.abs(self.equation(x)).max())
 
     def fast_poisson(self, H: Any, J: Any, dx: Array, dc: Array) -> LinearOperator:
         """The inverse of the linear problem's KKT matrix, by sine transforms: a preconditioner of two products.
