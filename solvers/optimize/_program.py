@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.compiled import address_of
-from ._curvature import is_operator
+from ._curvature import is_operator, is_sparse
 from ._kernels import Compiled
 from ._nlp import Program
 from ._pieces import LinearRows, Objective, Rows
@@ -138,7 +138,7 @@ class Assembly:
         return piece.curvature(x, w)
 
     def _dense(self, H: Any) -> Array:
-        if scipy.sparse.issparse(H):
+        if is_sparse(H):
             return np.asarray(H.toarray())
         if is_operator(H):
             columns = np.eye(self.n)
