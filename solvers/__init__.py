@@ -70,7 +70,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'solvers' has no attribute {name!r}")
     if not _LAZY[name]:
         return importlib.import_module(f".{name}", __name__)
-    return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), _RENAMED.get(name, name))
+    found = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), _RENAMED.get(name, name))
+    globals()[name] = found  # the next access does not come here
+    return found
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,8 @@
 """Binding of the library's run-time: version, instruction-set level, threads, memory that is used again."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
+from libc.stdint cimport uintptr_t
 
 cdef extern from "solvers.h" nogil:
     const char *sv_version_string()
@@ -26,6 +28,12 @@ def build_info():
         "isa_available": sv_isa_available().decode(),
         "sanitizer": sv_sanitizer().decode(),
     }
+
+
+def held_by(capsule):
+    """The address in a capsule, and the one that is its context (0: none)."""
+    address = <uintptr_t>PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+    return address, <uintptr_t>PyCapsule_GetContext(capsule)
 
 
 def get_num_threads():

@@ -3,7 +3,8 @@
  *
  * Differs from the paper's algorithm 2 in: 1. H is shifted by inertia instead of by its norm, and the rows by dc where J lacks
  * rank; 2. where the inertia is wrong, multipliers of least squares are tried first: far from a solution, or where
- * multipliers are not unique, it is often y that is wrong; 3. where no penalty or step serves, feasibility is restored.
+ * multipliers are not unique, it is often y that is wrong; 3. where no penalty or step serves, or steps stay short,
+ * feasibility is restored, and after five times of that the filter goes on.
  *
  * Costs what an iteration of the filter does, and a product with H, two with J and one with J' for grad M; gradients at trials
  * whose f and c do not refuse them already.
@@ -14,8 +15,8 @@
 #include "vectors.h"
 
 /* The shift of rows that depend on one another goes with the violation: far away, J lacks rank nearly, too. */
-static const double LEAST_DC = 1e-8, MOST_DC = 1e-2;
-static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1;
+static const double LEAST_DC = 1e-8, MOST_DC = 1;
+static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1, LAST_DIGITS = 1e-15;
 enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
 
 int gala_equalities_only(const struct gala *w)
@@ -108,7 +109,10 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
     while (code == 0) {
         if (right) {
             struct sv_merit_point at = current(w);
-            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, 1e-10, 1, w->more, w->kept_d, out);
+            /* Where each digit is more products with K, no more of them than quadratic convergence asks for. */
+            double left = fmax(vector_largest(w->n, w->rx), vector_largest(w->m, w->rc));
+            double rtol = w->uncounted ? fmax(1e-10, fmin(1e-2, 0.1 * left)) : 1e-10;
+            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, rtol, !w->uncounted, w->more, w->kept_d, out);
             if (code == 0 && dw > 0)
                 *last = dw;
             if (code == 0 || code == SV_STOP)
@@ -117,7 +121,7 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
         if (dw > MOST_SHIFT)
             return SV_MERIT_REFUSED;
         if ((singular || right) && dc == 0 && w->m)
-            dc = fmax(LEAST_DC, fmin(MOST_DC, 1e-3 * gala_violation(w, w->v, w->c)));
+            dc = fmax(LEAST_DC, fmin(MOST_DC, 0.1 * gala_violation(w, w->v, w->c)));
         else
             dw = dw > 0 ? dw * (first ? 100 : 8) : first ? 1e-4 : fmax(1e-20, *last / 3);
         code = gala_factor_shifted(w, dw, dc, &right, &singular);
@@ -133,7 +137,10 @@ static int restored(struct gala *w)
     current(w);
     double violation = vector_largest(w->m, w->rc);
     if (w->m == 0 || w->s->restorations >= RESTORATIONS) {
-        w->s->status = SV_GALA_STAGNATION;
+        if (w->m == 0 || violation <= w->s->options.tol)
+            w->s->status = SV_GALA_STAGNATION;
+        else
+            w->s->exact = w->s->restorations = w->s->tiny = 0; /* the filter goes on from here */
         return 0;
     }
     w->s->restorations++;
@@ -143,8 +150,8 @@ static int restored(struct gala *w)
     int code = sv_restore(w->nlp, &sides, w->nlp->carried == 0, target, 1e-8, 200, w->tv, w->more, &found);
     if (code == SV_STOP)
         return code;
-    if (code)
-        w->s->status = code == SV_INFEASIBLE ? SV_GALA_INFEASIBLE : SV_GALA_STAGNATION;
+    if (code == SV_INFEASIBLE)
+        w->s->status = SV_GALA_INFEASIBLE;
     double f;
     if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = gala_move(w, w->tv, w->tc, f)))
         return code;
@@ -172,6 +179,12 @@ int gala_equality_step(struct gala *w)
             vector_combine(w->m, next.c, 1, w->v + w->n, w->c);
             w->s->f = next.f;
             w->s->tiny = out.step < SHORT ? w->s->tiny + 1 : 0;
+            double moved = 0;
+            for (int64_t i = 0; i < w->n; i++)
+                moved = fmax(moved, fabs(w->kept_d[i]) / (1 + fabs(w->v[i])));
+            w->s->still = moved < LAST_DIGITS ? w->s->still + 1 : 0;
+            if (w->s->still >= 3)
+                w->s->status = SV_GALA_STAGNATION;
         }
     }
     if (code == SV_STOP)

@@ -58,7 +58,7 @@ class Curvature:
         H = self.given(x, w)
         if is_operator(H):
             return H
-        H = scipy.sparse.csr_array(H) if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
+        H = scipy.sparse.csr_array(H) if is_sparse(H) else np.array(H, np.float64, ndmin=2)
         if not self.checked:
             self._check(H)
         return H
@@ -87,9 +87,14 @@ class Curvature:
         return np.asarray(self.given.get_matrix(), np.float64)
 
 
+def is_sparse(M: Any) -> bool:
+    """Whether this is a sparse matrix: of an array that is known at once, of others SciPy takes its time to tell."""
+    return not isinstance(M, np.ndarray) and bool(scipy.sparse.issparse(M))
+
+
 def is_operator(H: Any) -> bool:
     """Whether this is known by its products alone."""
-    return not scipy.sparse.issparse(H) and not isinstance(H, np.ndarray) and hasattr(H, "__matmul__")
+    return not isinstance(H, np.ndarray) and not scipy.sparse.issparse(H) and hasattr(H, "__matmul__")
 
 
 def is_strategy(value: Any) -> bool:

@@ -14,8 +14,9 @@ from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
-from ._curvature import Curvature, is_operator
+from ._curvature import Curvature, is_operator, is_sparse
 from ._differences import STEPS, Differences, coloured, is_scheme
+from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
 from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
@@ -47,6 +48,7 @@ def nonlinear_problem(
     relative: Any = None,
     absolute: Any = None,
     hess_sparsity: Any = None,
+    multipliers: Any = None,
     check: bool = False,
 ) -> NonlinearProblem:
     """The checked problem of minimize's arguments; functions are called at x0 alone."""
@@ -60,7 +62,30 @@ def nonlinear_problem(
     check_finite(point, "x0")
     limits = box(bounds, n)
     start = limits.start(point)
-    steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+    plain = hessp is None and hess_sparsity is None and not check and isinstance(args, tuple) and not args
+    found = direct(fun, jac, hess, () if _none(constraints) else constraints, start, limits) if plain else None
+    wanted = EXACT
+    if found is None:
+        steps = Steps(limits, relative, absolute, _pattern(hess_sparsity, n))
+        f, rows = _pieces(fun, args, jac, hess, hessp, constraints, start, steps)
+        wanted = _default_tol(f, rows)
+        if check:
+            from ._check import check_derivatives
+
+            check_derivatives(f, rows, start, steps)
+        found = program(f, rows, start, limits.lower, limits.upper), rows
+    return NonlinearProblem(
+        found[0], wanted if tol is None else positive(tol, "tol"), int(max_iter), threads=_threads.resolve(threads),
+        every=every, rows=tuple(found[1]), bounded=bounds is not None,
+        multipliers=_multipliers(multipliers, found[1], n),
+    )  # fmt: skip
+
+
+def _pieces(
+    fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, constraints: Any, start: Array, steps: Steps
+) -> tuple[Objective, list[Rows]]:
+    """The objective and the constraints."""
+    n = len(start)
     if steps.hessians and hess is None and hessp is None:
         hess = "2-point"
     f = _objective(fun, args, jac, hess, hessp, n, steps)
@@ -70,15 +95,7 @@ def nonlinear_problem(
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part
                 r.curvature = Curvature(steps.twice("2-point"), r, f"{r.name}.hess")
-    wanted = _default_tol(f, rows) if tol is None else positive(tol, "tol")
-    if check:
-        from ._check import check_derivatives
-
-        check_derivatives(f, rows, start, steps)
-    return NonlinearProblem(
-        program(f, rows, start, limits.lower, limits.upper), wanted, int(max_iter), threads=_threads.resolve(threads),
-        every=every, rows=tuple(rows), bounded=bounds is not None,
-    )  # fmt: skip
+    return f, rows
 
 
 def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
@@ -90,7 +107,7 @@ def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
 
 
 def _none(constraints: Any) -> bool:
-    return constraints is None or (isinstance(constraints, list | tuple) and not constraints)
+    return constraints is None or (isinstance(constraints, list | tuple | dict) and not constraints)
 
 
 def _scheme(jac: Any) -> str:
@@ -101,6 +118,23 @@ def _default_tol(f: Objective, rows: list[Rows]) -> float:
     limits = [OBJECTIVE.get(f.jac.scheme, EXACT)] if isinstance(f.jac, Differences) else []
     limits += [CONSTRAINT.get(r.jac.scheme, EXACT) for r in rows if isinstance(r.jac, Differences)]
     return max(limits, default=EXACT)
+
+
+def _multipliers(given: Any, rows: list[Rows], n: int) -> tuple[Array, Array] | None:
+    """Those of all rows and of the bounds, from a list like a result's `v`."""
+    if given is None:
+        return None
+    parts = list(given)
+    if len(parts) not in (len(rows), len(rows) + 1):
+        raise ValueError(f"multipliers must have an entry for each of {len(rows)} constraints, and one for the bounds")
+    sizes = [(r.total, f"constraints {k}") for k, r in enumerate(rows)] + [(n, "the bounds")]
+    checked = [real_array(part, "multipliers").reshape(-1) for part in parts]
+    for v, (size, name) in zip(checked, sizes, strict=False):
+        if len(v) != size:
+            raise ValueError(f"multipliers of {name} must have {size} entries, not {len(v)}")
+        check_finite(v, "multipliers")
+    own = [v if r.places is None else v[r.places] for v, r in zip(checked, rows, strict=False)]
+    return np.concatenate([np.zeros(0), *own]), checked[-1] if len(checked) > len(rows) else np.zeros(n)
 
 
 # ---- the objective -------------------------------------------------------------------------------
@@ -142,7 +176,7 @@ def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
         H = hess(x.copy(), *args)
         if is_operator(H):
             return Sum(n, [H], w)
-        H = H if scipy.sparse.issparse(H) else np.array(H, np.float64, ndmin=2)
+        H = H if is_sparse(H) else np.array(H, np.float64, ndmin=2)
         return H if w == 1.0 else w * H
 
     return call

@@ -50,7 +50,7 @@ def gradient_function(jac: Any) -> Callable[..., Any]:
     compiled, data = _GRADIENT(found[0]), found[1]
 
     def call(x: Array) -> Array:
-        g = np.empty_like(x)
+        g = np.zeros_like(x)
         compiled(len(x), x.ctypes.data, g.ctypes.data, data)
         return g
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from ._curvature import Curvature
+from ._curvature import Curvature, is_sparse
 from ._differences import Differences
 from ._nlp import Calls
 
@@ -152,7 +152,7 @@ class Rows:
         return self.shaped(self._held(self._checked(self.jac(x.copy()), x.dtype)))
 
     def _checked(self, J: Any, dtype: Any) -> Any:
-        if scipy.sparse.issparse(J):
+        if is_sparse(J):
             J = scipy.sparse.csr_array(J, dtype=dtype, copy=True)  # the user may go on with the old one
             J.sum_duplicates()
         else:
@@ -178,7 +178,7 @@ class Rows:
 
     def shaped(self, J: Any) -> Any:
         """As the program wants its matrices."""
-        if self.sparse is None or scipy.sparse.issparse(J) == self.sparse:
+        if self.sparse is None or is_sparse(J) == self.sparse:
             return J
         return scipy.sparse.csr_array(J) if self.sparse else J.toarray()
 
@@ -231,7 +231,7 @@ def scalar(f: Any) -> float:
 
 def vector(values: Any, count: int, name: str, dtype: Any = np.float64) -> Array:
     """A new array of `count` numbers."""
-    v = np.array(values.toarray() if scipy.sparse.issparse(values) else values, dtype, ndmin=1)
+    v = np.array(values.toarray() if is_sparse(values) else values, dtype, ndmin=1)
     if v.ndim != 1:
         v = v.ravel()
     if len(v) != count:
@@ -243,7 +243,9 @@ def broadcast(values: Any, count: int, name: str, dtype: Any = np.float64) -> Ar
     """The values as `count` entries; a single one serves for all."""
     if isinstance(values, bool | float | int):
         return np.full(count, values, dtype)
-    given = np.asarray(values).astype(dtype)
+    given = np.array(values).astype(dtype, copy=False)
+    if given.shape == (count,):
+        return given
     if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, count)):
         raise ValueError(f"{name} must be a number or have {count} entries, not shape {given.shape}")
     return np.array(np.broadcast_to(given, count))

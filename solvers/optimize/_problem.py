@@ -30,6 +30,8 @@ class NonlinearProblem:
     #: The user's constraints, in their order, and whether bounds were given.
     rows: tuple[Rows, ...] = ()
     bounded: bool = False
+    #: Those of a start that has some: of all rows, and of the bounds.
+    multipliers: tuple[Array, Array] | None = None
     #: The linear algebra that serves it and its name, by the option that chose it.
     served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
     #: Of the draws of a randomised method, and what such a method keeps between steps.
@@ -40,7 +42,7 @@ class NonlinearProblem:
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
         p = self.program
-        free = not (np.isfinite(p.lower).any() or np.isfinite(p.upper).any())
+        free = bool(np.isinf(p.lower).all() and np.isinf(p.upper).all())
         equalities = free and bool(np.all(p.row_lower == p.row_upper))
         return frozenset({"equality-program" if equalities else "nonlinear-program"})
 

@@ -5,7 +5,9 @@ import ctypes
 import numpy as np
 import pytest
 from scipy import LowLevelCallable
+from scipy.optimize import LinearConstraint, NonlinearConstraint
 
+from solvers.optimize import minimize
 from solvers.optimize._kernels import Compiled
 
 DOUBLES = ctypes.POINTER(ctypes.c_double)
@@ -105,3 +107,58 @@ def test_functions_of_numba():
         return x[0] * x[0]
 
     assert Compiled(1, square).fun(np.array([3.0])) == 9.0
+
+
+# ---- through minimize ----------------------------------------------------------------------------
+
+OBJECTIVE = dict(zip(("fun", "jac", "hess"), map(LowLevelCallable, (fun, jac, hess)), strict=True))
+PYTHON = {
+    "fun": lambda x: np.sum(x**4),
+    "jac": lambda x: 4 * x**3,
+    "hess": lambda x: np.diag(12 * x**2),
+}
+CURVED = {
+    "fun": lambda x: x[:2] * x[1:],
+    "jac": lambda x: np.array([[x[1], x[0], 0], [0, x[2], x[1]]]),
+    "hess": lambda x, y: np.diag(y, 1) + np.diag(y, -1),
+}
+COMPILED_ROWS = dict(zip(CURVED, PRODUCTS[1:], strict=True))
+SIDES = ([1.0, 2.0], [1.0, np.inf])
+
+
+@pytest.mark.parametrize("case", ["direct", "linear rows beside", "keep_feasible", "a row without sides", "bounds"])
+def test_compiled_functions_through_minimize(case):
+    """The same point as by Python's functions, whether or not the whole problem is compiled."""
+    start, more, lower, upper = np.array([1.0, 2.0, 3.0]), {}, *SIDES
+    linear = []
+    if case == "linear rows beside":
+        linear = [LinearConstraint(A[:1], -np.inf, 8.0)]
+    elif case == "a row without sides":
+        lower, upper = [1.0, -np.inf], [1.0, np.inf]
+    elif case == "bounds":
+        more["bounds"] = [(0.5, None), (None, 1.2), (None, None)]
+    keep = case == "keep_feasible"
+    if keep:
+        start = np.array([1.0, 1.0, 4.0])
+    ours, theirs = (
+        minimize(
+            x0=start,
+            constraints=[NonlinearConstraint(**rows, lb=lower, ub=upper, keep_feasible=keep), *linear],
+            tol=1e-8,
+            **objective,
+            **more,
+        )
+        for objective, rows in ((OBJECTIVE, COMPILED_ROWS), (PYTHON, CURVED))
+    )
+    assert ours.success
+    assert theirs.success
+    np.testing.assert_allclose(ours.x, theirs.x, rtol=0, atol=1e-7)
+    for v, w in zip(ours.v, theirs.v, strict=True):
+        np.testing.assert_allclose(v, w, rtol=0, atol=1e-6)
+
+
+def test_no_constraints_and_no_python():
+    result = minimize(x0=[3.0, -1.0], tol=1e-8, **OBJECTIVE)
+    assert result.success
+    assert result.nfev > 0
+    assert result.nhev > 0

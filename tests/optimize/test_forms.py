@@ -188,6 +188,35 @@ def test_multipliers_against_trust_constr():
         np.testing.assert_allclose(own, other, atol=1e-5)
 
 
+def test_a_start_with_multipliers():
+    given = {
+        "jac": rosen_der,
+        "hess": rosen_hess,
+        "bounds": Bounds(-2, [0.5, 2]),
+        "constraints": [
+            NonlinearConstraint(
+                lambda x: [x[0], x @ x],
+                [-INF, -INF],
+                [INF, 0.25],
+                jac=lambda x: [[1, 0], 2 * x],
+                hess=lambda x, v: 2 * v[1] * np.eye(2),
+            )
+        ],
+    }
+    first = minimize(rosen, [-1, -0.5], **given)
+    assert first.nit > 3
+    again = minimize(rosen, first.x, multipliers=first.v, **given)
+    assert (again.success, again.nit) == (True, 0)
+    np.testing.assert_array_equal(again.x, first.x)
+    for v, other in zip(again.v, first.v, strict=True):
+        np.testing.assert_allclose(v, other, rtol=1e-14, atol=1e-300)
+    near = minimize(rosen, first.x + 1e-3, multipliers=first.v[:1], **given)
+    np.testing.assert_allclose(near.x, first.x, atol=1e-6)
+    for wrong in ([], [np.zeros(3)], [*first.v, np.zeros(2)], [np.full(2, np.nan)]):
+        with pytest.raises(ValueError, match="multipliers"):
+            minimize(rosen, first.x, multipliers=wrong, **given)
+
+
 # ---- matrices --------------------------------------------------------------------------------------
 
 
@@ -563,9 +592,34 @@ def test_a_row_that_is_redundant_or_empty_is_no_harm():
         assert result.success
         np.testing.assert_allclose(result.x, [0.502202, 0.248899], atol=1e-6)
     for empty in ([], (), None, {}, LinearConstraint(np.zeros((0, 2)), 0, 0)):
-        if empty == {}:
-            continue
         assert minimize(rosen, [0, 0], jac=rosen_der, hess=rosen_hess, constraints=empty).success
+
+
+def test_more_equations_than_variables():
+    """Without a solution: the point of least violation, and no success."""
+    A, b = np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 1, 3])
+    result = minimize(lambda x: x @ x, [0.3, 0.1], jac=lambda x: 2 * x, constraints=LinearConstraint(A, b, b))
+    assert result.status is Status.LOCALLY_INFEASIBLE
+    np.testing.assert_allclose(result.x, np.linalg.lstsq(A, b)[0], atol=1e-5)
+    consistent = LinearConstraint(A, A @ [1, 2], A @ [1, 2])
+    np.testing.assert_allclose(minimize(rosen, [0, 0], jac=rosen_der, constraints=consistent).x, [1, 2], atol=1e-7)
+
+
+def test_no_end():
+    result = minimize(lambda x: -x[0] + x[1] ** 2, [0, 1], jac=lambda x: np.array([-1, 2 * x[1]]),
+                      hess=lambda x: np.diag([0, 2.0]), constraints=LinearConstraint([[1, 0]], 0, INF))  # fmt: skip
+    assert result.status is Status.DIVERGED
+    assert not result.success
+
+
+def test_no_value_beyond_an_edge():
+    def fun(x):
+        return np.nan if (x >= 2).any() else -np.log(2 - x).sum() - 10 * x.sum()
+
+    for given in ({"hess": lambda x: np.diag(1 / (2 - x) ** 2)}, {}, {"bounds": Bounds(0, 2)}):
+        result = minimize(fun, np.zeros(2), jac=lambda x: 1 / (2 - x) - 10, **given)
+        assert result.success
+        np.testing.assert_allclose(result.x, 1.9, atol=1e-7)
 
 
 def test_exceptions_of_the_users_propagate():
