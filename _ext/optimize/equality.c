@@ -16,7 +16,7 @@
 
 /* The shift of rows that depend on one another goes with the violation: far away, J lacks rank nearly, too. */
 static const double LEAST_DC = 1e-8, MOST_DC = 1;
-static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1;
+static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1, LAST_DIGITS = 1e-15;
 enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
 
 int gala_equalities_only(const struct gala *w)
@@ -109,7 +109,10 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
     while (code == 0) {
         if (right) {
             struct sv_merit_point at = current(w);
-            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, 1e-10, 1, w->more, w->kept_d, out);
+            /* Where each digit is more products with K, no more of them than quadratic convergence asks for. */
+            double left = fmax(vector_largest(w->n, w->rx), vector_largest(w->m, w->rc));
+            double rtol = w->uncounted ? fmax(1e-10, fmin(1e-2, 0.1 * left)) : 1e-10;
+            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, rtol, !w->uncounted, w->more, w->kept_d, out);
             if (code == 0 && dw > 0)
                 *last = dw;
             if (code == 0 || code == SV_STOP)
@@ -176,6 +179,12 @@ int gala_equality_step(struct gala *w)
             vector_combine(w->m, next.c, 1, w->v + w->n, w->c);
             w->s->f = next.f;
             w->s->tiny = out.step < SHORT ? w->s->tiny + 1 : 0;
+            double moved = 0;
+            for (int64_t i = 0; i < w->n; i++)
+                moved = fmax(moved, fabs(w->kept_d[i]) / (1 + fabs(w->v[i])));
+            w->s->still = moved < LAST_DIGITS ? w->s->still + 1 : 0;
+            if (w->s->still >= 3)
+                w->s->status = SV_GALA_STAGNATION;
         }
     }
     if (code == SV_STOP)

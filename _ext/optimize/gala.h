@@ -50,6 +50,7 @@ typedef struct sv_gala {
     int64_t filtered;            /* entries of the filter */
     int64_t acceptable;          /* iterations on end below 100 tol */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
+    int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;
     int64_t free_mode, reference_count;
     double reference[4];         /* errors that free choices of mu must keep reducing */
