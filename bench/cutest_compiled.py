@@ -1,43 +1,34 @@
 """CUTEst problems as compiled C: what a solve costs where the functions cost next to nothing.
 
-The formulas come from the problem itself: its element and group functions are evaluated at symbols, SymPy
-differentiates and collects common subexpressions, and the C compiler makes a library of them under build/. The
-functions have the signatures of `scipy.LowLevelCallable` that `solvers.minimize` takes; the peers call the same ones
-through this library's binding of such functions, in about a microsecond each.
+bench/cutest_formulas.py writes the source, and the C compiler makes a library of it under build/. The functions have
+the signatures of `scipy.LowLevelCallable` that `solvers.minimize` takes; the peers call the same ones through this
+library's binding of such functions, in about a microsecond each.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from . import cutest_formulas
+
 KEPT = Path(__file__).resolve().parent.parent / "build" / "bench" / "cutest" / "compiled"
-
-#: What element functions call of NumPy.
-UNARY = ("sin", "cos", "tan", "exp", "log", "sqrt", "arctan", "arcsin", "arccos", "sinh", "cosh", "tanh")
-
-HEADER = """#include <math.h>
-#define square(a) ((a) * (a))
-#define cube(a) ((a) * (a) * (a))
-#define fourth(a) (square(a) * square(a))
-"""
 
 
 class CompiledProblem:
-    """As `solvers.testing.CutestProblem`, dense, equations alone, with functions in C.
+    """As `solvers.testing.CutestProblem`, dense, with functions in C.
 
     What the functions take is not measured while a solver runs: the clock would cost more than they do. `cost` says
-    what a call takes from Python.
+    what a call takes from Python. A `NoFormulaError` where C does not say the same as the problem: branches, say.
     """
 
     timed = False
@@ -50,22 +41,34 @@ class CompiledProblem:
         from solvers.testing import cutest
 
         written = cutest(name, sparse=True)
-        if np.isfinite([*written.lower, *written.upper]).any() or np.any([written.row_lower, written.row_upper]):
-            raise ValueError(f"{name} has more than equations c(x) = 0")
         self.name, self.x0, self.n, self.m = name, written.x0, written.n, written.m
         self.lower, self.upper = written.lower, written.upper
         self.row_lower, self.row_upper = written.row_lower, written.row_upper
         library = ctypes.CDLL(str(_built(name)))
         self.c = {kind: LowLevelCallable(_typed(library, kind)) for kind in SIGNATURES}
         rows = (self.m, *(self.c[kind] for kind in ("con", "con_jac", "con_hess")))
-        binding = Compiled(self.n, *(self.c[kind] for kind in ("fun", "jac", "hess")), constraints=[rows])
+        blocks = [rows] if self.m else []
+        binding = Compiled(self.n, *(self.c[kind] for kind in ("fun", "jac", "hess")), constraints=blocks)
         self.functions = {kind: getattr(binding, kind) for kind in FUNCTIONS}
         self.pattern = self._pattern(written)
         self.count(False)
+        self._check(written)
+
+    def _check(self, written: Any) -> None:
+        """Formulas say what the problem says; seen near the start, which says enough of sums and products."""
+        x, y = self.x0 + 0.01 * np.cos(np.arange(self.n)), np.sin(1.0 + np.arange(self.m))
+        for kind in FUNCTIONS:
+            more = (0.7, y) if kind == "hessian" else ()
+            mine, theirs = getattr(self, kind)(x, *more), getattr(written, kind)(x, *more)
+            theirs = theirs.toarray() if hasattr(theirs, "toarray") else np.asarray(theirs)
+            size = max(1.0, abs(np.nan_to_num(theirs)).max(initial=0.0))
+            if not np.allclose(mine / size, theirs / size, rtol=0, atol=1e-9, equal_nan=True):
+                raise NoFormulaError(f"{self.name}: the compiled {kind} is another one")
 
     def count(self, on: bool) -> None:
         """Count calls from now on, or call at full speed."""
         self.calls = dict.fromkeys(FUNCTIONS, 0)
+        self.forms: dict[str, dict[str, Any]] = {}
         for kind, function in self.functions.items():
             setattr(self, kind, self._counted(kind, function) if on else function)
 
@@ -93,24 +96,50 @@ class CompiledProblem:
     def reset(self) -> None:
         """There is nothing to forget."""
 
-    def arguments(self, form: str = "compiled") -> dict[str, Any]:
-        """Keywords of minimize: "compiled" for us, "objects" and "dicts" as `CutestProblem` has them."""
-        from scipy.optimize import NonlinearConstraint
+    def arguments(self, form: str = "objects") -> dict[str, Any]:
+        """Keywords of minimize: "compiled" for us, "objects" and "dicts" as `CutestProblem` has them; made once."""
+        if form not in self.forms:
+            self.forms[form] = self._arguments(form)
+        return dict(self.forms[form])
 
+    def _arguments(self, form: str) -> dict[str, Any]:
+        from scipy.optimize import Bounds, NonlinearConstraint
+
+        found: dict[str, Any] = {"x0": self.x0}
+        if np.isfinite([self.lower, self.upper]).any():
+            found["bounds"] = Bounds(self.lower, self.upper)
         if form == "compiled":
-            rows = NonlinearConstraint(self.c["con"], self.row_lower, self.row_upper)
-            rows.jac, rows.hess = self.c["con_jac"], self.c["con_hess"]
-            return {
-                "fun": self.c["fun"], "x0": self.x0, "jac": self.c["jac"], "hess": self.c["hess"], "constraints": rows
-            }  # fmt: skip
-        found = {"fun": self.fun, "x0": self.x0, "jac": self.gradient}
+            if self.m:
+                found["constraints"] = rows = NonlinearConstraint(self.c["con"], self.row_lower, self.row_upper)
+                rows.jac, rows.hess = self.c["con_jac"], self.c["con_hess"]
+            return found | {"fun": self.c["fun"], "jac": self.c["jac"], "hess": self.c["hess"]}
+        found |= {"fun": self.fun, "jac": self.gradient}
         if form == "dicts":
-            return found | {"constraints": {"type": "eq", "fun": self.constraints, "jac": self.jacobian}}
+            return found | {"constraints": list(self._dicts())}
         zeros = np.zeros(self.m)
-        rows = NonlinearConstraint(
-            self.constraints, zeros, zeros, jac=self.jacobian, hess=lambda x, v: self.hessian(x, 0.0, v)
-        )
-        return found | {"hess": lambda x: self.hessian(x, 1.0, zeros), "constraints": rows}
+        if self.m:
+            found["constraints"] = NonlinearConstraint(
+                self.constraints, self.row_lower, self.row_upper, jac=self.jacobian,
+                hess=lambda x, v: self.hessian(x, 0.0, v),
+            )  # fmt: skip
+        return found | {"hess": lambda x: self.hessian(x, 1.0, zeros)}
+
+    def _dicts(self) -> Iterator[dict[str, Any]]:
+        """Equations in one, c >= lower and upper - c >= 0; what needs no rows picked and no sign is passed as it is."""
+        c, J = self.constraints, self.jacobian
+        equal = self.row_lower == self.row_upper
+        for kind, rows, sign, side in (
+            ("eq", equal, 1.0, self.row_lower), ("ineq", ~equal & np.isfinite(self.row_lower), 1.0, self.row_lower),
+            ("ineq", ~equal & np.isfinite(self.row_upper), -1.0, self.row_upper),
+        ):  # fmt: skip
+            if rows.all() and sign > 0 and not side.any() and self.m:
+                yield {"type": kind, "fun": c, "jac": J}
+            elif rows.any():
+                at, ends = np.flatnonzero(rows), side[rows]
+                yield {
+                    "type": kind, "fun": lambda x, at=at, sign=sign, ends=ends: sign * (c(x)[at] - ends),
+                    "jac": lambda x, at=at, sign=sign: sign * J(x)[at],
+                }  # fmt: skip
 
     def cost(self) -> dict[str, float]:
         """Processor seconds of a call of each function from Python: the least of five runs."""
@@ -137,15 +166,6 @@ SIGNATURES = {
     "con_hess": (None, _INT, _INT, _REALS, _REALS, _REALS, _DATA),
 }  # fmt: skip
 
-ARGUMENTS = {
-    "fun": "double fun(int n, double *x, void *data)",
-    "jac": "void jac(int n, double *x, double *out, void *data)",
-    "hess": "void hess(int n, double *x, double *out, void *data)",
-    "con": "void con(int n, int m, double *x, double *out, void *data)",
-    "con_jac": "void con_jac(int n, int m, double *x, double *out, void *data)",
-    "con_hess": "void con_hess(int n, int m, double *x, double *y, double *out, void *data)",
-}
-
 
 def _typed(library: Any, name: str) -> Any:
     """A function of the library as `LowLevelCallable` wants it: with its types."""
@@ -155,152 +175,32 @@ def _typed(library: Any, name: str) -> Any:
     return function
 
 
+class NoFormulaError(Exception):
+    """The problem cannot be written in C by way of formulas."""
+
+
 def _built(name: str) -> Path:
     """The library of a problem; made where it is not there yet."""
     from solvers.testing import s2mpj
 
     digest = hashlib.sha256()
-    for path in (Path(__file__), Path(s2mpj.__file__)):
+    for path in (Path(cutest_formulas.__file__), Path(s2mpj.__file__)):
         digest.update(path.read_bytes())
     library = KEPT / f"{name}-{digest.hexdigest()[:12]}.so"
     if not library.is_file():
         KEPT.mkdir(parents=True, exist_ok=True)
-        source = library.with_suffix(".c")
-        source.write_text(as_c(name), encoding="utf-8")
-        command = ["cc", "-O2", "-march=native", "-shared", "-fPIC", "-o", str(library), str(source), "-lm"]
-        subprocess.run(command, check=True)
+        failed = library.with_suffix(".none")
+        if failed.is_file():
+            raise NoFormulaError(failed.read_text(encoding="utf-8"))
+        failed.write_text("it takes too long", encoding="utf-8")  # if this process is killed
+        made, source = library.with_suffix(f".{os.getpid()}"), library.with_suffix(".c")
+        command = ["cc", "-O2", "-march=native", "-shared", "-fPIC", "-o", str(made), str(source), "-lm"]
+        try:
+            source.write_text(cutest_formulas.as_c(name), encoding="utf-8")
+            subprocess.run(command, check=True, capture_output=True)
+        except Exception as found:
+            failed.write_text(f"{type(found).__name__}: {found}"[:200], encoding="utf-8")
+            raise NoFormulaError(str(found)) from found
+        made.rename(library)
+        failed.unlink()
     return library
-
-
-# ---- formulas ------------------------------------------------------------------------------------
-
-
-def as_c(name: str) -> str:
-    """The problem's functions as C."""
-    import sympy
-
-    from solvers.testing.s2mpj import S2mpjProblem
-
-    problem = S2mpjProblem(name)
-    n, m = len(problem.x0), len(problem.rows)
-    x, y = sympy.symbols(f"x:{n}", real=True), sympy.symbols(f"y:{m}", real=True)
-    column = np.array(x, object)
-    half = sympy.Rational(1, 2)
-    with _symbolic(sympy, (problem.terms + problem.rows)[0].described):
-        f = sum((_formula(sympy, term, column) for term in problem.terms), sympy.Integer(0))
-        c = [_formula(sympy, row, column) for row in problem.rows]
-    for i, j in zip(*np.nonzero(problem.quadratic), strict=True):
-        f += half * _exact(sympy, problem.quadratic[i, j]) * x[i] * x[j]
-    parts = {
-        "fun": {0: f},
-        "jac": _slopes([f], x),
-        "hess": _curvature(sympy, [f], [sympy.Integer(1)], x),
-        "con": dict(enumerate(c)),
-        "con_jac": _slopes(c, x),
-        "con_hess": _curvature(sympy, c, y, x),
-    }
-    return HEADER + "".join(_function(sympy, kind, entries) for kind, entries in parts.items())
-
-
-class _SymbolicNumpy(ModuleType):
-    """NumPy for functions of symbols: their arrays hold objects, and sines are SymPy's."""
-
-    def __init__(self, sympy: Any) -> None:
-        super().__init__("numpy")
-        for name in UNARY:
-            setattr(self, name, getattr(sympy, name.replace("arc", "a")))
-        self.arctan2 = sympy.atan2
-        self.zeros = lambda shape, *more: np.zeros(shape, object)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-
-@contextmanager
-def _symbolic(sympy: Any, described: Any) -> Iterator[None]:
-    """Within, the element functions, which import numpy themselves, take symbols."""
-    module = sys.modules[type(described).__module__]
-    kept = module.to_scalar
-    sys.modules["numpy"], module.to_scalar = _SymbolicNumpy(sympy), lambda value: np.ravel(value)[0]
-    try:
-        yield
-    finally:
-        sys.modules["numpy"], module.to_scalar = np, kept
-
-
-def _formula(sympy: Any, group: Any, x: Any) -> Any:
-    value = _exact(sympy, group.constant)
-    for slope, variable in zip(group.a, x[group.variables], strict=True):
-        value += _exact(sympy, slope) * variable
-    for element, number, weight, where, _ in group.elements:
-        value += _exact(sympy, weight) * element(group.described, 1, x[where, None], number)
-    if group.outer is not None:
-        value = group.outer(group.described, 1, value, group.ig)
-    return _tidy(sympy, value / _exact(sympy, group.scale))
-
-
-def _exact(sympy: Any, number: float) -> Any:
-    """Whole numbers as such: powers and products of them simplify."""
-    return sympy.Integer(int(number)) if float(number).is_integer() else sympy.Float(float(number))
-
-
-def _tidy(sympy: Any, value: Any) -> Any:
-    value = sympy.sympify(value)
-    whole = {v: sympy.Integer(int(float(v))) for v in value.atoms(sympy.Float) if float(v).is_integer()}
-    return value.xreplace(whole)
-
-
-def _slopes(values: list[Any], x: Any) -> dict[int, Any]:
-    n = len(x)
-    place = {symbol: k for k, symbol in enumerate(x)}
-    return {
-        i * n + place[symbol]: value.diff(symbol)
-        for i, value in enumerate(values)
-        for symbol in sorted(value.free_symbols, key=lambda s: place[s])
-    }
-
-
-def _curvature(sympy: Any, values: list[Any], weights: Iterable[Any], x: Any) -> dict[int, Any]:
-    """The lower triangle."""
-    n, place = len(x), {symbol: k for k, symbol in enumerate(x)}
-    found: dict[int, Any] = {}
-    for value, weight in zip(values, weights, strict=True):
-        symbols = sorted(value.free_symbols, key=lambda s: place[s])
-        for row, first in enumerate(symbols):
-            slope = value.diff(first)
-            for second in symbols[: row + 1]:
-                if (entry := slope.diff(second)) != 0:
-                    at = place[first] * n + place[second]
-                    found[at] = found.get(at, sympy.Integer(0)) + weight * entry
-    return found
-
-
-def _function(sympy: Any, kind: str, entries: dict[int, Any]) -> str:
-    from sympy.printing.c import C99CodePrinter
-
-    class Printer(C99CodePrinter):  # type: ignore[misc]
-        """Small powers as products, x[3] for the symbol x3."""
-
-        def _print_Pow(self, expr: Any) -> str:  # noqa: N802
-            base, power = self._print(expr.base), expr.exp
-            if power in (2, 3, 4):
-                return f"{ {2: 'square', 3: 'cube', 4: 'fourth'}[int(power)] }({base})"
-            if power in (-1, -2):
-                return (
-                    f"(1.0/{base if expr.base.is_Symbol else f'({base})'})" if power == -1 else f"(1.0/square({base}))"
-                )
-            return str(super()._print_Pow(expr))
-
-        def _print_Symbol(self, expr: Any) -> str:  # noqa: N802
-            name = expr.name
-            return f"{name[0]}[{name[1:]}]" if name[0] in "xy" else name
-
-    printer = Printer()
-    places = [at for at, value in entries.items() if value != 0]
-    shared, values = sympy.cse([entries[at] for at in places], symbols=sympy.numbered_symbols("t"), order="none")
-    lines = [f"    const double {symbol} = {printer.doprint(value)};" for symbol, value in shared]
-    if kind == "fun":
-        lines.append(f"    return {printer.doprint(values[0]) if values else '0.0'};")
-    else:
-        lines += [f"    out[{at}] = {printer.doprint(value)};" for at, value in zip(places, values, strict=True)]
-    return f"\n{ARGUMENTS[kind]}\n{{\n" + "\n".join(lines) + "\n}\n"

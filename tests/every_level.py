@@ -17,7 +17,9 @@ AROUND = (
     "base", "bench", "contract", "datasets", "demo", "equilibrium/test_fixed_point.py",
     "equilibrium/test_inclusions.py", "equilibrium/test_mps.py", "integrations", "learning/test_estimators.py",
     "learning/test_propagation.py", "linalg/test_sequence.py", "linalg/test_training.py",
-    "linalg/test_training_hierarchy.py", "optimize", "testing",
+    "linalg/test_training_hierarchy.py", "optimize/test_adasketch.py", "optimize/test_compiled.py",
+    "optimize/test_forms.py", "optimize/test_merit.py", "optimize/test_minimize.py", "optimize/test_restoration.py",
+    "optimize/test_scipy_problems.py", "testing",
 )  # fmt: skip
 LEFT_OUT = tuple(word for path in AROUND for word in ("--ignore", f"tests/{path}"))
 

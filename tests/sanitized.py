@@ -48,7 +48,8 @@ TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/te
          f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data; and Python around kernels that other tests call, too.
 AROUND = ("equilibrium/test_fixed_point.py", "equilibrium/test_inclusions.py", "equilibrium/test_mps.py",
-          "learning/test_estimators.py", "linalg/test_sequence.py")  # fmt: skip
+          "learning/test_estimators.py", "linalg/test_sequence.py", "optimize/test_forms.py",
+          "testing/test_cutest.py")  # fmt: skip
 CHECKS = tuple(word for path in AROUND for word in ("--ignore", f"tests/{path}"))
 CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg",
           "tests/optimize", "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip

@@ -16,7 +16,7 @@
 
 /* The shift of rows that depend on one another goes with the violation: far away, J lacks rank nearly, too. */
 static const double LEAST_DC = 1e-8, MOST_DC = 1;
-static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1;
+static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1, LAST_DIGITS = 1e-15;
 enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
 
 int gala_equalities_only(const struct gala *w)
@@ -177,6 +177,12 @@ int gala_exact_step(struct gala *w)
             vector_combine(w->m, next.c, 1, w->v + w->n, w->c);
             w->s->f = next.f;
             w->s->tiny = out.step < SHORT ? w->s->tiny + 1 : 0;
+            double moved = 0;
+            for (int64_t i = 0; i < w->n; i++)
+                moved = fmax(moved, fabs(w->kept_d[i]) / (1 + fabs(w->v[i])));
+            w->s->still = moved < LAST_DIGITS ? w->s->still + 1 : 0;
+            if (w->s->still >= 3)
+                w->s->status = SV_GALA_STAGNATION;
         }
     }
     return code;

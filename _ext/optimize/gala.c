@@ -171,6 +171,39 @@ static int iterate(struct gala *w)
     return 0;
 }
 
+int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const double *y, const double *z, double *work)
+{
+    struct gala parts, *w = &parts;
+    sv_gala_lay_out(w, nlp, state, work);
+    struct sv_sides sides = gala_sides(w);
+    struct sv_scales scales = gala_scales(w);
+    struct sv_kkt_point at = {.x = w->point_x, .g = w->point_g, .z = w->point_z, .c = w->point_c, .y = w->point_y};
+    memcpy(at.x, x, (size_t)w->n * sizeof *x);
+    for (int64_t i = 0; i < w->n; i++)
+        at.z[i] = z[i] * state->f_scale;
+    for (int64_t j = 0; j < w->m; j++)
+        at.y[j] = y[j] * state->f_scale / w->c_scale[j];
+    int code = nlp->values(nlp->data, x, &at.f, at.c);
+    if (code == 0)
+        code = nlp->slopes(nlp->data, x, at.g);
+    if (code == 0)
+        code = sv_kkt_measure(nlp, &sides, &scales, w->rhs, &at);
+    if (code)
+        return code;
+    keep(w, &at);
+    if (state->best <= state->options.tol)
+        state->status = SV_GALA_CONVERGED;
+    memcpy(w->y, at.y, (size_t)w->m * sizeof *at.y);
+    for (int64_t i = 0; i < w->N; i++) {
+        double multiplier = i < w->n ? at.z[i] : at.y[i - w->n];
+        if (w->lo[i] > -INFINITY)
+            w->zl[i] = fmax(-multiplier, state->mu);
+        if (w->up[i] < INFINITY)
+            w->zu[i] = fmax(multiplier, state->mu);
+    }
+    return 0;
+}
+
 int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work)
 {
     struct gala parts, *w = &parts;

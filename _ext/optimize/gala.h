@@ -50,6 +50,7 @@ typedef struct sv_gala {
     int64_t filtered;            /* entries of the filter */
     int64_t acceptable;          /* iterations on end below 100 tol */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
+    int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;
     int64_t free_mode, reference_count;
     double reference[4];         /* errors that free choices of mu must keep reducing */
@@ -66,6 +67,11 @@ SV_BINDING int64_t sv_gala_work(int64_t n, int64_t m);
 /* The state at x0 moved inside the sides: scales, slacks, multipliers. 0, SV_STOP, or SV_FAILED: not finite at x0. */
 SV_BINDING int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *x0,
                             const struct sv_gala_options *options, sv_gala *state, double *work);
+
+/* Takes up a start with its multipliers y (m), z (n), in the user's units: the point itself is measured, where it is and not
+ * moved inside its sides, and kept; the loop begins with its multipliers. After sv_gala_init. 0 or SV_STOP. */
+SV_BINDING int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const double *y, const double *z,
+                             double *work);
 
 /* At most `iterations` more, fewer where the state's status is set or `seconds` are over. 0 or SV_STOP; then the state is that
  * of the last iteration that was completed. */

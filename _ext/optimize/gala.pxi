@@ -21,6 +21,7 @@ cdef extern from "gala.h" nogil:
     int64_t sv_gala_bytes(int64_t, int64_t)
     int64_t sv_gala_work(int64_t, int64_t)
     int sv_gala_init(const sv_nlp *, const sv_sides *, const double *, const sv_gala_options *, sv_gala *, double *)
+    int sv_gala_offer(const sv_nlp *, sv_gala *, const double *, const double *, const double *, double *)
     int sv_gala_run(const sv_nlp *, sv_gala *, int64_t, double, double *)
     int sv_gala_evaluate(const sv_nlp *, const sv_gala *, double *, double *, double *, double *)
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
@@ -62,6 +63,19 @@ def gala_init(NLP nlp, x0, lower, upper, row_lower, row_upper, dict options):
         code = sv_gala_init(&nlp.table, &sides, &start[0], &chosen, <sv_gala *>&state[0], &work[0])
     nlp.check()
     return None if code else block
+
+
+def gala_offer(NLP nlp, uint8_t[::1] state not None, x0, y, z):
+    """Let the first state take up x0 with its multipliers, in place."""
+    cdef int64_t n = nlp.table.n, m = nlp.table.m
+    cdef const double[::1] at = exactly(x0, n, "x0"), rows = exactly(y, m, "y"), bounds = exactly(z, n, "z")
+    if state.shape[0] != state_bytes(nlp):
+        raise ValueError("the state belongs to a problem of another size")
+    cdef double[::1] work = np.empty(sv_gala_work(n, m))
+    carry(nlp, state)
+    with nogil:
+        sv_gala_offer(&nlp.table, <sv_gala *>&state[0], &at[0], &rows[0] if m else NULL, &bounds[0], &work[0])
+    nlp.check()
 
 
 def gala_run(NLP nlp, state, int64_t iterations, double seconds):

@@ -48,6 +48,7 @@ def nonlinear_problem(
     relative: Any = None,
     absolute: Any = None,
     hess_sparsity: Any = None,
+    multipliers: Any = None,
     check: bool = False,
 ) -> NonlinearProblem:
     """The checked problem of minimize's arguments; functions are called at x0 alone."""
@@ -76,6 +77,7 @@ def nonlinear_problem(
     return NonlinearProblem(
         found[0], wanted if tol is None else positive(tol, "tol"), int(max_iter), threads=_threads.resolve(threads),
         every=every, rows=tuple(found[1]), bounded=bounds is not None,
+        multipliers=_multipliers(multipliers, found[1], n),
     )  # fmt: skip
 
 
@@ -105,7 +107,7 @@ def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
 
 
 def _none(constraints: Any) -> bool:
-    return constraints is None or (isinstance(constraints, list | tuple) and not constraints)
+    return constraints is None or (isinstance(constraints, list | tuple | dict) and not constraints)
 
 
 def _scheme(jac: Any) -> str:
@@ -116,6 +118,23 @@ def _default_tol(f: Objective, rows: list[Rows]) -> float:
     limits = [OBJECTIVE.get(f.jac.scheme, EXACT)] if isinstance(f.jac, Differences) else []
     limits += [CONSTRAINT.get(r.jac.scheme, EXACT) for r in rows if isinstance(r.jac, Differences)]
     return max(limits, default=EXACT)
+
+
+def _multipliers(given: Any, rows: list[Rows], n: int) -> tuple[Array, Array] | None:
+    """Those of all rows and of the bounds, from a list like a result's `v`."""
+    if given is None:
+        return None
+    parts = list(given)
+    if len(parts) not in (len(rows), len(rows) + 1):
+        raise ValueError(f"multipliers must have an entry for each of {len(rows)} constraints, and one for the bounds")
+    sizes = [(r.total, f"constraints {k}") for k, r in enumerate(rows)] + [(n, "the bounds")]
+    checked = [real_array(part, "multipliers").reshape(-1) for part in parts]
+    for v, (size, name) in zip(checked, sizes, strict=False):
+        if len(v) != size:
+            raise ValueError(f"multipliers of {name} must have {size} entries, not {len(v)}")
+        check_finite(v, "multipliers")
+    own = [v if r.places is None else v[r.places] for v, r in zip(checked, rows, strict=False)]
+    return np.concatenate([np.zeros(0), *own]), checked[-1] if len(checked) > len(rows) else np.zeros(n)
 
 
 # ---- the objective -------------------------------------------------------------------------------

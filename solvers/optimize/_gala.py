@@ -80,6 +80,8 @@ class Gala:
         )
         if core is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
+        if problem.multipliers is not None:
+            _kernels.gala_offer(nlp, core, program.x0, *problem.multipliers)
         return self._run(problem, core, 0)
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:

@@ -30,6 +30,8 @@ class NonlinearProblem:
     #: The user's constraints, in their order, and whether bounds were given.
     rows: tuple[Rows, ...] = ()
     bounded: bool = False
+    #: Those of a start that has some: of all rows, and of the bounds.
+    multipliers: tuple[Array, Array] | None = None
     #: The linear algebra that serves it and its name, by the option that chose it.
     served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
     #: Of the draws of a randomised method, and what such a method keeps between steps.

@@ -22,6 +22,8 @@ def route(program: Program, inner: str, precond: Any = None) -> tuple[NLP, str]:
     dense factors for dense matrices and where there are at most 200 unknowns and rows; else sparse factors.
     """
     name = _chosen(program, precond) if inner == "auto" else inner
+    if precond is not None and not (callable(precond) or hasattr(precond, "shape")):
+        raise OptionError(f"option 'precond' must be an operator, a matrix or a function, not {precond!r:.60}")
     if precond is not None and name not in SOLVERS:
         raise OptionError(f"option 'precond' is for inner {' and '.join(map(repr, SOLVERS))}, not for {name!r}")
     if program.kind == "operator" and name not in SOLVERS:

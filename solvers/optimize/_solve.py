@@ -44,6 +44,7 @@ def minimize(
     check_derivatives: bool = False,
     finite_diff_rel_step: npt.ArrayLike | None = None,
     hess_sparsity: Any = None,
+    multipliers: Sequence[npt.ArrayLike] | None = None,
     block_grad: Callable[..., Any] | None = None,
     block_hess: Callable[..., Any] | None = None,
     block_min: Callable[[Array, Array], npt.ArrayLike] | None = None,
@@ -112,6 +113,9 @@ def minimize(
     hess_sparsity : array_like or sparse array, shape (n, n), optional
         Where the Hessian of the Lagrangian may have entries. Differences of gradients then move many variables at once,
         and are taken of whatever has a jac and no hess.
+    multipliers : sequence of array_like, optional
+        gala: those of x0, one array a constraint and one of the bounds, as in `v` of an earlier result. A start that
+        solves the problem is then known as one.
     block_grad : callable, optional
         bcd: ``block_grad(x, b, *args)``: the gradient's entries b. Rules that are not greedy then need no whole
         gradient but at the end of an epoch. Without any derivative forward differences take its place.
@@ -214,7 +218,7 @@ def minimize(
     problem = nonlinear_problem(
         fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,
         threads=threads, relative=_first(finite_diff_rel_step, keywords.get("finite_diff_rel_step")),
-        absolute=keywords.get("eps"), hess_sparsity=hess_sparsity,
+        absolute=keywords.get("eps"), hess_sparsity=hess_sparsity, multipliers=multipliers,
         check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
     lookup("optimize", method, problem.needs)

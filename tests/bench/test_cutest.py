@@ -18,8 +18,8 @@ def test_the_lists(bench):
             assert not np.isfinite(np.append(problem.lower, problem.upper)).any()
 
 
-# powers, an outer function, an arcus tangent, elements in other variables, more rows than the general ones have
-@pytest.mark.parametrize("name", ["HS77", "HS6", "HELIXNE", "HS78", "GENHS28"])
+# powers, an outer function, an arcus tangent, elements in other variables; bounds and inequalities
+@pytest.mark.parametrize("name", ["HS77", "HS6", "HELIXNE", "HS71", "HS118"])
 def test_compiled_functions_are_the_same(bench, tmp_path, monkeypatch, name):
     compiled = bench("cutest_compiled")
     monkeypatch.setattr(compiled, "KEPT", tmp_path)
@@ -37,14 +37,26 @@ def test_compiled_functions_are_the_same(bench, tmp_path, monkeypatch, name):
     assert mine.calls["fun"] == 2
     mine.count(False)
     peers = bench("cutest_peers").PEERS
-    for peer in ("SLSQP", "trust-constr"):
-        assert kkt(peers[peer].solve(mine).x, theirs).solved(1e-5)
+    for peer in ("ours", "SLSQP", "trust-constr"):
+        assert kkt(peers[peer].solve(mine).x, theirs).solved(1e-5), peer
     assert min(mine.cost().values()) > 0
 
 
-def test_problems_with_bounds_have_no_compiled_form(bench):
-    with pytest.raises(ValueError, match="more than equations"):
-        bench("cutest_compiled").CompiledProblem("HS71")
+def test_formulas_that_are_not_to_be_had(bench, tmp_path, monkeypatch):
+    compiled, formulas = bench("cutest_compiled"), bench("cutest_formulas")
+    monkeypatch.setattr(compiled, "KEPT", tmp_path)
+    written = formulas.as_c
+
+    def branch(name):
+        raise TypeError("cannot determine truth value of Relational")
+
+    monkeypatch.setattr(formulas, "as_c", branch)
+    for _ in range(2):  # the second time it is known
+        with pytest.raises(compiled.NoFormulaError, match="truth value"):
+            compiled.CompiledProblem("HS6")
+    monkeypatch.setattr(formulas, "as_c", lambda name: written(name).replace("out[0] =", "out[0] = 1 +"))
+    with pytest.raises(compiled.NoFormulaError, match="the compiled gradient"):
+        compiled.CompiledProblem("HS10")
 
 
 def test_profiles(bench):

@@ -425,7 +425,7 @@ def _nonlinear_program(capability, seed):
         solve,
         answer=lambda result: np.asarray(result.x),
         measure=measure,
-        start_at=lambda result: {"x0": result.x},
+        start_at=lambda result: {"x0": result.x, "multipliers": result.v},
     )
 
 
