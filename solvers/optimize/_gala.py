@@ -72,7 +72,8 @@ class Gala:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
         program, nlp = problem.program, self._served(problem)[0]
         options = {
-            "tol": problem.tol, "mu": self.mu, "push": 0.0 if self._exact == 2 else self.push, "max_shift": 1e40, "monotone": self.monotone,
+            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
+            "push": 0.0 if self._exact == 2 else self.push, "monotone": self.monotone,
             "exact": self._exact, "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
         core = _kernels.gala_init(
