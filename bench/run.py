@@ -31,7 +31,7 @@ BENCHMARKS = {
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
     "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
     "cutest": "cutest",
-    "reading": "reading", "library": "library",
+    "pde": "pde_control", "reading": "reading", "library": "library",
 }  # fmt: skip
 
 #: What chooses among the cells of a benchmark.
