@@ -22,7 +22,7 @@ int64_t sv_gala_work(int64_t n, int64_t m)
     int64_t more = sv_merit_work(n, m);
     more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
     more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
-    return 7 * (n + m) + 5 * n + 8 * m + more;
+    return 7 * (n + m) + 5 * n + 8 * m + gala_active_work(n, m) + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -48,6 +48,7 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
     double **of_m[] = {&w->dy, &w->dc, &w->S, &w->rc, &w->tc, &w->kept_dy, &w->point_c, &w->point_y};
     for (size_t k = 0; k < sizeof of_m / sizeof *of_m; k++)
         *of_m[k] = take(&p, m);
+    w->view = take(&p, gala_active_work(n, m));
     w->more = p;
 }
 
@@ -158,7 +159,8 @@ int gala_begin(struct gala *w, double mu, double push)
     state->polished = state->least = INFINITY;
     state->shift = 0;
     state->filtered = state->acceptable = state->tiny = state->stalled = 0;
-    state->exact = state->options.exact && gala_equalities_only(w);
+    int64_t wanted = state->options.exact; /* 2: also where there are inequalities */
+    state->exact = wanted && gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;
     sv_merit_begin(&state->merit, (int)state->options.projected, state->options.window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
