@@ -80,19 +80,25 @@ double gala_error(const struct gala *w, double mu)
     return largest(dual / s_d, largest(primal, products / s_c));
 }
 
-double gala_average_complementarity(const struct gala *w)
+double gala_complementarity_after(const struct gala *w, double primal, double dual)
 {
     double sum = 0;
     int64_t sides = 0;
     for (int64_t i = 0; i < w->N; i++) {
         if (gala_fixed(w, i))
             continue;
+        double v = w->v[i] + primal * w->d[i];
         if (w->lo[i] > -INFINITY)
-            sum += (w->v[i] - w->lo[i]) * w->zl[i], sides++;
+            sum += (v - w->lo[i]) * (w->zl[i] + dual * w->dzl[i]), sides++;
         if (w->up[i] < INFINITY)
-            sum += (w->up[i] - w->v[i]) * w->zu[i], sides++;
+            sum += (w->up[i] - v) * (w->zu[i] + dual * w->dzu[i]), sides++;
     }
     return sides ? sum / (double)sides : 0;
+}
+
+double gala_average_complementarity(const struct gala *w)
+{
+    return gala_complementarity_after(w, 0, 0);
 }
 
 double gala_primal_step(const struct gala *w, const double *d, double tau)

@@ -13,11 +13,11 @@
 static const double POLISHED = 1e-3;
 /* An attempt ends when for so many iterations its least measure has not fallen by a tenth. */
 enum { PATIENCE = 60 };
-/* What further attempts start with, in place of mu = 0.1 and a push of 1e-2. Which serves is a matter of the program: large
- * values keep to its middle, small ones to x0. */
+/* What further attempts start with, with a mu that falls when its problem is solved. Which serves is a matter of the program:
+ * a large mu keeps to its middle, a small one or a small push to x0. */
 static const struct {
     double mu, push;
-} ATTEMPTS[] = {{1e-3, 1e-2}, {10, 1e-2}, {0.1, 1e-4}};
+} ATTEMPTS[] = {{0.1, 1e-2}, {1e-3, 1e-2}, {10, 1e-2}, {0.1, 1e-4}};
 
 static double now(void)
 {
@@ -113,18 +113,63 @@ static int judge(struct gala *w)
     return w->s->status == SV_GALA_RUNNING ? gala_move(w, w->v, w->c, w->s->f) : 0;
 }
 
+/* Products of slacks and multipliers are mu / f_scale in the user's units. */
+static double least_mu(const struct gala *w)
+{
+    return fmax(w->s->options.tol / 10 * w->s->f_scale, 1e-14);
+}
+
+static void set_mu(struct gala *w, double mu)
+{
+    w->s->mu = fmax(mu, least_mu(w));
+    w->s->tiny = 0;
+    gala_filter_clear(w);
+}
+
 /* mu falls as long as its problem is solved well enough. */
 static void lower_mu(struct gala *w)
 {
-    /* products of slacks and multipliers are mu / f_scale in the user's units */
-    double least = fmax(w->s->options.tol / 10 * w->s->f_scale, 1e-14);
-    while (w->s->mu > least && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
-        w->s->mu = fmax(least, fmin(0.2 * w->s->mu, pow(w->s->mu, 1.5)));
-        w->s->tiny = 0;
-        gala_filter_clear(w);
+    while (w->s->mu > least_mu(w) && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu))
+        set_mu(w, fmin(0.2 * w->s->mu, pow(w->s->mu, 1.5)));
+}
+
+/* Whether the error of the conditions is below the largest of the last ones, which it joins. */
+static int progresses(struct gala *w)
+{
+    enum { KEPT = sizeof w->s->reference / sizeof *w->s->reference };
+    double error = gala_error(w, 0), largest = 0;
+    for (int64_t k = 0; k < w->s->references; k++)
+        largest = fmax(largest, w->s->reference[k]);
+    if (w->s->references == KEPT && !(error <= 0.9999 * largest))
+        return 0;
+    memmove(w->s->reference + 1, w->s->reference, (KEPT - 1) * sizeof *w->s->reference);
+    w->s->reference[0] = error;
+    w->s->references += w->s->references < KEPT;
+    return 1;
+}
+
+/* mu by what a step for mu = 0 would leave of the products (Mehrotra), as long as the error falls; else the problem of one mu
+ * is solved first. The system is factored. */
+static int choose_mu(struct gala *w)
+{
+    double average = gala_average_complementarity(w);
+    if (!w->s->free && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
+        w->s->free = 1;
+        w->s->references = 0;
     }
-    if (w->s->tiny >= 2)
-        w->s->status = SV_GALA_STAGNATION;
+    if (w->s->free && !progresses(w)) {
+        w->s->free = 0;
+        set_mu(w, 0.8 * average);
+    }
+    if (!w->s->free)
+        return 0;
+    int code = gala_solve(w, 0);
+    if (code)
+        return code;
+    gala_dual_directions(w, 0);
+    double left = gala_complementarity_after(w, gala_primal_step(w, w->d, 1), gala_dual_step(w, 1));
+    set_mu(w, fmin(pow(left / average, 3), 100) * average);
+    return 0;
 }
 
 /* Where no step is taken: less violation first, then the slacks and multipliers of that point. */
@@ -173,20 +218,25 @@ static int iterate(struct gala *w)
         w->s->nit += code == 0;
         return code;
     }
-    lower_mu(w);
-    if (w->s->status != SV_GALA_RUNNING)
+    if (w->s->tiny >= 2) {
+        w->s->status = SV_GALA_STAGNATION;
         return 0;
-    double tau = fmax(0.99, 1 - w->s->mu);
+    }
+    int adaptive = !w->s->options.monotone && w->s->attempt == 0 && gala_average_complementarity(w) > 0;
+    if (!adaptive)
+        lower_mu(w);
     int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
     if (code == 0)
         code = gala_factor(w);
     for (int64_t j = 0; j < w->m; j++)
         w->rc[j] = gala_free_row(w, j) ? 0 : w->c[j] - w->v[w->n + j];
+    if (code == 0 && adaptive)
+        code = choose_mu(w);
     if (code == 0)
         code = gala_solve(w, w->s->mu);
     if (code == 0) {
         gala_dual_directions(w, w->s->mu);
-        code = gala_search(w, tau);
+        code = gala_search(w, fmax(0.99, 1 - w->s->mu));
     }
     if (code != SV_STOP && code)
         code = restore(w);

@@ -52,7 +52,7 @@ typedef struct sv_gala {
     int64_t tiny;                /* steps on end that rounding makes meaningless */
     int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;
-    int64_t free_mode, reference_count;
+    int64_t free, references;    /* 1: mu is chosen anew each time; how many errors are kept */
     double reference[4];         /* errors that free choices of mu must keep reducing */
     int64_t exact;               /* 1: the exact augmented Lagrangian and no filter; 2: on the sides that hold (active.c) */
     struct sv_merit merit;

@@ -68,6 +68,8 @@ double gala_dual_step(const struct gala *w, double tau);
 void gala_part_from_sides(struct gala *w);
 /* Keeps z within 1e10 times of mu / slack. */
 void gala_clamp_multipliers(struct gala *w);
+/* The mean of slacks times multipliers after parts of the steps d and dzl, dzu; and before. */
+double gala_complementarity_after(const struct gala *w, double primal, double dual);
 double gala_average_complementarity(const struct gala *w);
 
 /* ---- newton.c ---- */

@@ -158,6 +158,8 @@ int gala_begin(struct gala *w, double mu, double push)
     state->mu = mu;
     state->polished = state->least = INFINITY;
     state->shift = 0;
+    state->free = 1;
+    state->references = 0;
     state->filtered = state->acceptable = state->tiny = state->stalled = 0;
     int64_t wanted = state->options.exact; /* 2: also where there are inequalities */
     state->exact = wanted && gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from solvers._base.iterate import Control, run
+from solvers._base.result import Status
 from solvers.optimize import _gala
 from solvers.optimize._kernels import PythonNLP
 from solvers.optimize._nlp import Program
@@ -187,3 +188,73 @@ def test_a_start_that_is_not_finite_is_refused():
     problem.program.fun = lambda x: np.nan
     with pytest.raises(ValueError, match="cannot start"):
         _run(problem)
+
+
+def _plain(x0, fun, gradient, hessian, **more):
+    return Known(
+        x0, np.nan, fun, gradient, more.pop("constraints", lambda x: []), more.pop("jacobian", lambda x: []), hessian,
+        **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["hs10", "hs15", "hs21", "hs35", "hs71", "two sides"])
+def test_a_falling_barrier_parameter_finds_the_same(name):
+    known = PROBLEMS[name]
+    chosen, falling = _run(known.problem(every=True)), _run(known.problem(every=True), {"monotone": True})
+    assert falling.success
+    assert falling.x == pytest.approx(chosen.x, rel=1e-6, abs=1e-6)
+    assert not np.array_equal(falling.history["measure"], chosen.history["measure"])
+
+
+def test_a_violation_that_stays_is_told():
+    # x^2 + 1 <= 0 has its least violation at 0
+    known = _plain(
+        [2.0], lambda x: x[0], lambda x: [1.0], lambda x, s, y: [[2 * y[0]]], constraints=lambda x: [x[0] ** 2 + 1],
+        jacobian=lambda x: [2 * x[0]], rows=([-INF], [0]),
+    )  # fmt: skip
+    result = _run(known.problem(max_iter=1000))
+    assert result.status is Status.LOCALLY_INFEASIBLE
+    assert not result.success
+    assert abs(result.x[0]) <= 1e-2
+    assert result.constr_violation == pytest.approx(1.0, abs=1e-3)
+
+
+def test_an_objective_without_end_diverges():
+    known = _plain(
+        [1.0], lambda x: -(x[0] ** 3), lambda x: -3 * x**2, lambda x, s, y: [[-6 * s * x[0]]], bounds=(0, INF)
+    )
+    result = _run(known.problem(max_iter=1000))
+    assert not result.success
+    assert result.status in (Status.DIVERGED, Status.STAGNATION)
+
+
+def test_values_that_are_not_finite_shorten_the_step():
+    # log x - log(1 - x) ends at both sides of its domain
+    known = _plain(
+        [0.9], lambda x: -np.log(x[0]) - 3 * np.log(1 - x[0]) if 0 < x[0] < 1 else np.nan,
+        lambda x: [-1 / x[0] + 3 / (1 - x[0])], lambda x, s, y: [[s * (1 / x[0] ** 2 + 3 / (1 - x[0]) ** 2)]],
+        bounds=(-5, 5),
+    )  # fmt: skip
+    result = _run(known.problem())
+    assert result.success
+    assert result.x[0] == pytest.approx(0.25, abs=1e-7)
+
+
+def test_the_result_costs_no_evaluation():
+    known, calls = PROBLEMS["hs71"], []
+    problem = known.problem()
+    problem.program.fun = lambda x: calls.append(x.tobytes()) or known.fun(x)
+    _run(problem)
+    assert len(calls) == len(set(calls))
+
+
+def test_dependent_sides_are_polished():
+    # three rows meet in one point of the plane
+    known = _plain(
+        [3.0, 1.0], lambda x: x[0] + x[1], lambda x: [1, 1], lambda x, s, y: np.zeros((2, 2)),
+        constraints=lambda x: [x[0], x[1], x[0] + 2 * x[1]], jacobian=lambda x: [[1, 0], [0, 1], [1, 2]],
+        rows=([1, 1, 3], [INF, INF, INF]),
+    )  # fmt: skip
+    result = _run(known.problem(tol=1e-12))
+    assert result.success
+    assert result.x == pytest.approx([1, 1], abs=1e-12)
