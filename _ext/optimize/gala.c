@@ -142,7 +142,7 @@ static int restore(struct gala *w)
 static int iterate(struct gala *w)
 {
     if (w->s->exact) {
-        int code = gala_equality_step(w);
+        int code = w->s->exact == 2 ? gala_active_step(w) : gala_equality_step(w);
         w->s->nit += code == 0;
         return code;
     }

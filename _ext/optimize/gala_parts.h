@@ -25,6 +25,7 @@ struct gala {
     double *tv, *tc;        /* a trial point and its rows */
     double *kept_d, *kept_dy;
     double *point_g, *point_z, *point_y, *point_x, *point_c;
+    double *view;           /* of active.c */
     double *more;           /* of the parts that have work of their own */
 };
 
@@ -93,8 +94,21 @@ int gala_filter_accepts(const struct gala *w, double theta, double phi);
 
 /* Whether there is nothing but equalities. */
 int gala_equalities_only(const struct gala *w);
+/* Multipliers of least squares, into point_y: (J J' + 1e-10) y = -J g over the rows that have sides. */
+int gala_least_squares(struct gala *w);
+/* The state takes the multipliers y: rx. */
+int gala_take_multipliers(struct gala *w, const double *y);
+/* A step along the exact augmented Lagrangian's direction. Other than 0 and SV_STOP: there is none. */
+int gala_exact_step(struct gala *w);
 /* An iteration with the exact augmented Lagrangian. Sets the status where it cannot go on. */
 int gala_equality_step(struct gala *w);
+
+/* ---- active.c ---- */
+
+/* Doubles of work. */
+int64_t gala_active_work(int64_t n, int64_t m);
+/* An iteration of the active-set route; where that fails, the interior point goes on from there. */
+int gala_active_step(struct gala *w);
 
 /* ---- filter.c ---- */
 

@@ -22,7 +22,7 @@ int64_t sv_gala_work(int64_t n, int64_t m)
     int64_t more = sv_merit_work(n, m);
     more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
     more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
-    return 7 * (n + m) + 5 * n + 8 * m + more;
+    return 7 * (n + m) + 5 * n + 8 * m + gala_active_work(n, m) + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -48,6 +48,7 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
     double **of_m[] = {&w->dy, &w->dc, &w->S, &w->rc, &w->tc, &w->kept_dy, &w->point_c, &w->point_y};
     for (size_t k = 0; k < sizeof of_m / sizeof *of_m; k++)
         *of_m[k] = take(&p, m);
+    w->view = take(&p, gala_active_work(n, m));
     w->more = p;
 }
 
@@ -172,7 +173,7 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
             return SV_FAILED;
         w->v[w->n + j] = inside(w->c[j], w->lower[w->n + j], w->upper[w->n + j], options->push);
     }
-    state->exact = options->exact && gala_equalities_only(w);
+    state->exact = options->exact ? gala_equalities_only(w) ? 1 : options->exact == 2 ? 2 : 0 : 0;
     sv_merit_begin(&state->merit, (int)options->projected, options->window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
