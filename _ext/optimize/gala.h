@@ -57,6 +57,9 @@ typedef struct sv_gala {
     int64_t exact;               /* 1: the exact augmented Lagrangian and no filter; 2: on the sides that hold (active.c) */
     struct sv_merit merit;
     double polished;             /* the measure of the point that was polished last */
+    double least;                /* measure of this attempt, and the iterations since it last fell by a tenth */
+    int64_t stalled;
+    int64_t attempt, infeasible; /* starts from x0 before this one; how many of them ended where the violation stays */
     double best;                 /* least measure so far: that of the point that is kept */
 } sv_gala;
 

@@ -13,7 +13,7 @@ struct gala {
     sv_gala *s;
     int64_t n, m, N;
     /* Of the state. `lower` and `upper` are the sides in the scales in force; `lo` and `up` the barrier's, a little wider. */
-    double *c_scale, *lower, *upper, *lo, *up, *v, *zl, *zu, *g, *y, *c, *best_x, *best_y, *best_z, *filter;
+    double *c_scale, *lower, *upper, *lo, *up, *v, *zl, *zu, *g, *y, *c, *best_x, *best_y, *best_z, *x0, *filter;
     /* Work. */
     double *rx;             /* n: grad f + J'y */
     double *d, *dy, *dzl, *dzu;
@@ -42,6 +42,8 @@ static inline int gala_free_row(const struct gala *w, int64_t j)
     return w->lower[w->n + j] == -INFINITY && w->upper[w->n + j] == INFINITY;
 }
 
+/* The loop's start, from x0, in the scales in force. SV_FAILED: not finite there. */
+int gala_begin(struct gala *w, double mu, double push);
 /* Moves a point away from its sides by that part of them: x where c is NULL, else the slacks, which become those of c. */
 void gala_push_inside(const struct gala *w, double *v, double push, const double *c);
 /* Multipliers at a point that the loop has jumped to. */
