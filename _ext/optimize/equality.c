@@ -109,7 +109,10 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
     while (code == 0) {
         if (right) {
             struct sv_merit_point at = current(w);
-            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, 1e-10, 1, w->more, w->kept_d, out);
+            /* Where each digit is more products with K, no more of them than quadratic convergence asks for. */
+            double left = fmax(vector_largest(w->n, w->rx), vector_largest(w->m, w->rc));
+            double rtol = w->uncounted ? fmax(1e-10, fmin(1e-2, 0.1 * left)) : 1e-10;
+            code = sv_merit_direction(w->nlp, &w->s->merit, &at, dc, rtol, !w->uncounted, w->more, w->kept_d, out);
             if (code == 0 && dw > 0)
                 *last = dw;
             if (code == 0 || code == SV_STOP)

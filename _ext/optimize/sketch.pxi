@@ -74,6 +74,7 @@ cdef extern from "sketch.h" nogil:
     void sv_alias_build(sv_alias *, const double *, double *, double *)
     void sv_distinct_draw(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t, int64_t *)
     void sv_columns_squares(const double *, size_t, size_t, size_t, double *)
+    void sv_learning_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t)
     int sv_learning_squares(const sv_compressed *, size_t, size_t, double *, double *)
 
 
@@ -224,6 +225,24 @@ cdef class Sketch:
         with nogil:
             sv_sketch_form(&self.p, k)
         return self.sums[0].copy(), self.sums[1].copy()
+
+
+def gram(const int32_t[::1] starts, const int32_t[::1] index, const double[::1] value, size_t cols,
+         const double[::1] weights):
+    """X' diag(weights) X, dense, of a CSR matrix; its columns rise in each row."""
+    cdef sv_compressed X
+    out = np.zeros((cols, cols))
+    cdef double[:, ::1] H = out
+    cdef size_t rows = starts.shape[0] - 1
+    if <size_t>weights.shape[0] != rows or index.shape[0] != value.shape[0] or starts[rows] > index.shape[0]:
+        raise ValueError(f"{weights.shape[0]} weights, {rows} rows, {index.shape[0]} entries")
+    if cols and index.shape[0]:
+        X.starts, X.index, X.value = &starts[0], &index[0], &value[0]
+        if not sv_learning_squares(&X, rows, cols, NULL, NULL):
+            raise ValueError("the columns of a row must rise and be below the number of columns")
+        with nogil:
+            sv_learning_gram(&X, rows, &weights[0], &H[0, 0], cols, cols)
+    return out
 
 
 def hadamard(double[:, ::1] X):

@@ -18,6 +18,7 @@ from .._base.method import Method, register
 from .._base.result import Status
 from .._base.rng import RNG
 from .._base.validate import positive, real_array
+from ._differences import is_scheme
 from ._function import Function, gradient_function, value_function
 
 Array = npt.NDArray[Any]
@@ -74,10 +75,10 @@ def _smooth(fun: Any, count: int, args: Any, jac: Any, block_grad: Any, block_he
     for given, name in ((block_grad, "block_grad"), (block_hess, "block_hess")):
         if given is not None and not callable(given):
             raise TypeError(f"{name} must be callable, not {type(given).__name__}")
+    slope = None if jac is None or jac is False or is_scheme(jac) else gradient_function(jac)
     limits = bound if bound is None or callable(bound) else weights(bound, count, "bound")
     return Function(
-        count, value_function(fun), args if isinstance(args, tuple) else (args,),
-        None if jac is None else gradient_function(jac), block_grad, block_hess, limits,
+        count, value_function(fun), args if isinstance(args, tuple) else (args,), slope, block_grad, block_hess, limits,
     )  # fmt: skip
 
 

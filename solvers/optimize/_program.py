@@ -103,8 +103,11 @@ class Assembly:
 
     def second(self) -> Any:
         """The Hessian's function, or the name of what the linear algebra keeps in its place where no part is known."""
+        return "bfgs" if self._all_unknown() else self.hessian
+
+    def _all_unknown(self) -> bool:
         known = self.objective.curvature is not None or any(r.curvature is not None for r in self.rows)
-        return self.hessian if known or self.kind != "dense" else "bfgs"
+        return self.kind == "dense" and not known
 
     def hessian(self, x: Array, sigma: float, y: Array) -> Any:
         """The Hessian of ``sigma f + y'c``, as the kind of the program has it."""
@@ -152,7 +155,7 @@ class Assembly:
 
     def _secant(self) -> Secant | None:
         objective, rows = self._unknown()
-        if not objective and not rows:
+        if self._all_unknown() or not (objective or rows):
             return None
         if self.kind != "dense":
             return Secant(LimitedMemory(self.n))
@@ -207,6 +210,9 @@ class Sum:
         for H in self.terms:
             out += np.asarray(H @ v).ravel()
         return out if self.factor == 1.0 else self.factor * out
+
+    def __mul__(self, factor: float) -> Sum:
+        return Sum(self.shape[0], self.terms, self.factor * factor)
 
 
 class SparseSum:

@@ -1,5 +1,7 @@
 """Method gala where all is equalities, or nothing: the exact augmented Lagrangian as its line search."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -79,7 +81,7 @@ def test_more_rows_than_variables():
 
 def test_without_constraints():
     def rosenbrock(x):
-        return sum((100 * (b - a**2) ** 2 + (1 - a) ** 2 for a, b in zip(x[:-1], x[1:], strict=True)), 0.0)
+        return sum((100 * (b - a**2) ** 2 + (1 - a) ** 2 for a, b in itertools.pairwise(x)), 0.0)
 
     result = solved(program([-1.2, 1.0, -1.2, 1.0], rosenbrock))
     assert result.success

@@ -595,6 +595,33 @@ def test_a_row_that_is_redundant_or_empty_is_no_harm():
         assert minimize(rosen, [0, 0], jac=rosen_der, hess=rosen_hess, constraints=empty).success
 
 
+def test_more_equations_than_variables():
+    """Without a solution: the point of least violation, and no success."""
+    A, b = np.array([[1.0, 0], [0, 1], [1, 1]]), np.array([1.0, 1, 3])
+    result = minimize(lambda x: x @ x, [0.3, 0.1], jac=lambda x: 2 * x, constraints=LinearConstraint(A, b, b))
+    assert result.status is Status.LOCALLY_INFEASIBLE
+    np.testing.assert_allclose(result.x, np.linalg.lstsq(A, b)[0], atol=1e-5)
+    consistent = LinearConstraint(A, A @ [1, 2], A @ [1, 2])
+    np.testing.assert_allclose(minimize(rosen, [0, 0], jac=rosen_der, constraints=consistent).x, [1, 2], atol=1e-7)
+
+
+def test_no_end():
+    result = minimize(lambda x: -x[0] + x[1] ** 2, [0, 1], jac=lambda x: np.array([-1, 2 * x[1]]),
+                      hess=lambda x: np.diag([0, 2.0]), constraints=LinearConstraint([[1, 0]], 0, INF))  # fmt: skip
+    assert result.status is Status.DIVERGED
+    assert not result.success
+
+
+def test_no_value_beyond_an_edge():
+    def fun(x):
+        return np.nan if (x >= 2).any() else -np.log(2 - x).sum() - 10 * x.sum()
+
+    for given in ({"hess": lambda x: np.diag(1 / (2 - x) ** 2)}, {}, {"bounds": Bounds(0, 2)}):
+        result = minimize(fun, np.zeros(2), jac=lambda x: 1 / (2 - x) - 10, **given)
+        assert result.success
+        np.testing.assert_allclose(result.x, 1.9, atol=1e-7)
+
+
 def test_exceptions_of_the_users_propagate():
     class MineError(Exception):
         pass
