@@ -114,7 +114,7 @@ def _general(result: Report, runs: Runs) -> None:
     for measure, axis in (("evaluations", "evaluations"), ("time", "time outside the functions")):
         picture = Lines(
             f"profile-{measure}", f"Performance profiles: {axis}", (f"{axis} / the best solver's", "share of problems"),
-            linear=True, even=False,
+            linear=True,
         )  # fmt: skip
         for level in LEVELS:
             for peer, found in _ratios(runs, measure, level).items():
@@ -138,8 +138,8 @@ def _general(result: Report, runs: Runs) -> None:
 
 
 def _grid(last: float, first: float = 1.0) -> list[float]:
-    count = round(16 * math.log2(last / first))
-    return [first * 2.0 ** (k / 16) for k in range(count + 1)]
+    """Four points an octave."""
+    return [first * 2.0 ** (k / 4) for k in range(round(4 * math.log2(last / first)) + 1)]
 
 
 def _ratios(runs: Runs, measure: str, level: float) -> dict[str, list[float]]:

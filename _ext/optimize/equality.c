@@ -43,32 +43,31 @@ static int value(const struct gala *w, const struct sv_merit_point *at, double *
     return sv_merit_gradient(w->nlp, &w->s->merit, at, w->more, out, NULL);
 }
 
-/* Multipliers of least squares, into point_y: (J J' + RIDGE) y = -J g. */
-static int least_squares(struct gala *w)
+int gala_least_squares(struct gala *w)
 {
     int64_t n = w->n, negative, zero;
     for (int64_t i = 0; i < n; i++)
-        w->diagonal[i] = 1;
+        w->diagonal[i] = gala_fixed(w, i) ? 1e20 : 1;
     for (int64_t j = 0; j < w->m; j++)
-        w->dc[j] = RIDGE, w->rhs[n + j] = 0;
+        w->dc[j] = gala_free_row(w, j) ? 1e20 : RIDGE, w->rhs[n + j] = 0;
     for (int64_t i = 0; i < n; i++)
-        w->rhs[i] = -w->g[i];
+        w->rhs[i] = gala_fixed(w, i) ? 0 : -w->g[i];
     int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
     if (code == 0)
         code = w->nlp->solve(w->nlp->data, w->rhs, 1e-10, w->sol);
     if (code == 0 && !isfinite(vector_largest(w->m, w->sol + n)))
         code = SV_FAILED;
-    if (code == 0)
-        vector_copy(w->m, w->sol + n, w->point_y);
+    for (int64_t j = 0; j < w->m && code == 0; j++)
+        w->point_y[j] = gala_free_row(w, j) ? 0 : w->sol[n + j];
     return code;
 }
 
-/* grad L for the multipliers y. */
-static int take_multipliers(struct gala *w, const double *y)
+int gala_take_multipliers(struct gala *w, const double *y)
 {
     vector_copy(w->m, y, w->y);
     int code = w->nlp->adjoint(w->nlp->data, w->y, w->rx);
-    vector_combine(w->n, w->rx, 1, w->g, w->rx);
+    for (int64_t i = 0; i < w->n; i++)
+        w->rx[i] = gala_fixed(w, i) ? 0 : w->rx[i] + w->g[i];
     return code;
 }
 
@@ -77,7 +76,7 @@ static int mend_multipliers(struct gala *w, int *right)
 {
     double before, after, *old = w->kept_dy, off = 0;
     struct sv_merit_point at = current(w);
-    int code = least_squares(w), singular;
+    int code = gala_least_squares(w), singular;
     if (code)
         return code == SV_STOP ? code : 0;
     for (int64_t j = 0; j < w->m; j++)
@@ -85,7 +84,7 @@ static int mend_multipliers(struct gala *w, int *right)
     if (off < 0.1)
         return 0;
     vector_copy(w->m, w->y, old);
-    if ((code = value(w, &at, &before)) || (code = take_multipliers(w, w->point_y)) ||
+    if ((code = value(w, &at, &before)) || (code = gala_take_multipliers(w, w->point_y)) ||
         (code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y)) || (code = value(w, &at, &after)))
         return code;
     if (after <= before + 1e-12 * fabs(before) && (code = gala_factor_shifted(w, 0, 0, right, &singular)))
@@ -94,7 +93,7 @@ static int mend_multipliers(struct gala *w, int *right)
         w->s->merit.kept = 0;
         return 0;
     }
-    if ((code = take_multipliers(w, old)))
+    if ((code = gala_take_multipliers(w, old)))
         return code;
     return w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
 }
@@ -155,13 +154,13 @@ static int restored(struct gala *w)
     double f;
     if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = gala_move(w, w->tv, w->tc, f)))
         return code;
-    if ((code = least_squares(w)))
+    if ((code = gala_least_squares(w)))
         return code == SV_STOP ? code : 0;
     sv_merit_begin(&w->s->merit, (int)w->s->merit.projected, w->s->merit.window);
-    return take_multipliers(w, w->point_y);
+    return gala_take_multipliers(w, w->point_y);
 }
 
-int gala_equality_step(struct gala *w)
+int gala_exact_step(struct gala *w)
 {
     struct sv_merit_outcome out;
     int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
@@ -187,6 +186,12 @@ int gala_equality_step(struct gala *w)
                 w->s->status = SV_GALA_STAGNATION;
         }
     }
+    return code;
+}
+
+int gala_equality_step(struct gala *w)
+{
+    int code = gala_exact_step(w);
     if (code == SV_STOP)
         return code;
     /* Steps that stay short crawl along a curve that the violation hides: on the constraints the way is free. */

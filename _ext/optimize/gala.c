@@ -11,6 +11,13 @@
 
 /* Points are polished from this measure on. */
 static const double POLISHED = 1e-3;
+/* An attempt ends when for so many iterations its least measure has not fallen by a tenth. */
+enum { PATIENCE = 60 };
+/* What further attempts start with, in place of mu = 0.1 and a push of 1e-2. Which serves is a matter of the program: large
+ * values keep to its middle, small ones to x0. */
+static const struct {
+    double mu, push;
+} ATTEMPTS[] = {{1e-3, 1e-2}, {10, 1e-2}, {0.1, 1e-4}};
 
 static double now(void)
 {
@@ -49,14 +56,30 @@ static void conclude(struct gala *w, const struct sv_kkt_point *at)
 {
     double tol = w->s->options.tol, far = 0;
     w->s->acceptable = at->measure <= 100 * tol ? w->s->acceptable + 1 : 0;
+    w->s->stalled = at->measure < 0.9 * w->s->least ? 0 : w->s->stalled + 1;
+    if (w->s->stalled == 0)
+        w->s->least = at->measure;
     for (int64_t i = 0; i < w->n; i++)
         far = fmax(far, fabs(w->v[i]));
     if (w->s->best <= tol)
         w->s->status = SV_GALA_CONVERGED;
-    else if (w->s->acceptable >= 15)
+    else if (w->s->acceptable >= 15 || w->s->stalled >= PATIENCE)
         w->s->status = SV_GALA_STAGNATION;
     else if (far > 1e20 || (w->s->f / w->s->f_scale < -1e20 && at->violation <= 1e-6))
         w->s->status = SV_GALA_DIVERGED;
+}
+
+/* Measures the point, and keeps it where it is the best. */
+static int measure(struct gala *w)
+{
+    struct sv_sides sides = gala_sides(w);
+    struct sv_scales scales = gala_scales(w);
+    struct sv_kkt_point at;
+    as_seen(w, &at);
+    int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
+    if (code == 0)
+        keep(w, &at);
+    return code;
 }
 
 /* Measures the point; near a solution the polished one, too. */
@@ -73,12 +96,16 @@ static int judge(struct gala *w)
     conclude(w, &at);
     if (w->s->exact) /* its steps are those of the polish */
         return 0;
-    if (at.measure <= w->s->options.tol / 10 || at.measure > POLISHED || at.measure > 1e-2 * w->s->polished)
+    double tol = w->s->options.tol, plain = fmax(at.stationarity, fmax(at.violation, at.complementarity));
+    int solved = at.measure <= tol;
+    if ((solved && plain <= tol && at.complementarity <= tol / 100) || !(at.measure <= POLISHED) ||
+        (!solved && at.measure > 1e-2 * w->s->polished))
         return 0;
     w->s->polished = at.measure;
-    int improved;
-    if ((code = sv_polish(w->nlp, &sides, &scales, 3, w->s->options.tol / 10, w->more, &at, &improved)))
-        return code;
+    int improved = 0;
+    for (int wide = 0; wide <= solved && !improved; wide++)
+        if ((code = sv_polish(w->nlp, &sides, &scales, 3, tol / 10, wide, w->more, &at, &improved)))
+            return code;
     if (improved) {
         keep(w, &at);
         conclude(w, &at);
@@ -142,7 +169,7 @@ static int restore(struct gala *w)
 static int iterate(struct gala *w)
 {
     if (w->s->exact) {
-        int code = gala_equality_step(w);
+        int code = w->s->exact == 2 ? gala_active_step(w) : gala_equality_step(w);
         w->s->nit += code == 0;
         return code;
     }
@@ -169,6 +196,29 @@ static int iterate(struct gala *w)
     gala_clamp_multipliers(w);
     w->s->nit++;
     return 0;
+}
+
+/* After an attempt that failed: the next one, where there is one. */
+static int again(struct gala *w)
+{
+    sv_gala *s = w->s;
+    s->infeasible += s->status == SV_GALA_INFEASIBLE;
+    int gives_up = s->best <= 100 * s->options.tol || s->infeasible == 2 ||
+                   s->attempt == (int64_t)(sizeof ATTEMPTS / sizeof *ATTEMPTS);
+    if (gives_up || (s->status != SV_GALA_INFEASIBLE && s->status != SV_GALA_STAGNATION)) {
+        if (s->status == SV_GALA_INFEASIBLE) { /* that point is the answer */
+            s->best = INFINITY;
+            return measure(w);
+        }
+        return 0;
+    }
+    int code = gala_begin(w, ATTEMPTS[s->attempt].mu, ATTEMPTS[s->attempt].push);
+    s->attempt++;
+    if (code == 0) {
+        s->status = SV_GALA_RUNNING;
+        code = gala_move(w, w->v, w->c, s->f);
+    }
+    return code == SV_FAILED ? 0 : code;
 }
 
 int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const double *y, const double *z, double *work)
@@ -216,8 +266,10 @@ int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double se
         code = judge(w);
     for (int64_t k = 0; k < iterations && code == 0 && state->status == SV_GALA_RUNNING; k++) {
         code = iterate(w);
-        if (code == 0)
+        if (code == 0 && state->status != SV_GALA_INFEASIBLE)
             code = judge(w);
+        if (code == 0 && state->status > 0)
+            code = again(w);
         if (now() > end)
             break;
     }

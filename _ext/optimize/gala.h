@@ -36,7 +36,7 @@ enum { SV_FILTER_CAPACITY = 256 };
 struct sv_gala_options {
     double tol, mu, push, max_shift;
     int64_t monotone;
-    /* Of the exact augmented Lagrangian: whether it serves where it can, its form, the window of its line search. */
+    /* Of the exact augmented Lagrangian: 1: it serves where all are equalities, 2: on active sets, too; its form, the window of its line search. */
     int64_t exact, projected, window;
 };
 
@@ -54,9 +54,12 @@ typedef struct sv_gala {
     int64_t restorations;
     int64_t free_mode, reference_count;
     double reference[4];         /* errors that free choices of mu must keep reducing */
-    int64_t exact;               /* 1: the exact augmented Lagrangian and no filter */
+    int64_t exact;               /* 1: the exact augmented Lagrangian and no filter; 2: on the sides that hold (active.c) */
     struct sv_merit merit;
     double polished;             /* the measure of the point that was polished last */
+    double least;                /* measure of this attempt, and the iterations since it last fell by a tenth */
+    int64_t stalled;
+    int64_t attempt, infeasible; /* starts from x0 before this one; how many of them ended where the violation stays */
     double best;                 /* least measure so far: that of the point that is kept */
 } sv_gala;
 

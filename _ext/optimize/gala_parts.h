@@ -13,7 +13,7 @@ struct gala {
     sv_gala *s;
     int64_t n, m, N;
     /* Of the state. `lower` and `upper` are the sides in the scales in force; `lo` and `up` the barrier's, a little wider. */
-    double *c_scale, *lower, *upper, *lo, *up, *v, *zl, *zu, *g, *y, *c, *best_x, *best_y, *best_z, *filter;
+    double *c_scale, *lower, *upper, *lo, *up, *v, *zl, *zu, *g, *y, *c, *best_x, *best_y, *best_z, *x0, *filter;
     /* Work. */
     double *rx;             /* n: grad f + J'y */
     double *d, *dy, *dzl, *dzu;
@@ -25,6 +25,7 @@ struct gala {
     double *tv, *tc;        /* a trial point and its rows */
     double *kept_d, *kept_dy;
     double *point_g, *point_z, *point_y, *point_x, *point_c;
+    double *view;           /* of active.c */
     double *more;           /* of the parts that have work of their own */
 };
 
@@ -41,6 +42,8 @@ static inline int gala_free_row(const struct gala *w, int64_t j)
     return w->lower[w->n + j] == -INFINITY && w->upper[w->n + j] == INFINITY;
 }
 
+/* The loop's start, from x0, in the scales in force. SV_FAILED: not finite there. */
+int gala_begin(struct gala *w, double mu, double push);
 /* Moves a point away from its sides by that part of them: x where c is NULL, else the slacks, which become those of c. */
 void gala_push_inside(const struct gala *w, double *v, double push, const double *c);
 /* Multipliers at a point that the loop has jumped to. */
@@ -93,8 +96,21 @@ int gala_filter_accepts(const struct gala *w, double theta, double phi);
 
 /* Whether there is nothing but equalities. */
 int gala_equalities_only(const struct gala *w);
+/* Multipliers of least squares, into point_y: (J J' + 1e-10) y = -J g over the rows that have sides. */
+int gala_least_squares(struct gala *w);
+/* The state takes the multipliers y: rx. */
+int gala_take_multipliers(struct gala *w, const double *y);
+/* A step along the exact augmented Lagrangian's direction. Other than 0 and SV_STOP: there is none. */
+int gala_exact_step(struct gala *w);
 /* An iteration with the exact augmented Lagrangian. Sets the status where it cannot go on. */
 int gala_equality_step(struct gala *w);
+
+/* ---- active.c ---- */
+
+/* Doubles of work. */
+int64_t gala_active_work(int64_t n, int64_t m);
+/* An iteration of the active-set route; where that fails, the interior point goes on from there. */
+int gala_active_step(struct gala *w);
 
 /* ---- filter.c ---- */
 

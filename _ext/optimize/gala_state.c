@@ -13,7 +13,7 @@ static double *take(double **from, int64_t count)
 
 int64_t sv_gala_bytes(int64_t n, int64_t m)
 {
-    int64_t numbers = 7 * (n + m) + 3 * n + 4 * m + 2 * SV_FILTER_CAPACITY;
+    int64_t numbers = 7 * (n + m) + 4 * n + 4 * m + 2 * SV_FILTER_CAPACITY;
     return (int64_t)sizeof(sv_gala) + numbers * (int64_t)sizeof(double);
 }
 
@@ -22,7 +22,7 @@ int64_t sv_gala_work(int64_t n, int64_t m)
     int64_t more = sv_merit_work(n, m);
     more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
     more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
-    return 7 * (n + m) + 5 * n + 8 * m + more;
+    return 7 * (n + m) + 5 * n + 8 * m + gala_active_work(n, m) + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -33,7 +33,7 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
     double **of_all[] = {&w->lower, &w->upper, &w->lo, &w->up, &w->v, &w->zl, &w->zu};
     for (size_t k = 0; k < sizeof of_all / sizeof *of_all; k++)
         *of_all[k] = take(&p, N);
-    w->g = take(&p, n), w->best_x = take(&p, n), w->best_z = take(&p, n);
+    w->g = take(&p, n), w->best_x = take(&p, n), w->best_z = take(&p, n), w->x0 = take(&p, n);
     w->c_scale = take(&p, m), w->y = take(&p, m), w->c = take(&p, m), w->best_y = take(&p, m);
     w->filter = take(&p, 2 * SV_FILTER_CAPACITY);
     if (!work)
@@ -48,6 +48,7 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
     double **of_m[] = {&w->dy, &w->dc, &w->S, &w->rc, &w->tc, &w->kept_dy, &w->point_c, &w->point_y};
     for (size_t k = 0; k < sizeof of_m / sizeof *of_m; k++)
         *of_m[k] = take(&p, m);
+    w->view = take(&p, gala_active_work(n, m));
     w->more = p;
 }
 
@@ -138,42 +139,29 @@ static int find_scales(struct gala *w, const struct sv_sides *sides)
     return w->nlp->scale(w->nlp->data, w->s->f_scale, w->c_scale);
 }
 
-int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *x0, const struct sv_gala_options *options,
-                 sv_gala *state, double *work)
+int gala_begin(struct gala *w, double mu, double push)
 {
-    struct gala parts, *w = &parts;
-    memset(state, 0, (size_t)sv_gala_bytes(nlp->n, nlp->m));
-    *state = (sv_gala){.n = nlp->n, .m = nlp->m, .status = SV_GALA_RUNNING, .options = *options, .f_scale = 1,
-                       .mu = options->mu, .measure = INFINITY, .polished = INFINITY, .best = INFINITY};
-    sv_gala_lay_out(w, nlp, state, work);
-    memcpy(w->lower, sides->lower, (size_t)w->n * sizeof *w->lower);
-    memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
-    for (int64_t i = 0; i < w->n; i++)
-        w->v[i] = inside(x0[i], w->lower[i], w->upper[i], options->push);
-    for (int64_t j = 0; j < w->m; j++)
-        w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
-    int code = nlp->scale(nlp->data, 1, w->c_scale);
+    sv_gala *state = w->s;
+    memcpy(w->v, w->x0, (size_t)w->n * sizeof *w->v);
+    gala_push_inside(w, w->v, push, NULL);
+    int code = w->nlp->values(w->nlp->data, w->v, &state->f, w->c);
     if (code == 0)
-        code = nlp->values(nlp->data, w->v, &state->f, w->c);
-    if (code == 0)
-        code = nlp->slopes(nlp->data, w->v, w->g);
-    if (code == 0)
-        code = find_scales(w, sides);
-    if (code == 0)
-        code = nlp->values(nlp->data, w->v, &state->f, w->c);
-    if (code == 0)
-        code = nlp->slopes(nlp->data, w->v, w->g);
+        code = w->nlp->slopes(w->nlp->data, w->v, w->g);
     if (code)
         return code;
-    if (!isfinite(state->f))
-        return SV_FAILED;
-    for (int64_t j = 0; j < w->m; j++) {
+    for (int64_t j = 0; j < w->m; j++)
         if (!isfinite(w->c[j]))
             return SV_FAILED;
-        w->v[w->n + j] = inside(w->c[j], w->lower[w->n + j], w->upper[w->n + j], options->push);
-    }
-    state->exact = options->exact && gala_equalities_only(w);
-    sv_merit_begin(&state->merit, (int)options->projected, options->window);
+    if (!isfinite(state->f))
+        return SV_FAILED;
+    gala_push_inside(w, w->v, push, w->c);
+    state->mu = mu;
+    state->polished = state->least = INFINITY;
+    state->shift = 0;
+    state->filtered = state->acceptable = state->tiny = state->stalled = 0;
+    int64_t wanted = state->options.exact; /* 2: also where there are inequalities */
+    state->exact = wanted && gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;
+    sv_merit_begin(&state->merit, (int)state->options.projected, state->options.window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
         w->zl[i] = w->lo[i] > -INFINITY;
@@ -184,6 +172,31 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     state->theta_max = 1e4 * fmax(1, theta);
     state->theta_min = 1e-4 * fmax(1, theta);
     return code;
+}
+
+int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *x0, const struct sv_gala_options *options,
+                 sv_gala *state, double *work)
+{
+    struct gala parts, *w = &parts;
+    memset(state, 0, (size_t)sv_gala_bytes(nlp->n, nlp->m));
+    *state = (sv_gala){.n = nlp->n, .m = nlp->m, .status = SV_GALA_RUNNING, .options = *options, .f_scale = 1,
+                       .measure = INFINITY, .best = INFINITY};
+    sv_gala_lay_out(w, nlp, state, work);
+    memcpy(w->lower, sides->lower, (size_t)w->n * sizeof *w->lower);
+    memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
+    memcpy(w->x0, x0, (size_t)w->n * sizeof *w->x0);
+    memcpy(w->v, x0, (size_t)w->n * sizeof *w->v);
+    gala_push_inside(w, w->v, options->push, NULL);
+    for (int64_t j = 0; j < w->m; j++)
+        w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
+    int code = nlp->scale(nlp->data, 1, w->c_scale);
+    if (code == 0)
+        code = nlp->values(nlp->data, w->v, &state->f, w->c);
+    if (code == 0)
+        code = nlp->slopes(nlp->data, w->v, w->g);
+    if (code == 0)
+        code = find_scales(w, sides);
+    return code ? code : gala_begin(w, options->mu, options->push);
 }
 
 int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product)

@@ -91,22 +91,31 @@ static struct space divided(const sv_nlp *nlp, const struct sv_sides *sides, dou
 }
 
 /* The side that holds where a value is nearer to it than its multiplier is to 0. */
-static double active(double multiplier, double value, double lower, double upper)
+static double active(double multiplier, double value, double lower, double upper, int wide)
 {
-    if (lower == upper || value - lower < -multiplier)
+    double reach = fabs(multiplier);
+    if (wide && reach < 1) /* of a path where slack * multiplier = mu: slacks up to mu^(1/3) */
+        reach = sqrt(reach);
+    if (lower == upper || (multiplier < 0 && value - lower < reach))
         return lower;
-    return upper - value < multiplier ? upper : NAN;
+    return multiplier > 0 && upper - value < reach ? upper : NAN;
 }
 
-static void identify(struct space *s, const struct sv_kkt_point *at)
+/* The measure without its scale s. */
+static double plain(const struct sv_kkt_point *at)
+{
+    return larger(larger(at->stationarity, at->violation), at->complementarity);
+}
+
+static void identify(struct space *s, const struct sv_kkt_point *at, int wide)
 {
     const struct sv_sides *sides = s->sides;
     for (int64_t j = 0; j < s->nlp->n; j++) {
-        s->side_x[j] = active(at->z[j], at->x[j], sides->lower[j], sides->upper[j]);
+        s->side_x[j] = active(at->z[j], at->x[j], sides->lower[j], sides->upper[j], wide);
         s->fixed[j] = isnan(s->side_x[j]) ? 0 : AWAY;
     }
     for (int64_t i = 0; i < s->nlp->m; i++) {
-        s->side_c[i] = active(at->y[i], at->c[i], sides->row_lower[i], sides->row_upper[i]);
+        s->side_c[i] = active(at->y[i], at->c[i], sides->row_lower[i], sides->row_upper[i], wide);
         s->freed[i] = isnan(s->side_c[i]) ? AWAY : 0;
     }
 }
@@ -145,15 +154,31 @@ static int evaluated(struct space *s, struct sv_kkt_point *t)
     return 0;
 }
 
+/* Factors the system of the sides that hold; where it is singular (sides that depend on one another, no curvature along
+ * them), with a shift that Newton's steps outlast. */
+static int factored(struct space *s)
+{
+    int64_t negative = 0, zero = 0;
+    int failed = s->nlp->factor(s->nlp->data, 1, s->fixed, s->freed, &negative, &zero);
+    for (double shift = 1e-8; failed != SV_STOP && (failed || zero > 0); shift *= 100) {
+        if (shift > 1e-3)
+            return SV_FAILED;
+        for (int64_t j = 0; j < s->nlp->n; j++)
+            s->fixed[j] = fmax(s->fixed[j], shift);
+        for (int64_t i = 0; i < s->nlp->m; i++)
+            s->freed[i] = fmax(s->freed[i], shift);
+        failed = s->nlp->factor(s->nlp->data, 1, s->fixed, s->freed, &negative, &zero);
+    }
+    return failed;
+}
+
 /* One Newton step of the trial, whose functions are known, on the sides that hold. */
 static int newton(struct space *s, struct sv_kkt_point *t)
 {
-    int64_t n = s->nlp->n, m = s->nlp->m, negative = 0, zero = 0;
+    int64_t n = s->nlp->n, m = s->nlp->m;
     int failed = s->nlp->curvature(s->nlp->data, t->x, 1, t->y);
-    if (failed || (failed = s->nlp->factor(s->nlp->data, 1, s->fixed, s->freed, &negative, &zero)))
+    if (failed || (failed = factored(s)))
         return failed;
-    if (zero > 0)
-        return SV_FAILED;
     for (int64_t j = 0; j < n; j++)
         s->rhs[j] = isnan(s->side_x[j]) ? -(t->g[j] + s->work[j]) : 0;
     for (int64_t i = 0; i < m; i++)
@@ -169,13 +194,13 @@ static int newton(struct space *s, struct sv_kkt_point *t)
 }
 
 int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps, double enough,
-              double *work, struct sv_kkt_point *at, int *improved)
+              int wide, double *work, struct sv_kkt_point *at, int *improved)
 {
     struct space s = divided(nlp, sides, work);
     struct sv_kkt_point *t = &s.trial;
     *improved = 0;
     copy(nlp, at, t);
-    identify(&s, at);
+    identify(&s, at, wide);
     for (int64_t j = 0; j < nlp->n; j++)
         if (!isnan(s.side_x[j]))
             t->x[j] = s.side_x[j];
@@ -192,7 +217,7 @@ int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_s
         } else if (k > 0 && !(t->measure < 1e3 * at->measure)) {
             break;
         }
-        if (at->measure <= enough)
+        if (plain(at) <= enough)
             break;
         if (k < steps)
             failed = newton(&s, t);

@@ -31,10 +31,10 @@ SV_BINDING int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, c
 
 SV_BINDING int64_t sv_polish_work(int64_t n, int64_t m);
 
-/* At most `steps` Newton steps, no more once the measure is `enough`, on the sides that are active at the point (multiplier larger than slack), which is replaced
- * where, and only where, its measure improves and no other side is passed by more than the violation that was. Returns 0,
- * or SV_STOP. J and H end as those of another point where *improved is 0. */
+/* At most `steps` Newton steps, no more once stationarity, violation and complementarity are `enough`, on the sides that are
+ * active at the point (multiplier larger than slack; where `wide`, than its square), which is replaced where, and only where,
+ * its measure improves. Returns 0, or SV_STOP. J and H end as those of another point. */
 SV_BINDING int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps,
-                         double enough, double *work, struct sv_kkt_point *at, int *improved);
+                         double enough, int wide, double *work, struct sv_kkt_point *at, int *improved);
 
 #endif

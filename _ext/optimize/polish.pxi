@@ -39,7 +39,7 @@ cdef extern from "polish.h" nogil:
 
     int64_t sv_polish_work(int64_t, int64_t) noexcept
     int sv_kkt_measure(const sv_nlp *, const sv_sides *, const sv_scales *, double *, sv_kkt_point *) noexcept
-    int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double, double *, sv_kkt_point *,
+    int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double, int, double *, sv_kkt_point *,
                   int *) noexcept
 
 
@@ -133,6 +133,6 @@ def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=
     failed = failed or sv_kkt_measure(&nlp.table, &sides.sides, &scales, &work[0], &point)
     before = point.measure
     if not failed:
-        sv_polish(&nlp.table, &sides.sides, &scales, steps, 0, &work[0], &point, &improved)
+        sv_polish(&nlp.table, &sides.sides, &scales, steps, 0, 0, &work[0], &point, &improved)
     nlp.check()
     return copied(point.x, n), copied(point.y, m), copied(point.z, n), before, point.measure

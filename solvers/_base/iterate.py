@@ -114,8 +114,7 @@ def run(
         log.close(status, result.measure)
     nit, measure, seconds = (np.array(column) for column in zip(*history, strict=True))
     stats = {**problem.stats, **result.stats, "isa": threads.build_info()["isa"]}
-    return dataclasses.replace(
-        result,
+    return result.changed(
         status=status,
         success=status is Status.CONVERGED,
         message=f"{status.sentence} {why}".strip(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -89,6 +89,12 @@ class SolveResult(Mapping[str, Any]):
     stats: dict[str, Any] = field(default_factory=dict)
     history: dict[str, np.ndarray] = field(default_factory=dict)
     state: Any = None
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with other values of some fields; `dataclasses.replace` would take as long as a small solve."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
 
     def raise_for_status(self) -> None:
         """Raise `SolveError` unless the solve succeeded."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .._base.compiled import address_of
 from ._constraints import Box
 from ._kernels import Compiled
-from ._nlp import Program
+from ._nlp import Calls, Program
 from ._pieces import LinearRows, Rows, sides
 from ._program import LARGE
 
@@ -21,7 +21,7 @@ def direct(
     fun: Any, jac: Any, hess: Any, constraints: Any, x0: Array, limits: Box
 ) -> tuple[Program, list[Rows]] | None:
     """The program and its constraints; None where it needs Python for something, or is large."""
-    if address_of(fun) is None or address_of(jac) is None or address_of(hess) is None:
+    if address_of(fun) is None:
         return None
     given = constraints if isinstance(constraints, list | tuple) else [constraints]
     rows, blocks, n = [], [], len(x0)
@@ -31,21 +31,17 @@ def direct(
             return None
         rows.append(r)
         blocks.append(block)
-    functions = Compiled(n, fun, jac, hess, blocks)
-    if n + functions.m > LARGE:
+    f = Compiled(n, fun, jac, hess, blocks)
+    if not (f.has_gradient and f.has_hessian and f.has_constraints and f.has_jacobian) or n + f.m > LARGE:
         return None
-    lower, upper, linear = (
-        np.concatenate([np.zeros(0, dtype), *parts])
-        for dtype, parts in (
-            (np.float64, [r.lower for r in rows]),
-            (np.float64, [r.upper for r in rows]),
-            (np.bool_, [np.full(r.m, r.linear) for r in rows]),
-        )
-    )
+    if len(rows) == 1:
+        lower, upper = rows[0].lower, rows[0].upper
+    else:
+        lower, upper = (np.concatenate([np.zeros(0), *(getattr(r, s) for r in rows)]) for s in ("lower", "upper"))
+    linear = np.repeat([r.linear for r in rows], [r.m for r in rows]) if rows else np.zeros(0, bool)
     program = Program(
         x0=x0, lower=limits.lower, upper=limits.upper, row_lower=lower, row_upper=upper, linear=linear,
-        fun=functions.fun, gradient=functions.gradient, constraints=functions.constraints,
-        jacobian=functions.jacobian, hessian=functions.hessian, compiled=functions,
+        fun=f.fun, gradient=f.gradient, constraints=f.constraints, jacobian=f.jacobian, hessian=f.hessian, compiled=f,
     )  # fmt: skip
     return program, rows
 
@@ -61,11 +57,20 @@ def _rows(given: Any, x0: Array, name: str) -> tuple[Rows | None, Any]:
         linear.take(sparse=False)
         return linear, linear.A
     functions: list[Any] = [getattr(given, name, None) for name in ("fun", "jac", "hess")]
-    if any(address_of(function) is None for function in functions):
+    if address_of(functions[0]) is None:
         return None, None
-    rows = Rows(functions[0], functions[1], len(x0), name)
-    rows.total = rows.m = max(np.size(given.lb), np.size(given.ub))
-    rows.lower, rows.upper = sides(given.lb, given.ub, rows.m, name)
-    rows.keep = np.zeros(rows.m, bool)
-    held = (rows.lower > -np.inf) | (rows.upper < np.inf)
-    return (rows, (rows.m, *functions)) if held.all() else (None, None)
+    rows = CompiledRows(given, name)
+    return (rows, (rows.m, *functions)) if rows.all_held() else (None, None)
+
+
+class CompiledRows(Rows):
+    """Rows of compiled functions, as many as their sides tell."""
+
+    def __init__(self, given: Any, name: str) -> None:
+        self.name, self.places, self.calls, self.linear = name, None, Calls(), False
+        self.total = self.m = max(np.size(given.lb), np.size(given.ub))
+        self.lower, self.upper = sides(given.lb, given.ub, self.m, name)
+
+    def all_held(self) -> bool:
+        """Whether each has a finite side."""
+        return bool(((self.lower > -np.inf) | (self.upper < np.inf)).all())

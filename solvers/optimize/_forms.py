@@ -21,10 +21,12 @@ from ._function import gradient_function, hessian_function, value_function
 from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
 from ._problem import NonlinearProblem
-from ._program import WRITTEN_OUT, Sum, program
+from ._program import Sum, program
 
 Array = npt.NDArray[Any]
 
+#: Up to so many variables constraints without a Hessian are differentiated, beside an objective that has one.
+DIFFERENTIATED = 50
 #: The tolerance where none is given, by the least accurate derivative: what its errors allow to reach. Those of
 #: constraints are multiplied by multipliers, but of numbers near 0.
 EXACT = 1e-8
@@ -90,7 +92,7 @@ def _pieces(
         hess = "2-point"
     f = _objective(fun, args, jac, hess, hessp, n, steps)
     rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
-    if f.curvature is not None and (n <= WRITTEN_OUT or steps.hessians):
+    if f.curvature is not None and (n <= DIFFERENTIATED or steps.hessians):
         for r in rows:
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part

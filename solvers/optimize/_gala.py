@@ -52,18 +52,29 @@ class Gala:
     merit: str = option(
         "auto", "eal: exact augmented Lagrangian where all are equalities", choices=("auto", "eal", "filter")
     )
+    inequality: str = option(
+        "interior",
+        "interior point, or Newton on the sides that hold first: for starts near the answer",
+        choices=("interior", "active-set"),
+    )
     merit_form: str = option(
         "gradient", "what M penalises: grad L, or its projection J grad L", choices=("gradient", "projected")
     )
     window: int = option(5, "values of M that a new one is compared with; 1 for a monotone search", low=1, high=5)
     monotone: bool = option(False, "mu falls when its problem is solved, instead of by the step's own prediction")
 
+    @property
+    def _exact(self) -> int:
+        """Whether the exact augmented Lagrangian serves: 1 where all are equalities, 2 on active sets, too."""
+        return (2 if self.inequality == "active-set" else 1) if self.merit != "filter" else 0
+
     def init(self, problem: NonlinearProblem) -> GalaState:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
         program, nlp = problem.program, self._served(problem)[0]
         options = {
-            "tol": problem.tol, "mu": self.mu, "push": self.push, "max_shift": 1e40, "monotone": self.monotone,
-            "exact": self.merit != "filter", "projected": self.merit_form == "projected", "window": self.window,
+            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
+            "push": 0.0 if self._exact == 2 else self.push, "monotone": self.monotone,
+            "exact": self._exact, "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
         core = _kernels.gala_init(
             nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options

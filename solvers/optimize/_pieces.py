@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from ._curvature import Curvature, is_sparse
+from ._curvature import Curvature, is_operator, is_sparse
 from ._differences import Differences
 from ._nlp import Calls
 
@@ -152,6 +152,8 @@ class Rows:
         return self.shaped(self._held(self._checked(self.jac(x.copy()), x.dtype)))
 
     def _checked(self, J: Any, dtype: Any) -> Any:
+        if is_operator(J):
+            J = J @ np.eye(self.n)
         if is_sparse(J):
             J = scipy.sparse.csr_array(J, dtype=dtype, copy=True)  # the user may go on with the old one
             J.sum_duplicates()

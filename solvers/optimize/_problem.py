@@ -42,8 +42,8 @@ class NonlinearProblem:
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
         p = self.program
-        free = bool(np.isinf(p.lower).all() and np.isinf(p.upper).all())
-        equalities = free and bool(np.all(p.row_lower == p.row_upper))
+        free = p.lower.max() == -np.inf and p.upper.min() == np.inf
+        equalities = free and bool((p.row_lower == p.row_upper).all())
         return frozenset({"equality-program" if equalities else "nonlinear-program"})
 
     @property

@@ -19,10 +19,9 @@ from ._quasi_newton import Damped, LimitedMemory, Secant, SymmetricRankOne
 
 Array = npt.NDArray[Any]
 
-#: Up to so many variables and rows matrices are dense, whatever the user's are.
+#: Up to so many variables and rows matrices are dense, whatever the user's are; Hessians known by products are written
+#: out, which takes fewer products than solving with them.
 SMALL = 200
-#: A Hessian known by products is written out where it has at most so many columns.
-WRITTEN_OUT = 50
 #: Sparse matrices with more than this share of entries are dense ones, up to LARGE variables and rows.
 DENSE_SHARE, LARGE = 0.25, 3000
 
@@ -179,7 +178,7 @@ class Assembly:
 
     def _kind(self, x0: Array) -> str:
         """ "dense", "sparse" or "operator", by size and by what the functions return at x0."""
-        if self.n + self.m <= SMALL and self.n <= WRITTEN_OUT:
+        if self.n + self.m <= SMALL:
             return "dense"
         matrices = [r.derivative(x0) for r in self.rows if r.m]
         hessians: list[Any] = []
@@ -194,7 +193,7 @@ class Assembly:
         unknown, rows = self._unknown()
         N = self.n + self.m
         share = (full + sum(M.nnz for M in sparse)) / max(1, N * N)
-        if not sparse or N <= SMALL or (share > DENSE_SHARE and N <= LARGE):
+        if not sparse or (share > DENSE_SHARE and N <= LARGE):
             return "dense" if N <= LARGE or not (unknown or rows) else "operator"
         return "operator" if unknown or rows else "sparse"
 

@@ -162,8 +162,7 @@ def minimize(
     lower one. For functions that are not convex the answer is a local minimum, or a stationary point. The user's
     functions are called once a point; `nfev`, `njev`, `nhev` count the calls of the objective's, with those that
     differences make, and ``stats["constr_nfev"]`` and its like those of each constraint. Up to 200 variables and rows
-    matrices are kept dense; a Hessian known by products is written out up to 50 variables. Nothing that is passed in is
-    changed.
+    matrices are kept dense, and a Hessian known by products is written out. Nothing that is passed in is changed.
 
     References
     ----------

@@ -113,6 +113,14 @@ def test_forms_of_hessians_are_one(hess):
     np.testing.assert_allclose(result.v[0], expected.v[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", [lambda J: J[0], scipy.sparse.coo_array, aslinearoperator, list])
+def test_forms_of_jacobians_are_one(form):
+    given = {"jac": rosen_der, "hess": rosen_hess}
+    expected = minimize(rosen, np.zeros(3), constraints=disc(), **given)
+    result = minimize(rosen, np.zeros(3), constraints=disc(jac=lambda x: form(np.atleast_2d(2 * x))), **given)
+    np.testing.assert_array_equal(result.x, expected.x)
+
+
 def test_products_with_the_hessian():
     products = Counted(lambda x, p: rosen_hess(x) @ p)
     result = minimize(rosen, np.zeros(3), jac=rosen_der, hessp=products, constraints=disc())
@@ -122,14 +130,14 @@ def test_products_with_the_hessian():
 
 
 def test_products_with_the_hessian_of_more_variables():
-    weights = 1 + np.arange(60) % 5
-    given = {"jac": lambda x: weights * x + x**3, "constraints": LinearConstraint(np.ones((1, 60)), 30, 30)}
+    weights = 1 + np.arange(210) % 5
+    given = {"jac": lambda x: weights * x + x**3, "constraints": LinearConstraint(np.ones((1, 210)), 99, 99)}
 
     def fun(x):
         return (weights * x**2 / 2 + x**4 / 4).sum()
 
-    expected = minimize(fun, np.zeros(60), hess=lambda x: np.diag(weights + 3 * x**2), **given)
-    result = minimize(fun, np.zeros(60), hessp=lambda x, p: (weights + 3 * x**2) * p, **given)
+    expected = minimize(fun, np.zeros(210), hess=lambda x: np.diag(weights + 3 * x**2), **given)
+    result = minimize(fun, np.zeros(210), hessp=lambda x, p: (weights + 3 * x**2) * p, **given)
     assert result.success
     assert (result.inner, expected.inner) == ("projected-cg", "dense")
     np.testing.assert_allclose(result.fun, expected.fun, rtol=1e-9)
