@@ -103,7 +103,7 @@ class Assembly:
 
     def second(self) -> Any:
         """The Hessian's function, or the name of what the linear algebra keeps in its place where no part is known."""
-        return "bfgs" if self._all_unknown() else self.hessian
+        return self.objective.updates if self._all_unknown() else self.hessian
 
     def _all_unknown(self) -> bool:
         known = self.objective.curvature is not None or any(r.curvature is not None for r in self.rows)
