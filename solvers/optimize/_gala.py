@@ -50,7 +50,9 @@ class Gala:
     mu: float = option(0.1, "barrier parameter of the start", low=1e-12, high=1e10)
     push: float = option(1e-2, "how far x0 is moved inside its bounds, relative to them", low=1e-12, high=0.5)
     merit: str = option(
-        "auto", "eal: exact augmented Lagrangian where all are equalities", choices=("auto", "eal", "filter")
+        "auto",
+        "eal: exact augmented Lagrangian where all are equalities (auto: and H is no approximation)",
+        choices=("auto", "eal", "filter"),
     )
     inequality: str = option(
         "interior",
@@ -71,10 +73,12 @@ class Gala:
     def init(self, problem: NonlinearProblem) -> GalaState:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
         program, nlp = problem.program, self._served(problem)[0]
+        # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
+        exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
         options = {
             "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
             "push": 0.0 if self._exact == 2 else self.push, "monotone": self.monotone,
-            "exact": self._exact, "projected": self.merit_form == "projected", "window": self.window,
+            "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
         core = _kernels.gala_init(
             nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
