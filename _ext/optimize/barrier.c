@@ -87,11 +87,12 @@ double gala_complementarity_after(const struct gala *w, double primal, double du
     for (int64_t i = 0; i < w->N; i++) {
         if (gala_fixed(w, i))
             continue;
-        double v = w->v[i] + primal * w->d[i];
+        /* without a step d may hold anything: 0 times it is no 0 then */
+        double v = primal > 0 ? w->v[i] + primal * w->d[i] : w->v[i];
         if (w->lo[i] > -INFINITY)
-            sum += (v - w->lo[i]) * (w->zl[i] + dual * w->dzl[i]), sides++;
+            sum += (v - w->lo[i]) * (dual > 0 ? w->zl[i] + dual * w->dzl[i] : w->zl[i]), sides++;
         if (w->up[i] < INFINITY)
-            sum += (w->up[i] - v) * (w->zu[i] + dual * w->dzu[i]), sides++;
+            sum += (w->up[i] - v) * (dual > 0 ? w->zu[i] + dual * w->dzu[i] : w->zu[i]), sides++;
     }
     return sides ? sum / (double)sides : 0;
 }
