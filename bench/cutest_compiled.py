@@ -66,8 +66,8 @@ class CompiledProblem:
                 raise NoFormulaError(f"{self.name}: the compiled {kind} is another one")
 
     def count(self, on: bool) -> None:
-        """Count calls from now on, or call at full speed."""
-        self.calls = dict.fromkeys(FUNCTIONS, 0)
+        """Count calls from now on, `asked`, and those at other points than the one before, `calls`; or run at speed."""
+        self.calls, self.asked = dict.fromkeys(FUNCTIONS, 0), dict.fromkeys(FUNCTIONS, 0)
         self.forms: dict[str, dict[str, Any]] = {}
         for kind, function in self.functions.items():
             setattr(self, kind, self._counted(kind, function) if on else function)
@@ -77,7 +77,8 @@ class CompiledProblem:
 
         def call(x: Any, *more: Any) -> Any:
             key = b"".join(np.asarray(part, float).tobytes() for part in (x, *more))
-            self.calls[kind] += key != last[0]  # a point asked for again is no other point
+            self.asked[kind] += 1
+            self.calls[kind] += key != last[0]
             last[0] = key
             return function(x, *more)
 

@@ -41,7 +41,7 @@ class Desk:
                 self.cost = self.problem.cost()
             except NoFormulaError:
                 self.problem = cutest(name, sparse=self.peer.sparse)
-            self.judged, self.calls = cutest(name), None
+            self.judged, self.calls, self.functions = cutest(name), None, 0.0
         self.problem.reset()
         if not self.timed:
             self.problem.count(request["count"])
@@ -60,7 +60,9 @@ class Desk:
             return float(self.problem.seconds)
         if self.calls is None:
             self.calls = answer.calls if self.inside else dict(self.problem.calls)
-        return 0.0 if self.inside else sum(self.calls[kind] * self.cost[kind] for kind in self.calls)
+            asked = {} if self.inside else self.problem.asked
+            self.functions = sum(count * self.cost[kind] for kind, count in asked.items())
+        return self.functions
 
     def judge(self, made: None, request: Request, answer: Any) -> dict[str, Any]:
         """What the answer is worth, and what it took."""

@@ -53,14 +53,14 @@ def _judged(problem: Any, name: str, call: Callable[[], Any], cost: dict[str, fl
     problem.count(True)
     try:
         answer = call()
-        counted = dict(problem.calls)
+        counted, asked = dict(problem.calls), dict(problem.asked)
     finally:
         problem.count(False)
     report = kkt(answer.x, cutest(name))
     figures = {
         "stationarity": report.stationarity, "violation": report.violation, "value": report.fun, "nit": answer.nit,
         "success": answer.success, "calls": counted, "seconds": [],
-        "functions": sum(counted[kind] * cost[kind] for kind in counted),
+        "functions": sum(count * cost[kind] for kind, count in asked.items()),
     }  # fmt: skip
     if ours:  # nothing in Python was called
         figures["calls"], figures["functions"] = answer.calls, 0.0

@@ -182,7 +182,7 @@ def _cells(table: Any, curves: Lines, panel: str, problem: Control, ipopt: Any, 
         known = None if problem.semilinear else KNOWN.get(problem.N)
         table.rows.append({
             "N": problem.N, "solver": name, "time": time,
-            "ratio": f"{ratio(time, times['sparse']):.2f}" if name != "auto" else "",
+            "ratio": f"{ratio(time, times['auto']):.2f}" if name != "auto" else "",
             "objective": f"{problem.fun(answers[name]):.10g}",
             "known": "" if known is None else f"{known:.10g}",
             "reduced gradient": f"{gradient:.1e}", "violation": f"{violation:.1e}",

@@ -31,6 +31,7 @@ BENCHMARKS = {
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
     "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
     "cutest": "cutest",
+    "gala-paper": "gala_paper", "logistic": "logistic_constrained",
     "pde": "pde_control", "reading": "reading", "library": "library",
 }  # fmt: skip
 

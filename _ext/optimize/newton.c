@@ -143,8 +143,8 @@ int gala_multipliers(struct gala *w)
         w->rhs[n + j] = equality || gala_free_row(w, j) ? 0 : w->zl[n + j] - w->zu[n + j];
         w->y[j] = 0;
     }
-    if (w->m == 0)
-        return 0;
+    if (w->m == 0 || (w->nlp->linear && w->s->exact))
+        return 0; /* Newton's step is the same for all multipliers */
     int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
     if (code == 0 && zero == 0)
         code = w->nlp->solve(w->nlp->data, w->rhs, 1e-6, w->sol); /* an estimate */

@@ -21,6 +21,8 @@ enum { SV_STOP = 1, SV_FAILED = 2 };
 
 typedef struct sv_nlp {
     int64_t n, m;
+    /* Whether all rows are known to be linear in x: their multipliers then do not enter H. */
+    int64_t linear;
     void *data;
     /* Numbers that the owner of the table learns from step to step, an approximation of H for instance: 0 where the Hessian is
      * the functions' own. They lie in the method's state, zeros at its start, so that a copy of it goes on to the same bits;

@@ -8,6 +8,7 @@ cdef extern from "nlp.h" nogil:
     struct sv_nlp:
         int64_t n
         int64_t m
+        int64_t linear
         void *data
         int64_t carried
         void (*carry)(void *, double *) noexcept nogil
@@ -154,6 +155,7 @@ cdef class PythonNLP(NLP):
         self.backend = backend
         self.table.carry = carry_nothing
         self.table.n, self.table.m, self.table.data = backend.n, backend.m, <void *>self
+        self.table.linear = getattr(backend, "linear", False)
         self.table.values, self.table.slopes, self.table.curvature = python_values, python_slopes, python_curvature
         self.table.scale, self.table.rows = python_scale, python_rows
         self.table.jacobian, self.table.adjoint, self.table.hessian = python_jacobian, python_adjoint, python_hessian

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from scipy.optimize import Bounds, NonlinearConstraint
+from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
 from scipy.sparse.linalg import LinearOperator, splu
 
 Array = npt.NDArray[Any]
@@ -116,7 +116,9 @@ class Control:
         return Bounds(np.concatenate([-free, low]), np.concatenate([free, high]))
 
     @property
-    def constraint(self) -> NonlinearConstraint:
+    def constraint(self) -> LinearConstraint | NonlinearConstraint:
+        if not self.semilinear:
+            return LinearConstraint(self.linear, 0, 0)
         return NonlinearConstraint(self.equation, 0, 0, jac=self.equation_jac, hess=self.equation_hess)
 
     def arguments(self) -> dict[str, Any]:

@@ -2,8 +2,17 @@
 
 from . import _adasketch, _bcd, _gala, _precondition, _sketch  # noqa: F401  (they register their methods)
 from ._kkt import KKTResult, kkt_solve
-from ._nystrom import kkt_preconditioner, nystrom, sampled_inverse
+from ._nystrom import kkt_preconditioner, nystrom, sampled_inverse, weighted_gram
 from ._sketch_solve import sketch_solve
 from ._solve import minimize
 
-__all__ = ["KKTResult", "kkt_preconditioner", "kkt_solve", "minimize", "nystrom", "sampled_inverse", "sketch_solve"]
+__all__ = [
+    "KKTResult",
+    "kkt_preconditioner",
+    "kkt_solve",
+    "minimize",
+    "nystrom",
+    "sampled_inverse",
+    "sketch_solve",
+    "weighted_gram",
+]

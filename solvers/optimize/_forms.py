@@ -18,6 +18,7 @@ from ._curvature import Curvature, is_operator, is_sparse
 from ._differences import STEPS, Differences, coloured, is_scheme
 from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
+from ._kernels import QUASI
 from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
 from ._problem import NonlinearProblem
@@ -90,6 +91,9 @@ def _pieces(
     n = len(start)
     if steps.hessians and hess is None and hessp is None:
         hess = "2-point"
+    updates = hess if isinstance(hess, str) and hess in QUASI else None
+    if updates:  # of the whole Lagrangian, whatever is known of it
+        hess = hessp = None
     f = _objective(fun, args, jac, hess, hessp, n, steps)
     rows = [] if _none(constraints) else read(constraints, start, steps, _scheme(jac))
     if f.curvature is not None and (n <= DIFFERENTIATED or steps.hessians):
@@ -97,6 +101,10 @@ def _pieces(
             if r.curvature is None and callable(r.jac) and not isinstance(r.jac, Differences):
                 # Newton's method is worth some calls of a Jacobian: updates would be the slower part
                 r.curvature = Curvature(steps.twice("2-point"), r, f"{r.name}.hess")
+    if updates:
+        f.updates = updates
+        for r in rows:
+            r.curvature = None
     return f, rows
 
 

@@ -112,6 +112,8 @@ class Scaled:
 
     def __init__(self, program: Program) -> None:
         self.program, self.n, self.m = program, program.n, program.m
+        #: Whether no row has a part in the Hessian.
+        self.linear = bool(program.linear.all())
         self.f_scale, self.c_scale = 1.0, np.ones(program.m)
         self._kept: dict[bytes, dict[str, Any]] = {}
         self.J: Any = None

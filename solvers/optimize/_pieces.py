@@ -45,6 +45,8 @@ class Objective:
         #: The functions as they were given, where some of them are compiled.
         self.raw: tuple[Any, Any, Any] = (None, None, None)
         self.curvature: Curvature | None = None
+        #: What approximates the Hessian of a dense program of which no part is known.
+        self.updates = "bfgs"
         self.values, self.derivatives = Remembered(), Remembered()
 
     def value(self, x: Array) -> float:

@@ -52,7 +52,8 @@ class Assembly:
         ends = [0, *itertools.accumulate(r.m for r in rows)]
         self.parts = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self.m = ends[-1]
-        self.peeked: dict[int, Any] = {}
+        #: The objective's Hessian at a point where its kind was looked up.
+        self.peeked: tuple[bytes, Any] | None = None
         self.kind = self._kind(x0)
         for r in rows:
             r.take(self.kind != "dense")
@@ -102,7 +103,7 @@ class Assembly:
 
     def second(self) -> Any:
         """The Hessian's function, or the name of what the linear algebra keeps in its place where no part is known."""
-        return "bfgs" if self._all_unknown() else self.hessian
+        return self.objective.updates if self._all_unknown() else self.hessian
 
     def _all_unknown(self) -> bool:
         known = self.objective.curvature is not None or any(r.curvature is not None for r in self.rows)
@@ -112,10 +113,10 @@ class Assembly:
         """The Hessian of ``sigma f + y'c``, as the kind of the program has it."""
         terms: list[Any] = []
         if self.objective.curvature is not None:
-            terms.append((0, self._at(0, x, sigma) if sigma else None))
+            terms.append((0, self._of_objective(x, sigma) if sigma else None))
         for k, (r, part) in enumerate(zip(self.rows, self.parts, strict=True), 1):
             if r.curvature is not None:
-                terms.append((k, self._at(k, x, y[part]) if y[part].any() else None))
+                terms.append((k, r.curvature(x, y[part]) if y[part].any() else None))
         if self.secant is not None:
             terms.append((-1, self._approximated(x, sigma, y)))
         if self.sum is not None:
@@ -130,14 +131,13 @@ class Assembly:
             total += self._dense(H)
         return total
 
-    def _at(self, k: int, x: Array, w: Any) -> Any:
-        """The Hessian of a piece (0: of the objective), or what it returned when its kind was found out."""
-        piece: Any = self.rows[k - 1] if k else self.objective
-        if k in self.peeked:
-            key, H = self.peeked.pop(k)
-            if not k and key == x.tobytes():
-                return H * w if not is_operator(H) else Sum(self.n, [H], w)
-        return piece.curvature(x, w)
+    def _of_objective(self, x: Array, sigma: float) -> Any:
+        """sigma times its Hessian, called once at a point."""
+        assert self.objective.curvature is not None
+        peeked, self.peeked = self.peeked, None
+        if peeked is not None and peeked[0] == x.tobytes():
+            return Sum(self.n, [peeked[1]], sigma) if is_operator(peeked[1]) else peeked[1] * sigma
+        return self.objective.curvature(x, sigma)
 
     def _dense(self, H: Any) -> Array:
         if is_sparse(H):
@@ -177,25 +177,34 @@ class Assembly:
     # ---- the kind --------------------------------------------------------------------------------
 
     def _kind(self, x0: Array) -> str:
-        """ "dense", "sparse" or "operator", by size and by what the functions return at x0."""
+        """The kind of the program, by its size and by what the functions return at x0."""
         if self.n + self.m <= SMALL:
             return "dense"
         matrices = [r.derivative(x0) for r in self.rows if r.m]
-        hessians: list[Any] = []
-        if self.objective.curvature is not None:
-            hessians.append(self.objective.curvature(x0, 1.0))
-            self.peeked[0] = x0.tobytes(), hessians[0]
-        hessians += [r.curvature(x0, np.zeros(r.m)) for r in self.rows if r.curvature is not None]
-        if any(is_operator(H) for H in hessians):
+        matrices += [H for H in (self._look(k, x0) for k in range(len(self.rows) + 1)) if H is not None]
+        if any(is_operator(M) for M in matrices):
             return "operator"
-        sparse = [M for M in (*matrices, *hessians) if scipy.sparse.issparse(M)]
-        full = sum(np.size(M) for M in (*matrices, *hessians) if not scipy.sparse.issparse(M))
         unknown, rows = self._unknown()
         N = self.n + self.m
-        share = (full + sum(M.nnz for M in sparse)) / max(1, N * N)
-        if not sparse or (share > DENSE_SHARE and N <= LARGE):
+        share = sum(M.nnz if is_sparse(M) else M.size for M in matrices) / (N * N)
+        if not any(is_sparse(M) for M in matrices) or (share > DENSE_SHARE and N <= LARGE):
             return "dense" if N <= LARGE or not (unknown or rows) else "operator"
         return "operator" if unknown or rows else "sparse"
+
+    def _look(self, k: int, x0: Array) -> Any:
+        """The Hessian of a piece (0: of the objective) at x0, or one of its kind; None where it has none."""
+        piece: Any = self.rows[k - 1] if k else self.objective
+        own = piece.curvature
+        if own is None:
+            return None
+        if own.differs and own.given.pattern is not None:
+            return own.given.pattern
+        if own.differs or own.updates:
+            return np.broadcast_to(0.0, (self.n, self.n))
+        if k:
+            return own(x0, np.zeros(piece.m))
+        self.peeked = x0.tobytes(), own(x0, 1.0)
+        return self.peeked[1]
 
 
 class Sum:
@@ -209,9 +218,6 @@ class Sum:
         for H in self.terms:
             out += np.asarray(H @ v).ravel()
         return out if self.factor == 1.0 else self.factor * out
-
-    def __mul__(self, factor: float) -> Sum:
-        return Sum(self.shape[0], self.terms, self.factor * factor)
 
 
 class SparseSum:

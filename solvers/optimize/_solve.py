@@ -81,7 +81,9 @@ def minimize(
     hess : callable, str or HessianUpdateStrategy, optional
         ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
         `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients; but beside a hess,
-        constraints without one that have a jac are differentiated, up to 50 variables.
+        constraints without one that have a jac are differentiated, up to 50 variables. "bfgs" (damped), "sr1" and
+        "lbfgs" approximate the whole Lagrangian's. Compiled: ``void (int n, double *x, double *H, void *user_data)``,
+        the lower triangle of a matrix of zeros.
     hessp : callable, optional
         ``hessp(x, p, *args)``, the Hessian times p, where there is no hess.
     bounds : Bounds or sequence of pairs, optional
@@ -90,7 +92,9 @@ def minimize(
     constraints : constraint or sequence of them
         SciPy's `LinearConstraint` (A dense or sparse), `NonlinearConstraint` (all of its arguments), and dicts with
         "type" ("eq": fun = 0, "ineq": fun >= 0), "fun", "jac" and "args", mixed at will. With `keep_feasible` rows that
-        hold at x0 hold wherever fun is called.
+        hold at x0 hold wherever fun is called. A `NonlinearConstraint`'s functions may be compiled, its sides then tell
+        the number m of rows: fun and jac ``void (int n, int m, double *x, double *out, void *user_data)``, hess
+        ``void (int n, int m, double *x, double *v, double *H, void *user_data)``, row by row into zeros.
     tol : float, optional
         The solve succeeds where `measure` is at most this: for gala the largest of stationarity, violation and
         complementarity (see Returns); by default 1e-8, with differences 1e-7 ("3-point") or 1e-5 ("2-point"). For bcd

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import LowLevelCallable
+from scipy.optimize import NonlinearConstraint
 
 from solvers._base.iterate import Control, run
+from solvers.optimize import minimize
 from solvers.optimize._gala import METHOD, Gala
 from solvers.optimize._kernels import LDL, Compiled, DenseNLP, PythonNLP
 from solvers.optimize._problem import NonlinearProblem
@@ -307,3 +309,12 @@ def test_what_is_learned_goes_on_to_the_same_bits(kind):
     for _ in range(4):
         state, saved = solver.step(run_of, state), solver.step(fresh, saved)
         assert state.core.tobytes() == saved.core.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["bfgs", "sr1", "lbfgs"])
+def test_approximations_through_minimize(kind):
+    problem = equalities("HS77")
+    rows = NonlinearConstraint(problem.constraints, 0, 0, jac=problem.jacobian, hess=lambda x, v: 1 / 0)
+    result = minimize(problem.fun, problem.x0, jac=problem.gradient, hess=kind, constraints=rows, tol=1e-8)
+    assert result.success
+    assert result.fun == pytest.approx(EQUALITIES["HS77"][3], abs=1e-6)

@@ -7,7 +7,7 @@ from scipy.optimize import LinearConstraint, NonlinearConstraint
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import solvers
-from solvers.optimize import kkt_preconditioner, nystrom, sampled_inverse
+from solvers.optimize import kkt_preconditioner, nystrom, sampled_inverse, weighted_gram
 
 
 def decaying(rng, n, eigenvalues):
@@ -65,6 +65,7 @@ def test_sampled_rows(sparse, seed):
     X, w = rng.standard_normal((600, 12)) * (rng.random((600, 12)) < 0.5), rng.random(600)
     given = scipy.sparse.csr_array(X) if sparse else X
     H = X.T @ (w[:, None] * X) + 0.3 * np.eye(12)
+    np.testing.assert_allclose(weighted_gram(given, w), H - 0.3 * np.eye(12), atol=1e-11)
     whole = sampled_inverse(given, w, shift=0.3, rows=600)
     np.testing.assert_allclose(whole @ H, np.eye(12), atol=1e-10)
     part = sampled_inverse(given, w, shift=0.3, rows=240, rng=seed)
@@ -135,6 +136,7 @@ def test_bad_input():
         (lambda: nystrom(np.eye(3), rank=4), "rank"),
         (lambda: sampled_inverse(np.eye(3), np.ones(2)), "weights"),
         (lambda: sampled_inverse(np.eye(3), [1, 1, -1]), "weights"),
+        (lambda: weighted_gram(scipy.sparse.csr_array(np.eye(3)), np.ones(4)), "weights"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
