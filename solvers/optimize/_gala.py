@@ -55,7 +55,9 @@ class Gala:
     mu: float = option(0.1, "barrier parameter of the start", low=1e-12, high=1e10)
     push: float = option(1e-2, "how far x0 is moved inside its bounds, relative to them", low=1e-12, high=0.5)
     merit: str = option(
-        "auto", "eal: exact augmented Lagrangian where all are equalities", choices=("auto", "eal", "filter")
+        "auto",
+        "eal: exact augmented Lagrangian where all are equalities (auto: and H is no approximation)",
+        choices=("auto", "eal", "filter"),
     )
     inequality: str = option(
         "auto",
@@ -75,7 +77,10 @@ class Gala:
 
     def init(self, problem: NonlinearProblem) -> GalaState:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
-        nlp, core = self._served(problem)[0], self._started(problem, self._exact)
+        nlp = self._served(problem)[0]
+        # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
+        exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
+        core = self._started(problem, exact)
         if core is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
         if problem.multipliers is not None:
@@ -110,11 +115,11 @@ class Gala:
 
     def _may_change_route(self, problem: NonlinearProblem, state: GalaState) -> bool:
         program = problem.program
+        if self.inequality != "auto" or self.merit == "filter" or len(state.before) or self._served(problem)[0].carried:
+            return False
         sides = np.isfinite(program.lower).any() or np.isfinite(program.upper).any()
         unequal = (program.row_lower != program.row_upper).any()
-        return bool(
-            self.inequality == "auto" and self.merit != "filter" and len(state.before) == 0 and (sides or unequal)
-        )
+        return bool(sides or unequal)
 
     def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
         """The loop's own verdict."""

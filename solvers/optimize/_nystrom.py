@@ -232,7 +232,8 @@ def weighted_gram(X: Any, weights: npt.ArrayLike) -> Array:
     if not scipy.sparse.issparse(X):
         scaled = np.asarray(X, np.float64) * np.sqrt(w)[:, None]
         return np.asarray(scaled.T @ scaled)
-    rows = scipy.sparse.csr_array(X)
+    # the same object remembers that its columns rise
+    rows = X if isinstance(X, scipy.sparse.csr_array | scipy.sparse.csr_matrix) else scipy.sparse.csr_array(X)
     if not rows.has_canonical_format:
         rows = rows.copy()
         rows.sum_duplicates()
