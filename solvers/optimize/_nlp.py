@@ -115,26 +115,33 @@ class Scaled:
         #: Whether no row has a part in the Hessian.
         self.linear = bool(program.linear.all())
         self.f_scale, self.c_scale = 1.0, np.ones(program.m)
-        self._kept: dict[bytes, dict[str, Any]] = {}
+        self._kept: list[tuple[Array, dict[str, Any]]] = []
         self.J: Any = None
         self.H: Any = None
 
     def scale(self, f_scale: float, c_scale: Array) -> None:
         if not np.array_equal(c_scale, self.c_scale):
-            for point in self._kept.values():
+            for _, point in self._kept:
                 point.pop("scaled J", None)
         self.f_scale, self.c_scale = f_scale, c_scale
 
     def _at(self, x: Array, name: str, evaluate: Callable[[Array], Any]) -> Any:
         """What the user's function returned at x: the last three points are remembered."""
-        key = x.tobytes()
-        point = self._kept.pop(key, {})
-        self._kept[key] = point
+        point = self._point(x)
         if name not in point:
             point[name] = evaluate(x)
-        while len(self._kept) > 3:
-            del self._kept[next(iter(self._kept))]
         return point[name]
+
+    def _point(self, x: Array) -> dict[str, Any]:
+        """What is known at x; it is compared bit for bit, since to hash a long one takes ten times as long."""
+        bits = x.view(np.int64)
+        for k, (known, point) in enumerate(self._kept):
+            if np.array_equal(known, bits):
+                self._kept.append(self._kept.pop(k))
+                return point
+        point = {}
+        self._kept = [*self._kept[-2:], (bits.copy(), point)]
+        return point
 
     def values(self, x: Array) -> tuple[float, Array]:
         program = self.program

@@ -301,3 +301,20 @@ def test_routes():
     program.kind = "sparse"
     with pytest.raises(ValueError, match="precond"):
         route(program, "sparse", np.eye(3))
+
+
+def test_the_last_three_points_are_remembered():
+    calls = []
+    program = equalities("HS7")
+    fun, program.fun = program.fun, lambda x: calls.append(x.tolist()) or fun(x)
+    backend = SparseNLP(program)
+    points = [np.array([k, 1.0]) for k in range(4)]
+    for k in (0, 1, 2, 0, 1, 2):
+        backend.values(points[k])
+    assert len(calls) == 3
+    for k in (3, 2, 1):
+        backend.values(points[k])
+    assert len(calls) == 4
+    backend.values(points[0])
+    assert calls[-1] == [0.0, 1.0]
+    assert len(calls) == 5
