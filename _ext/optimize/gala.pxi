@@ -17,6 +17,7 @@ cdef extern from "gala.h" nogil:
         int64_t nit
         int64_t status
         double measure
+        double best
 
     int64_t sv_gala_bytes(int64_t, int64_t)
     int64_t sv_gala_work(int64_t, int64_t)
@@ -110,6 +111,14 @@ def gala_answer(NLP nlp, const uint8_t[::1] state):
     cdef double[::1] to_x = x, to_y = y, to_z = z
     sv_gala_answer(<const sv_gala *>&state[0], &to_x[0], &to_y[0] if m else NULL, &to_z[0])
     return x, y, z
+
+
+def gala_best(NLP nlp, const uint8_t[::1] state):
+    """The least measure of a state, and its status."""
+    if state.shape[0] != state_bytes(nlp):
+        raise ValueError("the state belongs to a problem of another size")
+    held = <const sv_gala *>&state[0]
+    return held.best, held.status
 
 
 def gala_evaluate(NLP nlp, state):

@@ -9,6 +9,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,14 @@ class Box:
     upper: Array
     #: Of each variable; None: of none.
     keep: Array | None = None
+
+    @cached_property
+    def within(self) -> Callable[[Array], Array]:
+        """A copy of a point, moved within the bounds; complex steps have no order, and stay as they are."""
+        if np.isinf(self.lower).all() and np.isinf(self.upper).all():
+            return np.ndarray.copy
+        lower, upper = self.lower, self.upper
+        return lambda x: np.minimum(np.maximum(x, lower), upper) if x.dtype.kind == "f" else x.copy()
 
     def start(self, x0: Array) -> Array:
         """x0, moved within the bounds; a warning where the user wanted it there."""
@@ -143,6 +152,7 @@ def _of_dict(given: Mapping[str, Any], x0: Array, steps: Steps, scheme: str, nam
         jac = scheme
     fun = _with(given["fun"], args)
     rows = Rows(fun, _derivative(_with(jac, args), steps, f"{name}['jac']"), len(x0), name)
+    rows.within = steps.box.within
     rows.limit(0.0, 0.0 if kind.lower() == "eq" else np.inf, False, x0)
     return rows
 
@@ -155,7 +165,7 @@ def _nonlinear(given: Any, x0: Array, steps: Steps, name: str) -> Rows:
     fun, jac, hess = rows_functions(*raw, max(np.size(given.lb), np.size(given.ub)))
     jac = _derivative(jac, own, f"{name}.jac")
     rows = Rows(fun, jac, len(x0), name)
-    rows.raw = raw
+    rows.raw, rows.within = raw, steps.box.within
     rows.limit(given.lb, given.ub, getattr(given, "keep_feasible", False), x0)
     pattern = getattr(given, "finite_diff_jac_sparsity", None)
     if pattern is not None and isinstance(jac, Differences):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ class Piece(Protocol):
     """The objective, or a constraint: what its curvature is made from."""
 
     n: int
+    within: Callable[[Array], Array]
 
     def derivative(self, x: Array) -> Any:
         """The derivative at a point, remembered."""
@@ -49,6 +51,7 @@ class Curvature:
             self.given.initialize(self.n, "hess")
 
     def __call__(self, x: Array, w: Any) -> Any:
+        x = self.piece.within(x)
         if self.differs:
             pull, slopes = self.piece.pull, self.piece.slopes
             H = self.given(lambda z: pull(slopes(z), w), x, pull(self.piece.derivative(x), w))

@@ -35,10 +35,10 @@ def direct(
     if not (f.has_gradient and f.has_hessian and f.has_constraints and f.has_jacobian) or n + f.m > LARGE:
         return None
     if len(rows) == 1:
-        lower, upper = rows[0].lower, rows[0].upper
+        lower, upper, linear = rows[0].lower, rows[0].upper, np.full(rows[0].m, rows[0].linear)
     else:
         lower, upper = (np.concatenate([np.zeros(0), *(getattr(r, s) for r in rows)]) for s in ("lower", "upper"))
-    linear = np.repeat([r.linear for r in rows], [r.m for r in rows]) if rows else np.zeros(0, bool)
+        linear = np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)])
     program = Program(
         x0=x0, lower=limits.lower, upper=limits.upper, row_lower=lower, row_upper=upper, linear=linear,
         fun=f.fun, gradient=f.gradient, constraints=f.constraints, jacobian=f.jacobian, hessian=f.hessian, compiled=f,

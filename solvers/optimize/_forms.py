@@ -153,7 +153,7 @@ def _multipliers(given: Any, rows: list[Rows], n: int) -> tuple[Array, Array] | 
 def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, steps: Steps) -> Objective:
     args = args if isinstance(args, tuple) else (args,)
     f = Objective(value_function(fun), args, _gradient(jac, steps), n)
-    f.raw = fun, jac, hess
+    f.raw, f.within = (fun, jac, hess), steps.box.within
     if args and any(address_of(given) is not None for given in f.raw):
         raise ValueError("args: compiled functions take none; use their user_data")
     if hess is None and hessp is not None:

@@ -5,7 +5,7 @@ The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its sy
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ Array = npt.NDArray[np.float64]
 ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
+#: The interior point gives way to the active-set route when it stagnates, finds no feasible point, or after so many.
+FIRST = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,9 @@ class GalaState:
     core: npt.NDArray[np.uint8]
     #: The number of a `Status`; -1 while it runs.
     status: int = -1
+    #: Iterations of the route before this one, and what it carried at its end; empty: this is the first.
+    spent: int = 0
+    before: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,9 @@ class Gala:
         choices=("auto", "eal", "filter"),
     )
     inequality: str = option(
-        "interior",
-        "interior point, or Newton on the sides that hold first: for starts near the answer",
-        choices=("interior", "active-set"),
+        "auto",
+        "interior point, then active sets where that fails; active-set: those first, for starts near the answer",
+        choices=("auto", "interior", "active-set"),
     )
     merit_form: str = option(
         "gradient", "what M penalises: grad L, or its projection J grad L", choices=("gradient", "projected")
@@ -72,26 +77,49 @@ class Gala:
 
     def init(self, problem: NonlinearProblem) -> GalaState:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
-        program, nlp = problem.program, self._served(problem)[0]
+        nlp = self._served(problem)[0]
         # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
         exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
-        options = {
-            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
-            "push": 0.0 if self._exact == 2 else self.push, "monotone": self.monotone,
-            "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
-        }  # fmt: skip
-        core = _kernels.gala_init(
-            nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
-        )
+        core = self._started(problem, exact)
         if core is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
         if problem.multipliers is not None:
-            _kernels.gala_offer(nlp, core, program.x0, *problem.multipliers)
-        return self._run(problem, core, 0)
+            _kernels.gala_offer(nlp, core, problem.program.x0, *problem.multipliers)
+        return self._run(problem, GalaState(0, np.inf, problem.program.x0, core), 0)
+
+    def _started(self, problem: NonlinearProblem, exact: int) -> npt.NDArray[np.uint8] | None:
+        program, nlp = problem.program, self._served(problem)[0]
+        options = {
+            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
+            "push": 0.0 if exact == 2 else self.push, "monotone": self.monotone,
+            "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
+        }  # fmt: skip
+        return _kernels.gala_init(
+            nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
+        )
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
-        return self._run(problem, state.core, 1 if problem.every else problem.max_iter - state.nit)
+        changes = self._may_change_route(problem, state)
+        most = min(FIRST, problem.max_iter) if changes else problem.max_iter
+        state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
+        gave_up = state.status in (Status.STAGNATION, Status.LOCALLY_INFEASIBLE) or (
+            state.status == -1 and FIRST <= state.nit < problem.max_iter
+        )
+        if changes and gave_up and (core := self._started(problem, 2)) is not None:
+            return self._run(problem, replace(state, core=core, spent=state.nit, before=state.core), 0)
+        first = _kernels.gala_best(self._served(problem)[0], state.before)[1] if len(state.before) else -1
+        if first == Status.LOCALLY_INFEASIBLE and state.status == Status.STAGNATION:
+            return replace(state, status=first)
+        return state
+
+    def _may_change_route(self, problem: NonlinearProblem, state: GalaState) -> bool:
+        program = problem.program
+        if self.inequality != "auto" or self.merit == "filter" or len(state.before) or self._served(problem)[0].carried:
+            return False
+        sides = np.isfinite(program.lower).any() or np.isfinite(program.upper).any()
+        unequal = (program.row_lower != program.row_upper).any()
+        return bool(sides or unequal)
 
     def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
         """The loop's own verdict."""
@@ -100,13 +128,17 @@ class Gala:
     def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
-        point, values = _kernels.gala_answer(nlp, state.core), _kernels.gala_evaluate(nlp, state.core)
+        core = state.core
+        if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, core)[0]:
+            core = state.before
+        point, values = _kernels.gala_answer(nlp, core), _kernels.gala_evaluate(nlp, core)
         return measured(problem, point, values, inner)
 
-    def _run(self, problem: NonlinearProblem, core: npt.NDArray[np.uint8], iterations: int) -> GalaState:
+    def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
-        core, nit, status, measure = _kernels.gala_run(nlp, core, iterations, SLICE)
-        return GalaState(nit, measure, _kernels.gala_answer(nlp, core)[0], core, status)
+        core, nit, status, measure = _kernels.gala_run(nlp, state.core, iterations, SLICE)
+        x = _kernels.gala_answer(nlp, core)[0]
+        return replace(state, nit=state.spent + nit, measure=measure, x=x, core=core, status=status)
 
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""

@@ -44,6 +44,8 @@ class Objective:
         self.calls = Calls()
         #: The functions as they were given, where some of them are compiled.
         self.raw: tuple[Any, Any, Any] = (None, None, None)
+        #: A new array, within the bounds: a method may step past them by a hair, where there may be no value.
+        self.within: Callable[[Array], Array] = np.ndarray.copy
         self.curvature: Curvature | None = None
         #: What approximates the Hessian of a dense program of which no part is known.
         self.updates = "bfgs"
@@ -61,7 +63,7 @@ class Objective:
 
     def _value(self, x: Array) -> float:
         self.calls.nfev += 1
-        f = self.fun(x.copy(), *self.args)
+        f = self.fun(self.within(x), *self.args)
         return float(f) if isinstance(f, float) else scalar(f)
 
     def _complex(self, x: Array) -> complex:
@@ -71,7 +73,7 @@ class Objective:
     def _both(self, x: Array) -> tuple[float, Array]:
         self.calls.nfev += 1
         self.calls.njev += 1
-        out = self.fun(x.copy(), *self.args)
+        out = self.fun(self.within(x), *self.args)
         if not isinstance(out, tuple | list) or len(out) != 2:
             raise ValueError("with jac=True fun must return a pair: its value and its gradient")
         value = out[0] if x.dtype.kind == "c" else scalar(out[0])
@@ -82,10 +84,11 @@ class Objective:
         if self.jac is True:
             return self._both(x)[1]
         if isinstance(self.jac, Differences):
+            x = self.within(x)
             plain: Any = self._complex if self.jac.scheme == "cs" else self._value
             return np.asarray(self.jac(plain, x, self.value(x)))
         self.calls.njev += 1
-        return vector(self.jac(x.copy(), *self.args), self.n, "jac", x.dtype)
+        return vector(self.jac(self.within(x), *self.args), self.n, "jac", x.dtype)
 
     def pull(self, derivative: Array, w: float) -> Array:
         return w * derivative
@@ -110,6 +113,8 @@ class Rows:
         self.calls = Calls()
         #: The functions as they were given, where some of them are compiled.
         self.raw: tuple[Any, Any, Any] = (None, None, None)
+        #: A new array, within the bounds: a method may step past them by a hair, where there may be no value.
+        self.within: Callable[[Array], Array] = np.ndarray.copy
         self.values, self.derivatives = Remembered(), Remembered()
 
     def value(self, x: Array) -> Array:
@@ -139,7 +144,7 @@ class Rows:
 
     def _value(self, x: Array) -> Array:
         self.calls.nfev += 1
-        return np.asarray(self._held(vector(self.fun(x.copy()), self.total, f"{self.name}.fun")))
+        return np.asarray(self._held(vector(self.fun(self.within(x)), self.total, f"{self.name}.fun")))
 
     def _complex(self, x: Array) -> Array:
         self.calls.nfev += 1
@@ -148,10 +153,11 @@ class Rows:
     def slopes(self, x: Array) -> Any:
         """The Jacobian at any point, not remembered."""
         if isinstance(self.jac, Differences):
+            x = self.within(x)
             plain = self._complex if self.jac.scheme == "cs" else self._value
             return self.shaped(self.jac(plain, x, self.value(x)))
         self.calls.njev += 1
-        return self.shaped(self._held(self._checked(self.jac(x.copy()), x.dtype)))
+        return self.shaped(self._held(self._checked(self.jac(self.within(x)), x.dtype)))
 
     def _checked(self, J: Any, dtype: Any) -> Any:
         if is_operator(J):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from solvers.optimize import _gala
+
 from .programs import program
 from .test_equalities import solved
 
@@ -115,6 +117,21 @@ def test_the_interior_point_takes_over():
     c = problem.constraints(result.x)
     assert (c >= problem.row_lower - 1e-8).all()
     assert (c <= problem.row_upper + 1e-8).all()
+
+
+def test_active_sets_where_the_interior_point_gives_up(monkeypatch):
+    monkeypatch.setattr(_gala, "FIRST", 2)
+    for name in INEQUALITIES:
+        result = solved(inequalities(name))
+        assert result.success
+        assert result.nit > 2
+        assert len(result.state.before)
+        assert result.state.spent == 2
+        assert result.fun == pytest.approx(INEQUALITIES[name][-1], rel=1e-6)
+        assert not len(solved(inequalities(name), inequality="interior").state.before)
+        single = solved(inequalities(name), every=True)
+        assert single.x.tobytes() == result.x.tobytes()
+        assert single.nit == result.nit
 
 
 def test_nothing_is_feasible():

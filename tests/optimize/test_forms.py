@@ -356,6 +356,32 @@ def test_keep_feasible():
         minimize(fun, [0, 0], jac=jac, constraints=row)
 
 
+@pytest.mark.parametrize("hess", [None, "2-point"])
+def test_no_call_outside_of_bounds(hess):
+    def inside(x):
+        assert (abs(x) <= 1).all()
+        return x
+
+    def fun(x):
+        a, b = inside(x)
+        return np.exp(a) * (4 * a**2 + 2 * b**2 + 4 * a * b + 2 * b + 1)
+
+    def jac(x):
+        a, b = inside(x)
+        return np.array([fun(x) + np.exp(a) * (8 * a + 4 * b), np.exp(a) * (4 * b + 4 * a + 2)])
+
+    rows = [
+        NonlinearConstraint(lambda x: inside(x)[0] * x[1], -10, INF),
+        NonlinearConstraint(lambda x: inside(x)[0] ** 2 + x[1], 1, 1, jac=lambda x: [2 * inside(x)[0], 1]),
+    ]
+    for given in ({"jac": jac, "hess": hess}, {}):
+        result = minimize(fun, [0.99, -0.99], bounds=Bounds(-1, 1, keep_feasible=True), constraints=rows, **given)
+        assert result.success
+        np.testing.assert_allclose(
+            result.fun, minimize(fun, [0.99, -0.99], constraints=rows, bounds=Bounds(-1, 1)).fun, atol=1e-5
+        )
+
+
 def test_a_start_outside_bounds_is_moved_inside():
     def fun(x):
         assert (x >= 1).all()
