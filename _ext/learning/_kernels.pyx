@@ -233,17 +233,17 @@ cdef extern from "sparse.h" nogil:
         const int32_t *index
         const double *value
 
-    void sv_learning_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
-    void sv_learning_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
-    int sv_learning_squares(const sv_compressed *, size_t, size_t, double *, double *) noexcept
-    void sv_learning_csc_rows(const sv_compressed *, size_t, const int32_t *, size_t, int32_t *, int32_t *,
+    void sv_compressed_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
+    void sv_compressed_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
+    int sv_compressed_squares(const sv_compressed *, size_t, size_t, double *, double *) noexcept
+    void sv_compressed_csc_rows(const sv_compressed *, size_t, const int32_t *, size_t, int32_t *, int32_t *,
                               double *) noexcept
-    void sv_learning_spread(const sv_compressed *, size_t, const int32_t *, size_t, double *) noexcept
-    void sv_learning_csc_cross(const sv_compressed *, size_t, const int32_t *, size_t, const int32_t *,
+    void sv_compressed_spread(const sv_compressed *, size_t, const int32_t *, size_t, double *) noexcept
+    void sv_compressed_csc_cross(const sv_compressed *, size_t, const int32_t *, size_t, const int32_t *,
                                const double *, double *, double *) noexcept
-    size_t sv_learning_csr_rows(const sv_compressed *, size_t, const int32_t *, int32_t *, int32_t *,
+    size_t sv_compressed_csr_rows(const sv_compressed *, size_t, const int32_t *, int32_t *, int32_t *,
                                 double *) noexcept
-    void sv_learning_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t) noexcept
+    void sv_compressed_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t) noexcept
 
 
 cdef class Compressed:
@@ -276,7 +276,7 @@ cdef class Compressed:
             raise ValueError("x or out is too short")
         if count:
             with nogil:
-                sv_learning_gather(&self.X, count, &segments[0] if segments is not None else NULL,
+                sv_compressed_gather(&self.X, count, &segments[0] if segments is not None else NULL,
                                    &x[0] if x.shape[0] else NULL, &out[0])
 
     def scatter(self, const double[::1] factor, double[::1] out, const int32_t[::1] segments=None):
@@ -286,7 +286,7 @@ cdef class Compressed:
             raise ValueError("factor or out is too short")
         if count and self.width:
             with nogil:
-                sv_learning_scatter(&self.X, count, &segments[0] if segments is not None else NULL, &factor[0], &out[0])
+                sv_compressed_scatter(&self.X, count, &segments[0] if segments is not None else NULL, &factor[0], &out[0])
 
     def squares(self, int by_index):
         """The sums of the squares of each segment, or of each index; None where indices do not rise or do not fit."""
@@ -295,7 +295,7 @@ cdef class Compressed:
         cdef double *to = &sums[0] if sums.shape[0] else NULL
         cdef int fits
         with nogil:
-            fits = sv_learning_squares(&self.X, self.count, self.width, NULL if by_index else to,
+            fits = sv_compressed_squares(&self.X, self.count, self.width, NULL if by_index else to,
                                        to if by_index else NULL)
         return out if fits else None
 
@@ -306,7 +306,7 @@ cdef class Compressed:
         cdef int32_t[::1] place = np.empty(max(entries, 1), np.int32)
         cdef double[::1] value = np.empty(max(entries, 1))
         with nogil:
-            sv_learning_csc_rows(&self.X, p, &columns[0] if p else NULL, self.width, &starts[0], &place[0], &value[0])
+            sv_compressed_csc_rows(&self.X, p, &columns[0] if p else NULL, self.width, &starts[0], &place[0], &value[0])
         return Compressed(starts, place, value, p)
 
     def entries_of(self, const int32_t[::1] segments):
@@ -326,7 +326,7 @@ cdef class Compressed:
         cdef double[::1] work = np.zeros(self.width + 1)
         if p and q:
             with nogil:
-                sv_learning_csc_cross(&self.X, p, &left[0], q, &right[0] if right is not None else NULL,
+                sv_compressed_csc_cross(&self.X, p, &left[0], q, &right[0] if right is not None else NULL,
                                       &weights[0] if weights is not None else NULL, &work[0], &into[0, 0])
         return out
 
@@ -337,7 +337,7 @@ cdef class Compressed:
         cdef double[:, ::1] into = out
         if p and self.width:
             with nogil:
-                sv_learning_spread(&self.X, p, &segments[0], self.width, &into[0, 0])
+                sv_compressed_spread(&self.X, p, &segments[0], self.width, &into[0, 0])
         return out.T
 
     def rows_of_columns(self, const int32_t[::1] columns):
@@ -347,12 +347,12 @@ cdef class Compressed:
         for k in range(p):
             where[columns[k]] = <int32_t>k
         with nogil:
-            entries = sv_learning_csr_rows(&self.X, self.count, &where[0], NULL, NULL, NULL)
+            entries = sv_compressed_csr_rows(&self.X, self.count, &where[0], NULL, NULL, NULL)
         cdef int32_t[::1] starts = np.empty(self.count + 1, np.int32)
         cdef int32_t[::1] place = np.empty(max(entries, 1), np.int32)
         cdef double[::1] value = np.empty(max(entries, 1))
         with nogil:
-            sv_learning_csr_rows(&self.X, self.count, &where[0], &starts[0], &place[0], &value[0])
+            sv_compressed_csr_rows(&self.X, self.count, &where[0], &starts[0], &place[0], &value[0])
         return Compressed(starts, place, value, p)
 
     @property
@@ -368,7 +368,7 @@ cdef class Compressed:
             raise ValueError(f"weights has length {weights.shape[0]}, not {self.count}")
         if self.width and self.count:
             with nogil:
-                sv_learning_gram(&self.X, self.count, &weights[0] if weights is not None else NULL, &H[0, 0],
+                sv_compressed_gram(&self.X, self.count, &weights[0] if weights is not None else NULL, &H[0, 0],
                                  H.shape[1], self.width)
 
 

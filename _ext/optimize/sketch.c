@@ -32,7 +32,7 @@ static void dots(const struct sv_sketch *p, size_t count, const int32_t *list, c
     if (p->dense)
         sv_columns_dots(p->dense, p->cols, p->cols, count, list, x, out);
     else
-        sv_learning_gather(&p->sparse, count, list, x, out);
+        sv_compressed_gather(&p->sparse, count, list, x, out);
 }
 
 double sv_sketch_residual(const struct sv_sketch *p, double *r)
@@ -53,7 +53,7 @@ static void add_row(const struct sv_sketch *p, size_t i, double factor, double *
         kernel_table()->add(p->cols, factor, p->dense + i * p->cols, to);
     } else {
         int32_t row = (int32_t)i;
-        sv_learning_scatter(&p->sparse, 1, &row, &factor, to);
+        sv_compressed_scatter(&p->sparse, 1, &row, &factor, to);
     }
 }
 
@@ -69,7 +69,7 @@ static void gram_of_rows(struct sv_sketch *p, size_t q, const int32_t *list, dou
     memset(p->step, 0, p->cols * sizeof *p->step);
     for (size_t a = 0; a < q; a++) {
         add_row(p, (size_t)list[a], 1, p->step);
-        sv_learning_gather(&p->sparse, a + 1, list, p->step, gram + a * q);
+        sv_compressed_gather(&p->sparse, a + 1, list, p->step, gram + a * q);
         for (int32_t e = p->sparse.starts[list[a]]; e < p->sparse.starts[list[a] + 1]; e++)
             p->step[p->sparse.index[e]] = 0;
         for (size_t b = 0; b < a; b++)
@@ -151,7 +151,7 @@ static double onto_rows(struct sv_sketch *p, size_t q, const int32_t *list, doub
         sv_columns_combine(p->dense, p->cols, p->cols, q, list, t, p->step);
     } else {
         memset(p->step, 0, p->cols * sizeof *p->step);
-        sv_learning_scatter(&p->sparse, q, list, t, p->step);
+        sv_compressed_scatter(&p->sparse, q, list, t, p->step);
     }
     kernel_table()->advance(p, p->step, p->omega);
     return squares;
@@ -240,7 +240,7 @@ static void form_gaussian(struct sv_sketch *p, uint64_t k)
     } else {
         memset(p->W, 0, p->q * p->cols * sizeof *p->W);
         for (size_t j = 0; j < p->q; j++)
-            sv_learning_scatter(&p->sparse, p->rows, NULL, p->S + j * p->rows, p->W + j * p->cols);
+            sv_compressed_scatter(&p->sparse, p->rows, NULL, p->S + j * p->rows, p->W + j * p->cols);
     }
 }
 

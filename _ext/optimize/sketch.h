@@ -18,9 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../equilibrium/sampling.h"
+#include "sampling.h"
 #include "columns.h"
-#include "../learning/sparse.h"
+#include "sparse.h"
 #include "runtime.h"
 
 enum sv_sketch_kind { SV_SKETCH_ROW, SV_SKETCH_BLOCK, SV_SKETCH_GAUSSIAN, SV_SKETCH_COUNT, SV_SKETCH_SIGN };

@@ -74,8 +74,8 @@ cdef extern from "sketch.h" nogil:
     void sv_alias_build(sv_alias *, const double *, double *, double *)
     void sv_distinct_draw(int64_t *, size_t, uint64_t, uint64_t, uint64_t, size_t, int64_t *)
     void sv_columns_squares(const double *, size_t, size_t, size_t, double *)
-    void sv_learning_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t)
-    int sv_learning_squares(const sv_compressed *, size_t, size_t, double *, double *)
+    void sv_compressed_gram(const sv_compressed *, size_t, const double *, double *, size_t, size_t)
+    int sv_compressed_squares(const sv_compressed *, size_t, size_t, double *, double *)
 
 
 cdef int take(sv_sketch *p, const double[:, ::1] dense, sparse, const double[::1] b, size_t q, size_t nonzeros) except -1:
@@ -136,7 +136,7 @@ cdef class Sketch:
         squares = np.empty(self.p.rows)
         if sparse is None:
             sv_columns_squares(self.p.dense, self.p.cols, self.p.cols, self.p.rows, &squares[0])
-        elif not sv_learning_squares(&self.p.sparse, self.p.rows, self.p.cols, &squares[0], NULL):
+        elif not sv_compressed_squares(&self.p.sparse, self.p.rows, self.p.cols, &squares[0], NULL):
             raise ValueError("the columns of a row must rise and be below the number of columns")
         square = np.asarray(squares)
         inverse = np.divide(1.0, square, out=np.zeros_like(square), where=square > 0)
@@ -238,10 +238,10 @@ def gram(const int32_t[::1] starts, const int32_t[::1] index, const double[::1] 
         raise ValueError(f"{weights.shape[0]} weights, {rows} rows, {index.shape[0]} entries")
     if cols and index.shape[0]:
         X.starts, X.index, X.value = &starts[0], &index[0], &value[0]
-        if not sv_learning_squares(&X, rows, cols, NULL, NULL):
+        if not sv_compressed_squares(&X, rows, cols, NULL, NULL):
             raise ValueError("the columns of a row must rise and be below the number of columns")
         with nogil:
-            sv_learning_gram(&X, rows, &weights[0], &H[0, 0], cols, cols)
+            sv_compressed_gram(&X, rows, &weights[0], &H[0, 0], cols, cols)
     return out
 
 

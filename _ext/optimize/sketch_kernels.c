@@ -8,7 +8,7 @@
  */
 #include "sketch.h"
 
-#include "../learning/segments.h"
+#include "segments.h"
 #include "random_bits.h"
 
 enum { LINE = 64 / sizeof(double), PANEL = 64 };

@@ -38,7 +38,7 @@ def test_no_time(solve):
 
 
 def test_time_limit(solve):
-    result = solve(tol=1e-30, time_limit=0.05, callback=lambda r: time.sleep(0.01))
+    result = solve(tol=1e-30, time_limit=0.08, callback=lambda r: time.sleep(0.02))
     assert result.status is Status.TIME_LIMIT
     assert 1 <= result.nit <= 6
 

@@ -1,6 +1,6 @@
 /* Sampling of components: alias tables, uniform draws, draws without replacement. */
-#ifndef SOLVERS_EQUILIBRIUM_SAMPLING_H
-#define SOLVERS_EQUILIBRIUM_SAMPLING_H
+#ifndef SOLVERS_SAMPLING_H
+#define SOLVERS_SAMPLING_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -12,12 +12,12 @@
 
 SV_DISPATCH(struct sparse_kernels, kernel_table, sparse_kernels_f64)
 
-void sv_learning_gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x, double *out)
+void sv_compressed_gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x, double *out)
 {
     kernel_table()->gather(X, count, list, x, out);
 }
 
-void sv_learning_scatter(const struct sv_compressed *X, size_t count, const int32_t *list, const double *factor,
+void sv_compressed_scatter(const struct sv_compressed *X, size_t count, const int32_t *list, const double *factor,
                          double *out)
 {
     for (size_t k = 0; k < count; k++) {
@@ -30,7 +30,7 @@ void sv_learning_scatter(const struct sv_compressed *X, size_t count, const int3
     }
 }
 
-int sv_learning_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
+int sv_compressed_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
                         double *by_index)
 {
     for (size_t j = 0; j < count; j++) {
@@ -52,7 +52,7 @@ int sv_learning_squares(const struct sv_compressed *X, size_t count, size_t widt
     return 1;
 }
 
-void sv_learning_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n, int32_t *starts,
+void sv_compressed_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n, int32_t *starts,
                           int32_t *place, double *value)
 {
     /* starts[i + 1] counts, then is where row i goes on, and in the end where it ends. */
@@ -74,14 +74,14 @@ void sv_learning_csc_rows(const struct sv_compressed *X, size_t p, const int32_t
         }
 }
 
-void sv_learning_spread(const struct sv_compressed *X, size_t count, const int32_t *list, size_t width, double *out)
+void sv_compressed_spread(const struct sv_compressed *X, size_t count, const int32_t *list, size_t width, double *out)
 {
     for (size_t k = 0; k < count; k++)
         for (int32_t e = X->starts[list[k]]; e < X->starts[list[k] + 1]; e++)
             out[k * width + (size_t)X->index[e]] = X->value[e];
 }
 
-void sv_learning_csc_cross(const struct sv_compressed *X, size_t count_left, const int32_t *left, size_t count_right,
+void sv_compressed_csc_cross(const struct sv_compressed *X, size_t count_left, const int32_t *left, size_t count_right,
                            const int32_t *right, const double *weights, double *work, double *out)
 {
     for (size_t a = 0; a < count_left; a++) {
@@ -89,9 +89,9 @@ void sv_learning_csc_cross(const struct sv_compressed *X, size_t count_left, con
         for (int32_t e = from; e < to; e++)
             work[X->index[e]] = X->value[e] * (weights ? weights[X->index[e]] : 1);
         if (right) {
-            sv_learning_gather(X, count_right, right, work, out + a * count_right);
+            sv_compressed_gather(X, count_right, right, work, out + a * count_right);
         } else {
-            sv_learning_gather(X, count_left - a, left + a, work, out + a * count_left + a);
+            sv_compressed_gather(X, count_left - a, left + a, work, out + a * count_left + a);
             for (size_t b = a + 1; b < count_left; b++)
                 out[b * count_left + a] = out[a * count_left + b];
         }
@@ -100,7 +100,7 @@ void sv_learning_csc_cross(const struct sv_compressed *X, size_t count_left, con
     }
 }
 
-size_t sv_learning_csr_rows(const struct sv_compressed *X, size_t n, const int32_t *where, int32_t *starts,
+size_t sv_compressed_csr_rows(const struct sv_compressed *X, size_t n, const int32_t *where, int32_t *starts,
                             int32_t *place, double *value)
 {
     size_t count = 0;
@@ -123,7 +123,7 @@ size_t sv_learning_csr_rows(const struct sv_compressed *X, size_t n, const int32
     return count;
 }
 
-void sv_learning_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H, size_t stride,
+void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H, size_t stride,
                       size_t p)
 {
     for (size_t i = 0; i < n; i++) {

@@ -1,7 +1,7 @@
 /* Products with compressed sparse matrices. A segment is a row of CSR or a column of CSC, and `starts` says where each
  * begins: the four products are two, since the columns of a CSR matrix are met as the rows of a CSC one are. */
-#ifndef SOLVERS_LEARNING_SPARSE_H
-#define SOLVERS_LEARNING_SPARSE_H
+#ifndef SOLVERS_BLOCKS_SPARSE_H
+#define SOLVERS_BLOCKS_SPARSE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,41 +14,41 @@ struct sv_compressed {
 };
 
 /* out[k] = segment k . x, for the `count` segments that `list` names, or the first ones where it is NULL. */
-SV_BINDING void sv_learning_gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x,
+SV_BINDING void sv_compressed_gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x,
                                    double *out);
 
 /* out += sum_k factor[k] segment k. */
-SV_BINDING void sv_learning_scatter(const struct sv_compressed *X, size_t count, const int32_t *list,
+SV_BINDING void sv_compressed_scatter(const struct sv_compressed *X, size_t count, const int32_t *list,
                                     const double *factor, double *out);
 
 /* The sums of the squares of `count` segments, and of the entries of each of `width` indices, where they are not NULL
  * (by_index of zeros). Returns whether the indices of every segment rise and are below `width`; the sums are of no use
  * where they do not. */
-SV_BINDING int sv_learning_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
+SV_BINDING int sv_compressed_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
                                    double *by_index);
 
 /* The columns that `list` names, rising, of an n-row CSC matrix as the rows of a CSR one: starts of n + 1, place and
  * value of all their entries. */
-SV_BINDING void sv_learning_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n,
+SV_BINDING void sv_compressed_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n,
                                      int32_t *starts, int32_t *place, double *value);
 
 /* Segments that `list` names as dense ones of `width` entries, one after the other; out of zeros. */
-SV_BINDING void sv_learning_spread(const struct sv_compressed *X, size_t count, const int32_t *list, size_t width,
+SV_BINDING void sv_compressed_spread(const struct sv_compressed *X, size_t count, const int32_t *list, size_t width,
                                    double *out);
 
 /* out (count_left x count_right) = X_left' D X_right of CSC columns of n rows; work: n zeros, which it leaves. With `right`
  * NULL it is `left`, and only the upper triangle is computed, then mirrored. */
-SV_BINDING void sv_learning_csc_cross(const struct sv_compressed *X, size_t count_left, const int32_t *left,
+SV_BINDING void sv_compressed_csc_cross(const struct sv_compressed *X, size_t count_left, const int32_t *left,
                                       size_t count_right, const int32_t *right, const double *weights, double *work,
                                       double *out);
 
 /* The entries of the columns whose where[column] is not negative, of a CSR matrix of n rows, with that as their place.
  * Returns how many there are; with place NULL it only counts. */
-SV_BINDING size_t sv_learning_csr_rows(const struct sv_compressed *X, size_t n, const int32_t *where, int32_t *starts,
+SV_BINDING size_t sv_compressed_csr_rows(const struct sv_compressed *X, size_t n, const int32_t *where, int32_t *starts,
                                        int32_t *place, double *value);
 
 /* H (p x p, rows of `stride`, zeros) += X' D X of the n rows of a CSR matrix of p columns, indices rising. */
-SV_BINDING void sv_learning_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H,
+SV_BINDING void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H,
                                  size_t stride, size_t p);
 
 struct sparse_kernels {

@@ -1,7 +1,7 @@
 /* The dot of a sparse segment with a dense vector, for kernels at any level: two accumulators of a vector each, whose
  * order is that of the entries. 12 bytes an entry are read, and one of x at a scattered place; 2 flops. */
-#ifndef SOLVERS_LEARNING_SEGMENTS_H
-#define SOLVERS_LEARNING_SEGMENTS_H
+#ifndef SOLVERS_BLOCKS_SEGMENTS_H
+#define SOLVERS_BLOCKS_SEGMENTS_H
 
 #include "simd.h"
 
