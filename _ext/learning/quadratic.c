@@ -20,7 +20,9 @@ SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
 /* What a linear dependency leaves of a pivot, relatively; a slope along one that is no rounding. */
 #define DEPENDENT 1e-12
-#define STEEP 1e-9
+#define STEEP 1e-6
+/* A share in a dependency that is rounding: along it a coordinate would meet its end at 1e16. */
+#define FAINT 1e-7
 #define ROUNDING 1e-15
 #define OUTSIDE -1
 
@@ -172,7 +174,10 @@ static void exchange(struct sv_quadratic *q, size_t j)
     double slope = rest_of(q, j), size = size_of(q, j), *along = q->step;
     memcpy(along, row_of(q, s), s * sizeof(double));
     triangular(q, along, 1);
+    double width = sqrt(q->H[j * (q->stride + 1)]);
     for (size_t k = 0; k < s; k++) {
+        if (fabs(along[k]) * sqrt(q->H[(size_t)q->face[k] * (q->stride + 1)]) <= FAINT * width)
+            along[k] = 0;
         slope -= along[k] * rest_of(q, (size_t)q->face[k]);
         size += fabs(along[k]) * size_of(q, (size_t)q->face[k]);
     }

@@ -19,6 +19,8 @@ Array = npt.NDArray[Any]
 
 #: What a reported number may differ by from the recomputed one, in parts of the terms that cancel in it.
 ROUNDING = 2.0**-40
+#: How far large multipliers loosen what the tolerance is compared with, at most.
+LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,8 @@ class MinimumReport:
         ``|grad f + J'y + z|_inf`` with the multipliers that were returned; the largest violation; the largest product
         of a multiplier and the slack of its side, or 1 where that side is infinite. Equations have no slack.
     scale : float
-        ``max(100, mean |multipliers|) / 100``, the mean over y and z together.
+        ``mean |multipliers| / 100`` within [1, 100], the mean over y and z together. Multipliers without end, as
+        dependent sides let them grow, must not make up for what they leave.
     kkt : KKTReport
         The same point judged without the multipliers that were returned.
     """
@@ -196,7 +199,7 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     multipliers = np.concatenate([
         _vector(result.multipliers, at.m, "multipliers"), _vector(result.bound_multipliers, at.n, "bound_multipliers"),
     ])  # fmt: skip
-    scale = max(100.0, float(abs(multipliers).mean()) if len(multipliers) else 0.0) / 100
+    scale = min(max(1.0, float(abs(multipliers).mean()) / 100 if len(multipliers) else 1.0), LARGEST_SCALE)
     y, z = multipliers[: at.m], multipliers[at.m :]
     optimality = _largest(at.g + at.J.T @ y + z)
     complementarity = _product(multipliers, at)

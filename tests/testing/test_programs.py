@@ -106,8 +106,10 @@ def test_results():
 
 
 def test_large_multipliers_are_scaled():
-    steep = replace(disc(), fun=lambda x: 1e6 * x.sum(), gradient=lambda x: np.full(2, 1e6))
-    report = check_minimum(claim(fun=-2e6, multipliers=np.array([5e5 + 1e-4, 0]), measure=1.6e-7), steep, tol=1e-6)
-    assert report.scale == pytest.approx(5e5 / 4 / 100)
-    assert report.optimality == pytest.approx(2e-4, rel=1e-3)
-    assert report.measure == pytest.approx(1.6e-7, rel=1e-3)
+    for size, scale in ((1e4, 1e4 / 8 / 100), (1e6, 100.0), (10.0, 1.0)):
+        steep = replace(disc(), fun=lambda x, a=size: a * x.sum(), gradient=lambda x, a=size: np.full(2, a))
+        y = np.array([size / 2 + 1e-4, 0])
+        report = check_minimum(claim(fun=-2 * size, multipliers=y, measure=2e-4 / scale), steep, tol=1e-3)
+        assert report.scale == pytest.approx(scale, rel=1e-6)
+        assert report.optimality == pytest.approx(2e-4, rel=1e-3)
+        assert report.measure == pytest.approx(2e-4 / scale, rel=1e-3)
