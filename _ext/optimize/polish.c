@@ -7,9 +7,6 @@
 
 #include "vectors.h"
 
-/* Multipliers that dependent sides let grow without end must not make up for what they leave. */
-#define LARGEST_SCALE 100
-
 static const double AWAY = 1e20; /* on the diagonal of K: fixes a variable, frees a row */
 
 /* What |multiplier| * slack lacks of 0: the slack to the side that the sign belongs to, 1 where there is none. */
@@ -54,7 +51,7 @@ int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct
         at->violation = larger(at->violation, outside(value, low, high));
         at->complementarity = larger(at->complementarity, low == high ? 0 : mismatch(y, value, low, high));
     }
-    at->s = fmin(fmax(1, sum / (double)(n + m) / 100), LARGEST_SCALE);
+    at->s = fmax(100, sum / (double)(n + m)) / 100;
     at->measure = larger(larger(at->stationarity / at->s, at->violation), at->complementarity / at->s);
     return 0;
 }

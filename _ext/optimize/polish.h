@@ -1,6 +1,6 @@
 /* The measure of a KKT point, and the polish of one: Newton steps on the rows and bounds that are active there.
  *
- * measure = max(|grad f + J'y + z|_inf / s, violation, complementarity / s),  s = mean |multipliers| / 100 within [1, 100]
+ * measure = max(|grad f + J'y + z|_inf / s, violation, complementarity / s),  s = max(100, mean |multipliers|) / 100
  *
  * in the user's units: f, c, g, J divided by the scales. Complementarity is |multiplier| * slack to the side that its sign
  * belongs to, |multiplier| alone where that side is infinite.

@@ -78,6 +78,10 @@ cdef int known_adjoint(void *data, const double *y, double *out) noexcept nogil:
     return 0
 
 
+#: How far large multipliers loosen the measure of a result, at most.
+LARGEST_SCALE = 2000.0
+
+
 def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,
                 const double[::1] product, const double[::1] lower, const double[::1] upper,
                 const double[::1] row_lower, const double[::1] row_upper):
@@ -96,7 +100,9 @@ def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, c
     at.x, at.g, at.z = <double *>entries(x, n), <double *>entries(g, n), <double *>entries(z, n)
     at.c, at.y = <double *>entries(c, m), <double *>entries(y, m)
     sv_kkt_measure(&table, &sides, &scales, &work[0], &at)
-    return at.stationarity / at.s, at.violation, at.complementarity / at.s
+    # multipliers that dependent sides let grow without end must not make up for what they leave
+    s = min(at.s, LARGEST_SCALE)
+    return at.stationarity / s, at.violation, at.complementarity / s
 
 
 def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_steps, *, bint curved=True):
