@@ -107,7 +107,8 @@ static int values(void *data, const double *x, double *f, double *c)
         at->valued = 1;
     }
     *f = at->f;
-    memcpy(c, at->c, (size_t)of->m * sizeof *c);
+    if (of->m) /* c is none where there are no rows */
+        memcpy(c, at->c, (size_t)of->m * sizeof *c);
     return 0;
 }
 
@@ -150,7 +151,8 @@ static int scale(void *data, double f_scale, const double *c_scale)
     if (same)
         return 0;
     of->f_scale = f_scale;
-    memcpy(of->c_scale, c_scale, (size_t)of->m * sizeof *c_scale);
+    if (of->m)
+        memcpy(of->c_scale, c_scale, (size_t)of->m * sizeof *c_scale);
     of->H_known = 0;
     for (sv_dense_point *at = of->point; at < of->point + SV_DENSE_POINTS; at++) {
         at->f *= f_scale;
@@ -201,7 +203,8 @@ static int curvature(void *data, const double *x, double sigma, const double *y)
         return 0;
     of->H_known = 0;
     memcpy(of->H_x, x, n);
-    memcpy(of->H_y, y, m);
+    if (of->m)
+        memcpy(of->H_y, y, m);
     of->H_sigma = sigma;
     for (int64_t i = 0; i < of->m; i++)
         weights[i] = y[i] * of->c_scale[i];
@@ -323,7 +326,8 @@ static int factor(void *data, int with_hessian, const double *dx, const double *
     sv_dense *of = data;
     of->with_hessian = with_hessian;
     memcpy(of->dx, dx, (size_t)of->n * sizeof *dx);
-    memcpy(of->dc, dc, (size_t)of->m * sizeof *dc);
+    if (of->m)
+        memcpy(of->dc, dc, (size_t)of->m * sizeof *dc);
     if (scales(of))
         return SV_FAILED;
     assemble(of);

@@ -97,6 +97,7 @@ def test_shapes_are_checked():
         Compiled(4, constraints=[A])
 
 
+@pytest.mark.numba
 def test_functions_of_numba():
     numba = pytest.importorskip("numba")
     types = numba.types
