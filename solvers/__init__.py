@@ -21,7 +21,7 @@ from . import _base as _base  # tells what to do where the compiled part is miss
 
 if TYPE_CHECKING:
     from . import datasets, equilibrium, learning, linalg, optimize, ot, special, testing
-    from ._base.config import show_config
+    from ._base.config import get_include, get_library_dir, show_config
     from ._base.errors import MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
     from ._base.result import SolveResult, Status
@@ -38,6 +38,8 @@ _LAZY = {
     "Status": "_base.result",
     "datasets": "",
     "equilibrium": "",
+    "get_include": "_base.config",
+    "get_library_dir": "_base.config",
     "learning": "",
     "linalg": "",
     "linsolve": "linalg",
@@ -56,8 +58,8 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "equilibrium", "learning", "linalg", "linsolve", "methods", "minimize", "optimize", "ot", "register", "show_config",
-    "special", "testing",
+    "equilibrium", "get_include", "get_library_dir", "learning", "linalg", "linsolve", "methods", "minimize",
+    "optimize", "ot", "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 

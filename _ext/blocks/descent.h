@@ -21,7 +21,7 @@ struct sv_block_lapack {
 enum sv_block_rule { SV_ORDERED, SV_GS, SV_GSL, SV_GSD, SV_GSQ };
 enum sv_block_update { SV_LB, SV_DIAG, SV_MATRIX, SV_EXACT };
 enum sv_block_outcome {
-    SV_GOES_ON = 0, SV_INDEFINITE, SV_UNBOUNDED, SV_NOT_FINITE, SV_QUIET, /* as in problem.py */
+    SV_GOES_ON = 0, SV_INDEFINITE, SV_NO_BOTTOM, SV_LEFT_NUMBERS, SV_QUIET, /* as in problem.py */
     SV_DECLINED = -1,
 };
 

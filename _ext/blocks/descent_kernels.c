@@ -519,9 +519,9 @@ static enum sv_block_outcome trouble(const struct sv_descent *run, const struct 
         for (size_t k = 0; k < at->size; k++)
             at->marks[at->block[k]] = 0;
         if (moved > FAR * (1 + before))
-            return SV_UNBOUNDED;
+            return SV_NO_BOTTOM;
     }
-    return moved > HUGE_X ? SV_UNBOUNDED : SV_GOES_ON;
+    return moved > HUGE_X ? SV_NO_BOTTOM : SV_GOES_ON;
 }
 
 /* Moves x, g and the objective; false where the step is taken back. */
@@ -542,7 +542,7 @@ static bool move(struct sv_descent *run, const struct room *at)
         run->x[at->block[k]] += at->s[k];
     }
     double f = run->f + twice / 2, fun = f + penalty_of(run);
-    run->outcome = finite && isfinite(fun) ? trouble(run, at, f, fun, slope) : SV_NOT_FINITE;
+    run->outcome = finite && isfinite(fun) ? trouble(run, at, f, fun, slope) : SV_LEFT_NUMBERS;
     if (run->outcome == SV_GOES_ON) {
         run->f = f, run->fun = fun;
         return true;

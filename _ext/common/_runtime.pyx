@@ -5,6 +5,11 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport uintptr_t
 
+cdef extern from "<dlfcn.h>" nogil:
+    ctypedef struct Dl_info:
+        const char *dli_fname
+    int dladdr(const void *address, Dl_info *info)
+
 cdef extern from "solvers.h" nogil:
     const char *sv_version_string()
     const char *sv_isa()
@@ -28,6 +33,14 @@ def build_info():
         "isa_available": sv_isa_available().decode(),
         "sanitizer": sv_sanitizer().decode(),
     }
+
+
+def library_path():
+    """Where the shared library lies that this process runs, in bytes, as the loader was given it."""
+    cdef Dl_info info
+    if not dladdr(<const void *>&sv_version_string, &info):
+        raise OSError("the loader does not know where the library came from")
+    return info.dli_fname
 
 
 def held_by(capsule):

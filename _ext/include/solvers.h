@@ -1,12 +1,18 @@
 /* solvers.h - the C interface of the solvers toolkit.
  *
- * C99 and C++11. Every function is safe to call from several threads at once. The caller owns every
- * buffer; nothing is allocated, printed or kept. Strides count elements, not bytes.
+ * C99 and C++11. The caller owns every buffer; nothing is printed, and nothing is kept but in handles, which the caller
+ * creates and destroys. Every function may be called from several threads at once, each with handles of its own; a
+ * handle that another thread uses at that moment is refused with SV_BUSY. Strides count elements, not bytes.
+ *
+ * What may fail returns a status (enum sv_status): negative numbers are errors of the call, of which sv_last_error()
+ * tells more, and nothing was changed. Structures begin with their own size, which their _INIT macros fill in, so that
+ * later versions may add fields at the end; NULL for a structure of options stands for its defaults.
  */
 #ifndef SOLVERS_H
 #define SOLVERS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,6 +29,10 @@ extern "C" {
 /* "major.minor.patch" */
 SV_API const char *sv_version_string(void);
 
+/* The number of this interface. Within one number functions, fields and status numbers are only added. */
+#define SV_ABI_VERSION 0
+SV_API int sv_abi_version(void);
+
 /* The instruction-set level in use: "baseline", "avx2" or "avx512". The environment variable
  * SOLVERS_ISA, read at the first call into the library, caps it with the same words. */
 SV_API const char *sv_isa(void);
@@ -37,6 +47,73 @@ SV_API const char *sv_sanitizer(void);
  * SOLVERS_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may run on, at most 8. */
 SV_API int sv_get_num_threads(void);
 SV_API void sv_set_num_threads(int threads);
+
+/* ---- how a call ends ----------------------------------------------------------------------- */
+
+/* Those that are not negative are the numbers of solvers.Status in Python. SV_CONVERGED alone is success: a measure
+ * recomputed in double precision from the answer that is returned meets the tolerance. */
+enum sv_status {
+    SV_CONVERGED = 0,
+    SV_CALLBACK_STOP = 2,
+    SV_MAX_ITER = 10,
+    SV_MAX_EVAL = 11,
+    SV_TIME_LIMIT = 12,
+    SV_STAGNATION = 13,
+    SV_DIVERGED = 14,
+    SV_NOT_SPD = 20,
+    SV_BREAKDOWN = 21,
+    SV_NONFINITE = 22,
+    SV_INFEASIBLE = 23,
+    SV_UNBOUNDED = 24,
+    SV_NOT_CERTIFIED = 26,
+    SV_LOCALLY_INFEASIBLE = 27,
+    SV_OK = 0,             /* of calls that solve nothing */
+    SV_INVALID = -1,       /* an argument that makes no sense: a NULL, a size, NaN in the data, an unknown choice */
+    SV_NO_MEMORY = -2,     /* no memory, or sizes whose product overflows */
+    SV_STRUCT_SIZE = -3,   /* a structure whose first field is not a size that this library knows */
+    SV_BUSY = -4           /* the handle is in use by another thread */
+};
+
+/* What the status says, and what to try, in a sentence; never NULL. */
+SV_API const char *sv_status_string(int status);
+
+/* Why the last call of this thread that returned a negative status did: begins with the argument's name. Never NULL;
+ * empty where there was none. Valid until this thread's next such call. */
+SV_API const char *sv_last_error(void);
+
+/* ---- limits and reports of a solve --------------------------------------------------------- */
+
+/* What a callback is shown: valid during the call. */
+typedef struct sv_progress {
+    size_t struct_size;
+    int64_t nit;
+    double measure;   /* the running number that will be compared with the tolerance */
+    double seconds;   /* since the solve began */
+    const double *x;  /* the present answer, or NULL where it is at hand in another form alone */
+    size_t x_size;
+} sv_progress;
+
+/* Returns 0 to go on, anything else to stop: the status is then SV_CALLBACK_STOP. */
+typedef int (*sv_callback)(void *user, const sv_progress *progress);
+
+typedef struct sv_control {
+    size_t struct_size;
+    int64_t max_iter;    /* steps at most; negative: as many as the same call in Python allows */
+    double time_limit;   /* seconds at most; negative: no limit */
+    int threads;         /* 0 or less: see sv_get_num_threads; the bits do not depend on it */
+    sv_callback callback; /* called after each step, or NULL */
+    void *user;          /* handed to the callback */
+} sv_control;
+#define SV_CONTROL_INIT {sizeof(sv_control), -1, -1.0, 0, NULL, NULL}
+
+typedef struct sv_report {
+    size_t struct_size;
+    int status;       /* what the call returned */
+    int64_t nit;      /* steps taken */
+    double measure;   /* recomputed from the answer: what was compared with the tolerance */
+    double seconds;
+} sv_report;
+#define SV_REPORT_INIT {sizeof(sv_report), 0, 0, 0.0, 0.0}
 
 /* ---- special: softmax and its logarithm ---------------------------------------------------- */
 
@@ -60,6 +137,18 @@ SV_API void sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b,
                              float *out, float *sign, size_t rows, size_t length, int threads);
 SV_API void sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
                              double *out, double *sign, size_t rows, size_t length, int threads);
+
+/* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
+
+/* ---- linalg: the multilevel preconditioner of a grid ---------------------------------------- */
+
+/* ---- linalg: tuners of omega ---------------------------------------------------------------- */
+
+/* ---- ot: entropic optimal transport --------------------------------------------------------- */
+
+/* ---- learning: penalised generalised linear models ------------------------------------------ */
+
+/* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
 
 #ifdef __cplusplus
 }

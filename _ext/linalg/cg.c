@@ -16,9 +16,9 @@ double cg_patience(size_t n) { return fmin(2000, 50 + 10 * (double)n); }
 enum sv_outcome cg_broken(double curvature, double size)
 {
     if (!isfinite(curvature))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     /* a direction in the null space of a singular matrix: rounding decides on the sign */
-    return fabs(curvature) <= 1e-12 * size ? SV_STALLED : SV_NOT_SPD;
+    return fabs(curvature) <= 1e-12 * size ? OUTCOME_STALLED : OUTCOME_NOT_SPD;
 }
 
 enum sv_outcome cg_verified(struct sv_cg *state, double exact, double goal, int iteration)
@@ -26,15 +26,15 @@ enum sv_outcome cg_verified(struct sv_cg *state, double exact, double goal, int 
     struct sv_cg_numbers *numbers = state->numbers;
     state->residual = exact;
     if (!isfinite(exact))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     if (exact <= goal)
-        return SV_REACHED;
+        return OUTCOME_REACHED;
     if (!(exact <= numbers->verified / 2))
-        return SV_STALLED;
+        return OUTCOME_STALLED;
     numbers->verified = exact;
     numbers->restarts++;
     numbers->monitor.best = exact, numbers->monitor.best_at = iteration;
-    return SV_GOING_ON;
+    return OUTCOME_GOING_ON;
 }
 
 /* v and rho for the residual r. */
@@ -74,7 +74,7 @@ static enum sv_outcome iterate(const struct sv_operand *A, const struct sv_preco
     if (!(curvature > 0))
         return cg_broken(curvature, size_by_diagonal(A, state->v));
     if (!(numbers->rho > 0)) /* M's fault */
-        return isfinite(numbers->rho) ? SV_NOT_SPD : SV_NOT_FINITE;
+        return isfinite(numbers->rho) ? OUTCOME_NOT_SPD : OUTCOME_NOT_FINITE;
     double square = vectors->advance(A->n, numbers->rho / curvature, state->v, q, NULL, state->x, state->r);
     double rho = square;
     if (M) {
@@ -84,7 +84,7 @@ static enum sv_outcome iterate(const struct sv_operand *A, const struct sv_preco
     vectors->direction(A->n, rho / numbers->rho, M ? z : state->r, state->v);
     numbers->rho = rho;
     state->residual = sqrt(square);
-    return SV_GOING_ON;
+    return OUTCOME_GOING_ON;
 }
 
 int sv_linalg_cg(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b, struct sv_cg *state,
@@ -92,18 +92,18 @@ int sv_linalg_cg(const struct sv_operand *A, const struct sv_preconditioner *M, 
 {
     double *q = work, *z = work + A->n;
     int done = 0;
-    state->outcome = SV_GOING_ON;
-    while (done < most && state->outcome == SV_GOING_ON) {
-        if ((state->outcome = iterate(A, M, state, q, z)) != SV_GOING_ON)
+    state->outcome = OUTCOME_GOING_ON;
+    while (done < most && state->outcome == OUTCOME_GOING_ON) {
+        if ((state->outcome = iterate(A, M, state, q, z)) != OUTCOME_GOING_ON)
             break;
         done++;
         state->outcome = sv_watch(&state->numbers->monitor, state->residual, fmax(goal, floor), nit + done,
                                   cg_patience(A->n), A->n, state->x, state->kept);
-        if (state->outcome != SV_REACHED)
+        if (state->outcome != OUTCOME_REACHED)
             continue;
         double exact = sqrt(A->does->residual(A, b, state->x, q));
         state->outcome = cg_verified(state, exact, goal, nit + done);
-        if (state->outcome == SV_GOING_ON) {
+        if (state->outcome == OUTCOME_GOING_ON) {
             memcpy(state->r, q, A->n * sizeof(double));
             begin(A, M, state);
         }

@@ -59,7 +59,7 @@ int sv_linalg_chebyshev(const struct sv_operand *A, const struct sv_jacobi_setti
     double *now = x, *next = back, *swap;
     int done = 0;
     (void)work;
-    *outcome = SV_GOING_ON;
+    *outcome = OUTCOME_GOING_ON;
     for (;;) {
         double omega, momentum;
         if (done == most && !settings->measure_last)
@@ -71,7 +71,7 @@ int sv_linalg_chebyshev(const struct sv_operand *A, const struct sv_jacobi_setti
             *residual = sqrt(A->does->jacobi(A, omega, momentum, b, now, next));
         }
         *outcome = sv_watch(&numbers->monitor, *residual, settings->goal, nit + done, PATIENCE, A->n, now, kept);
-        if (done == most || *outcome != SV_GOING_ON)
+        if (done == most || *outcome != OUTCOME_GOING_ON)
             break;
         if (numbers->cycle == 1) {
             numbers->cycle_start = numbers->mark = *residual;

@@ -14,14 +14,14 @@ int sv_linalg_jacobi(const struct sv_operand *A, const struct sv_jacobi_settings
 {
     double *now = x, *next = work;
     int done = 0;
-    *outcome = SV_GOING_ON;
+    *outcome = OUTCOME_GOING_ON;
     for (;;) {
         if (done == most && !settings->measure_last)
             break;
         *residual = sqrt(done == most ? A->does->residual(A, b, now, next)
                                       : A->does->jacobi(A, numbers->omega, 0, b, now, next));
         *outcome = sv_watch(&numbers->monitor, *residual, settings->goal, nit + done, PATIENCE, A->n, now, kept);
-        if (done == most || *outcome != SV_GOING_ON)
+        if (done == most || *outcome != OUTCOME_GOING_ON)
             break;
         double *swap = now;
         now = next, next = swap;

@@ -2,7 +2,7 @@
 
 cdef extern from "monitor.h" nogil:
     enum sv_outcome:
-        SV_GOING_ON
+        OUTCOME_GOING_ON
 
     struct sv_monitor:
         double first
@@ -95,7 +95,7 @@ def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint m
     cdef double *pk = A.out(kept, "kept")
     cdef sv_sor_numbers *pn = <sv_sor_numbers *>of_size(numbers, SOR_NUMBERS)
     cdef sv_sor_settings settings
-    cdef sv_outcome outcome = SV_GOING_ON
+    cdef sv_outcome outcome = OUTCOME_GOING_ON
     cdef double residual = 0
     cdef int sweeps
     if check_every < 1:
@@ -118,7 +118,7 @@ def jacobi(Operand A, double goal, bint measure_last, const double[::1] b, doubl
     cdef double *pk = A.out(kept, "kept")
     cdef sv_jacobi_numbers *pn = <sv_jacobi_numbers *>of_size(numbers, JACOBI_NUMBERS)
     cdef sv_jacobi_settings settings
-    cdef sv_outcome outcome = SV_GOING_ON
+    cdef sv_outcome outcome = OUTCOME_GOING_ON
     cdef double residual = 0
     cdef int done
     settings.goal, settings.measure_last = goal, measure_last

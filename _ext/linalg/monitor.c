@@ -15,7 +15,7 @@ enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goa
                          size_t n, const double *x, double *kept)
 {
     if (!isfinite(residual))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     if (residual < 0.999 * monitor->best) {
         monitor->best = residual;
         monitor->best_at = iteration;
@@ -25,11 +25,11 @@ enum sv_outcome sv_watch(struct sv_monitor *monitor, double residual, double goa
         memcpy(kept, x, n * sizeof(double));
     }
     if (residual <= goal)
-        return SV_REACHED;
+        return OUTCOME_REACHED;
     monitor->above = residual > FAR * monitor->first ? monitor->above + 1 : 0;
     if (monitor->above >= FAR_IN_A_ROW)
-        return SV_DIVERGED;
+        return OUTCOME_DIVERGED;
     if (iteration - monitor->best_at <= patience)
-        return SV_GOING_ON;
-    return residual > monitor->first ? SV_DIVERGED : SV_STALLED;
+        return OUTCOME_GOING_ON;
+    return residual > monitor->first ? OUTCOME_DIVERGED : OUTCOME_STALLED;
 }

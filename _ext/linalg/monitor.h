@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum sv_outcome { SV_GOING_ON, SV_REACHED, SV_DIVERGED, SV_STALLED, SV_NOT_SPD, SV_NOT_FINITE };
+enum sv_outcome { OUTCOME_GOING_ON, OUTCOME_REACHED, OUTCOME_DIVERGED, OUTCOME_STALLED, OUTCOME_NOT_SPD, OUTCOME_NOT_FINITE };
 
 /* Numbers of a solve that go from one call to the next; all double, so that a caller may keep them in an array. */
 struct sv_monitor {

@@ -52,9 +52,9 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
     double along = outer->direction(s->A, single, beta, s->z, s->r, s->p, s->partial, threads);
     double curvature = outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, threads);
     if (!isfinite(curvature) || !isfinite(along))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     if (!(curvature > 0) || along == 0)
-        return curvature < 0 ? SV_NOT_SPD : SV_STALLED;
+        return curvature < 0 ? OUTCOME_NOT_SPD : OUTCOME_STALLED;
     double square = outer->advance(s->A, single, along / curvature, numbers->scale, s->p, s->q, s->x, s->r, s->cast,
                                    s->partial, threads);
     numbers->curvature = curvature;
@@ -63,7 +63,7 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
         numbers->scale = scale_of(s->residual);
         cast(s);
     }
-    return SV_GOING_ON;
+    return OUTCOME_GOING_ON;
 }
 
 /* Whether the goal is reached in truth; if not, from the true residual on. */
@@ -72,11 +72,11 @@ static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int itera
     struct sv_multilevel_numbers *numbers = s->numbers;
     s->residual = exact_residual(s, s->q);
     if (!isfinite(s->residual))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     if (s->residual <= goal)
-        return SV_REACHED;
+        return OUTCOME_REACHED;
     if (!(s->residual <= numbers->verified / 2))
-        return SV_STALLED;
+        return OUTCOME_STALLED;
     numbers->verified = s->residual;
     numbers->restarts++;
     numbers->monitor.best = s->residual, numbers->monitor.best_at = iteration;
@@ -84,7 +84,7 @@ static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int itera
     memcpy(s->r, s->q, s->A->size * sizeof(double));
     sv_outer_kernels()->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
     cast(s);
-    return SV_GOING_ON;
+    return OUTCOME_GOING_ON;
 }
 
 /* No progress in a window, or a residual far above the first. */
@@ -92,28 +92,28 @@ static enum sv_outcome watch(struct sv_multilevel_cg *s, double goal, int iterat
 {
     struct sv_monitor *monitor = &s->numbers->monitor;
     if (!isfinite(s->residual))
-        return SV_NOT_FINITE;
+        return OUTCOME_NOT_FINITE;
     if (s->residual < 0.999 * monitor->best)
         monitor->best = s->residual, monitor->best_at = iteration;
     if (s->residual <= goal)
-        return SV_REACHED;
-    return iteration - monitor->best_at <= PATIENCE ? SV_GOING_ON : SV_STALLED;
+        return OUTCOME_REACHED;
+    return iteration - monitor->best_at <= PATIENCE ? OUTCOME_GOING_ON : OUTCOME_STALLED;
 }
 
 int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double floor, int nit, int most)
 {
     const struct sv_outer_kernels *outer = sv_outer_kernels();
     int done = 0;
-    s->outcome = SV_GOING_ON;
+    s->outcome = OUTCOME_GOING_ON;
     if (s->numbers->curvature > 0)
         outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
     cast(s);
-    while (done < most && s->outcome == SV_GOING_ON) {
-        if ((s->outcome = iterate(s)) != SV_GOING_ON)
+    while (done < most && s->outcome == OUTCOME_GOING_ON) {
+        if ((s->outcome = iterate(s)) != OUTCOME_GOING_ON)
             break;
         done++;
         s->outcome = watch(s, fmax(goal, floor), nit + done);
-        if (s->outcome == SV_REACHED)
+        if (s->outcome == OUTCOME_REACHED)
             s->outcome = verify(s, goal, nit + done);
     }
     return done;

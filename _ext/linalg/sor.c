@@ -56,8 +56,8 @@ int sv_linalg_sor(const struct sv_operand *A, const struct sv_sor_settings *sett
     const enum sv_direction first = settings->kind == SV_SWEEP_BACKWARD ? SV_BACKWARD : SV_FORWARD;
     double *d = work, *r = work + A->n;
     int sweeps = 0, measured = 0;
-    *outcome = SV_GOING_ON;
-    while (sweeps < most && *outcome == SV_GOING_ON) {
+    *outcome = OUTCOME_GOING_ON;
+    while (sweeps < most && *outcome == OUTCOME_GOING_ON) {
         const double omega = numbers->omega, patience = fmax(200, 5 / (2 - omega));
         const int check = settings->adaptive || (nit + sweeps) % settings->check_every == 0;
         measured = 0;
@@ -80,22 +80,22 @@ int sv_linalg_sor(const struct sv_operand *A, const struct sv_sor_settings *sett
             continue;
         /* an x whose residual was below the goal already has been swept once more: nothing is reached before the next */
         *outcome = sv_watch(&numbers->monitor, *residual, -1, nit + sweeps - 1, patience, A->n, x, kept);
-        if (*outcome == SV_GOING_ON && is_near(*residual, numbers->residual, settings->goal)) {
+        if (*outcome == OUTCOME_GOING_ON && is_near(*residual, numbers->residual, settings->goal)) {
             numbers->residual = *residual;
             *residual = sqrt(does->residual(A, b, x, r));
             measured = 1;
             if (*residual <= settings->goal)
-                *outcome = SV_REACHED;
+                *outcome = OUTCOME_REACHED;
         } else {
             numbers->residual = *residual;
         }
         if (settings->adaptive)
             adapt(numbers, sqrt(linalg_vectors()->dot(A->n, d, d)));
     }
-    if (*outcome == SV_GOING_ON && settings->measure_last && !measured) {
+    if (*outcome == OUTCOME_GOING_ON && settings->measure_last && !measured) {
         *residual = sqrt(does->residual(A, b, x, r));
         if (*residual <= settings->goal)
-            *outcome = SV_REACHED;
+            *outcome = OUTCOME_REACHED;
     }
     return sweeps;
 }

@@ -89,7 +89,7 @@ static enum sv_outcome iterate(const struct sv_operand *A, double omega, struct 
     double alpha = numbers->rho / curvature;
     numbers->rho = at_once ? advance_at_once(A, omega, alpha, square, state, t, q) : advance(A, alpha, state, t, q);
     state->residual = numbers->ratio * sqrt(numbers->rho);
-    return SV_GOING_ON;
+    return OUTCOME_GOING_ON;
 }
 
 int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state, double goal,
@@ -99,9 +99,9 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
     double *t = work, *q = work + A->n;
     const double target = fmax(goal, floor);
     int done = 0, fresh = 1;
-    state->outcome = SV_GOING_ON;
-    while (done < most && state->outcome == SV_GOING_ON) {
-        if ((state->outcome = iterate(A, omega, state, fresh, t, q)) != SV_GOING_ON)
+    state->outcome = OUTCOME_GOING_ON;
+    while (done < most && state->outcome == OUTCOME_GOING_ON) {
+        if ((state->outcome = iterate(A, omega, state, fresh, t, q)) != OUTCOME_GOING_ON)
             break;
         done++, fresh = 0;
         if (state->residual <= NEAR * target) {
@@ -110,11 +110,11 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
         }
         state->outcome = sv_watch(&numbers->monitor, state->residual, target, nit + done, cg_patience(A->n), A->n,
                                   state->x, state->kept);
-        if (state->outcome != SV_REACHED)
+        if (state->outcome != OUTCOME_REACHED)
             continue;
         double exact = sqrt(A->does->residual(A, b, state->x, q));
         state->outcome = cg_verified(state, exact, goal, nit + done);
-        if (state->outcome == SV_GOING_ON)
+        if (state->outcome == OUTCOME_GOING_ON)
             begin(A, omega, q, state), fresh = 1;
     }
     return done;

@@ -149,7 +149,7 @@ static int restored(struct gala *w)
     int code = sv_restore(w->nlp, &sides, w->nlp->carried == 0, target, 1e-8, 200, w->tv, w->more, &found);
     if (code == SV_STOP)
         return code;
-    if (code == SV_INFEASIBLE)
+    if (code == SV_RESTORATION_INFEASIBLE)
         w->s->status = SV_GALA_INFEASIBLE;
     double f;
     if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = gala_move(w, w->tv, w->tc, f)))

@@ -195,7 +195,7 @@ static int restore(struct gala *w)
         gala_push_inside(w, w->tv, 1e-4, w->tc);
         double now_theta = gala_violation(w, w->tv, w->tc);
         int better = isfinite(f) && gala_filter_accepts(w, now_theta, gala_barrier(w, w->tv, f, mu));
-        if (code == SV_INFEASIBLE && !better) {
+        if (code == SV_RESTORATION_INFEASIBLE && !better) {
             w->s->status = out.violation > w->s->options.tol ? SV_GALA_INFEASIBLE : SV_GALA_STAGNATION;
             return gala_move(w, w->tv, w->tc, f);
         }

@@ -8,7 +8,7 @@ cdef extern from "nlp.h" nogil:
         const double *row_upper
 
 cdef extern from "restoration.h" nogil:
-    enum: SV_RESTORED, SV_INFEASIBLE, SV_RESTORATION_STUCK
+    enum: SV_RESTORED, SV_RESTORATION_INFEASIBLE, SV_RESTORATION_STUCK
 
     struct sv_restoration:
         double violation
@@ -114,7 +114,7 @@ def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_step
         raise ValueError("the sides are those of another program")
     outcome = sv_restore(&nlp.table, &sides.sides, curved, target, tol, max_steps, address(at), &work[0], &out)
     nlp.check()
-    words = {SV_RESTORED: "restored", SV_INFEASIBLE: "infeasible", SV_RESTORATION_STUCK: "stuck"}
+    words = {SV_RESTORED: "restored", SV_RESTORATION_INFEASIBLE: "infeasible", SV_RESTORATION_STUCK: "stuck"}
     return np.asarray(at), words[outcome], out
 
 

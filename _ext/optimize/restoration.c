@@ -184,7 +184,7 @@ int sv_restore(const sv_nlp *nlp, const struct sv_sides *sides, int curved, doub
         if (out->stationarity <= tol) {
             failed = escaped(&s);
             if (failed == SV_FAILED)
-                return SV_INFEASIBLE;
+                return SV_RESTORATION_INFEASIBLE;
         } else if (out->steps == max_steps || (failed = step(&s, &shift)) == SV_FAILED) {
             return SV_RESTORATION_STUCK;
         }

@@ -20,9 +20,9 @@ struct sv_restoration {
     int64_t steps;
 };
 
-/* SV_RESTORED: violation <= target. SV_INFEASIBLE: x is stationary for the violation (stationarity <= tol) and violated by
+/* SV_RESTORED: violation <= target. SV_RESTORATION_INFEASIBLE: x is stationary for the violation (stationarity <= tol) and violated by
  * more than target. SV_RESTORATION_STUCK: neither within max_steps, or no step brings anything any more. */
-enum { SV_RESTORED = 0, SV_INFEASIBLE = 4, SV_RESTORATION_STUCK = 5 };
+enum { SV_RESTORED = 0, SV_RESTORATION_INFEASIBLE = 4, SV_RESTORATION_STUCK = 5 };
 
 SV_BINDING int64_t sv_restoration_work(int64_t n, int64_t m);
 

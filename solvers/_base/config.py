@@ -1,13 +1,16 @@
-"""`show_config`: what runs here."""
+"""What runs here, and where a program in another language finds the library and its header."""
 
 from __future__ import annotations
 
+import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy
 
+from ._runtime import library_path
 from .threads import build_info, resolve
 
 
@@ -34,3 +37,47 @@ def show_config() -> dict[str, Any]:
         "scipy": scipy.__version__,
         "machine": platform.machine(),
     }
+
+
+def get_include() -> str:
+    """The folder of ``solvers.h``, for a compiler's ``-I``.
+
+    Returns
+    -------
+    str
+        An absolute path.
+
+    Raises
+    ------
+    FileNotFoundError
+        The package was installed without its header.
+
+    Examples
+    --------
+    >>> import os, solvers
+    >>> os.path.isfile(os.path.join(solvers.get_include(), "solvers.h"))
+    True
+    """
+    package = Path(__file__).parents[1]
+    # installed, and beside the sources of an editable install
+    for folder in (package / "include", package.parent / "_ext" / "include"):
+        if (folder / "solvers.h").is_file():
+            return str(folder)
+    raise FileNotFoundError(f"there is no solvers.h in {package / 'include'}: install the package anew")
+
+
+def get_library_dir() -> str:
+    """The folder of the shared library ``libsolvers``, for a linker's ``-L`` and run path: the one that Python runs.
+
+    Returns
+    -------
+    str
+        An absolute path.
+
+    Examples
+    --------
+    >>> import os, solvers
+    >>> any("libsolvers" in name for name in os.listdir(solvers.get_library_dir()))
+    True
+    """
+    return os.path.dirname(os.path.realpath(os.fsdecode(library_path())))
