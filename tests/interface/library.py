@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 import numpy as np
+
 import solvers
 
 LIBRARY = ctypes.CDLL(next(str(path) for path in sorted(Path(solvers.get_library_dir()).glob("libsolvers*.so*"))))
@@ -53,7 +54,8 @@ class Report(ctypes.Structure):
 
 def doubles(array):
     """The address of an array of float64 that the caller keeps alive."""
-    assert array.dtype == np.float64 and array.flags.c_contiguous
+    assert array.dtype == np.float64
+    assert array.flags.c_contiguous
     return array.ctypes.data_as(DOUBLES)
 
 
