@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "solvers.h"
 
 #if defined(__x86_64__) && !defined(SV_PLAIN_C)
 #include <cpuid.h>

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "runtime.h"
+#include "solvers.h"
 
 /* Keeps the words for sv_last_error and returns the status. The words begin with the argument's name. */
 #if defined(__GNUC__)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime.h"
+#include "solvers.h"
 
 enum { MAX_THREADS = 256, DEFAULT_MAX_THREADS = 8, SPIN_NANOSECONDS = 50000 };
 
