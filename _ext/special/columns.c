@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../include/solvers.h"
 #include "rows.h"
 #include "scaled_sum.h"
 #include "shares.h"
