@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL
 from . import _kernels
 
 Array = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ class Loss:
         """The share for which ``-conjugate`` is largest, where that is known, else 1."""
         return 1.0
 
-    def balanced(self, v: Array, added: Adding) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it.
 
         `added` makes sums over this rank's samples those over all.
@@ -121,7 +122,7 @@ class Logistic(Loss):
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
 
-    def balanced(self, v: Array, added: Adding) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The terms of the label that weighs more, scaled down: -y v / s stays within [0, 1]."""
         return _sides_balanced(v, self.y < 0, added)
 
@@ -142,7 +143,7 @@ class Huber(Loss):
         """An even loss whose slope over the distance never rises: that quotient (reweighted least squares)."""
         return self.s / np.maximum(1.0, np.abs(z - self.y))
 
-    def balanced(self, v: Array, added: Adding) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The terms of the sign that weighs more, scaled down: \\|v\\| <= s remains."""
         return _sides_balanced(v, v > 0, added)
 
@@ -164,7 +165,7 @@ class Poisson(Loss):
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
 
-    def balanced(self, v: Array, added: Adding) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The means, v / s + y, scaled to the sum of the targets."""
         mean = v + self.s * self.y
         wanted, there = added(np.array([self.s @ self.y, mean.sum()]))

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.sparse
 from scipy.special import xlogy
 
+from .._base.reducer import SERIAL
 from .._base.validate import real_array
 from . import _kernels
 from ._design import CHEAP, Design
@@ -65,7 +66,7 @@ class Multinomial(Loss):
         P = self._shares(share * v)
         return float(self.s @ xlogy(P, P).sum(1))
 
-    def balanced(self, v: Array, added: Adding) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The p mixed with one and the same distribution, as little as makes the classes' sums those of the labels."""
         P = self._shares(v)
         counts = np.bincount(self.own[1], self.s, self.classes)

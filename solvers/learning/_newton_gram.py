@@ -5,8 +5,8 @@ samples nothing else is needed: where these are shared by ranks, one reduction a
 the model with the penalty, which is small, is minimised by every rank for itself, in C and to the end (quadratic.c).
 
 1. Up to `whole` coefficients the Hessian of all is formed in the pass, and its lower triangle summed with the rest.
-2. With more, and penalties that hold coefficients at zero, it is that of a working set: the coefficients in use and those
-   that violate their conditions most. This takes a second reduction a step.
+2. With more, and penalties that hold coefficients at zero, it is that of a working set: the coefficients in use and
+   those that violate their conditions most. This takes a second reduction a step.
 3. With more and a smooth objective conjugate gradients solve the Newton equations: a reduction a product.
 
 After the proximal Newton method of Lee, Sun and Saunders (2014), arXiv 1206.1623. Differs in: 1. The model is solved to
