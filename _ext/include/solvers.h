@@ -176,6 +176,66 @@ typedef struct sv_grid_of_cells {
 
 /* ---- linalg: tuners of omega ---------------------------------------------------------------- */
 
+/* Chooses omega before each solve of a sequence and learns from the costs it is told: OmegaTuner of Python, to the bit.
+ * A question and its answer allocate nothing and take a microsecond or two. */
+typedef struct sv_omega_tuner sv_omega_tuner;
+
+typedef struct sv_omega_options {
+    size_t struct_size;
+    size_t count;               /* how many values of omega; 20 */
+    double low, high;           /* equally spaced in log(2 - omega) between these: 1 and 1.98 */
+    const double *omegas;       /* or the values themselves, each once, all in (0, 2); NULL */
+    const char *learner;        /* "tsallis-dr", "tsallis", "tsallis-rv", "binned", "chebcb", "gp" or "gp-forgetting";
+                                   NULL: "tsallis-dr", with a context "gp" */
+    const double *context;      /* the two ends of a number that is known before each solve and that the costs depend
+                                   on: for "binned", "chebcb" and "gp", which need it; NULL */
+    const char *drift;          /* of "tsallis-dr", for costs that change: "auto", "discount", "window", "reset"; NULL */
+    double cost_floor;          /* what no solve costs less than: 1 */
+    const char *key;            /* of one of several sequences with one seed; NULL: "" */
+    uint64_t seed;              /* that of rng=seed in Python; 0 */
+    const uint32_t *seed_words; /* or the four numbers that state_dict() calls "seed"; NULL */
+    size_t option_count;        /* options of the learner by name, as in Python; truth is 1, falsehood 0 */
+    const char *const *option_names;
+    const double *option_values;
+} sv_omega_options;
+#define SV_OMEGA_OPTIONS_INIT \
+    {sizeof(sv_omega_options), 20, 1.0, 1.98, NULL, NULL, NULL, NULL, 1.0, NULL, 0, NULL, 0, NULL, NULL}
+
+/* What the options point to is copied. */
+SV_API int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options);
+SV_API void sv_omega_tuner_destroy(sv_omega_tuner *tuner);
+
+/* The omega for the next solve, and the question's number, from 0 on. `context` counts where the tuner has one. At most
+ * 1024 questions stay open; beyond that the oldest is dropped. */
+SV_API int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id);
+/* What the solve of a question cost: iterations, seconds, anything >= 0 of which less is better. In any order, each once.
+ * Of a solve that failed tell twice the most iterations it may take, as Python's solve() does; of one that was stopped
+ * tell nothing: its question may stay open. */
+SV_API int sv_omega_tuner_tell(sv_omega_tuner *tuner, int64_t id, double cost);
+/* The open questions, oldest first: at most `room` of them (0, with NULLs, to count). */
+SV_API int sv_omega_tuner_pending(sv_omega_tuner *tuner, size_t room, int64_t *ids, double *omegas, size_t *count);
+
+/* How many values there are, and the values; 0 of NULL. */
+SV_API size_t sv_omega_tuner_count(const sv_omega_tuner *tuner);
+SV_API int sv_omega_tuner_omegas(const sv_omega_tuner *tuner, double *omegas);
+/* With which probabilities they would be chosen next, and the likeliest. */
+SV_API int sv_omega_tuner_probabilities(sv_omega_tuner *tuner, double context, double *probabilities);
+SV_API int sv_omega_tuner_best(sv_omega_tuner *tuner, double context, double *omega);
+/* How often the cost of each was told, and the sums of these costs. */
+SV_API int sv_omega_tuner_told(sv_omega_tuner *tuner, int64_t *counts, double *costs);
+
+/* All that it knows, open questions included, as the JSON of Python's state_dict(), with a 0 at its end. `length`, without
+ * that 0, is always set; where `room` does not hold it all, text (may be NULL then) is left alone, and the call returns
+ * SV_OK for room 0, else SV_INVALID. */
+SV_API int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length);
+/* Goes on to the same bits from what this, or json.dumps(tuner.state_dict()), wrote for a tuner of the same values,
+ * learner, context, drift and options; of several keys it takes its own, or begins it anew. Where the text does not fit,
+ * or is damaged, nothing changes. */
+SV_API int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length);
+
+/* `count` values between two ends, 0 < low < high < 2, equally spaced in log(2 - omega). */
+SV_API int sv_omega_grid(size_t count, double low, double high, double *omegas);
+
 /* ---- ot: entropic optimal transport --------------------------------------------------------- */
 
 /* ---- learning: penalised generalised linear models ------------------------------------------ */
