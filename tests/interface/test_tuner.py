@@ -118,14 +118,14 @@ def run(python, mine, steps, seed, key=""):
 
 
 CASES = [
-    dict(learner="tsallis-dr"), dict(learner="tsallis"), dict(learner="tsallis-rv"),
-    *(dict(learner="tsallis-dr", drift=drift) for drift in ("auto", "discount", "window", "reset")),
-    dict(learner="tsallis-dr", drift="window", options={"window": 30}),
-    dict(learner="binned", context=(0.0, 1.0), options={"bins": 4}),
-    dict(learner="binned", context=(0.0, 1.0), options={"paper": 1}),
-    dict(learner="chebcb", context=(0.0, 1.0)), dict(learner="chebcb", context=(0.0, 1.0), options={"terms": 4}),
-    dict(learner="gp", context=(0.0, 1.0)), dict(context=(0.0, 1.0), options={"noise": 0.2, "context_length": 0.3}),
-    dict(learner="gp-forgetting"), dict(),
+    {"learner": "tsallis-dr"}, {"learner": "tsallis"}, {"learner": "tsallis-rv"},
+    *({"learner": "tsallis-dr", "drift": drift} for drift in ("auto", "discount", "window", "reset")),
+    {"learner": "tsallis-dr", "drift": "window", "options": {"window": 30}},
+    {"learner": "binned", "context": (0.0, 1.0), "options": {"bins": 4}},
+    {"learner": "binned", "context": (0.0, 1.0), "options": {"paper": 1}},
+    {"learner": "chebcb", "context": (0.0, 1.0)}, {"learner": "chebcb", "context": (0.0, 1.0), "options": {"terms": 4}},
+    {"learner": "gp", "context": (0.0, 1.0)}, {"context": (0.0, 1.0), "options": {"noise": 0.2, "context_length": 0.3}},
+    {"learner": "gp-forgetting"}, {},
 ]  # fmt: skip
 
 
@@ -157,23 +157,23 @@ def test_seeds(seed):
 
 def test_values_and_keys():
     given = [1.9, 1.2, 1.5]
-    python, mine = OmegaTuner(given, rng=3, cost_floor=2.0), Tuner(omegas=given, seed=3, cost_floor=2.0, key="pé\"s")
-    run(python, mine, 50, 4, key="pé\"s")
+    python, mine = OmegaTuner(given, rng=3, cost_floor=2.0), Tuner(omegas=given, seed=3, cost_floor=2.0, key='pé"s')
+    run(python, mine, 50, 4, key='pé"s')
     assert json.loads(mine.state()) == python.state_dict()
     found = np.empty(3)
     assert LIBRARY.sv_omega_tuner_omegas(mine.handle, doubles(found)) == 0
     assert found.tolist() == given
     counts, costs = (INT64 * 3)(), np.empty(3)
     assert told(mine.handle, counts, doubles(costs)) == 0
-    assert list(counts) == list(python.value_counts("pé\"s").values())
-    assert costs.sum() == pytest.approx(python.report("pé\"s")["total_cost"])
+    assert list(counts) == list(python.value_counts('pé"s').values())
+    assert costs.sum() == pytest.approx(python.report('pé"s')["total_cost"])
     omega = ctypes.c_double()
     assert best(mine.handle, 0.0, omega) == 0
-    assert omega.value == python.best(key="pé\"s")
+    assert omega.value == python.best(key='pé"s')
     # of a state with several keys, its own; without its own, anew
     python.ask(key="other")
-    again, other = Tuner(omegas=given, key="pé\"s", cost_floor=2.0), Tuner(omegas=given, key="new", cost_floor=2.0)
-    for tuner, key in ((again, "pé\"s"), (other, "new")):
+    again, other = Tuner(omegas=given, key='pé"s', cost_floor=2.0), Tuner(omegas=given, key="new", cost_floor=2.0)
+    for tuner, key in ((again, 'pé"s'), (other, "new")):
         assert tuner.load(json.dumps(python.state_dict(), indent=2)) == 0, last_error()
         run(python, tuner, 5, 5, key)
 
@@ -198,7 +198,7 @@ def test_options_are_those_that_python_declares():
             for value in {option.default, option.low, option.high} - {None}:
                 if option.type is bool and not isinstance(value, bool):
                     continue
-                case = dict(learner=learner.name, context=context, options={option.name: value})
+                case = {"learner": learner.name, "context": context, "options": {option.name: value}}
                 python = OmegaTuner(**case, drift="auto" if option.name == "discount" else None)
                 mine = Tuner(**case, **({"drift": "auto"} if option.name == "discount" else {}))
                 assert mine.status == 0, last_error()
@@ -226,15 +226,15 @@ def test_pending_questions():
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        (dict(omegas=[1.0, 2.0]), "options->omegas[1]"), (dict(omegas=[1.0, float("nan")]), "options->omegas[1]"),
-        (dict(omegas=[1.0, 1.5, 1.0]), "options->omegas[2]"), (dict(count=0), "options->count"),
-        (dict(count=2**62), "options->count"), (dict(low=1.99), "low"), (dict(learner="best"), "options->learner"),
-        (dict(learner="gp"), "options->learner"), (dict(context=(1.0, 0.0)), "options->context"),
-        (dict(context=(0.0, float("inf"))), "options->context"), (dict(drift="slow"), "options->drift"),
-        (dict(learner="tsallis", drift="auto"), "options->drift"), (dict(cost_floor=-1.0), "options->cost_floor"),
-        (dict(cost_floor=float("nan")), "options->cost_floor"), (dict(key="k" * 300), "options->key"),
-        (dict(learner="tsallis", context=(0.0, 1.0)), "options->learner"), (dict(key="a\nb"), "options->key"),
-        (dict(option_count=2), "options->option_names"),
+        ({"omegas": [1.0, 2.0]}, "options->omegas[1]"), ({"omegas": [1.0, float("nan")]}, "options->omegas[1]"),
+        ({"omegas": [1.0, 1.5, 1.0]}, "options->omegas[2]"), ({"count": 0}, "options->count"),
+        ({"count": 2**62}, "options->count"), ({"low": 1.99}, "low"), ({"learner": "best"}, "options->learner"),
+        ({"learner": "gp"}, "options->learner"), ({"context": (1.0, 0.0)}, "options->context"),
+        ({"context": (0.0, float("inf"))}, "options->context"), ({"drift": "slow"}, "options->drift"),
+        ({"learner": "tsallis", "drift": "auto"}, "options->drift"), ({"cost_floor": -1.0}, "options->cost_floor"),
+        ({"cost_floor": float("nan")}, "options->cost_floor"), ({"key": "k" * 300}, "options->key"),
+        ({"learner": "tsallis", "context": (0.0, 1.0)}, "options->learner"), ({"key": "a\nb"}, "options->key"),
+        ({"option_count": 2}, "options->option_names"),
     ],
 )  # fmt: skip
 def test_wrong_options(given, name):
