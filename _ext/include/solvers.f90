@@ -29,6 +29,13 @@ module solvers
     integer(c_int), parameter :: SV_STRUCT_SIZE = -3
     integer(c_int), parameter :: SV_BUSY = -4
 
+    integer(c_int), parameter :: SV_DIRICHLET = 0
+    integer(c_int), parameter :: SV_NEUMANN = 1
+    integer(c_int), parameter :: SV_PERIODIC = 2
+
+    integer(c_int), parameter :: SV_NODES = 0
+    integer(c_int), parameter :: SV_CELLS = 1
+
     type, bind(c) :: sv_progress
         integer(c_size_t) :: struct_size
         integer(c_int64_t) :: nit
@@ -53,6 +60,40 @@ module solvers
         integer(c_int64_t) :: nit = 0
         real(c_double) :: measure = 0.0_c_double
         real(c_double) :: seconds = 0.0_c_double
+    end type
+
+    type, bind(c) :: sv_grid
+        integer(c_size_t) :: struct_size = 160
+        integer(c_int) :: axes = 0
+        integer(c_size_t) :: shape(3) = 1
+        real(c_double) :: spacing(3) = 1.0_c_double
+        integer(c_int) :: ends(2, 3) = 0
+        integer(c_int) :: unknowns = SV_NODES
+        integer(c_int) :: obstacle = SV_NEUMANN
+        real(c_double) :: coefficient = 1.0_c_double
+        type(c_ptr) :: cells = c_null_ptr
+        type(c_ptr) :: faces(3) = c_null_ptr
+        real(c_double) :: mass = 0.0_c_double
+        type(c_ptr) :: masses = c_null_ptr
+        type(c_ptr) :: mask = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_omega_options
+        integer(c_size_t) :: struct_size = 120
+        integer(c_size_t) :: count = 20
+        real(c_double) :: low = 1.0_c_double
+        real(c_double) :: high = 1.98_c_double
+        type(c_ptr) :: omegas = c_null_ptr
+        type(c_ptr) :: learner = c_null_ptr
+        type(c_ptr) :: context = c_null_ptr
+        type(c_ptr) :: drift = c_null_ptr
+        real(c_double) :: cost_floor = 1.0_c_double
+        type(c_ptr) :: key = c_null_ptr
+        integer(c_int64_t) :: seed = 0
+        type(c_ptr) :: seed_words = c_null_ptr
+        integer(c_size_t) :: option_count = 0
+        type(c_ptr) :: option_names = c_null_ptr
+        type(c_ptr) :: option_values = c_null_ptr
     end type
 
     interface
@@ -181,6 +222,110 @@ module solvers
             integer(c_size_t), value :: rows
             integer(c_size_t), value :: length
             integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_create(tuner, options) bind(c, name="sv_omega_tuner_create") result(ended)
+            import
+            type(c_ptr), intent(out) :: tuner
+            type(sv_omega_options), intent(in), optional :: options
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_omega_tuner_destroy(tuner) bind(c, name="sv_omega_tuner_destroy")
+            import
+            type(c_ptr), value :: tuner
+        end subroutine
+
+        function sv_omega_tuner_ask(tuner, context, omega, id) bind(c, name="sv_omega_tuner_ask") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: omega
+            integer(c_int64_t), intent(inout), optional :: id
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_tell(tuner, id, cost) bind(c, name="sv_omega_tuner_tell") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_int64_t), value :: id
+            real(c_double), value :: cost
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_pending(tuner, room, ids, omegas, count) bind(c, name="sv_omega_tuner_pending") &
+            result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_size_t), value :: room
+            integer(c_int64_t), intent(inout), optional :: ids(*)
+            real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_size_t), intent(inout), optional :: count
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_count(tuner) bind(c, name="sv_omega_tuner_count") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_size_t) :: ended
+        end function
+
+        function sv_omega_tuner_omegas(tuner, omegas) bind(c, name="sv_omega_tuner_omegas") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_probabilities(tuner, context, &
+            probabilities) bind(c, name="sv_omega_tuner_probabilities") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: probabilities(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_best(tuner, context, omega) bind(c, name="sv_omega_tuner_best") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: omega
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_told(tuner, counts, costs) bind(c, name="sv_omega_tuner_told") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_int64_t), intent(inout), optional :: counts(*)
+            real(c_double), intent(inout), optional :: costs(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_save(tuner, text, room, length) bind(c, name="sv_omega_tuner_save") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            character(kind=c_char), intent(inout), optional :: text(*)
+            integer(c_size_t), value :: room
+            integer(c_size_t), intent(inout), optional :: length
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_load(tuner, text, length) bind(c, name="sv_omega_tuner_load") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            character(kind=c_char), intent(in), optional :: text(*)
+            integer(c_size_t), value :: length
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_grid(count, low, high, omegas) bind(c, name="sv_omega_grid") result(ended)
+            import
+            integer(c_size_t), value :: count
+            real(c_double), value :: low
+            real(c_double), value :: high
+            real(c_double), intent(inout), optional :: omegas(*)
             integer(c_int) :: ended
         end function
     end interface
