@@ -8,6 +8,7 @@ module solvers
     implicit none
     public
 
+
     integer(c_int), parameter :: SV_CONVERGED = 0
     integer(c_int), parameter :: SV_CALLBACK_STOP = 2
     integer(c_int), parameter :: SV_MAX_ITER = 10
@@ -33,7 +34,7 @@ module solvers
         integer(c_int64_t) :: nit
         real(c_double) :: measure
         real(c_double) :: seconds
-        type(c_ptr) :: x = c_null_ptr
+        type(c_ptr) :: x
         integer(c_size_t) :: x_size
     end type
 
