@@ -36,6 +36,13 @@ cdef extern from "solvers.h" nogil:
         SV_NODES
         SV_CELLS
 
+    enum sv_glm_loss:
+        SV_GLM_SQUARED
+        SV_GLM_LOGISTIC
+        SV_GLM_HUBER
+        SV_GLM_SQUARED_HINGE
+        SV_GLM_POISSON
+
     ctypedef struct sv_progress:
         size_t struct_size
         int64_t nit
@@ -100,6 +107,47 @@ cdef extern from "solvers.h" nogil:
         const double *option_values
     const sv_omega_options SV_OMEGA_OPTIONS_INIT "((sv_omega_options)SV_OMEGA_OPTIONS_INIT)"
 
+    ctypedef struct sv_design:
+        size_t struct_size
+        size_t n
+        size_t d
+        const double *X
+        ptrdiff_t row_stride
+        ptrdiff_t column_stride
+        const int32_t *starts
+        const int32_t *index
+        const double *value
+    const sv_design SV_DESIGN_INIT "((sv_design)SV_DESIGN_INIT)"
+
+    ctypedef struct sv_glm_penalty:
+        size_t struct_size
+        double l1
+        double l2
+        const double *weights
+        const double *low
+        const double *high
+    const sv_glm_penalty SV_GLM_PENALTY_INIT "((sv_glm_penalty)SV_GLM_PENALTY_INIT)"
+
+    ctypedef struct sv_glm_options:
+        size_t struct_size
+        double tol
+        const double *x0
+        double intercept0
+        int64_t first
+        int screening
+    const sv_glm_options SV_GLM_OPTIONS_INIT "((sv_glm_options)SV_GLM_OPTIONS_INIT)"
+
+    ctypedef struct sv_glm_result:
+        size_t struct_size
+        double intercept
+        double fun
+        double gap
+        double kkt
+    const sv_glm_result SV_GLM_RESULT_INIT "((sv_glm_result)SV_GLM_RESULT_INIT)"
+
+    ctypedef struct sv_glm:
+        pass
+
     const char *sv_version_string()
     int sv_abi_version()
     const char *sv_isa()
@@ -134,3 +182,11 @@ cdef extern from "solvers.h" nogil:
     int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length)
     int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length)
     int sv_omega_grid(size_t count, double low, double high, double *omegas)
+    int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
+            int fit_intercept)
+    void sv_glm_destroy(sv_glm *glm)
+    int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
+            const sv_control *control, double *coef, sv_glm_result *result, sv_report *report)
+    int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
+            const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
+            sv_glm_result *result, sv_report *report)

@@ -36,6 +36,12 @@ module solvers
     integer(c_int), parameter :: SV_NODES = 0
     integer(c_int), parameter :: SV_CELLS = 1
 
+    integer(c_int), parameter :: SV_GLM_SQUARED = 0
+    integer(c_int), parameter :: SV_GLM_LOGISTIC = 1
+    integer(c_int), parameter :: SV_GLM_HUBER = 2
+    integer(c_int), parameter :: SV_GLM_SQUARED_HINGE = 3
+    integer(c_int), parameter :: SV_GLM_POISSON = 4
+
     type, bind(c) :: sv_progress
         integer(c_size_t) :: struct_size
         integer(c_int64_t) :: nit
@@ -94,6 +100,44 @@ module solvers
         integer(c_size_t) :: option_count = 0
         type(c_ptr) :: option_names = c_null_ptr
         type(c_ptr) :: option_values = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_design
+        integer(c_size_t) :: struct_size = 72
+        integer(c_size_t) :: n = 0
+        integer(c_size_t) :: d = 0
+        type(c_ptr) :: X = c_null_ptr
+        integer(c_ptrdiff_t) :: row_stride = 0
+        integer(c_ptrdiff_t) :: column_stride = 0
+        type(c_ptr) :: starts = c_null_ptr
+        type(c_ptr) :: index = c_null_ptr
+        type(c_ptr) :: value = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_glm_penalty
+        integer(c_size_t) :: struct_size = 48
+        real(c_double) :: l1 = 0.0_c_double
+        real(c_double) :: l2 = 0.0_c_double
+        type(c_ptr) :: weights = c_null_ptr
+        type(c_ptr) :: low = c_null_ptr
+        type(c_ptr) :: high = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_glm_options
+        integer(c_size_t) :: struct_size = 48
+        real(c_double) :: tol = 1e-6_c_double
+        type(c_ptr) :: x0 = c_null_ptr
+        real(c_double) :: intercept0 = 0.0_c_double
+        integer(c_int64_t) :: first = 0
+        integer(c_int) :: screening = 1
+    end type
+
+    type, bind(c) :: sv_glm_result
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: intercept = 0.0_c_double
+        real(c_double) :: fun = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
+        real(c_double) :: kkt = 0.0_c_double
     end type
 
     interface
@@ -326,6 +370,52 @@ module solvers
             real(c_double), value :: low
             real(c_double), value :: high
             real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_glm_create(glm, X, y, sample_weight, loss, fit_intercept) bind(c, name="sv_glm_create") result(ended)
+            import
+            type(c_ptr), intent(out) :: glm
+            type(sv_design), intent(in), optional :: X
+            real(c_double), intent(in), optional :: y(*)
+            real(c_double), intent(in), optional :: sample_weight(*)
+            integer(c_int), value :: loss
+            integer(c_int), value :: fit_intercept
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_glm_destroy(glm) bind(c, name="sv_glm_destroy")
+            import
+            type(c_ptr), value :: glm
+        end subroutine
+
+        function sv_glm_solve(glm, penalty, options, control, coef, result, report) bind(c, name="sv_glm_solve") &
+            result(ended)
+            import
+            type(c_ptr), value :: glm
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coef(*)
+            type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_glm_fit(X, y, sample_weight, loss, fit_intercept, penalty, options, control, coef, result, &
+            report) bind(c, name="sv_glm_fit") result(ended)
+            import
+            type(sv_design), intent(in), optional :: X
+            real(c_double), intent(in), optional :: y(*)
+            real(c_double), intent(in), optional :: sample_weight(*)
+            integer(c_int), value :: loss
+            integer(c_int), value :: fit_intercept
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coef(*)
+            type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function
     end interface
