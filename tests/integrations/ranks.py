@@ -8,10 +8,15 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from solvers import MethodError
-from solvers._base.reducer import as_reducer
-from solvers.learning import glm
-from solvers.ot import solve, solve_sample
+for turn in range(MPI.COMM_WORLD.size):  # an editable install sees whether it must be built, which takes one at a time
+    if turn == MPI.COMM_WORLD.rank:
+        import solvers  # noqa: F401
+    MPI.COMM_WORLD.Barrier()
+
+from solvers import MethodError  # noqa: E402
+from solvers._base.reducer import as_reducer  # noqa: E402
+from solvers.learning import glm  # noqa: E402
+from solvers.ot import solve, solve_sample  # noqa: E402
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.rank, COMM.size
