@@ -119,24 +119,26 @@ typedef struct sv_report {
 
 /* y[r][i] = exp(x[r][i]) / sum_k exp(x[r][k]) for `rows` rows of `length` contiguous elements;
  * consecutive rows lie x_stride and y_stride elements apart. y may be x; no other overlap.
- * A row with a NaN, with +inf, or of -inf alone gives NaN throughout. At most 2 ULP from exact. */
-SV_API void sv_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
-                           size_t rows, size_t length, int threads);
-SV_API void sv_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
-                           size_t rows, size_t length, int threads);
+ * A row with a NaN, with +inf, or of -inf alone gives NaN throughout. At most 2 ULP from exact.
+ * Here and below: SV_OK, or SV_INVALID or SV_NO_MEMORY, and then nothing was written; where there
+ * are no elements, their pointers are not looked at. */
+SV_API int sv_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
+                          size_t rows, size_t length, int threads);
+SV_API int sv_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
+                          size_t rows, size_t length, int threads);
 
 /* y[r][i] = log(softmax(x[r])[i]), to full relative accuracy also where the probability is nearly 1. */
-SV_API void sv_log_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
-                               size_t rows, size_t length, int threads);
-SV_API void sv_log_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
-                               size_t rows, size_t length, int threads);
+SV_API int sv_log_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
+                              size_t rows, size_t length, int threads);
+SV_API int sv_log_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
+                              size_t rows, size_t length, int threads);
 
 /* out[r] = log |sum_k b[r][k] exp(x[r][k])|; sign[r] is the sign of the sum: -1, 0 or 1, or NaN.
  * b may be NULL (all ones), sign may be NULL. Where b is 0, x must be -inf. An empty row gives -inf. */
-SV_API void sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, ptrdiff_t b_stride,
-                             float *out, float *sign, size_t rows, size_t length, int threads);
-SV_API void sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
-                             double *out, double *sign, size_t rows, size_t length, int threads);
+SV_API int sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, ptrdiff_t b_stride,
+                            float *out, float *sign, size_t rows, size_t length, int threads);
+SV_API int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
+                            double *out, double *sign, size_t rows, size_t length, int threads);
 
 /* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
 
@@ -147,6 +149,79 @@ SV_API void sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *
 /* ---- ot: entropic optimal transport --------------------------------------------------------- */
 
 /* ---- learning: penalised generalised linear models ------------------------------------------ */
+
+/*     minimise  sum_i s_i loss(x_i'w + b, y_i)  +  sum_j p_j (l1 |w_j| + l2 w_j^2 / 2)   over  low <= w <= high
+ *
+ * by coordinate descent on working sets: solvers.learning.glm(..., method="coordinate-descent") in Python, to the same
+ * bits. The sums are not divided by n. */
+
+/* A matrix of n samples (rows) and d features: dense, x_ij = X[i * row_stride + j * column_stride], or, where X is NULL,
+ * CSC: column j has value[k] in row index[k], rows rising, for starts[j] <= k < starts[j + 1]. Dense columns that are
+ * contiguous (row_stride 1, column_stride >= n) and CSC are read in place; other strides are copied once. */
+typedef struct sv_design {
+    size_t struct_size;
+    size_t n, d;
+    const double *X;
+    ptrdiff_t row_stride, column_stride;
+    const int32_t *starts, *index;
+    const double *value;
+} sv_design;
+#define SV_DESIGN_INIT {sizeof(sv_design), 0, 0, NULL, 0, 0, NULL, NULL, NULL}
+
+/* The numbers are those in Python. Labels of the logistic loss and the squared hinge are -1 and 1, both among them;
+ * Poisson's counts >= 0. */
+enum sv_glm_loss {
+    SV_GLM_SQUARED = 0,       /* (z - y)^2 / 2 */
+    SV_GLM_LOGISTIC = 1,      /* log(1 + exp(-y z)) */
+    SV_GLM_HUBER = 2,         /* (z - y)^2 / 2 up to a distance of 1, linear beyond */
+    SV_GLM_SQUARED_HINGE = 3, /* max(0, 1 - y z)^2 / 2 */
+    SV_GLM_POISSON = 4        /* exp(z) - y z */
+};
+
+typedef struct sv_glm_penalty {
+    size_t struct_size;
+    double l1, l2;            /* >= 0 */
+    const double *weights;    /* p: d numbers >= 0; 0 leaves a coefficient free, infinity keeps it at 0; NULL: ones */
+    const double *low, *high; /* d numbers each, low <= 0 <= high, infinite where there is no bound; NULL: none */
+} sv_glm_penalty;
+#define SV_GLM_PENALTY_INIT {sizeof(sv_glm_penalty), 0.0, 0.0, NULL, NULL, NULL}
+
+typedef struct sv_glm_options {
+    size_t struct_size;
+    double tol;        /* success is gap <= tol times the objective at w = 0 */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    double intercept0;
+    int64_t first;     /* columns that join the working set at first; 0: a hundred */
+    int screening;     /* whether columns that the gap proves to be zero are dropped */
+} sv_glm_options;
+#define SV_GLM_OPTIONS_INIT {sizeof(sv_glm_options), 1e-6, NULL, 0.0, 0, 1}
+
+/* What is known of an answer, all of it computed from the coefficients that are returned. */
+typedef struct sv_glm_result {
+    size_t struct_size;
+    double intercept;  /* 0 without one */
+    double fun;        /* the objective */
+    double gap;        /* an upper bound of how far it is from its least value; NaN where coefficients have neither
+                          penalty nor two bounds: then kkt is judged, in units of that at w = 0 */
+    double kkt;        /* the largest violation of an optimality condition, in units of the gradient */
+} sv_glm_result;
+#define SV_GLM_RESULT_INIT {sizeof(sv_glm_result), 0.0, 0.0, 0.0, 0.0}
+
+/* Checked samples, ready for fits at many penalties. X is not copied where it is read in place, and must then live as
+ * long as this; y and sample_weight (n numbers >= 0; NULL: ones) are copied. */
+typedef struct sv_glm sv_glm;
+SV_API int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
+                         int fit_intercept);
+SV_API void sv_glm_destroy(sv_glm *glm);
+
+/* coef: d coefficients, written; result and report may be NULL. The callback's x is the coefficients. */
+SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
+                        const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
+
+/* All in one call. */
+SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
+                      const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
+                      double *coef, sv_glm_result *result, sv_report *report);
 
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
 
