@@ -31,7 +31,8 @@ class Solver:
     Raises
     ------
     SolveError
-        The tolerance was not met: scikit-fem has no other way to hear of it. ``throw=False`` returns the best x instead.
+        The tolerance was not met, and scikit-fem has no other way to hear of it. With ``throw=False`` the best x is
+        returned instead.
 
     Notes
     -----
