@@ -2,7 +2,8 @@
 
 Lu & Yang (2024, arXiv 2407.16144), with the restarts and the controller of the primal weight of Lu et al. (2025,
 arXiv 2507.14051), which are in `_restart`. A step of the method is a block of iterations, each of which reads the
-matrix once, and a look at what they reached; all of it is compiled (lp_pdhg.c), as the C interface has it. Differs from the papers in:
+matrix once, and a look at what they reached; all of it is compiled (lp_pdhg.c), as the C interface has it. Differs from
+the papers in:
 
 1. Rows with one entry, fixed columns and the like are taken out first.
 2. The norm of the scaled matrix is at most one, whatever the program is (Pock & Chambolle 2011); a power iteration
@@ -15,6 +16,7 @@ matrix once, and a look at what they reached; all of it is compiled (lp_pdhg.c),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .._base.method import Method, register
 from .._base.options import option
@@ -72,18 +74,19 @@ class HalpernPdhg:
     def init(self, problem: LpProblem) -> State:
         """At the user's start."""
         vectors, numbers = problem.prepared.init(problem.x0, problem.y0)
-        return State(**dict(zip(VECTORS, vectors, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
+        parts: dict[str, Any] = dict(zip(VECTORS + NUMBERS, (*vectors, *numbers), strict=True))
+        return State(**parts)
 
     def step(self, problem: LpProblem, state: State) -> State:
         """A block of iterations, a look, and a restart where it is wanted."""
         vectors = [getattr(state, name).copy() for name in VECTORS]
         numbers = problem.prepared.step(vectors, [getattr(state, name) for name in NUMBERS], self.block)
-        return replace(state, **dict(zip(VECTORS, vectors, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
+        return replace(state, **dict(zip(VECTORS + NUMBERS, (*vectors, *numbers), strict=True)))
 
     def done(self, problem: LpProblem, state: State) -> Status | None:
         """Optimal, a verified ray, or no more progress."""
         status = lp_pdhg_done(problem.tol, state.measure, state.verdict, state.stale, state.nit)
-        return None if status < 0 else Status(status)
+        return None if status < 0 else Status(status)  # type: ignore[call-arg]
 
     def finish(self, problem: LpProblem, state: State) -> LpResult:
         """The best pair."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from .._base.result import SolveResult, Status
 from ._kernels import PreparedProgram
 from ._normal import Normal

@@ -126,9 +126,9 @@ class LinearProgram:
         A = self.A
         if max(A.nnz, *A.shape) > np.iinfo(np.int32).max:
             raise ValueError(f"A has {A.nnz} entries; at most {np.iinfo(np.int32).max} are supported")
-        starts, index = A.indptr.astype(np.int32, copy=False), A.indices.astype(np.int32, copy=False)
-        vectors = (np.ascontiguousarray(part) for part in (self.cost, self.l, self.u, self.lb, self.ub))
-        return CompiledProgram(starts, index, A.data, *vectors)
+        starts, index = (np.ascontiguousarray(part, dtype=np.int32) for part in (A.indptr, A.indices))
+        numbers = (np.ascontiguousarray(part) for part in (A.data, self.cost, self.l, self.u, self.lb, self.ub))
+        return CompiledProgram(starts, index, *numbers)
 
 
 def _rows(A: Any, n: int) -> Any:
