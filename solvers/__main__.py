@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -19,11 +22,55 @@ def show_methods() -> None:
             print(f"    {option.name} = {option.default}{unit} ({option.range}): {option.text}")
 
 
-def show_config() -> None:
-    """Version, instruction-set level, threads."""
-    from . import show_config
+def show_config(**asked: bool) -> None:
+    """Version, instruction-set level, threads; or what was asked for, on one line."""
+    from ._base import config
 
-    print(json.dumps(show_config(), indent=2))
+    answers: dict[str, Callable[[], str]] = {
+        "cflags": config.compile_flags,
+        "libs": config.link_flags,
+        "includedir": config.get_include,
+        "libdir": config.get_library_dir,
+        "pkgconfigdir": lambda: config.find_package_files("pkgconfig"),
+        "cmakedir": lambda: config.find_package_files("cmake/solvers"),
+    }
+    words = [answers[name]() for name in answers if asked.get(name)]
+    if not words:
+        print(json.dumps(config.show_config(), indent=2))
+        return
+    # the bytes of the paths, whatever encoding the terminal claims
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(" ".join(words)) + b"\n")
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """What a build of another program asks for."""
+    for name, text in (
+        ("cflags", "a C compiler's options to find the header, quoted for a shell"),
+        ("libs", "its options to link the library and to find it at run time, quoted for a shell"),
+        ("includedir", "the folder of solvers.h, solvers.hpp and solvers.f90"),
+        ("libdir", "the folder of the library"),
+        ("pkgconfigdir", "the folder of solvers.pc"),
+        ("cmakedir", "the folder of the CMake package"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+
+
+def config() -> None:
+    """The command solvers-config."""
+    parser = argparse.ArgumentParser(
+        prog="solvers-config", description="Where a program in another language finds the library."
+    )
+    add_config_options(parser)
+    run(show_config, vars(parser.parse_args()))
+
+
+def run(command: Callable[..., None], arguments: dict[str, Any]) -> None:
+    """Run a command; a file that is not there ends the program with its name and no traceback."""
+    try:
+        command(**arguments)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
 
 
 def run_demo(output: str, threads: int | None) -> None:
@@ -53,10 +100,12 @@ def main() -> None:
     )
     demo.set_defaults(run=run_demo)
     commands.add_parser("methods", help="list the methods and their options").set_defaults(run=show_methods)
-    commands.add_parser("config", help="show version, instruction-set level and threads").set_defaults(run=show_config)
+    found = commands.add_parser("config", help="show version, level and threads, or where header and library lie")
+    add_config_options(found)
+    found.set_defaults(run=show_config)
     arguments = vars(parser.parse_args())
     arguments.pop("command")
-    arguments.pop("run")(**arguments)
+    run(arguments.pop("run"), arguments)
 
 
 if __name__ == "__main__":

@@ -119,24 +119,26 @@ typedef struct sv_report {
 
 /* y[r][i] = exp(x[r][i]) / sum_k exp(x[r][k]) for `rows` rows of `length` contiguous elements;
  * consecutive rows lie x_stride and y_stride elements apart. y may be x; no other overlap.
- * A row with a NaN, with +inf, or of -inf alone gives NaN throughout. At most 2 ULP from exact. */
-SV_API void sv_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
-                           size_t rows, size_t length, int threads);
-SV_API void sv_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
-                           size_t rows, size_t length, int threads);
+ * A row with a NaN, with +inf, or of -inf alone gives NaN throughout. At most 2 ULP from exact.
+ * Here and below: SV_OK, or SV_INVALID or SV_NO_MEMORY, and then nothing was written; where there
+ * are no elements, their pointers are not looked at. */
+SV_API int sv_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
+                          size_t rows, size_t length, int threads);
+SV_API int sv_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
+                          size_t rows, size_t length, int threads);
 
 /* y[r][i] = log(softmax(x[r])[i]), to full relative accuracy also where the probability is nearly 1. */
-SV_API void sv_log_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
-                               size_t rows, size_t length, int threads);
-SV_API void sv_log_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
-                               size_t rows, size_t length, int threads);
+SV_API int sv_log_softmax_f32(const float *x, ptrdiff_t x_stride, float *y, ptrdiff_t y_stride,
+                              size_t rows, size_t length, int threads);
+SV_API int sv_log_softmax_f64(const double *x, ptrdiff_t x_stride, double *y, ptrdiff_t y_stride,
+                              size_t rows, size_t length, int threads);
 
 /* out[r] = log |sum_k b[r][k] exp(x[r][k])|; sign[r] is the sign of the sum: -1, 0 or 1, or NaN.
  * b may be NULL (all ones), sign may be NULL. Where b is 0, x must be -inf. An empty row gives -inf. */
-SV_API void sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, ptrdiff_t b_stride,
-                             float *out, float *sign, size_t rows, size_t length, int threads);
-SV_API void sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
-                             double *out, double *sign, size_t rows, size_t length, int threads);
+SV_API int sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, ptrdiff_t b_stride,
+                            float *out, float *sign, size_t rows, size_t length, int threads);
+SV_API int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
+                            double *out, double *sign, size_t rows, size_t length, int threads);
 
 /* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
 

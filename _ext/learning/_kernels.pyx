@@ -522,8 +522,9 @@ def minimise_groups(const double[:, ::1] H, const int32_t[::1] start, const doub
 
 
 cdef extern from "solvers.h" nogil:
-    void sv_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
-    void sv_log_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
+    int sv_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
+    int sv_log_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
+    const char *sv_last_error()
 
 
 def softmax(const double[:, ::1] z):
@@ -536,12 +537,15 @@ def log_softmax(const double[:, ::1] z):
     return _of_rows(z, sv_log_softmax_f64)
 
 
-cdef _of_rows(const double[:, ::1] z, void (*kernel)(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t,
-                                                    int) noexcept nogil):
+cdef _of_rows(const double[:, ::1] z, int (*kernel)(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t,
+                                                   int) noexcept nogil):
     cdef size_t n = z.shape[0], length = z.shape[1]
     found = np.empty((n, length))
     cdef double[:, ::1] y = found
+    cdef int bad = 0
     if n and length:
         with nogil:
-            kernel(&z[0, 0], length, &y[0, 0], length, n, length, 0)
+            bad = kernel(&z[0, 0], length, &y[0, 0], length, n, length, 0)
+    if bad:
+        raise ValueError(sv_last_error().decode())
     return found

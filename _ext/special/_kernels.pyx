@@ -4,11 +4,12 @@
 include "rows.pxi"
 
 cdef extern from "solvers.h" nogil:
-    void sv_log_softmax_f32(const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
-    void sv_log_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
-    void sv_logsumexp_f32(const float *, Py_ssize_t, const float *, Py_ssize_t, float *, float *, size_t, size_t, int)
-    void sv_logsumexp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, double *, size_t, size_t,
-                          int)
+    int sv_log_softmax_f32(const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
+    int sv_log_softmax_f64(const double *, Py_ssize_t, double *, Py_ssize_t, size_t, size_t, int)
+    int sv_logsumexp_f32(const float *, Py_ssize_t, const float *, Py_ssize_t, float *, float *, size_t, size_t, int)
+    int sv_logsumexp_f64(const double *, Py_ssize_t, const double *, Py_ssize_t, double *, double *, size_t, size_t,
+                         int)
+    const char *sv_last_error()
 
 cdef extern from "rows.h" nogil:
     void sv_softmax_by_f32(int, const float *, Py_ssize_t, float *, Py_ssize_t, size_t, size_t, int)
@@ -65,36 +66,40 @@ cdef extern from "copy.h" nogil:
     void sv_copy_f64(int, const Py_ssize_t *, void *, const Py_ssize_t *, const void *, const Py_ssize_t *)
 
 
-cdef void softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogil:
+cdef int softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogil:
     if x.dtype == c"d":
         sv_softmax_by_f64(method, <double *>x.view.buf, x.stride, <double *>y.view.buf, y.stride, x.rows, x.length,
                           threads)
     else:
         sv_softmax_by_f32(method, <float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length,
                           threads)
+    return 0
 
 
-cdef void log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogil:
+cdef int log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogil:
     if x.dtype == c"d":
-        sv_log_softmax_f64(<double *>x.view.buf, x.stride, <double *>y.view.buf, y.stride, x.rows, x.length, threads)
-    else:
-        sv_log_softmax_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length, threads)
+        return sv_log_softmax_f64(<double *>x.view.buf, x.stride, <double *>y.view.buf, y.stride, x.rows, x.length,
+                                  threads)
+    return sv_log_softmax_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length, threads)
 
 
 cdef bint map_rows(object x, object y, int threads, int method, bint whole,
-                   void (*kernel)(Rows, Rows, int, int) noexcept nogil) except -1:
+                   int (*kernel)(Rows, Rows, int, int) noexcept nogil) except -1:
     cdef Rows rx = take_rows(x, False), ry = take_rows(y, True)
     cdef char *a = <char *>rx.view.buf
     cdef char *b = <char *>ry.view.buf
+    cdef int bad
     if not rx.matches(ry):
         raise ValueError("input and output differ in shape or dtype")
     if whole and a != b and a < b + ry.view.len and b < a + rx.view.len:
         return False
     if rx.rows * rx.length < NOGIL_MIN:
-        kernel(rx, ry, threads, method)
+        bad = kernel(rx, ry, threads, method)
     else:
         with nogil:
-            kernel(rx, ry, threads, method)
+            bad = kernel(rx, ry, threads, method)
+    if bad:
+        raise ValueError(sv_last_error().decode())
     return True
 
 
@@ -115,6 +120,7 @@ def logsumexp(x, b, out, sign, int threads=0):
     cdef Rows rx = take_rows(x, False), ry = take_rows(out, True), rs = take_rows(sign, True), rb = None
     cdef const void *weights = NULL
     cdef Py_ssize_t b_stride = 0
+    cdef int bad
     if b is not None:
         rb = take_rows(b, False)
         weights, b_stride = rb.view.buf, rb.stride
@@ -123,20 +129,21 @@ def logsumexp(x, b, out, sign, int threads=0):
     if not ry.matches(rs) or ry.rows != 1 or ry.length != rx.rows or ry.dtype != rx.dtype:
         raise ValueError("input and output differ in shape or dtype")
     if rx.rows * rx.length < NOGIL_MIN:
-        logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+        bad = logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
     else:
         with nogil:
-            logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+            bad = logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
+    if bad:
+        raise ValueError(sv_last_error().decode())
 
 
-cdef void logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign,
-                         int threads) noexcept nogil:
+cdef int logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign,
+                        int threads) noexcept nogil:
     if x.dtype == c"d":
-        sv_logsumexp_f64(<double *>x.view.buf, x.stride, <double *>weights, b_stride, <double *>y.view.buf,
-                         <double *>sign.view.buf, x.rows, x.length, threads)
-    else:
-        sv_logsumexp_f32(<float *>x.view.buf, x.stride, <float *>weights, b_stride, <float *>y.view.buf,
-                         <float *>sign.view.buf, x.rows, x.length, threads)
+        return sv_logsumexp_f64(<double *>x.view.buf, x.stride, <double *>weights, b_stride, <double *>y.view.buf,
+                                <double *>sign.view.buf, x.rows, x.length, threads)
+    return sv_logsumexp_f32(<float *>x.view.buf, x.stride, <float *>weights, b_stride, <float *>y.view.buf,
+                            <float *>sign.view.buf, x.rows, x.length, threads)
 
 
 # ---- sums that are put together piece by piece: (rows, 5) float64, a struct sv_line_sum a row ----------

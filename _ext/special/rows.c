@@ -8,8 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../common/runtime.h"
-#include "../include/solvers.h"
+#include "../common/interface.h"
 #include "rows.h"
 #include "scaled_sum.h"
 #include "shares.h"
@@ -426,26 +425,68 @@ void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y,
         run_batch(&batch, threads);
 }
 
-void NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                      int threads)
+/* ---- the C interface -------------------------------------------------------------------------- */
+
+/* Whether rows that far apart can lie in memory at all; where they are written, they must not overlap. */
+static int check_rows(const void *at, const char *name, ptrdiff_t stride, int written, size_t rows, size_t length)
 {
-    NAME(sv_softmax_by)(SV_SOFTMAX_AUTO, x, x_stride, y, y_stride, rows, length, threads);
+    const size_t most = (size_t)PTRDIFF_MAX / sizeof(real);
+    if (!rows || !length)
+        return SV_OK;
+    if (!at)
+        return sv_fail(SV_INVALID, "%s is NULL", name);
+    const size_t apart = rows == 1 ? 0 : stride < 0 ? (size_t)0 - (size_t)stride : (size_t)stride;
+    if (length > most || (apart && rows - 1 > (most - length) / apart))
+        return sv_fail(SV_NO_MEMORY, "%s: %zu rows of %zu, %td apart, overflow", name, rows, length, stride);
+    if (written && rows > 1 && apart < length)
+        return sv_fail(SV_INVALID, "%s_stride is %td: rows of %zu would overlap", name, stride, length);
+    return SV_OK;
 }
 
-void NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
-                          int threads)
+static int check_map(const real *x, ptrdiff_t x_stride, const real *y, ptrdiff_t y_stride, size_t rows, size_t length)
 {
+    const int bad = check_rows(x, "x", x_stride, 0, rows, length);
+    return bad ? bad : check_rows(y, "y", y_stride, 1, rows, length);
+}
+
+int NAME(sv_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                     int threads)
+{
+    const int bad = check_map(x, x_stride, y, y_stride, rows, length);
+    if (bad)
+        return bad;
+    NAME(sv_softmax_by)(SV_SOFTMAX_AUTO, x, x_stride, y, y_stride, rows, length, threads);
+    return SV_OK;
+}
+
+int NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t length,
+                         int threads)
+{
+    const int bad = check_map(x, x_stride, y, y_stride, rows, length);
+    if (bad)
+        return bad;
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .some = some_log_softmax};
     batch.stream = should_stream(&batch);
     if (length)
         run_batch(&batch, threads);
+    return SV_OK;
 }
 
-void NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdiff_t b_stride, real *out, real *sign,
-                        size_t rows, size_t length, int threads)
+int NAME(sv_logsumexp)(const real *x, ptrdiff_t x_stride, const real *b, ptrdiff_t b_stride, real *out, real *sign,
+                       size_t rows, size_t length, int threads)
 {
+    int bad = check_rows(x, "x", x_stride, 0, rows, length);
+    if (!bad && b)
+        bad = check_rows(b, "b", b_stride, 0, rows, length);
+    if (!bad)
+        bad = check_rows(out, "out", 1, 0, rows, 1);
+    if (bad)
+        return bad;
+    if (!length)
+        x_stride = b_stride = 0; /* no step from a pointer to nothing */
     struct batch batch = {.x = x, .b = b, .y = out, .sign = sign, .x_stride = x_stride, .b_stride = b_stride,
                           .y_stride = 1, .rows = rows, .length = length, .some = some_logsumexp};
     run_batch(&batch, threads);
+    return SV_OK;
 }

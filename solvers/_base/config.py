@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,38 @@ def get_library_dir() -> str:
     True
     """
     return os.path.dirname(os.path.realpath(os.fsdecode(library_path())))
+
+
+def find_package_files(folder: str) -> str:
+    """Where the installed files for another build system lie.
+
+    Parameters
+    ----------
+    folder : str
+        ``"pkgconfig"``, or ``"cmake/solvers"``, beside the library.
+
+    Returns
+    -------
+    str
+        An absolute path.
+
+    Raises
+    ------
+    FileNotFoundError
+        An editable install has its library in a build folder, without these files.
+    """
+    path = Path(get_library_dir(), *folder.split("/"))
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no {path}: an editable install has none; use --cflags and --libs")
+    return str(path)
+
+
+def compile_flags() -> str:
+    """A compiler's options to find the header, quoted for a shell."""
+    return shlex.join(["-I" + get_include()])
+
+
+def link_flags() -> str:
+    """A compiler's options to link the library, and for the program to find it where it lies; quoted for a shell."""
+    folder = get_library_dir()
+    return shlex.join(["-L" + folder, "-lsolvers", "-Xlinker", "-rpath", "-Xlinker", folder])

@@ -1,7 +1,12 @@
-/* solvers.h alone, in strict C99 and as C++11: it compiles without a warning, and every function links. */
+/* solvers.h alone, in strict C99 and as C++11: it compiles without a warning, and every function links that is
+ * exported. */
 #include "solvers.h"
 
 #include <stdio.h>
+
+#include "functions.h"
+
+static const function functions[] = {FUNCTIONS};
 
 int main(void)
 {
@@ -10,6 +15,9 @@ int main(void)
     double y[3], sign[1];
     float y32[3], sign32[1];
 
+    for (size_t k = 0; k < sizeof functions / sizeof *functions; k++)
+        if (!functions[k])
+            return 1;
     sv_set_num_threads(sv_get_num_threads());
     sv_softmax_f64(x, 3, y, 3, 1, 3, 1);
     sv_log_softmax_f64(x, 3, y, 3, 1, 3, 1);

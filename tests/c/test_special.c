@@ -342,7 +342,7 @@ static void test_weights(void)
 
 static int same_bits(const real *a, const real *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
 
-typedef void (*row_map)(const real *, ptrdiff_t, real *, ptrdiff_t, size_t, size_t, int);
+typedef int (*row_map)(const real *, ptrdiff_t, real *, ptrdiff_t, size_t, size_t, int);
 static const row_map maps[] = {softmax, log_softmax};
 
 /* Rows of 13 elements, 20 apart (and backwards, and all the same one) give what each row alone gives, and the
