@@ -140,6 +140,38 @@ SV_API int sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, 
 SV_API int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
                             double *out, double *sign, size_t rows, size_t length, int threads);
 
+/* ---- linalg: grids --------------------------------------------------------------------------- */
+
+/* What lies at an end of the box, or at a cell that takes no part. */
+enum sv_end { SV_DIRICHLET = 0, SV_NEUMANN = 1, SV_PERIODIC = 2 };
+/* Where the unknowns lie. A wall at zero is one spacing from the last node, but half a spacing from the last cell. */
+enum sv_unknowns { SV_NODES = 0, SV_CELLS = 1 };
+
+/* -div(coefficient grad) + mass by finite volumes on a box, the GridOperator of Python: 3, 5 or 7 points a row. Vectors
+ * and arrays are in C order: the last axis runs fastest. The arrays are read, or copied, by the call that is given the
+ * structure, and not needed after it. Begin with SV_GRID_INIT, then set axes and shape at least:
+ *     sv_grid grid = SV_GRID_INIT;
+ *     grid.axes = 2, grid.shape[0] = 256, grid.shape[1] = 128; */
+typedef struct sv_grid_of_cells {
+    size_t struct_size;
+    int axes;               /* 1 to 3 */
+    size_t shape[3];        /* unknowns along each axis */
+    double spacing[3];      /* the distance between them, along each axis; 1 */
+    int ends[3][2];         /* the low and the high end of each axis: enum sv_end; SV_DIRICHLET, which is zero there */
+    int unknowns;           /* enum sv_unknowns; SV_NODES */
+    int obstacle;           /* towards cells that take no part: SV_NEUMANN (no flux, the default) or SV_DIRICHLET */
+    double coefficient;     /* a number >= 0; 1 */
+    const double *cells;    /* or values at the cells, of which a face takes the harmonic mean; NULL */
+    const double *faces[3]; /* or values at the faces along each axis, the low boundary first, each array one longer than
+                               the shape along its axis; NULL */
+    double mass;            /* added to the diagonal, >= 0 for the multilevel method; 0 */
+    const double *masses;   /* or one a cell; NULL */
+    const uint8_t *mask;    /* one a cell, 0 for a cell that takes no part: its row is the identity's; NULL: all do */
+} sv_grid;
+#define SV_GRID_INIT                                                                                       \
+    {sizeof(sv_grid), 0, {1, 1, 1}, {1.0, 1.0, 1.0}, {{0, 0}, {0, 0}, {0, 0}}, SV_NODES, SV_NEUMANN, 1.0,  \
+     NULL, {NULL, NULL, NULL}, 0.0, NULL, NULL}
+
 /* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
 
 /* The order in which the unknowns are taken. */
