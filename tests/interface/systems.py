@@ -85,8 +85,9 @@ def poisson(*shape, shift=0.0):
     A = scipy.sparse.csr_array((1, 1))
     for n in shape:
         T = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n))
-        A = scipy.sparse.csr_array(scipy.sparse.kron(A, scipy.sparse.eye_array(n)) +
-                                   scipy.sparse.kron(scipy.sparse.eye_array(A.shape[0]), T))
+        A = scipy.sparse.csr_array(
+            scipy.sparse.kron(A, scipy.sparse.eye_array(n)) + scipy.sparse.kron(scipy.sparse.eye_array(A.shape[0]), T)
+        )
     A = scipy.sparse.csr_array(A + shift * scipy.sparse.eye_array(A.shape[0]))
     A.sort_indices()
     return A, np.random.default_rng(7).normal(size=A.shape[0])

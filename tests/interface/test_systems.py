@@ -57,7 +57,7 @@ def test_the_bits_of_python(system, case):
     A, b = system
     found = Linear(A).solve(b, **case)
     assert_same(found, in_python(A, b, **case))
-    assert found[0] == (0 if case.get("rtol") != 1e-300 and case.get("omega") != 1.9 else Status.STAGNATION)
+    assert (found[0] == 0) == (case.get("rtol") != 1e-300 and case.get("omega") != 1.9)
 
 
 @pytest.mark.parametrize("method", ["ssor-cg", "sor", "cg", "chebyshev", "jacobi"])
@@ -103,9 +103,9 @@ def test_rows_that_are_not_sorted_and_duplicates():
     with pytest.warns(UserWarning, match="not sorted"):
         expected = in_python(B, b, method="sor")
     assert_same(handle.solve(b, method="sor"), expected)
-    new = B.data * 3
+    new = B.data * 4
     assert LIBRARY.sv_linear_update(handle.handle, address(new)) == 0
-    assert_same(handle.solve(3 * b, method="sor"), expected)
+    np.testing.assert_array_equal(handle.solve(4 * b, method="sor")[1], expected.x)
 
 
 @pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
