@@ -264,11 +264,192 @@ SV_API int sv_linear_precondition(sv_linear *A, int ordering, double omega, int 
 
 /* ---- linalg: tuners of omega ---------------------------------------------------------------- */
 
+/* Chooses omega before each solve of a sequence and learns from the costs it is told: OmegaTuner of Python, to the bit.
+ * A question and its answer allocate nothing and take a microsecond or two. */
+typedef struct sv_omega_tuner sv_omega_tuner;
+
+typedef struct sv_omega_options {
+    size_t struct_size;
+    size_t count;               /* how many values of omega; 20 */
+    double low, high;           /* equally spaced in log(2 - omega) between these: 1 and 1.98 */
+    const double *omegas;       /* or the values themselves, each once, all in (0, 2); NULL */
+    const char *learner;        /* "tsallis-dr", "tsallis", "tsallis-rv", "binned", "chebcb", "gp" or "gp-forgetting";
+                                   NULL: "tsallis-dr", with a context "gp" */
+    const double *context;      /* the two ends of a number that is known before each solve and that the costs depend
+                                   on: for "binned", "chebcb" and "gp", which need it; NULL */
+    const char *drift;          /* of "tsallis-dr", for costs that change: "auto", "discount", "window", "reset"; NULL */
+    double cost_floor;          /* what no solve costs less than: 1 */
+    const char *key;            /* of one of several sequences with one seed; NULL: "" */
+    uint64_t seed;              /* that of rng=seed in Python; 0 */
+    const uint32_t *seed_words; /* or the four numbers that state_dict() calls "seed"; NULL */
+    size_t option_count;        /* options of the learner by name, as in Python; truth is 1, falsehood 0 */
+    const char *const *option_names;
+    const double *option_values;
+} sv_omega_options;
+#define SV_OMEGA_OPTIONS_INIT \
+    {sizeof(sv_omega_options), 20, 1.0, 1.98, NULL, NULL, NULL, NULL, 1.0, NULL, 0, NULL, 0, NULL, NULL}
+
+/* What the options point to is copied. */
+SV_API int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options);
+SV_API void sv_omega_tuner_destroy(sv_omega_tuner *tuner);
+
+/* The omega for the next solve, and the question's number, from 0 on. `context` counts where the tuner has one. At most
+ * 1024 questions stay open; beyond that the oldest is dropped. */
+SV_API int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id);
+/* What the solve of a question cost: iterations, seconds, anything >= 0 of which less is better. In any order, each once.
+ * Of a solve that failed tell twice the most iterations it may take, as Python's solve() does; of one that was stopped
+ * tell nothing: its question may stay open. */
+SV_API int sv_omega_tuner_tell(sv_omega_tuner *tuner, int64_t id, double cost);
+/* The open questions, oldest first: at most `room` of them (0, with NULLs, to count). */
+SV_API int sv_omega_tuner_pending(sv_omega_tuner *tuner, size_t room, int64_t *ids, double *omegas, size_t *count);
+
+/* How many values there are, and the values; 0 of NULL. */
+SV_API size_t sv_omega_tuner_count(const sv_omega_tuner *tuner);
+SV_API int sv_omega_tuner_omegas(const sv_omega_tuner *tuner, double *omegas);
+/* With which probabilities they would be chosen next, and the likeliest. */
+SV_API int sv_omega_tuner_probabilities(sv_omega_tuner *tuner, double context, double *probabilities);
+SV_API int sv_omega_tuner_best(sv_omega_tuner *tuner, double context, double *omega);
+/* How often the cost of each was told, and the sums of these costs. */
+SV_API int sv_omega_tuner_told(sv_omega_tuner *tuner, int64_t *counts, double *costs);
+
+/* All that it knows, open questions included, as the JSON of Python's state_dict(), with a 0 at its end. `length`, without
+ * that 0, is always set; where `room` does not hold it all, text (may be NULL then) is left alone, and the call returns
+ * SV_OK for room 0, else SV_INVALID. */
+SV_API int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length);
+/* Goes on to the same bits from what this, or json.dumps(tuner.state_dict()), wrote for a tuner of the same values,
+ * learner, context, drift and options; of several keys it takes its own, or begins it anew. Where the text does not fit,
+ * or is damaged, nothing changes. */
+SV_API int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length);
+
+/* `count` values between two ends, 0 < low < high < 2, equally spaced in log(2 - omega). */
+SV_API int sv_omega_grid(size_t count, double low, double high, double *omegas);
+
 /* ---- ot: entropic optimal transport --------------------------------------------------------- */
 
 /* ---- learning: penalised generalised linear models ------------------------------------------ */
 
+/*     minimise  sum_i s_i loss(x_i'w + b, y_i)  +  sum_j p_j (l1 |w_j| + l2 w_j^2 / 2)   over  low <= w <= high
+ *
+ * by coordinate descent on working sets: solvers.learning.glm(..., method="coordinate-descent") in Python, to the same
+ * bits. The sums are not divided by n. */
+
+/* A matrix of n samples (rows) and d features: dense, x_ij = X[i * row_stride + j * column_stride], or, where X is NULL,
+ * CSC: column j has value[k] in row index[k], rows rising, for starts[j] <= k < starts[j + 1]. Dense columns that are
+ * contiguous (row_stride 1, column_stride >= n) and CSC are read in place; other strides are copied once. */
+typedef struct sv_design {
+    size_t struct_size;
+    size_t n, d;
+    const double *X;
+    ptrdiff_t row_stride, column_stride;
+    const int32_t *starts, *index;
+    const double *value;
+} sv_design;
+#define SV_DESIGN_INIT {sizeof(sv_design), 0, 0, NULL, 0, 0, NULL, NULL, NULL}
+
+/* The numbers are those in Python. Labels of the logistic loss and the squared hinge are -1 and 1, both among them;
+ * Poisson's counts >= 0. */
+enum sv_glm_loss {
+    SV_GLM_SQUARED = 0,       /* (z - y)^2 / 2 */
+    SV_GLM_LOGISTIC = 1,      /* log(1 + exp(-y z)) */
+    SV_GLM_HUBER = 2,         /* (z - y)^2 / 2 up to a distance of 1, linear beyond */
+    SV_GLM_SQUARED_HINGE = 3, /* max(0, 1 - y z)^2 / 2 */
+    SV_GLM_POISSON = 4        /* exp(z) - y z */
+};
+
+typedef struct sv_glm_penalty {
+    size_t struct_size;
+    double l1, l2;            /* >= 0 */
+    const double *weights;    /* p: d numbers >= 0; 0 leaves a coefficient free, infinity keeps it at 0; NULL: ones */
+    const double *low, *high; /* d numbers each, low <= 0 <= high, infinite where there is no bound; NULL: none */
+} sv_glm_penalty;
+#define SV_GLM_PENALTY_INIT {sizeof(sv_glm_penalty), 0.0, 0.0, NULL, NULL, NULL}
+
+typedef struct sv_glm_options {
+    size_t struct_size;
+    double tol;        /* success is gap <= tol times the objective at w = 0 */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    double intercept0;
+    int64_t first;     /* columns that join the working set at first; 0: a hundred */
+    int screening;     /* whether columns that the gap proves to be zero are dropped */
+} sv_glm_options;
+#define SV_GLM_OPTIONS_INIT {sizeof(sv_glm_options), 1e-6, NULL, 0.0, 0, 1}
+
+/* What is known of an answer, all of it computed from the coefficients that are returned. */
+typedef struct sv_glm_result {
+    size_t struct_size;
+    double intercept;  /* 0 without one */
+    double fun;        /* the objective */
+    double gap;        /* an upper bound of how far it is from its least value; NaN where coefficients have neither
+                          penalty nor two bounds: then kkt is judged, in units of that at w = 0 */
+    double kkt;        /* the largest violation of an optimality condition, in units of the gradient */
+} sv_glm_result;
+#define SV_GLM_RESULT_INIT {sizeof(sv_glm_result), 0.0, 0.0, 0.0, 0.0}
+
+/* Checked samples, ready for fits at many penalties. X is not copied where it is read in place, and must then live as
+ * long as this; y and sample_weight (n numbers >= 0; NULL: ones) are copied. */
+typedef struct sv_glm sv_glm;
+SV_API int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
+                         int fit_intercept);
+SV_API void sv_glm_destroy(sv_glm *glm);
+
+/* coef: d coefficients, written; result and report may be NULL. The callback's x is the coefficients. */
+SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
+                        const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
+
+/* All in one call. */
+SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
+                      const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
+                      double *coef, sv_glm_result *result, sv_report *report);
+
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
+
+/*     minimise  c'x   subject to   l <= A x <= u,   lb <= x <= ub
+ *
+ * by restarted reflected Halpern steps of the primal-dual hybrid gradient method: solvers.equilibrium.lp(...,
+ * method="lp-pdhg") in Python, to the same bits. The default there, for programs whose factors are cheap, is an
+ * interior-point method, which this interface does not have. */
+typedef struct sv_lp_program {
+    size_t struct_size;
+    size_t m, n;                       /* rows, which may be none, and columns */
+    const int32_t *starts, *index;     /* A in CSR: row i has value[k] in column index[k] for */
+    const int64_t *starts64, *index64; /* starts[i] <= k < starts[i + 1]; as one pair or the other, at most 2^31 - 1
+                                          entries */
+    const double *value;
+    const double *c;                   /* n */
+    const double *l, *u;               /* m each; infinite where there is no side; NULL: no sides of that kind */
+    const double *lb, *ub;             /* n each; infinite where there is no bound; NULL: 0, and infinity */
+} sv_lp_program;
+#define SV_LP_PROGRAM_INIT {sizeof(sv_lp_program), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+
+typedef struct sv_lp_options {
+    size_t struct_size;
+    double tol;            /* of the largest of three: what violates the rows, relative to 1 + the 2-norm of the sides,
+                              the reduced costs that no bound takes, to 1 + that of c, and the relative gap */
+    const double *x0, *y0; /* a start of n and of m numbers, or NULL: the point in the bounds nearest to 0, and zeros */
+    int64_t block;         /* iterations between two looks, 2 to 10000; a step that max_iter counts */
+} sv_lp_options;
+#define SV_LP_OPTIONS_INIT {sizeof(sv_lp_options), 1e-6, NULL, NULL, 40}
+
+/* What is known of the answer, all of it computed from x and y and the data as given. */
+typedef struct sv_lp_result {
+    size_t struct_size;
+    double fun, dual_fun; /* the objective, and its bound by y */
+    double gap;           /* their distance */
+    double primal_residual, dual_residual; /* 2-norms */
+    int64_t iterations, restarts;
+} sv_lp_result;
+#define SV_LP_RESULT_INIT {sizeof(sv_lp_result), 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0}
+
+/* Writes x (n), and where they are not NULL the multipliers y of the rows (m), y_i >= 0 at l_i and <= 0 at u_i, the
+ * reduced costs c - A'y (n), and `ray`, max(m, n) numbers, where the status is
+ *   SV_INFEASIBLE: m multipliers that prove it by Farkas' lemma; zeros where the sides of one row, or the bounds of one
+ *                  column, contradict one another;
+ *   SV_UNBOUNDED:  a direction of n numbers along which the objective falls for ever. x is then a feasible point, to
+ *                  within result->primal_residual; where that is large, none was found, and there may be none.
+ * Rays are checked on the data as given. Data is read in place where the indices are 32 bits wide and rise in each row,
+ * and no entry is 0; else it is copied, and entries of one place are summed. The callback's x is the best so far. */
+SV_API int sv_lp_solve(const sv_lp_program *program, const sv_lp_options *options, const sv_control *control, double *x,
+                       double *y, double *reduced_costs, double *ray, sv_lp_result *result, sv_report *report);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@ declaration a statement, structures with an _INIT macro beside them, no nested t
 """
 
 import keyword
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,12 @@ HEADER = ROOT / "_ext" / "include" / "solvers.h"
 CYTHON = ROOT / "solvers" / "cython_api.pxd"
 FORTRAN = ROOT / "_ext" / "include" / "solvers.f90"
 
-#: C does not tell the address of one number from that of an array; these parameters are one number.
-NUMBERS = {"omega": ("sv_tuner_",), "arm": ("sv_tuner_",)}
+#: C does not tell the address of one number from that of an array: these parameters are one, in functions whose names
+#: begin so.
+NUMBERS = {
+    "omega": "sv_omega_tuner_", "id": "sv_omega_tuner_", "count": "sv_omega_tuner_", "length": "sv_omega_tuner_",
+    "norm": "sv_",
+}  # fmt: skip
 
 KINDS = {
     "double": "real(c_double)", "float": "real(c_float)", "int": "integer(c_int)", "char": "character(kind=c_char)",
@@ -25,7 +30,13 @@ KINDS = {
     "uint32_t": "integer(c_int32_t)", "int64_t": "integer(c_int64_t)", "uint64_t": "integer(c_int64_t)",
     "unsigned char": "integer(c_int8_t)", "size_t": "integer(c_size_t)", "ptrdiff_t": "integer(c_ptrdiff_t)",
 }  # fmt: skip
-BYTES = {"double": 8, "float": 4, "int": 4, "char": 1, "unsigned char": 1, "size_t": 8, "ptrdiff_t": 8}
+BYTES = {
+    "real(c_float)": 4,
+    "integer(c_int)": 4,
+    "character(kind=c_char)": 1,
+    "integer(c_int8_t)": 1,
+    "integer(c_int32_t)": 4,
+}
 
 
 @dataclass
@@ -37,14 +48,14 @@ class Variable:
     name: str
     stars: int
     const: bool
-    size: str = ""  # of an array
+    shape: tuple[int, ...] = ()  # of an array that is a field
 
 
 @dataclass
 class Header:
     """What solvers.h declares, in its order."""
 
-    constants: list[str] = field(default_factory=list)
+    constants: dict[str, str] = field(default_factory=dict)
     enums: list[tuple[str, list[tuple[str, int]]]] = field(default_factory=list)
     types: list[tuple[str, list[Variable] | str | None]] = field(default_factory=list)  # fields, a callback, opaque
     functions: list[tuple[str, str, list[Variable]]] = field(default_factory=list)
@@ -60,10 +71,11 @@ def variable(text):
     """One declarator: `const double *x`, `double low[4]`, `sv_tuner **tuner`."""
     text = " ".join(text.split())
     match = re.fullmatch(r"(.*?)(\w+)\s*((?:\[\w*\])*)", text)
-    base, name, size = match.groups()
-    stars = base.count("*") + (size == "[]")
+    base, name, shape = match.groups()
+    sizes = re.findall(r"\[(\w*)\]", shape)
+    stars = base.count("*") + sizes.count("")
     plain = " ".join(word for word in base.replace("*", " ").split() if word not in ("const", "struct"))
-    return Variable(text, plain, name, stars, base.lstrip().startswith("const"), size.strip("[]"))
+    return Variable(text, plain, name, stars, base.lstrip().startswith("const"), tuple(int(n) for n in sizes if n))
 
 
 def fields(body):
@@ -87,16 +99,34 @@ def numbered(body):
     return members
 
 
+def listed(text):
+    """The values of an initialiser, those of arrays as lists."""
+    tree, depth, word = [[]], 0, ""
+    for letter in text[text.index("{") + 1 : text.rindex("}")] + ",":
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "{":
+            tree.append([])
+        elif letter == "}":
+            inner = tree.pop()
+            tree[-1].append([*inner, word.strip()] if word.strip() else inner)
+            word = ""
+        elif letter == "," and depth == 0:
+            tree[-1] += [word.strip()] if word.strip() else []
+            word = ""
+        else:
+            word += letter
+    return tree[0]
+
+
 def read(text):
     """The declarations of the header."""
     header = Header()
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.DOTALL).replace("\\\n", " ")
     for name, value in re.findall(r"^#define (SV_\w+) +(.+)$", text, flags=re.MULTILINE):
         if name.endswith("_INIT"):
-            words = " ".join(value.split()).removeprefix("{").removesuffix("}")
-            header.defaults[name.removesuffix("_INIT").lower()] = [word.strip() for word in words.split(",")]
+            header.defaults[name.removesuffix("_INIT").lower()] = listed(value)
         elif name != "SV_API":
-            header.constants.append(name)
+            header.constants[name] = value.strip().strip("()")
     text = re.sub(r'^#.*$|extern "C" \{', " ", text, flags=re.MULTILINE)
     pattern = r"(?P<head>[^;{}]*)(?:\{(?P<body>[^{}]*)\}(?P<tail>[^;{}]*))?;"
     for match in re.finditer(pattern, text):
@@ -148,7 +178,7 @@ def cython(header):
         "",
         'cdef extern from "solvers.h" nogil:',
     ]
-    lines += [f"    const int {name}" for name in header.constants]
+    lines += [f"    const {'double' if '.' in value else 'int'} {n}" for n, value in header.constants.items()]
     for name, members in header.enums:
         lines += ["", f"    enum {name}:", *(f"        {member}" for member, _ in members)]
     for name, what in header.types:
@@ -219,27 +249,44 @@ end module
 """
 
 
+def kind_of(header, v):
+    """The type of a field."""
+    if header.kinds.get(v.type) == "callback":
+        return "type(c_funptr)"
+    return "type(c_ptr)" if v.stars else KINDS[v.type]
+
+
 def layout(header, parts):
     """The size of a structure on 64-bit machines."""
     size, widest = 0, 1
     for v in parts:
-        width = 8 if v.stars or header.kinds.get(v.type) == "callback" else BYTES.get(v.type) or int(
-            re.sub(r"\D", "", v.type)) // 8  # fmt: skip
-        size = -(-size // width) * width + width * int(v.size or 1)
+        width = BYTES.get(kind_of(header, v), 8)
+        size = -(-size // width) * width + width * math.prod(v.shape)
         widest = max(widest, width)
     return -(-size // widest) * widest
 
 
+def literal(kind, value):
+    """A default as Fortran writes it."""
+    if value == "NULL":
+        return "c_null_funptr" if kind == "type(c_funptr)" else "c_null_ptr"
+    if kind == "real(c_double)" and not value.startswith("SV_"):
+        return (value if re.search(r"[.e]", value) else value + ".0") + "_c_double"
+    return value
+
+
 def component(header, v, default):
-    """A field of a derived type."""
-    if header.kinds.get(v.type) == "callback":
-        return f"type(c_funptr) :: {v.name} = c_null_funptr"
-    if v.stars:
-        return f"type(c_ptr) :: {v.name} = c_null_ptr"
-    size = f"({v.size})" if v.size else ""
+    """A field of a derived type; C's last index is Fortran's first."""
+    kind = kind_of(header, v)
+    shape = ", ".join(str(n) for n in reversed(v.shape))
+    start = f"{kind} :: {v.name}" + (f"({shape})" if shape else "")
     if default is None:
-        return f"{KINDS[v.type]} :: {v.name}{size}"
-    return f"{KINDS[v.type]} :: {v.name}{size} = {default}" + ("_c_double" if v.type == "double" else "")
+        return start
+    while isinstance(default, list) and len(set(map(str, default))) == 1:  # one value for all
+        default = default[0]
+    if isinstance(default, list):
+        raise SystemExit(f"{HEADER}: {v.name}: fields of an array begin with one value")
+    return f"{start} = {literal(kind, default)}"
 
 
 def dummy(header, function, v, name):
@@ -253,9 +300,9 @@ def dummy(header, function, v, name):
         return f"type(c_ptr), value :: {name}"
     if v.stars and kind == "struct":
         return f"type({v.type}), {intent}, optional :: {name}"
-    if not v.stars and not v.size:
+    if not v.stars:
         return f"{KINDS[v.type]}, value :: {name}"
-    one = function.startswith(NUMBERS.get(v.name, ("-",)))
+    one = function.startswith(NUMBERS.get(v.name, "-"))
     return f"{KINDS[v.type]}, {intent}, optional :: {name}{'' if one else '(*)'}"
 
 
@@ -282,6 +329,13 @@ def interface(header, result, name, parameters):
 def fortran(header):
     """_ext/include/solvers.f90."""
     lines = [TOP.rstrip()]
+    lines.append("")
+    functions = {name for _, name, _ in header.functions}
+    for name, value in header.constants.items():
+        if name.lower() in functions:  # the same name to Fortran
+            continue
+        kind = "real(c_double)" if "." in value else "integer(c_int)"
+        lines.append(f"    {kind}, parameter :: {name} = {literal(kind, value)}")
     for _, members in header.enums:
         lines += ["", *(f"    integer(c_int), parameter :: {name} = {value}" for name, value in members)]
     for name, parts in header.types:
@@ -289,7 +343,8 @@ def fortran(header):
             values = header.defaults.get(name, [None] * len(parts))
             if len(values) != len(parts):
                 raise SystemExit(f"{HEADER}: {name.upper()}_INIT has {len(values)} values for {len(parts)} fields")
-            values = [str(layout(header, parts)) if value and value.startswith("sizeof") else value for value in values]
+            if parts[0].name == "struct_size" and name in header.defaults:
+                values[0] = str(layout(header, parts))
             lines += ["", f"    type, bind(c) :: {name}"]
             lines += [f"        {component(header, v, value)}" for v, value in zip(parts, values, strict=True)]
             lines.append("    end type")

@@ -148,7 +148,7 @@ static int beside(const sv_grid *g, int axis, size_t at, size_t i, int high, siz
 
 static double coupling(const sv_grid *g, int axis, size_t at, size_t i)
 {
-    size_t other;
+    size_t other = at;
     if (!beside(g, axis, at, i, 0, &other) || (g->mask && !(g->mask[at] && g->mask[other])))
         return 0;
     return quotient(g, axis, face(g, axis, at, i, 0));
@@ -175,7 +175,7 @@ static double wall(const sv_grid *g, int axis, size_t at, size_t i)
 {
     double sum = 0;
     for (int high = 0; high < 2; high++) {
-        size_t other;
+        size_t other = at;
         int end = high ? i + 1 == g->shape[axis] : i == 0, there = beside(g, axis, at, i, high, &other);
         if (end && g->ends[axis][high] == SV_DIRICHLET)
             sum += own_face(g, axis, at, i, high);
@@ -216,7 +216,7 @@ static double part(const sv_grid *g, int axis, size_t at, size_t i)
 {
     double sides[2];
     for (int high = 0; high < 2; high++) {
-        size_t other;
+        size_t other = at;
         const int end = high ? i + 1 == g->shape[axis] : i == 0;
         sides[high] = quotient(g, axis, face(g, axis, at, i, high));
         if (end && g->ends[axis][high] == SV_DIRICHLET)
@@ -243,7 +243,7 @@ static double masked_diagonal(const sv_grid *g, size_t at)
         return 1;
     double sum = (g->masses ? g->masses[at] : g->mass) + walls(g, at);
     for (int axis = 0; axis < g->axes; axis++) {
-        size_t next, i = at / sv_grid_stride(g, axis) % g->shape[axis];
+        size_t next = at, i = at / sv_grid_stride(g, axis) % g->shape[axis];
         sum += coupling(g, axis, at, i);
         if (beside(g, axis, at, i, 1, &next))
             sum += coupling(g, axis, next, i + 1 < g->shape[axis] ? i + 1 : 0);
