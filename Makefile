@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist bench lib clean
+.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist test-embedding bench lib clean
 
 demo: .venv/ready
 	python -P -m solvers demo
@@ -74,6 +74,12 @@ test-asan: .venv/ready-test
 # The sdist and the wheel, each from a clean environment.
 test-dist: .venv/ready-test
 	python -P tests/distributions.py
+
+# The examples of docs/embedding in C, C++ and Fortran against the installed library: wants gfortran, pkg-config, CMake
+# and qemu-x86_64.
+test-embedding: .venv/ready-test
+	meson setup --reconfigure build/c -Dpython=false >build/c-setup.log || meson setup build/c -Dpython=false
+	python -P tests/embedding.py
 
 # ---- figures and products -------------------------------------------------------------------------
 
