@@ -27,6 +27,22 @@ cdef extern from "solvers.h" nogil:
         SV_STRUCT_SIZE
         SV_BUSY
 
+    enum sv_end:
+        SV_DIRICHLET
+        SV_NEUMANN
+        SV_PERIODIC
+
+    enum sv_unknowns:
+        SV_NODES
+        SV_CELLS
+
+    enum sv_glm_loss:
+        SV_GLM_SQUARED
+        SV_GLM_LOGISTIC
+        SV_GLM_HUBER
+        SV_GLM_SQUARED_HINGE
+        SV_GLM_POISSON
+
     ctypedef struct sv_progress:
         size_t struct_size
         int64_t nit
@@ -54,6 +70,84 @@ cdef extern from "solvers.h" nogil:
         double seconds
     const sv_report SV_REPORT_INIT "((sv_report)SV_REPORT_INIT)"
 
+    ctypedef struct sv_grid:
+        size_t struct_size
+        int axes
+        size_t shape[3]
+        double spacing[3]
+        int ends[3][2]
+        int unknowns
+        int obstacle
+        double coefficient
+        const double *cells
+        const double *faces[3]
+        double mass
+        const double *masses
+        const uint8_t *mask
+    const sv_grid SV_GRID_INIT "((sv_grid)SV_GRID_INIT)"
+
+    ctypedef struct sv_omega_tuner:
+        pass
+
+    ctypedef struct sv_omega_options:
+        size_t struct_size
+        size_t count
+        double low
+        double high
+        const double *omegas
+        const char *learner
+        const double *context
+        const char *drift
+        double cost_floor
+        const char *key
+        uint64_t seed
+        const uint32_t *seed_words
+        size_t option_count
+        const char *const *option_names
+        const double *option_values
+    const sv_omega_options SV_OMEGA_OPTIONS_INIT "((sv_omega_options)SV_OMEGA_OPTIONS_INIT)"
+
+    ctypedef struct sv_design:
+        size_t struct_size
+        size_t n
+        size_t d
+        const double *X
+        ptrdiff_t row_stride
+        ptrdiff_t column_stride
+        const int32_t *starts
+        const int32_t *index
+        const double *value
+    const sv_design SV_DESIGN_INIT "((sv_design)SV_DESIGN_INIT)"
+
+    ctypedef struct sv_glm_penalty:
+        size_t struct_size
+        double l1
+        double l2
+        const double *weights
+        const double *low
+        const double *high
+    const sv_glm_penalty SV_GLM_PENALTY_INIT "((sv_glm_penalty)SV_GLM_PENALTY_INIT)"
+
+    ctypedef struct sv_glm_options:
+        size_t struct_size
+        double tol
+        const double *x0
+        double intercept0
+        int64_t first
+        int screening
+    const sv_glm_options SV_GLM_OPTIONS_INIT "((sv_glm_options)SV_GLM_OPTIONS_INIT)"
+
+    ctypedef struct sv_glm_result:
+        size_t struct_size
+        double intercept
+        double fun
+        double gap
+        double kkt
+    const sv_glm_result SV_GLM_RESULT_INIT "((sv_glm_result)SV_GLM_RESULT_INIT)"
+
+    ctypedef struct sv_glm:
+        pass
+
     const char *sv_version_string()
     int sv_abi_version()
     const char *sv_isa()
@@ -75,3 +169,24 @@ cdef extern from "solvers.h" nogil:
             float *sign, size_t rows, size_t length, int threads)
     int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride, double *out,
             double *sign, size_t rows, size_t length, int threads)
+    int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options)
+    void sv_omega_tuner_destroy(sv_omega_tuner *tuner)
+    int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id)
+    int sv_omega_tuner_tell(sv_omega_tuner *tuner, int64_t id, double cost)
+    int sv_omega_tuner_pending(sv_omega_tuner *tuner, size_t room, int64_t *ids, double *omegas, size_t *count)
+    size_t sv_omega_tuner_count(const sv_omega_tuner *tuner)
+    int sv_omega_tuner_omegas(const sv_omega_tuner *tuner, double *omegas)
+    int sv_omega_tuner_probabilities(sv_omega_tuner *tuner, double context, double *probabilities)
+    int sv_omega_tuner_best(sv_omega_tuner *tuner, double context, double *omega)
+    int sv_omega_tuner_told(sv_omega_tuner *tuner, int64_t *counts, double *costs)
+    int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length)
+    int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length)
+    int sv_omega_grid(size_t count, double low, double high, double *omegas)
+    int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
+            int fit_intercept)
+    void sv_glm_destroy(sv_glm *glm)
+    int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
+            const sv_control *control, double *coef, sv_glm_result *result, sv_report *report)
+    int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
+            const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
+            sv_glm_result *result, sv_report *report)

@@ -29,6 +29,19 @@ module solvers
     integer(c_int), parameter :: SV_STRUCT_SIZE = -3
     integer(c_int), parameter :: SV_BUSY = -4
 
+    integer(c_int), parameter :: SV_DIRICHLET = 0
+    integer(c_int), parameter :: SV_NEUMANN = 1
+    integer(c_int), parameter :: SV_PERIODIC = 2
+
+    integer(c_int), parameter :: SV_NODES = 0
+    integer(c_int), parameter :: SV_CELLS = 1
+
+    integer(c_int), parameter :: SV_GLM_SQUARED = 0
+    integer(c_int), parameter :: SV_GLM_LOGISTIC = 1
+    integer(c_int), parameter :: SV_GLM_HUBER = 2
+    integer(c_int), parameter :: SV_GLM_SQUARED_HINGE = 3
+    integer(c_int), parameter :: SV_GLM_POISSON = 4
+
     type, bind(c) :: sv_progress
         integer(c_size_t) :: struct_size
         integer(c_int64_t) :: nit
@@ -53,6 +66,78 @@ module solvers
         integer(c_int64_t) :: nit = 0
         real(c_double) :: measure = 0.0_c_double
         real(c_double) :: seconds = 0.0_c_double
+    end type
+
+    type, bind(c) :: sv_grid
+        integer(c_size_t) :: struct_size = 160
+        integer(c_int) :: axes = 0
+        integer(c_size_t) :: shape(3) = 1
+        real(c_double) :: spacing(3) = 1.0_c_double
+        integer(c_int) :: ends(2, 3) = 0
+        integer(c_int) :: unknowns = SV_NODES
+        integer(c_int) :: obstacle = SV_NEUMANN
+        real(c_double) :: coefficient = 1.0_c_double
+        type(c_ptr) :: cells = c_null_ptr
+        type(c_ptr) :: faces(3) = c_null_ptr
+        real(c_double) :: mass = 0.0_c_double
+        type(c_ptr) :: masses = c_null_ptr
+        type(c_ptr) :: mask = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_omega_options
+        integer(c_size_t) :: struct_size = 120
+        integer(c_size_t) :: count = 20
+        real(c_double) :: low = 1.0_c_double
+        real(c_double) :: high = 1.98_c_double
+        type(c_ptr) :: omegas = c_null_ptr
+        type(c_ptr) :: learner = c_null_ptr
+        type(c_ptr) :: context = c_null_ptr
+        type(c_ptr) :: drift = c_null_ptr
+        real(c_double) :: cost_floor = 1.0_c_double
+        type(c_ptr) :: key = c_null_ptr
+        integer(c_int64_t) :: seed = 0
+        type(c_ptr) :: seed_words = c_null_ptr
+        integer(c_size_t) :: option_count = 0
+        type(c_ptr) :: option_names = c_null_ptr
+        type(c_ptr) :: option_values = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_design
+        integer(c_size_t) :: struct_size = 72
+        integer(c_size_t) :: n = 0
+        integer(c_size_t) :: d = 0
+        type(c_ptr) :: X = c_null_ptr
+        integer(c_ptrdiff_t) :: row_stride = 0
+        integer(c_ptrdiff_t) :: column_stride = 0
+        type(c_ptr) :: starts = c_null_ptr
+        type(c_ptr) :: index = c_null_ptr
+        type(c_ptr) :: value = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_glm_penalty
+        integer(c_size_t) :: struct_size = 48
+        real(c_double) :: l1 = 0.0_c_double
+        real(c_double) :: l2 = 0.0_c_double
+        type(c_ptr) :: weights = c_null_ptr
+        type(c_ptr) :: low = c_null_ptr
+        type(c_ptr) :: high = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_glm_options
+        integer(c_size_t) :: struct_size = 48
+        real(c_double) :: tol = 1e-6_c_double
+        type(c_ptr) :: x0 = c_null_ptr
+        real(c_double) :: intercept0 = 0.0_c_double
+        integer(c_int64_t) :: first = 0
+        integer(c_int) :: screening = 1
+    end type
+
+    type, bind(c) :: sv_glm_result
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: intercept = 0.0_c_double
+        real(c_double) :: fun = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
+        real(c_double) :: kkt = 0.0_c_double
     end type
 
     interface
@@ -181,6 +266,156 @@ module solvers
             integer(c_size_t), value :: rows
             integer(c_size_t), value :: length
             integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_create(tuner, options) bind(c, name="sv_omega_tuner_create") result(ended)
+            import
+            type(c_ptr), intent(out) :: tuner
+            type(sv_omega_options), intent(in), optional :: options
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_omega_tuner_destroy(tuner) bind(c, name="sv_omega_tuner_destroy")
+            import
+            type(c_ptr), value :: tuner
+        end subroutine
+
+        function sv_omega_tuner_ask(tuner, context, omega, id) bind(c, name="sv_omega_tuner_ask") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: omega
+            integer(c_int64_t), intent(inout), optional :: id
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_tell(tuner, id, cost) bind(c, name="sv_omega_tuner_tell") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_int64_t), value :: id
+            real(c_double), value :: cost
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_pending(tuner, room, ids, omegas, count) bind(c, name="sv_omega_tuner_pending") &
+            result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_size_t), value :: room
+            integer(c_int64_t), intent(inout), optional :: ids(*)
+            real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_size_t), intent(inout), optional :: count
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_count(tuner) bind(c, name="sv_omega_tuner_count") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_size_t) :: ended
+        end function
+
+        function sv_omega_tuner_omegas(tuner, omegas) bind(c, name="sv_omega_tuner_omegas") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_probabilities(tuner, context, &
+            probabilities) bind(c, name="sv_omega_tuner_probabilities") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: probabilities(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_best(tuner, context, omega) bind(c, name="sv_omega_tuner_best") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            real(c_double), value :: context
+            real(c_double), intent(inout), optional :: omega
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_told(tuner, counts, costs) bind(c, name="sv_omega_tuner_told") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            integer(c_int64_t), intent(inout), optional :: counts(*)
+            real(c_double), intent(inout), optional :: costs(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_save(tuner, text, room, length) bind(c, name="sv_omega_tuner_save") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            character(kind=c_char), intent(inout), optional :: text(*)
+            integer(c_size_t), value :: room
+            integer(c_size_t), intent(inout), optional :: length
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_tuner_load(tuner, text, length) bind(c, name="sv_omega_tuner_load") result(ended)
+            import
+            type(c_ptr), value :: tuner
+            character(kind=c_char), intent(in), optional :: text(*)
+            integer(c_size_t), value :: length
+            integer(c_int) :: ended
+        end function
+
+        function sv_omega_grid(count, low, high, omegas) bind(c, name="sv_omega_grid") result(ended)
+            import
+            integer(c_size_t), value :: count
+            real(c_double), value :: low
+            real(c_double), value :: high
+            real(c_double), intent(inout), optional :: omegas(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_glm_create(glm, X, y, sample_weight, loss, fit_intercept) bind(c, name="sv_glm_create") result(ended)
+            import
+            type(c_ptr), intent(out) :: glm
+            type(sv_design), intent(in), optional :: X
+            real(c_double), intent(in), optional :: y(*)
+            real(c_double), intent(in), optional :: sample_weight(*)
+            integer(c_int), value :: loss
+            integer(c_int), value :: fit_intercept
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_glm_destroy(glm) bind(c, name="sv_glm_destroy")
+            import
+            type(c_ptr), value :: glm
+        end subroutine
+
+        function sv_glm_solve(glm, penalty, options, control, coef, result, report) bind(c, name="sv_glm_solve") &
+            result(ended)
+            import
+            type(c_ptr), value :: glm
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coef(*)
+            type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_glm_fit(X, y, sample_weight, loss, fit_intercept, penalty, options, control, coef, result, &
+            report) bind(c, name="sv_glm_fit") result(ended)
+            import
+            type(sv_design), intent(in), optional :: X
+            real(c_double), intent(in), optional :: y(*)
+            real(c_double), intent(in), optional :: sample_weight(*)
+            integer(c_int), value :: loss
+            integer(c_int), value :: fit_intercept
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coef(*)
+            type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function
     end interface

@@ -140,15 +140,180 @@ SV_API int sv_logsumexp_f32(const float *x, ptrdiff_t x_stride, const float *b, 
 SV_API int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride,
                             double *out, double *sign, size_t rows, size_t length, int threads);
 
+/* ---- linalg: grids --------------------------------------------------------------------------- */
+
+/* What lies at an end of the box, or at a cell that takes no part. */
+enum sv_end { SV_DIRICHLET = 0, SV_NEUMANN = 1, SV_PERIODIC = 2 };
+/* Where the unknowns lie. A wall at zero is one spacing from the last node, but half a spacing from the last cell. */
+enum sv_unknowns { SV_NODES = 0, SV_CELLS = 1 };
+
+/* -div(coefficient grad) + mass by finite volumes on a box, the GridOperator of Python: 3, 5 or 7 points a row. Vectors
+ * and arrays are in C order: the last axis runs fastest. The arrays are read, or copied, by the call that is given the
+ * structure, and not needed after it. Begin with SV_GRID_INIT, then set axes and shape at least:
+ *     sv_grid grid = SV_GRID_INIT;
+ *     grid.axes = 2, grid.shape[0] = 256, grid.shape[1] = 128; */
+typedef struct sv_grid_of_cells {
+    size_t struct_size;
+    int axes;               /* 1 to 3 */
+    size_t shape[3];        /* unknowns along each axis */
+    double spacing[3];      /* the distance between them, along each axis; 1 */
+    int ends[3][2];         /* the low and the high end of each axis: enum sv_end; SV_DIRICHLET, which is zero there */
+    int unknowns;           /* enum sv_unknowns; SV_NODES */
+    int obstacle;           /* towards cells that take no part: SV_NEUMANN (no flux, the default) or SV_DIRICHLET */
+    double coefficient;     /* a number >= 0; 1 */
+    const double *cells;    /* or values at the cells, of which a face takes the harmonic mean; NULL */
+    const double *faces[3]; /* or values at the faces along each axis, the low boundary first, each array one longer than
+                               the shape along its axis; NULL */
+    double mass;            /* added to the diagonal, >= 0 for the multilevel method; 0 */
+    const double *masses;   /* or one a cell; NULL */
+    const uint8_t *mask;    /* one a cell, 0 for a cell that takes no part: its row is the identity's; NULL: all do */
+} sv_grid;
+#define SV_GRID_INIT                                                                                       \
+    {sizeof(sv_grid), 0, {1, 1, 1}, {1.0, 1.0, 1.0}, {{0, 0}, {0, 0}, {0, 0}}, SV_NODES, SV_NEUMANN, 1.0,  \
+     NULL, {NULL, NULL, NULL}, 0.0, NULL, NULL}
+
 /* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
 
 /* ---- linalg: the multilevel preconditioner of a grid ---------------------------------------- */
 
 /* ---- linalg: tuners of omega ---------------------------------------------------------------- */
 
+/* Chooses omega before each solve of a sequence and learns from the costs it is told: OmegaTuner of Python, to the bit.
+ * A question and its answer allocate nothing and take a microsecond or two. */
+typedef struct sv_omega_tuner sv_omega_tuner;
+
+typedef struct sv_omega_options {
+    size_t struct_size;
+    size_t count;               /* how many values of omega; 20 */
+    double low, high;           /* equally spaced in log(2 - omega) between these: 1 and 1.98 */
+    const double *omegas;       /* or the values themselves, each once, all in (0, 2); NULL */
+    const char *learner;        /* "tsallis-dr", "tsallis", "tsallis-rv", "binned", "chebcb", "gp" or "gp-forgetting";
+                                   NULL: "tsallis-dr", with a context "gp" */
+    const double *context;      /* the two ends of a number that is known before each solve and that the costs depend
+                                   on: for "binned", "chebcb" and "gp", which need it; NULL */
+    const char *drift;          /* of "tsallis-dr", for costs that change: "auto", "discount", "window", "reset"; NULL */
+    double cost_floor;          /* what no solve costs less than: 1 */
+    const char *key;            /* of one of several sequences with one seed; NULL: "" */
+    uint64_t seed;              /* that of rng=seed in Python; 0 */
+    const uint32_t *seed_words; /* or the four numbers that state_dict() calls "seed"; NULL */
+    size_t option_count;        /* options of the learner by name, as in Python; truth is 1, falsehood 0 */
+    const char *const *option_names;
+    const double *option_values;
+} sv_omega_options;
+#define SV_OMEGA_OPTIONS_INIT \
+    {sizeof(sv_omega_options), 20, 1.0, 1.98, NULL, NULL, NULL, NULL, 1.0, NULL, 0, NULL, 0, NULL, NULL}
+
+/* What the options point to is copied. */
+SV_API int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options);
+SV_API void sv_omega_tuner_destroy(sv_omega_tuner *tuner);
+
+/* The omega for the next solve, and the question's number, from 0 on. `context` counts where the tuner has one. At most
+ * 1024 questions stay open; beyond that the oldest is dropped. */
+SV_API int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id);
+/* What the solve of a question cost: iterations, seconds, anything >= 0 of which less is better. In any order, each once.
+ * Of a solve that failed tell twice the most iterations it may take, as Python's solve() does; of one that was stopped
+ * tell nothing: its question may stay open. */
+SV_API int sv_omega_tuner_tell(sv_omega_tuner *tuner, int64_t id, double cost);
+/* The open questions, oldest first: at most `room` of them (0, with NULLs, to count). */
+SV_API int sv_omega_tuner_pending(sv_omega_tuner *tuner, size_t room, int64_t *ids, double *omegas, size_t *count);
+
+/* How many values there are, and the values; 0 of NULL. */
+SV_API size_t sv_omega_tuner_count(const sv_omega_tuner *tuner);
+SV_API int sv_omega_tuner_omegas(const sv_omega_tuner *tuner, double *omegas);
+/* With which probabilities they would be chosen next, and the likeliest. */
+SV_API int sv_omega_tuner_probabilities(sv_omega_tuner *tuner, double context, double *probabilities);
+SV_API int sv_omega_tuner_best(sv_omega_tuner *tuner, double context, double *omega);
+/* How often the cost of each was told, and the sums of these costs. */
+SV_API int sv_omega_tuner_told(sv_omega_tuner *tuner, int64_t *counts, double *costs);
+
+/* All that it knows, open questions included, as the JSON of Python's state_dict(), with a 0 at its end. `length`, without
+ * that 0, is always set; where `room` does not hold it all, text (may be NULL then) is left alone, and the call returns
+ * SV_OK for room 0, else SV_INVALID. */
+SV_API int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length);
+/* Goes on to the same bits from what this, or json.dumps(tuner.state_dict()), wrote for a tuner of the same values,
+ * learner, context, drift and options; of several keys it takes its own, or begins it anew. Where the text does not fit,
+ * or is damaged, nothing changes. */
+SV_API int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length);
+
+/* `count` values between two ends, 0 < low < high < 2, equally spaced in log(2 - omega). */
+SV_API int sv_omega_grid(size_t count, double low, double high, double *omegas);
+
 /* ---- ot: entropic optimal transport --------------------------------------------------------- */
 
 /* ---- learning: penalised generalised linear models ------------------------------------------ */
+
+/*     minimise  sum_i s_i loss(x_i'w + b, y_i)  +  sum_j p_j (l1 |w_j| + l2 w_j^2 / 2)   over  low <= w <= high
+ *
+ * by coordinate descent on working sets: solvers.learning.glm(..., method="coordinate-descent") in Python, to the same
+ * bits. The sums are not divided by n. */
+
+/* A matrix of n samples (rows) and d features: dense, x_ij = X[i * row_stride + j * column_stride], or, where X is NULL,
+ * CSC: column j has value[k] in row index[k], rows rising, for starts[j] <= k < starts[j + 1]. Dense columns that are
+ * contiguous (row_stride 1, column_stride >= n) and CSC are read in place; other strides are copied once. */
+typedef struct sv_design {
+    size_t struct_size;
+    size_t n, d;
+    const double *X;
+    ptrdiff_t row_stride, column_stride;
+    const int32_t *starts, *index;
+    const double *value;
+} sv_design;
+#define SV_DESIGN_INIT {sizeof(sv_design), 0, 0, NULL, 0, 0, NULL, NULL, NULL}
+
+/* The numbers are those in Python. Labels of the logistic loss and the squared hinge are -1 and 1, both among them;
+ * Poisson's counts >= 0. */
+enum sv_glm_loss {
+    SV_GLM_SQUARED = 0,       /* (z - y)^2 / 2 */
+    SV_GLM_LOGISTIC = 1,      /* log(1 + exp(-y z)) */
+    SV_GLM_HUBER = 2,         /* (z - y)^2 / 2 up to a distance of 1, linear beyond */
+    SV_GLM_SQUARED_HINGE = 3, /* max(0, 1 - y z)^2 / 2 */
+    SV_GLM_POISSON = 4        /* exp(z) - y z */
+};
+
+typedef struct sv_glm_penalty {
+    size_t struct_size;
+    double l1, l2;            /* >= 0 */
+    const double *weights;    /* p: d numbers >= 0; 0 leaves a coefficient free, infinity keeps it at 0; NULL: ones */
+    const double *low, *high; /* d numbers each, low <= 0 <= high, infinite where there is no bound; NULL: none */
+} sv_glm_penalty;
+#define SV_GLM_PENALTY_INIT {sizeof(sv_glm_penalty), 0.0, 0.0, NULL, NULL, NULL}
+
+typedef struct sv_glm_options {
+    size_t struct_size;
+    double tol;        /* success is gap <= tol times the objective at w = 0 */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    double intercept0;
+    int64_t first;     /* columns that join the working set at first; 0: a hundred */
+    int screening;     /* whether columns that the gap proves to be zero are dropped */
+} sv_glm_options;
+#define SV_GLM_OPTIONS_INIT {sizeof(sv_glm_options), 1e-6, NULL, 0.0, 0, 1}
+
+/* What is known of an answer, all of it computed from the coefficients that are returned. */
+typedef struct sv_glm_result {
+    size_t struct_size;
+    double intercept;  /* 0 without one */
+    double fun;        /* the objective */
+    double gap;        /* an upper bound of how far it is from its least value; NaN where coefficients have neither
+                          penalty nor two bounds: then kkt is judged, in units of that at w = 0 */
+    double kkt;        /* the largest violation of an optimality condition, in units of the gradient */
+} sv_glm_result;
+#define SV_GLM_RESULT_INIT {sizeof(sv_glm_result), 0.0, 0.0, 0.0, 0.0}
+
+/* Checked samples, ready for fits at many penalties. X is not copied where it is read in place, and must then live as
+ * long as this; y and sample_weight (n numbers >= 0; NULL: ones) are copied. */
+typedef struct sv_glm sv_glm;
+SV_API int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
+                         int fit_intercept);
+SV_API void sv_glm_destroy(sv_glm *glm);
+
+/* coef: d coefficients, written; result and report may be NULL. The callback's x is the coefficients. */
+SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
+                        const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
+
+/* All in one call. */
+SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
+                      const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
+                      double *coef, sv_glm_result *result, sv_report *report);
 
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
 

@@ -2,6 +2,7 @@
 """Binding of the kernels for penalised regression."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
 
 import numpy as np
 
@@ -450,6 +451,7 @@ cdef class Columns:
 
 
 include "sweeps.pxi"
+include "coordinate_descent.pxi"
 
 
 cdef extern from "group_quadratic.h" nogil:

@@ -25,6 +25,13 @@ enum { SETTLING = 8, MOST_PRODUCTS = 200 };
 
 void sv_sweeps_curvatures(struct sv_sweeps *s) { kernel_table()->curvatures(s); }
 
+void sv_sweeps_combine(const struct sv_sweeps *s, size_t count, const double *p, double *t)
+{
+    kernel_table()->combine(s, count, p, t);
+}
+
+void sv_sweeps_dots(const struct sv_sweeps *s, size_t count, double *r) { kernel_table()->dots(s, count, r); }
+
 /* The coordinates that can move both ways with a linear gradient; returns how many. */
 static size_t find_face(struct sv_sweeps *s)
 {

@@ -51,6 +51,10 @@ SV_BINDING void sv_sweeps_curvatures(struct sv_sweeps *s);
  * entries were read. Returns the violation that the last sweep over all coordinates met. */
 SV_BINDING double sv_sweeps_minimise(struct sv_sweeps *s, double tol, double most);
 
+/* t = X_face p, of the first `count` coordinates of the face; r_k = x_k'q of them. */
+void sv_sweeps_combine(const struct sv_sweeps *s, size_t count, const double *p, double *t);
+void sv_sweeps_dots(const struct sv_sweeps *s, size_t count, double *r);
+
 struct sweep_kernels {
     void (*curvatures)(struct sv_sweeps *s);
     /* A step of each of `count` coordinates (some, or the first ones); the largest violation met. *changes: how many

@@ -29,6 +29,15 @@ cdef extern from "tuner.h" nogil:
     void sv_tuner_tell(const sv_tuner *, double *, const sv_question *, double, double *)
     void sv_tuner_probabilities(const sv_tuner *, const double *, double, double *, double *)
 
+cdef extern from "tuner_setup.h" nogil:
+    enum:
+        GAUSSIAN_ARM_TERMS
+        GAUSSIAN_CONTEXT_TERMS
+
+    void sv_omega_values(size_t, double, double, double *)
+    void sv_omega_places(size_t, const double *, double *)
+    void sv_gaussian_tables(size_t, const double *, double, double, double *, double *, int *, int *)
+
 
 cdef class Question:
     """What a tuner asks: a solve with this arm, whose cost is to be told.
@@ -166,3 +175,28 @@ def tsallis_weights(const double[::1] losses, double eta):
     cdef double[::1] p = np.empty(losses.shape[0])
     sv_tsallis_weights(losses.shape[0], &losses[0], eta, &p[0])
     return np.asarray(p)
+
+
+def omega_values(Py_ssize_t count, double low, double high):
+    """`count` values of omega, 1 at least, equally spaced in log(2 - omega)."""
+    cdef double[::1] values = np.empty(count)
+    sv_omega_values(count, low, high, &values[0])
+    return np.asarray(values)
+
+
+def omega_places(const double[::1] omegas):
+    """Where they lie on that scale, in [0, 1]."""
+    cdef double[::1] places = np.empty(omegas.shape[0])
+    sv_omega_places(omegas.shape[0], &omegas[0], &places[0])
+    return np.asarray(places)
+
+
+def gaussian_tables(const double[::1] places, double arm_length, double context_length):
+    """(scales of the sines over the context, none where context_length is 0; features of the arms, (arms, r))."""
+    cdef Py_ssize_t arms = places.shape[0]
+    cdef double[::1] tables = np.empty(GAUSSIAN_CONTEXT_TERMS + arms * GAUSSIAN_ARM_TERMS)
+    cdef double[::1] work = np.empty(arms * arms)
+    cdef int by_arm = 0, by_context = 0
+    sv_gaussian_tables(arms, &places[0], arm_length, context_length, &tables[0], &work[0], &by_arm, &by_context)
+    scales = by_context - 1
+    return np.array(tables[:scales]), np.array(tables[scales:scales + arms * by_arm]).reshape(arms, by_arm)

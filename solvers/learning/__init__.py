@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .._base.blocks import BlockCoordinateDescent, BlockResult
 from .._base.blocks.partition import comb
 from . import _bcd as _bcd
+from . import _coordinate_descent as _coordinate_descent
 from . import _group_working_set as _group_working_set
 from . import _newton_cg as _newton_cg
 from . import _working_set as _working_set

@@ -110,6 +110,17 @@ class Matrix(Design):
     def _swept(self, features: Array) -> Panel:
         """The same, in a form for sweeps."""
 
+    @property
+    @abstractmethod
+    def _columns_to_read(self) -> _kernels.Columns | _kernels.Compressed:
+        """The matrix by columns, a copy where it is not stored so."""
+
+    @cached_property
+    def columns_and_norms(self) -> tuple[_kernels.Columns | _kernels.Compressed, Array]:
+        """The matrix by columns, for kernels that read single ones, and their norms, by the same kernels."""
+        columns = self._columns_to_read
+        return columns, _kernels.column_norms(columns, self.ones)
+
     def product(self, w: Array) -> Array:
         z = self._combine(w)
         if self.ones:
@@ -143,6 +154,10 @@ class Dense(Matrix):
     def costs(self, columns: Array) -> tuple[float, float]:
         p = len(columns)
         return 0.04 * self.n * p * p, 0.6 * self.n * p
+
+    @property
+    def _columns_to_read(self) -> _kernels.Columns:
+        return self._columns or _kernels.Columns(np.asfortranarray(self.X))
 
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
@@ -261,6 +276,10 @@ class Sparse(Matrix):
         if rows.entries > enough:
             return DensePanel(np.asfortranarray(self.X[:, features].toarray()), None, ones)
         return SparsePanel(rows, ones)
+
+    @property
+    def _columns_to_read(self) -> _kernels.Compressed:
+        return self._by_columns
 
     @cached_property
     def _by_columns(self) -> _kernels.Compressed:

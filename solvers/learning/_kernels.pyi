@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -62,6 +64,25 @@ class Sweeps:
     def minimise(self, tol: float, most: float) -> float: ...
     @property
     def counts(self) -> dict[str, float]: ...
+
+_Bytes = npt.NDArray[np.uint8]
+_Arrays = tuple[npt.NDArray[Any], ...]
+_Numbers = tuple[float, ...]
+
+def column_norms(X: Compressed | Columns, ones: bool) -> _Floats: ...
+
+class Descent:
+    def __init__(
+        self, X: Compressed | Columns, ones: bool, loss: LossTerms, penalty: SeparableTerms, norms: _Floats, tol: float,
+        first: int, screening: bool, threads: int,
+    ) -> None: ...  # fmt: skip
+    def begin(self, arrays: _Arrays, guess: _Bytes | None = None) -> _Numbers: ...
+    def step(self, arrays: _Arrays, numbers: _Numbers) -> _Numbers: ...
+    def reached(self, arrays: _Arrays, numbers: _Numbers) -> int: ...
+    def bound(
+        self, w: _Floats, z: _Floats, v: _Floats, g: _Floats
+    ) -> tuple[tuple[float, float, float, float], tuple[float, float, float, float]]: ...
+    def measure(self, primal: float, dual: float, kkt: float) -> float: ...
 
 def minimise_groups(
     H: _Floats, start: _Ints, norm: _Floats, l1: _Floats, low: _Floats, high: _Floats, values: _Floats,

@@ -270,8 +270,10 @@ class GlmProblem:
         last: Certificate | None = self._memory.get("certificate")
         return last if last is not None and last.w is w else None
 
-    def certified(self, w: Array, best_dual: float, stats: dict[str, Any], **common: Any) -> GlmResult:
-        """The result at w, all of it computed from w and the data."""
+    def certified(
+        self, w: Array, best_dual: float, stats: dict[str, Any], measure: float | None = None, **common: Any
+    ) -> GlmResult:
+        """The result at w, all of it computed from w and the data; its measure, where the method has it already."""
         certificate = self.known(w)
         if certificate is None or certificate.alive is not None:
             certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
@@ -281,6 +283,6 @@ class GlmProblem:
         return GlmResult(
             x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
             gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
-            support=np.flatnonzero(np.atleast_2d(coef).any(axis=0)), measure=self.measure(certificate, dual),
-            stats=stats, **common,
+            support=np.flatnonzero(np.atleast_2d(coef).any(axis=0)),
+            measure=self.measure(certificate, dual) if measure is None else measure, stats=stats, **common,
         )  # fmt: skip

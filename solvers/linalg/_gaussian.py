@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from .._base.options import option
+from ._kernels import gaussian_tables
 from ._learner import Arms, Core, Learner, register
-
-#: As in `_ext/linalg/tuner_gaussian.c`: how far the sines reach; features there may be of the arm and of the context.
-DOMAIN, MOST_ARM_TERMS, MOST_CONTEXT_TERMS = 1.25, 12, 24
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,7 @@ class Gaussian:
 
     def core(self, arms: Arms) -> Core:
         assert arms.places is not None
-        by_arm = arm_features(arms.places, self.arm_length)
-        by_context = context_scales(self.context_length) if arms.context else np.empty(0)
+        by_context, by_arm = gaussian_tables(arms.places, self.arm_length, self.context_length if arms.context else 0.0)
         low, high = arms.context or (0.0, 1.0)
         settings = [
             low, high, by_arm.shape[1], by_context.size + 1, self.context_length, self.noise, self.caution,
@@ -43,25 +39,6 @@ class Forgetting(Gaussian):
 
     forget: float = option(0.99, "what a step leaves of what is known", low=0.5, high=1.0)
     epsilon: float = option(0.02, "share of the questions that are drawn evenly", low=0.0, high=1.0)
-
-
-def arm_features(places: npt.NDArray[np.float64], length: float) -> npt.NDArray[np.float64]:
-    """Features whose products are the kernel over the arms: a pivoted Cholesky factor and a constant; (arms, r)."""
-    rest = np.exp(-0.5 * ((places[:, None] - places) / length) ** 2)
-    columns = [np.ones(len(places))]
-    while len(columns) < MOST_ARM_TERMS and (pivot := int(np.argmax(np.diag(rest)))) >= 0:
-        if rest[pivot, pivot] < 1e-5:
-            break
-        columns.append(rest[:, pivot] / np.sqrt(rest[pivot, pivot]))
-        rest = rest - np.outer(columns[-1], columns[-1])
-    return np.column_stack(columns)
-
-
-def context_scales(length: float) -> npt.NDArray[np.float64]:
-    """Square roots of the spectral density at the frequencies of the sines, as many as matter."""
-    frequencies = np.pi / DOMAIN * np.arange(1, MOST_CONTEXT_TERMS + 1)
-    density = np.sqrt(2 * np.pi) * length * np.exp(-0.5 * (length * frequencies) ** 2)
-    return np.asarray(np.sqrt(2 / DOMAIN * density)[density > 1e-5 * density[0]])
 
 
 LEARNER = register(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .._base.options import build
 from .._base.rng import RNG, as_generator
 from ._kernels import Learner as CompiledLearner
-from ._kernels import Question
+from ._kernels import Question, omega_places, omega_values
 from ._learner import Arms, Learner, lookup
 
 Array = npt.NDArray[Any]
@@ -50,9 +50,7 @@ def omega_grid(count: int = 20, *, low: float = 1.0, high: float = 1.98) -> Arra
         raise ValueError(f"0 < low < high < 2 must hold, not low = {low!r}, high = {high!r}")
     if count < 1:
         raise ValueError(f"count must be >= 1, not {count!r}")
-    grid = 2 - np.geomspace(2 - low, 2 - high, count)
-    grid[0] = low
-    return np.asarray(grid)
+    return omega_values(count, low, high)
 
 
 class ArmTuner:
@@ -382,10 +380,7 @@ class OmegaTuner(ArmTuner):
         rng: RNG = None,
     ) -> None:
         values = _omegas(omegas)
-        places = np.log(2 - np.array(values))
-        spread = float(np.ptp(places)) or 1.0
-        places = (places.max() - places) / spread
-        self._begin(values, places, learner, "gp", context, drift, options, cost_floor, rng)
+        self._begin(values, omega_places(np.array(values)), learner, "gp", context, drift, options, cost_floor, rng)
 
 
 def _omegas(omegas: str | npt.ArrayLike) -> list[float]:

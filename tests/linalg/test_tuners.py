@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from solvers.linalg import ArmTuner, OmegaTuner, _kernels, learners, omega_grid
-from solvers.linalg._gaussian import DOMAIN, arm_features, context_scales
+from solvers.linalg._kernels import gaussian_tables
 
 PLAIN = [learner.name for learner in learners() if not learner.contextual]
 CONTEXTUAL = [learner.name for learner in learners() if learner.contextual]
@@ -361,6 +361,10 @@ def test_chebcb_within_bounds_that_bind(seed):
     assert bound_hits > 10
 
 
+#: How far the sines over the context reach.
+DOMAIN = 1.25
+
+
 @pytest.mark.parametrize("context", [(-1.0, 3.0), None])
 def test_the_gaussian_process_against_dense_formulas(context, seed):
     """The posterior of all data at once, by a Cholesky factor of the kernel's matrix."""
@@ -368,8 +372,7 @@ def test_the_gaussian_process_against_dense_formulas(context, seed):
     options = {"noise": noise, "caution": caution, "epsilon": 0.5, "forget": 1.0}
     name = "gp" if context else "gp-forgetting"
     one = OmegaTuner(omega_grid(9), learner=name, context=context, options=options, rng=seed)
-    by_arm = arm_features(np.linspace(0, 1, 9), 0.3)
-    scales = context_scales(0.15) if context else np.empty(0)
+    scales, by_arm = gaussian_tables(np.linspace(0, 1, 9), 0.3, 0.15 if context else 0.0)
 
     def feature(arm, value):
         z = np.clip((value + 1) / 4, 0, 1) + (DOMAIN - 1) / 2
@@ -400,10 +403,9 @@ def test_the_gaussian_process_against_dense_formulas(context, seed):
 
 def test_the_features_are_the_kernel():
     places, contexts = np.linspace(0, 1, 20), np.linspace(0, 1, 50)
-    features = arm_features(places, 0.3)
+    scales, features = gaussian_tables(places, 0.3, 0.15)
     wanted = 1 + np.exp(-0.5 * ((places[:, None] - places) / 0.3) ** 2)
     np.testing.assert_allclose(features @ features.T, wanted, atol=2e-5)
-    scales = context_scales(0.15)
     angles = np.pi / DOMAIN * np.outer(contexts + (DOMAIN - 1) / 2, np.arange(1, scales.size + 1))
     sines = scales * np.sin(angles)
     wanted = np.exp(-0.5 * ((contexts[:, None] - contexts) / 0.15) ** 2)

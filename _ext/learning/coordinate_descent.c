@@ -1,0 +1,430 @@
+/* Working sets, and the objective minimised on them by coordinate descent: see coordinate_descent.h.
+ *
+ * A pass over the data gives the gradient, the gap, coordinates that are zero at the optimum, and those whose equations
+ * are violated most, in units of their columns' norms: these join the working set. On it least squares are minimised by
+ * sweeps of exact coordinate steps against a kept residual, then by conjugate gradients on the face that the sweeps settle
+ * on (sweeps.h). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
+ * on the kept predictors follows; where it takes little of a step, the next model lies above the objective.
+ *
+ * The frame is that of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and skglm (Bertrand and others, 2022,
+ * arXiv 2204.07826); exact steps on coordinates and many of them at once: Nutini, Laradji, Schmidt, 2022, arXiv 1712.08859.
+ * Differs in:
+ * 1. No extrapolation of the sweeps (Anderson's): once the signs have settled the rest is linear, and conjugate gradients
+ *    take the best step of all that the same products could give, without a guard on the objective.
+ * 2. The inner problem is solved to a share of the violation, so that the last passes are not wasted on the first sets.
+ * 3. The gap is of X w computed anew from w at each pass, so that no rounding of the kept residual stays in the answer.
+ */
+#include "coordinate_descent.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "solvers.h"
+#include "sweeps.h"
+
+enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3 };
+
+#define TINY 1e-300
+/* Rounding of the objective, relative to it or to that at zero. */
+#define NOISE 1e-15
+/* Sufficient decrease; a share of a step that tells of a bad model; the least curvature of a sample. */
+#define ARMIJO 1e-4
+#define SHORT 0.05
+#define LEAST 1e-15
+/* A coefficient beyond which there seems to be no minimum. */
+#define LARGEST 1e8
+
+static size_t width(const struct sv_fit *fit) { return fit->d + (fit->ones != 0); }
+
+/* 11 arrays of all coordinates and 9 of all samples; a pass over the data uses the first of them. */
+size_t sv_fit_work(size_t n, size_t d) { return 11 * (d + 1) + 9 * n; }
+
+/* ---- what holds of a fit at all ---- */
+
+static double curvature_of(int kind)
+{
+    return kind == SV_LOSS_POISSON ? INFINITY : kind == SV_LOSS_LOGISTIC ? 0.25 : 1;
+}
+
+void sv_fit_prepare(struct sv_fit *fit)
+{
+    struct sv_separable features = fit->penalty;
+    struct sv_loss_sums sums;
+    double *zeros = fit->work + width(fit);
+    features.d = fit->d;
+    fit->kind = sv_separable_kind(&features);
+    fit->selects = fit->kind.largest_l1 > 0;
+    for (size_t j = 0; j < fit->d; j++)
+        fit->selects |= features.low[j] == 0 || features.high[j] == 0;
+    fit->curvature = curvature_of(fit->loss.kind);
+    fit->heaviest = fit->loss.s ? 0 : 1;
+    for (size_t i = 0; fit->loss.s && i < fit->n; i++)
+        fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
+    memset(zeros, 0, fit->n * sizeof *zeros);
+    sv_learning_loss(&fit->loss, zeros, NULL, 0, NULL, NULL, NULL, &sums);
+    fit->at_zero = sums.value;
+    fit->kkt_at_zero = 0;
+    if (!fit->kind.has_dual) {
+        double *none = fit->work + width(fit), *g = none + width(fit), *z = g + width(fit), *v = z + fit->n;
+        struct sv_fit_bounds bounds;
+        memset(none, 0, width(fit) * sizeof *none);
+        sv_fit_bound(fit, none, NULL, z, v, g, &bounds);
+        fit->kkt_at_zero = bounds.kkt;
+    }
+}
+
+/* ---- the working set ---- */
+
+/* How far the equation of coordinate j is from being met, in units of its column's norm. */
+static void violations(const struct sv_fit *fit, const struct sv_fit_state *state, double *violation)
+{
+    sv_separable_violations(&fit->penalty, state->w, state->g, violation);
+    for (size_t j = 0; j < width(fit); j++)
+        violation[j] /= fmax(fit->norms[j], TINY);
+}
+
+/* Before or after in the order of falling keys, then rising numbers. */
+static int before(const double *key, int32_t a, int32_t b) { return key[a] > key[b] || (key[a] == key[b] && a < b); }
+
+/* Brings the first `room` of that order to the front of the list. */
+static void select_first(int32_t *list, size_t count, size_t room, const double *key)
+{
+    size_t from = 0, to = count;
+    while (to - from > 1 && room > from && room < to) {
+        int32_t a = list[from], b = list[from + (to - from) / 2], c = list[to - 1];
+        int32_t pivot = before(key, a, b) ? (before(key, b, c) ? b : before(key, a, c) ? c : a)
+                                          : (before(key, a, c) ? a : before(key, b, c) ? c : b);
+        size_t low = from, high = to;
+        for (size_t k = from; k < high;) {
+            int32_t here = list[k];
+            if (before(key, here, pivot)) {
+                list[k++] = list[low];
+                list[low++] = here;
+            } else if (here != pivot) {
+                list[k] = list[--high];
+                list[high] = here;
+            } else {
+                k++;
+            }
+        }
+        if (room <= low) /* the pivot lies at low */
+            to = low;
+        else
+            from = low + 1;
+    }
+}
+
+/* Columns with the largest violations join; screened ones leave, and without a dual bound those that rest at zero.
+ * Returns whether the working set stayed as it was. */
+static int grow(struct sv_fit *fit, struct sv_fit_state *state)
+{
+    double *violation = fit->work;
+    size_t count = 0, candidates = 0, support = 0, left = 0;
+    int32_t *list = fit->places;
+    violations(fit, state, violation);
+    for (size_t j = 0; j < fit->d; j++) {
+        int rests = !fit->kind.has_dual && state->w[j] == 0 && violation[j] == 0 && fit->selects;
+        if (state->working[j] && (!state->alive[j] || rests)) {
+            state->working[j] = 0;
+            left++;
+        }
+        count += state->working[j];
+        support += state->w[j] != 0;
+        if (!state->working[j] && state->alive[j] && violation[j] > 0)
+            list[candidates++] = (int32_t)j;
+    }
+    /* As many as are in use are a guess of what lacks. */
+    size_t first = fit->first ? (size_t)fit->first : FIRST, aim = 2 * support > first ? 2 * support : first;
+    size_t room = aim > count + support / 2 ? aim - count : support / 2;
+    if (room < 10)
+        room = 10;
+    if (!fit->kind.has_dual && room > fit->n / 4 + 10)
+        room = fit->n / 4 + 10;
+    if (candidates > room)
+        select_first(list, candidates, room, violation);
+    else
+        room = candidates;
+    for (size_t k = 0; k < room; k++)
+        state->working[list[k]] = 1;
+    return room == 0 && left == 0;
+}
+
+/* ---- the objective on the working set ---- */
+
+/* Steps on the columns of the working set. Arrays of its coordinates, and of all samples. */
+struct walk {
+    struct sv_fit *fit;
+    struct sv_fit_state *state;
+    struct sv_separable part;
+    struct sv_sweeps model; /* at its w and q */
+    int32_t *list;
+    double *w, *g;                   /* where the walk is, */
+    double *z, *v, *D;               /* X w, the loss's first and second derivative there */
+    double *way, *trial, *v_there, *D_there;
+    double *target, *q;              /* the model's */
+    double value, violation, noise;  /* of the loss at w; of the equations */
+    double most;                     /* entries that a model may cost */
+};
+
+/* `array` of so many doubles from the rest of the work. */
+static double *taken(double **rest, size_t count)
+{
+    double *array = *rest;
+    *rest += count;
+    return array;
+}
+
+static void begin_walk(struct walk *walk, struct sv_fit *fit, struct sv_fit_state *state)
+{
+    size_t p = 0, n = fit->n, all = width(fit);
+    double *rest = fit->work, *l1, *l2, *low, *high;
+    *walk = (struct walk){.fit = fit, .state = state, .list = fit->places};
+    l1 = taken(&rest, all), l2 = taken(&rest, all), low = taken(&rest, all), high = taken(&rest, all);
+    walk->w = taken(&rest, all), walk->g = taken(&rest, all), walk->target = taken(&rest, all);
+    for (size_t j = 0; j < all; j++) {
+        if (!state->working[j])
+            continue;
+        l1[p] = fit->penalty.l1[j], l2[p] = fit->penalty.l2[j];
+        low[p] = fit->penalty.low[j], high[p] = fit->penalty.high[j];
+        walk->w[p] = state->w[j], walk->g[p] = state->g[j];
+        walk->list[p++] = (int32_t)j;
+    }
+    walk->part = (struct sv_separable){p, l1, l2, low, high};
+    walk->q = taken(&rest, n);
+    walk->model = (struct sv_sweeps){
+        .n = n, .p = p, .sparse = fit->sparse, .dense = fit->dense, .stride = fit->stride, .list = walk->list,
+        .ones = fit->ones, .l1 = l1, .l2 = l2, .low = low, .high = high, .w = walk->target, .q = walk->q,
+        .curvature = taken(&rest, all), .work = taken(&rest, 3 * all + n), .face = fit->places + fit->d + 1};
+    for (size_t k = 0; k < p; k++)
+        walk->most += (double)sv_sweeps_entries(&walk->model, k);
+    walk->most *= MOST_SWEEPS;
+    walk->z = taken(&rest, n), walk->v = taken(&rest, n), walk->D = taken(&rest, n), walk->way = taken(&rest, n);
+    walk->trial = taken(&rest, n), walk->v_there = taken(&rest, n), walk->D_there = taken(&rest, n);
+    walk->violation = state->kkt;
+}
+
+/* The share of the violation that the tolerance asks for: the gap falls with it. */
+static double needed(const struct walk *walk) { return 0.3 * walk->fit->tol / fmax(walk->state->measure, TINY); }
+
+/* The share of the violation of all at which sweeps may stop: more is of use where other columns have theirs. */
+static double share_of_squares(const struct walk *walk)
+{
+    double *old = walk->model.work, most = 0;
+    sv_separable_violations(&walk->part, walk->w, walk->g, old);
+    for (size_t k = 0; k < walk->part.d; k++)
+        most = fmax(most, old[k]);
+    return fmin(fmax(needed(walk), most >= 0.5 * walk->state->kkt ? 0.01 : 0.1), 0.1);
+}
+
+/* The same of a Newton step, whose own error falls with the square of the violation. */
+static double share_of_newton(const struct walk *walk)
+{
+    double size = fmax(walk->fit->kind.largest_l1, TINY);
+    for (size_t k = 0; k < walk->part.d; k++)
+        size = fmax(size, fabs(walk->g[k]));
+    return fmin(fmax(needed(walk), walk->violation / size), walk->fit->selects ? 0.1 : 0.3);
+}
+
+/* target = the model's minimiser over the working set, from w, where the loss has the derivative v. */
+static void minimise_model(struct walk *walk, const double *weights, double tol)
+{
+    memcpy(walk->target, walk->w, walk->part.d * sizeof *walk->target);
+    memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
+    walk->model.weights = weights;
+    sv_sweeps_curvatures(&walk->model);
+    sv_sweeps_minimise(&walk->model, tol, walk->most);
+    walk->state->newtons++;
+}
+
+static double penalty_value(const struct sv_separable *p, const double *w)
+{
+    double sum = 0;
+    for (size_t k = 0; k < p->d; k++)
+        sum += p->l1[k] * fabs(w[k]) + 0.5 * p->l2[k] * w[k] * w[k];
+    return sum;
+}
+
+/* X (target - w). */
+static void predictors_of_step(struct walk *walk)
+{
+    double *change = walk->model.work;
+    struct sv_sweeps all = walk->model;
+    size_t moved = 0;
+    all.face = walk->model.face;
+    for (size_t k = 0; k < walk->part.d; k++) {
+        double by = walk->target[k] - walk->w[k];
+        if (by != 0) {
+            all.face[moved] = (int32_t)k;
+            change[moved++] = by;
+        }
+    }
+    sv_sweeps_combine(&all, moved, change, walk->way);
+}
+
+static void swap(double **a, double **b)
+{
+    double *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* Goes as far towards the target as gives enough decrease, without a pass over the data; returns the share, 0 where
+ * nothing helps. */
+static double line_search(struct walk *walk)
+{
+    const struct sv_separable *part = &walk->part;
+    double here = penalty_value(part, walk->w), there = penalty_value(part, walk->target), slope = there - here;
+    double share = 1, *between = walk->model.work;
+    for (size_t k = 0; k < part->d; k++)
+        slope += walk->g[k] * (walk->target[k] - walk->w[k]);
+    slope = fmin(slope, 0);
+    for (int trial = 0; trial < HALVINGS; trial++, share /= 2) {
+        struct sv_loss_sums sums;
+        sv_learning_loss(&walk->fit->loss, walk->z, walk->way, share, walk->trial, walk->v_there, walk->D_there, &sums);
+        for (size_t k = 0; k < part->d; k++)
+            between[k] = share == 1 ? walk->target[k] : walk->w[k] + share * (walk->target[k] - walk->w[k]);
+        if (share < 1)
+            there = penalty_value(part, between);
+        if (sums.value + there <= walk->value + here + ARMIJO * share * slope + walk->noise) {
+            memcpy(walk->w, between, part->d * sizeof *between);
+            swap(&walk->z, &walk->trial);
+            swap(&walk->v, &walk->v_there);
+            swap(&walk->D, &walk->D_there);
+            walk->value = sums.value;
+            return share;
+        }
+    }
+    return 0;
+}
+
+/* D = curvatures of a quadratic that touches the loss at z and lies nowhere below it; returns whether there is one. */
+static int curvatures_above(struct walk *walk)
+{
+    const struct sv_loss *loss = &walk->fit->loss;
+    if (isinf(walk->fit->curvature))
+        return 0;
+    for (size_t i = 0; i < loss->n; i++) {
+        double s = loss->s ? loss->s[i] : 1;
+        /* Of Huber's loss the slope over the distance, which never rises: reweighted least squares. */
+        walk->D[i] = loss->kind == SV_LOSS_HUBER ? s / fmax(1, fabs(walk->z[i] - loss->y[i])) : walk->fit->curvature * s;
+    }
+    return 1;
+}
+
+/* The gradient at w on the working set, and the violation there. */
+static void look(struct walk *walk)
+{
+    struct sv_separable_measures measures;
+    struct sv_sweeps at = walk->model;
+    at.q = walk->v;
+    for (size_t k = 0; k < walk->part.d; k++)
+        at.face[k] = (int32_t)k;
+    sv_sweeps_dots(&at, walk->part.d, walk->g);
+    sv_separable_measure(&walk->part, walk->w, walk->g, &measures);
+    walk->violation = measures.kkt;
+}
+
+/* Whether another step should wait for a pass over the data. */
+static int enough(const struct walk *walk, int steps)
+{
+    const struct sv_fit *fit = walk->fit;
+    const struct sv_fit_state *state = walk->state;
+    if (steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS))
+        return 1;
+    double share = 0.1;
+    if (walk->part.d == width(fit))
+        share = fit->kind.has_dual ? 0.1 * sqrt(fit->tol / fmax(state->measure, fit->tol)) : 1e-2;
+    return walk->violation <= share * state->kkt;
+}
+
+static void newton(struct walk *walk)
+{
+    const struct sv_fit *fit = walk->fit;
+    const struct sv_fit_state *state = walk->state;
+    struct sv_loss_sums sums;
+    int bounded = 0, taken_step;
+    memcpy(walk->z, state->z, fit->n * sizeof *walk->z);
+    sv_learning_loss(&fit->loss, walk->z, NULL, 0, NULL, walk->v, walk->D, &sums);
+    walk->value = sums.value;
+    walk->noise = NOISE * fmax(fabs(fit->at_zero), fabs(state->primal));
+    for (int steps = 1;; steps++) {
+        for (size_t i = 0; i < fit->n; i++)
+            walk->D[i] = fmax(walk->D[i], LEAST);
+        minimise_model(walk, walk->D, share_of_newton(walk) * walk->violation);
+        predictors_of_step(walk);
+        double share = line_search(walk);
+        taken_step = share > 0;
+        if (taken_step)
+            look(walk);
+        if (!taken_step && bounded)
+            return;
+        bounded = share < SHORT && curvatures_above(walk); /* the next model lies above the objective */
+        if (!taken_step && !bounded)
+            return;
+        if ((taken_step && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
+            return;
+    }
+}
+
+/* ---- the steps of a fit ---- */
+
+/* All that is known at state->w. */
+static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
+{
+    struct sv_fit_bounds bounds;
+    sv_fit_bound(fit, state->w, state->alive, state->z, state->v, state->g, &bounds);
+    if (fit->screening)
+        sv_fit_screen(fit, state->w, state->g, &bounds, state->alive);
+    state->primal = bounds.primal;
+    state->kkt = bounds.kkt;
+    state->dual = fmax(state->dual, bounds.dual);
+    state->measure = sv_fit_measure(fit, state->primal, state->dual, state->kkt);
+}
+
+void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t *guess)
+{
+    size_t first = fit->first ? (size_t)fit->first : FIRST;
+    int all = !fit->selects || fit->d <= first;
+    for (size_t j = 0; j < width(fit); j++) {
+        state->alive[j] = 1;
+        state->working[j] = all || state->w[j] != 0 || (guess && guess[j]) || j == fit->d;
+    }
+    state->dual = -INFINITY;
+    state->nit = state->idle = state->newtons = state->sweeps = state->products = 0;
+    look_at_all(fit, state);
+}
+
+void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
+{
+    struct walk walk;
+    int same = grow(fit, state);
+    double primal = state->primal, measure = state->measure;
+    begin_walk(&walk, fit, state);
+    if (fit->loss.kind == SV_LOSS_SQUARED) {
+        memcpy(walk.v, state->v, fit->n * sizeof *walk.v);
+        minimise_model(&walk, fit->loss.s, share_of_squares(&walk) * state->kkt);
+        swap(&walk.w, &walk.target);
+    } else {
+        newton(&walk);
+    }
+    for (size_t k = 0; k < walk.part.d; k++)
+        state->w[walk.list[k]] = walk.w[k];
+    state->sweeps += walk.model.sweeps;
+    state->products += walk.model.products;
+    look_at_all(fit, state);
+    int gained = primal - state->primal > NOISE * fabs(primal) || state->measure < 0.5 * measure;
+    state->idle = gained || !same ? 0 : state->idle + 1;
+    state->nit++;
+}
+
+int sv_fit_reached(const struct sv_fit *fit, const struct sv_fit_state *state)
+{
+    if (state->measure <= fit->tol)
+        return SV_CONVERGED;
+    if (!isfinite(state->primal))
+        return SV_NONFINITE;
+    for (size_t j = 0; !fit->kind.has_dual && j < width(fit); j++)
+        if (fabs(state->w[j]) > LARGEST)
+            return SV_DIVERGED;
+    return state->idle >= MOST_IDLE ? SV_STAGNATION : -1;
+}

@@ -1,0 +1,169 @@
+cdef extern from "coordinate_descent.h" nogil:
+    struct sv_fit:
+        size_t n
+        size_t d
+        int ones
+        sv_compressed sparse
+        const double *dense
+        size_t stride
+        sv_loss loss
+        sv_separable penalty
+        const double *norms
+        double tol
+        int64_t first
+        int screening
+        int threads
+        double *work
+        int32_t *places
+        double at_zero
+
+    struct sv_fit_state:
+        double *w
+        double *z
+        double *v
+        double *g
+        uint8_t *alive
+        uint8_t *working
+        double primal
+        double dual
+        double kkt
+        double measure
+        int64_t nit
+        int64_t idle
+        int64_t newtons
+        int64_t sweeps
+        int64_t products
+
+    struct sv_fit_bounds:
+        sv_loss_sums sums
+        double primal
+        double dual
+        double kkt
+        double share
+        double apart
+
+    size_t sv_fit_work(size_t, size_t) noexcept
+    void sv_fit_norms(const sv_fit *, double *) noexcept
+    void sv_fit_prepare(sv_fit *) noexcept
+    void sv_fit_begin(sv_fit *, sv_fit_state *, const uint8_t *) noexcept
+    void sv_fit_step(sv_fit *, sv_fit_state *) noexcept
+    int sv_fit_reached(const sv_fit *, const sv_fit_state *) noexcept
+    void sv_fit_bound(sv_fit *, const double *, const uint8_t *, double *, double *, double *, sv_fit_bounds *) noexcept
+    double sv_fit_measure(const sv_fit *, double, double, double) noexcept
+
+
+cdef int _place_matrix(sv_fit *fit, X, bint ones) except -1:
+    """Sets the fit's matrix: `Compressed` columns or `Columns`, all of them."""
+    cdef Compressed sparse
+    cdef Columns dense
+    fit.ones = ones
+    if isinstance(X, Columns):
+        dense = X
+        if dense.list != NULL:
+            raise ValueError("X must be all columns")
+        fit.dense, fit.stride, fit.n, fit.d = dense.X, dense.stride, dense.n, dense.count
+    else:
+        sparse = X
+        fit.sparse, fit.n, fit.d = sparse.X, sparse.width, sparse.count
+    return 0
+
+
+def column_norms(X, bint ones):
+    """The 2-norms of the columns, and that of a column of ones."""
+    cdef sv_fit fit
+    memset(&fit, 0, sizeof(fit))
+    _place_matrix(&fit, X, ones)
+    found = np.zeros(fit.d + ones)
+    cdef double[::1] norms = found
+    if fit.n and found.size:
+        with nogil:
+            sv_fit_norms(&fit, &norms[0])
+    return found
+
+
+cdef class Descent:
+    """Coordinate descent on working sets: a fit, whose state the caller keeps."""
+
+    cdef sv_fit fit
+    cdef object kept
+
+    def __init__(self, X, bint ones, LossTerms loss, SeparableTerms penalty, const double[::1] norms, double tol,
+                 int64_t first, bint screening, int threads):
+        """X: `Compressed` columns, or `Columns`, all of them; with `ones` a last one of ones."""
+        _place_matrix(&self.fit, X, ones)
+        cdef size_t width = self.fit.d + ones
+        if loss.loss.n != self.fit.n or penalty.penalty.d != width or <size_t>norms.shape[0] != width:
+            raise ValueError(f"loss, penalty or norms do not fit the {self.fit.n} x {width} matrix")
+        cdef double[::1] work = np.empty(sv_fit_work(self.fit.n, self.fit.d))
+        cdef int32_t[::1] places = np.empty(3 * self.fit.d + 3, np.int32)
+        self.kept = X, loss, penalty, norms, work, places
+        self.fit.loss, self.fit.penalty = loss.loss, penalty.penalty
+        self.fit.norms = &norms[0] if width else NULL
+        self.fit.tol, self.fit.first, self.fit.screening, self.fit.threads = tol, first, screening, threads
+        self.fit.work, self.fit.places = &work[0], &places[0]
+        with nogil:
+            sv_fit_prepare(&self.fit)
+
+    cdef int place(self, sv_fit_state *state, arrays, numbers) except -1:
+        """The state, its arrays borrowed."""
+        cdef double[::1] w = arrays[0], z = arrays[1], v = arrays[2], g = arrays[3]
+        cdef uint8_t[::1] alive = arrays[4], working = arrays[5]
+        cdef size_t width = self.fit.d + (self.fit.ones != 0)
+        if not <Py_ssize_t>self.fit.n == z.shape[0] == v.shape[0]:
+            raise ValueError(f"z and v must have length {self.fit.n}")
+        if not <Py_ssize_t>width == w.shape[0] == g.shape[0] == alive.shape[0] == working.shape[0]:
+            raise ValueError(f"w, g, alive and working must have length {width}")
+        memset(state, 0, sizeof(sv_fit_state))
+        state.z, state.v = &z[0], &v[0]
+        if width:
+            state.w, state.g, state.alive, state.working = &w[0], &g[0], &alive[0], &working[0]
+        if numbers is not None:
+            state.primal, state.dual, state.kkt, state.measure = numbers[:4]
+            state.nit, state.idle, state.newtons, state.sweeps, state.products = numbers[4:]
+        return 0
+
+    cdef numbers(self, const sv_fit_state *state):
+        return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.newtons, state.sweeps,
+                state.products)
+
+    def begin(self, arrays, const uint8_t[::1] guess=None):
+        """The numbers of the state at w, whose other arrays are written."""
+        cdef sv_fit_state state
+        self.place(&state, arrays, None)
+        if guess is not None and <size_t>guess.shape[0] != self.fit.d + (self.fit.ones != 0):
+            raise ValueError("guess must have the length of w")
+        cdef const uint8_t *guessed = &guess[0] if guess is not None and guess.shape[0] else NULL
+        with nogil:
+            sv_fit_begin(&self.fit, &state, guessed)
+        return self.numbers(&state)
+
+    def step(self, arrays, numbers):
+        """The numbers after a step, which changes the arrays."""
+        cdef sv_fit_state state
+        self.place(&state, arrays, numbers)
+        with nogil:
+            sv_fit_step(&self.fit, &state)
+        return self.numbers(&state)
+
+    def reached(self, arrays, numbers):
+        """The number of the status that ends the fit here, -1 to go on."""
+        cdef sv_fit_state state
+        self.place(&state, arrays, numbers)
+        return sv_fit_reached(&self.fit, &state)
+
+    def bound(self, const double[::1] w, double[::1] z, double[::1] v, double[::1] g):
+        """The loss's four sums, and the objective, its bound, the violation and the dual point's share; z, v and g are
+        written."""
+        cdef sv_fit_bounds at
+        cdef size_t width = self.fit.d + (self.fit.ones != 0)
+        if not <Py_ssize_t>width == w.shape[0] == g.shape[0] or not <Py_ssize_t>self.fit.n == z.shape[0] == v.shape[0]:
+            raise ValueError("the arrays do not fit the matrix")
+        cdef double *gradient = &g[0] if width else NULL
+        cdef const double *at_w = &w[0] if width else NULL
+        with nogil:
+            sv_fit_bound(&self.fit, at_w, NULL, &z[0], &v[0], gradient, &at)
+        return (at.sums.value, at.sums.square, at.sums.cross, at.sums.total), (at.primal, at.dual, at.kkt, at.share)
+
+    def measure(self, double primal, double dual, double kkt):
+        """What is compared with the tolerance."""
+        return sv_fit_measure(&self.fit, primal, dual, kkt)

@@ -1,0 +1,121 @@
+"""Coordinate descent on working sets, wholly in C and without BLAS: the same steps as `sv_glm_fit` of the C interface.
+
+The method and what it departs from: _ext/learning/coordinate_descent.c. Here is no arithmetic: a step copies the
+state's arrays and lets C change the copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.method import Method, register
+from .._base.options import option
+from .._base.result import Status
+from .._base.state import replace
+from . import _kernels
+from ._design import Matrix
+from ._losses import Sums
+from ._problem import Certificate, FitState, GlmProblem, GlmResult
+
+Array = npt.NDArray[Any]
+
+#: The state's arrays and numbers as the kernels take them.
+ARRAYS = ("w", "z", "v", "g", "alive", "working")
+NUMBERS = ("primal", "dual", "kkt", "measure", "nit", "idle", "newtons", "sweeps", "products")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DescentState(FitState):
+    """Where the fit is."""
+
+    #: The loss's derivative in X w.
+    v: Array
+    #: Whether coordinates may be nonzero at the optimum, and whether they are worked on.
+    alive: Array
+    working: Array
+    newtons: int = 0
+    sweeps: int = 0
+    products: int = 0
+
+
+@dataclass(frozen=True)
+class CoordinateDescent:
+    """Coordinate descent on working sets."""
+
+    first: int = option(0, "columns that join the working set at first; 0: a hundred", low=0, high=2**31 - 1)
+    screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
+
+    def _fit(self, problem: GlmProblem) -> _kernels.Descent:
+        """The kernels' view of the problem, made once."""
+        memory, key = problem._memory, f"coordinate-descent {self.first} {self.screening}"
+        if key not in memory:
+            design = cast(Matrix, problem.design)
+            columns, norms = design.columns_and_norms
+            memory[key] = _kernels.Descent(
+                columns, design.ones, problem.loss.terms, problem.terms, norms, problem.tol, self.first,
+                self.screening == "gap-safe", problem.threads,
+            )  # fmt: skip
+        return cast(_kernels.Descent, memory[key])
+
+    def init(self, problem: GlmProblem) -> DescentState:
+        width, n = problem.design.width, problem.design.n
+        arrays = (
+            problem.w0.copy(), np.empty(n), np.empty(n), np.empty(width), np.empty(width, np.uint8),
+            np.empty(width, np.uint8),
+        )  # fmt: skip
+        guess = None if problem.guess is None else problem.guess.astype(np.uint8)
+        numbers = self._fit(problem).begin(arrays, guess)
+        fields: dict[str, Any] = {
+            **dict(zip(ARRAYS, arrays, strict=True)),
+            **dict(zip(NUMBERS, numbers, strict=True)),
+        }
+        return DescentState(**fields)
+
+    def step(self, problem: GlmProblem, state: DescentState) -> DescentState:
+        arrays = tuple(array.copy() for array in _arrays(state))
+        numbers = self._fit(problem).step(arrays, _numbers(state))
+        return replace(state, **dict(zip(ARRAYS, arrays, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
+
+    def done(self, problem: GlmProblem, state: DescentState) -> Status | None:
+        reached = self._fit(problem).reached(_arrays(state), _numbers(state))
+        return None if reached < 0 else Status(reached)  # type: ignore[call-arg]
+
+    def finish(self, problem: GlmProblem, state: DescentState) -> GlmResult:
+        fit, w = self._fit(problem), state.w
+        z, v, g = np.empty_like(state.z), np.empty_like(state.v), np.empty_like(state.g)
+        sums, (primal, dual, kkt, share) = fit.bound(w, z, v, g)
+        problem.remember(Certificate(w, z, v, None, g, Sums(*sums), primal, dual, kkt, share, None))
+        stats = {
+            "newton_steps": state.newtons, "sweeps": state.sweeps, "products": state.products,
+            "working_set": int(np.count_nonzero(state.working)),
+            "screened": len(w) - int(np.count_nonzero(state.alive)),
+        }  # fmt: skip
+        return problem.certified(
+            w, state.dual, stats, fit.measure(primal, max(dual, state.dual), kkt), success=False,
+            status=Status.MAX_ITER, message="", nit=state.nit,
+        )  # fmt: skip
+
+
+def _arrays(state: DescentState) -> tuple[Array, ...]:
+    return tuple(getattr(state, name) for name in ARRAYS)
+
+
+def _numbers(state: DescentState) -> tuple[float, ...]:
+    return tuple(getattr(state, name) for name in NUMBERS)
+
+
+METHOD = register(
+    Method(
+        name="coordinate-descent",
+        family="learning",
+        summary="coordinate descent and conjugate gradients on working sets, wholly in C, without BLAS",
+        reference="Massias, Gramfort, Salmon (2018), Celer: a fast solver for the lasso with dual extrapolation, "
+        "arXiv 1802.07481",
+        solver=CoordinateDescent,
+        capabilities=frozenset({"glm"}),
+    )
+)
