@@ -72,7 +72,7 @@ def in_python():
     for _ in range(40):
         question = tuner.ask()
         result = solvers.linalg.solve(
-            A, u, x0=u, method="ssor-cg", options={"omega": question.omega}, threads=1
+            A, u, x0=u, method="ssor-cg", options={"omega": question.value}, threads=1
         )  # fmt: skip
         tuner.tell(question, result.nit)
         u, iterations = result.x, iterations + result.nit
@@ -96,10 +96,10 @@ def by_pkgconfig(libraries):
     environment = {"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
     for source, compiler in COMPILERS.items():
         program = WORK / f"by pkg-config {source}"
-        module = '"$(pkg-config --variable=includedir solvers)/solvers.f90"' if source.endswith("f90") else ""
+        module = "$(pkg-config --variable=includedir solvers)/solvers.f90" if source.endswith("f90") else ""
         flags = "$(pkg-config --cflags --libs solvers) -Wl,-rpath,$(pkg-config --variable=libdir solvers)"
-        words = f"{compiler} -O2 {module} {shlex.quote(str(EXAMPLES / source))} -o {shlex.quote(str(program))}"
-        run("sh", "-c", f"eval {shlex.quote(words)} {flags}", **environment)
+        words = shlex.quote(shlex.join([str(EXAMPLES / source), "-o", str(program)]))
+        run("sh", "-c", f"eval {compiler} -O2 {module} {words} {flags}", **environment)
         yield program
 
 
@@ -124,8 +124,9 @@ def by_config():
 def check_symbols(libraries):
     """The library alone exports the public functions and nothing else."""
     listed = (ROOT / "_ext" / "include" / "symbols.txt").read_text().split()
-    lines = run("nm", "-D", "--defined-only", libraries / "libsolvers.so").splitlines()
-    assert sorted(line.split()[2] for line in lines if line.split()[1] != "A") == listed
+    lines = run("nm", "-D", "--defined-only", "--with-symbol-versions", libraries / "libsolvers.so").splitlines()
+    found = [line.split()[2] for line in lines if line.split()[1] != "A"]
+    assert sorted(found) == [f"{name}@@SOLVERS_0" for name in listed], sorted(found)
     assert (libraries / "libsolvers.a").is_file()
     assert (libraries / "libsolvers.so").resolve().name.startswith("libsolvers.so.0.")
 

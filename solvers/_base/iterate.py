@@ -101,7 +101,7 @@ def run(
             status = solver.done(problem, state)
             # The first state is none of the callback's: nothing has been done yet.
             if len(history) > 1 and _wants_stop(control.callback, method, problem, state, elapsed):
-                status = status or Status.CALLBACK_STOP
+                status = Status.CALLBACK_STOP if status is None else status
             if status is None and state.nit >= control.max_iter:
                 status = Status.MAX_ITER
             if status is None and control.time_limit is not None and elapsed >= control.time_limit:

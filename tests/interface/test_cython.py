@@ -13,6 +13,8 @@ import scipy.sparse
 import solvers
 
 SOURCE = """
+from libc.stdint cimport int32_t
+
 cimport solvers.cython_api as sv
 
 
@@ -32,8 +34,8 @@ cdef int stop(void *user, const sv.sv_progress *progress) noexcept nogil:
     return progress.nit == 5
 
 
-def solve(const int[::1] starts, const int[::1] columns, const double[::1] values, const double[::1] b, double[::1] x,
-          bint stopped):
+def solve(const int32_t[::1] starts, const int32_t[::1] columns, const double[::1] values, const double[::1] b,
+          double[::1] x, bint stopped):
     cdef sv.sv_linear *A
     cdef sv.sv_control control = sv.SV_CONTROL_INIT
     cdef sv.sv_report report = sv.SV_REPORT_INIT
