@@ -367,7 +367,8 @@ typedef struct sv_glm_penalty {
 typedef struct sv_glm_options {
     size_t struct_size;
     double tol;        /* success is gap <= tol times the objective at w = 0 */
-    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept; not used where zeros are
+                          better */
     double intercept0;
     int64_t first;     /* columns that join the working set at first; 0: a hundred */
     int screening;     /* whether columns that the gap proves to be zero are dropped */
