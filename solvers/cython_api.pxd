@@ -36,6 +36,15 @@ cdef extern from "solvers.h" nogil:
         SV_NODES
         SV_CELLS
 
+    enum sv_nullspace:
+        SV_NULLSPACE_NONE
+        SV_NULLSPACE_CONSTANT
+        SV_NULLSPACE_COMPONENTS
+
+    enum sv_cycle:
+        SV_CYCLE_V
+        SV_CYCLE_W
+
     enum sv_glm_loss:
         SV_GLM_SQUARED
         SV_GLM_LOGISTIC
@@ -85,6 +94,18 @@ cdef extern from "solvers.h" nogil:
         const double *masses
         const uint8_t *mask
     const sv_grid SV_GRID_INIT "((sv_grid)SV_GRID_INIT)"
+
+    ctypedef struct sv_multilevel:
+        pass
+
+    ctypedef struct sv_multilevel_options:
+        size_t struct_size
+        int nullspace
+        int cycle
+        int line
+        int double_precision
+        int threads
+    const sv_multilevel_options SV_MULTILEVEL_OPTIONS_INIT "((sv_multilevel_options)SV_MULTILEVEL_OPTIONS_INIT)"
 
     ctypedef struct sv_omega_tuner:
         pass
@@ -169,6 +190,16 @@ cdef extern from "solvers.h" nogil:
             float *sign, size_t rows, size_t length, int threads)
     int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride, double *out,
             double *sign, size_t rows, size_t length, int threads)
+    int sv_multilevel_create(sv_multilevel **M, const sv_grid *grid, const sv_multilevel_options *options)
+    void sv_multilevel_destroy(sv_multilevel *M)
+    int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid)
+    int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
+    int sv_multilevel_solve(sv_multilevel *M, const double *b, double *x, double rtol, double atol,
+            const sv_control *control, sv_report *report)
+    size_t sv_multilevel_size(const sv_multilevel *M)
+    int sv_multilevel_levels(const sv_multilevel *M)
+    size_t sv_multilevel_components(const sv_multilevel *M)
+    int sv_multilevel_shape(const sv_multilevel *M, int level, size_t shape[3])
     int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options)
     void sv_omega_tuner_destroy(sv_omega_tuner *tuner)
     int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id)
