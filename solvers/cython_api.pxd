@@ -169,6 +169,41 @@ cdef extern from "solvers.h" nogil:
     ctypedef struct sv_glm:
         pass
 
+    ctypedef struct sv_lp_program:
+        size_t struct_size
+        size_t m
+        size_t n
+        const int32_t *starts
+        const int32_t *index
+        const int64_t *starts64
+        const int64_t *index64
+        const double *value
+        const double *c
+        const double *l
+        const double *u
+        const double *lb
+        const double *ub
+    const sv_lp_program SV_LP_PROGRAM_INIT "((sv_lp_program)SV_LP_PROGRAM_INIT)"
+
+    ctypedef struct sv_lp_options:
+        size_t struct_size
+        double tol
+        const double *x0
+        const double *y0
+        int64_t block
+    const sv_lp_options SV_LP_OPTIONS_INIT "((sv_lp_options)SV_LP_OPTIONS_INIT)"
+
+    ctypedef struct sv_lp_result:
+        size_t struct_size
+        double fun
+        double dual_fun
+        double gap
+        double primal_residual
+        double dual_residual
+        int64_t iterations
+        int64_t restarts
+    const sv_lp_result SV_LP_RESULT_INIT "((sv_lp_result)SV_LP_RESULT_INIT)"
+
     const char *sv_version_string()
     int sv_abi_version()
     const char *sv_isa()
@@ -221,3 +256,5 @@ cdef extern from "solvers.h" nogil:
     int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
             const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
             sv_glm_result *result, sv_report *report)
+    int sv_lp_solve(const sv_lp_program *program, const sv_lp_options *options, const sv_control *control,
+            double *x, double *y, double *reduced_costs, double *ray, sv_lp_result *result, sv_report *report)

@@ -156,6 +156,41 @@ module solvers
         real(c_double) :: kkt = 0.0_c_double
     end type
 
+    type, bind(c) :: sv_lp_program
+        integer(c_size_t) :: struct_size = 104
+        integer(c_size_t) :: m = 0
+        integer(c_size_t) :: n = 0
+        type(c_ptr) :: starts = c_null_ptr
+        type(c_ptr) :: index = c_null_ptr
+        type(c_ptr) :: starts64 = c_null_ptr
+        type(c_ptr) :: index64 = c_null_ptr
+        type(c_ptr) :: value = c_null_ptr
+        type(c_ptr) :: c = c_null_ptr
+        type(c_ptr) :: l = c_null_ptr
+        type(c_ptr) :: u = c_null_ptr
+        type(c_ptr) :: lb = c_null_ptr
+        type(c_ptr) :: ub = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_lp_options
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: tol = 1e-6_c_double
+        type(c_ptr) :: x0 = c_null_ptr
+        type(c_ptr) :: y0 = c_null_ptr
+        integer(c_int64_t) :: block = 40
+    end type
+
+    type, bind(c) :: sv_lp_result
+        integer(c_size_t) :: struct_size = 64
+        real(c_double) :: fun = 0.0_c_double
+        real(c_double) :: dual_fun = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
+        real(c_double) :: primal_residual = 0.0_c_double
+        real(c_double) :: dual_residual = 0.0_c_double
+        integer(c_int64_t) :: iterations = 0
+        integer(c_int64_t) :: restarts = 0
+    end type
+
     interface
         function sv_version_string() bind(c, name="sv_version_string") result(ended)
             import
@@ -498,6 +533,21 @@ module solvers
             type(sv_control), intent(in), optional :: control
             real(c_double), intent(inout), optional :: coef(*)
             type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_lp_solve(program, options, control, x, y, reduced_costs, ray, result, &
+            report) bind(c, name="sv_lp_solve") result(ended)
+            import
+            type(sv_lp_program), intent(in), optional :: program
+            type(sv_lp_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: x(*)
+            real(c_double), intent(inout), optional :: y(*)
+            real(c_double), intent(inout), optional :: reduced_costs(*)
+            real(c_double), intent(inout), optional :: ray(*)
+            type(sv_lp_result), intent(inout), optional :: result
             type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function

@@ -328,7 +328,8 @@ typedef struct sv_glm_penalty {
 typedef struct sv_glm_options {
     size_t struct_size;
     double tol;        /* success is gap <= tol times the objective at w = 0 */
-    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept; not used where zeros are
+                          better */
     double intercept0;
     int64_t first;     /* columns that join the working set at first; 0: a hundred */
     int screening;     /* whether columns that the gap proves to be zero are dropped */
@@ -363,6 +364,54 @@ SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_
                       double *coef, sv_glm_result *result, sv_report *report);
 
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
+
+/*     minimise  c'x   subject to   l <= A x <= u,   lb <= x <= ub
+ *
+ * by restarted reflected Halpern steps of the primal-dual hybrid gradient method: solvers.equilibrium.lp(...,
+ * method="lp-pdhg") in Python, to the same bits. The default there, for programs whose factors are cheap, is an
+ * interior-point method, which this interface does not have. */
+typedef struct sv_lp_program {
+    size_t struct_size;
+    size_t m, n;                       /* rows, which may be none, and columns */
+    const int32_t *starts, *index;     /* A in CSR: row i has value[k] in column index[k] for */
+    const int64_t *starts64, *index64; /* starts[i] <= k < starts[i + 1]; as one pair or the other, at most 2^31 - 1
+                                          entries */
+    const double *value;
+    const double *c;                   /* n */
+    const double *l, *u;               /* m each; infinite where there is no side; NULL: no sides of that kind */
+    const double *lb, *ub;             /* n each; infinite where there is no bound; NULL: 0, and infinity */
+} sv_lp_program;
+#define SV_LP_PROGRAM_INIT {sizeof(sv_lp_program), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+
+typedef struct sv_lp_options {
+    size_t struct_size;
+    double tol;            /* of the largest of three: what violates the rows, relative to 1 + the 2-norm of the sides,
+                              the reduced costs that no bound takes, to 1 + that of c, and the relative gap */
+    const double *x0, *y0; /* a start of n and of m numbers, or NULL: the point in the bounds nearest to 0, and zeros */
+    int64_t block;         /* iterations between two looks, 2 to 10000; a step that max_iter counts */
+} sv_lp_options;
+#define SV_LP_OPTIONS_INIT {sizeof(sv_lp_options), 1e-6, NULL, NULL, 40}
+
+/* What is known of the answer, all of it computed from x and y and the data as given. */
+typedef struct sv_lp_result {
+    size_t struct_size;
+    double fun, dual_fun; /* the objective, and its bound by y */
+    double gap;           /* their distance */
+    double primal_residual, dual_residual; /* 2-norms */
+    int64_t iterations, restarts;
+} sv_lp_result;
+#define SV_LP_RESULT_INIT {sizeof(sv_lp_result), 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0}
+
+/* Writes x (n), and where they are not NULL the multipliers y of the rows (m), y_i >= 0 at l_i and <= 0 at u_i, the
+ * reduced costs c - A'y (n), and `ray`, max(m, n) numbers, where the status is
+ *   SV_INFEASIBLE: m multipliers that prove it by Farkas' lemma; zeros where the sides of one row, or the bounds of one
+ *                  column, contradict one another;
+ *   SV_UNBOUNDED:  a direction of n numbers along which the objective falls for ever. x is then a feasible point, to
+ *                  within result->primal_residual; where that is large, none was found, and there may be none.
+ * Rays are checked on the data as given. Data is read in place where the indices are 32 bits wide and rise in each row,
+ * and no entry is 0; else it is copied, and entries of one place are summed. The callback's x is the best so far. */
+SV_API int sv_lp_solve(const sv_lp_program *program, const sv_lp_options *options, const sv_control *control, double *x,
+                       double *y, double *reduced_costs, double *ray, sv_lp_result *result, sv_report *report);
 
 #ifdef __cplusplus
 }

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from .._base.result import SolveResult, Status
-from ._kernels import LinearProgramSteps
+from ._kernels import PreparedProgram
 from ._normal import Normal
 from ._presolve import Reduced, presolve
 from ._program import Array, LinearProgram, kkt
@@ -95,7 +93,7 @@ class LpProblem:
     @cached_property
     def balanced(self) -> Scaled:
         """The reduced program, scaled for factorisations."""
-        return scale(self.reduced.program, sums=False)
+        return scale(self.reduced.program)
 
     @cached_property
     def standard(self) -> Standard:
@@ -108,29 +106,22 @@ class LpProblem:
         return Normal(self.standard)
 
     @cached_property
-    def prepared(self) -> Scaled:
-        """The reduced program, scaled for first-order steps."""
-        return scale(self.reduced.program, sums=True)
+    def prepared(self) -> PreparedProgram:
+        """The reduced program, scaled for first-order steps, and these."""
+        return PreparedProgram(self.reduced.kernel)
 
-    @cached_property
-    def kernel(self) -> LinearProgramSteps:
-        """Its steps."""
-        p = self.prepared.program
-        starts, index = p.A.indptr.astype(np.int32), p.A.indices.astype(np.int32)
-        return LinearProgramSteps(starts, index, p.A.data, p.c, p.l, p.u, p.lb, p.ub)
+    def whole(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The user's pair of a balanced one."""
+        kernel, scaled = self.reduced.kernel, self.balanced
+        return kernel.point(scaled.x(x)), kernel.multipliers(scaled.y(y))
 
-    def whole(self, x: Array, y: Array, scaled: Scaled | None = None) -> tuple[Array, Array]:
-        """The user's pair of a scaled one."""
-        scaled = scaled or self.balanced
-        return self.reduced.point(scaled.x(x)), self.reduced.multipliers(scaled.y(y), self.program.cost)
+    def whole_ray_x(self, x: Array) -> Array:
+        """The user's direction of a balanced one."""
+        return self.reduced.kernel.point(self.balanced.x(x), fixed=False)
 
-    def whole_ray_x(self, x: Array, scaled: Scaled | None = None) -> Array:
-        """The user's direction of a scaled one."""
-        return self.reduced.point((scaled or self.balanced).x(x), fixed=False)
-
-    def whole_ray_y(self, y: Array, scaled: Scaled | None = None) -> Array:
-        """The user's multipliers of scaled ones, without an objective."""
-        return self.reduced.multipliers((scaled or self.balanced).y(y), np.zeros_like(self.program.c))
+    def whole_ray_y(self, y: Array) -> Array:
+        """The user's multipliers of balanced ones, without an objective."""
+        return self.reduced.kernel.multipliers(self.balanced.y(y), costs=False)
 
     def result(self, x: Array, y: Array, ray: Array | None, stats: dict[str, Any], **common: Any) -> LpResult:
         """The result at (x, y), all of it computed from the pair and the user's data."""

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.validate import check_finite, real_array
+from ._kernels import CompiledProgram
 
 Array = npt.NDArray[Any]
 
@@ -120,25 +121,14 @@ class LinearProgram:
         return -self.c if self.maximize else self.c
 
     @cached_property
-    def transposed(self) -> Any:
-        """A' as a CSR array."""
-        return self.A.T.tocsr()
-
-    @cached_property
-    def side_norm(self) -> float:
-        """The 2-norm of the rows' sides: of the larger one where both are finite."""
-        sides = np.maximum(finite(np.abs(self.l)), finite(np.abs(self.u)))
-        return float(np.linalg.norm(sides))
-
-    @cached_property
-    def cost_norm(self) -> float:
-        """The 2-norm of c."""
-        return float(np.linalg.norm(self.c))
-
-
-def finite(values: Array) -> Array:
-    """The values with 0 for the infinite ones, for products."""
-    return np.where(np.isfinite(values), values, 0.0)
+    def compiled(self) -> CompiledProgram:
+        """For the compiled code, with the objective that is minimised."""
+        A = self.A
+        if max(A.nnz, *A.shape) > np.iinfo(np.int32).max:
+            raise ValueError(f"A has {A.nnz} entries; at most {np.iinfo(np.int32).max} are supported")
+        starts, index = (np.ascontiguousarray(part, dtype=np.int32) for part in (A.indptr, A.indices))
+        numbers = (np.ascontiguousarray(part) for part in (A.data, self.cost, self.l, self.u, self.lb, self.ub))
+        return CompiledProgram(starts, index, *numbers)
 
 
 def _rows(A: Any, n: int) -> Any:
@@ -199,84 +189,16 @@ class Kkt:
 
 def kkt(program: LinearProgram, x: Array, y: Array) -> Kkt:
     """The measure of (x, y), once x is within its bounds and y has the signs of its rows."""
-    c, A = program.cost, program.A
-    with np.errstate(all="ignore"):
-        x = np.clip(x, program.lb, program.ub) + 0.0
-        y = right_signs(program, y)
-        activity, reduced = A @ x, c - program.transposed @ y
-        primal = float(np.linalg.norm(np.maximum(program.l - activity, 0) + np.maximum(activity - program.u, 0)))
-        taken = np.where(reduced > 0, np.isfinite(program.lb), np.isfinite(program.ub))
-        z = np.where(taken, reduced, 0.0)
-        dual = float(np.linalg.norm(reduced - z))
-        fun, dual_fun = float(c @ x), support(program, y, z)
-        gap = abs(fun - dual_fun) / (1 + abs(fun) + abs(dual_fun))
-        measure = float(max(primal / (1 + program.side_norm), dual / (1 + program.cost_norm), gap))
-    if not np.isfinite(measure):
-        measure = np.nan
+    x, y, reduced, z, activity, fun, dual_fun, primal, dual, measure = program.compiled.judge(x, y)
     offset = -program.offset if program.maximize else program.offset
     return Kkt(x, y, reduced, z, activity, fun + offset, dual_fun + offset, primal, dual, measure)
 
 
-def right_signs(program: LinearProgram, y: Array) -> Array:
-    """y with 0 where a row has no side for its sign."""
-    return np.where(np.where(y > 0, np.isfinite(program.l), np.isfinite(program.u)), y, 0.0)
-
-
-def support(program: LinearProgram, y: Array, z: Array) -> float:
-    """l'y+ - u'y- + lb'z+ - ub'z-, for y and z without weight on infinite sides and bounds."""
-    sides = np.where(y > 0, finite(program.l), finite(program.u))
-    bounds = np.where(z > 0, finite(program.lb), finite(program.ub))
-    return float(y @ sides + z @ bounds)
-
-
-#: How small a ray's violation of what it must satisfy exactly has to be, relative to what it proves.
-RAY_TOLERANCE = 1e-8
-#: And how far what it proves has to stand above the terms that cancel in it.
-RAY_ROUNDING = 1e-9
-#: Entries of a ray below this share of its largest are rounding.
-RAY_LEAST = 1e-13
-
-
-def _ray(values: Array) -> Array | None:
-    """The values with largest entry 1; None where they are all zero."""
-    size = float(np.abs(values).max(initial=0.0))
-    if size == 0:
-        return None
-    ray = np.asarray(values / size)
-    ray[np.abs(ray) < RAY_LEAST] = 0.0
-    return ray
-
-
 def infeasibility_ray(program: LinearProgram, y: Array) -> Array | None:
-    """y with largest entry 1, where it proves that no x satisfies rows and bounds; else None.
-
-    Farkas: where x is within its bounds and A x within the sides, the support of (y, -A'y) is not positive. Components
-    of A'y on infinite bounds have no place in it; they must be so small that only an x beyond the finite bounds' size
-    over RAY_TOLERANCE could make up for the support.
-    """
-    ray = _ray(right_signs(program, np.where(np.isfinite(y), y, 0.0)))
-    if ray is None:
-        return None
-    reduced = -(program.transposed @ ray)
-    z = np.where(np.where(reduced > 0, np.isfinite(program.lb), np.isfinite(program.ub)), reduced, 0.0)
-    value = support(program, ray, z)
-    terms = float(np.abs(ray) @ np.abs(np.where(ray > 0, finite(program.l), finite(program.u))))
-    terms += float(np.abs(z) @ np.abs(np.where(z > 0, finite(program.lb), finite(program.ub))))
-    bounds = np.concatenate([finite(program.lb), finite(program.ub)])
-    reach = 1 + float(np.abs(bounds).max(initial=0.0))
-    leak = float(np.abs(reduced - z).sum()) * reach
-    return ray if value > max(RAY_ROUNDING * terms, leak / RAY_TOLERANCE) else None
+    """y with largest entry 1, where it proves that no x satisfies rows and bounds; else None."""
+    return program.compiled.infeasible(y)
 
 
 def unboundedness_ray(program: LinearProgram, x: Array) -> Array | None:
     """x with largest entry 1, where the objective falls along it and rows and bounds hold; else None."""
-    x = np.where(np.isfinite(x), x, 0.0)
-    ray = _ray(np.where(np.where(x > 0, np.isfinite(program.ub), np.isfinite(program.lb)), 0.0, x))
-    if ray is None:
-        return None
-    c, activity = program.cost, program.A @ ray
-    descent = -float(c @ ray) / max(float(np.abs(c) @ np.abs(ray)), np.finfo(float).tiny)
-    leak = np.where(np.where(activity > 0, np.isfinite(program.u), np.isfinite(program.l)), np.abs(activity), 0.0)
-    terms = np.asarray(abs(program.A) @ np.abs(ray))
-    relative = float((leak / np.maximum(terms, np.finfo(float).tiny)).max(initial=0.0))
-    return ray if descent > max(RAY_ROUNDING, relative / RAY_TOLERANCE) else None
+    return program.compiled.unbounded(x)

@@ -14,7 +14,7 @@ from .._base.result import SolveResult, Status
 from .._base.validate import check_finite, positive, real_array
 from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
-from ._sparse import TINY, Refined, SparseKKT
+from ._sparse import TINY, SparseKKT, refined
 
 Array = npt.NDArray[Any]
 
@@ -213,7 +213,7 @@ def _result(
     )  # fmt: skip
 
 
-class DenseKKT(Refined):
+class DenseKKT:
     """K as a dense matrix, factored whole."""
 
     def factor(self, H: Any, J: Any, dx: Array, dc: Array) -> tuple[int, int]:
@@ -231,5 +231,5 @@ class DenseKKT(Refined):
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
         """``K z = rhs``, refined; None where it stays wrong."""
-        z, good = self._refined(rhs, rtol)
+        z, good = refined(self.K, self._apply, rhs, rtol)
         return z if good else None

@@ -8,6 +8,7 @@ not, the matrix is factored again with larger pivots. The analysis of a pattern 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,34 +30,28 @@ GOOD = 1e-8
 REFINED = 1e-12
 
 
-class Refined:
-    """A matrix K with its factors: solutions by `_apply`, refined with K itself."""
-
-    K: Any
-
-    def _apply(self, r: Array) -> Array:
-        raise NotImplementedError
-
-    def _refined(self, rhs: Array, rtol: float) -> tuple[Array, bool]:
-        size = float(np.linalg.norm(rhs))
-        z, best, r = np.zeros(len(rhs)), np.inf, rhs
-        for _ in range(10):
-            step = z + self._apply(r)
-            left = rhs - self.K @ step
-            norm = float(np.linalg.norm(left))
-            if not norm < best:
-                break
-            gain, z, r, best = norm / best, step, left, norm
-            if norm <= rtol * size or gain > 0.7:
-                break
-        return z, best <= max(rtol, GOOD) * size or (best < np.inf and self._rounded(z, rhs, r))
-
-    def _rounded(self, z: Array, rhs: Array, r: Array) -> bool:
-        """Whether rounding explains the residual, row by row (Oettli and Prager's backward error)."""
-        return bool(np.all(np.abs(r) <= 1e-10 * (abs(self.K) @ np.abs(z) + np.abs(rhs))))
+def refined(K: Any, apply: Callable[[Array], Array], rhs: Array, rtol: float) -> tuple[Array, bool]:
+    """A solution of ``K z = rhs`` by what `apply` makes of residuals, and whether it is one."""
+    size = float(np.linalg.norm(rhs))
+    z, best, r = np.zeros(len(rhs)), np.inf, rhs
+    for _ in range(10):
+        step = z + apply(r)
+        left = rhs - K @ step
+        norm = float(np.linalg.norm(left))
+        if not norm < best:
+            break
+        gain, z, r, best = norm / best, step, left, norm
+        if norm <= rtol * size or gain > 0.7:
+            break
+    return z, best <= max(rtol, GOOD) * size or (best < np.inf and _rounded(K, z, rhs, r))
 
 
-class SparseKKT(Refined):
+def _rounded(K: Any, z: Array, rhs: Array, r: Array) -> bool:
+    """Whether rounding explains the residual, row by row (Oettli and Prager's backward error)."""
+    return bool(np.all(np.abs(r) <= 1e-10 * (abs(K) @ np.abs(z) + np.abs(rhs))))
+
+
+class SparseKKT:
     """``K = [[H + diag(dx), J'], [J, -diag(dc)]]`` by its factors. H is symmetric, and stored whole.
 
     About 0.2 s for 200,000 unknowns of a problem on a plane grid, half as much again for the first of a pattern; 8
@@ -130,11 +125,11 @@ class SparseKKT(Refined):
 
     def solve(self, rhs: Array, rtol: float) -> Array | None:
         """``K z = rhs`` until the residual is at most rtol of rhs, or rounding stops it; None where it stays wrong."""
-        z, good = self._refined(rhs, rtol)
+        z, good = refined(self.K, self._apply, rhs, rtol)
         while not good and self.threshold < THRESHOLDS[-1]:
             self.threshold = min(t for t in THRESHOLDS if t > self.threshold)
             self.factors.factor(self._scaled, self.threshold, TINY)
-            z, good = self._refined(rhs, rtol)
+            z, good = refined(self.K, self._apply, rhs, rtol)
         return z if good else None
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from solvers.equilibrium._kernels import LinearProgramSteps, elimination
+from solvers.equilibrium._kernels import CompiledProgram, elimination
 
 INF = np.inf
 
@@ -24,7 +24,7 @@ def program(seed, m, n, density=0.4):
 
 
 def steps(A, *rest):
-    return LinearProgramSteps(A.indptr.astype(np.int32), A.indices.astype(np.int32), A.data, *rest)
+    return CompiledProgram(A.indptr.astype(np.int32), A.indices.astype(np.int32), A.data, *rest)
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (7, 5), (3, 17), (16, 64), (29, 31), (0, 9), (5, 40)])
@@ -62,7 +62,7 @@ def test_shapes_are_checked():
     with pytest.raises(ValueError, match="length 5 instead of 6"):
         steps(A, c, l, u, lb[:5], ub)
     with pytest.raises(ValueError, match="outside"):
-        LinearProgramSteps(A.indptr.astype(np.int32), A.indices.astype(np.int32) + 6, A.data, c, l, u, lb, ub)
+        CompiledProgram(A.indptr.astype(np.int32), A.indices.astype(np.int32) + 6, A.data, c, l, u, lb, ub)
     with pytest.raises(ValueError, match="length 3 instead of 4"):
         steps(A, c, l, u, lb, ub).product(c, np.empty(3))
     with pytest.raises(ValueError, match="outside"):

@@ -99,7 +99,8 @@ def test_shapes_are_checked():
 
 @pytest.mark.numba
 def test_functions_of_numba():
-    numba = pytest.importorskip("numba")
+    import numba
+
     types = numba.types
     pointer = types.CPointer(types.double)
 

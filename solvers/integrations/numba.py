@@ -1,0 +1,185 @@
+"""Our kernels inside of functions that Numba compiles: called without the interpreter.
+
+Numba finds this module by its entry point: `softmax`, `log_softmax` and `logsumexp` of `solvers.special` work in
+compiled functions without more ado. Of their keywords they know `axis` (None or an integer) and `out` there; arrays are
+of float32, float64, integers or booleans; one thread does the work. Of all entries, and along the last axis, they have
+the bits that they have outside; another axis is put last first, where columns outside are summed in another order.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from numba import types
+from numba.core.errors import TypingError
+from numba.cpython.unsafe.tuple import tuple_setitem
+from numba.extending import overload
+
+from .. import special
+from .._base._runtime import library_path
+
+__all__ = ["init"]
+
+#: The C library that Python runs.
+LIBRARY = ctypes.CDLL(library_path().decode("utf-8", "surrogateescape"))
+
+SUFFIXES = {types.float32: "f32", types.float64: "f64"}
+
+
+def init() -> None:
+    """What Numba calls before it compiles, or loads from disk, its first function: this module has been imported."""
+
+
+def external(name: str, returns: Any, *arguments: Any) -> types.ExternalFunction:
+    """A function of the C library, bound by its name: code that Numba kept on disk finds it in another process."""
+    return types.ExternalFunction(name, returns(*arguments))
+
+
+for _stem in ("softmax", "log_softmax", "logsumexp"):
+    for _suffix in SUFFIXES.values():
+        _name = f"sv_{_stem}_{_suffix}"
+        llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(LIBRARY, _name), ctypes.c_void_p).value)
+
+
+def _is_none(kind: Any) -> bool:
+    return kind is None or isinstance(kind, types.NoneType) or (isinstance(kind, types.Omitted) and kind.value is None)
+
+
+def _real(x: Any, name: str) -> Any:
+    """The type of numbers in which an array is computed with."""
+    if not isinstance(x, types.Array):
+        raise TypingError(f"{name} must be an array, not {x}")
+    if x.dtype in SUFFIXES:
+        return x.dtype
+    if isinstance(x.dtype, types.Integer | types.Boolean):
+        return types.float64
+    raise TypingError(f"{name} must be of float32, float64, integers or booleans in compiled code, not of {x.dtype}")
+
+
+def _axis(axis: Any) -> bool:
+    """Whether one axis is meant, and not all."""
+    if _is_none(axis):
+        return False
+    if isinstance(axis, int | types.Integer) or (isinstance(axis, types.Omitted) and isinstance(axis.value, int)):
+        return True
+    raise TypingError(f"axis must be None or an integer in compiled code, not {axis}")
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def lengths(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The numbers of entries before, along and after an axis."""
+    ndim = len(shape)
+    if axis < -ndim or axis >= ndim:
+        raise ValueError("axis is out of bounds")
+    axis %= ndim
+    before = after = 1
+    for k in range(ndim):
+        if k < axis:
+            before *= shape[k]
+        elif k > axis:
+            after *= shape[k]
+    return before, shape[axis], after
+
+
+def _packed(x: Any, real: Any) -> Callable[[Any], Any]:
+    """What makes an array contiguous and of the real type: nothing where it is."""
+    dtype = np.float32 if real == types.float32 else np.float64
+    if x.dtype == real:
+        return numba.njit(lambda x: np.ascontiguousarray(x))  # type: ignore[no-any-return]
+    return numba.njit(lambda x: np.ascontiguousarray(x).astype(dtype))  # type: ignore[no-any-return]
+
+
+def _shares(name: str) -> Callable[..., Any]:
+    """What Numba compiles for softmax and log_softmax."""
+
+    def typed(x: Any, axis: Any = None, out: Any = None) -> Any:
+        real = _real(x, "x")
+        stride, pointer = types.intp, types.CPointer(real)
+        kernel = external(
+            f"sv_{name}_{SUFFIXES[real]}", types.void, pointer, stride, pointer, stride, types.uintp, types.uintp,
+            types.intc,
+        )  # fmt: skip
+        packed, dtype = _packed(x, real), np.float32 if real == types.float32 else np.float64
+        inside = not _is_none(out)
+        if inside and not (isinstance(out, types.Array) and out.layout == "C" and out.dtype == real):
+            raise TypingError(f"out must be a C-contiguous array of {real}, not {out}")
+
+        @numba.njit  # type: ignore[untyped-decorator]
+        def room(x: Any, out: Any) -> Any:
+            if not inside:
+                return np.empty(x.shape, dtype)
+            if out.shape != x.shape:
+                raise ValueError("out must have the shape of x")
+            return out
+
+        def whole(x: Any, axis: Any = None, out: Any = None) -> Any:
+            flat, y = packed(x), room(x, out)
+            kernel(flat.ctypes, flat.size, y.ctypes, flat.size, 1, flat.size, 1)
+            return y
+
+        def along(x: Any, axis: Any = None, out: Any = None) -> Any:
+            before, length, after = lengths(x.shape, axis)
+            flat, y = packed(x), room(x, out)
+            if after == 1:
+                kernel(flat.ctypes, length, y.ctypes, length, before, length, 1)
+                return y
+            blocks, shares = flat.reshape(before, length, after), y.reshape(before, length, after)
+            for i in range(before):
+                rows = np.ascontiguousarray(blocks[i].T)
+                kernel(rows.ctypes, length, rows.ctypes, length, after, length, 1)
+                shares[i] = rows.T
+            return y
+
+        return along if _axis(axis) else whole
+
+    return typed
+
+
+overload(special.softmax)(_shares("softmax"))
+overload(special.log_softmax)(_shares("log_softmax"))
+
+
+@overload(special.logsumexp)  # type: ignore[untyped-decorator]
+def logsumexp(a: Any, axis: Any = None) -> Any:
+    """What Numba compiles for logsumexp."""
+    real = _real(a, "a")
+    stride, pointer, null = types.intp, types.CPointer(real), types.intp
+    kernel = external(
+        f"sv_logsumexp_{SUFFIXES[real]}", types.void, pointer, stride, null, stride, pointer, null, types.uintp,
+        types.uintp, types.intc,
+    )  # fmt: skip
+    packed, dtype, ndim = _packed(a, real), np.float32 if real == types.float32 else np.float64, a.ndim
+
+    def whole(a: Any, axis: Any = None) -> Any:
+        flat, result = packed(a), np.empty(1, dtype)
+        kernel(flat.ctypes, flat.size, 0, 0, result.ctypes, 0, 1, flat.size, 1)
+        return result[0]
+
+    def line(a: Any, axis: Any = None) -> Any:
+        lengths(a.shape, axis)
+        flat, result = packed(a), np.empty(1, dtype)
+        kernel(flat.ctypes, flat.size, 0, 0, result.ctypes, 0, 1, flat.size, 1)
+        return result[0]
+
+    def along(a: Any, axis: Any = None) -> Any:
+        before, length, after = lengths(a.shape, axis)
+        flat, result = packed(a).reshape(before, length, after), np.empty((before, after), dtype)
+        if after == 1:
+            kernel(flat.ctypes, length, 0, 0, result.ctypes, 0, before, length, 1)
+        else:
+            for i in range(before):
+                rows = np.ascontiguousarray(flat[i].T)
+                kernel(rows.ctypes, length, 0, 0, result[i].ctypes, 0, after, length, 1)
+        shape = a.shape[:-1]
+        for k in range(ndim - 1):
+            shape = tuple_setitem(shape, k, a.shape[k if k < axis % ndim else k + 1])
+        return result.reshape(shape)
+
+    if not _axis(axis):
+        return whole
+    return line if ndim == 1 else along
