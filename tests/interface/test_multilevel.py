@@ -155,6 +155,9 @@ GRIDS = {
     "one-cell": {"shape": (1, 1)},
     "few": {"shape": (4, 5), "coeff": 2.0, "bc": OPEN},
     "long": {"shape": (3, 300)},
+    "flat": {"shape": (1, 40, 33), "coeff": rough((1, 40, 33))},
+    "flat-y": {"shape": (20, 1, 33)},
+    "flat-x": {"shape": (20, 33, 1), "bc": "neumann", "mass": 0.1},
     "smoke": {"shape": (24, 20, 28), "mask": ball((24, 20, 28)), "unknowns": "cells", "bc": [SHUT, *OPEN]},
     "obstacle": {
         "shape": (40, 33),
