@@ -66,6 +66,15 @@ cdef extern from "solvers.h" nogil:
         SV_BACKWARD_SWEEP
         SV_SYMMETRIC_SWEEP
 
+    enum sv_nullspace:
+        SV_NULLSPACE_NONE
+        SV_NULLSPACE_CONSTANT
+        SV_NULLSPACE_COMPONENTS
+
+    enum sv_cycle:
+        SV_CYCLE_V
+        SV_CYCLE_W
+
     enum sv_glm_loss:
         SV_GLM_SQUARED
         SV_GLM_LOGISTIC
@@ -138,6 +147,18 @@ cdef extern from "solvers.h" nogil:
 
     ctypedef struct sv_linear:
         pass
+
+    ctypedef struct sv_multilevel:
+        pass
+
+    ctypedef struct sv_multilevel_options:
+        size_t struct_size
+        int nullspace
+        int cycle
+        int line
+        int double_precision
+        int threads
+    const sv_multilevel_options SV_MULTILEVEL_OPTIONS_INIT "((sv_multilevel_options)SV_MULTILEVEL_OPTIONS_INIT)"
 
     ctypedef struct sv_omega_tuner:
         pass
@@ -302,6 +323,16 @@ cdef extern from "solvers.h" nogil:
             double *x, int threads)
     int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
             int threads)
+    int sv_multilevel_create(sv_multilevel **M, const sv_grid *grid, const sv_multilevel_options *options)
+    void sv_multilevel_destroy(sv_multilevel *M)
+    int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid)
+    int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
+    int sv_multilevel_solve(sv_multilevel *M, const double *b, double *x, double rtol, double atol,
+            const sv_control *control, sv_report *report)
+    size_t sv_multilevel_size(const sv_multilevel *M)
+    int sv_multilevel_levels(const sv_multilevel *M)
+    size_t sv_multilevel_components(const sv_multilevel *M)
+    int sv_multilevel_shape(const sv_multilevel *M, int level, size_t shape[3])
     int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options)
     void sv_omega_tuner_destroy(sv_omega_tuner *tuner)
     int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id)
