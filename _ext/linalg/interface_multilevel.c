@@ -7,6 +7,7 @@
 
 #include "hierarchy.h"
 #include "interface.h"
+#include "spectrum.h"
 
 /* As in Python: cells times iterations of one step of the loop; steps of a solve; the part of norm(b) below which rounding
  * leaves nothing of a residual that a recurrence tells. */
@@ -255,7 +256,7 @@ static int solve(struct sv_hierarchy *h, const double *b, double *x, double rtol
                  sv_report *report)
 {
     struct sv_multilevel_cg *s = &h->cg;
-    const double size = sv_plan_norm(b, h->cells), tol = isfinite(size) ? fmax(rtol * size, atol) : 0;
+    const double size = sv_linalg_norm(h->cells, b), tol = isfinite(size) ? fmax(rtol * size, atol) : 0;
     int64_t nit = 0;
     int first = 1, status;
     begin(h, b, x, size == 0);

@@ -102,24 +102,19 @@ double sv_plan_scale(double size) { return size > 0 && size < INFINITY ? ldexp(1
 /* ---- sums ---- */
 
 /* In halves down to LEAF numbers: its rounding grows with the logarithm of the count. */
-static double sum_of(const double *vector, const ptrdiff_t *cells, size_t from, size_t count, int squares)
+static double sum_of(const double *vector, const ptrdiff_t *cells, size_t from, size_t count)
 {
     if (count > LEAF)
-        return sum_of(vector, cells, from, count / 2, squares) +
-               sum_of(vector, cells, from + count / 2, count - count / 2, squares);
+        return sum_of(vector, cells, from, count / 2) + sum_of(vector, cells, from + count / 2, count - count / 2);
     double sum = 0;
-    for (size_t k = from; k < from + count; k++) {
-        const double x = vector[cells ? cells[k] : (ptrdiff_t)k];
-        sum += squares ? x * x : x;
-    }
+    for (size_t k = from; k < from + count; k++)
+        sum += vector[cells ? cells[k] : (ptrdiff_t)k];
     return sum;
 }
 
-double sv_plan_norm(const double *vector, size_t count) { return sqrt(sum_of(vector, NULL, 0, count, 1)); }
-
 void sv_plan_project(const ptrdiff_t *cells, size_t count, double *vector)
 {
-    const double mean = sum_of(vector, cells, 0, count, 0) / (double)count;
+    const double mean = sum_of(vector, cells, 0, count) / (double)count;
     for (size_t k = 0; k < count; k++)
         vector[cells ? cells[k] : (ptrdiff_t)k] -= mean;
 }

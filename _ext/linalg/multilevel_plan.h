@@ -37,7 +37,4 @@ SV_BINDING int sv_plan_last(const struct sv_multilevel *M, int singular, double 
 /* The cells (NULL: all from 0 on) of a vector less their mean. */
 SV_BINDING void sv_plan_project(const ptrdiff_t *cells, size_t count, double *vector);
 
-/* The 2-norm. */
-double sv_plan_norm(const double *vector, size_t count);
-
 #endif
