@@ -143,7 +143,7 @@ def solve_in_one_call(matrix, b, *, precondition=None, product=None, reduce=None
 
 def test_one_call_is_the_same():
     def divide(_, given, out):
-        view(out, len(B))[:] = view(given, len(B)) / SCALED.diagonal()
+        view(out, len(B))[:] = view(given, len(B)) * (1 / SCALED.diagonal())
         return 0
 
     for precondition, weights in ((None, None), (APPLY(divide), 1 / SCALED.diagonal())):
@@ -194,10 +194,10 @@ def test_one_process_that_stops_stops_all():
     def stop(_, progress):
         return progress[0].nit == 5
 
-    found, x, _ = in_parts(A, B, 2, controls=[Control(), Control(callback=CALLBACK(stop))])
+    found, *_ = in_parts(A, B, 2, controls=[Control(), Control(callback=CALLBACK(stop))])
     assert [(status, report.nit) for status, _, report in found] == [(Status.CALLBACK_STOP, 5)] * 2
     assert found[0][2].measure == found[1][2].measure
-    found, x, _ = in_parts(A, B, 2, controls=[Control(time_limit=0.0), Control()])
+    found, *_ = in_parts(A, B, 2, controls=[Control(time_limit=0.0), Control()])
     assert [status for status, _, _ in found] == [Status.TIME_LIMIT] * 2
 
 
