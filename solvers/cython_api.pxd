@@ -79,6 +79,11 @@ cdef extern from "solvers.h" nogil:
         SV_GLM_SQUARED_HINGE
         SV_GLM_POISSON
 
+    enum sv_game_method:
+        SV_GAME_PDHG
+        SV_GAME_RM_PLUS
+        SV_GAME_PRM_PLUS
+
     ctypedef struct sv_progress:
         size_t struct_size
         int64_t nit
@@ -227,6 +232,33 @@ cdef extern from "solvers.h" nogil:
     ctypedef struct sv_glm:
         pass
 
+    ctypedef struct sv_game_data:
+        size_t struct_size
+        size_t m
+        size_t n
+        const double *A
+        ptrdiff_t row_stride
+        ptrdiff_t column_stride
+        const double *linear_x
+        const double *linear_y
+    const sv_game_data SV_GAME_DATA_INIT "((sv_game_data)SV_GAME_DATA_INIT)"
+
+    ctypedef struct sv_game_options:
+        size_t struct_size
+        double tol
+        int method
+        const double *x0
+        const double *y0
+    const sv_game_options SV_GAME_OPTIONS_INIT "((sv_game_options)SV_GAME_OPTIONS_INIT)"
+
+    ctypedef struct sv_game_result:
+        size_t struct_size
+        double value
+        double low
+        double high
+        double gap
+    const sv_game_result SV_GAME_RESULT_INIT "((sv_game_result)SV_GAME_RESULT_INIT)"
+
     ctypedef struct sv_lp_program:
         size_t struct_size
         size_t m
@@ -333,5 +365,7 @@ cdef extern from "solvers.h" nogil:
     int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
             const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
             sv_glm_result *result, sv_report *report)
+    int sv_matrix_game(const sv_game_data *game, const sv_game_options *options, const sv_control *control,
+            double *x, double *y, sv_game_result *result, sv_report *report)
     int sv_lp_solve(const sv_lp_program *program, const sv_lp_options *options, const sv_control *control,
             double *x, double *y, double *reduced_costs, double *ray, sv_lp_result *result, sv_report *report)

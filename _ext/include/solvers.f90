@@ -73,6 +73,10 @@ module solvers
     integer(c_int), parameter :: SV_GLM_SQUARED_HINGE = 3
     integer(c_int), parameter :: SV_GLM_POISSON = 4
 
+    integer(c_int), parameter :: SV_GAME_PDHG = 0
+    integer(c_int), parameter :: SV_GAME_RM_PLUS = 1
+    integer(c_int), parameter :: SV_GAME_PRM_PLUS = 2
+
     type, bind(c) :: sv_progress
         integer(c_size_t) :: struct_size
         integer(c_int64_t) :: nit
@@ -202,6 +206,33 @@ module solvers
         real(c_double) :: fun = 0.0_c_double
         real(c_double) :: gap = 0.0_c_double
         real(c_double) :: kkt = 0.0_c_double
+    end type
+
+    type, bind(c) :: sv_game_data
+        integer(c_size_t) :: struct_size = 64
+        integer(c_size_t) :: m = 0
+        integer(c_size_t) :: n = 0
+        type(c_ptr) :: A = c_null_ptr
+        integer(c_ptrdiff_t) :: row_stride = 0
+        integer(c_ptrdiff_t) :: column_stride = 1
+        type(c_ptr) :: linear_x = c_null_ptr
+        type(c_ptr) :: linear_y = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_game_options
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: tol = 1e-6_c_double
+        integer(c_int) :: method = SV_GAME_PDHG
+        type(c_ptr) :: x0 = c_null_ptr
+        type(c_ptr) :: y0 = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_game_result
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: value = 0.0_c_double
+        real(c_double) :: low = 0.0_c_double
+        real(c_double) :: high = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
     end type
 
     type, bind(c) :: sv_lp_program
@@ -697,6 +728,18 @@ module solvers
             type(sv_control), intent(in), optional :: control
             real(c_double), intent(inout), optional :: coef(*)
             type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_matrix_game(game, options, control, x, y, result, report) bind(c, name="sv_matrix_game") result(ended)
+            import
+            type(sv_game_data), intent(in), optional :: game
+            type(sv_game_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: x(*)
+            real(c_double), intent(inout), optional :: y(*)
+            type(sv_game_result), intent(inout), optional :: result
             type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function

@@ -462,6 +462,49 @@ SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_
 
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
 
+/*     min over x in the simplex of n,  max over y in the simplex of m,  of  y'A x + linear_x'x + linear_y'y
+ *
+ * solvers.equilibrium.matrix_game(A, method=..., polish=False) in Python, to the same bits. What Python does without
+ * polish=False needs dense factorisations of LAPACK and is not here: games where a player has few strategies are solved
+ * by a simplex method there, larger ones are finished by it, both down to rounding. Here the gap falls step by step, fast
+ * down to 1e-6 of the size of A for most games; a degenerate game may need a looser tolerance. */
+typedef struct sv_game_data {
+    size_t struct_size;
+    size_t m, n;      /* strategies of the player who maximises (rows), and of the one who minimises */
+    const double *A;  /* entry i, j at A[i * row_stride + j * column_stride] */
+    ptrdiff_t row_stride, column_stride;
+    const double *linear_x, *linear_y; /* n and m numbers, or NULL: none */
+} sv_game_data;
+#define SV_GAME_DATA_INIT {sizeof(sv_game_data), 0, 0, NULL, 0, 1, NULL, NULL}
+
+enum sv_game_method {
+    SV_GAME_PDHG = 0,    /* "game-pdhg": restarted reflected Halpern PDHG, on floats as long as that cannot be seen */
+    SV_GAME_RM_PLUS = 1, /* "rm-plus": regret matching+ */
+    SV_GAME_PRM_PLUS = 2 /* "prm-plus": its predictive form; a good first 1e-3 */
+};
+
+typedef struct sv_game_options {
+    size_t struct_size;
+    double tol;            /* of the gap, in the units of A */
+    int method;            /* enum sv_game_method */
+    const double *x0, *y0; /* strategies of n and of m numbers to start at, both or NULL */
+} sv_game_options;
+#define SV_GAME_OPTIONS_INIT {sizeof(sv_game_options), 1e-6, SV_GAME_PDHG, NULL, NULL}
+
+/* Computed from the strategies that are returned and A as given: the value of the game lies within low..high. */
+typedef struct sv_game_result {
+    size_t struct_size;
+    double value;     /* the middle of the bounds */
+    double low, high; /* what y guarantees, and what x does */
+    double gap;       /* their distance */
+} sv_game_result;
+#define SV_GAME_RESULT_INIT {sizeof(sv_game_result), 0.0, 0.0, 0.0, 0.0}
+
+/* Writes the strategies x (n) and y (m). Two copies of A are made, in floats, and where they are wanted in doubles, too.
+ * Limits are looked at every 16 iterations; with a callback at each, and its x is the best x so far and then the best y. */
+SV_API int sv_matrix_game(const sv_game_data *game, const sv_game_options *options, const sv_control *control, double *x,
+                          double *y, sv_game_result *result, sv_report *report);
+
 /*     minimise  c'x   subject to   l <= A x <= u,   lb <= x <= ub
  *
  * by restarted reflected Halpern steps of the primal-dual hybrid gradient method: solvers.equilibrium.lp(...,
