@@ -62,6 +62,11 @@ module solvers
     integer(c_int), parameter :: SV_BACKWARD_SWEEP = 1
     integer(c_int), parameter :: SV_SYMMETRIC_SWEEP = 2
 
+    integer(c_int), parameter :: SV_CG_DONE = 0
+    integer(c_int), parameter :: SV_NEED_PRODUCT = 1
+    integer(c_int), parameter :: SV_NEED_PRECONDITIONER = 2
+    integer(c_int), parameter :: SV_NEED_SUMS = 3
+
     integer(c_int), parameter :: SV_NULLSPACE_NONE = 0
     integer(c_int), parameter :: SV_NULLSPACE_CONSTANT = 1
     integer(c_int), parameter :: SV_NULLSPACE_COMPONENTS = 2
@@ -134,6 +139,24 @@ module solvers
         integer(c_int) :: assume_symmetric = 0
         real(c_double) :: low = -1.0_c_double
         real(c_double) :: high = -1.0_c_double
+    end type
+
+    type, bind(c) :: sv_cg_request
+        integer(c_size_t) :: struct_size = 88
+        type(c_ptr) :: from = c_null_ptr
+        type(c_ptr) :: to = c_null_ptr
+        type(c_ptr) :: sums = c_null_ptr
+        integer(c_int) :: count = 0
+        type(c_ptr) :: x(3) = c_null_ptr
+        type(c_ptr) :: y(3) = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_cg_options
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: rtol = 1e-8_c_double
+        real(c_double) :: atol = 0.0_c_double
+        integer(c_int) :: preconditioned = 0
+        integer(c_size_t) :: size = 0
     end type
 
     type, bind(c) :: sv_multilevel_options
@@ -509,6 +532,53 @@ module solvers
             real(c_double), intent(in), optional :: r(*)
             real(c_double), intent(inout), optional :: z(*)
             integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_cg_create(n, b, x, options, control, made) bind(c, name="sv_cg_create") result(ended)
+            import
+            integer(c_size_t), value :: n
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(in), optional :: x(*)
+            type(sv_cg_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            type(c_ptr), intent(out) :: made
+            integer(c_int) :: ended
+        end function
+
+        function sv_cg_step(cg, request) bind(c, name="sv_cg_step") result(ended)
+            import
+            type(c_ptr), value :: cg
+            type(sv_cg_request), intent(inout), optional :: request
+            integer(c_int) :: ended
+        end function
+
+        function sv_cg_answer(cg, x, report) bind(c, name="sv_cg_answer") result(ended)
+            import
+            type(c_ptr), value :: cg
+            real(c_double), intent(inout), optional :: x(*)
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_cg_destroy(cg) bind(c, name="sv_cg_destroy")
+            import
+            type(c_ptr), value :: cg
+        end subroutine
+
+        function sv_cg_solve(n, b, x, product, precondition, reduce, user, options, control, &
+            report) bind(c, name="sv_cg_solve") result(ended)
+            import
+            integer(c_size_t), value :: n
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(inout), optional :: x(*)
+            type(c_funptr), value :: product
+            type(c_funptr), value :: precondition
+            type(c_funptr), value :: reduce
+            type(c_ptr), value :: user
+            type(sv_cg_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function
 

@@ -260,6 +260,54 @@ SV_API int sv_linear_sweep(sv_linear *A, int ordering, int direction, double ome
 SV_API int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
                                   int threads);
 
+/* Conjugate gradients for hosts that keep their matrix, their preconditioner and their processes. n: the numbers that
+ * this process holds of each vector; every process runs a handle of its own with the same options and limits, and all
+ * decide alike, of reduced sums alone. The host steps:
+ *     while ((need = sv_cg_step(cg, &request)) > SV_CG_DONE)
+ *         SV_NEED_PRODUCT:        request.to = A request.from
+ *         SV_NEED_PRECONDITIONER: request.to = M^-1 request.from
+ *         SV_NEED_SUMS:           request.sums[k], k < request.count, hold this process' part; they become the sums over
+ *                                 all processes. One process alone has nothing to do. A host with an inner product of its
+ *                                 own puts that of request.x[k] and request.y[k] there, where these are not NULL. */
+enum sv_cg_need { SV_CG_DONE = 0, SV_NEED_PRODUCT = 1, SV_NEED_PRECONDITIONER = 2, SV_NEED_SUMS = 3 };
+typedef struct sv_cg_request {
+    size_t struct_size;
+    const double *from;
+    double *to;
+    double *sums;
+    int count; /* at most 3 */
+    const double *x[3];
+    const double *y[3];
+} sv_cg_request;
+#define SV_CG_REQUEST_INIT {sizeof(sv_cg_request), NULL, NULL, NULL, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}}
+
+typedef struct sv_cg_options {
+    size_t struct_size;
+    double rtol, atol;  /* as of sv_linear_options; 1e-8 and 0 */
+    int preconditioned; /* not 0: SV_NEED_PRECONDITIONER is asked for; sv_cg_solve sets it itself */
+    size_t size;        /* unknowns of all processes; 0: n */
+} sv_cg_options;
+#define SV_CG_OPTIONS_INIT {sizeof(sv_cg_options), 1e-8, 0.0, 0, 0}
+
+typedef struct sv_cg_run sv_cg;
+
+/* b and x, where to start, are copied; a callback in the control sees this process' part of x. Where a process' callback
+ * stops, or its time is over, all end after the same iteration. */
+SV_API int sv_cg_create(size_t n, const double *b, const double *x, const sv_cg_options *options,
+                        const sv_control *control, sv_cg **made);
+/* What is needed next (enum sv_cg_need), or an error. */
+SV_API int sv_cg_step(sv_cg *cg, sv_cg_request *request);
+/* After SV_CG_DONE: the answer, its residual recomputed by a product of its own, and how the solve ended. */
+SV_API int sv_cg_answer(sv_cg *cg, double *x, sv_report *report);
+SV_API void sv_cg_destroy(sv_cg *cg);
+
+/* The same in one call. y = A x, and y = M^-1 x (precondition may be NULL: none); the sums of `count` numbers as above
+ * (reduce may be NULL: one process). What is not 0 stops the solve: SV_CALLBACK_STOP, with a measure that is NaN. */
+typedef int (*sv_mapping)(void *user, const double *x, double *y);
+typedef int (*sv_summing)(void *user, int count, const double *const *x, const double *const *y, double *sums);
+SV_API int sv_cg_solve(size_t n, const double *b, double *x, sv_mapping product, sv_mapping precondition, sv_summing reduce,
+                       void *user, const sv_cg_options *options, const sv_control *control, sv_report *report);
+
 /* ---- linalg: the multilevel preconditioner of a grid ---------------------------------------- */
 
 /* An approximate inverse M of a grid's operator, symmetric positive definite: one cycle over levels of ever coarser
