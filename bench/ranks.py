@@ -51,7 +51,7 @@ def launched(ranks: int, wanted: dict[str, Any]) -> dict[str, Any]:
 
 def report(quick: bool = False) -> Report:
     n, samples, features, rounds = (2000, 4000, 10, 1) if quick else (20_000, 2_000_000, 30, 7)
-    wanted = {"transport": {"n": n, "reg": 0.1}, "fit": {"n": samples, "d": features}}
+    wanted = {"transport": {"n": n, "reg": 1.0}, "fit": {"n": samples, "d": features}}
     wanted["messages"] = {"size": n, "repeats": 5 if quick else 101}
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: [], 4: []}
     for k in range(rounds):
