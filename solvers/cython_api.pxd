@@ -5,6 +5,9 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "solvers.h" nogil:
     const int SV_ABI_VERSION
+    const double SV_OMEGA_DEFAULT
+    const double SV_OMEGA_YOUNG
+    const double SV_OMEGA_ADAPTIVE
 
     enum sv_status:
         SV_CONVERGED
@@ -35,6 +38,33 @@ cdef extern from "solvers.h" nogil:
     enum sv_unknowns:
         SV_NODES
         SV_CELLS
+
+    enum sv_ordering:
+        SV_ORDERING_DEFAULT
+        SV_ORDERING_NATURAL
+        SV_ORDERING_WAVEFRONT
+        SV_ORDERING_MULTICOLOR
+        SV_ORDERING_REDBLACK
+        SV_ORDERING_AUTO
+
+    enum sv_linear_method:
+        SV_SSOR_CG
+        SV_CG
+        SV_CHEBYSHEV
+        SV_SOR
+        SV_GAUSS_SEIDEL
+        SV_JACOBI
+
+    enum sv_linear_preconditioner:
+        SV_NO_PRECONDITIONER
+        SV_BY_DIAGONAL
+        SV_BY_SSOR
+        SV_BY_IC0
+
+    enum sv_sweep_direction:
+        SV_FORWARD_SWEEP
+        SV_BACKWARD_SWEEP
+        SV_SYMMETRIC_SWEEP
 
     enum sv_glm_loss:
         SV_GLM_SQUARED
@@ -85,6 +115,24 @@ cdef extern from "solvers.h" nogil:
         const double *masses
         const uint8_t *mask
     const sv_grid SV_GRID_INIT "((sv_grid)SV_GRID_INIT)"
+
+    ctypedef struct sv_linear_options:
+        size_t struct_size
+        int method
+        int ordering
+        double rtol
+        double atol
+        double omega
+        int direction
+        int check_every
+        int preconditioner
+        int assume_symmetric
+        double low
+        double high
+    const sv_linear_options SV_LINEAR_OPTIONS_INIT "((sv_linear_options)SV_LINEAR_OPTIONS_INIT)"
+
+    ctypedef struct sv_linear:
+        pass
 
     ctypedef struct sv_omega_tuner:
         pass
@@ -204,6 +252,24 @@ cdef extern from "solvers.h" nogil:
             float *sign, size_t rows, size_t length, int threads)
     int sv_logsumexp_f64(const double *x, ptrdiff_t x_stride, const double *b, ptrdiff_t b_stride, double *out,
             double *sign, size_t rows, size_t length, int threads)
+    int sv_linear_from_csr_i32(size_t n, size_t entries, const int32_t *row_starts, const int32_t *columns,
+            const double *values, sv_linear **made)
+    int sv_linear_from_csr_i64(size_t n, size_t entries, const int64_t *row_starts, const int64_t *columns,
+            const double *values, sv_linear **made)
+    int sv_linear_from_grid(const sv_grid *grid, sv_linear **made)
+    void sv_linear_destroy(sv_linear *A)
+    int sv_linear_update(sv_linear *A, const double *values)
+    int sv_linear_update_grid(sv_linear *A, const sv_grid *grid)
+    size_t sv_linear_size(const sv_linear *A)
+    int sv_linear_multiply(sv_linear *A, const double *x, double *out, int threads)
+    int sv_linear_residual(sv_linear *A, const double *b, const double *x, double *r, double *norm, int threads)
+    int sv_linear_solve(sv_linear *A, const double *b, double *x, const sv_linear_options *options,
+            const sv_control *control, sv_report *report)
+    double sv_linear_omega(const sv_linear *A)
+    int sv_linear_sweep(sv_linear *A, int ordering, int direction, double omega, int sweeps, const double *b,
+            double *x, int threads)
+    int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
+            int threads)
     int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options)
     void sv_omega_tuner_destroy(sv_omega_tuner *tuner)
     int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id)

@@ -8,6 +8,9 @@ module solvers
     implicit none
     public
 
+    real(c_double), parameter :: SV_OMEGA_DEFAULT = 0.0_c_double
+    real(c_double), parameter :: SV_OMEGA_YOUNG = -1.0_c_double
+    real(c_double), parameter :: SV_OMEGA_ADAPTIVE = -2.0_c_double
 
     integer(c_int), parameter :: SV_CONVERGED = 0
     integer(c_int), parameter :: SV_CALLBACK_STOP = 2
@@ -35,6 +38,29 @@ module solvers
 
     integer(c_int), parameter :: SV_NODES = 0
     integer(c_int), parameter :: SV_CELLS = 1
+
+    integer(c_int), parameter :: SV_ORDERING_DEFAULT = 0
+    integer(c_int), parameter :: SV_ORDERING_NATURAL = 1
+    integer(c_int), parameter :: SV_ORDERING_WAVEFRONT = 2
+    integer(c_int), parameter :: SV_ORDERING_MULTICOLOR = 3
+    integer(c_int), parameter :: SV_ORDERING_REDBLACK = 4
+    integer(c_int), parameter :: SV_ORDERING_AUTO = 5
+
+    integer(c_int), parameter :: SV_SSOR_CG = 0
+    integer(c_int), parameter :: SV_CG = 1
+    integer(c_int), parameter :: SV_CHEBYSHEV = 2
+    integer(c_int), parameter :: SV_SOR = 3
+    integer(c_int), parameter :: SV_GAUSS_SEIDEL = 4
+    integer(c_int), parameter :: SV_JACOBI = 5
+
+    integer(c_int), parameter :: SV_NO_PRECONDITIONER = 0
+    integer(c_int), parameter :: SV_BY_DIAGONAL = 1
+    integer(c_int), parameter :: SV_BY_SSOR = 2
+    integer(c_int), parameter :: SV_BY_IC0 = 3
+
+    integer(c_int), parameter :: SV_FORWARD_SWEEP = 0
+    integer(c_int), parameter :: SV_BACKWARD_SWEEP = 1
+    integer(c_int), parameter :: SV_SYMMETRIC_SWEEP = 2
 
     integer(c_int), parameter :: SV_GLM_SQUARED = 0
     integer(c_int), parameter :: SV_GLM_LOGISTIC = 1
@@ -82,6 +108,21 @@ module solvers
         real(c_double) :: mass = 0.0_c_double
         type(c_ptr) :: masses = c_null_ptr
         type(c_ptr) :: mask = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_linear_options
+        integer(c_size_t) :: struct_size = 72
+        integer(c_int) :: method = SV_SSOR_CG
+        integer(c_int) :: ordering = SV_ORDERING_DEFAULT
+        real(c_double) :: rtol = 1e-8_c_double
+        real(c_double) :: atol = 0.0_c_double
+        real(c_double) :: omega = SV_OMEGA_DEFAULT
+        integer(c_int) :: direction = SV_FORWARD_SWEEP
+        integer(c_int) :: check_every = 1
+        integer(c_int) :: preconditioner = SV_NO_PRECONDITIONER
+        integer(c_int) :: assume_symmetric = 0
+        real(c_double) :: low = -1.0_c_double
+        real(c_double) :: high = -1.0_c_double
     end type
 
     type, bind(c) :: sv_omega_options
@@ -300,6 +341,126 @@ module solvers
             real(c_double), intent(inout), optional :: sign(*)
             integer(c_size_t), value :: rows
             integer(c_size_t), value :: length
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_from_csr_i32(n, entries, row_starts, columns, values, &
+            made) bind(c, name="sv_linear_from_csr_i32") result(ended)
+            import
+            integer(c_size_t), value :: n
+            integer(c_size_t), value :: entries
+            integer(c_int32_t), intent(in), optional :: row_starts(*)
+            integer(c_int32_t), intent(in), optional :: columns(*)
+            real(c_double), intent(in), optional :: values(*)
+            type(c_ptr), intent(out) :: made
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_from_csr_i64(n, entries, row_starts, columns, values, &
+            made) bind(c, name="sv_linear_from_csr_i64") result(ended)
+            import
+            integer(c_size_t), value :: n
+            integer(c_size_t), value :: entries
+            integer(c_int64_t), intent(in), optional :: row_starts(*)
+            integer(c_int64_t), intent(in), optional :: columns(*)
+            real(c_double), intent(in), optional :: values(*)
+            type(c_ptr), intent(out) :: made
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_from_grid(grid, made) bind(c, name="sv_linear_from_grid") result(ended)
+            import
+            type(sv_grid), intent(in), optional :: grid
+            type(c_ptr), intent(out) :: made
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_linear_destroy(A) bind(c, name="sv_linear_destroy")
+            import
+            type(c_ptr), value :: A
+        end subroutine
+
+        function sv_linear_update(A, values) bind(c, name="sv_linear_update") result(ended)
+            import
+            type(c_ptr), value :: A
+            real(c_double), intent(in), optional :: values(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_update_grid(A, grid) bind(c, name="sv_linear_update_grid") result(ended)
+            import
+            type(c_ptr), value :: A
+            type(sv_grid), intent(in), optional :: grid
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_size(A) bind(c, name="sv_linear_size") result(ended)
+            import
+            type(c_ptr), value :: A
+            integer(c_size_t) :: ended
+        end function
+
+        function sv_linear_multiply(A, x, out, threads) bind(c, name="sv_linear_multiply") result(ended)
+            import
+            type(c_ptr), value :: A
+            real(c_double), intent(in), optional :: x(*)
+            real(c_double), intent(inout), optional :: out(*)
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_residual(A, b, x, r, norm, threads) bind(c, name="sv_linear_residual") result(ended)
+            import
+            type(c_ptr), value :: A
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(in), optional :: x(*)
+            real(c_double), intent(inout), optional :: r(*)
+            real(c_double), intent(inout), optional :: norm
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_solve(A, b, x, options, control, report) bind(c, name="sv_linear_solve") result(ended)
+            import
+            type(c_ptr), value :: A
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(inout), optional :: x(*)
+            type(sv_linear_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_omega(A) bind(c, name="sv_linear_omega") result(ended)
+            import
+            type(c_ptr), value :: A
+            real(c_double) :: ended
+        end function
+
+        function sv_linear_sweep(A, ordering, direction, omega, sweeps, b, x, &
+            threads) bind(c, name="sv_linear_sweep") result(ended)
+            import
+            type(c_ptr), value :: A
+            integer(c_int), value :: ordering
+            integer(c_int), value :: direction
+            real(c_double), value :: omega
+            integer(c_int), value :: sweeps
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(inout), optional :: x(*)
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_linear_precondition(A, ordering, omega, sweeps, r, z, &
+            threads) bind(c, name="sv_linear_precondition") result(ended)
+            import
+            type(c_ptr), value :: A
+            integer(c_int), value :: ordering
+            real(c_double), value :: omega
+            integer(c_int), value :: sweeps
+            real(c_double), intent(in), optional :: r(*)
+            real(c_double), intent(inout), optional :: z(*)
             integer(c_int), value :: threads
             integer(c_int) :: ended
         end function

@@ -174,6 +174,92 @@ typedef struct sv_grid_of_cells {
 
 /* ---- linalg: linear systems with a sparse matrix, or on a grid ------------------------------ */
 
+/* The order in which the unknowns are taken. */
+enum sv_ordering {
+    SV_ORDERING_DEFAULT = 0,    /* the method's own: automatic for SV_SSOR_CG, natural for sweeps */
+    SV_ORDERING_NATURAL = 1,    /* as the rows stand */
+    SV_ORDERING_WAVEFRONT = 2,  /* groups of rows that are independent: the natural order's results, to rounding */
+    SV_ORDERING_MULTICOLOR = 3, /* few large groups; its sweeps are another iteration */
+    SV_ORDERING_REDBLACK = 4,   /* two groups, where the matrix' graph has no cycle of odd length */
+    SV_ORDERING_AUTO = 5        /* the fastest with the natural order's results */
+};
+
+/* The methods, as in Python. */
+enum sv_linear_method {
+    SV_SSOR_CG = 0, /* conjugate gradients preconditioned by SSOR, one read of the matrix each; A positive definite */
+    SV_CG = 1,      /* conjugate gradients with `preconditioner`; A positive definite */
+    SV_CHEBYSHEV = 2, /* Jacobi's, accelerated by polynomials; A positive definite */
+    SV_SOR = 3,
+    SV_GAUSS_SEIDEL = 4,
+    SV_JACOBI = 5
+};
+enum sv_linear_preconditioner { SV_NO_PRECONDITIONER = 0, SV_BY_DIAGONAL = 1, SV_BY_SSOR = 2, SV_BY_IC0 = 3 };
+enum sv_sweep_direction { SV_FORWARD_SWEEP = 0, SV_BACKWARD_SWEEP = 1, SV_SYMMETRIC_SWEEP = 2 };
+
+/* What `omega` may be beside a number between 0 and 2. */
+#define SV_OMEGA_DEFAULT 0.0   /* SSOR-CG: from the row sums; SOR and SV_BY_SSOR: 1; Jacobi: 2/3 */
+#define SV_OMEGA_YOUNG (-1.0)  /* SOR: Young's, from a few steps of Lanczos' iteration */
+#define SV_OMEGA_ADAPTIVE (-2.0) /* SOR: from 1 on, raised as the observed rate says */
+
+typedef struct sv_linear_options {
+    size_t struct_size;
+    int method;          /* enum sv_linear_method; SV_SSOR_CG */
+    int ordering;        /* enum sv_ordering, of SSOR-CG, SOR and Gauss-Seidel; SV_ORDERING_DEFAULT */
+    double rtol, atol;   /* the norm of b - A x must come to max(rtol norm(b), atol), 2-norms; 1e-8 and 0 */
+    double omega;        /* SV_OMEGA_DEFAULT */
+    int direction;       /* of sweeps: enum sv_sweep_direction; SV_FORWARD_SWEEP */
+    int check_every;     /* sweeps between two looks at the residual; 1 */
+    int preconditioner;  /* of SV_CG: enum sv_linear_preconditioner; SV_NO_PRECONDITIONER */
+    int assume_symmetric; /* not 0: symmetry is not looked for where a method needs it */
+    double low, high;    /* of Chebyshev: bounds of the eigenvalues of D^-1 A; negative, the default: estimated */
+} sv_linear_options;
+#define SV_LINEAR_OPTIONS_INIT \
+    {sizeof(sv_linear_options), SV_SSOR_CG, SV_ORDERING_DEFAULT, 1e-8, 0.0, SV_OMEGA_DEFAULT, SV_FORWARD_SWEEP, 1, \
+     SV_NO_PRECONDITIONER, 0, -1.0, -1.0}
+
+/* A matrix made ready for solves. What an ordering needs is worked out when it is first asked for, and kept. */
+typedef struct sv_linear sv_linear;
+
+/* From compressed rows: those of row i are values[row_starts[i]] to values[row_starts[i + 1] - 1], with their columns
+ * from 0 on. `entries`: the length of columns and values, and row_starts[n]. The arrays are copied. Rows may be unsorted
+ * and have duplicates, which are summed; every diagonal entry must be there, nonzero and not subnormal. *made becomes the
+ * handle; destroying NULL does nothing. */
+SV_API int sv_linear_from_csr_i32(size_t n, size_t entries, const int32_t *row_starts, const int32_t *columns,
+                                  const double *values, sv_linear **made);
+SV_API int sv_linear_from_csr_i64(size_t n, size_t entries, const int64_t *row_starts, const int64_t *columns,
+                                  const double *values, sv_linear **made);
+/* From the operator on a grid; its arrays are not needed afterwards. Orderings: natural and red-black. */
+SV_API int sv_linear_from_grid(const sv_grid *grid, sv_linear **made);
+SV_API void sv_linear_destroy(sv_linear *A);
+
+/* Other values in the same places, in the order of the first; nothing is analysed again. */
+SV_API int sv_linear_update(sv_linear *A, const double *values);
+/* Other numbers on a grid of the same shape. */
+SV_API int sv_linear_update_grid(sv_linear *A, const sv_grid *grid);
+
+/* Unknowns; 0 for NULL. */
+SV_API size_t sv_linear_size(const sv_linear *A);
+
+/* out = A x; r = b - A x. The norm of r goes to *norm where that is not NULL. Vectors do not overlap. */
+SV_API int sv_linear_multiply(sv_linear *A, const double *x, double *out, int threads);
+SV_API int sv_linear_residual(sv_linear *A, const double *b, const double *x, double *r, double *norm, int threads);
+
+/* Solves A x = b; x: where to start, and the answer. Where a solve fails x is the best point kept. options, control and
+ * report may be NULL; max_iter is 10000 where it is left open. Same bits as solvers.linalg.solve. */
+SV_API int sv_linear_solve(sv_linear *A, const double *b, double *x, const sv_linear_options *options,
+                           const sv_control *control, sv_report *report);
+
+/* The omega that the last solve ended with; NaN before one that has an omega. */
+SV_API double sv_linear_omega(const sv_linear *A);
+
+/* `sweeps` SOR sweeps of x in place, a symmetric one forward and backward, and z = M^-1 r by so many symmetric sweeps
+ * from zero, SSOR as a preconditioner: for hosts with loops of their own. Nothing is tested for convergence, vectors are
+ * not searched for NaN, and nothing is allocated after the first call with an ordering. Vectors do not overlap. */
+SV_API int sv_linear_sweep(sv_linear *A, int ordering, int direction, double omega, int sweeps, const double *b,
+                           double *x, int threads);
+SV_API int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
+                                  int threads);
+
 /* ---- linalg: the multilevel preconditioner of a grid ---------------------------------------- */
 
 /* ---- linalg: tuners of omega ---------------------------------------------------------------- */
@@ -281,7 +367,8 @@ typedef struct sv_glm_penalty {
 typedef struct sv_glm_options {
     size_t struct_size;
     double tol;        /* success is gap <= tol times the objective at w = 0 */
-    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept */
+    const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept; not used where zeros are
+                          better */
     double intercept0;
     int64_t first;     /* columns that join the working set at first; 0: a hundred */
     int screening;     /* whether columns that the gap proves to be zero are dropped */

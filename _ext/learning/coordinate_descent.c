@@ -3,7 +3,8 @@
  * A pass over the data gives the gradient, the gap, coordinates that are zero at the optimum, and those whose equations
  * are violated most, in units of their columns' norms: these join the working set. On it least squares are minimised by
  * sweeps of exact coordinate steps against a kept residual, then by conjugate gradients on the face that the sweeps settle
- * on (sweeps.h). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
+ * on (sweeps.h); small sets, and those where sweeps crawl, by sweeps with the gradient at hand and an active-set method on
+ * their Gram matrix (coordinate_gram.c). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
  * on the kept predictors follows; where it takes little of a step, the next model lies above the objective.
  *
  * The frame is that of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and skglm (Bertrand and others, 2022,
@@ -19,10 +20,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "coordinate_gram.h"
 #include "solvers.h"
 #include "sweeps.h"
 
 enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3 };
+
+/* Working sets whose Gram matrix is formed without further ado; sweeps that are given up for one, at least. */
+enum { FEW = 64, SOME_SWEEPS = 30 };
 
 #define TINY 1e-300
 /* Rounding of the objective, relative to it or to that at zero. */
@@ -36,8 +41,12 @@ enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWE
 
 static size_t width(const struct sv_fit *fit) { return fit->d + (fit->ones != 0); }
 
-/* 11 arrays of all coordinates and 9 of all samples; a pass over the data uses the first of them. */
-size_t sv_fit_work(size_t n, size_t d) { return 11 * (d + 1) + 9 * n; }
+/* 11 arrays of all coordinates and 9 of all samples, of which a pass over the data uses the first; and a Gram matrix. */
+size_t sv_fit_work(size_t n, size_t d)
+{
+    size_t p = d + 1 < SV_GRAM_MOST ? d + 1 : SV_GRAM_MOST;
+    return 11 * (d + 1) + 9 * n + 2 * p * p + 9 * p;
+}
 
 /* ---- what holds of a fit at all ---- */
 
@@ -162,8 +171,9 @@ struct walk {
     double *z, *v, *D;               /* X w, the loss's first and second derivative there */
     double *way, *trial, *v_there, *D_there;
     double *target, *q;              /* the model's */
+    double *gram;                    /* work */
     double value, violation, noise;  /* of the loss at w; of the equations */
-    double most;                     /* entries that a model may cost */
+    double entries;                  /* of the working set's columns */
 };
 
 /* `array` of so many doubles from the rest of the work. */
@@ -196,10 +206,10 @@ static void begin_walk(struct walk *walk, struct sv_fit *fit, struct sv_fit_stat
         .ones = fit->ones, .l1 = l1, .l2 = l2, .low = low, .high = high, .w = walk->target, .q = walk->q,
         .curvature = taken(&rest, all), .work = taken(&rest, 3 * all + n), .face = fit->places + fit->d + 1};
     for (size_t k = 0; k < p; k++)
-        walk->most += (double)sv_sweeps_entries(&walk->model, k);
-    walk->most *= MOST_SWEEPS;
+        walk->entries += (double)sv_sweeps_entries(&walk->model, k);
     walk->z = taken(&rest, n), walk->v = taken(&rest, n), walk->D = taken(&rest, n), walk->way = taken(&rest, n);
     walk->trial = taken(&rest, n), walk->v_there = taken(&rest, n), walk->D_there = taken(&rest, n);
+    walk->gram = rest;
     walk->violation = state->kkt;
 }
 
@@ -225,15 +235,47 @@ static double share_of_newton(const struct walk *walk)
     return fmin(fmax(needed(walk), walk->violation / size), walk->fit->selects ? 0.1 : 0.3);
 }
 
-/* target = the model's minimiser over the working set, from w, where the loss has the derivative v. */
+/* By the Gram matrix, from where the walk is, to the square of the violation, but not below rounding. */
+static int by_gram(struct walk *walk)
+{
+    double size = fmax(walk->violation, walk->fit->kind.largest_l1), *slope = walk->model.work;
+    size_t p = walk->part.d;
+    if (p == 0 || p > SV_GRAM_MOST)
+        return 0;
+    for (size_t k = 0; k < p; k++) {
+        size = fmax(size, fabs(walk->g[k]));
+        slope[k] = walk->g[k] + walk->part.l2[k] * walk->w[k];
+    }
+    double tol = fmax(1e-3 * walk->violation * fmin(1e-2, walk->violation / fmax(size, TINY)), 1e-16 * size);
+    memcpy(walk->target, walk->w, p * sizeof *walk->target);
+    walk->state->grams++;
+    return sv_gram_minimise(&walk->model, slope, tol, walk->way, walk->gram, walk->model.face);
+}
+
+/* target = the model's minimiser over the working set, from w, where the loss has the derivative v. Sweeps that have
+ * cost what the Gram matrix would are given up for it, and not tried again. */
 static void minimise_model(struct walk *walk, const double *weights, double tol)
 {
-    memcpy(walk->target, walk->w, walk->part.d * sizeof *walk->target);
-    memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
+    struct sv_fit_state *state = walk->state;
+    size_t p = walk->part.d;
+    double worth = fmax(SOME_SWEEPS, 0.5 * (double)p) * walk->entries, most = MOST_SWEEPS * walk->entries;
+    int may = p <= SV_GRAM_MOST;
     walk->model.weights = weights;
+    state->newtons++;
+    if (may && (p <= FEW || state->crawls) && by_gram(walk))
+        return;
+    may = may && p > FEW && !state->crawls;
+    memcpy(walk->target, walk->w, p * sizeof *walk->target);
+    memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
     sv_sweeps_curvatures(&walk->model);
-    sv_sweeps_minimise(&walk->model, tol, walk->most);
-    walk->state->newtons++;
+    if (sv_sweeps_minimise(&walk->model, tol, may ? worth : most) <= tol || !may)
+        return;
+    state->crawls = 1;
+    if (by_gram(walk))
+        return;
+    memcpy(walk->target, walk->w, p * sizeof *walk->target);
+    memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
+    sv_sweeps_minimise(&walk->model, tol, most);
 }
 
 static double penalty_value(const struct sv_separable *p, const double *w)
@@ -329,12 +371,10 @@ static int enough(const struct walk *walk, int steps)
 {
     const struct sv_fit *fit = walk->fit;
     const struct sv_fit_state *state = walk->state;
-    if (steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS))
+    /* A pass over all coordinates tells more, and costs little beside a step on all of them. */
+    if (walk->part.d == width(fit) || steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS))
         return 1;
-    double share = 0.1;
-    if (walk->part.d == width(fit))
-        share = fit->kind.has_dual ? 0.1 * sqrt(fit->tol / fmax(state->measure, fit->tol)) : 1e-2;
-    return walk->violation <= share * state->kkt;
+    return walk->violation <= 0.1 * state->kkt;
 }
 
 static void newton(struct walk *walk)
@@ -361,7 +401,7 @@ static void newton(struct walk *walk)
         bounded = share < SHORT && curvatures_above(walk); /* the next model lies above the objective */
         if (!taken_step && !bounded)
             return;
-        if ((taken_step && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
+        if ((taken_step && !bounded && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
             return;
     }
 }
@@ -381,16 +421,35 @@ static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
     state->measure = sv_fit_measure(fit, state->primal, state->dual, state->kkt);
 }
 
+/* A start that is worse than zero is of no use, and Poisson's loss might overflow there. The coefficient of an empty
+ * column has no curvature that a step could go by; zero is its best value. */
+static void start(struct sv_fit *fit, struct sv_fit_state *state)
+{
+    struct sv_fit_bounds at;
+    size_t used = 0;
+    for (size_t j = 0; j < width(fit); j++) {
+        if (fit->norms[j] == 0)
+            state->w[j] = 0;
+        used += state->w[j] != 0;
+    }
+    if (used == 0)
+        return;
+    sv_fit_bound(fit, state->w, NULL, state->z, state->v, state->g, &at);
+    if (!(at.primal <= fit->at_zero))
+        memset(state->w, 0, width(fit) * sizeof *state->w);
+}
+
 void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t *guess)
 {
     size_t first = fit->first ? (size_t)fit->first : FIRST;
     int all = !fit->selects || fit->d <= first;
+    start(fit, state);
     for (size_t j = 0; j < width(fit); j++) {
         state->alive[j] = 1;
         state->working[j] = all || state->w[j] != 0 || (guess && guess[j]) || j == fit->d;
     }
     state->dual = -INFINITY;
-    state->nit = state->idle = state->newtons = state->sweeps = state->products = 0;
+    state->nit = state->idle = state->crawls = state->newtons = state->grams = state->sweeps = state->products = 0;
     look_at_all(fit, state);
 }
 

@@ -45,7 +45,8 @@ struct sv_fit_state {
     double primal, dual, kkt;    /* the objective, the best lower bound so far, the violation */
     double measure;              /* what is compared with tol: see sv_fit_measure */
     int64_t nit, idle;           /* steps; those in a row that brought nothing */
-    int64_t newtons, sweeps, products;
+    int64_t crawls;              /* whether sweeps were given up for a Gram matrix */
+    int64_t newtons, grams, sweeps, products;
 };
 
 /* What is known of a w from one pass over the data. */

@@ -30,7 +30,9 @@ cdef extern from "coordinate_descent.h" nogil:
         double measure
         int64_t nit
         int64_t idle
+        int64_t crawls
         int64_t newtons
+        int64_t grams
         int64_t sweeps
         int64_t products
 
@@ -119,12 +121,13 @@ cdef class Descent:
             state.w, state.g, state.alive, state.working = &w[0], &g[0], &alive[0], &working[0]
         if numbers is not None:
             state.primal, state.dual, state.kkt, state.measure = numbers[:4]
-            state.nit, state.idle, state.newtons, state.sweeps, state.products = numbers[4:]
+            (state.nit, state.idle, state.crawls, state.newtons, state.grams, state.sweeps,
+             state.products) = numbers[4:]
         return 0
 
     cdef numbers(self, const sv_fit_state *state):
-        return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.newtons, state.sweeps,
-                state.products)
+        return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.crawls, state.newtons,
+                state.grams, state.sweeps, state.products)
 
     def begin(self, arrays, const uint8_t[::1] guess=None):
         """The numbers of the state at w, whose other arrays are written."""

@@ -34,6 +34,19 @@ struct sv_grid {
     int single;                     /* 1: float32 arrays and vectors, which relax and its like take alone */
 };
 
+/* The layout of n = cells along x, y, z: all of the struct but what the operator's numbers make. */
+SV_BINDING void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const int *periodic, int redblack,
+                                int single);
+
+/* Of constant coefficients: the diagonal's table and its inverse, 16 pitch each (zeros before), from its 16 rows of n[0];
+ * seen: what the methods know as the diagonal, 1 outside the cells. */
+SV_BINDING void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse,
+                                      double *seen);
+
+/* Of variable ones: the place after the last cell of each row, where x is periodic; and the same from the diagonal. */
+SV_BINDING void sv_grid_wrap(const struct sv_grid *grid, void *faces);
+SV_BINDING void sv_grid_seen(const struct sv_grid *grid, const void *diagonal, double *seen);
+
 enum sv_grid_ordering { SV_GRID_NATURAL, SV_GRID_REDBLACK };
 
 /* The kernels of an operand with this matrix (float64). */

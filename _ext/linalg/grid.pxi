@@ -28,6 +28,10 @@ cdef extern from "grid.h" nogil:
         void (*unpack)(const sv_grid *, const void *, void *) noexcept nogil
 
     const sv_operand_kernels *sv_grid_kernels(sv_grid_ordering)
+    void sv_grid_lay_out(sv_grid *, const ptrdiff_t *, const int *, int, int)
+    void sv_grid_constant_rows(const sv_grid *, const double *, void *, void *, double *)
+    void sv_grid_wrap(const sv_grid *, void *)
+    void sv_grid_seen(const sv_grid *, const void *, double *)
     const sv_grid_layout *sv_grid_layout_of "sv_grid_layout"(int)
 
 #: Elements of the longest vector, by size in bytes; arrays begin at a cache line.
@@ -42,15 +46,6 @@ cdef aligned(Py_ssize_t length, dtype):
     return room[skip:skip + bytes_].view(dtype)
 
 
-def unaliased(Py_ssize_t length, Py_ssize_t width):
-    """A pitch of at least `length`, a multiple of `width`, at which rows side by side do not fall on the same addresses
-    modulo a page: there a load would wait for an older store to its neighbour."""
-    cdef Py_ssize_t pitch = -(-length // width) * width, bytes_ = LINE // width
-    while pitch * bytes_ > 3800 and not 320 <= pitch * bytes_ % 4096 <= 3776:
-        pitch += width
-    return pitch
-
-
 cdef class Grid(Operand):
     """A stencil in one ordering: see grid.h. Its float32 form has sweeps alone."""
 
@@ -61,22 +56,12 @@ cdef class Grid(Operand):
     def __cinit__(self, shape, periodic, bint redblack, dtype=np.float64, int threads=1):
         """shape: (nz, ny, nx), with ones in front of what has fewer axes than three; `set` must follow."""
         cdef sv_grid *g = &self.grid
-        cdef Py_ssize_t nz, ny, nx, width
-        nz, ny, nx = shape
+        cdef ptrdiff_t n[3]
+        cdef int wraps[3]
         self.dtype = np.dtype(dtype)
-        width = LINE // self.dtype.itemsize
-        g.axes = 3 if nz > 1 else 2 if ny > 1 else 1
-        g.n[0], g.n[1], g.n[2] = nx, ny, nz
         for axis in range(3):
-            g.periodic[axis] = bool(periodic[2 - axis]) and g.n[axis] > 1
-        if redblack:
-            g.half = unaliased((nx + 1) // 2 + 2, width)
-            g.pitch = unaliased(2 * g.half, width)
-        else:
-            g.half, g.pitch = 0, unaliased(nx + 2, width)
-        g.lead, g.plane = width, unaliased(ny * g.pitch, width)
-        g.size = 2 * width + (nz - 1) * g.plane + ny * g.pitch
-        g.single = self.dtype.itemsize == 4
+            n[axis], wraps[axis] = shape[2 - axis], bool(periodic[2 - axis])
+        sv_grid_lay_out(g, n, wraps, redblack, self.dtype.itemsize == 4)
         self.layout = sv_grid_layout_of(g.single)
         self.operand.n, self.operand.threads, self.operand.matrix = g.size, threads, g
         self.operand.does = sv_grid_kernels(SV_GRID_REDBLACK if redblack else SV_GRID_NATURAL)
@@ -95,66 +80,36 @@ cdef class Grid(Operand):
         """Couplings along (z, y, x), and the diagonal's 16 rows, (16, nx): see grid.h."""
         cdef sv_grid *g = &self.grid
         cdef const double[:, ::1] spread = rows
-        cdef double[::1] seen
-        cdef Py_ssize_t i, j, k, at, kind
+        if spread.shape[0] != 16 or spread.shape[1] != g.n[0]:
+            raise ValueError("the diagonal's rows do not fit")
         table, inverse = aligned_zeros(32 * g.pitch, self.dtype.type).reshape(2, 16, g.pitch)
-        for parity in range(2 if g.half else 1):
-            part = rows[:, parity::2] if g.half else rows
-            place = slice(parity * g.half, parity * g.half + part.shape[1])
-            table[:, place], inverse[:, place] = part, 1 / part
+        cdef double[::1] seen = aligned(g.size, np.dtype(np.float64))
         g.constant = 1
         for axis in range(3):
             g.coupling[axis] = couplings[2 - axis]
         g.diagonal = self.hold("diagonal", table, table.size)
         g.inverse = self.hold("inverse", inverse, table.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
-        # what the methods see as the diagonal
-        seen = aligned(g.size, np.dtype(np.float64))
         with nogil:
-            for i in range(<Py_ssize_t>g.size):
-                seen[i] = 1
-            for k in range(g.n[2]):
-                for j in range(g.n[1]):
-                    kind = (j == 0) + 2 * (j == g.n[1] - 1) + 4 * ((k == 0) + 2 * (k == g.n[2] - 1))
-                    at = g.lead + k * g.plane + j * g.pitch
-                    for i in range(g.n[0]):
-                        if g.half:
-                            seen[at + ((i + j + k) & 1) * g.half + i // 2] = spread[kind, i]
-                        else:
-                            seen[at + i] = spread[kind, i]
+            sv_grid_constant_rows(g, &spread[0, 0], <void *>g.diagonal, <void *>g.inverse, &seen[0])
         self.kept["seen"] = seen
         self.operand.diagonal = &seen[0]
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""
         cdef sv_grid *g = &self.grid
-        cdef Py_ssize_t at, row, nx = g.n[0]
+        cdef double[::1] seen = aligned(g.size, np.dtype(np.float64))
         g.constant = 0
         for axis in range(3):
-            array = self.pack(faces[2 - axis])
-            if axis == 0 and g.periodic[0]:
-                for k in range(g.n[2]):
-                    for j in range(g.n[1]):
-                        row = g.lead + k * g.plane + j * g.pitch
-                        at = row + nx
-                        if g.half:
-                            # nx is even: the cell that would follow has the parity of the first
-                            row += g.half * ((j + k) & 1)
-                            at = row + nx // 2
-                        array[at] = array[row]
-            g.faces[axis] = self.hold(f"faces {axis}", array, g.size)
-        inverse = self.pack(1 / np.asarray(diagonal))
+            g.faces[axis] = self.hold(f"faces {axis}", self.pack(faces[2 - axis]), g.size)
+        if g.periodic[0]:
+            sv_grid_wrap(g, <void *>g.faces[0])
         g.diagonal = self.hold("diagonal", self.pack(diagonal), g.size)
-        g.inverse = self.hold("inverse", inverse, g.size)
+        g.inverse = self.hold("inverse", self.pack(1 / np.asarray(diagonal)), g.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
-        # what the methods see as the diagonal: 1 outside the cells
-        cdef double[::1] values = self.pack(diagonal).astype(np.float64, copy=False)
-        cdef Py_ssize_t i
-        for i in range(values.shape[0]):
-            if values[i] == 0:
-                values[i] = 1
-        self.kept["seen"] = values
-        self.operand.diagonal = &values[0]
+        sv_grid_seen(g, g.diagonal, &seen[0])
+        self.kept["seen"] = seen
+        self.operand.diagonal = &seen[0]
 
     def zeros(self):
         return aligned_zeros(self.grid.size, self.dtype.type)

@@ -39,6 +39,16 @@ cdef extern from "jacobi.h" nogil:
     int sv_linalg_chebyshev(const sv_operand *, const sv_jacobi_settings *, const double *, double *, double *, double *,
                             sv_jacobi_numbers *, int, int, double *, sv_outcome *, double *)
 
+cdef extern from "spectrum.h" nogil:
+    enum:
+        SV_LANCZOS
+
+    double sv_linalg_norm(size_t, const double *)
+    double sv_linalg_row_sum_omega(const sv_operand *, const double *, double *)
+    void sv_linalg_noise(size_t, double *)
+    double sv_linalg_young(const sv_operand *, const double *, double *, size_t, double *)
+    void sv_linalg_chebyshev_bounds(const sv_operand *, const double *, double *, size_t, double *, double *, double *)
+
 cdef extern from "precondition.h" nogil:
     struct sv_preconditioner:
         void (*apply)(const sv_preconditioner *, const double *, double *) noexcept nogil
@@ -131,6 +141,58 @@ def jacobi(Operand A, double goal, bint measure_last, const double[::1] b, doubl
                                        work)
     free(work)
     return done, residual, <int>outcome
+
+
+# ---- what methods want to know before they begin ------------------------------------------------
+
+#: Products of Lanczos' iteration.
+LANCZOS = SV_LANCZOS
+
+
+def norm(const double[::1] vector):
+    """The 2-norm; NumPy's takes longer than the sum itself where that is short."""
+    return sv_linalg_norm(vector.shape[0], &vector[0]) if vector.shape[0] else 0.0
+
+
+def row_sum_omega(Operand A, const double[::1] ones):
+    """SSOR's omega from the Rayleigh quotient of the constant vector; ones: packed."""
+    cdef const double *given = A.vector(ones, "ones")
+    cdef double *work = workspace(A.operand.n)
+    cdef double omega
+    with nogil:
+        omega = sv_linalg_row_sum_omega(&A.operand, given, work)
+    free(work)
+    return omega
+
+
+cdef noise(Operand A, size_t unknowns):
+    """Packed."""
+    cdef double[::1] values = np.empty(unknowns)
+    sv_linalg_noise(unknowns, &values[0])
+    return A.pack(values.base)
+
+
+def young(Operand A, const double[::1] ones, size_t unknowns):
+    """Young's omega from Lanczos' iteration; ones: packed, 1 at the unknowns."""
+    cdef const double *given = A.vector(ones, "ones")
+    cdef double[::1] start = noise(A, unknowns)
+    cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
+    cdef double omega
+    with nogil:
+        omega = sv_linalg_young(&A.operand, given, &start[0], unknowns, work)
+    free(work)
+    return omega
+
+
+def chebyshev_bounds(Operand A, const double[::1] residual, size_t unknowns, double low, double high):
+    """(low, high), where they are NaN from Lanczos' iteration; residual: packed."""
+    cdef const double *given = A.vector(residual, "residual")
+    cdef double[::1] start = noise(A, unknowns)
+    cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
+    with nogil:
+        sv_linalg_chebyshev_bounds(&A.operand, given, &start[0], unknowns, &low, &high, work)
+    free(work)
+    return low, high
 
 
 # ---- preconditioners ---------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from .errors import OptionError
 from .log import Log
 from .method import Method
 from .options import build
+from .reducer import SERIAL, Reducer, guarded, stops
 from .result import SolveResult, Status
 
 Callback = Callable[[SolveResult], Any]
@@ -88,30 +89,40 @@ class Control:
 def run(
     method: Method, problem: Problem, control: Control, options: Mapping[str, Any] | None = None, why: str = ""
 ) -> SolveResult:
-    """Run a method on a problem; `why` tells in the message why it was chosen."""
+    """Run a method on a problem; `why` tells in the message why it was chosen.
+
+    A problem whose rows are shared has the ranks as `across`: they stop together, and fail together.
+    """
     solver: Solver = build(method.solver, method.name, options)
+    across: Reducer = getattr(problem, "across", SERIAL)
     start = time.perf_counter()
-    state = _initial_state(solver, problem, control.resume)
-    history: list[tuple[int, float, float]] = []
-    with Log(control.verbose, method.name, problem.title) as log:
-        while True:
-            elapsed = time.perf_counter() - start
-            history.append((state.nit, state.measure, elapsed))
-            log.row(*history[-1])
-            status = solver.done(problem, state)
-            # The first state is none of the callback's: nothing has been done yet.
-            if len(history) > 1 and _wants_stop(control.callback, method, problem, state, elapsed):
-                status = status or Status.CALLBACK_STOP
-            if status is None and state.nit >= control.max_iter:
-                status = Status.MAX_ITER
-            if status is None and control.time_limit is not None and elapsed >= control.time_limit:
-                status = Status.TIME_LIMIT
-            if status is not None:
-                break
-            state = solver.step(problem, state)
-        result = solver.finish(problem, state)
-        status = _verified(status, result.measure, problem.tol)
-        log.close(status, result.measure)
+    with guarded(across):
+        limited = _any_limited(across, control)
+        state = _initial_state(solver, problem, control.resume)
+        history: list[tuple[int, float, float]] = []
+        with Log(control.verbose if across.rank == 0 else 0, method.name, problem.title) as log:
+            while True:
+                elapsed = time.perf_counter() - start
+                history.append((state.nit, state.measure, elapsed))
+                log.row(*history[-1])
+                status = solver.done(problem, state)
+                # The first state is none of the callback's: nothing has been done yet.
+                called = len(history) > 1 and _wants_stop(control.callback, method, problem, state, elapsed)
+                late = control.time_limit is not None and elapsed >= control.time_limit
+                if limited:
+                    called, late = stops(across, [called, late])
+                if called:
+                    status = status or Status.CALLBACK_STOP
+                if status is None and state.nit >= control.max_iter:
+                    status = Status.MAX_ITER
+                if status is None and late:
+                    status = Status.TIME_LIMIT
+                if status is not None:
+                    break
+                state = solver.step(problem, state)
+            result = solver.finish(problem, state)
+            status = _verified(status, result.measure, problem.tol)
+            log.close(status, result.measure)
     nit, measure, seconds = (np.array(column) for column in zip(*history, strict=True))
     stats = {**problem.stats, **result.stats, "isa": threads.build_info()["isa"]}
     return result.changed(
@@ -125,6 +136,13 @@ def run(
         history={"nit": nit, "measure": measure, "seconds": seconds},
         stats={**stats, "seconds": time.perf_counter() - start},
     )
+
+
+def _any_limited(across: Reducer, control: Control) -> bool:
+    """Whether callbacks or clocks may stop some of several ranks, so that all have to agree after each step."""
+    if across.size == 1:
+        return False
+    return stops(across, [control.callback is not None or control.time_limit is not None])[0]
 
 
 def _verified(status: Status, measure: float, tol: float) -> Status:

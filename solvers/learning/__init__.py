@@ -12,6 +12,7 @@ from . import _bcd as _bcd
 from . import _coordinate_descent as _coordinate_descent
 from . import _group_working_set as _group_working_set
 from . import _newton_cg as _newton_cg
+from . import _newton_gram as _newton_gram
 from . import _working_set as _working_set
 from ._bcd_losses import LeastSquares, Logistic, Multinomial
 from ._glm import glm

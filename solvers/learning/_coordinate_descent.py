@@ -25,7 +25,9 @@ Array = npt.NDArray[Any]
 
 #: The state's arrays and numbers as the kernels take them.
 ARRAYS = ("w", "z", "v", "g", "alive", "working")
-NUMBERS = ("primal", "dual", "kkt", "measure", "nit", "idle", "newtons", "sweeps", "products")
+NUMBERS = (
+    "primal", "dual", "kkt", "measure", "nit", "idle", "crawls", "newtons", "grams", "sweeps", "products",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +39,10 @@ class DescentState(FitState):
     #: Whether coordinates may be nonzero at the optimum, and whether they are worked on.
     alive: Array
     working: Array
+    #: Whether sweeps were given up for a Gram matrix; what was done.
+    crawls: int = 0
     newtons: int = 0
+    grams: int = 0
     sweeps: int = 0
     products: int = 0
 
@@ -90,7 +95,7 @@ class CoordinateDescent:
         sums, (primal, dual, kkt, share) = fit.bound(w, z, v, g)
         problem.remember(Certificate(w, z, v, None, g, Sums(*sums), primal, dual, kkt, share, None))
         stats = {
-            "newton_steps": state.newtons, "sweeps": state.sweeps, "products": state.products,
+            "newton_steps": state.newtons, "grams": state.grams, "sweeps": state.sweeps, "products": state.products,
             "working_set": int(np.count_nonzero(state.working)),
             "screened": len(w) - int(np.count_nonzero(state.alive)),
         }  # fmt: skip

@@ -11,6 +11,7 @@ import scipy.sparse
 
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control
+from .._base.reducer import SERIAL, Reducer, agreed, as_reducer
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design
@@ -36,6 +37,7 @@ USUAL = {
     "groups": ("group-working-set", "which serves penalties on groups"),
     "multinomial": ("working-set", "which serves penalties with kinks"),
     "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
+    "sharded": ("newton-gram", "whose passes over the samples take one reduction each"),
 }
 
 
@@ -63,6 +65,7 @@ def glm(
     resume: Any = None,
     rng: RNG = None,
     threads: int | None = None,
+    comm: Any = None,
 ) -> GlmResult:
     """Fit a penalised generalised linear model: ``sum_i s_i loss(x_i @ w + b, y_i) + lam * penalty(w)``.
 
@@ -108,14 +111,18 @@ def glm(
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
         that at zero.
     method : str, optional
-        "working-set", "group-working-set" for groups, or "newton-cg" for the loss "multinomial" without kinks; by
-        default the one that serves the problem.
+        "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks, or
+        "newton-gram", which also serves `comm`; by default the one that serves the problem.
     options, max_iter, time_limit, callback, verbose, resume
         As in all solves; an iteration is a pass over the data and one to three Newton steps.
     rng : None, int, Generator or SeedSequence
         Checked like everywhere in the library; nothing is drawn.
     threads : int, optional
         Threads of this call.
+    comm : optional
+        The ranks that share the samples: an MPI communicator of mpi4py, or any `Reducer`. Each rank gives its own rows
+        of X with their y (and `sample_weight`), and all give the same for everything else; the result is that of all
+        samples, the same on all ranks. For losses of one predictor a sample and penalties without groups.
 
     Returns
     -------
@@ -155,9 +162,17 @@ def glm(
     (True, [3, 8])
     """
     check_rng(rng)
-    control = Control(max_iter, time_limit, callback, verbose, resume)
-    data = checked_data(X, y, loss, sample_weight, fit_intercept)
-    d = data.features
+    across = as_reducer(comm)
+    with agreed(across) as same:
+        control = Control(max_iter, time_limit, callback, verbose, resume)
+        samples = checked_samples(X, y, loss, sample_weight, fit_intercept)
+        d = samples.design.d
+        tol = positive(tol, "tol")
+        given = {"lam": lam, "loss": loss, "penalty": penalty, "l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+        other = {"method": method, "options": options, "max_iter": max_iter, "resume": resume is None}
+        same |= {**given, **other, "groups": groups, "tol": tol, "the number of columns of X": d}
+        same |= {name: _bits(value) for name, value in (("weights", weights), ("bounds", bounds), ("x0", x0))}
+    data = labelled(samples, loss, across)
     kind: type[GlmProblem] = GlmProblem
     if loss == "multinomial":
         kind, x0 = MultinomialProblem, flat_start(x0, data.classes, d, fit_intercept)
@@ -167,12 +182,31 @@ def glm(
         data.loss,
         terms,
         _start(x0, data.design, terms),
-        positive(tol, "tol"),
+        tol,
         max_iter,
         data.copies,
         _threads.resolve(threads),
+        across=across,
     )
-    return cast(GlmResult, solved(problem, method, *USUAL[next(iter(problem.needs))], control, options))
+    usual = USUAL["sharded"] if across is not SERIAL else USUAL[next(iter(problem.needs))]
+    return cast(GlmResult, solved(problem, method, *usual, control, options))
+
+
+def _bits(values: Any) -> Any:
+    """What ranks compare of an argument."""
+    return None if values is None else np.asarray(values)
+
+
+class Samples(NamedTuple):
+    """Checked samples of one rank, their targets as they are given."""
+
+    design: Design
+    y: Array
+    s: Array
+    #: How many copies of X were made.
+    copies: int
+    #: Distinct targets, those of samples without weight too, where they are labels of two classes.
+    labels: Array
 
 
 class Data(NamedTuple):
@@ -189,19 +223,32 @@ class Data(NamedTuple):
 
 def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Data:
     """The samples of weight > 0, and their loss."""
+    return labelled(checked_samples(X, y, loss, sample_weight, fit_intercept), loss)
+
+
+def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
+    """The samples of weight > 0."""
     matrix, copies = _matrix(X, fit_intercept)
     targets, s = _targets(y, matrix.n, loss), np.ones(matrix.n)
+    labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
     if sample_weight is not None:
         s = _nonnegative(sample_weight, "sample_weight", matrix.n)
         if np.any(s == 0):  # such samples are none
             keep = s > 0
             matrix = design(matrix.X[keep], fit_intercept)
             targets, s = targets[keep], s[keep]
-    d, classes = matrix.d, 1
-    if loss == "multinomial":
+    return Samples(matrix, targets, s, copies, labels)
+
+
+def labelled(samples: Samples, loss: str, across: Reducer = SERIAL) -> Data:
+    """The samples with their loss, whose labels may lie on other ranks too."""
+    matrix, targets, classes = samples.design, samples.y, 1
+    if loss in TWO_CLASSES:
+        targets = _signs(targets, samples.labels, loss, across)
+    elif loss == "multinomial":
         targets, classes = _numbered(targets)
         matrix = ByClass(matrix, classes)
-    return Data(matrix, MODELS[loss](targets, s), copies, d, classes)
+    return Data(matrix, MODELS[loss](targets, samples.s), samples.copies, samples.design.d, classes)
 
 
 def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
@@ -227,14 +274,18 @@ def _targets(y: Any, n: int, loss: str) -> Array:
     if len(targets) != n:
         raise ValueError(f"y has length {len(targets)}, but X has {n} rows")
     check_finite(targets, "y")
-    if loss in TWO_CLASSES:
-        classes = np.unique(targets)
-        if len(classes) != 2:
-            raise ValueError(f"y must hold labels of two classes for the loss {loss!r}, not of {len(classes)}")
-        return np.where(targets == classes[1], 1.0, -1.0)
     if loss == "poisson" and np.any(targets < 0):
         raise ValueError("y must be >= 0 for the loss 'poisson'")
     return targets
+
+
+def _signs(targets: Array, labels: Array, loss: str, across: Reducer) -> Array:
+    """+1 for the larger one of two labels, -1 for the other; `labels` are those on this rank."""
+    # of many distinct numbers on a rank a few tell that they are no labels of two classes
+    classes = np.unique(np.concatenate(across.gather(labels if across.size == 1 else labels[:9])))
+    if len(classes) != 2:
+        raise ValueError(f"y must hold labels of two classes for the loss {loss!r}, not of {len(classes)}")
+    return np.where(targets == classes[1], 1.0, -1.0)
 
 
 def _numbered(targets: Array) -> tuple[Array, int]:

@@ -6,6 +6,7 @@ which the dual bound comes. `s` are the weights of the samples, positive.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
@@ -13,9 +14,12 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL
 from . import _kernels
 
 Array = npt.NDArray[np.float64]
+#: Adds up numbers over all ranks that share the samples.
+Adding = Callable[[Array], Array]
 
 
 class Sums(NamedTuple):
@@ -44,6 +48,8 @@ class Loss:
     curvature: ClassVar[float | None] = 1.0
     #: Whether a sample has several predictors, so that the second derivative is a matrix.
     coupled: ClassVar[bool] = False
+    #: Whether the conjugate is known from the sums, without another look at the samples.
+    by_sums: ClassVar[bool] = True
 
     @cached_property
     def uniform(self) -> bool:
@@ -87,9 +93,13 @@ class Loss:
         """The share for which ``-conjugate`` is largest, where that is known, else 1."""
         return 1.0
 
-    def balanced(self, v: Array) -> Array:
-        """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it."""
-        return v - self.s * (v.sum() / self.s.sum())  # type: ignore[no-any-return]
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
+        """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it.
+
+        `added` makes sums over this rank's samples those over all.
+        """
+        excess, weight = added(np.array([v.sum(), self.s.sum()]))
+        return v - self.s * (excess / weight)  # type: ignore[no-any-return]
 
 
 class Squared(Loss):
@@ -107,18 +117,19 @@ class Logistic(Loss):
 
     kind = 1
     curvature = 0.25
+    by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
 
-    def balanced(self, v: Array) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The terms of the label that weighs more, scaled down: -y v / s stays within [0, 1]."""
-        return _sides_balanced(v, self.y < 0)
+        return _sides_balanced(v, self.y < 0, added)
 
 
-def _sides_balanced(v: Array, upper: npt.NDArray[np.bool_]) -> Array:
+def _sides_balanced(v: Array, upper: npt.NDArray[np.bool_], added: Adding) -> Array:
     """The terms of the heavier side scaled down so that all sum to zero; v >= 0 on the upper side, <= 0 elsewhere."""
-    sums = v[upper].sum(), -v[~upper].sum()
+    sums = added(np.array([v[upper].sum(), -v[~upper].sum()]))
     least = min(sums)
     return v * np.where(upper, *(least / x if x > 0 else 0.0 for x in sums))
 
@@ -132,9 +143,9 @@ class Huber(Loss):
         """An even loss whose slope over the distance never rises: that quotient (reweighted least squares)."""
         return self.s / np.maximum(1.0, np.abs(z - self.y))
 
-    def balanced(self, v: Array) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The terms of the sign that weighs more, scaled down: \\|v\\| <= s remains."""
-        return _sides_balanced(v, v > 0)
+        return _sides_balanced(v, v > 0, added)
 
 
 class SquaredHinge(Loss):
@@ -149,14 +160,16 @@ class Poisson(Loss):
 
     kind = 4
     curvature = None
+    by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
 
-    def balanced(self, v: Array) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The means, v / s + y, scaled to the sum of the targets."""
         mean = v + self.s * self.y
-        return mean * (float(self.s @ self.y) / mean.sum()) - self.s * self.y if mean.sum() > 0 else v
+        wanted, there = added(np.array([self.s @ self.y, mean.sum()]))
+        return mean * (wanted / there) - self.s * self.y if there > 0 else v
 
 
 LOSSES: dict[str, type[Loss]] = {

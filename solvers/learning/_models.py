@@ -111,18 +111,23 @@ class GramModel(Model):
         return self._H
 
     def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
-        H, penalty, target, gradient = self._hessian(), self.penalty, w.copy(), g.copy()
-        if self.problem.kind.has_l2:
-            H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
-        # To the square of the violation, in units of the largest gradient, but not below rounding.
-        size = max(float(np.abs(g).max(initial=0.0)), self.problem.kind.largest_l1, violation)
-        tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
-        before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
-        endless = np.isinf(model.minimise(tol, PHASES))
-        # What rounding makes of a matrix that is all but singular may lie above w.
-        smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
-        rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
-        return None if endless or not rise <= 1e-13 * sizes else target
+        return least(self.problem, self._hessian(), self.penalty, w, g, violation)
+
+
+def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, violation: float) -> Array | None:
+    """Where the model of Hessian H and gradient g at w is least with the penalty; None where there is no minimum."""
+    target, gradient = w.copy(), g.copy()
+    if problem.kind.has_l2:
+        H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
+    # To the square of the violation, in units of the largest gradient, but not below rounding.
+    size = max(float(np.abs(g).max(initial=0.0)), problem.kind.largest_l1, violation)
+    tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
+    before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
+    endless = np.isinf(model.minimise(tol, PHASES))
+    # What rounding makes of a matrix that is all but singular may lie above w.
+    smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
+    rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
+    return None if endless or not rise <= 1e-13 * sizes else target
 
 
 class SweepModel(Model):

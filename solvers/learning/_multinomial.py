@@ -15,11 +15,12 @@ import numpy.typing as npt
 import scipy.sparse
 from scipy.special import xlogy
 
+from .._base.reducer import SERIAL
 from .._base.validate import real_array
 from . import _kernels
 from ._design import CHEAP, Design
 from ._groups import Grouped
-from ._losses import Loss, Sums
+from ._losses import Adding, Loss, Sums
 from ._panels import Panel
 from ._problem import GlmProblem
 
@@ -32,6 +33,7 @@ class Multinomial(Loss):
 
     coupled = True
     curvature = None
+    by_sums = False
 
     @cached_property
     def classes(self) -> int:
@@ -64,7 +66,7 @@ class Multinomial(Loss):
         P = self._shares(share * v)
         return float(self.s @ xlogy(P, P).sum(1))
 
-    def balanced(self, v: Array) -> Array:
+    def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """The p mixed with one and the same distribution, as little as makes the classes' sums those of the labels."""
         P = self._shares(v)
         counts = np.bincount(self.own[1], self.s, self.classes)
@@ -232,9 +234,9 @@ class MultinomialProblem(GlmProblem):
     def needs(self) -> frozenset[str]:
         p, d = self.penalty, self.design.d
         if isinstance(p, Grouped):
-            return frozenset({p.kind})
+            return self.shared | {p.kind}
         smooth = not p.l1.any() and np.isinf(p.low[:d]).all() and np.isinf(p.high[:d]).all()
-        return frozenset({"smooth-multinomial" if smooth else "multinomial"})
+        return self.shared | {"smooth-multinomial" if smooth else "multinomial"}
 
     @property
     def predictors(self) -> int:
@@ -249,7 +251,7 @@ class MultinomialProblem(GlmProblem):
 
     def _balanced(self, v: Array, g: Array, sums: Sums, alive: Any) -> tuple[Array, Sums, Array, Array]:
         """Multiplied out: the slack of products that are not would be of first order."""
-        balanced = self.loss.balanced(v)
+        balanced = self.loss.balanced(v, self.across.sum)
         return balanced, sums, self.design.transposed(balanced), np.zeros(self.design.d)
 
 

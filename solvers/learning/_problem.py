@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL, Reducer
 from .._base.result import SolveResult, Status
 from ._design import Design
 from ._groups import Grouped
@@ -124,6 +125,9 @@ class GlmProblem:
     #: Columns that are likely to be in use, beside those of w0; and a full certificate at w0 of another penalty.
     guess: Array | None = None
     warm: Certificate | None = None
+    #: The ranks that share the samples. X w and all that has an entry a sample is of this rank's own; sums, gradients
+    #: and what follows from them are of all.
+    across: Reducer = SERIAL
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -133,16 +137,27 @@ class GlmProblem:
     def title(self) -> str:
         """For logs."""
         name = type(self.loss).__name__.lower()
-        return f"{name} loss, {self.design.n} samples x {self.design.d} features"
+        return f"{name} loss, {self.samples} samples x {self.design.d} features"
+
+    @cached_property
+    def samples(self) -> int:
+        """Samples of all ranks."""
+        return int(self.across.sum(np.array([float(self.design.n)]))[0])
 
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        return frozenset({self.penalty.kind})
+        return self.shared | {self.penalty.kind}
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """What shared samples ask of a method."""
+        return frozenset() if self.across is SERIAL else frozenset({"sharded"})
 
     @property
     def stats(self) -> dict[str, Any]:
-        return {"copies": self.copies, "threads": self.threads}
+        ranks = {"ranks": self.across.size} if self.across is not SERIAL else {}
+        return {"copies": self.copies, "threads": self.threads, **ranks}
 
     def answer(self, state: Any) -> Array:
         """The coefficients of a state."""
@@ -185,7 +200,7 @@ class GlmProblem:
     @cached_property
     def at_zero(self) -> float:
         """The objective at w = 0."""
-        return self.loss.value(np.zeros(self.predictors))
+        return float(self.across.sum(np.array([self.loss.value(np.zeros(self.predictors))]))[0])
 
     def certificate(self, w: Array, z: Array, second: bool = False, alive: Array | None = None) -> Certificate:
         """The objective, a dual bound and the violation at w, where z = X w.
@@ -194,14 +209,31 @@ class GlmProblem:
         """
         v, D = np.empty(len(z)), np.empty(len(z)) if second else None
         sums = self.loss.evaluate(z, v, D)
-        return self._bounded(w, z, v, D, self.design.transposed(v, alive), sums, alive)
+        g = self.design.transposed(v, alive)
+        if self.across.size > 1:
+            sums, g, _ = self.summed(sums, g)
+        return self.bounded(w, z, v, D, g, sums, alive)
+
+    def summed(self, sums: Sums, g: Array, more: Array | None = None) -> tuple[Sums, Array, Array | None]:
+        """What this rank found in a pass, summed over all in one reduction; `more` is what else there is to sum."""
+        parts = [np.array(sums), g] if more is None else [np.array(sums), g, more]
+        total = self.across.sum(np.concatenate(parts))
+        ends = len(sums), len(sums) + len(g)
+        return Sums(*map(float, total[: ends[0]])), total[ends[0] : ends[1]], None if more is None else total[ends[1] :]
+
+    @cached_property
+    def norms(self) -> Array:
+        """2-norms of the columns."""
+        if self.across.size == 1:
+            return self.design.norms
+        return np.sqrt(self.across.sum(self.design.norms**2))
 
     def certificate_again(self, other: Certificate) -> Certificate:
         """The certificate at the same w of a problem that differs from this one in the penalty alone."""
-        return self._bounded(other.w, other.z, other.v, other.D, other.g, other.sums, other.alive)
+        return self.bounded(other.w, other.z, other.v, other.D, other.g, other.sums, other.alive)
 
-    def _bounded(
-        self, w: Array, z: Array, v: Array, D: Array | None, g: Array, sums: Sums, alive: Array | None
+    def bounded(
+        self, w: Array, z: Array, v: Array, D: Array | None, g: Array, sums: Sums, alive: Array | None = None
     ) -> Certificate:
         """What the penalty adds to a pass over the data."""
         value, kkt, low, high = self.terms.measure(w, g)
@@ -215,7 +247,8 @@ class GlmProblem:
         # Where the penalty's conjugate is 0 or infinite, the best multiple is that of the loss alone.
         best = self.loss.scale(at_point.square, at_point.cross) if self.kind.is_gauge else 1.0
         share = min(max(best, low), high)
-        dual = -self.loss.conjugate(point, share, at_point.square, at_point.cross)
+        conjugate = self.loss.conjugate(point, share, at_point.square, at_point.cross)
+        dual = -(conjugate if self.loss.by_sums else float(self.across.sum(np.array([conjugate]))[0]))
         if slack is not None:
             dual -= self._features.conjugate(-share * at_columns[: self.design.d], abs(share) * slack)
         elif not self.kind.is_gauge:
@@ -224,13 +257,15 @@ class GlmProblem:
 
     def _balanced(self, v: Array, g: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array, Array]:
         """A dual point that sums to zero, its sums, its products with the columns, and by how much these may differ."""
-        balanced = self.loss.balanced(v)
-        slack = self.design.norms[: self.design.d] * np.linalg.norm(balanced - v)
+        balanced = self.loss.balanced(v, self.across.sum)
+        apart, weighted = balanced - v, balanced / self.loss.s
+        numbers = np.array([apart @ apart, weighted @ balanced, balanced @ self.loss.y])
+        distance, square, cross = map(float, self.across.sum(numbers))
+        slack = self.norms[: self.design.d] * np.sqrt(distance)
         if alive is not None:
             kept = np.zeros(len(slack))
             kept[alive] = slack[alive]
             slack = kept
-        square, cross = float((balanced / self.loss.s) @ balanced), float(balanced @ self.loss.y)
         return balanced, Sums(sums.value, square, cross, 0.0), g, slack
 
     def measure(self, certificate: Certificate, dual: float) -> float:

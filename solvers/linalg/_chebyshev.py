@@ -13,15 +13,10 @@ from .._base.options import option
 from .._base.result import Status
 from . import _kernels
 from ._problem import IterationState, LinearProblem, LinearResult, following, widened
-from ._spectrum import range_start, spectrum
 from ._symmetry import objection
 
 #: Where the numbers of the loop have the bounds and the count of restarts.
 LOW, HIGH, RESTARTS = 6, 7, 12
-
-#: Steps of Lanczos' iteration for the bounds, and the margins that they get.
-LANCZOS = 20
-BELOW, ABOVE = 0.8, 1.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +67,11 @@ class Chebyshev:
         return problem.certify(state, {"low": low, "high": high, "restarts": int(restarts)})
 
     def _bounds(self, problem: LinearProblem) -> tuple[float, float]:
-        low, high = self.low, self.high
-        if low is None or high is None:
-            operand = problem.operand("auto")
-            residual = problem.A.residual(problem.b, problem.x0)
-            seen = spectrum(operand, range_start(operand, residual), LANCZOS)
-            high = ABOVE * (seen.high + seen.high_error) if high is None else high
-            low = BELOW * seen.low if low is None else low
-        # the polynomials want an interval
-        high = max(high, 1e-300)
-        return min(max(low, 1e-12 * high), high / 1.001), high
+        operand = problem.operand("auto")
+        residual = operand.zeros()
+        operand.residual(problem.packed_b(operand), operand.pack(problem.x0), residual)
+        low, high = (np.nan if bound is None else bound for bound in (self.low, self.high))
+        return _kernels.chebyshev_bounds(operand, residual, problem.A.size, low, high)
 
 
 METHOD = register(

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .._base.errors import OptionError
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from . import _kernels
 from ._problem import ORDERINGS, IterationState, LinearProblem, LinearResult, following
-from ._spectrum import smooth_start, spectrum, young
 from ._symmetry import objection
 
 #: Where the numbers of the loop have omega, and how often it was raised.
 OMEGA, RAISES = 5, 12
-
-#: Steps of Lanczos' iteration for Young's omega.
-LANCZOS = 20
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class GaussSeidel:
 
     def finish(self, problem: LinearProblem, state: IterationState) -> LinearResult:
         raised = {"raises": int(state.numbers[RAISES])} if self._omega() == "adaptive" else {}
-        lanczos = {"omega_products": min(LANCZOS, problem.A.size)} if self._omega() == "young" else {}
+        lanczos = {"omega_products": min(_kernels.LANCZOS, problem.A.size)} if self._omega() == "young" else {}
         return problem.certify(state, {"omega": float(state.numbers[OMEGA]), **raised, **lanczos})
 
     def _omega(self) -> float | str:
@@ -63,8 +61,8 @@ class GaussSeidel:
         why = objection(problem.A, problem.assume_symmetric)
         if why:
             raise ValueError(f"omega='young' needs a symmetric positive definite matrix: {why}")
-        seen = spectrum(problem.operand(self.ordering), smooth_start(problem.A.size), LANCZOS)
-        return young(1 - seen.low)
+        operand = problem.operand(self.ordering)
+        return _kernels.young(operand, operand.pack(np.ones(problem.A.size)), problem.A.size)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,9 @@ import numpy as np
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
+from . import _kernels
 from ._cg import RESTARTS, CgState, iterated, require_spd, started
 from ._problem import ORDERINGS, LinearProblem, LinearResult
-
-#: Bounds of the omega that is chosen.
-LEAST, LARGEST = 1.0, 1.95
 
 
 @dataclass(frozen=True)
@@ -46,19 +44,15 @@ class SsorCg:
 
     def _omega(self, problem: LinearProblem) -> float:
         if self.omega == "auto":
-            omega: float = problem.remember("omega", lambda: row_sum_omega(problem, self.ordering))
+            omega: float = problem.remember("omega", lambda: _row_sum_omega(problem, self.ordering))
             return omega
         return float(self.omega)
 
 
-def row_sum_omega(problem: LinearProblem, ordering: str) -> float:
-    """The omega of the Rayleigh quotient of the constant vector."""
-    if problem.A.size == 0:
-        return LEAST
+def _row_sum_omega(problem: LinearProblem, ordering: str) -> float:
+    """The omega of the Rayleigh quotient of the constant vector, from 1 to 1.95."""
     operand = problem.operand(ordering)
-    ones = operand.pack(np.ones(problem.A.size))
-    quotient = operand.multiply(ones, np.zeros(operand.size)) / float(ones @ operand.diagonal)
-    return float(np.clip(2 / (1 + np.sqrt(2 * max(quotient, 0.0))), LEAST, LARGEST))
+    return _kernels.row_sum_omega(operand, operand.pack(np.ones(problem.A.size)))
 
 
 METHOD = register(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL, Reducer, largest, total
 from .._base.validate import positive
 from . import _kernels
 from ._blocks import BlockCost, BlockFunction
@@ -81,29 +82,32 @@ class Cost:
         part = np.ascontiguousarray(x[rows]), np.ascontiguousarray(y[:, columns]), metric
         return Cost(points=part, forbidden=self.forbidden)
 
-    def with_offset(self, scale: float) -> Cost:
+    def with_offset(self, scale: float, across: Reducer = SERIAL) -> Cost:
         """The same cost with the offsets that it needs, if any.
 
         A part common to a row or a column and larger than what the costs span without it must not reach the exponents,
         since it would cost their digits. Where the exponents `scale` times the span are huge an offset (0 for
-        points) also makes the kernels careful; elsewhere they are faster without.
+        points) also makes the kernels careful; elsewhere they are faster without. Where ranks share the rows, `across`
+        sees to it that all have the same offsets of columns.
         """
-        if scale * self.span > LARGE_EXPONENT and self.forbidden is None:
+        span = largest(across, self.span)
+        if scale * span > LARGE_EXPONENT and self.forbidden is None:
             # Two passes over C, little beside a solve with such exponents.
             low = self.row_minima()
-            columns = replace(self, offset=low)._column_minima()
+            columns = -across.max(-replace(self, offset=low)._column_minima())
             reduced = replace(self, offset=low, column_offset=columns)
-            if columns.max() > reduced.span or (self.capability == "point-cloud" and low.max() > reduced.span):
+            left = largest(across, reduced.span)
+            if columns.max() > left or (self.capability == "point-cloud" and largest(across, low.max()) > left):
                 return reduced
-        huge = scale * self.span > HUGE_EXPONENT or self.forbidden is not None
+        huge = scale * span > HUGE_EXPONENT or self.forbidden is not None
         if self.capability == "point-cloud":
             return replace(self, offset=np.zeros(self.shape[0])) if huge else self
         low = self.row_minima()
-        return replace(self, offset=low) if huge or np.abs(low).max() > self.span else self
+        return replace(self, offset=low) if huge or largest(across, np.abs(low).max()) > span else self
 
-    def offset_part(self, row_sums: Array, column_sums: Array) -> float:
+    def offset_part(self, row_sums: Array, column_sums: Array, across: Reducer = SERIAL) -> float:
         """What the offsets contribute to the cost of a plan with these sums."""
-        rows = 0.0 if self.offset is None else float(self.offset @ row_sums)
+        (rows,) = total(across, 0.0 if self.offset is None else float(self.offset @ row_sums))
         return rows + (0.0 if self.column_offset is None else float(self.column_offset @ column_sums))
 
     @cached_property

@@ -228,6 +228,14 @@ class TransportProblem:
         stored: _kernels.StoredPlan = self._stored[2]
         return stored
 
+    def rise(self, old: Array, new: Array) -> float:
+        """a @ (new - old), for row potentials: their part in a change of the dual."""
+        return float(self.a @ (new - old))
+
+    def weight(self, u: Array) -> float:
+        """a @ |u|."""
+        return float(self.a @ np.abs(u))
+
     def _kept_room(self, room: int) -> tuple[Array, Array]:
         """Arrays to keep entries in, used again by the next sweep."""
         if len(self._room) == 0 or len(self._room[0]) < room:

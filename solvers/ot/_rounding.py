@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL, Reducer, total
 from ._plan import Plan
 
 Array = npt.NDArray[Any]
@@ -112,41 +113,56 @@ class Certificate:
 NO_CERTIFICATE = Certificate(None, float("nan"), (float("nan"), float("nan")))
 
 
-def certify(plan: Plan, a: Array, b: Array, row_sums: Array, column_sums: Array) -> Certificate:
+def certify(
+    plan: Plan, a: Array, b: Array, row_sums: Array, column_sums: Array, across: Reducer = SERIAL
+) -> Certificate:
     """The certificate of a plan, given its sums and the weights of its kept rows and columns.
 
-    One pass over the cost with an exponential an entry and two without.
+    One pass over the cost with an exponential an entry and two without. The rows may be those of one of several ranks,
+    with the column sums of all.
     """
-    lower_v = -_column_max(plan)
+    lower_v = -across.max(_column_max(plan))
     if not (np.isfinite(row_sums).all() and np.isfinite(column_sums).all()):
-        lower = _bounds(plan, a, b, lower_v, np.zeros_like(b))[0]
+        lower = _bounds(plan, a, b, lower_v, np.zeros_like(b), across)[0]
         return Certificate(None, float("inf"), (lower, float("inf")))
     y = b / np.maximum(column_sums, b)
     x, rows, columns = np.empty_like(a), np.empty_like(a), np.empty_like(b)
     paid = plan.cost.kernel.scale_below(plan.scale, a, plan.u, plan.v, y, x, rows, columns, plan.threads)
-    missing_rows, missing_columns = np.maximum(a - rows, 0.0), np.maximum(b - columns, 0.0)
-    missing = max(float(missing_rows.sum()), float(missing_columns.sum()))
+    missing_rows = np.maximum(a - rows, 0.0)
+    columns, paid, missing = _joined(across, columns, paid, float(missing_rows.sum()))
+    missing_columns = np.maximum(b - columns, 0.0)
+    missing = max(missing, float(missing_columns.sum()))
     share = missing_columns / missing if missing > 0 else missing_columns
-    lower, product = _bounds(plan, a, b, lower_v, share)
+    lower, product = _bounds(plan, a, b, lower_v, share, across)
     with np.errstate(over="ignore", invalid="ignore"):
-        extra = float(missing_rows @ product)
+        extra, mass, mass_of_rows, scaled, entropy, moved = total(
+            across, float(missing_rows @ product), float(a.sum()), float(row_sums.sum()), rows @ np.log(x),
+            _entropy(missing_rows), missing_rows @ plan.u,
+        )  # fmt: skip
     if plan.cost.forbidden is not None and not plan.scale * extra < FORBIDDEN_EXPONENT:
         return Certificate(None, float("inf"), (lower, float("inf")))
-    rest = plan.cost.offset_part(a, b)
+    rest = plan.cost.offset_part(a, b, across)
     upper = paid + extra + rest + ROUNDINGS * (abs(paid) + abs(extra) + abs(rest))
     # The terms of KL(R | P), see above; all sums are over R, F or W, none over P but the mass.
-    mass = float(a.sum())
-    kl = float(row_sums.sum()) - mass + float(rows @ np.log(x) + columns @ np.log(y))
+    kl = mass_of_rows - mass + float(scaled + columns @ np.log(y))
     if missing > 0:
         kl -= (mass - missing) * float(np.log1p(-missing / mass)) if missing < mass else 0.0
-        kl += _entropy(missing_rows) + _entropy(missing_columns) - missing * float(np.log(missing))
+        kl += entropy + _entropy(missing_columns) - missing * float(np.log(missing))
         kl -= missing * float(np.log(missing / mass))
-        kl += LN2 * (plan.scale * extra - float(missing_rows @ plan.u + missing_columns @ plan.v))
+        kl += LN2 * (plan.scale * extra - float(moved + missing_columns @ plan.v))
     gap = max(0.0, kl) / (plan.scale * LN2)
     rounded = RoundedPlan(
         plan, plan.spread_rows(x), plan.spread_columns(y), plan.spread_rows(missing_rows), plan.spread_columns(share)
     )
     return Certificate(rounded, gap, (lower, upper))
+
+
+def _joined(across: Reducer, columns: Array, *numbers: float) -> tuple[Array, float, float]:
+    """Column sums and two numbers, summed over the ranks at once."""
+    if across.size == 1:
+        return columns, *numbers  # type: ignore[return-value]
+    both = across.sum(np.concatenate([columns, numbers]))
+    return both[: len(columns)], float(both[-2]), float(both[-1])
 
 
 def _column_max(plan: Plan) -> Array:
@@ -155,13 +171,14 @@ def _column_max(plan: Plan) -> Array:
     return out
 
 
-def _bounds(plan: Plan, a: Array, b: Array, v: Array, w: Array) -> tuple[float, Array]:
+def _bounds(plan: Plan, a: Array, b: Array, v: Array, w: Array, across: Reducer = SERIAL) -> tuple[float, Array]:
     """The value of the feasible potentials (c-transform of v, v) in the problem without entropy, and C w."""
     u, product = np.empty_like(a), np.empty_like(a)
     plan.cost.kernel.row_max(plan.scale, v, w, u, product, plan.threads)
-    value = -float(a @ u - b @ v) / plan.scale
-    rest = plan.cost.offset_part(a, b)
-    size = float(a @ np.abs(u) + b @ np.abs(v)) / plan.scale + abs(rest)
+    paid, size = total(across, a @ u, a @ np.abs(u))
+    value = -float(paid - b @ v) / plan.scale
+    rest = plan.cost.offset_part(a, b, across)
+    size = float(size + b @ np.abs(v)) / plan.scale + abs(rest)
     return value + rest - ROUNDINGS * size, product
 
 

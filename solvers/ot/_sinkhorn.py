@@ -107,8 +107,8 @@ def _ascends(problem: TransportProblem, old: SinkhornState, new: SinkhornState) 
         return False
     # With the rows met the plan's mass is that of a, and the dual is <a, u> + <b, v> in units of reg ln2. Its gain is
     # formed from differences: the dual itself would drown it in rounding.
-    gain = float(problem.a @ (new.u - old.u) + problem.b @ (new.v - old.v))
-    rounding = 1e-15 * float(problem.a @ np.abs(old.u) + problem.b @ np.abs(old.v))
+    gain = problem.rise(old.u, new.u) + float(problem.b @ (new.v - old.v))
+    rounding = 1e-15 * (problem.weight(old.u) + float(problem.b @ np.abs(old.v)))
     return gain > rounding or (gain >= -rounding and new.measure < old.measure)
 
 
@@ -120,6 +120,6 @@ METHOD = register(
         reference="Cuturi (2013), Sinkhorn distances, arXiv 1306.0895; Schmitzer (2019), arXiv 1610.06519; Anderson "
         "(1965), Iterative procedures for nonlinear integral equations",
         solver=Sinkhorn,
-        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost"}),
+        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost", "sharded"}),
     )
 )

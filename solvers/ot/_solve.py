@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
+from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, largest, total
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from ._blocks import BlockFunction, checked_costs
@@ -22,6 +23,7 @@ from ._cost import Cost, sample_cost
 from ._histograms import solve_histograms
 from ._newton import EASY_SPAN, MOST_STORED
 from ._problem import LN2, MASS_SILENT, MASS_WARNED, NORMS, TransportProblem, TransportResult
+from ._sharded import SharedRows
 from ._support import unreachable
 
 Array = npt.NDArray[Any]
@@ -54,6 +56,7 @@ def solve(
     resume: Any = None,
     rng: RNG = None,
     threads: int | None = None,
+    comm: Any = None,
 ) -> TransportResult:
     """Entropic optimal transport between two weighted sets, given the cost matrix.
 
@@ -100,6 +103,10 @@ def solve(
         Checked like everywhere in the library; the methods of this family draw no random numbers.
     threads : int, optional
         Threads for this call. The bits do not depend on it.
+    comm : optional
+        The ranks that share the rows: an MPI communicator of mpi4py, or any `Reducer`. Each rank gives its own rows of
+        C, with their part of `a` (and of the f of `warm_start`), and all give the same b and everything else. `plan`,
+        `f` and `rounded` are then of the rank's rows, and all other results of the whole, the same on all ranks.
 
     Returns
     -------
@@ -138,8 +145,13 @@ def solve(
     >>> bool(np.isclose(result.plan.dense()[0, 0], 0.5 / (1 + np.exp(-2))))
     True
     """
-    cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
     check_rng(rng)
+    if comm is not None:
+        return _solved_together(
+            as_reducer(comm), lambda: matrix_cost(C), a, b, reg, tol, norm, warm_start, certify,
+            threads, method, options, lambda: Control(max_iter, time_limit, callback, verbose, resume), allow_inf,
+        )  # fmt: skip
+    cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
     if np.ndim(b) == 2:  # type: ignore[arg-type]
         if resume is not None:
             raise ValueError("resume is for a solve with one target: b has two dimensions")
@@ -184,6 +196,7 @@ def solve_sample(
     resume: Any = None,
     rng: RNG = None,
     threads: int | None = None,
+    comm: Any = None,
 ) -> TransportResult:
     """Entropic optimal transport between two point clouds, the cost made on the fly: O(n + m) memory.
 
@@ -203,6 +216,8 @@ def solve_sample(
         Whether a function given as metric may return +inf for arcs that are forbidden, see `solve`.
     max_iter, time_limit, callback, verbose, resume, rng, threads : optional
         As in `solve`.
+    comm : optional
+        As in `solve`: each rank gives its own points X with their part of `a`, and all the same Y and b.
 
     Returns
     -------
@@ -228,8 +243,13 @@ def solve_sample(
     >>> result.success, moved.shape
     (True, (50, 3))
     """
-    cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     check_rng(rng)
+    if comm is not None:
+        return _solved_together(
+            as_reducer(comm), lambda: (points_cost(X, Y, metric, p), 0), a, b, reg, tol, norm, warm_start, certify,
+            threads, method, options, lambda: Control(max_iter, time_limit, callback, verbose, resume), allow_inf,
+        )  # fmt: skip
+    cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
     problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, choose, options, control)
@@ -296,6 +316,60 @@ def choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
     return "sinkhorn", {"memory": MEMORY}, f"Chose sinkhorn: {span}, and the plan is too large to store."
 
 
+def choose_shared(problem: SharedRows) -> tuple[str, dict[str, Any], str]:
+    """The method for `comm`, its options, and why."""
+    why = f"Chose sinkhorn, extrapolated, whose passes over the rows of {problem.across.size} ranks take one sum each."
+    return "sinkhorn", {"memory": MEMORY}, why
+
+
+def _solved_together(
+    across: Reducer,
+    make: Callable[[], tuple[Cost, int]],
+    a: npt.ArrayLike | None,
+    b: npt.ArrayLike | None,
+    reg: float,
+    tol: float,
+    norm: str,
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    certify: bool,
+    threads: int | None,
+    method: str | None,
+    options: Mapping[str, Any] | None,
+    control: Callable[[], Control],
+    allow_inf: bool,
+) -> TransportResult:
+    """The problem of all ranks' rows, of which this one has those of the cost that is made here."""
+    with agreed(across) as same:
+        cost, copies = make()
+        limits = control()
+        if allow_inf:
+            raise ValueError("allow_inf does not go with comm: whether a plan exists takes all rows together")
+        if np.ndim(b) == 2:  # type: ignore[arg-type]
+            raise ValueError("b must have one dimension with comm")
+        n, m = cost.shape
+        weights_a = None if a is None else _weights(a, "a", n, cost.shape)
+        weights_b = _weights(b, "b", m, cost.shape)
+        _, g = _start(warm_start, n, m)
+        same |= {"reg": positive(reg, "reg"), "tol": positive(tol, "tol"), "norm": norm, "certify": bool(certify)}
+        same |= {"b": weights_b, "warm_start g": g, "method": method, "options": options}
+        same |= {"whether a is given": a is not None, "max_iter": limits.max_iter}
+        same |= {"whether it resumes": limits.resume is None, "the kind of cost": cost.capability}
+        if cost.points is not None:
+            same["Y"] = cost.points[1]
+    (rows,) = total(across, float(n))
+    if weights_a is None:
+        weights_a = np.full(n, 1.0 / rows)
+    (mass,) = total(across, float(weights_a.sum()))
+    weights_b = of_mass(weights_b, mass)
+    kind = functools.partial(SharedRows, certified=bool(certify), across=across, rows=int(rows))
+    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads, across, mass)
+    drift = problem.drift(problem.v0)
+    span = largest(across, problem.cost.span)
+    problem = dataclasses.replace(problem, u0=problem.u0 + drift, v0=problem.v0 - drift, span=span)
+    result: TransportResult = run_method(problem, method, choose_shared, options, limits)
+    return result
+
+
 def checked_problem(
     cost: Cost,
     a: npt.ArrayLike | None,
@@ -333,25 +407,31 @@ def assembled(
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
     copies: int,
     threads: int | None,
+    across: Reducer = SERIAL,
+    mass: float | None = None,
 ) -> Kind:
-    """A problem of that kind, rows and columns of zero weight left out."""
+    """A problem of that kind, rows and columns of zero weight left out.
+
+    Where ranks share the rows, `mass` is that of all.
+    """
     n, m = cost.shape
     reg, tol = positive(reg, "reg"), positive(tol, "tol")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
     f, g = _start(warm_start, n, m)
     whole = cost
-    kept_rows, kept_columns = _positive_places(weights_a), _positive_places(weights_b)
+    kept_rows, kept_columns = _positive_places(weights_a, mass), _positive_places(weights_b)
     if kept_rows is not None or kept_columns is not None:
         rows = np.arange(n) if kept_rows is None else kept_rows
         columns = np.arange(m) if kept_columns is None else kept_columns
         cost, copies = cost.restricted(rows, columns), copies + 1
         weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
     scale = 1.0 / (reg * LN2)
-    if not np.isfinite(scale * cost.span):
-        raise ValueError(f"the costs overflow in units of reg: they span up to {cost.span:g}, reg is {reg:g}")
+    span = largest(across, cost.span)
+    if not np.isfinite(scale * span):
+        raise ValueError(f"the costs overflow in units of reg: they span up to {span:g}, reg is {reg:g}")
     missed = unreachable(cost, weights_a, weights_b)
-    cost = cost.with_offset(scale)
+    cost = cost.with_offset(scale, across)
     return kind(
         cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
         threads=_threads.resolve(threads),
@@ -390,17 +470,22 @@ def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[i
 
 def equal_mass(a: Array, b: Array) -> Array:
     """b, rescaled to the mass of a where they differ slightly."""
-    mass_a, mass_b = float(a.sum()), float(b.sum())
+    return of_mass(b, float(a.sum()))
+
+
+def of_mass(b: Array, mass_a: float) -> Array:
+    """b, rescaled to the mass of a where they differ slightly."""
+    mass_b = float(b.sum())
     difference = abs(mass_a - mass_b) / max(mass_a, mass_b)
     if difference > MASS_WARNED:
         raise ValueError(f"a and b must have the same mass: a sums to {mass_a!r}, b to {mass_b!r}")
     if difference > MASS_SILENT:
-        warnings.warn(f"b is rescaled: a sums to {mass_a!r}, b to {mass_b!r}", RuntimeWarning, stacklevel=4)
+        warnings.warn(f"b is rescaled: a sums to {mass_a!r}, b to {mass_b!r}", RuntimeWarning, stacklevel=5)
     return b if difference == 0 else b * (mass_a / mass_b)
 
 
-def _positive_places(weights: Array) -> Array | None:
-    least = NEGLIGIBLE_WEIGHT * float(weights.sum())
+def _positive_places(weights: Array, mass: float | None = None) -> Array | None:
+    least = NEGLIGIBLE_WEIGHT * float(weights.sum() if mass is None else mass)
     return None if weights.min() > least else np.flatnonzero(weights > least)
 
 

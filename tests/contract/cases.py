@@ -675,10 +675,14 @@ def _equilibrium(capability, seed):
 MAKERS = {"equilibrium": _equilibrium, "learning": _learning, "linalg": _linalg, "optimize": _optimize, "ot": _ot}
 
 
+#: Capabilities that are no kinds of problems, but may go with several; tests of their own are elsewhere.
+TRAITS = {"sharded"}
+
+
 def cases():
     """Every registered method on every kind of problem that it says it serves."""
     for method in solvers.methods():
-        for capability in sorted(method.capabilities):
+        for capability in sorted(method.capabilities - TRAITS):
             yield method, capability
 
 

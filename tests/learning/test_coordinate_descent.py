@@ -113,6 +113,32 @@ def test_columns_that_repeat_or_vanish(seed):
     assert result.fun == pytest.approx(glm(X[:, :30], y, lam=1.0, tol=1e-13).fun, rel=1e-12)
 
 
+def test_starts_that_are_no_good(seed):
+    """From coefficients of empty columns, which no step moves, and from where e^z overflows."""
+    X, y = problem(seed, 30, 60, "poisson")
+    X[:, 5] = 0
+    for size in (1.0, 1e3):
+        x0 = size * np.random.default_rng(seed).normal(size=60)
+        result = glm(X, y, loss="poisson", lam=1.0, x0=x0, tol=1e-11, method=NAME)
+        assert result.success
+        assert result.coef[5] == 0
+
+
+@pytest.mark.parametrize("form", [np.asfortranarray, scipy.sparse.csc_array])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_by_the_gram_matrix_as_by_sweeps(form, intercept):
+    """Columns with a common part and nearly a line: sweeps crawl, and are given up for a factor."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(150, 6)) @ rng.normal(size=(6, 120)) + 1e-3 * rng.normal(size=(150, 120)) + 20
+    X *= rng.random((150, 120)) < 0.9
+    y = rng.normal(size=150)
+    keywords = {"lam": strongest(X, y, "squared") / 1000, "tol": 1e-12, "fit_intercept": intercept}
+    result = glm(form(X), y, method=NAME, **keywords)
+    assert result.success
+    assert result.stats["grams"] > 0
+    assert result.fun == pytest.approx(glm(X, y, **keywords).fun, rel=1e-10)
+
+
 def test_non_negative_and_unpenalised(seed):
     X, y = problem(seed)
     for bounds in ((0, np.inf), (-0.1, 0.2), None):

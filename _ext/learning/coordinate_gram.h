@@ -1,0 +1,15 @@
+/* The model of a working set by its Gram matrix, without BLAS: see coordinate_gram.c. */
+#ifndef SOLVERS_LEARNING_COORDINATE_GRAM_H
+#define SOLVERS_LEARNING_COORDINATE_GRAM_H
+
+#include "sweeps.h"
+
+/* The largest matrix that is formed. */
+enum { SV_GRAM_MOST = 512 };
+
+/* The same quadratic as `model`, which is at its w, with v in q; `slope`: x_j'v + l2_j w_j of its coordinates, changed.
+ * scaled: n doubles; work: 2 p^2 + 9 p; places: 2 p. Minimises in model->w until no equation is violated by more than
+ * `tol`, or to rounding. Returns 0, and leaves w, where there is no minimum, or rounding spoilt it. */
+int sv_gram_minimise(struct sv_sweeps *model, double *slope, double tol, double *scaled, double *work, int32_t *places);
+
+#endif

@@ -1,0 +1,89 @@
+/* The layout of a grid's vectors, and the arrays that its kernels read: see grid.h. Nothing here takes time that would
+ * be seen beside a sweep.
+ */
+#include "grid.h"
+
+enum { LINE = 64 }; /* bytes of a cache line, and of the longest vector */
+
+/* A pitch of at least `length`, a multiple of `width`, at which rows side by side do not fall on the same addresses
+ * modulo a page: there a load would wait for an older store to its neighbour. */
+static ptrdiff_t unaliased(ptrdiff_t length, ptrdiff_t width)
+{
+    const ptrdiff_t bytes = LINE / width;
+    ptrdiff_t pitch = (length + width - 1) / width * width;
+    while (pitch * bytes > 3800 && !(pitch * bytes % 4096 >= 320 && pitch * bytes % 4096 <= 3776))
+        pitch += width;
+    return pitch;
+}
+
+void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const int *periodic, int redblack, int single)
+{
+    const ptrdiff_t width = single ? 16 : 8;
+    grid->axes = n[2] > 1 ? 3 : n[1] > 1 ? 2 : 1;
+    for (int axis = 0; axis < 3; axis++) {
+        grid->n[axis] = n[axis];
+        grid->periodic[axis] = periodic[axis] && n[axis] > 1;
+    }
+    grid->half = redblack ? unaliased((n[0] + 1) / 2 + 2, width) : 0;
+    grid->pitch = unaliased(redblack ? 2 * grid->half : n[0] + 2, width);
+    grid->lead = width;
+    grid->plane = unaliased(n[1] * grid->pitch, width);
+    grid->size = (size_t)(2 * width + (n[2] - 1) * grid->plane + n[1] * grid->pitch);
+    grid->single = single;
+}
+
+static ptrdiff_t row_at(const struct sv_grid *grid, ptrdiff_t k, ptrdiff_t j)
+{
+    return grid->lead + k * grid->plane + j * grid->pitch;
+}
+
+static void put(const struct sv_grid *grid, void *array, ptrdiff_t at, double value)
+{
+    if (grid->single)
+        ((float *)array)[at] = (float)value;
+    else
+        ((double *)array)[at] = value;
+}
+
+static double get(const struct sv_grid *grid, const void *array, ptrdiff_t at)
+{
+    return grid->single ? ((const float *)array)[at] : ((const double *)array)[at];
+}
+
+void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
+{
+    const ptrdiff_t nx = grid->n[0];
+    for (ptrdiff_t kind = 0; kind < 16; kind++)
+        for (ptrdiff_t i = 0; i < nx; i++) {
+            const ptrdiff_t at = kind * grid->pitch + (grid->half ? (i & 1) * grid->half + i / 2 : i);
+            put(grid, table, at, rows[kind * nx + i]);
+            put(grid, inverse, at, 1 / rows[kind * nx + i]);
+        }
+    for (size_t at = 0; at < grid->size; at++)
+        seen[at] = 1;
+    for (ptrdiff_t k = 0; k < grid->n[2]; k++)
+        for (ptrdiff_t j = 0; j < grid->n[1]; j++) {
+            const ptrdiff_t kind = (j == 0) + 2 * (j == grid->n[1] - 1) + 4 * ((k == 0) + 2 * (k == grid->n[2] - 1));
+            for (ptrdiff_t i = 0; i < nx; i++)
+                seen[row_at(grid, k, j) + (grid->half ? ((i + j + k) & 1) * grid->half + i / 2 : i)] =
+                    rows[kind * nx + i];
+        }
+}
+
+void sv_grid_wrap(const struct sv_grid *grid, void *faces)
+{
+    for (ptrdiff_t k = 0; k < grid->n[2]; k++)
+        for (ptrdiff_t j = 0; j < grid->n[1]; j++) {
+            /* red-black: the row is of even length, so the cell that would follow has the parity of the first */
+            const ptrdiff_t first = row_at(grid, k, j) + grid->half * ((j + k) & 1);
+            put(grid, faces, first + (grid->half ? grid->n[0] / 2 : grid->n[0]), get(grid, faces, first));
+        }
+}
+
+void sv_grid_seen(const struct sv_grid *grid, const void *diagonal, double *seen)
+{
+    for (size_t at = 0; at < grid->size; at++) {
+        const double value = get(grid, diagonal, (ptrdiff_t)at);
+        seen[at] = value == 0 ? 1 : value;
+    }
+}

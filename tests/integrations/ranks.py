@@ -1,0 +1,192 @@
+"""What test_mpi.py runs by mpiexec: solves with shared rows beside the same solves of this process alone.
+
+mpiexec -n 2 python ranks.py [NAME ...]
+"""
+
+import sys
+
+import numpy as np
+from mpi4py import MPI
+
+for turn in range(MPI.COMM_WORLD.size):  # an editable install sees whether it must be built, which takes one at a time
+    if turn == MPI.COMM_WORLD.rank:
+        import solvers  # noqa: F401
+    MPI.COMM_WORLD.Barrier()
+
+from solvers import MethodError  # noqa: E402
+from solvers._base.reducer import as_reducer  # noqa: E402
+from solvers.learning import glm  # noqa: E402
+from solvers.ot import solve, solve_sample  # noqa: E402
+
+COMM = MPI.COMM_WORLD
+RANK, SIZE = COMM.rank, COMM.size
+
+
+def own(array):
+    """The rows of this rank: unequal shares."""
+    cuts = [len(array) * (k + k * k) // (SIZE + SIZE * SIZE) for k in range(SIZE + 1)]
+    return array[cuts[RANK] : cuts[RANK + 1]]
+
+
+def check_same(*values):
+    """That all ranks have the same bits."""
+    told = COMM.allgather([np.asarray(value).tobytes() for value in values])
+    assert all(other == told[0] for other in told), "ranks differ"
+
+
+def check_close(shared, alone, tol=1e-12):
+    finite = np.isfinite(alone)
+    assert np.array_equal(finite, np.isfinite(shared))
+    scale = np.abs(np.asarray(alone)[finite]).max()
+    assert np.abs(np.asarray(shared)[finite] - np.asarray(alone)[finite]).max() <= tol * scale, (shared, alone)
+
+
+def raised(call):
+    """What a call that must fail says."""
+    try:
+        call()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def reducer():
+    across = as_reducer(COMM)
+    rng = np.random.default_rng(RANK)
+    for size in (1, 7, 4096, 9001):
+        parts = COMM.allgather(mine := rng.standard_normal(size))
+        expected = parts[0].copy()
+        for part in parts[1:]:
+            expected += part
+        assert np.array_equal(across.sum(mine.copy()), expected)
+        assert np.array_equal(across.max(mine), np.max(parts, axis=0))
+    two = across.sum(np.full((2, 3), float(RANK)))
+    assert two.shape == (2, 3)
+    assert np.all(two == SIZE * (SIZE - 1) / 2)
+    assert np.isnan(across.max(np.array([np.nan if RANK == 0 else 1.0])))[0]
+    assert across.gather(RANK) == list(range(SIZE))
+
+
+def fits():
+    rng = np.random.default_rng(7)
+    n, d = 400, 24
+    X = np.asfortranarray(rng.standard_normal((n, d)))
+    z = 0.4 * X[:, :6].sum(1) + 0.2
+    targets = {"squared": z + rng.standard_normal(n), "poisson": rng.poisson(np.exp(z)).astype(float)}
+    targets["logistic"] = targets["squared_hinge"] = np.where(z + rng.standard_normal(n) > 0, 3.0, 5.0)
+    targets["huber"] = targets["squared"]
+    s = rng.integers(0, 3, n).astype(float)
+    for loss, penalty, more in (
+        ("squared", "l1", {}), ("squared", "l2", {"options": {"whole": 5}}),
+        ("logistic", "l1", {"options": {"whole": 5}}),
+        ("logistic", "l2", {"sample_weight": s}), ("logistic", "elastic-net", {"bounds": (0, 1)}),
+        ("huber", "l2", {}), ("squared_hinge", "l1", {}), ("poisson", "l2", {}),
+        ("logistic", "l2", {"options": {"whole": 5}}),
+    ):  # fmt: skip
+        keywords = {"loss": loss, "penalty": penalty, "lam": 2.0, "tol": 1e-9, "fit_intercept": True, **more}
+        y, mine = targets[loss], dict(keywords)
+        if "sample_weight" in more:
+            mine["sample_weight"] = own(s)
+        alone = glm(X, y, method="newton-gram", **keywords)
+        shared = glm(own(X), own(y), comm=COMM, **mine)
+        assert alone.success
+        assert shared.success
+        assert shared.nit == alone.nit
+        check_close(shared.coef, alone.coef)
+        check_close(shared.fun, alone.fun)
+        check_same(shared.coef, shared.intercept, shared.fun, shared.gap, shared.measure)
+        assert shared.stats["ranks"] == SIZE
+        assert "newton-gram" in shared.message
+    usual = glm(X, targets["logistic"], loss="logistic", lam=2.0, tol=1e-13)
+    shared = glm(own(X), own(targets["logistic"]), loss="logistic", lam=2.0, tol=1e-13, comm=COMM)
+    check_close(shared.coef, usual.coef, 1e-6)
+    for refused in ({"method": "working-set"}, {"penalty": "group", "groups": 4}):
+        error = raised(lambda more=refused: glm(own(X), own(targets["squared"]), lam=1.0, comm=COMM, **more))
+        assert isinstance(error, MethodError), error
+    assert "newton-gram" in str(raised(lambda: glm(own(X), own(z), lam=1.0, comm=COMM, method="working-set")))
+
+
+def transports():
+    rng = np.random.default_rng(3)
+    n, m = 120, 90
+    X, Y = rng.random((n, 3)), rng.random((m, 3)) + 0.2
+    a, b = rng.random(n) + 0.1, rng.random(m) + 0.1
+    a[::7] = b[::5] = 0.0
+    a, b = a / a.sum(), b / b.sum()
+    C = ((X[:, None] - Y) ** 2).sum(-1)
+    far = C + 1e5 * rng.random((n, 1)) + 1e5 * rng.random(m)
+    for call, data, more in (
+        (solve_sample, (X, Y, a, b), {}), (solve_sample, (X, Y, None, None), {"norm": "l2", "metric": "euclidean"}),
+        (solve_sample, (X, Y, a, None), {"metric": lambda x, y: np.abs(x[:, None] - y).sum(-1)}),
+        (solve, (C, a, b), {"norm": "linf", "method": "sinkhorn"}), (solve, (far, None, b), {"tol": 1e-7}),
+    ):  # fmt: skip
+        keywords = {"reg": 0.05, **more}
+        place = len(data) - 2
+        mine = [own(data[0]), *data[1:]]
+        mine[place] = None if data[place] is None else own(data[place])
+        shared = call(*mine, comm=COMM, **keywords)
+        named = {"method": shared.method, "options": shared.options}
+        alone = call(*data, **{**keywords, **named})
+        assert shared.success, shared
+        assert shared.nit == alone.nit
+        check_close(np.concatenate(COMM.allgather(shared.f)), alone.f)
+        check_close(shared.g, alone.g)
+        check_close(np.concatenate(COMM.allgather(shared.plan.dense())), alone.plan.dense(), 1e-11)
+        for name in ("value", "value_linear", "value_entropy", "value_dual", "lp_bounds"):
+            check_close(getattr(shared, name), getattr(alone, name))
+        check_same(shared.g, shared.value, shared.gap, shared.lp_bounds, shared.measure)
+        again = call(*mine, comm=COMM, warm_start=(shared.f, shared.g), **keywords)
+        assert again.nit <= 1
+    error = raised(lambda: solve(own(C), own(a), b, reg=0.05, comm=COMM, method="sns"))
+    assert "sinkhorn" in str(error), error
+
+
+def stopped():
+    """A callback of one rank, and the clock of another, stop all."""
+    rng = np.random.default_rng(3)
+    X, Y = rng.random((60, 2)), rng.random((50, 2))
+    calls = []
+
+    def callback(intermediate):
+        calls.append(intermediate.x.shape)
+        return len(calls) == 3
+
+    last = RANK == SIZE - 1
+    result = solve_sample(own(X), Y, reg=1e-3, comm=COMM, callback=callback if last else None)
+    assert (result.status.name, result.nit) == ("CALLBACK_STOP", 3)
+    result = solve_sample(own(X), Y, reg=1e-3, comm=COMM, time_limit=0.0 if last else None)
+    assert (result.status.name, result.nit) == ("TIME_LIMIT", 0)
+
+
+def refused():
+    """Bad input of one rank is refused by all, with its words and its number."""
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((40, 3)), rng.standard_normal(40)
+    last = SIZE - 1
+    named = f"rank {last}: " if SIZE > 1 else ""
+    broken = own(X).copy()
+    broken[0, 0] = np.nan if last == RANK else 0.0
+    for call in (
+        lambda: glm(broken, own(y), lam=1.0, comm=COMM),
+        lambda: solve_sample(broken, X, reg=0.1, comm=COMM),
+        lambda: solve(broken, reg=0.1, comm=COMM),
+    ):
+        error = raised(call)
+        assert isinstance(error, ValueError), error
+        assert str(error).startswith(named), error
+        assert "must be finite" in str(error)
+    if SIZE > 1:
+        error = raised(lambda: glm(own(X), own(y), lam=1.0 + RANK, comm=COMM))
+        assert "lam must be the same on all ranks" in str(error), error
+        error = raised(lambda: solve_sample(own(X), X + float(last == RANK), reg=0.1, comm=COMM))
+        assert "Y must be the same on all ranks" in str(error), error
+    assert isinstance(raised(lambda: glm(X, y, lam=1.0, comm="world")), TypeError)
+
+
+CHECKS = {check.__name__: check for check in (reducer, fits, transports, stopped, refused)}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CHECKS:
+        CHECKS[name]()
+    if RANK == 0:
+        print("all is well")
