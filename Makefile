@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist bench lib clean
+.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist test-petsc bench lib clean
 
 demo: .venv/ready
 	python -P -m solvers demo
@@ -74,6 +74,18 @@ test-asan: .venv/ready-test
 # The sdist and the wheel, each from a clean environment.
 test-dist: .venv/ready-test
 	python -P tests/distributions.py
+
+# PETSc's types, on 1, 2 and 4 ranks. PETSc is Debian's, for its Python 3.11, which ours must be, too:
+#     apt-get install --no-install-recommends python3-petsc4py-real libpetsc-real-dev openmpi-bin
+# petsc4py is compiled for NumPy 1, which lies in a folder of its own and is found before ours.
+DEBIAN_PETSC4PY := $(lastword $(wildcard /usr/lib/petscdir/*/*-real/lib/python3/dist-packages))
+
+test-petsc: build/petsc/ready
+	PYTHONPATH=$(CURDIR)/build/petsc/packages:$(DEBIAN_PETSC4PY) pytest -n 0 tests/petsc
+
+build/petsc/ready: .venv/ready-test
+	python -m pip install --quiet --upgrade --target build/petsc/packages 'numpy<2' scipy
+	touch $@
 
 # ---- figures and products -------------------------------------------------------------------------
 

@@ -288,6 +288,9 @@ cdef extern from "solvers.h" nogil:
     void sv_glm_destroy(sv_glm *glm)
     int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
             const sv_control *control, double *coef, sv_glm_result *result, sv_report *report)
+    int sv_glm_path(sv_glm *glm, const sv_glm_penalty *penalty, const double *lams, size_t count,
+            const sv_glm_options *options, const sv_control *control, double *coefs, double *intercepts,
+            double *gaps, int *statuses)
     int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
             const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
             sv_glm_result *result, sv_report *report)

@@ -598,6 +598,22 @@ module solvers
             integer(c_int) :: ended
         end function
 
+        function sv_glm_path(glm, penalty, lams, count, options, control, coefs, intercepts, gaps, &
+            statuses) bind(c, name="sv_glm_path") result(ended)
+            import
+            type(c_ptr), value :: glm
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            real(c_double), intent(in), optional :: lams(*)
+            integer(c_size_t), value :: count
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coefs(*)
+            real(c_double), intent(inout), optional :: intercepts(*)
+            real(c_double), intent(inout), optional :: gaps(*)
+            integer(c_int), intent(inout), optional :: statuses(*)
+            integer(c_int) :: ended
+        end function
+
         function sv_glm_fit(X, y, sample_weight, loss, fit_intercept, penalty, options, control, coef, result, &
             report) bind(c, name="sv_glm_fit") result(ended)
             import

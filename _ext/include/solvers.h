@@ -397,6 +397,16 @@ SV_API void sv_glm_destroy(sv_glm *glm);
 SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
                         const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
 
+/* Fits at several strengths of the penalty: its l1 and l2 times each of the `count` numbers lams >= 0. They run from the
+ * largest strength to the smallest, whatever their order: each starts from the answer before, with the columns that the
+ * sequential strong rule keeps, as solvers.learning.glm_path does; options->x0 must be NULL. The limits of control hold
+ * for each fit; a callback that stops ends the path, whose rest is then as its last fit. coefs: count rows of d;
+ * intercepts, gaps and statuses: count each, or NULL. Returns the status of the first fit, in that order, that did not
+ * succeed, else SV_CONVERGED. */
+SV_API int sv_glm_path(sv_glm *glm, const sv_glm_penalty *penalty, const double *lams, size_t count,
+                       const sv_glm_options *options, const sv_control *control, double *coefs, double *intercepts,
+                       double *gaps, int *statuses);
+
 /* All in one call. */
 SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
                       const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,

@@ -27,9 +27,13 @@ def test_every_public_call_has_a_readme_example():
         assert any(f"{call}(" in example for example in EXAMPLES), call
 
 
+#: The demo and the command; and what needs PETSc, which has tests of its own.
+ELSEWHERE = ("solvers.demo", "solvers.__main__", "solvers.integrations.petsc")
+
+
 def _modules():
     for module in pkgutil.walk_packages(solvers.__path__, "solvers."):
-        if not module.name.startswith(("solvers.demo", "solvers.__main__")) and "_kernels" not in module.name:
+        if not module.name.startswith(ELSEWHERE) and "_kernels" not in module.name:
             yield module.name
 
 
