@@ -46,6 +46,7 @@ TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/te
          f"{EXAMPLE}[solvers.linalg._training_corrections]", "--deselect",
          f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect",
          f"{EXAMPLE}[solvers.integrations.cvxpy]", "--deselect",
+         f"{EXAMPLE}[solvers.integrations.dask]", "--deselect",
          f"{EXAMPLE}[solvers.testing.cutest_problems]")  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data; and Python around kernels that other tests call, too.
 AROUND = ("equilibrium/test_fixed_point.py", "equilibrium/test_inclusions.py", "equilibrium/test_mps.py",

@@ -50,7 +50,7 @@ static int check_sparse(const sv_design *X)
     return sv_check_finite(X->value, (size_t)X->starts[X->d], "X->value");
 }
 
-static int check_targets(const double *y, const double *s, size_t n, int loss)
+static int check_targets(const double *y, size_t n, int loss)
 {
     int labels = loss == SV_GLM_LOGISTIC || loss == SV_GLM_SQUARED_HINGE, status = sv_check_finite(y, n, "y");
     size_t of_class[2] = {0, 0};
@@ -61,8 +61,7 @@ static int check_targets(const double *y, const double *s, size_t n, int loss)
             return sv_fail(SV_INVALID, "y[%zu] is %g, but labels are -1 and 1", i, y[i]);
         if (loss == SV_GLM_POISSON && y[i] < 0)
             return sv_fail(SV_INVALID, "y[%zu] is %g, but counts are >= 0", i, y[i]);
-        if (!s || s[i] > 0)
-            of_class[y[i] > 0]++;
+        of_class[y[i] > 0]++;
     }
     if (labels && (of_class[0] == 0 || of_class[1] == 0))
         return sv_fail(SV_INVALID, "y has labels of one class alone");
@@ -184,7 +183,7 @@ static int check_samples(const sv_design *X, const double *y, const double *s, i
         *kept += is_kept(s, i);
     if (!status && *kept == 0)
         return sv_fail(SV_INVALID, "sample_weight is 0 throughout");
-    return status ? status : check_targets(y, s, X->n, loss);
+    return status ? status : check_targets(y, X->n, loss);
 }
 
 int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,

@@ -247,3 +247,12 @@ def test_blocks_come_from_those_that_rest():
         assert resting > 40e6
     solvers.linsolve(grid, b)
     assert _runtime.scratch_resting() < resting or resting == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 33), (40, 1, 33), (40, 33, 1), (1, 1, 400), (1, 300)])
+def test_axes_of_one_cell(shape, seed):
+    """The hierarchy is that of the grid without them: there, a Dirichlet wall at both sides is a mass."""
+    thick = GridOperator(shape, bc=["neumann" if n == 1 else "dirichlet" for n in shape])
+    thin = GridOperator([n for n in shape if n > 1])
+    r = np.random.default_rng(seed).normal(size=thick.size)
+    np.testing.assert_allclose(multilevel(thick) @ r, multilevel(thin) @ r, rtol=1e-5, atol=1e-6)
