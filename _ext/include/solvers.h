@@ -513,8 +513,8 @@ SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_
  *
  * solvers.equilibrium.matrix_game(A, method=..., polish=False) in Python, to the same bits. What Python does without
  * polish=False needs dense factorisations of LAPACK and is not here: games where a player has few strategies are solved
- * by a simplex method there, larger ones are finished by it, both down to rounding. Here the gap falls step by step, fast
- * down to 1e-6 of the size of A for most games; a degenerate game may need a looser tolerance. */
+ * by a simplex method there, larger ones are finished by it, both down to rounding. Here the gap falls step by step: quickly
+ * to 1e-6 of the size of A, and on degenerate games slowly below that. */
 typedef struct sv_game_data {
     size_t struct_size;
     size_t m, n;      /* strategies of the player who maximises (rows), and of the one who minimises */

@@ -234,6 +234,111 @@ class omega_tuner : public handle<sv_omega_tuner, sv_omega_tuner_destroy> {
     }
 };
 
+/* ---- linalg: the multilevel preconditioner of a grid --------------------------------------- */
+
+/* As sv_grid: set axes and shape at least. */
+struct grid : sv_grid {
+    grid() : sv_grid(SV_GRID_INIT) {}
+};
+
+struct multilevel_options : sv_multilevel_options {
+    multilevel_options() : sv_multilevel_options(SV_MULTILEVEL_OPTIONS_INIT) {}
+};
+
+/* An approximate inverse M of a grid's operator. */
+class multilevel : public handle<sv_multilevel, sv_multilevel_destroy> {
+  public:
+    explicit multilevel(const grid &cells, const multilevel_options &options = multilevel_options())
+        : handle(made(cells, options))
+    {
+    }
+
+    std::size_t size() const noexcept { return sv_multilevel_size(get()); }
+
+    /* Set up anew for a grid of the same shape. */
+    void update(const grid &cells) { check(sv_multilevel_update(get(), &cells)); }
+
+    /* z = M r; z may be r. */
+    void apply(span<const double> r, span<double> z)
+    {
+        same_size(r.size(), size(), "r");
+        same_size(z.size(), size(), "z");
+        check(sv_multilevel_apply(get(), r.data(), z.data()));
+    }
+
+    /* Solves A x = b by conjugate gradients; x: where to start, and the answer. */
+    report solve(span<const double> b, span<double> x, double rtol = 1e-8, double atol = 0,
+                 const control &limits = control())
+    {
+        report found;
+        same_size(b.size(), size(), "b");
+        same_size(x.size(), size(), "x");
+        check(sv_multilevel_solve(get(), b.data(), x.data(), rtol, atol, &limits, &found));
+        return found;
+    }
+
+  private:
+    static sv_multilevel *made(const grid &cells, const multilevel_options &options)
+    {
+        sv_multilevel *M = nullptr;
+        check(sv_multilevel_create(&M, &cells, &options));
+        return M;
+    }
+};
+
+/* ---- learning: penalised generalised linear models ----------------------------------------- */
+
+/* As sv_design: set n, d and where the numbers lie. */
+struct design : sv_design {
+    design() : sv_design(SV_DESIGN_INIT) {}
+};
+
+struct glm_penalty : sv_glm_penalty {
+    glm_penalty() : sv_glm_penalty(SV_GLM_PENALTY_INIT) {}
+};
+
+struct glm_options : sv_glm_options {
+    glm_options() : sv_glm_options(SV_GLM_OPTIONS_INIT) {}
+};
+
+struct glm_result : sv_glm_result {
+    glm_result() : sv_glm_result(SV_GLM_RESULT_INIT) {}
+};
+
+/* Checked samples, ready for fits at many penalties; the matrix must live as long as this. */
+class glm : public handle<sv_glm, sv_glm_destroy> {
+  public:
+    glm(const design &X, span<const double> y, sv_glm_loss loss = SV_GLM_SQUARED, bool fit_intercept = true,
+        span<const double> sample_weight = span<const double>())
+        : handle(made(X, y, loss, fit_intercept, sample_weight)), columns_(X.d)
+    {
+    }
+
+    /* coef: the coefficients, written. */
+    report solve(const glm_penalty &penalty, span<double> coef, glm_result &result,
+                 const glm_options &options = glm_options(), const control &limits = control())
+    {
+        report found;
+        same_size(coef.size(), columns_, "coef");
+        check(sv_glm_solve(get(), &penalty, &options, &limits, coef.data(), &result, &found));
+        return found;
+    }
+
+  private:
+    static sv_glm *made(const design &X, span<const double> y, sv_glm_loss loss, bool fit_intercept,
+                        span<const double> sample_weight)
+    {
+        sv_glm *samples = nullptr;
+        same_size(y.size(), X.n, "y");
+        if (sample_weight.size())
+            same_size(sample_weight.size(), X.n, "sample_weight");
+        check(sv_glm_create(&samples, &X, y.data(), sample_weight.size() ? sample_weight.data() : nullptr, loss,
+                            fit_intercept));
+        return samples;
+    }
+    std::size_t columns_;
+};
+
 } // namespace solvers
 
 #endif

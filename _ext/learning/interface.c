@@ -5,11 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Columns that are copied side by side. */
+enum { TOGETHER = 16 };
+
 static double *taken(double **rest, size_t count)
 {
     double *array = *rest;
     *rest += count;
     return array;
+}
+
+static double entry(const sv_design *X, size_t i, size_t j)
+{
+    return X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
 }
 
 /* ---- checks ---- */
@@ -20,9 +28,12 @@ static int check_dense(const sv_design *X)
     int status = sv_product(X->n, rows, "X->row_stride", &unused);
     if (!status)
         status = sv_product(X->d, columns, "X->column_stride", &unused);
-    for (size_t j = 0; !status && j < X->d; j++)
-        for (size_t i = 0; i < X->n; i++) {
-            double x = X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
+    /* In the order in which they lie. */
+    int by_rows = columns < rows;
+    for (size_t a = 0; !status && a < (by_rows ? X->n : X->d); a++)
+        for (size_t b = 0; b < (by_rows ? X->d : X->n); b++) {
+            size_t i = by_rows ? a : b, j = by_rows ? b : a;
+            double x = entry(X, i, j);
             if (!isfinite(x))
                 return sv_fail(SV_INVALID, "X->X[%zu, %zu] is %g", i, j, x);
         }
@@ -93,11 +104,17 @@ static int place_dense(sv_glm *glm, const sv_design *X, const double *s)
     int status = sv_product(fit->n, fit->d, "X", &size);
     if (status || size > PTRDIFF_MAX / sizeof(double) || !(glm->columns = malloc((size + 1) * sizeof(double))))
         return status ? status : sv_fail(SV_NO_MEMORY, "X: no memory for a copy by columns");
-    double *to = glm->columns;
-    for (size_t j = 0; j < fit->d; j++)
-        for (size_t i = 0; i < X->n; i++)
-            if (is_kept(s, i))
-                *to++ = X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
+    /* Some columns at a time: of rows that lie together, each is read once for all of them. */
+    for (size_t from = 0; from < fit->d; from += TOGETHER) {
+        size_t end = from + TOGETHER < fit->d ? from + TOGETHER : fit->d, row = 0;
+        for (size_t i = 0; i < X->n; i++) {
+            if (!is_kept(s, i))
+                continue;
+            for (size_t j = from; j < end; j++)
+                glm->columns[j * fit->n + row] = entry(X, i, j);
+            row++;
+        }
+    }
     fit->dense = glm->columns;
     fit->stride = fit->n;
     return SV_OK;
