@@ -207,7 +207,7 @@ class HandleType(types.Type):  # type: ignore[misc]
 FIELDS = {"address": types.uintp, "ordering": types.intp, "size": types.intp}
 
 
-@register_model(HandleType)  # type: ignore[untyped-decorator]
+@register_model(HandleType)
 class HandleModel(models.StructModel):  # type: ignore[misc]
     """Three numbers."""
 
