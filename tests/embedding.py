@@ -7,6 +7,7 @@ a path with a space and letters beyond ASCII, and every example is linked by pkg
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -131,6 +132,16 @@ def check_symbols(libraries):
     assert (libraries / "libsolvers.so").resolve().name.startswith("libsolvers.so.0.")
 
 
+def check_sizes():
+    """The sizes in Fortran's structures are the compiler's: a smaller one would cut fields off in silence."""
+    module = (PREFIX / "include" / "solvers.f90").read_text()
+    pattern = r"type, bind\(c\) :: (\w+)\n +integer\(c_size_t\) :: struct_size = (\d+)"
+    asserted = [f'_Static_assert(sizeof({name}) == {size}, "{name}");' for name, size in re.findall(pattern, module)]
+    assert len(asserted) > 2
+    (WORK / "sizes.c").write_text("\n".join(["#include <solvers.h>", *asserted]))
+    run("cc", "-std=c11", "-fsyntax-only", "-I", PREFIX / "include", "sizes.c")
+
+
 def check_run(command, expected, level):
     """The first line tells the level, the others the bits."""
     first, *lines = run(*command).splitlines()
@@ -152,6 +163,7 @@ def main():
     expected = in_python()
     libraries = install()
     check_symbols(libraries)
+    check_sizes()
     programs = [*by_pkgconfig(libraries), *by_cmake(libraries), *by_config()]
     for program in programs:
         needed = [line.split()[0] for line in run("ldd", program).splitlines()]

@@ -19,7 +19,7 @@
 enum { MOST_LAST = 256, SHORTEST = 4, SAMPLE = 4096, LEAF = 128, MOST_SWEEPS = 30 };
 #define ANISOTROPY 8.0
 #define SINGULAR 1e-9
-#define LEAST_PIVOT 1e-15 /* of a diagonal of ones */
+#define LEAST_PIVOT 1e-13 /* of a diagonal of ones: below, rounding may have made it */
 
 /* ---- the levels ---- */
 

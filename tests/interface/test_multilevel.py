@@ -260,6 +260,49 @@ def test_the_same_bits_as_python(name):
         assert wanted.success
 
 
+def any_grid(rng):
+    """Arguments of a GridOperator, and of its hierarchy, that may make no sense together."""
+    axes = int(rng.integers(1, 4))
+    shape = tuple(int(n) for n in rng.integers(1, (60, 30, 12)[axes - 1], axes))
+    ends = ["dirichlet", "neumann", "periodic", ("neumann", "dirichlet"), ("dirichlet", "neumann")]
+    bc = [ends[int(k)] for k in rng.integers(5, size=axes)]
+    wraps, seed = [axis for axis in range(axes) if bc[axis] == "periodic"], int(rng.integers(1000))
+    holes = np.where(rng.uniform(size=shape) < 0.1, 0.0, 1.0)
+    coeff = (1.0, rough(shape, seed), faces_of(shape, seed, wraps), holes)[int(rng.integers(4))]
+    mass = (0.0, 1e-3, rng.uniform(size=shape) * (rng.uniform(size=shape) < 0.3))[int(rng.integers(3))]
+    grid = {"shape": shape, "bc": bc, "coeff": coeff, "mass": mass, "spacing": tuple(rng.uniform(0.1, 3, axes))}
+    grid |= {"unknowns": str(rng.choice(["nodes", "cells"])), "obstacle": str(rng.choice(["neumann", "dirichlet"]))}
+    if rng.uniform() < 0.6:
+        grid["mask"] = rng.uniform(size=shape) < rng.choice([0.0, 0.3, 0.8, 0.97])
+    nullspace = [None, "constant", "components"][int(rng.integers(3))]
+    return grid, {"nullspace": nullspace, "cycle": str(rng.choice(["V", "W"]))}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_any_grid_is_solved_or_refused_as_in_python(seed):
+    rng, solved = np.random.default_rng(700 + seed), 0
+    for _ in range(10):
+        grid, given = any_grid(rng)
+        mine = Made(grid, **given)
+        try:
+            op = GridOperator(**grid)
+            M = multilevel(op, threads=1, **given)
+        except ValueError:
+            assert mine.status == INVALID
+            continue
+        assert mine.status == 0, last_error()
+        r, b = rng.normal(size=op.size), right(op)
+        assert (mine @ r).tobytes() == np.asarray(M @ r, np.float64).tobytes()
+        wanted = solve(
+            op, b, M=M, method="multilevel-cg", nullspace=given["nullspace"], rtol=1e-6, max_iter=60, threads=1
+        )
+        status, x, report = mine.solve(b, rtol=1e-6, max_iter=60)
+        assert (status, report.nit, report.measure) == (wanted.status, wanted.nit, wanted.measure)
+        assert x.tobytes() == wanted.x.tobytes()
+        solved += 1
+    assert solved
+
+
 def test_limits_as_in_python():
     op, M, mine = both("rough")
     b = right(op)
