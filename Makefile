@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist test-petsc bench lib clean
+.PHONY: demo test lint types layers test-c test-python test-isa test-many test-asan test-dist test-embedding test-petsc bench lib clean
 
 demo: .venv/ready
 	python -P -m solvers demo
@@ -74,6 +74,12 @@ test-asan: .venv/ready-test
 # The sdist and the wheel, each from a clean environment.
 test-dist: .venv/ready-test
 	python -P tests/distributions.py
+
+# The examples of docs/embedding in C, C++ and Fortran against the installed library: wants gfortran, pkg-config, CMake
+# and qemu-x86_64.
+test-embedding: .venv/ready-test
+	meson setup --reconfigure build/c -Dpython=false >build/c-setup.log || meson setup build/c -Dpython=false
+	python -P tests/embedding.py
 
 # PETSc's types, on 1, 2 and 4 ranks. PETSc is Debian's, for its Python 3.11, which ours must be, too:
 #     apt-get install --no-install-recommends python3-petsc4py-real libpetsc-real-dev openmpi-bin

@@ -66,12 +66,32 @@ cdef extern from "solvers.h" nogil:
         SV_BACKWARD_SWEEP
         SV_SYMMETRIC_SWEEP
 
+    enum sv_cg_need:
+        SV_CG_DONE
+        SV_NEED_PRODUCT
+        SV_NEED_PRECONDITIONER
+        SV_NEED_SUMS
+
+    enum sv_nullspace:
+        SV_NULLSPACE_NONE
+        SV_NULLSPACE_CONSTANT
+        SV_NULLSPACE_COMPONENTS
+
+    enum sv_cycle:
+        SV_CYCLE_V
+        SV_CYCLE_W
+
     enum sv_glm_loss:
         SV_GLM_SQUARED
         SV_GLM_LOGISTIC
         SV_GLM_HUBER
         SV_GLM_SQUARED_HINGE
         SV_GLM_POISSON
+
+    enum sv_game_method:
+        SV_GAME_PDHG
+        SV_GAME_RM_PLUS
+        SV_GAME_PRM_PLUS
 
     ctypedef struct sv_progress:
         size_t struct_size
@@ -134,6 +154,43 @@ cdef extern from "solvers.h" nogil:
     ctypedef struct sv_linear:
         pass
 
+    ctypedef struct sv_cg_request:
+        size_t struct_size
+        const double *from_
+        double *to
+        double *sums
+        int count
+        const double *x[3]
+        const double *y[3]
+    const sv_cg_request SV_CG_REQUEST_INIT "((sv_cg_request)SV_CG_REQUEST_INIT)"
+
+    ctypedef struct sv_cg_options:
+        size_t struct_size
+        double rtol
+        double atol
+        int preconditioned
+        size_t size
+    const sv_cg_options SV_CG_OPTIONS_INIT "((sv_cg_options)SV_CG_OPTIONS_INIT)"
+
+    ctypedef struct sv_cg:
+        pass
+
+    ctypedef int (*sv_mapping)(void *user, const double *x, double *y) noexcept
+
+    ctypedef int (*sv_summing)(void *user, int count, const double *const *x, const double *const *y, double *sums) noexcept
+
+    ctypedef struct sv_multilevel:
+        pass
+
+    ctypedef struct sv_multilevel_options:
+        size_t struct_size
+        int nullspace
+        int cycle
+        int line
+        int double_precision
+        int threads
+    const sv_multilevel_options SV_MULTILEVEL_OPTIONS_INIT "((sv_multilevel_options)SV_MULTILEVEL_OPTIONS_INIT)"
+
     ctypedef struct sv_omega_tuner:
         pass
 
@@ -195,6 +252,33 @@ cdef extern from "solvers.h" nogil:
 
     ctypedef struct sv_glm:
         pass
+
+    ctypedef struct sv_game_data:
+        size_t struct_size
+        size_t m
+        size_t n
+        const double *A
+        ptrdiff_t row_stride
+        ptrdiff_t column_stride
+        const double *linear_x
+        const double *linear_y
+    const sv_game_data SV_GAME_DATA_INIT "((sv_game_data)SV_GAME_DATA_INIT)"
+
+    ctypedef struct sv_game_options:
+        size_t struct_size
+        double tol
+        int method
+        const double *x0
+        const double *y0
+    const sv_game_options SV_GAME_OPTIONS_INIT "((sv_game_options)SV_GAME_OPTIONS_INIT)"
+
+    ctypedef struct sv_game_result:
+        size_t struct_size
+        double value
+        double low
+        double high
+        double gap
+    const sv_game_result SV_GAME_RESULT_INIT "((sv_game_result)SV_GAME_RESULT_INIT)"
 
     ctypedef struct sv_lp_program:
         size_t struct_size
@@ -270,6 +354,24 @@ cdef extern from "solvers.h" nogil:
             double *x, int threads)
     int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
             int threads)
+    int sv_cg_create(size_t n, const double *b, const double *x, const sv_cg_options *options,
+            const sv_control *control, sv_cg **made)
+    int sv_cg_step(sv_cg *cg, sv_cg_request *request)
+    int sv_cg_answer(sv_cg *cg, double *x, sv_report *report)
+    void sv_cg_destroy(sv_cg *cg)
+    int sv_cg_solve(size_t n, const double *b, double *x, sv_mapping product, sv_mapping precondition,
+            sv_summing reduce, void *user, const sv_cg_options *options, const sv_control *control,
+            sv_report *report)
+    int sv_multilevel_create(sv_multilevel **M, const sv_grid *grid, const sv_multilevel_options *options)
+    void sv_multilevel_destroy(sv_multilevel *M)
+    int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid)
+    int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
+    int sv_multilevel_solve(sv_multilevel *M, const double *b, double *x, double rtol, double atol,
+            const sv_control *control, sv_report *report)
+    size_t sv_multilevel_size(const sv_multilevel *M)
+    int sv_multilevel_levels(const sv_multilevel *M)
+    size_t sv_multilevel_components(const sv_multilevel *M)
+    int sv_multilevel_shape(const sv_multilevel *M, int level, size_t shape[3])
     int sv_omega_tuner_create(sv_omega_tuner **tuner, const sv_omega_options *options)
     void sv_omega_tuner_destroy(sv_omega_tuner *tuner)
     int sv_omega_tuner_ask(sv_omega_tuner *tuner, double context, double *omega, int64_t *id)
@@ -288,8 +390,13 @@ cdef extern from "solvers.h" nogil:
     void sv_glm_destroy(sv_glm *glm)
     int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
             const sv_control *control, double *coef, sv_glm_result *result, sv_report *report)
+    int sv_glm_path(sv_glm *glm, const sv_glm_penalty *penalty, const double *lams, size_t count,
+            const sv_glm_options *options, const sv_control *control, double *coefs, double *intercepts,
+            double *gaps, int *statuses)
     int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
             const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
             sv_glm_result *result, sv_report *report)
+    int sv_matrix_game(const sv_game_data *game, const sv_game_options *options, const sv_control *control,
+            double *x, double *y, sv_game_result *result, sv_report *report)
     int sv_lp_solve(const sv_lp_program *program, const sv_lp_options *options, const sv_control *control,
             double *x, double *y, double *reduced_costs, double *ray, sv_lp_result *result, sv_report *report)

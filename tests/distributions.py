@@ -3,10 +3,13 @@
 The sdist is made from committed files only: what a user gets is what was committed.
 """
 
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -20,12 +23,48 @@ for shape in ((20, 20), (8, 8, 8)):  # the shipped nets
     assert solvers.linalg.solve(grid, np.ones(grid.size), method="dcdm", rtol=1e-4).stats["direction"] == "learned"
 print(solvers.show_config())
 """
+#: What programs in other languages need of the package.
+FILES = (
+    "include/solvers.h", "include/solvers.hpp", "include/solvers.f90", "lib/libsolvers.so", "cython_api.pxd",
+    "lib/pkgconfig/solvers.pc", "lib/cmake/solvers/solvers-config.cmake",
+    "lib/cmake/solvers/solvers-config-version.cmake",
+)  # fmt: skip
+PROGRAM = """
+#include <solvers.h>
+int main(void)
+{
+    double x[2] = {0, 0};
+    return sv_softmax_f64(x, 2, x, 2, 1, 2, 1) != SV_OK || x[0] != 0.5;
+}
+"""
 
 
 def run(*command, cwd=ROOT):
     """Run a command; stop where it fails."""
     print("$", *command, flush=True)
     subprocess.run([str(word) for word in command], cwd=cwd, check=True)
+
+
+def answer(*command, cwd):
+    """What a command prints."""
+    return subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def check_embedding(folder, wheel):
+    """A C program builds against the installed wheel and runs."""
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"solvers/{name}" for name in FILES} <= set(names), sorted(names)
+    (folder / "program.c").write_text(PROGRAM)
+    config = folder / "fresh" / "bin" / "solvers-config"
+    ways = [answer(config, "--cflags", "--libs", cwd=folder)]
+    if shutil.which("pkg-config"):
+        home = shlex.quote(answer(config, "--pkgconfigdir", cwd=folder))
+        run_path = "-Wl,-rpath,$(pkg-config --variable=libdir solvers)"
+        command = f"export PKG_CONFIG_PATH={home}; echo $(pkg-config --cflags --libs solvers) {run_path}"
+        ways.append(answer("sh", "-c", command, cwd=folder))
+    for flags in ways:
+        run("cc", "program.c", "-o", "program", *shlex.split(flags), cwd=folder)
+        run(folder / "program", cwd=folder)
 
 
 def main():
@@ -43,6 +82,7 @@ def main():
         python = folder / "fresh" / "bin" / "python"
         run(python, "-m", "pip", "install", "--quiet", wheel)
         run(python, "-c", SMOKE, cwd=folder)
+        check_embedding(folder, wheel)
         # From the source folder a plain install is shadowed by the uncompiled package, which must say so.
         shadowed = subprocess.run([python, "-c", "import solvers.ot"], cwd=ROOT, capture_output=True, text=True)
         assert "looks like the source folder" in shadowed.stderr, shadowed.stderr

@@ -15,7 +15,8 @@ LEVELS = ("baseline", "avx2", "avx512")
 #: What starts processes and draws pictures, and what asks for the Python around the kernels, whatever the level.
 AROUND = (
     "base", "bench", "contract", "datasets", "demo", "equilibrium/test_fixed_point.py",
-    "equilibrium/test_inclusions.py", "equilibrium/test_mps.py", "integrations", "learning/test_estimators.py",
+    "equilibrium/test_inclusions.py", "equilibrium/test_mps.py", "integrations", "interface/test_cython.py",
+    "interface/test_library.py", "learning/test_estimators.py",
     "learning/test_propagation.py", "linalg/test_sequence.py", "linalg/test_training.py",
     "linalg/test_training_hierarchy.py", "optimize/test_adasketch.py", "optimize/test_compiled.py",
     "optimize/test_forms.py", "optimize/test_merit.py", "optimize/test_minimize.py", "optimize/test_restoration.py",

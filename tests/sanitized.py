@@ -38,22 +38,22 @@ TESTED = (
     "pandas",
 )
 # Without the tests of PyTorch and numba, which bring allocators, threads and code of their own, and of
-# CVXPY and optiprofiler, which bring more packages than all others together.
+# CVXPY and other hosts, which bring more packages than all others together.
 EXAMPLE = "tests/base/test_readme.py::test_docstring_examples"
+MISSING = ("integrations.cvxpy", "integrations.dask", "integrations.fipy", "integrations.mpi", "integrations.numba",
+           "integrations.numba._grid", "integrations.numba._handles", "integrations.numba._library",
+           "integrations.numba._softmax", "integrations.torch", "linalg._training", "linalg._training_corrections",
+           "linalg._training_hierarchy", "testing.cutest_problems")  # fmt: skip
 TORCH = ("--ignore", "tests/special/test_torch.py", "--ignore", "tests/linalg/test_training.py", "--ignore",
-         "tests/linalg/test_training_hierarchy.py", "--deselect",
-         f"{EXAMPLE}[solvers.integrations.torch]", "--deselect", f"{EXAMPLE}[solvers.linalg._training]", "--deselect",
-         f"{EXAMPLE}[solvers.linalg._training_corrections]", "--deselect",
-         f"{EXAMPLE}[solvers.linalg._training_hierarchy]", "--deselect",
-         f"{EXAMPLE}[solvers.integrations.cvxpy]", "--deselect",
-         f"{EXAMPLE}[solvers.testing.cutest_problems]")  # fmt: skip
+         "tests/linalg/test_training_hierarchy.py",
+         *(word for name in MISSING for word in ("--deselect", f"{EXAMPLE}[solvers.{name}]")))  # fmt: skip
 # Scikit-learn's own checks, thousands of calls on small data; and Python around kernels that other tests call, too.
 AROUND = ("equilibrium/test_fixed_point.py", "equilibrium/test_inclusions.py", "equilibrium/test_mps.py",
-          "learning/test_estimators.py", "linalg/test_sequence.py", "optimize/test_forms.py",
-          "testing/test_cutest.py")  # fmt: skip
+          "interface/test_cython.py", "interface/test_library.py", "learning/test_estimators.py",
+          "linalg/test_sequence.py", "optimize/test_forms.py", "testing/test_cutest.py")  # fmt: skip
 CHECKS = tuple(word for path in AROUND for word in ("--ignore", f"tests/{path}"))
-CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/learning", "tests/linalg",
-          "tests/optimize", "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip
+CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/interface", "tests/learning",
+          "tests/linalg", "tests/optimize", "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",

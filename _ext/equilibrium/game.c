@@ -17,6 +17,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "random_bits.h"
+#include "restart.h"
 #include "simplex.h"
 
 SV_DISPATCH(struct game_kernels, kernel_table, game_kernels_f64)
@@ -24,6 +26,14 @@ SV_DISPATCH(struct game_kernels, kernel_table, game_kernels_f64)
 /* Of the bound on the step, what is used; how much a norm that was too small is raised beyond what was seen. */
 #define STEP 0.998
 #define RAISE 1.02
+
+/* Steps between looks at restarts, and the bounds of the weight: beyond them degenerate games stall. */
+enum { LOOK = 16 };
+#define LEAST_WEIGHT 0.25
+#define LARGEST_WEIGHT 4.0
+/* Gaps of the scaled game from where float entries might be seen, and below which nothing is left to gain. */
+#define WIDEN 1e-6
+#define ROUNDING 1e-15
 
 /* The entries that are not zero, and where they are. */
 static size_t played(const double *x, size_t n, int32_t *list, double *factor)
@@ -196,6 +206,47 @@ void sv_game_pdhg_restart(const struct sv_game *game, struct sv_game_pdhg *s, do
     s->count = 0;
 }
 
+int64_t sv_game_steps(int64_t nit, int64_t max_iter, int every)
+{
+    int64_t left = max_iter - nit > 1 ? max_iter - nit : 1, look = LOOK - nit % LOOK;
+    return every ? 1 : look < left ? look : left;
+}
+
+int sv_game_pdhg_advance(const struct sv_game *game, struct sv_game_pdhg *s, struct sv_game_course *course,
+                         int64_t steps)
+{
+    sv_game_pdhg_run(game, s, steps);
+    course->nit += steps;
+    if (course->nit % LOOK)
+        return 0;
+    if (!sv_restart_wanted(s->residual, course->last, s->first_residual, s->count, course->nit)) {
+        course->last = s->residual;
+        return 1;
+    }
+    struct sv_restart_weight weight = {s->weight, LEAST_WEIGHT, LARGEST_WEIGHT, course->summed, NAN, INFINITY};
+    double moves[2];
+    sv_game_pdhg_restart(game, s, moves);
+    sv_restart_weigh(&weight, moves[0], moves[1], 1);
+    s->weight = weight.value;
+    course->summed = weight.summed;
+    course->last = INFINITY;
+    course->restarts++;
+    return 1;
+}
+
+int sv_game_spent(double gap, int narrow) { return gap <= (narrow ? WIDEN : ROUNDING); }
+
+void sv_game_pdhg_resume(const struct sv_game *game, struct sv_game_pdhg *s, struct sv_game_course *course)
+{
+    size_t bytes = (game->m + game->n) * sizeof(double);
+    memcpy(s->pair, s->best, bytes);
+    memcpy(s->anchor, s->best, bytes);
+    sv_game_products(game, s->best, s->products, s->work, s->list);
+    memcpy(s->anchor_products, s->products, bytes);
+    s->best_gap = s->first_residual = s->residual = course->last = INFINITY;
+    s->count = 0;
+}
+
 /* v less its mean; returns its length then. */
 static double centre(double *v, size_t n)
 {
@@ -213,6 +264,8 @@ double sv_game_norm(const struct sv_game *game, int steps, double *start, double
 {
     size_t longer = game->m > game->n ? game->m : game->n;
     double norm = 0, *image = work + longer;
+    for (size_t j = 0; j < game->n; j++)
+        start[j] = sv_uniform(sv_bits_at(0, 0, j)) - 0.5;
     for (int k = 0; k < steps; k++) {
         double length = centre(start, game->n);
         for (size_t j = 0; j < game->n && length > 0; j++)
@@ -223,7 +276,7 @@ double sv_game_norm(const struct sv_game *game, int steps, double *start, double
         double second = centre(start, game->n);
         norm = fmax(norm, fmax(first, first > 0 ? second / first : 0));
     }
-    return norm;
+    return norm > 0 ? norm : 1;
 }
 
 /* The strategy that plays by regrets, and how much they are in all; uniform where there are none. */

@@ -39,11 +39,28 @@ struct sv_game_pdhg {
 };
 
 /* Steps of restarted reflected Halpern PDHG, and the restart, to the last T(pair). */
-SV_BINDING void sv_game_pdhg_run(const struct sv_game *game, struct sv_game_pdhg *s, int64_t steps);
-SV_BINDING void sv_game_pdhg_restart(const struct sv_game *game, struct sv_game_pdhg *s, double moves[2]);
+void sv_game_pdhg_run(const struct sv_game *game, struct sv_game_pdhg *s, int64_t steps);
+void sv_game_pdhg_restart(const struct sv_game *game, struct sv_game_pdhg *s, double moves[2]);
 
-/* A lower estimate of the norm of A centred by rows and columns, by power steps on `start` (n entries, overwritten).
- * work: 2 max(m, n); list: max(m, n). */
+/* What the driver of these steps keeps beside them; 0, infinity, 0, 0 at first. */
+struct sv_game_course {
+    double summed, last; /* of the weight's errors; the residual at the last look */
+    int64_t nit, restarts;
+};
+
+/* How many steps it is to the next look, or 1 where each is to be seen; at most as many as are left. */
+SV_BINDING int64_t sv_game_steps(int64_t nit, int64_t max_iter, int every);
+/* So many steps, and, where they end at a look, perhaps a restart. Whether they do. */
+SV_BINDING int sv_game_pdhg_advance(const struct sv_game *game, struct sv_game_pdhg *s, struct sv_game_course *course,
+                                    int64_t steps);
+/* Whether a gap of the scaled game leaves no more to gain: from where entries stored as floats might be seen, or at
+ * rounding. */
+SV_BINDING int sv_game_spent(double gap, int narrow);
+/* Goes on from the best pair on another storage of the same game. */
+SV_BINDING void sv_game_pdhg_resume(const struct sv_game *game, struct sv_game_pdhg *s, struct sv_game_course *course);
+
+/* A lower estimate of the norm of A centred by rows and columns, by power steps; 1 where it is 0. start: n doubles of
+ * work; work: 2 max(m, n); list: max(m, n). */
 SV_BINDING double sv_game_norm(const struct sv_game *game, int steps, double *start, double *work, int32_t *list);
 
 /* Regret matching+ and what it needs; pairs and products as above. */
@@ -87,6 +104,7 @@ struct game_kernels {
     /* Of d = p - q and e = u - v: d'd, d'e, sum e, e'e. */
     struct sv_game_sums (*differences)(size_t n, const double *p, const double *q, const double *u, const double *v);
     double (*largest)(size_t n, double sign, const double *v);
+    double (*dot)(size_t n, const double *u, const double *v);
 };
 
 #endif

@@ -107,4 +107,16 @@ static double largest(size_t n, double sign, const double *v)
     return result;
 }
 
-const struct game_kernels SV_TABLE(game_kernels) = {combine_float, combine, ahead, reflect, differences, largest};
+static double dot(size_t n, const double *u, const double *v)
+{
+    vreal sum[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    size_t k = 0;
+    for (; k + 4 * SV_W <= n; k += 4 * SV_W)
+        for (size_t part = 0; part < 4; part++)
+            sum[part] = v_fma(v_load(u + k + part * SV_W), v_load(v + k + part * SV_W), sum[part]);
+    for (; k < n; k += SV_W)
+        sum[0] = v_fma(v_load_some(u + k, n - k, 0), v_load_some(v + k, n - k, 0), sum[0]);
+    return v_sum_lanes(v_add(v_add(sum[0], sum[2]), v_add(sum[1], sum[3])));
+}
+
+const struct game_kernels SV_TABLE(game_kernels) = {combine_float, combine, ahead, reflect, differences, largest, dot};

@@ -72,13 +72,83 @@ cdef extern from "game.h" nogil:
         double *work
         int32_t *list
 
-    void sv_game_pdhg_run(const sv_game *, sv_game_pdhg *, int64_t) noexcept
-    void sv_game_pdhg_restart(const sv_game *, sv_game_pdhg *, double *) noexcept
+    struct sv_game_course:
+        double summed
+        double last
+        int64_t nit
+        int64_t restarts
+
+    int64_t sv_game_steps(int64_t, int64_t, int) noexcept
+    int sv_game_pdhg_advance(const sv_game *, sv_game_pdhg *, sv_game_course *, int64_t) noexcept
+    int sv_game_spent(double, int) noexcept
+    void sv_game_pdhg_resume(const sv_game *, sv_game_pdhg *, sv_game_course *) noexcept
     double sv_game_norm(const sv_game *, int, double *, double *, int32_t *) noexcept
     void sv_game_regret_run(const sv_game *, sv_game_regret *, int64_t) noexcept
     void sv_game_products(const sv_game *, const double *, double *, double *, int32_t *) noexcept
     void sv_game_copy(const void *, int, size_t, size_t, Py_ssize_t, Py_ssize_t, double, double, int, void *,
                       void *) noexcept
+
+
+cdef extern from "payoff.h" nogil:
+    struct sv_payoff:
+        size_t m
+        size_t n
+        const double *A
+        Py_ssize_t row_stride
+        Py_ssize_t column_stride
+        const double *linear_x
+        const double *linear_y
+
+    void sv_payoff_against(const sv_payoff *, const double *, const double *, double *, double *, int32_t *) noexcept
+    void sv_payoff_strategy(const double *, size_t, double *) noexcept
+    double sv_payoff_scale(double) noexcept
+
+
+def game_strategy(const double[::1] values):
+    """The positive part over its sum."""
+    out = np.empty(values.shape[0])
+    cdef double[::1] strategy = out
+    if values.shape[0] == 0:
+        raise ValueError("there are no strategies")
+    sv_payoff_strategy(&values[0], values.shape[0], &strategy[0])
+    return out
+
+
+def game_scale(double size):
+    """A power of two not below size > 0; 1 for size 0."""
+    return sv_payoff_scale(size)
+
+
+def game_steps(int64_t nit, int64_t max_iter, bint every):
+    """Steps to the next look; at least one."""
+    return sv_game_steps(nit, max_iter, every)
+
+
+def game_spent(double gap, bint narrow):
+    """Whether a gap of the scaled game leaves no more to gain."""
+    return sv_game_spent(gap, narrow) != 0
+
+
+def game_against(const double[:, :] A, const double[::1] x, const double[::1] y, linear_x=None, linear_y=None):
+    """(A'y, A x) of a dense game, with the linear terms."""
+    cdef size_t m = A.shape[0], n = A.shape[1]
+    check_length("x", x, n)
+    check_length("y", y, m)
+    G, H = np.empty(n), np.empty(m)
+    cdef double[::1] by_x = G, by_y = H
+    cdef int32_t[::1] places = np.empty(max(m, n), np.int32)
+    cdef sv_payoff game
+    game.m, game.n, game.A = m, n, &A[0, 0]
+    game.row_stride, game.column_stride = A.strides[0] // A.itemsize, A.strides[1] // A.itemsize
+    cdef const double[::1] terms_x = linear_x, terms_y = linear_y
+    game.linear_x, game.linear_y = NULL, NULL
+    if linear_x is not None:
+        check_length("linear_x", terms_x, n)
+        check_length("linear_y", terms_y, m)
+        game.linear_x, game.linear_y = &terms_x[0], &terms_y[0]
+    with nogil:
+        sv_payoff_against(&game, &x[0], &y[0], &by_x[0], &by_y[0], &places[0])
+    return G, H
 
 
 def game_copies(const floating[:, :] A, double shift, double scale, bint narrow):
@@ -144,13 +214,12 @@ cdef class Game:
         self.kept += [starts, index, value]
         return half
 
-    def norm(self, int steps, const double[::1] start):
+    def norm(self, int steps):
         """A lower estimate of the norm of the centred matrix."""
         cdef size_t longer = max(self.game.m, self.game.n)
-        cdef double[::1] vector = np.array(start), work = np.empty(2 * longer)
+        cdef double[::1] vector = np.empty(self.game.n), work = np.empty(2 * longer)
         cdef int32_t[::1] places = np.empty(longer, np.int32)
         cdef double norm
-        check_length("start", vector, self.game.n)
         with nogil:
             norm = sv_game_norm(&self.game, steps, &vector[0], &work[0], &places[0])
         return norm
@@ -166,17 +235,18 @@ cdef class Game:
             sv_game_products(&self.game, &pair[0], &products[0], &work[0], &places[0])
         return out
 
-    def pdhg(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, restart):
-        """Steps, in place. The rows of `vectors`: pair, its products, anchor, its products, the best pair; `numbers`:
-        norm, weight, thresholds of x and y, gap of the best, first residual, last residual, steps since the anchor,
-        times that the norm was raised, entries read. With `restart(residual, first, count)` true the anchor moves to the last T(pair).
-        Returns that, its products, and the moves of x and y at a restart, else None."""
+    def pdhg(self, double[:, ::1] vectors, double[::1] numbers, course, int64_t steps):
+        """Steps, in place, and at a look perhaps a restart; without steps, a new beginning at the best pair. The rows
+        of `vectors`: pair, its products, anchor, its products, the best pair; `numbers`: norm, weight, thresholds of x
+        and y, gap of the best, first residual, last residual, steps since the anchor, times that the norm was raised,
+        entries read; `course`: sum of the weight's errors, the residual at the last look, steps and restarts in all.
+        Returns the last T(pair), its products, and the new course."""
         cdef size_t m = self.game.m, n = self.game.n, size = m + n, longer = max(m, n)
         cdef sv_game_pdhg s
-        cdef double moves[2]
+        cdef sv_game_course c
         if vectors.shape[0] != 5 or <size_t>vectors.shape[1] != size or numbers.shape[0] != 10:
             raise ValueError(f"vectors must have 5 rows of {size}, and numbers length 10")
-        reached = np.empty((2, size))
+        reached = np.zeros((2, size))
         cdef double[:, ::1] next = reached
         cdef double[::1] work = np.empty(4 * longer)
         cdef int32_t[::1] places = np.empty(longer, np.int32)
@@ -186,16 +256,16 @@ cdef class Game:
         s.norm, s.weight, s.threshold_x, s.threshold_y = numbers[0], numbers[1], numbers[2], numbers[3]
         s.best_gap, s.first_residual, s.residual = numbers[4], numbers[5], numbers[6]
         s.count, s.raises, s.reads = <int64_t>numbers[7], <int64_t>numbers[8], numbers[9]
+        c.summed, c.last, c.nit, c.restarts = course
         with nogil:
-            sv_game_pdhg_run(&self.game, &s, steps)
-        moved = None
-        if restart(s.residual, s.first_residual, s.count):
-            sv_game_pdhg_restart(&self.game, &s, moves)
-            moved = moves[0], moves[1]
-        numbers[0], numbers[2], numbers[3] = s.norm, s.threshold_x, s.threshold_y
+            if steps > 0:
+                sv_game_pdhg_advance(&self.game, &s, &c, steps)
+            else:
+                sv_game_pdhg_resume(&self.game, &s, &c)
+        numbers[0], numbers[1], numbers[2], numbers[3] = s.norm, s.weight, s.threshold_x, s.threshold_y
         numbers[4], numbers[5], numbers[6] = s.best_gap, s.first_residual, s.residual
         numbers[7], numbers[8], numbers[9] = s.count, s.raises, s.reads
-        return reached[0], reached[1], moved
+        return reached[0], reached[1], (c.summed, c.last, c.nit, c.restarts)
 
     def regret(self, double[:, ::1] vectors, double[::1] numbers, int64_t steps, bint predictive):
         """Steps of regret matching+, in place. The rows of `vectors`: regrets, pair, its products, average pair, its

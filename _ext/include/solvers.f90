@@ -62,11 +62,27 @@ module solvers
     integer(c_int), parameter :: SV_BACKWARD_SWEEP = 1
     integer(c_int), parameter :: SV_SYMMETRIC_SWEEP = 2
 
+    integer(c_int), parameter :: SV_CG_DONE = 0
+    integer(c_int), parameter :: SV_NEED_PRODUCT = 1
+    integer(c_int), parameter :: SV_NEED_PRECONDITIONER = 2
+    integer(c_int), parameter :: SV_NEED_SUMS = 3
+
+    integer(c_int), parameter :: SV_NULLSPACE_NONE = 0
+    integer(c_int), parameter :: SV_NULLSPACE_CONSTANT = 1
+    integer(c_int), parameter :: SV_NULLSPACE_COMPONENTS = 2
+
+    integer(c_int), parameter :: SV_CYCLE_V = 0
+    integer(c_int), parameter :: SV_CYCLE_W = 1
+
     integer(c_int), parameter :: SV_GLM_SQUARED = 0
     integer(c_int), parameter :: SV_GLM_LOGISTIC = 1
     integer(c_int), parameter :: SV_GLM_HUBER = 2
     integer(c_int), parameter :: SV_GLM_SQUARED_HINGE = 3
     integer(c_int), parameter :: SV_GLM_POISSON = 4
+
+    integer(c_int), parameter :: SV_GAME_PDHG = 0
+    integer(c_int), parameter :: SV_GAME_RM_PLUS = 1
+    integer(c_int), parameter :: SV_GAME_PRM_PLUS = 2
 
     type, bind(c) :: sv_progress
         integer(c_size_t) :: struct_size
@@ -125,6 +141,33 @@ module solvers
         real(c_double) :: high = -1.0_c_double
     end type
 
+    type, bind(c) :: sv_cg_request
+        integer(c_size_t) :: struct_size = 88
+        type(c_ptr) :: from = c_null_ptr
+        type(c_ptr) :: to = c_null_ptr
+        type(c_ptr) :: sums = c_null_ptr
+        integer(c_int) :: count = 0
+        type(c_ptr) :: x(3) = c_null_ptr
+        type(c_ptr) :: y(3) = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_cg_options
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: rtol = 1e-8_c_double
+        real(c_double) :: atol = 0.0_c_double
+        integer(c_int) :: preconditioned = 0
+        integer(c_size_t) :: size = 0
+    end type
+
+    type, bind(c) :: sv_multilevel_options
+        integer(c_size_t) :: struct_size = 32
+        integer(c_int) :: nullspace = SV_NULLSPACE_NONE
+        integer(c_int) :: cycle = SV_CYCLE_V
+        integer(c_int) :: line = -1
+        integer(c_int) :: double_precision = 0
+        integer(c_int) :: threads = 0
+    end type
+
     type, bind(c) :: sv_omega_options
         integer(c_size_t) :: struct_size = 120
         integer(c_size_t) :: count = 20
@@ -179,6 +222,33 @@ module solvers
         real(c_double) :: fun = 0.0_c_double
         real(c_double) :: gap = 0.0_c_double
         real(c_double) :: kkt = 0.0_c_double
+    end type
+
+    type, bind(c) :: sv_game_data
+        integer(c_size_t) :: struct_size = 64
+        integer(c_size_t) :: m = 0
+        integer(c_size_t) :: n = 0
+        type(c_ptr) :: A = c_null_ptr
+        integer(c_ptrdiff_t) :: row_stride = 0
+        integer(c_ptrdiff_t) :: column_stride = 1
+        type(c_ptr) :: linear_x = c_null_ptr
+        type(c_ptr) :: linear_y = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_game_options
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: tol = 1e-6_c_double
+        integer(c_int) :: method = SV_GAME_PDHG
+        type(c_ptr) :: x0 = c_null_ptr
+        type(c_ptr) :: y0 = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_game_result
+        integer(c_size_t) :: struct_size = 40
+        real(c_double) :: value = 0.0_c_double
+        real(c_double) :: low = 0.0_c_double
+        real(c_double) :: high = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
     end type
 
     type, bind(c) :: sv_lp_program
@@ -465,6 +535,120 @@ module solvers
             integer(c_int) :: ended
         end function
 
+        function sv_cg_create(n, b, x, options, control, made) bind(c, name="sv_cg_create") result(ended)
+            import
+            integer(c_size_t), value :: n
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(in), optional :: x(*)
+            type(sv_cg_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            type(c_ptr), intent(out) :: made
+            integer(c_int) :: ended
+        end function
+
+        function sv_cg_step(cg, request) bind(c, name="sv_cg_step") result(ended)
+            import
+            type(c_ptr), value :: cg
+            type(sv_cg_request), intent(inout), optional :: request
+            integer(c_int) :: ended
+        end function
+
+        function sv_cg_answer(cg, x, report) bind(c, name="sv_cg_answer") result(ended)
+            import
+            type(c_ptr), value :: cg
+            real(c_double), intent(inout), optional :: x(*)
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_cg_destroy(cg) bind(c, name="sv_cg_destroy")
+            import
+            type(c_ptr), value :: cg
+        end subroutine
+
+        function sv_cg_solve(n, b, x, product, precondition, reduce, user, options, control, &
+            report) bind(c, name="sv_cg_solve") result(ended)
+            import
+            integer(c_size_t), value :: n
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(inout), optional :: x(*)
+            type(c_funptr), value :: product
+            type(c_funptr), value :: precondition
+            type(c_funptr), value :: reduce
+            type(c_ptr), value :: user
+            type(sv_cg_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_multilevel_create(M, grid, options) bind(c, name="sv_multilevel_create") result(ended)
+            import
+            type(c_ptr), intent(out) :: M
+            type(sv_grid), intent(in), optional :: grid
+            type(sv_multilevel_options), intent(in), optional :: options
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_multilevel_destroy(M) bind(c, name="sv_multilevel_destroy")
+            import
+            type(c_ptr), value :: M
+        end subroutine
+
+        function sv_multilevel_update(M, grid) bind(c, name="sv_multilevel_update") result(ended)
+            import
+            type(c_ptr), value :: M
+            type(sv_grid), intent(in), optional :: grid
+            integer(c_int) :: ended
+        end function
+
+        function sv_multilevel_apply(M, r, z) bind(c, name="sv_multilevel_apply") result(ended)
+            import
+            type(c_ptr), value :: M
+            real(c_double), intent(in), optional :: r(*)
+            real(c_double), intent(inout), optional :: z(*)
+            integer(c_int) :: ended
+        end function
+
+        function sv_multilevel_solve(M, b, x, rtol, atol, control, report) bind(c, name="sv_multilevel_solve") &
+            result(ended)
+            import
+            type(c_ptr), value :: M
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), intent(inout), optional :: x(*)
+            real(c_double), value :: rtol
+            real(c_double), value :: atol
+            type(sv_control), intent(in), optional :: control
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_multilevel_size(M) bind(c, name="sv_multilevel_size") result(ended)
+            import
+            type(c_ptr), value :: M
+            integer(c_size_t) :: ended
+        end function
+
+        function sv_multilevel_levels(M) bind(c, name="sv_multilevel_levels") result(ended)
+            import
+            type(c_ptr), value :: M
+            integer(c_int) :: ended
+        end function
+
+        function sv_multilevel_components(M) bind(c, name="sv_multilevel_components") result(ended)
+            import
+            type(c_ptr), value :: M
+            integer(c_size_t) :: ended
+        end function
+
+        function sv_multilevel_shape(M, level, shape) bind(c, name="sv_multilevel_shape") result(ended)
+            import
+            type(c_ptr), value :: M
+            integer(c_int), value :: level
+            integer(c_size_t), intent(inout), optional :: shape(*)
+            integer(c_int) :: ended
+        end function
+
         function sv_omega_tuner_create(tuner, options) bind(c, name="sv_omega_tuner_create") result(ended)
             import
             type(c_ptr), intent(out) :: tuner
@@ -598,6 +782,22 @@ module solvers
             integer(c_int) :: ended
         end function
 
+        function sv_glm_path(glm, penalty, lams, count, options, control, coefs, intercepts, gaps, &
+            statuses) bind(c, name="sv_glm_path") result(ended)
+            import
+            type(c_ptr), value :: glm
+            type(sv_glm_penalty), intent(in), optional :: penalty
+            real(c_double), intent(in), optional :: lams(*)
+            integer(c_size_t), value :: count
+            type(sv_glm_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: coefs(*)
+            real(c_double), intent(inout), optional :: intercepts(*)
+            real(c_double), intent(inout), optional :: gaps(*)
+            integer(c_int), intent(inout), optional :: statuses(*)
+            integer(c_int) :: ended
+        end function
+
         function sv_glm_fit(X, y, sample_weight, loss, fit_intercept, penalty, options, control, coef, result, &
             report) bind(c, name="sv_glm_fit") result(ended)
             import
@@ -611,6 +811,18 @@ module solvers
             type(sv_control), intent(in), optional :: control
             real(c_double), intent(inout), optional :: coef(*)
             type(sv_glm_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            integer(c_int) :: ended
+        end function
+
+        function sv_matrix_game(game, options, control, x, y, result, report) bind(c, name="sv_matrix_game") result(ended)
+            import
+            type(sv_game_data), intent(in), optional :: game
+            type(sv_game_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: x(*)
+            real(c_double), intent(inout), optional :: y(*)
+            type(sv_game_result), intent(inout), optional :: result
             type(sv_report), intent(inout), optional :: report
             integer(c_int) :: ended
         end function

@@ -260,7 +260,102 @@ SV_API int sv_linear_sweep(sv_linear *A, int ordering, int direction, double ome
 SV_API int sv_linear_precondition(sv_linear *A, int ordering, double omega, int sweeps, const double *r, double *z,
                                   int threads);
 
+/* Conjugate gradients for hosts that keep their matrix, their preconditioner and their processes. n: the numbers that
+ * this process holds of each vector; every process runs a handle of its own with the same options and limits, and all
+ * decide alike, of reduced sums alone. The host steps:
+ *     while ((need = sv_cg_step(cg, &request)) > SV_CG_DONE)
+ *         SV_NEED_PRODUCT:        request.to = A request.from
+ *         SV_NEED_PRECONDITIONER: request.to = M^-1 request.from
+ *         SV_NEED_SUMS:           request.sums[k], k < request.count, hold this process' part; they become the sums over
+ *                                 all processes. One process alone has nothing to do. A host with an inner product of its
+ *                                 own puts that of request.x[k] and request.y[k] there, where these are not NULL. */
+enum sv_cg_need { SV_CG_DONE = 0, SV_NEED_PRODUCT = 1, SV_NEED_PRECONDITIONER = 2, SV_NEED_SUMS = 3 };
+typedef struct sv_cg_request {
+    size_t struct_size;
+    const double *from;
+    double *to;
+    double *sums;
+    int count; /* at most 3 */
+    const double *x[3];
+    const double *y[3];
+} sv_cg_request;
+#define SV_CG_REQUEST_INIT {sizeof(sv_cg_request), NULL, NULL, NULL, 0, {NULL, NULL, NULL}, {NULL, NULL, NULL}}
+
+typedef struct sv_cg_options {
+    size_t struct_size;
+    double rtol, atol;  /* as of sv_linear_options; 1e-8 and 0 */
+    int preconditioned; /* not 0: SV_NEED_PRECONDITIONER is asked for; sv_cg_solve sets it itself */
+    size_t size;        /* unknowns of all processes; 0: n */
+} sv_cg_options;
+#define SV_CG_OPTIONS_INIT {sizeof(sv_cg_options), 1e-8, 0.0, 0, 0}
+
+typedef struct sv_cg_run sv_cg;
+
+/* b and x, where to start, are copied; a callback in the control sees this process' part of x. Where a process' callback
+ * stops, or its time is over, all end after the same iteration. */
+SV_API int sv_cg_create(size_t n, const double *b, const double *x, const sv_cg_options *options,
+                        const sv_control *control, sv_cg **made);
+/* What is needed next (enum sv_cg_need), or an error. */
+SV_API int sv_cg_step(sv_cg *cg, sv_cg_request *request);
+/* After SV_CG_DONE: the answer, its residual recomputed by a product of its own, and how the solve ended. */
+SV_API int sv_cg_answer(sv_cg *cg, double *x, sv_report *report);
+SV_API void sv_cg_destroy(sv_cg *cg);
+
+/* The same in one call. y = A x, and y = M^-1 x (precondition may be NULL: none); the sums of `count` numbers as above
+ * (reduce may be NULL: one process). What is not 0 stops the solve: SV_CALLBACK_STOP, with a measure that is NaN. */
+typedef int (*sv_mapping)(void *user, const double *x, double *y);
+typedef int (*sv_summing)(void *user, int count, const double *const *x, const double *const *y, double *sums);
+SV_API int sv_cg_solve(size_t n, const double *b, double *x, sv_mapping product, sv_mapping precondition, sv_summing reduce,
+                       void *user, const sv_cg_options *options, const sv_control *control, sv_report *report);
+
 /* ---- linalg: the multilevel preconditioner of a grid ---------------------------------------- */
+
+/* An approximate inverse M of a grid's operator, symmetric positive definite: one cycle over levels of ever coarser
+ * grids. It is what multilevel(grid) is in Python, and its solve what the method "multilevel-cg" is, to the bit. */
+typedef struct sv_multilevel_handle sv_multilevel;
+
+/* What is done about cells without a way to any sink (a wall at zero, a mass), on which the operator is singular. */
+enum sv_nullspace {
+    SV_NULLSPACE_NONE = 0,      /* it is refused */
+    SV_NULLSPACE_CONSTANT = 1,  /* allowed where that is all cells */
+    SV_NULLSPACE_COMPONENTS = 2 /* allowed for any of them */
+};
+enum sv_cycle { SV_CYCLE_V = 0, SV_CYCLE_W = 1 };
+
+typedef struct sv_multilevel_options {
+    size_t struct_size;
+    int nullspace;        /* enum sv_nullspace; SV_NULLSPACE_NONE */
+    int cycle;            /* enum sv_cycle; SV_CYCLE_V */
+    int line;             /* an axis of the grid: its lines of cells are relaxed at once; -1: cells are */
+    int double_precision; /* 1: the cycle is in float64; 0: in float32, and conjugate gradients around it in float64 */
+    int threads;          /* of the set-up and of sv_multilevel_apply; 0 or less: see sv_get_num_threads */
+} sv_multilevel_options;
+#define SV_MULTILEVEL_OPTIONS_INIT {sizeof(sv_multilevel_options), SV_NULLSPACE_NONE, SV_CYCLE_V, -1, 0, 0}
+
+/* The grid's mass must be at least 0. A grid that is singular without a `nullspace` is refused with SV_INVALID. The
+ * learned corrections that Python has are not offered. */
+SV_API int sv_multilevel_create(sv_multilevel **M, const sv_grid *grid, const sv_multilevel_options *options);
+SV_API void sv_multilevel_destroy(sv_multilevel *M);
+/* Set up anew for a grid of the same shape, with the options of the beginning: for a new mask, coefficient or mass. Where
+ * that fails M stays what it was. */
+SV_API int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid);
+
+/* z = M r, r of as many numbers as the grid has unknowns, outside of the mask too (z is 0 there); z may be r. No number is
+ * looked at: what is not finite makes z so. It allocates nothing, and may stand in a host's own iteration as it is. */
+SV_API int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z);
+
+/* Solves A x = b from x on by conjugate gradients: norm(b - A x) <= max(rtol norm(b), atol), formed anew from the x that
+ * is returned, which is the measure. b must be 0 outside of the mask. With a null space b is taken, and x returned,
+ * with mean 0 on each component without sinks. max_iter: 10,000. */
+SV_API int sv_multilevel_solve(sv_multilevel *M, const double *b, double *x, double rtol, double atol,
+                               const sv_control *control, sv_report *report);
+
+/* Unknowns; levels, of which the 0-th is the grid; components without sinks. 0 of NULL. */
+SV_API size_t sv_multilevel_size(const sv_multilevel *M);
+SV_API int sv_multilevel_levels(const sv_multilevel *M);
+SV_API size_t sv_multilevel_components(const sv_multilevel *M);
+/* The shape of a level along the axes of the grid, 1 beyond them. */
+SV_API int sv_multilevel_shape(const sv_multilevel *M, int level, size_t shape[3]);
 
 /* ---- linalg: tuners of omega ---------------------------------------------------------------- */
 
@@ -397,12 +492,65 @@ SV_API void sv_glm_destroy(sv_glm *glm);
 SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
                         const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
 
+/* Fits at several strengths of the penalty: its l1 and l2 times each of the `count` numbers lams >= 0. They run from the
+ * largest strength to the smallest, whatever their order: each starts from the answer before, with the columns that the
+ * sequential strong rule keeps, as solvers.learning.glm_path does; options->x0 must be NULL. The limits of control hold
+ * for each fit; a callback that stops ends the path, whose rest is then as its last fit. coefs: count rows of d;
+ * intercepts, gaps and statuses: count each, or NULL. Returns the status of the first fit, in that order, that did not
+ * succeed, else SV_CONVERGED. */
+SV_API int sv_glm_path(sv_glm *glm, const sv_glm_penalty *penalty, const double *lams, size_t count,
+                       const sv_glm_options *options, const sv_control *control, double *coefs, double *intercepts,
+                       double *gaps, int *statuses);
+
 /* All in one call. */
 SV_API int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
                       const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
                       double *coef, sv_glm_result *result, sv_report *report);
 
 /* ---- equilibrium: matrix games and linear programs ------------------------------------------ */
+
+/*     min over x in the simplex of n,  max over y in the simplex of m,  of  y'A x + linear_x'x + linear_y'y
+ *
+ * solvers.equilibrium.matrix_game(A, method=..., polish=False) in Python, to the same bits. What Python does without
+ * polish=False needs dense factorisations of LAPACK and is not here: games where a player has few strategies are solved
+ * by a simplex method there, larger ones are finished by it, both down to rounding. Here the gap falls step by step: quickly
+ * to 1e-6 of the size of A, and on degenerate games slowly below that. */
+typedef struct sv_game_data {
+    size_t struct_size;
+    size_t m, n;      /* strategies of the player who maximises (rows), and of the one who minimises */
+    const double *A;  /* entry i, j at A[i * row_stride + j * column_stride] */
+    ptrdiff_t row_stride, column_stride;
+    const double *linear_x, *linear_y; /* n and m numbers, or NULL: none */
+} sv_game_data;
+#define SV_GAME_DATA_INIT {sizeof(sv_game_data), 0, 0, NULL, 0, 1, NULL, NULL}
+
+enum sv_game_method {
+    SV_GAME_PDHG = 0,    /* "game-pdhg": restarted reflected Halpern PDHG, on floats as long as that cannot be seen */
+    SV_GAME_RM_PLUS = 1, /* "rm-plus": regret matching+ */
+    SV_GAME_PRM_PLUS = 2 /* "prm-plus": its predictive form; a good first 1e-3 */
+};
+
+typedef struct sv_game_options {
+    size_t struct_size;
+    double tol;            /* of the gap, in the units of A */
+    int method;            /* enum sv_game_method */
+    const double *x0, *y0; /* strategies of n and of m numbers to start at, both or NULL */
+} sv_game_options;
+#define SV_GAME_OPTIONS_INIT {sizeof(sv_game_options), 1e-6, SV_GAME_PDHG, NULL, NULL}
+
+/* Computed from the strategies that are returned and A as given: the value of the game lies within low..high. */
+typedef struct sv_game_result {
+    size_t struct_size;
+    double value;     /* the middle of the bounds */
+    double low, high; /* what y guarantees, and what x does */
+    double gap;       /* their distance */
+} sv_game_result;
+#define SV_GAME_RESULT_INIT {sizeof(sv_game_result), 0.0, 0.0, 0.0, 0.0}
+
+/* Writes the strategies x (n) and y (m). Two copies of A are made, in floats, and where they are wanted in doubles, too.
+ * Limits are looked at every 16 iterations; with a callback at each, and its x is the best x so far and then the best y. */
+SV_API int sv_matrix_game(const sv_game_data *game, const sv_game_options *options, const sv_control *control, double *x,
+                          double *y, sv_game_result *result, sv_report *report);
 
 /*     minimise  c'x   subject to   l <= A x <= u,   lb <= x <= ub
  *

@@ -7,9 +7,11 @@
 #define SOLVERS_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "solvers.h"
 
@@ -81,6 +83,22 @@ struct report : sv_report {
     const char *message() const noexcept { return sv_status_string(status); }
 };
 
+/* Owns what a C handle points to; moves, does not copy. */
+template <class T, void (*destroy)(T *)>
+class handle {
+  public:
+    T *get() const noexcept { return made_.get(); }
+
+  protected:
+    explicit handle(T *made) noexcept : made_(made) {}
+
+  private:
+    struct destroyer {
+        void operator()(T *made) const noexcept { destroy(made); }
+    };
+    std::unique_ptr<T, destroyer> made_;
+};
+
 /* ---- special: softmax and its logarithm ---------------------------------------------------- */
 
 /* Of `rows` rows of equal length that follow one another. y may be x. */
@@ -107,6 +125,219 @@ inline double logsumexp(span<const double> x, int threads = 0)
     check(sv_logsumexp_f64(x.data(), 0, nullptr, 0, &value, nullptr, 1, x.size(), threads));
     return value;
 }
+
+/* ---- linalg: linear systems with a sparse matrix ------------------------------------------- */
+
+struct linear_options : sv_linear_options {
+    linear_options() : sv_linear_options(SV_LINEAR_OPTIONS_INIT) {}
+};
+
+/* A sparse matrix made ready for solves. Its arrays are copied. */
+class linear : public handle<sv_linear, sv_linear_destroy> {
+  public:
+    linear(span<const std::int32_t> starts, span<const std::int32_t> columns, span<const double> values)
+        : handle(made(starts, columns, values, sv_linear_from_csr_i32))
+    {
+    }
+    linear(span<const std::int64_t> starts, span<const std::int64_t> columns, span<const double> values)
+        : handle(made(starts, columns, values, sv_linear_from_csr_i64))
+    {
+    }
+
+    std::size_t size() const noexcept { return sv_linear_size(get()); }
+
+    /* Other values in the same places. */
+    void update(span<const double> values) { check(sv_linear_update(get(), values.data())); }
+
+    /* Solves A x = b; x: where to start, and the answer. */
+    report solve(span<const double> b, span<double> x, const linear_options &options = linear_options(),
+                 const control &limits = control()) const
+    {
+        report found;
+        same_size(b.size(), size(), "b");
+        same_size(x.size(), size(), "x");
+        check(sv_linear_solve(get(), b.data(), x.data(), &options, &limits, &found));
+        return found;
+    }
+
+    /* out = A x. */
+    void multiply(span<const double> x, span<double> out, int threads = 0) const
+    {
+        same_size(x.size(), size(), "x");
+        same_size(out.size(), size(), "out");
+        check(sv_linear_multiply(get(), x.data(), out.data(), threads));
+    }
+
+  private:
+    template <class Index, class Create>
+    static sv_linear *made(span<const Index> starts, span<const Index> columns, span<const double> values,
+                           Create create)
+    {
+        sv_linear *A = nullptr;
+        same_size(columns.size(), values.size(), "columns and values");
+        if (starts.size() == 0)
+            throw std::invalid_argument("starts: empty");
+        check(create(starts.size() - 1, values.size(), starts.data(), columns.data(), values.data(), &A));
+        return A;
+    }
+};
+
+/* ---- linalg: tuners of omega --------------------------------------------------------------- */
+
+struct omega_options : sv_omega_options {
+    omega_options() : sv_omega_options(SV_OMEGA_OPTIONS_INIT) {}
+};
+
+struct omega_question {
+    double omega;
+    std::int64_t id;
+};
+
+/* Chooses omega before each solve of a sequence, and learns from the costs it is told. */
+class omega_tuner : public handle<sv_omega_tuner, sv_omega_tuner_destroy> {
+  public:
+    explicit omega_tuner(const omega_options &options = omega_options()) : handle(made(options)) {}
+
+    omega_question ask(double context = 0)
+    {
+        omega_question asked;
+        check(sv_omega_tuner_ask(get(), context, &asked.omega, &asked.id));
+        return asked;
+    }
+    void tell(const omega_question &asked, double cost) { check(sv_omega_tuner_tell(get(), asked.id, cost)); }
+
+    double best(double context = 0)
+    {
+        double omega;
+        check(sv_omega_tuner_best(get(), context, &omega));
+        return omega;
+    }
+
+    /* All that it knows, as JSON. */
+    std::string save() const
+    {
+        std::size_t length = 0;
+        check(sv_omega_tuner_save(get(), nullptr, 0, &length));
+        std::string text(length + 1, '\0');
+        check(sv_omega_tuner_save(get(), &text[0], text.size(), &length));
+        text.resize(length);
+        return text;
+    }
+    void load(const std::string &text) { check(sv_omega_tuner_load(get(), text.data(), text.size())); }
+
+  private:
+    static sv_omega_tuner *made(const omega_options &options)
+    {
+        sv_omega_tuner *tuner = nullptr;
+        check(sv_omega_tuner_create(&tuner, &options));
+        return tuner;
+    }
+};
+
+/* ---- linalg: the multilevel preconditioner of a grid --------------------------------------- */
+
+/* As sv_grid: set axes and shape at least. */
+struct grid : sv_grid {
+    grid() : sv_grid(SV_GRID_INIT) {}
+};
+
+struct multilevel_options : sv_multilevel_options {
+    multilevel_options() : sv_multilevel_options(SV_MULTILEVEL_OPTIONS_INIT) {}
+};
+
+/* An approximate inverse M of a grid's operator. */
+class multilevel : public handle<sv_multilevel, sv_multilevel_destroy> {
+  public:
+    explicit multilevel(const grid &cells, const multilevel_options &options = multilevel_options())
+        : handle(made(cells, options))
+    {
+    }
+
+    std::size_t size() const noexcept { return sv_multilevel_size(get()); }
+
+    /* Set up anew for a grid of the same shape. */
+    void update(const grid &cells) { check(sv_multilevel_update(get(), &cells)); }
+
+    /* z = M r; z may be r. */
+    void apply(span<const double> r, span<double> z)
+    {
+        same_size(r.size(), size(), "r");
+        same_size(z.size(), size(), "z");
+        check(sv_multilevel_apply(get(), r.data(), z.data()));
+    }
+
+    /* Solves A x = b by conjugate gradients; x: where to start, and the answer. */
+    report solve(span<const double> b, span<double> x, double rtol = 1e-8, double atol = 0,
+                 const control &limits = control())
+    {
+        report found;
+        same_size(b.size(), size(), "b");
+        same_size(x.size(), size(), "x");
+        check(sv_multilevel_solve(get(), b.data(), x.data(), rtol, atol, &limits, &found));
+        return found;
+    }
+
+  private:
+    static sv_multilevel *made(const grid &cells, const multilevel_options &options)
+    {
+        sv_multilevel *M = nullptr;
+        check(sv_multilevel_create(&M, &cells, &options));
+        return M;
+    }
+};
+
+/* ---- learning: penalised generalised linear models ----------------------------------------- */
+
+/* As sv_design: set n, d and where the numbers lie. */
+struct design : sv_design {
+    design() : sv_design(SV_DESIGN_INIT) {}
+};
+
+struct glm_penalty : sv_glm_penalty {
+    glm_penalty() : sv_glm_penalty(SV_GLM_PENALTY_INIT) {}
+};
+
+struct glm_options : sv_glm_options {
+    glm_options() : sv_glm_options(SV_GLM_OPTIONS_INIT) {}
+};
+
+struct glm_result : sv_glm_result {
+    glm_result() : sv_glm_result(SV_GLM_RESULT_INIT) {}
+};
+
+/* Checked samples, ready for fits at many penalties; the matrix must live as long as this. */
+class glm : public handle<sv_glm, sv_glm_destroy> {
+  public:
+    glm(const design &X, span<const double> y, sv_glm_loss loss = SV_GLM_SQUARED, bool fit_intercept = true,
+        span<const double> sample_weight = span<const double>())
+        : handle(made(X, y, loss, fit_intercept, sample_weight)), columns_(X.d)
+    {
+    }
+
+    /* coef: the coefficients, written. */
+    report solve(const glm_penalty &penalty, span<double> coef, glm_result &result,
+                 const glm_options &options = glm_options(), const control &limits = control())
+    {
+        report found;
+        same_size(coef.size(), columns_, "coef");
+        check(sv_glm_solve(get(), &penalty, &options, &limits, coef.data(), &result, &found));
+        return found;
+    }
+
+  private:
+    static sv_glm *made(const design &X, span<const double> y, sv_glm_loss loss, bool fit_intercept,
+                        span<const double> sample_weight)
+    {
+        sv_glm *samples = nullptr;
+        same_size(y.size(), X.n, "y");
+        if (sample_weight.size())
+            same_size(sample_weight.size(), X.n, "sample_weight");
+        check(sv_glm_create(&samples, &X, y.data(), sample_weight.size() ? sample_weight.data() : nullptr, loss,
+                            fit_intercept));
+        return samples;
+    }
+    std::size_t columns_;
+};
 
 } // namespace solvers
 

@@ -300,7 +300,7 @@ def dummy(header, function, v, name):
         return f"type(c_ptr), value :: {name}"
     if v.stars and kind == "struct":
         return f"type({v.type}), {intent}, optional :: {name}"
-    if not v.stars:
+    if not v.stars and not v.shape:
         return f"{KINDS[v.type]}, value :: {name}"
     one = function.startswith(NUMBERS.get(v.name, "-"))
     return f"{KINDS[v.type]}, {intent}, optional :: {name}{'' if one else '(*)'}"

@@ -1,29 +1,23 @@
-/* sv_glm_*: the C interface to coordinate descent: see solvers.h and coordinate_descent.h. */
-#include "../common/interface.h"
+/* sv_glm_create: the samples of generalised linear models, checked once: see solvers.h. */
+#include "interface_glm.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "coordinate_descent.h"
-
-enum { STEPS = 200 };
-
-struct sv_glm {
-    struct sv_guard guard;
-    struct sv_fit fit;
-    double *numbers, *columns; /* all that follow; a copy of X or of its values */
-    int32_t *places, *starts;  /* and of where they are, starts and index in one */
-    uint8_t *masks;
-    double *y, *s, *norms, *l1, *l2, *low, *high;
-    struct sv_fit_state state;
-};
+/* Columns that are copied side by side. */
+enum { TOGETHER = 16 };
 
 static double *taken(double **rest, size_t count)
 {
     double *array = *rest;
     *rest += count;
     return array;
+}
+
+static double entry(const sv_design *X, size_t i, size_t j)
+{
+    return X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
 }
 
 /* ---- checks ---- */
@@ -34,9 +28,12 @@ static int check_dense(const sv_design *X)
     int status = sv_product(X->n, rows, "X->row_stride", &unused);
     if (!status)
         status = sv_product(X->d, columns, "X->column_stride", &unused);
-    for (size_t j = 0; !status && j < X->d; j++)
-        for (size_t i = 0; i < X->n; i++) {
-            double x = X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
+    /* In the order in which they lie. */
+    int by_rows = columns < rows;
+    for (size_t a = 0; !status && a < (by_rows ? X->n : X->d); a++)
+        for (size_t b = 0; b < (by_rows ? X->d : X->n); b++) {
+            size_t i = by_rows ? a : b, j = by_rows ? b : a;
+            double x = entry(X, i, j);
             if (!isfinite(x))
                 return sv_fail(SV_INVALID, "X->X[%zu, %zu] is %g", i, j, x);
         }
@@ -64,7 +61,7 @@ static int check_sparse(const sv_design *X)
     return sv_check_finite(X->value, (size_t)X->starts[X->d], "X->value");
 }
 
-static int check_targets(const double *y, const double *s, size_t n, int loss)
+static int check_targets(const double *y, size_t n, int loss)
 {
     int labels = loss == SV_GLM_LOGISTIC || loss == SV_GLM_SQUARED_HINGE, status = sv_check_finite(y, n, "y");
     size_t of_class[2] = {0, 0};
@@ -75,16 +72,14 @@ static int check_targets(const double *y, const double *s, size_t n, int loss)
             return sv_fail(SV_INVALID, "y[%zu] is %g, but labels are -1 and 1", i, y[i]);
         if (loss == SV_GLM_POISSON && y[i] < 0)
             return sv_fail(SV_INVALID, "y[%zu] is %g, but counts are >= 0", i, y[i]);
-        if (!s || s[i] > 0)
-            of_class[y[i] > 0]++;
+        of_class[y[i] > 0]++;
     }
     if (labels && (of_class[0] == 0 || of_class[1] == 0))
         return sv_fail(SV_INVALID, "y has labels of one class alone");
     return SV_OK;
 }
 
-/* d numbers that are no NaN, on the right side of 0; NULL passes. */
-static int check_side(const double *x, size_t d, int side, const char *name)
+int sv_glm_check_side(const double *x, size_t d, int side, const char *name)
 {
     for (size_t j = 0; x && j < d; j++)
         if (!(side * x[j] >= 0))
@@ -109,11 +104,17 @@ static int place_dense(sv_glm *glm, const sv_design *X, const double *s)
     int status = sv_product(fit->n, fit->d, "X", &size);
     if (status || size > PTRDIFF_MAX / sizeof(double) || !(glm->columns = malloc((size + 1) * sizeof(double))))
         return status ? status : sv_fail(SV_NO_MEMORY, "X: no memory for a copy by columns");
-    double *to = glm->columns;
-    for (size_t j = 0; j < fit->d; j++)
-        for (size_t i = 0; i < X->n; i++)
-            if (is_kept(s, i))
-                *to++ = X->X[(ptrdiff_t)i * X->row_stride + (ptrdiff_t)j * X->column_stride];
+    /* Some columns at a time: of rows that lie together, each is read once for all of them. */
+    for (size_t from = 0; from < fit->d; from += TOGETHER) {
+        size_t end = from + TOGETHER < fit->d ? from + TOGETHER : fit->d, row = 0;
+        for (size_t i = 0; i < X->n; i++) {
+            if (!is_kept(s, i))
+                continue;
+            for (size_t j = from; j < end; j++)
+                glm->columns[j * fit->n + row] = entry(X, i, j);
+            row++;
+        }
+    }
     fit->dense = glm->columns;
     fit->stride = fit->n;
     return SV_OK;
@@ -157,7 +158,7 @@ static int place_vectors(sv_glm *glm, const double *y, const double *s, size_t s
     size_t n = fit->n, all = fit->d + (fit->ones != 0), uniform = 1, k = 0;
     double *rest = glm->numbers = malloc((4 * n + 7 * all + sv_fit_work(n, fit->d)) * sizeof(double));
     glm->places = malloc(3 * (fit->d + 1) * sizeof(int32_t));
-    glm->masks = malloc(2 * (fit->d + 1));
+    glm->masks = malloc(3 * (fit->d + 1));
     if (!glm->numbers || !glm->places || !glm->masks)
         return sv_fail(SV_NO_MEMORY, "X: no memory for vectors of its sizes");
     glm->y = taken(&rest, n), glm->s = taken(&rest, n), glm->state.z = taken(&rest, n), glm->state.v = taken(&rest, n);
@@ -166,6 +167,7 @@ static int place_vectors(sv_glm *glm, const double *y, const double *s, size_t s
     glm->state.w = taken(&rest, all), glm->state.g = taken(&rest, all);
     glm->state.alive = glm->masks;
     glm->state.working = glm->masks + fit->d + 1;
+    glm->guess = glm->state.working + fit->d + 1;
     fit->work = rest;
     fit->places = glm->places;
     for (size_t i = 0; i < samples; i++)
@@ -192,13 +194,13 @@ static int check_samples(const sv_design *X, const double *y, const double *s, i
     if (!status)
         status = X->X ? check_dense(X) : X->d > 0 || X->starts ? check_sparse(X) : SV_OK;
     if (!status && s && !(status = sv_check_finite(s, X->n, "sample_weight")))
-        status = check_side(s, X->n, 1, "sample_weight");
+        status = sv_glm_check_side(s, X->n, 1, "sample_weight");
     *kept = 0;
     for (size_t i = 0; !status && i < X->n; i++)
         *kept += is_kept(s, i);
     if (!status && *kept == 0)
         return sv_fail(SV_INVALID, "sample_weight is 0 throughout");
-    return status ? status : check_targets(y, s, X->n, loss);
+    return status ? status : check_targets(y, X->n, loss);
 }
 
 int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
@@ -245,132 +247,4 @@ void sv_glm_destroy(sv_glm *glm)
     free(glm->starts);
     free(glm->masks);
     free(glm);
-}
-
-/* ---- a fit ---- */
-
-static int check_penalty(const sv_glm_penalty *p, size_t d)
-{
-    if (!(p->l1 >= 0) || isinf(p->l1))
-        return sv_fail(SV_INVALID, "penalty->l1 is %g, but must be finite and >= 0", p->l1);
-    if (!(p->l2 >= 0) || isinf(p->l2))
-        return sv_fail(SV_INVALID, "penalty->l2 is %g, but must be finite and >= 0", p->l2);
-    int status = check_side(p->weights, d, 1, "penalty->weights");
-    if (!status)
-        status = check_side(p->low, d, -1, "penalty->low");
-    return status ? status : check_side(p->high, d, 1, "penalty->high");
-}
-
-static int check_options(const sv_glm_options *o, size_t d)
-{
-    if (!(o->tol > 0) || isinf(o->tol))
-        return sv_fail(SV_INVALID, "options->tol is %g, but must be positive", o->tol);
-    if (!isfinite(o->intercept0))
-        return sv_fail(SV_INVALID, "options->intercept0 is %g", o->intercept0);
-    if (o->first < 0 || o->first > INT32_MAX)
-        return sv_fail(SV_INVALID, "options->first is %lld, but must be between 0 and 2^31 - 1", (long long)o->first);
-    return o->x0 ? sv_check_finite(o->x0, d, "options->x0") : SV_OK;
-}
-
-/* The penalty of each coordinate, none for the intercept; and where to start. */
-static void place_fit(sv_glm *glm, const sv_glm_penalty *p, const sv_glm_options *o)
-{
-    struct sv_fit *fit = &glm->fit;
-    for (size_t j = 0; j < fit->d; j++) {
-        double weight = p->weights ? p->weights[j] : 1, x = o->x0 ? o->x0[j] : 0;
-        int out = isinf(weight);
-        glm->l1[j] = out ? 0 : p->l1 * weight;
-        glm->l2[j] = out ? 0 : p->l2 * weight;
-        glm->low[j] = out ? 0 : p->low ? p->low[j] : -INFINITY;
-        glm->high[j] = out ? 0 : p->high ? p->high[j] : INFINITY;
-        glm->state.w[j] = fmin(fmax(x, glm->low[j]), glm->high[j]);
-    }
-    if (fit->ones) {
-        glm->l1[fit->d] = glm->l2[fit->d] = 0;
-        glm->low[fit->d] = -INFINITY;
-        glm->high[fit->d] = INFINITY;
-        glm->state.w[fit->d] = o->intercept0;
-    }
-    fit->tol = o->tol;
-    fit->first = o->first;
-    fit->screening = o->screening;
-    sv_fit_prepare(fit);
-}
-
-/* What holds of the coefficients that are returned. */
-static int answer(sv_glm *glm, const struct sv_watch *watch, int status, double *coef, sv_glm_result *result,
-                  sv_report *report)
-{
-    struct sv_fit_state *state = &glm->state;
-    struct sv_fit_bounds at;
-    sv_fit_bound(&glm->fit, state->w, NULL, state->z, state->v, state->g, &at);
-    double dual = fmax(at.dual, state->dual), measure = sv_fit_measure(&glm->fit, at.primal, dual, at.kkt);
-    memcpy(coef, state->w, glm->fit.d * sizeof *coef);
-    if (result) {
-        sv_glm_result full = {result->struct_size, glm->fit.ones ? state->w[glm->fit.d] : 0, at.primal,
-                              glm->fit.kind.has_dual ? fmax(at.primal - dual, 0) : NAN, at.kkt};
-        memcpy(result, &full, result->struct_size);
-    }
-    return sv_judged(watch, status, state->nit, measure, glm->fit.tol, report);
-}
-
-static int solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
-                 double *coef, sv_glm_result *result, sv_report *report)
-{
-    sv_glm_penalty p = SV_GLM_PENALTY_INIT;
-    sv_glm_options o = SV_GLM_OPTIONS_INIT;
-    sv_glm_result unused = SV_GLM_RESULT_INIT;
-    struct sv_fit_state *state = &glm->state;
-    struct sv_watch watch;
-    int status = sv_read_struct(&p, sizeof p, penalty, "penalty");
-    if (!status)
-        status = sv_read_struct(&o, sizeof o, options, "options");
-    if (!status)
-        status = sv_read_struct(&unused, sizeof unused, result, "result");
-    if (!status)
-        status = check_penalty(&p, glm->fit.d);
-    if (!status)
-        status = check_options(&o, glm->fit.d);
-    if (!status)
-        status = sv_begin(&watch, control, STEPS);
-    if (status)
-        return status;
-    glm->fit.threads = watch.control.threads;
-    place_fit(glm, &p, &o);
-    sv_fit_begin(&glm->fit, state, NULL);
-    for (int first = 1;; first = 0) {
-        status = sv_ended(&watch, sv_fit_reached(&glm->fit, state), first, state->nit, state->measure, state->w,
-                          glm->fit.d);
-        if (status >= 0)
-            break;
-        sv_fit_step(&glm->fit, state);
-    }
-    return answer(glm, &watch, status, coef, result, report);
-}
-
-int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control,
-                 double *coef, sv_glm_result *result, sv_report *report)
-{
-    SV_NEED(glm);
-    SV_NEED(coef);
-    int status = sv_enter(&glm->guard);
-    if (status)
-        return status;
-    status = solve(glm, penalty, options, control, coef, result, report);
-    sv_leave(&glm->guard);
-    return status;
-}
-
-int sv_glm_fit(const sv_design *X, const double *y, const double *sample_weight, int loss, int fit_intercept,
-               const sv_glm_penalty *penalty, const sv_glm_options *options, const sv_control *control, double *coef,
-               sv_glm_result *result, sv_report *report)
-{
-    sv_glm *glm;
-    SV_NEED(coef);
-    int status = sv_glm_create(&glm, X, y, sample_weight, loss, fit_intercept);
-    if (status)
-        return status;
-    status = sv_glm_solve(glm, penalty, options, control, coef, result, report);
-    sv_glm_destroy(glm);
-    return status;
 }

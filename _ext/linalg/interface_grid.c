@@ -117,83 +117,78 @@ static double between(double before, double after)
     return (both > 0 ? before / both : 0) * after * 2;
 }
 
-/* The coefficient at the low (0) or the high (1) face of cell `at`, the i-th along the axis. */
-static double face(const sv_grid *g, int axis, size_t at, size_t i, int high)
+/* A cell, and how to go through all. */
+struct place {
+    size_t at, i[3];                /* its number; along each axis */
+    size_t n[3], stride[3], before[3]; /* whole layers of an axis that lie before it, counted over the axes in front */
+};
+
+static struct place first_place(const sv_grid *g)
 {
-    const size_t stride = sv_grid_stride(g, axis), n = g->shape[axis];
+    struct place p = {0};
+    for (int axis = 0; axis < 3; axis++) {
+        p.n[axis] = axis < g->axes ? g->shape[axis] : 1;
+        p.stride[axis] = axis < g->axes ? sv_grid_stride(g, axis) : 1;
+    }
+    return p;
+}
+
+static void next_place(struct place *p, int axes)
+{
+    p->at++;
+    for (int axis = axes - 1; axis >= 0; axis--) {
+        if (++p->i[axis] < p->n[axis])
+            return;
+        p->i[axis] = 0;
+        p->before[axis]++; /* the next one along the axes in front of this */
+    }
+}
+
+static struct place place_at(const sv_grid *g, size_t at)
+{
+    struct place p = first_place(g);
+    p.at = at;
+    for (int axis = 0; axis < g->axes; axis++)
+        p.i[axis] = at / p.stride[axis] % p.n[axis], p.before[axis] = at / (p.stride[axis] * p.n[axis]);
+    return p;
+}
+
+/* The coefficient at the low (0) or the high (1) face of a cell along an axis. */
+static double face(const sv_grid *g, int axis, const struct place *p, int high)
+{
+    const size_t stride = p->stride[axis], n = p->n[axis], i = p->i[axis];
     if (g->faces[0])
-        return g->faces[axis][at + (at / (n * stride) + (size_t)high) * stride];
+        return g->faces[axis][p->at + (p->before[axis] + (size_t)high) * stride];
     if (!g->cells)
         return g->coefficient;
     const int wraps = g->ends[axis][0] == SV_PERIODIC;
-    const double *own = g->cells + at, *end = own - i * stride; /* the first cell along the axis */
+    const double *own = g->cells + p->at, *end = own - i * stride; /* the first cell along the axis */
     if (high)
         return between(*own, i + 1 < n ? own[stride] : wraps ? *end : *own);
     return between(i > 0 ? *(own - stride) : wraps ? end[(n - 1) * stride] : *own, *own);
 }
 
 /* Whether the neighbour along an axis is there, and where it is. */
-static int beside(const sv_grid *g, int axis, size_t at, size_t i, int high, size_t *other)
+static int beside(const sv_grid *g, int axis, const struct place *p, int high, size_t *other)
 {
-    const size_t stride = sv_grid_stride(g, axis), n = g->shape[axis];
-    if (high ? i + 1 < n : i > 0) {
-        *other = high ? at + stride : at - stride;
+    const size_t stride = p->stride[axis], n = p->n[axis];
+    if (high ? p->i[axis] + 1 < n : p->i[axis] > 0) {
+        *other = high ? p->at + stride : p->at - stride;
         return 1;
     }
     if (n == 1 || g->ends[axis][0] != SV_PERIODIC)
         return 0;
-    *other = high ? at - (n - 1) * stride : at + (n - 1) * stride;
+    *other = high ? p->at - (n - 1) * stride : p->at + (n - 1) * stride;
     return 1;
 }
 
-static double coupling(const sv_grid *g, int axis, size_t at, size_t i)
+/* With the neighbour before (0) or after (1). */
+static double coupling(const sv_grid *g, int axis, const struct place *p, int high)
 {
-    size_t other = at;
-    if (!beside(g, axis, at, i, 0, &other) || (g->mask && !(g->mask[at] && g->mask[other])))
+    size_t other = 0;
+    if (!beside(g, axis, p, high, &other) || (g->mask && !(g->mask[p->at] && g->mask[other])))
         return 0;
-    return quotient(g, axis, face(g, axis, at, i, 0));
-}
-
-void sv_grid_couplings(const sv_grid *g, int axis, double *out)
-{
-    const size_t stride = sv_grid_stride(g, axis), n = g->shape[axis];
-    size_t size = 1;
-    for (int k = 0; k < g->axes; k++)
-        size *= g->shape[k];
-    for (size_t at = 0; at < size; at++)
-        out[at] = coupling(g, axis, at, at / stride % n);
-}
-
-/* The coefficient that a cell has towards a wall. */
-static double own_face(const sv_grid *g, int axis, size_t at, size_t i, int high)
-{
-    return g->cells ? g->cells[at] : face(g, axis, at, i, high);
-}
-
-/* What an axis adds to a cell's diagonal by its walls. */
-static double wall(const sv_grid *g, int axis, size_t at, size_t i)
-{
-    double sum = 0;
-    for (int high = 0; high < 2; high++) {
-        size_t other = at;
-        int end = high ? i + 1 == g->shape[axis] : i == 0, there = beside(g, axis, at, i, high, &other);
-        if (end && g->ends[axis][high] == SV_DIRICHLET)
-            sum += own_face(g, axis, at, i, high);
-        if (g->mask && g->obstacle == SV_DIRICHLET && there && !g->mask[other])
-            sum += own_face(g, axis, at, i, high);
-    }
-    const double factor = g->unknowns == SV_CELLS ? 2 : 1;
-    return sum * (factor / (g->spacing[axis] * g->spacing[axis]));
-}
-
-static double walls(const sv_grid *g, size_t at)
-{
-    double sum = 0;
-    if (g->mask && !g->mask[at])
-        return 0;
-    for (int axis = 0; axis < g->axes; axis++)
-        sum += wall(g, axis, at, at / sv_grid_stride(g, axis) % g->shape[axis]);
-    return sum;
+    return quotient(g, axis, face(g, axis, p, high));
 }
 
 static size_t size_of(const sv_grid *g)
@@ -204,67 +199,114 @@ static size_t size_of(const sv_grid *g)
     return size;
 }
 
+#define EACH_CELL(g, p) \
+    for (struct place p = first_place(g), end_ = {.at = size_of(g)}; p.at < end_.at; next_place(&p, (g)->axes))
+
+void sv_grid_couplings(const sv_grid *g, int axis, double *out)
+{
+    EACH_CELL(g, p)
+        out[p.at] = coupling(g, axis, &p, 0);
+}
+
+double sv_grid_coupling(const sv_grid *g, int axis, size_t cell)
+{
+    const struct place p = place_at(g, cell);
+    return coupling(g, axis, &p, 0);
+}
+
+/* The coefficient that a cell has towards a wall. */
+static double own_face(const sv_grid *g, int axis, const struct place *p, int high)
+{
+    return g->cells ? g->cells[p->at] : face(g, axis, p, high);
+}
+
+/* What an axis adds to a cell's diagonal by its walls. */
+static double wall(const sv_grid *g, int axis, const struct place *p)
+{
+    double sum = 0;
+    for (int high = 0; high < 2; high++) {
+        size_t other = 0;
+        int end = high ? p->i[axis] + 1 == p->n[axis] : p->i[axis] == 0;
+        if (end && g->ends[axis][high] == SV_DIRICHLET)
+            sum += own_face(g, axis, p, high);
+        if (g->mask && g->obstacle == SV_DIRICHLET && beside(g, axis, p, high, &other) && !g->mask[other])
+            sum += own_face(g, axis, p, high);
+    }
+    const double factor = g->unknowns == SV_CELLS ? 2 : 1;
+    return sum * (factor / (g->spacing[axis] * g->spacing[axis]));
+}
+
+static double walls(const sv_grid *g, const struct place *p)
+{
+    double sum = 0;
+    if (g->mask && !g->mask[p->at])
+        return 0;
+    for (int axis = 0; axis < g->axes; axis++)
+        sum += wall(g, axis, p);
+    return sum;
+}
+
 void sv_grid_walls(const sv_grid *g, double *out)
 {
-    const size_t size = size_of(g);
-    for (size_t at = 0; at < size; at++)
-        out[at] = walls(g, at);
+    EACH_CELL(g, p)
+        out[p.at] = walls(g, &p);
 }
 
 /* Of both faces along an axis, all cells taking part. */
-static double part(const sv_grid *g, int axis, size_t at, size_t i)
+static double part(const sv_grid *g, int axis, const struct place *p)
 {
     double sides[2];
     for (int high = 0; high < 2; high++) {
-        size_t other = at;
-        const int end = high ? i + 1 == g->shape[axis] : i == 0;
-        sides[high] = quotient(g, axis, face(g, axis, at, i, high));
+        size_t other = 0;
+        const int end = high ? p->i[axis] + 1 == p->n[axis] : p->i[axis] == 0;
+        sides[high] = quotient(g, axis, face(g, axis, p, high));
         if (end && g->ends[axis][high] == SV_DIRICHLET)
             sides[high] *= g->unknowns == SV_CELLS ? 2 : 1;
-        else if (!beside(g, axis, at, i, high, &other))
+        else if (!beside(g, axis, p, high, &other))
             sides[high] = 0;
     }
     return sides[0] + sides[1];
 }
 
-double sv_grid_profile(const sv_grid *g, int axis, size_t i) { return part(g, axis, i * sv_grid_stride(g, axis), i); }
+double sv_grid_profile(const sv_grid *g, int axis, size_t i)
+{
+    const struct place p = place_at(g, i * sv_grid_stride(g, axis));
+    return part(g, axis, &p);
+}
 
-static double whole_diagonal(const sv_grid *g, size_t at)
+static double whole_diagonal(const sv_grid *g, const struct place *p)
 {
     double sum = 0;
     for (int axis = 0; axis < g->axes; axis++)
-        sum += part(g, axis, at, at / sv_grid_stride(g, axis) % g->shape[axis]);
-    return (g->masses ? g->masses[at] : g->mass) + sum;
+        sum += part(g, axis, p);
+    return (g->masses ? g->masses[p->at] : g->mass) + sum;
 }
 
-static double masked_diagonal(const sv_grid *g, size_t at)
+static double masked_diagonal(const sv_grid *g, const struct place *p)
 {
-    if (!g->mask[at])
+    if (!g->mask[p->at])
         return 1;
-    double sum = (g->masses ? g->masses[at] : g->mass) + walls(g, at);
+    double sum = (g->masses ? g->masses[p->at] : g->mass) + walls(g, p);
     for (int axis = 0; axis < g->axes; axis++) {
-        size_t next = at, i = at / sv_grid_stride(g, axis) % g->shape[axis];
-        sum += coupling(g, axis, at, i);
-        if (beside(g, axis, at, i, 1, &next))
-            sum += coupling(g, axis, next, i + 1 < g->shape[axis] ? i + 1 : 0);
+        sum += coupling(g, axis, p, 0);
+        sum += coupling(g, axis, p, 1);
     }
     return sum;
 }
 
 void sv_grid_diagonal(const sv_grid *g, double *out)
 {
-    const size_t size = size_of(g);
-    for (size_t at = 0; at < size; at++)
-        out[at] = g->mask ? masked_diagonal(g, at) : whole_diagonal(g, at);
+    EACH_CELL(g, p)
+        out[p.at] = g->mask ? masked_diagonal(g, &p) : whole_diagonal(g, &p);
 }
 
 /* Of constant coefficients one profile an axis says all. */
-static double least_diagonal(const sv_grid *g, size_t size)
+static double least_diagonal(const sv_grid *g)
 {
     double least = INFINITY;
     if (!sv_grid_constant(g)) {
-        for (size_t at = 0; at < size; at++)
-            least = fmin(least, whole_diagonal(g, at));
+        EACH_CELL(g, p)
+            least = fmin(least, whole_diagonal(g, &p));
         return least;
     }
     double sum = 0;
@@ -295,7 +337,7 @@ int sv_grid_read(sv_grid *grid, const sv_grid *given, size_t *size)
     if (!status && !grid->masses && !isfinite(grid->mass))
         status = sv_fail(SV_INVALID, "grid->mass is %g", grid->mass);
     if (!status && !grid->mask) {
-        double least = least_diagonal(grid, *size);
+        double least = least_diagonal(grid);
         if (!(least >= DBL_MIN))
             status = sv_fail(SV_INVALID,
                              "grid->coefficient and grid->mass must make the diagonal positive; its least entry is %g",

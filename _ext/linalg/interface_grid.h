@@ -20,6 +20,9 @@ int sv_grid_constant(const sv_grid *grid);
 /* Each cell's coupling with the one before along an axis, 0 where there is none: entries are minus these. */
 void sv_grid_couplings(const sv_grid *grid, int axis, double *out);
 
+/* One of them. */
+double sv_grid_coupling(const sv_grid *grid, int axis, size_t cell);
+
 /* What Dirichlet walls, of the box and of obstacles, add to the diagonal. */
 void sv_grid_walls(const sv_grid *grid, double *out);
 
@@ -28,5 +31,18 @@ void sv_grid_diagonal(const sv_grid *grid, double *out);
 
 /* What an axis of constant coefficient adds to the diagonal of its i-th cell, where all cells take part. */
 double sv_grid_profile(const sv_grid *grid, int axis, size_t i);
+
+/* Of the parts of the grid that hang together, those without a sink (a wall, a mass): the operator is singular there. */
+struct sv_floating {
+    size_t parts;      /* of the grid, those with sinks among them; not counted where all cells hang together */
+    size_t count;      /* of those without; 0 where the rest is not filled in */
+    size_t *ends;      /* where the cells of each end in `cells` */
+    ptrdiff_t *cells;  /* in order; NULL: the one part is all cells */
+    size_t example;    /* a cell of one */
+};
+
+/* SV_NO_MEMORY, or SV_OK. */
+int sv_grid_floating(const sv_grid *grid, size_t size, struct sv_floating *floating);
+void sv_grid_floating_free(struct sv_floating *floating);
 
 #endif

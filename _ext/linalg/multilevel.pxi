@@ -1,5 +1,7 @@
 """A multilevel hierarchy for a stencil, and the conjugate gradients around it: see multilevel.h."""
 
+from libc.math cimport sqrt
+
 cdef extern from "multilevel.h" nogil:
     enum:
         MULTILEVEL_LEAD
@@ -70,6 +72,26 @@ cdef extern from "multilevel.h" nogil:
     void sv_multilevel_settle(sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
 
+cdef extern from "multilevel_plan.h" nogil:
+    struct sv_plan:
+        ptrdiff_t n[3]
+        int periodic[3]
+        double strength[3]
+        int line
+
+    struct sv_planned:
+        int levels
+        int odd
+        ptrdiff_t n[MULTILEVEL_MOST][3]
+        int halved[MULTILEVEL_MOST][3]
+
+    int sv_plan_levels(const sv_plan *, sv_planned *)
+    size_t sv_plan_stride(size_t)
+    double sv_plan_strength(double *, size_t)
+    double sv_plan_scale(double)
+    int sv_plan_last(const sv_multilevel *, int, double *)
+    void sv_plan_project(const ptrdiff_t *, size_t, double *)
+
 cdef extern from "multilevel_net.h" nogil:
     enum:
         NET_PARAMETERS
@@ -125,6 +147,46 @@ cdef extern from "multilevel_many.h" nogil:
 MULTILEVEL_MANY = MANY
 
 MULTILEVEL_NUMBERS = sizeof(sv_multilevel_numbers) // sizeof(double)
+
+
+def plan_levels(n, periodic, strength, int line):
+    """A ((cells along x, y, z), (whether the next level halves them)) for each level, and whether cycles go step by step.
+
+    n, periodic, strength: the cells along (x, y, z), 1 where there is no such axis; whether it is periodic; how strong
+    its couplings are. line: the axis whose lines are relaxed at once, or -1.
+    """
+    cdef sv_plan plan
+    cdef sv_planned planned
+    for k in range(3):
+        plan.n[k], plan.periodic[k], plan.strength[k] = n[k], periodic[k], strength[k]
+    plan.line = line
+    if not sv_plan_levels(&plan, &planned):
+        raise ValueError(f"more than {MULTILEVEL_MOST} levels")
+    levels = [
+        (tuple([planned.n[l][k] for k in range(3)]), tuple([planned.halved[l][k] for k in range(3)]))
+        for l in range(planned.levels)
+    ]
+    return levels, bool(planned.odd)
+
+
+def plan_strength(couplings):
+    """The median of those of some thousands of couplings that are positive, 0 where none is."""
+    cdef double[::1] some = np.array(couplings.reshape(-1)[::sv_plan_stride(couplings.size)], np.float64)
+    return sv_plan_strength(&some[0], some.shape[0])
+
+
+def plan_scale(double size):
+    """About 1 / size, exactly representable."""
+    return sv_plan_scale(size)
+
+
+def project(double[::1] vector, const ptrdiff_t[::1] cells):
+    """The cells of a vector less their mean, in place."""
+    if cells.shape[0] and not (0 <= cells[0] and cells[cells.shape[0] - 1] < vector.shape[0]):
+        raise ValueError("cells, in increasing order, must be places of the vector")
+    if cells.shape[0]:
+        with nogil:
+            sv_plan_project(&cells[0], cells.shape[0], &vector[0])
 
 
 cdef class Fields:
@@ -415,12 +477,16 @@ cdef class Multilevel(Fields):
         rows = array[:n[0] * n[1] * g.pitch].reshape(n[0], n[1], g.pitch)
         return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]].astype(np.float64)
 
-    def set_last(self, inverse):
-        """The inverse of the last level's matrix."""
+    def solve_last(self, bint singular):
+        """The inverse of the last level's matrix; where `singular`, of parts without sinks the pseudo-inverse."""
         cdef sv_level *g = &self.M.level[self.M.levels - 1]
-        cdef const double[:, ::1] view = np.ascontiguousarray(inverse, np.float64)
-        if view.shape[0] != g.n[0] * g.n[1] * g.n[2] or view.shape[1] != view.shape[0]:
-            raise ValueError("the last level has another size")
+        cdef Py_ssize_t cells = g.n[0] * g.n[1] * g.n[2]
+        cdef double[:, ::1] view = np.empty((cells, cells))
+        cdef int done
+        with nogil:
+            done = sv_plan_last(&self.M, singular, &view[0, 0])
+        if not done:
+            raise MemoryError
         self.kept["last"] = view
         self.M.last = &view[0, 0]
         if self.twice:
@@ -525,7 +591,7 @@ cdef class MultilevelCg(Fields):
             square = sv_outer_kernels_of().product(
                 &self.A.level, self.A.diagonal, self.state.b, at, out, self.state.partial, self.M.M.threads
             )
-        return square ** 0.5
+        return sqrt(square)
 
     def iterate(self, double[::1] numbers, double goal, double floor, double residual, int nit, int most):
         """(iterations, the residual's norm, outcome)"""

@@ -326,9 +326,9 @@ static void coarsen_part(void *context, size_t index)
             for (ptrdiff_t k = two * K; k < two * (K + 1) && k < g->n[2]; k++)
                 for (ptrdiff_t j = rows * J; j < rows * (J + 1) && j < g->n[1]; j++) {
                     link_cells(s, k, j, (real *)c->face[0] + at);
-                    if (g->axes > 2 && j == rows * J)
+                    if (c->face[1] && j == rows * J) /* none along an axis of one cell */
                         link_rows(s, 1, k, j, (real *)c->face[1] + at);
-                    if (g->axes > 1 && k == two * K)
+                    if (c->face[2] && k == two * K)
                         link_rows(s, 2, k, j, (real *)c->face[2] + at);
                     sink_row(s, k, j, wall, mass, least);
                 }

@@ -112,7 +112,7 @@ def run(
                 if limited:
                     called, late = stops(across, [called, late])
                 if called:
-                    status = status or Status.CALLBACK_STOP
+                    status = Status.CALLBACK_STOP if status is None else status
                 if status is None and state.nit >= control.max_iter:
                     status = Status.MAX_ITER
                 if status is None and late:

@@ -71,6 +71,6 @@ METHOD = register(
         reference="Yoon, Ryu (2021), Accelerated algorithms for smooth convex-concave minimax problems with O(1/k^2) "
         "rate on squared gradient norm, ICML, arXiv 2102.07922",
         solver=ExtraAnchoredGradient,
-        capabilities=frozenset({"inclusion"}),
+        capabilities=frozenset({"inclusion", "sharded"}),
     )
 )

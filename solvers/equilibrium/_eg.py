@@ -66,6 +66,6 @@ METHOD = register(
         summary="extragradient: two evaluations a step, for any monotone Lipschitz operator",
         reference="Korpelevich (1976), The extragradient method for finding saddle points; Khobotov (1987), its step",
         solver=Extragradient,
-        capabilities=frozenset({"inclusion"}),
+        capabilities=frozenset({"inclusion", "sharded"}),
     )
 )

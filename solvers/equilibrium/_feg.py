@@ -60,6 +60,6 @@ METHOD = register(
         reference="Lee, Kim (2021), Fast extra gradient methods for smooth structured nonconvex-nonconcave minimax "
         "problems, arXiv 2106.02326",
         solver=FastExtragradient,
-        capabilities=frozenset({"inclusion"}),
+        capabilities=frozenset({"inclusion", "sharded"}),
     )
 )

@@ -200,6 +200,9 @@ class FiniteSum:
     def difference(self, problem: Any, i: Array, weights: Array, z: Array, w: Array) -> Array:
         """The weighted sum of F_i(z) - F_i(w)."""
         problem.ncomp += 2 * len(i)
+        return self._difference(i, weights, z, w)
+
+    def _difference(self, i: Array, weights: Array, z: Array, w: Array) -> Array:
         if hasattr(self.given, "difference"):
             total = np.empty(self.size)
             self.given.difference(i, weights, z, w, total)
@@ -216,15 +219,17 @@ class FiniteSum:
 
     def whole(self, z: Array) -> Array:
         """F(z): by the components' own function, else as the mean of all."""
-        if hasattr(self.given, "whole"):
-            return np.asarray(self.given.whole(z))
+        return np.asarray(self.given.whole(z)) if hasattr(self.given, "whole") else self._total(z, self.n) / self.n
+
+    def _total(self, z: Array, n: int) -> Array:
+        """The sum of n components."""
         total, each = np.zeros(self.size), max(1, 2**20 // max(self.size, 1))
-        for first in range(0, self.n, each):
-            i = np.arange(first, min(first + each, self.n))
+        for first in range(0, n, each):
+            i = np.arange(first, min(first + each, n))
             rows = np.empty((len(i), self.size))
             self.given(i, z, rows)
             total += rows.sum(0)
-        return total / self.n
+        return total
 
     def constant(self, problem: Any, z: Array, F: Array) -> float:
         """L with E|F_i(u) - F_i(v)|^2 / (n p_i)^2 <= L^2 |u - v|^2: known, or estimated near z."""
@@ -240,17 +245,21 @@ class FiniteSum:
         largest = 0.0
         for _ in range(3):
             near = z + scale / length(direction) * direction
-            rows, before = np.empty((2, len(i), self.size))
-            self.given(i, near, rows)
-            self.given(i, z, before)
             problem.ncomp += 2 * len(i)
-            rows -= before
-            largest = max(largest, math.sqrt(float((rows**2).sum()) / len(i)) / scale)
             # towards what the components agree on most, by a step of the power method
-            direction = rows.T @ (rows @ direction)
+            square, direction = self._looked_at(i, near, z, direction)
+            largest = max(largest, math.sqrt(square / len(i)) / scale)
             if not 0 < length(direction) < math.inf:
                 break
         return MARGIN * largest if 1e-12 < largest < math.inf else 1.0
+
+    def _looked_at(self, i: Array, near: Array, z: Array, direction: Array) -> tuple[float, Array]:
+        """The sum of |F_i(near) - F_i(z)|^2, and J'J times the direction, J having these differences as rows."""
+        rows, before = np.empty((2, len(i), self.size))
+        self.given(i, near, rows)
+        self.given(i, z, before)
+        rows -= before
+        return float((rows**2).sum()), rows.T @ (rows @ direction)
 
     # ---- extragradient steps ---------------------------------------------------------------------
 

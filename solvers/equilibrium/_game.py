@@ -19,7 +19,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.result import SolveResult, Status
-from ._kernels import Game, game_copies
+from ._kernels import Game, game_against, game_copies, game_scale, game_strategy
 
 Array = npt.NDArray[Any]
 
@@ -125,8 +125,7 @@ class GameProblem:
     def strategies(self, pair: Array) -> tuple[Array, Array]:
         """x and y of a pair, to the last bit those of a result."""
         n = self.shape[1]
-        x, y = np.maximum(pair[:n], 0), np.maximum(pair[n:], 0)
-        return x / x.sum(), y / y.sum()
+        return game_strategy(pair[:n]), game_strategy(pair[n:])
 
     def answer(self, state: Any) -> tuple[Array, Array]:
         """x and y."""
@@ -136,6 +135,8 @@ class GameProblem:
 
     def against(self, x: Array, y: Array) -> tuple[Array, Array]:
         """(G, H) of a pair, from the user's own data."""
+        if not self.sparse and self.A.dtype == np.float64:
+            return game_against(self.A, x, y, *(self.linear or ()))
         G, H = _times(self.A.T, y), _times(self.A, x)
         if self.linear is not None:
             by_x, by_y = self.linear
@@ -179,8 +180,7 @@ class GameProblem:
         """A power of two, so that dividing by it rounds nothing."""
         above, below = self.limits
         size = max(abs(float(above.max()) - self.shift), abs(float(below.min()) - self.shift))
-        # Neither it nor its inverse may overflow.
-        return float(2.0 ** np.clip(np.ceil(np.log2(size)), -1000, 1000)) if size > 0 else 1.0
+        return game_scale(size)
 
     def game(self, narrow: bool) -> Game:
         """For the compiled methods; its entries are floats where it is narrow and dense."""

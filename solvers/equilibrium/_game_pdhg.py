@@ -25,14 +25,10 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _game_exact
 from ._game import Array, GameProblem, GameResult
-from ._restart import Weight, wanted
+from ._kernels import game_spent, game_steps
 
-#: Iterations between looks at restarts, and the first at which an exact end is considered.
+#: Iterations between looks at restarts, as compiled, and the first at which an exact end is considered.
 LOOK, FIRST_TRY = 16, 16
-#: Bounds of the weight.
-LEAST_WEIGHT, LARGEST_WEIGHT = 0.25, 4.0
-#: Gap of the scaled game from where float32 entries might be seen, and below which nothing is left to gain.
-WIDEN, ROUNDING = 1e-6, 1e-15
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class GamePdhg:
             begin = problem.uniform if problem.start is None else pair
             products = game.products(begin)
             vectors = np.stack((begin, products, begin, products, begin))
-            norm = game.norm(self.norm_steps, np.random.default_rng(0).standard_normal(n)) or 1.0
+            norm = game.norm(self.norm_steps)
         numbers = np.array([norm, 1.0, np.nan, np.nan, np.inf, np.inf, np.inf, 0.0, 0.0, 0.0])
         return PdhgState(
             0, gap, pair, vectors, numbers, summed=0.0, last=np.inf, played=np.zeros(n + m, bool), next_try=FIRST_TRY,
@@ -88,29 +84,20 @@ class GamePdhg:
 
     def step(self, problem: GameProblem, state: PdhgState) -> PdhgState:
         """Iterations up to the next look; at one, perhaps a restart, other storage, the exact end."""
-        steps = 1 if problem.every else min(LOOK - state.nit % LOOK, max(problem.max_iter - state.nit, 1))
-        nit = state.nit + steps
-        look = nit % LOOK == 0
-        game, vectors, numbers = problem.game(state.narrow), state.vectors.copy(), state.numbers.copy()
-
-        def restart(residual: float, first: float, count: int) -> bool:
-            return look and wanted(residual, state.last, first, count, nit)
-
-        pair, products, moves = game.pdhg(vectors, numbers, steps, restart)
-        after = replace(state, nit=nit, vectors=vectors, numbers=numbers)
+        steps = game_steps(state.nit, problem.max_iter, problem.every)
+        vectors, numbers = state.vectors.copy(), state.numbers.copy()
+        course = state.summed, state.last, state.nit, state.restarts
+        pair, products, course = problem.game(state.narrow).pdhg(vectors, numbers, course, steps)
+        summed, last, nit, restarts = course
+        after = replace(state, nit=nit, vectors=vectors, numbers=numbers, summed=summed, last=last, restarts=restarts)
         bound = float(numbers[4]) * problem.scale + problem.slack(state.narrow)
         if bound < after.measure:
             after = replace(after, measure=bound, answer=vectors[4].copy())
-        if not look:
+        if nit % LOOK:
             return after
-        after = replace(after, last=float(numbers[6]))
-        if moves is not None:
-            weight = Weight(float(numbers[1]), LEAST_WEIGHT, LARGEST_WEIGHT, state.summed).after(*moves)
-            numbers[1] = weight.value
-            after = replace(after, last=np.inf, summed=weight.summed, restarts=state.restarts + 1)
         if after.measure > problem.tol and problem.polish and nit >= state.next_try:
             after = self._exact_end(problem, after, pair, products)
-        if numbers[4] <= (WIDEN if state.narrow else ROUNDING) and after.measure > problem.tol:
+        if game_spent(numbers[4], state.narrow) and after.measure > problem.tol:
             after = self._widened(problem, after) if state.narrow else replace(after, settled=True)
         return after
 
@@ -125,13 +112,10 @@ class GamePdhg:
 
     def _widened(self, problem: GameProblem, state: PdhgState) -> PdhgState:
         """The iteration goes on from its best pair on entries in float64."""
-        pair = state.vectors[4]
-        products = problem.game(False).products(pair)
-        numbers = state.numbers.copy()
-        numbers[4:8] = np.inf, np.inf, np.inf, 0
-        return replace(
-            state, narrow=False, numbers=numbers, vectors=np.stack((pair, products, pair, products, pair)), last=np.inf
-        )
+        vectors, numbers = state.vectors.copy(), state.numbers.copy()
+        course = state.summed, state.last, state.nit, state.restarts
+        _, _, (_, last, _, _) = problem.game(False).pdhg(vectors, numbers, course, 0)
+        return replace(state, narrow=False, numbers=numbers, vectors=vectors, last=last)
 
     def done(self, problem: GameProblem, state: PdhgState) -> Status | None:
         """By the gap of the best pair."""

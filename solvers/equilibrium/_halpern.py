@@ -71,6 +71,6 @@ METHOD = register(
         reference="Halpern (1967), Fixed points of nonexpanding maps; Lieder (2021), On the convergence rate of the "
         "Halpern-iteration, Optim. Lett. 15",
         solver=Halpern,
-        capabilities=frozenset({"fixed-point", "inclusion"}),
+        capabilities=frozenset({"fixed-point", "inclusion", "sharded"}),
     )
 )

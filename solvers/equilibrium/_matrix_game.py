@@ -17,6 +17,7 @@ from .._base.validate import check_finite as _check_finite
 from .._base.validate import positive, real_array
 from . import _solve
 from ._game import Array, GameProblem, GameResult
+from ._kernels import game_strategy
 
 #: With so few strategies of one player all of them are at hand, and the simplex method alone is the faster.
 FEW = 60
@@ -185,5 +186,5 @@ def _start(x0: Any, y0: Any, m: int, n: int) -> Array | None:
         total = float(strategy.sum())
         if strategy.min() < 0 or abs(total - 1) > SUM:
             raise ValueError(f"{name} must be a strategy: entries >= 0 whose sum is 1, not {total:g}")
-        parts.append(strategy / total)
+        parts.append(game_strategy(strategy))
     return np.concatenate(parts)

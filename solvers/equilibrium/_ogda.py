@@ -72,6 +72,6 @@ METHOD = register(
         reference="Malitsky, Tam (2020), A forward-backward splitting method for monotone inclusions without "
         "cocoercivity, SIAM J. Optim. 30(2), arXiv 1808.04162",
         solver=Optimistic,
-        capabilities=frozenset({"inclusion"}),
+        capabilities=frozenset({"inclusion", "sharded"}),
     )
 )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import SERIAL, Reducer
 from .._base.result import SolveResult
 from ._operators import Affine, Bilinear, Operator
 from ._sets import NAMED, ConvexSet, Product, Prox, length
@@ -104,6 +105,8 @@ class Inclusion:
     ncomp: int = 0
     #: Sizes of the blocks that z0 was given in.
     sizes: tuple[int, ...] = ()
+    #: The ranks that share the components; all else is the same on each.
+    across: Reducer = SERIAL
     _scratch: dict[str, Array] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -137,7 +140,8 @@ class Inclusion:
 
     @property
     def stats(self) -> dict[str, Any]:
-        return {"copies": self.copies, "threads": self.threads}
+        ranks = {"ranks": self.across.size} if self.across is not SERIAL else {}
+        return {"copies": self.copies, "threads": self.threads, **ranks}
 
     def answer(self, state: Any) -> Array:
         """The best point of a state."""

@@ -18,11 +18,10 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _game_exact
 from ._game import Array, GameProblem, GameResult
+from ._kernels import game_spent, game_steps
 
-#: Iterations between looks, and the first at which an exact end is considered.
+#: Iterations between looks, as compiled, and the first at which an exact end is considered.
 LOOK, FIRST_TRY = 16, 64
-#: Gap of the scaled game below which nothing is left to gain.
-ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,13 @@ class RegretMatching:
 
     def step(self, problem: GameProblem, state: RegretState) -> RegretState:
         """Iterations up to the next look, and perhaps the exact end."""
-        steps = 1 if problem.every else min(LOOK - state.nit % LOOK, max(problem.max_iter - state.nit, 1))
+        steps = game_steps(state.nit, problem.max_iter, problem.every)
         vectors, numbers = state.vectors.copy(), state.numbers.copy()
         problem.game(False).regret(vectors, numbers, steps, self.predictive)
         after = replace(state, nit=state.nit + steps, vectors=vectors, numbers=numbers)
         gap = float(numbers[1]) * problem.scale
         if gap < after.measure:
-            after = replace(after, measure=gap, answer=vectors[5].copy(), settled=bool(numbers[1] <= ROUNDING))
+            after = replace(after, measure=gap, answer=vectors[5].copy(), settled=game_spent(numbers[1], False))
         if after.measure > problem.tol and problem.polish and after.nit % LOOK == 0 and after.nit >= state.next_try:
             return self._exact_end(problem, after)
         return after

@@ -13,6 +13,7 @@ from .._base import threads as _threads
 from .._base.iterate import Control
 from .._base.iterate import run as run
 from .._base.method import Method, lookup
+from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, guarded
 from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.state import replace
@@ -22,6 +23,7 @@ from ._guard import estimate
 from ._operators import Bilinear, Operator
 from ._problem import CRITERIA, Criterion, EquilibriumResult, Inclusion
 from ._sets import as_prox
+from ._shared_sum import SharedSum
 
 Array = npt.NDArray[Any]
 
@@ -51,6 +53,7 @@ def solve(
     resume: Any = None,
     rng: RNG = 0,
     threads: int | None = None,
+    comm: Any = None,
 ) -> EquilibriumResult:
     """Find z with ``0 in F(z) + G(z)`` for monotone F and G.
 
@@ -103,6 +106,10 @@ def solve(
         The `state` of an earlier result of the same method.
     rng, threads
         For methods that draw components.
+    comm : optional
+        The ranks that share the components: an MPI communicator of mpi4py, or any `Reducer`. Each rank gives its own
+        part of `components`, numbered from 0, with F None, and all give the same for everything else. F is the mean of
+        all ranks' components, and the result is the same on all of them.
 
     Returns
     -------
@@ -145,6 +152,25 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [0.25, 0.25, 0.5])
     """
+    if comm is not None:
+        return _solved_together(
+            as_reducer(comm), F, z0, prox=prox, components=components, L=L, monotone=monotone, cocoercive=cocoercive,
+            criterion=criterion, tol=tol, method=method, options=options, max_iter=max_iter, max_epochs=max_epochs,
+            time_limit=time_limit, callback=callback, verbose=verbose, resume=resume, rng=rng, threads=threads,
+        )  # fmt: skip
+    problem, control = _checked(
+        F, z0, prox, components, L, monotone, cocoercive, criterion, tol, max_iter, max_epochs, time_limit, callback,
+        verbose, resume, rng, threads,
+    )  # fmt: skip
+    return _run(problem, method, options, control)
+
+
+def _checked(
+    F: Any, z0: Any, prox: Any, components: Any, L: float | None, monotone: bool, cocoercive: bool | None,
+    criterion: Criterion, tol: float, max_iter: int, max_epochs: float | None, time_limit: float | None,
+    callback: Callable[[Any], Any] | None, verbose: int, resume: Any, rng: RNG, threads: int | None,
+) -> tuple[Inclusion, Control]:  # fmt: skip
+    """The problem and the limits of a call."""
     point, sizes = start(z0)
     sums = None if components is None else FiniteSum(components, len(point))
     function = sums.whole if F is None and sums is not None else F
@@ -159,14 +185,45 @@ def solve(
     )  # fmt: skip
     if criterion == "gap" and not all(math.isfinite(problem.gap(point, g)) for g in (point * 0 + 1, point * 0 - 1)):
         raise ValueError("criterion 'gap' needs prox to be a bounded set, or a tuple of those")
-    control = Control(max_iter, time_limit, callback, verbose, resume)
-    name, why = (method, "") if method else usual(problem)
+    return problem, Control(max_iter, time_limit, callback, verbose, resume)
+
+
+def _run(
+    problem: Inclusion, method: str | None, options: Mapping[str, Any] | None, control: Control
+) -> EquilibriumResult:
+    """The problem solved by the method of that name, or by the usual one."""
+    with guarded(problem.across):
+        name, why = (method, "") if method else usual(problem)
     result = solved(problem, name, control, options, why)
     if not method and name == "krylov" and result.status is Status.BREAKDOWN and not result.state.least_squares:
         problem.z0 = result.x
         why = "Chose feg, since krylov came to a stand, and M offers no products with its transpose for LSMR."
         return solved(problem, "feg", control, options, why)
     return result
+
+
+def _solved_together(
+    across: Reducer, F: Any, z0: Any, *, components: Any, rng: RNG, method: str | None, options: Any, **keywords: Any
+) -> EquilibriumResult:
+    """The sum over all ranks' components."""
+    with agreed(across) as same:
+        if F is not None or components is None:
+            raise ValueError("F must be None with comm, and components given: F is the mean of all ranks' components")
+        problem, control = _checked(F, z0, components=components, rng=rng, **keywords)
+        if hasattr(components, "average"):
+            raise ValueError("components that know a whole matrix, like GameComponents, cannot be shared by ranks")
+        same |= {
+            "z0": problem.z0,
+            "rng": problem.seed,
+            "method": method,
+            "options": options,
+            "resume": control.resume is None,
+        }
+        same |= {name: keywords[name] for name in ("L", "monotone", "cocoercive", "tol", "max_iter", "max_epochs")}
+        same["whether components have constants"] = problem.components.lipschitz is None
+    sums = SharedSum(components, len(problem.z0), across)
+    problem = replace(problem, across=across, components=sums, operator=_operator(sums.whole, len(problem.z0)))
+    return _run(problem, method, options, control)
 
 
 def solved(
@@ -210,7 +267,7 @@ def variance_reduction_gain(problem: Inclusion) -> float:
 
 def _able(name: str, problem: Inclusion) -> Method:
     """The method, if it serves this kind of problem."""
-    record = lookup("equilibrium", name)
+    record = lookup("equilibrium", name, () if problem.across is SERIAL else ("sharded",))
     return record if record.capabilities & set(problem.kinds) else lookup("equilibrium", name, problem.needs)
 
 

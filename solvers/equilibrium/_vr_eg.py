@@ -121,6 +121,6 @@ METHOD = register(
         reference="Alacaoglu, Malitsky (2022), Stochastic variance reduction for variational inequality methods, "
         "COLT, arXiv 2102.08352",
         solver=VarianceReduced,
-        capabilities=frozenset({"finite-sum", "group-dro"}),
+        capabilities=frozenset({"finite-sum", "group-dro", "sharded"}),
     )
 )

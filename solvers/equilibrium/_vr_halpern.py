@@ -118,6 +118,6 @@ METHOD = register(
         reference="Cai, Alacaoglu, Diakonikolas (2024), Variance reduced Halpern iteration for finite-sum monotone "
         "inclusions, ICLR, arXiv 2310.02987, algorithms 2 and 3",
         solver=InexactHalpern,
-        capabilities=frozenset({"finite-sum"}),
+        capabilities=frozenset({"finite-sum", "sharded"}),
     )
 )

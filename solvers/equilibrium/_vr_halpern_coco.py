@@ -105,6 +105,6 @@ METHOD = register(
         reference="Cai, Alacaoglu, Diakonikolas (2024), Variance reduced Halpern iteration for finite-sum monotone "
         "inclusions, ICLR, arXiv 2310.02987, algorithm 1",
         solver=VarianceReducedHalpern,
-        capabilities=frozenset({"cocoercive-sum"}),
+        capabilities=frozenset({"cocoercive-sum", "sharded"}),
     )
 )

@@ -111,8 +111,9 @@ def glm(
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
         that at zero.
     method : str, optional
-        "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks, or
-        "newton-gram", which also serves `comm`; by default the one that serves the problem.
+        "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks,
+        "newton-gram", which also serves `comm`, or "coordinate-descent", which is wholly in C and the same as in the C
+        interface; by default the one that serves the problem.
     options, max_iter, time_limit, callback, verbose, resume
         As in all solves; an iteration is a pass over the data and one to three Newton steps.
     rng : None, int, Generator or SeedSequence

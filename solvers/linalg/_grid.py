@@ -202,7 +202,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         for axis, (h, ends) in enumerate(zip(self.spacing, self.bc, strict=True)):
             values = own_faces(self.coeff, self._cells, axis)
             at_obstacles = self.mask if self.obstacle == "dirichlet" else None
-            total += walls(values, axis, ends, at_obstacles, self.grid_shape) * (UNKNOWNS[self.unknowns] / h**2)
+            total += walls(values, axis, ends, at_obstacles, self.grid_shape) * (UNKNOWNS[self.unknowns] / (h * h))
         return total if self.mask is None else np.where(self.mask, total, 0.0)
 
     def to_csr(self) -> scipy.sparse.csr_array:
@@ -316,9 +316,9 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         couplings = []
         for axis, (n, h, ends) in enumerate(zip(self.grid_shape, self.spacing, self.bc, strict=True)):
             if isinstance(self.coeff, float):
-                before = np.full(self.grid_shape, self.coeff / h**2)
+                before = np.full(self.grid_shape, self.coeff / (h * h))
             else:
-                before = self.coeff[axis].take(range(n), axis) / h**2
+                before = self.coeff[axis].take(range(n), axis) / (h * h)
             if n == 1 or ends[0] != "periodic":
                 np.moveaxis(before, axis, 0)[0] = 0
             if self.mask is not None:
@@ -340,7 +340,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
         if self.constant:
             along = [0.0] * missing + [
-                0.0 if n == 1 and ends[0] == "periodic" else self.coeff / h**2
+                0.0 if n == 1 and ends[0] == "periodic" else self.coeff / (h * h)
                 for n, h, ends in zip(self.grid_shape, self.spacing, self.bc, strict=True)
             ]
             operand.set_constant(along, self._diagonal_rows())
@@ -456,9 +456,9 @@ def _diagonal_parts(
     parts = []
     for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
         if isinstance(coeff, float):
-            along = np.full(n + 1, coeff / h**2)
+            along = np.full(n + 1, coeff / (h * h))
         else:
-            along = np.moveaxis(coeff[axis] / h**2, axis, 0)
+            along = np.moveaxis(coeff[axis] / (h * h), axis, 0)
         for end, kind in zip((0, -1), ends, strict=True):
             if kind == "dirichlet":
                 along[end] *= wall

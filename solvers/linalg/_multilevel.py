@@ -7,7 +7,6 @@ down, red cells before black ones, and once in the opposite order on the way up;
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import weakref
@@ -16,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 import scipy.sparse.linalg
 
 from .._base import threads as _threads
@@ -27,13 +25,6 @@ from ._corrections import Corrections, shipped
 from ._grid import UNKNOWNS, GridOperator
 
 Array = npt.NDArray[Any]
-
-#: Cells of the last level, at most; and of its shortest axis.
-MOST_LAST, SHORTEST = 256, 4
-#: An axis whose couplings are weaker than the strongest by more than this is not coarsened yet.
-ANISOTROPY = 8.0
-#: Of the eigenvalues of the last level, in parts of the largest: below, a direction of the null space.
-SINGULAR = 1e-9
 
 NULLSPACES = ("constant", "components")
 
@@ -124,9 +115,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.null = floating(op, self.nullspace)
         couplings = [] if isinstance(op.coeff, float) else op.couplings()
         line = None if self._line is None else self._axes.index(self._line)
-        levels = _levels(op, self._axes, couplings, line)
-        if odd := _needs_steps(op, levels):
-            levels = _levels(op, self._axes, couplings, line, odd=True)
+        levels, odd = _planned(op, self._axes, couplings, line)
         if getattr(self, "levels", None) != levels:
             self.levels, self.spare = levels, []
             shape = [op.grid_shape[axis] if axis is not None else 1 for axis in self._axes]
@@ -153,18 +142,18 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     def _make(self, fill: Callable[[Array | None], None], correct: Corrections | None) -> None:
         fill(None if correct is None else correct.flat)
-        self.kernel.set_last(_inverse(self.kernel, bool(self.null)))
+        self.kernel.solve_last(bool(self.null))
 
     def _filled_constant(self, op: GridOperator) -> Callable[[Array | None], None]:
         """What fills the levels from numbers and the mask, without arrays of couplings."""
-        walls = [0.0 if axis is None else op.coeff / op.spacing[axis] ** 2 for axis in self._axes]
+        walls = [0.0 if axis is None else op.coeff / (op.spacing[axis] * op.spacing[axis]) for axis in self._axes]
         factor = UNKNOWNS[op.unknowns]
         sides = [
             (0.0, 0.0) if axis is None else tuple(factor * k * (end == "dirichlet") for end in op.bc[axis])
             for axis, k in zip(self._axes, walls, strict=True)
         ]
         obstacles = [factor * k * (op.obstacle == "dirichlet") for k in walls]
-        scale = _power_of_two(2 * factor * sum(walls) + op.mass)
+        scale = _kernels.plan_scale(2 * factor * sum(walls) + op.mass)
         self.stencil.set_constant(walls, sides, obstacles, op.mass, op.mask)
         return lambda learned: self.kernel.set_constant(walls, sides, obstacles, op.mass, op.mask, scale, learned)
 
@@ -176,7 +165,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         mass = np.broadcast_to(op.mass, op.grid_shape)
         mass = mass if op.mask is None else np.where(op.mask, mass, 0.0)
         self.stencil.set_variable(faces, diagonal)
-        walls, scale = op.walls(), _power_of_two(float(diagonal.max()))
+        walls, scale = op.walls(), _kernels.plan_scale(float(diagonal.max()))
         return lambda learned: self.kernel.set_variable(faces, walls, mass, op.mask, scale, learned)
 
     def residuals(self, b: Array, steps: int) -> Iterator[float]:
@@ -197,7 +186,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         if self.operator.mask is not None:
             b[~self.operator.mask.ravel()] = 0
         for cells in self.null:
-            b[cells] -= b[cells].mean()
+            _kernels.project(b, cells)
         *_, left = self.residuals(b, TRIAL_STEPS)
         return left
 
@@ -324,89 +313,22 @@ def _line(op: GridOperator, smoother: str) -> int | None:
     return line
 
 
-def _levels(
-    op: GridOperator, axes: list[int | None], couplings: list[Array], line: int | None = None, odd: bool = False
-) -> list[tuple[Any, Any]]:
-    """((cells along x, y, z), (whether the next level halves them)) of each level.
+def _planned(
+    op: GridOperator, axes: list[int | None], couplings: list[Array], line: int | None
+) -> tuple[list[tuple[Any, Any]], bool]:
+    """((cells along x, y, z), (whether the next level halves them)) of each level, and whether cycles go step by step.
 
     line: the axis (of x, y, z) of lines that are relaxed at once; its couplings may be stronger than the others' by any
-    amount. odd: periodic axes may be odd.
+    amount.
     """
     n = [1 if axis is None else op.grid_shape[axis] for axis in axes]
     periodic = [axis is not None and op.bc[axis][0] == "periodic" for axis in axes]
     strength = [0.0 if axis is None else _strength(op, axis, couplings) for axis in axes]
-    levels: list[tuple[Any, Any]] = []
-    while True:
-        stays = [periodic[k] and (n[k] == 2 if odd else n[k] // 2 % 2 == 1) for k in range(3)]
-        may = [n[k] > 1 and not stays[k] for k in range(3)]
-        shortest = min((n[k] for k in range(3) if n[k] > 1), default=1)
-        if not any(may) or (math.prod(n) <= MOST_LAST and shortest <= SHORTEST):
-            levels.append((tuple(n), (0, 0, 0)))
-            return levels
-        others = [strength[k] for k in range(3) if may[k] and k != line]
-        strongest = max(others, default=0.0)
-        halved = [int(may[k] and (k == line or strength[k] * ANISOTROPY >= strongest)) for k in range(3)]
-        levels.append((tuple(n), tuple(halved)))
-        for k in range(3):
-            if halved[k]:
-                n[k] = (n[k] + 1) // 2
-                strength[k] /= 4
-        # what all axes share of the change does not matter
-
-
-def _needs_steps(op: GridOperator, levels: list[tuple[Any, Any]]) -> bool:
-    """Whether the fused passes cannot serve: red touches red around an odd periodic axis, or periodic axes that are
-    hardly divisible by 2 leave too large a last level."""
-    odd = any(ends[0] == "periodic" and n > 1 and n % 2 for ends, n in zip(op.bc, op.grid_shape, strict=True))
-    return odd or math.prod(levels[-1][0]) > MOST_LAST
+    return _kernels.plan_levels(n, periodic, strength, -1 if line is None else line)
 
 
 def _strength(op: GridOperator, axis: int, couplings: list[Array]) -> float:
-    """The median of the couplings along an axis, of some thousands of them."""
+    """How strong the couplings along an axis are: the median of some thousands of them."""
     if not couplings:
-        return 1.0 if not isinstance(op.coeff, float) else float(op.coeff) / op.spacing[axis] ** 2
-    some = couplings[axis].reshape(-1)[:: max(1, op.size // 4096) | 1]
-    positive = some[some > 0]
-    return float(np.median(positive)) if positive.size else 0.0
-
-
-def _power_of_two(size: float) -> float:
-    """About 1 / size, exactly representable."""
-    return 2.0 ** -round(math.log2(size)) if 0 < size < math.inf else 1.0
-
-
-def _inverse(kernel: _kernels.Multilevel, singular: bool) -> Array:
-    """The inverse of the last level's matrix where its cells take part, a pseudo-inverse where that is singular."""
-    last = kernel.levels - 1
-    diagonal = kernel.field("wall", last) + kernel.field("mass", last)
-    size, number = diagonal.size, np.arange(diagonal.size).reshape(diagonal.shape)
-    active = kernel.field("inverse", last).ravel() > 0
-    matrix = np.diag(diagonal.ravel())
-    for axis in range(3):
-        before = kernel.field("face", last, axis).ravel()
-        at = np.flatnonzero(before)
-        beside = np.roll(number, 1, 2 - axis).ravel()[at]
-        for row, column in ((at, beside), (beside, at)):
-            np.add.at(matrix, (row, row), before[at])
-            np.add.at(matrix, (row, column), -before[at])
-    block = matrix[np.ix_(active, active)]
-    inverse = np.zeros((size, size))
-    inverse[np.ix_(active, active)] = _symmetric_inverse(block, singular)
-    return inverse
-
-
-def _symmetric_inverse(matrix: Array, singular: bool) -> Array:
-    if not matrix.size:
-        return matrix
-    scale = 1 / np.sqrt(np.diag(matrix))
-    scaled = matrix * scale[:, None] * scale
-    try:
-        if singular:
-            raise np.linalg.LinAlgError
-        inverse = scipy.linalg.cho_solve(scipy.linalg.cho_factor(scaled), np.eye(len(matrix)))
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(scaled)
-        kept = values > SINGULAR * values[-1]
-        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    inverse = inverse * scale[:, None] * scale
-    return np.asarray((inverse + inverse.T) / 2)
+        return float(op.coeff) / (op.spacing[axis] * op.spacing[axis])
+    return _kernels.plan_strength(couplings[axis])

@@ -199,7 +199,7 @@ def _projected(vector: Array, components: list[Array]) -> Array:
         return vector
     result = vector.copy()
     for cells in components:
-        result[cells] -= result[cells].mean()
+        _kernels.project(result, cells)
     return result
 
 

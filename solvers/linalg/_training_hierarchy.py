@@ -21,13 +21,15 @@ import torch
 from ..testing import grid_problem
 from ._corrections import SHAPES, Corrections
 from ._grid import GridOperator
-from ._multilevel import MOST_LAST, SHORTEST, Multilevel, multilevel
+from ._multilevel import Multilevel, multilevel
 from ._training_corrections import Cells, Heads, added, moved_share, pooled, shifted
 
 Array = npt.NDArray[Any]
 
 #: As in multilevel_setup.c.
 LEAST_SHARE, LARGEST_SHARE, LEAST_WEIGHT = 1e-6, 0.99, 0.2
+#: As in multilevel_plan.c: cells of the last level, at most; and of its shortest axis.
+MOST_LAST, SHORTEST = 256, 4
 
 #: Family -> its part of the training; one without an entry is not trained on.
 MIX = {

@@ -27,6 +27,40 @@ static bool throws_its_words()
     return false;
 }
 
+/* Each kind of handle solves something. */
+static bool solves()
+{
+    const int n = 20;
+    const std::vector<double> b(n * n, 1.0);
+    std::vector<double> x(n * n), z(n * n), coef(1);
+    solvers::grid plane;
+    plane.axes = 2, plane.shape[0] = plane.shape[1] = n;
+    solvers::multilevel M(plane);
+    M.apply(b, z);
+    if (!M.solve(b, x).success() || !(z[0] > 0))
+        return false;
+
+    const std::vector<std::int32_t> starts = {0, 1, 2}, columns = {0, 1};
+    const std::vector<double> diagonal = {2, 4}, right = {2, 8}, y = {1, 2, 3};
+    std::vector<double> both(2);
+    solvers::linear A(starts, columns, diagonal);
+    solvers::linear moved = std::move(A);
+    if (!moved.solve(right, both).success() || both[0] != 1 || both[1] != 2)
+        return false;
+
+    solvers::omega_tuner tuner, other;
+    tuner.tell(tuner.ask(), 5);
+    other.load(tuner.save());
+
+    solvers::design X;
+    X.n = 3, X.d = 1, X.X = y.data(), X.row_stride = 1, X.column_stride = 3;
+    solvers::glm_penalty penalty;
+    solvers::glm_result result;
+    penalty.l1 = 0.001;
+    return solvers::glm(X, y).solve(penalty, coef, result).success() && coef[0] > 0.99
+           && other.ask().omega == tuner.ask().omega;
+}
+
 int main()
 {
     const std::vector<double> x = {1, 2, 3, 1, 2, 3};
@@ -36,5 +70,5 @@ int main()
     const solvers::control control;
     const solvers::report report;
     const bool begun = control.struct_size == sizeof(sv_control) && control.max_iter == -1 && report.success();
-    return main_of_c() || !rows || !begun || !refuses(x, z, 2) || !refuses(x, y, 4) || !throws_its_words();
+    return main_of_c() || !rows || !begun || !refuses(x, z, 2) || !refuses(x, y, 4) || !throws_its_words() || !solves();
 }

@@ -15,6 +15,8 @@ for turn in range(MPI.COMM_WORLD.size):  # an editable install sees whether it m
 
 from solvers import MethodError  # noqa: E402
 from solvers._base.reducer import as_reducer  # noqa: E402
+from solvers.equilibrium import Box, Components  # noqa: E402
+from solvers.equilibrium import solve as solve_inclusion  # noqa: E402
 from solvers.learning import glm  # noqa: E402
 from solvers.ot import solve, solve_sample  # noqa: E402
 
@@ -141,6 +143,36 @@ def transports():
     assert "sinkhorn" in str(error), error
 
 
+def inclusions():
+    rng = np.random.default_rng(5)
+    n, d = 90, 7
+    B = rng.standard_normal((n, d, d)) / 3 + 3 * np.eye(d)
+    p, constants = rng.standard_normal((n, d)), rng.random(n) + 12
+
+    def parts(B, p, constants=None):
+        def function(i, z, out):
+            out[:] = B[i] @ z - p[i]
+
+        return Components(function, len(B), lipschitz=constants)
+
+    box = Box(-0.2, 0.3)
+    for method, c in ((None, None), ("feg", None), ("vr-eg", None), ("vr-eg", constants), ("vr-halpern", None)):
+        given = {"tol": 1e-9, "method": method, "prox": box, "rng": 3}
+        alone = solve_inclusion(None, np.zeros(d), components=parts(B, p, c), **given)
+        mine = parts(own(B), own(p), None if c is None else own(c))
+        shared = solve_inclusion(None, np.zeros(d), components=mine, comm=COMM, **given)
+        assert alone.success
+        assert shared.success
+        assert (shared.nit, shared.nfev, shared.ncomp) == (alone.nit, alone.nfev, alone.ncomp)
+        check_close(shared.x, alone.x)
+        check_same(shared.x, shared.measure, shared.certificate.v)
+    error = raised(lambda: solve_inclusion(None, np.zeros(d), components=mine, comm=COMM, method="krylov"))
+    assert isinstance(error, MethodError), error
+    assert "eg" in str(error), error
+    error = raised(lambda: solve_inclusion(lambda z: z, np.zeros(d), comm=COMM))
+    assert "F must be None" in str(error), error
+
+
 def stopped():
     """A callback of one rank, and the clock of another, stop all."""
     rng = np.random.default_rng(3)
@@ -183,7 +215,7 @@ def refused():
     assert isinstance(raised(lambda: glm(X, y, lam=1.0, comm="world")), TypeError)
 
 
-CHECKS = {check.__name__: check for check in (reducer, fits, transports, stopped, refused)}
+CHECKS = {check.__name__: check for check in (reducer, fits, transports, inclusions, stopped, refused)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

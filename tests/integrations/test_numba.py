@@ -6,8 +6,11 @@ import sys
 import numba
 import numpy as np
 import pytest
+import scipy.sparse
 from numba.core.errors import TypingError
 
+from solvers.integrations.numba import FORWARD, SYMMETRIC, Multilevel, System
+from solvers.linalg import GridOperator, multilevel
 from solvers.special import log_softmax, logsumexp, softmax
 
 pytestmark = pytest.mark.numba
@@ -77,3 +80,75 @@ def test_found_by_entry_point_and_kept_on_disk(tmp_path):
             [sys.executable, "-P", "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert run.stdout == f"[0.25, 0.25, 0.25, 0.25] {hits}\n", run.stderr
+
+
+@numba.njit
+def swept(system, b, x, omega, sweeps, direction):
+    system.sweep(b, x, omega, sweeps, direction)
+    return x
+
+
+@numba.njit
+def preconditioned(M, r):
+    z = np.empty_like(r)
+    M.precondition(r, z, 1.2)
+    return z
+
+
+@numba.njit
+def cycled(M, r):
+    z = np.empty_like(r)
+    M.apply(r, z)
+    return z
+
+
+def gauss_seidel(A, b, x, omega):
+    """A forward sweep, from the textbook."""
+    lower = scipy.sparse.tril(A, -1) + scipy.sparse.diags_array(A.diagonal() / omega)
+    return x + scipy.sparse.linalg.spsolve_triangular(lower.tocsr(), b - A @ x)
+
+
+def test_sweeps(seed):
+    rng = np.random.default_rng(seed)
+    grid = GridOperator((9, 7), coeff=rng.uniform(1, 2, (9, 7)))
+    A = scipy.sparse.csr_array(grid.tocsr() if hasattr(grid, "tocsr") else grid @ np.eye(63))
+    b, x = rng.standard_normal((2, 63))
+    expected = gauss_seidel(A, b, gauss_seidel(A, b, x, 1.4), 1.4)
+    for system in (System(A), System(grid), System(A, ordering="wavefront")):
+        inside = swept(system, b, x.copy(), 1.4, 2, FORWARD)
+        np.testing.assert_allclose(inside, expected, rtol=1e-11, atol=1e-12)
+        outside = x.copy()
+        system.sweep(b, outside, 1.4, 2)
+        np.testing.assert_array_equal(inside, outside)
+    lower = scipy.sparse.tril(A, -1) + scipy.sparse.diags_array(A.diagonal() / 1.2)
+    half = scipy.sparse.linalg.spsolve_triangular(lower.tocsr(), b)
+    z = preconditioned(System(A), b)
+    np.testing.assert_allclose(z, swept(System(A), b, np.zeros(63), 1.2, 1, SYMMETRIC), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(lower.T @ z, A.diagonal() * half * (2 - 1.2) / 1.2, rtol=1e-9, atol=1e-11)
+
+
+def test_cycle(seed):
+    mask = np.ones((12, 16), bool)
+    mask[3:6, 4:9] = False
+    grid = GridOperator((12, 16), mask=mask)
+    r = np.where(mask, np.random.default_rng(seed).standard_normal((12, 16)), 0.0).ravel()
+    np.testing.assert_array_equal(cycled(Multilevel(grid), r), multilevel(grid, threads=1) @ r)
+
+
+def test_handles_refuse():
+    system, b = System(scipy.sparse.eye_array(5, format="csr")), np.ones(5)
+    for call in (swept, swept.py_func):
+        with pytest.raises(ValueError, match=r"omega|refused"):
+            call(system, b, np.zeros(5), 2.5, 1, FORWARD)
+        with pytest.raises(ValueError, match=r"entries|contiguous arrays of 5"):
+            call(system, b, np.zeros(4), 1.0, 1, FORWARD)
+    with pytest.raises(TypingError, match="contiguous arrays of float64"):
+        swept(system, b, np.zeros(5, np.float32), 1.0, 1, FORWARD)
+    with pytest.raises(TypingError, match="has no apply"):
+        cycled(system, b)
+    with pytest.raises(ValueError, match="ordering must be one of"):
+        System(np.eye(3), ordering="best")
+    with pytest.raises(ValueError, match="diagonal"):
+        System(scipy.sparse.csr_array((3, 3)))
+    with pytest.raises(TypeError, match="GridOperator"):
+        Multilevel(np.eye(3))

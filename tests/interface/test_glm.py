@@ -9,7 +9,7 @@ import scipy.sparse
 from library import CALLBACK, DOUBLES, LIBRARY, Control, Report, doubles, last_error
 
 from solvers import Status
-from solvers.learning import glm
+from solvers.learning import glm, glm_path
 
 INTS = ctypes.POINTER(ctypes.c_int32)
 LOSSES = ("squared", "logistic", "huber", "squared_hinge", "poisson")
@@ -244,6 +244,68 @@ def test_a_handle_in_use_is_refused():
     assert set(statuses) == {BUSY}
     LIBRARY.sv_glm_destroy(handle)
     LIBRARY.sv_glm_destroy(None)
+
+
+# ---- paths ----------------------------------------------------------------------------------------
+
+
+def path(X, y, lams, loss="squared", intercept=False, penalty=None, options=None, control=None):
+    """(status, coefficients, intercepts, gaps, statuses) of sv_glm_path."""
+    handle, design, count = ctypes.c_void_p(), Design(X), len(lams)
+    given = ctypes.byref(handle), ctypes.byref(design), doubles(y), None, LOSSES.index(loss), int(intercept)
+    assert LIBRARY.sv_glm_create(*given) == 0
+    coefs, intercepts, gaps = (np.full(shape, np.nan) for shape in ((count, X.shape[1]), count, count))
+    statuses = np.full(count, -9, np.int32)
+    status = LIBRARY.sv_glm_path(
+        handle, _reference(penalty), doubles(lams), ctypes.c_size_t(count), _reference(options), _reference(control),
+        doubles(coefs), doubles(intercepts), doubles(gaps), statuses.ctypes.data_as(INTS),
+    )  # fmt: skip
+    LIBRARY.sv_glm_destroy(handle)
+    return status, coefs, intercepts, gaps, statuses
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_bits_of_a_path(loss, intercept):
+    X, y = problem(23, loss=loss)
+    X, lams = np.asfortranarray(X), np.array([3.0, 12.0, 0.5, 9.0, 7.0, 3.0, 2.5])
+    ours = path(X, y, lams, loss, intercept, Penalty(0.7, 1 - 0.7), Options(1e-9), Control())
+    python = glm_path(
+        X, y, lams=lams, loss=loss, fit_intercept=intercept, penalty="elastic-net", l1_ratio=0.7, tol=1e-9,
+        method="coordinate-descent", threads=1,
+    )  # fmt: skip
+    assert ours[0] == 0
+    assert not ours[4].any()
+    for found, expected in zip(ours[1:4], (python.coefs, python.intercepts, python.gaps), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_path_that_is_stopped_or_refused():
+    X, y = problem(7)
+    lams = np.array([1.0, 4.0, 0.5])
+    calls = []
+
+    @CALLBACK
+    def callback(user, progress):
+        calls.append(progress.contents.nit)
+        return len(calls) > 2
+
+    status, coefs, _, _, statuses = path(
+        X, y, lams, penalty=Penalty(1.0), options=Options(1e-15, first=3), control=Control(callback=callback)
+    )
+    assert status == statuses[2] == Status.CALLBACK_STOP
+    assert np.isfinite(coefs).all()
+    for given, words in (
+        ({"lams": np.array([1.0, -1.0])}, "lams[1] is -1"),
+        ({"lams": np.array([np.nan])}, "lams[0] is nan"),
+        ({"lams": np.empty(0)}, "count is 0"),
+        ({"lams": lams, "options": Options(x0=np.zeros(150))}, "options->x0 must be NULL"),
+        ({"lams": lams, "penalty": Penalty(-1.0)}, "penalty->l1 is -1"),
+    ):
+        found = path(X, y, **given)
+        assert found[0] == INVALID
+        assert last_error().startswith(words)
+        assert np.isnan(found[1]).all()
 
 
 # ---- bad input ------------------------------------------------------------------------------------

@@ -81,31 +81,35 @@ def test_refused_calls():
 # ---- what finds the library --------------------------------------------------------------------------------
 
 
-def config(*options):
-    command = [sys.executable, "-P", "-m", "solvers", "config", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+@pytest.fixture
+def config(monkeypatch, capfdbinary):
+    """What the command solvers-config prints."""
+    from solvers import __main__
+
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", ["solvers-config", *options])
+        __main__.config()
+        sys.stdout.flush()
+        return os.fsdecode(capfdbinary.readouterr().out)
+
+    return run
 
 
-def test_header_and_library_are_found():
+def test_header_and_library_are_found(config):
+    folder = solvers.get_library_dir()
     assert (Path(solvers.get_include()) / "solvers.hpp").is_file()
     assert shlex.split(config("--cflags")) == ["-I" + solvers.get_include()]
-    folder = solvers.get_library_dir()
     assert shlex.split(config("--libs")) == ["-L" + folder, "-lsolvers", "-Xlinker", "-rpath", "-Xlinker", folder]
-    assert config("--cflags", "--libs") == f"{config('--cflags').strip()} {config('--libs')}"
     assert config("--libdir") == folder + "\n"
     assert '"isa"' in config()
+    command = [sys.executable, "-P", "-m", "solvers", "config", "--cflags", "--libs"]
+    both = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert both == f"{config('--cflags').strip()} {config('--libs')}"
 
 
-def test_paths_are_quoted(monkeypatch, capfdbinary):
-    from solvers import __main__
-    from solvers._base import config
-
-    monkeypatch.setattr(config, "get_include", lambda: "/a b/é's")
-    monkeypatch.setattr(sys, "argv", ["solvers-config", "--cflags"])
-    __main__.config()
-    sys.stdout.flush()
-    words = os.fsdecode(capfdbinary.readouterr().out)
-    assert shlex.split(words) == ["-I/a b/é's"]
+def test_paths_are_quoted(monkeypatch, config):
+    monkeypatch.setattr("solvers._base.config.get_include", lambda: "/a b/é's")
+    assert shlex.split(config("--cflags")) == ["-I/a b/é's"]
 
 
 def test_an_editable_install_says_what_it_lacks(monkeypatch, tmp_path):

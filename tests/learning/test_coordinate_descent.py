@@ -1,6 +1,7 @@
 """Coordinate descent wholly in C: optimality of its answers, against the other method and scikit-learn."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn import datasets, linear_model
 from test_glm import LOSSES, loss_terms, objective, problem, strongest
 
+from solvers.datasets import load_libsvm
 from solvers.learning import glm, glm_path
 
 NAME = "coordinate-descent"
@@ -154,6 +156,20 @@ def test_paths_take_it(seed):
     ours, other = (glm_path(X, y, n_lams=20, eps=0.01, tol=1e-10, method=name) for name in (NAME, "working-set"))
     assert ours.success
     np.testing.assert_allclose([r.fun for r in ours.results], [r.fun for r in other.results], rtol=1e-8)
+
+
+@pytest.mark.skipif("SOLVERS_DATA" not in os.environ, reason="SOLVERS_DATA names no folder of data sets")
+@pytest.mark.parametrize("name", ["colon-cancer", "german.numer_scale", "breast-cancer", "housing_scale"])
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_libsvm_data(name, loss):
+    """As they are: columns of sizes from 1 to 1e6, more of them than samples, an intercept."""
+    X, y = load_libsvm(name)
+    y = np.where(y > np.median(y), 1.0, -1.0) if name == "housing_scale" else np.where(y == y.max(), 1.0, -1.0)
+    for share in (10, 1000):
+        keywords = {"loss": loss, "lam": np.abs(X.T @ y).max() / share, "fit_intercept": True}
+        ours, other = (glm(X, y, tol=1e-8, method=name, **keywords) for name in (NAME, "working-set"))
+        assert ours.success
+        assert ours.fun == pytest.approx(other.fun, abs=2e-8 * len(y))
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "digits"])

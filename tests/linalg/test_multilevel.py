@@ -247,3 +247,36 @@ def test_blocks_come_from_those_that_rest():
         assert resting > 40e6
     solvers.linsolve(grid, b)
     assert _runtime.scratch_resting() < resting or resting == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 40, 33), (40, 1, 33), (40, 33, 1), (1, 1, 400), (1, 300)])
+def test_axes_of_one_cell(shape, seed):
+    """The hierarchy is that of the grid without them: there, a Dirichlet wall at both sides is a mass."""
+    thick = GridOperator(shape, bc=["neumann" if n == 1 else "dirichlet" for n in shape])
+    thin = GridOperator([n for n in shape if n > 1])
+    r = np.random.default_rng(seed).normal(size=thick.size)
+    np.testing.assert_allclose(multilevel(thick) @ r, multilevel(thin) @ r, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("link", [1.0, 1e-6, 1e-18, 0.0])
+@pytest.mark.parametrize("sinks", ["none", "left", "both"])
+def test_the_last_level_alone_is_an_inverse(link, sinks, seed):
+    """Of one level, two rooms that hang together by couplings of any size: exact but for what no sink holds."""
+    rng = np.random.default_rng(seed)
+    shape, along = (4, 12), rng.uniform(0.5, 2, (4, 13))
+    along[:, 6] *= link
+    mass = np.zeros(shape)
+    mass[:, :6] += 0.1 * (sinks != "none")
+    mass[:, 6:] += 0.1 * (sinks == "both")
+    op = GridOperator(shape, [rng.uniform(0.5, 2, (5, 12)), along], mass, bc="neumann")
+    M = multilevel(op, nullspace="components", dtype="float64")
+    assert len(M.shapes) == 1
+    r = rng.normal(size=shape)
+    for room, held in ((r[:, :6], sinks != "none"), (r[:, 6:], sinks == "both")):
+        if not held and link < 1:
+            room -= room.mean()
+    r -= 0 if sinks != "none" else r.mean()
+    np.testing.assert_allclose(op @ (M @ r.ravel()), r.ravel(), atol=1e-8)
+    inverse = np.column_stack([M @ column for column in np.eye(op.size)])
+    np.testing.assert_allclose(inverse, inverse.T, rtol=1e-12, atol=1e-12 * np.abs(inverse).max())
+    assert np.linalg.eigvalsh(inverse).min() >= -1e-9 * np.abs(inverse).max()

@@ -1,18 +1,15 @@
-"""Our kernels inside of functions that Numba compiles: called without the interpreter.
+"""softmax, log_softmax and logsumexp in compiled functions.
 
-Numba finds this module by its entry point: `softmax`, `log_softmax` and `logsumexp` of `solvers.special` work in
-compiled functions without more ado. Of their keywords they know `axis` (None or an integer) and `out` there; arrays are
-of float32, float64, integers or booleans; one thread does the work. Of all entries, and along the last axis, they have
-the bits that they have outside; another axis is put last first, where columns outside are summed in another order.
+Of their keywords they know `axis` (None or an integer) and `out` there; arrays are of float32, float64, integers or
+booleans; one thread does the work. Of all entries, and along the last axis, they have the bits that they have outside;
+another axis is put last first, where columns outside are summed in another order.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 import numba
 import numpy as np
 from numba import types
@@ -20,30 +17,20 @@ from numba.core.errors import TypingError
 from numba.cpython.unsafe.tuple import tuple_setitem
 from numba.extending import overload
 
-from .. import special
-from .._base._runtime import library_path
-
-__all__ = ["init"]
-
-#: The C library that Python runs.
-LIBRARY = ctypes.CDLL(library_path().decode("utf-8", "surrogateescape"))
+from ... import special
+from ._library import external
 
 SUFFIXES = {types.float32: "f32", types.float64: "f64"}
 
 
-def init() -> None:
-    """What Numba calls before it compiles, or loads from disk, its first function: this module has been imported."""
-
-
-def external(name: str, returns: Any, *arguments: Any) -> types.ExternalFunction:
-    """A function of the C library, bound by its name: code that Numba kept on disk finds it in another process."""
-    return types.ExternalFunction(name, returns(*arguments))
-
-
-for _stem in ("softmax", "log_softmax", "logsumexp"):
-    for _suffix in SUFFIXES.values():
-        _name = f"sv_{_stem}_{_suffix}"
-        llvmlite.binding.add_symbol(_name, ctypes.cast(getattr(LIBRARY, _name), ctypes.c_void_p).value)
+def _kernels(name: str, *signature: Any) -> dict[Any, types.ExternalFunction]:
+    """The functions of one name by the type of their numbers, which stands for None in the signature."""
+    return {
+        real: external(
+            f"sv_{name}_{suffix}", types.intc, *(types.CPointer(real) if kind is None else kind for kind in signature)
+        )
+        for real, suffix in SUFFIXES.items()
+    }
 
 
 def _is_none(kind: Any) -> bool:
@@ -96,14 +83,11 @@ def _packed(x: Any, real: Any) -> Callable[[Any], Any]:
 
 def _shares(name: str) -> Callable[..., Any]:
     """What Numba compiles for softmax and log_softmax."""
+    kernels = _kernels(name, None, types.intp, None, types.intp, types.uintp, types.uintp, types.intc)
 
     def typed(x: Any, axis: Any = None, out: Any = None) -> Any:
         real = _real(x, "x")
-        stride, pointer = types.intp, types.CPointer(real)
-        kernel = external(
-            f"sv_{name}_{SUFFIXES[real]}", types.void, pointer, stride, pointer, stride, types.uintp, types.uintp,
-            types.intc,
-        )  # fmt: skip
+        kernel = kernels[real]
         packed, dtype = _packed(x, real), np.float32 if real == types.float32 else np.float64
         inside = not _is_none(out)
         if inside and not (isinstance(out, types.Array) and out.layout == "C" and out.dtype == real):
@@ -140,19 +124,16 @@ def _shares(name: str) -> Callable[..., Any]:
     return typed
 
 
-overload(special.softmax)(_shares("softmax"))
-overload(special.log_softmax)(_shares("log_softmax"))
+#: Of logsumexp; the weights and the signs are left out: NULL, which is a number there.
+LOG_OF_SUM = _kernels(
+    "logsumexp", None, types.intp, types.intp, types.intp, None, types.intp, types.uintp, types.uintp, types.intc
+)
 
 
-@overload(special.logsumexp)  # type: ignore[untyped-decorator]
-def logsumexp(a: Any, axis: Any = None) -> Any:
+def _logsumexp(a: Any, axis: Any = None) -> Any:
     """What Numba compiles for logsumexp."""
     real = _real(a, "a")
-    stride, pointer, null = types.intp, types.CPointer(real), types.intp
-    kernel = external(
-        f"sv_logsumexp_{SUFFIXES[real]}", types.void, pointer, stride, null, stride, pointer, null, types.uintp,
-        types.uintp, types.intc,
-    )  # fmt: skip
+    kernel = LOG_OF_SUM[real]
     packed, dtype, ndim = _packed(a, real), np.float32 if real == types.float32 else np.float64, a.ndim
 
     def whole(a: Any, axis: Any = None) -> Any:
@@ -183,3 +164,10 @@ def logsumexp(a: Any, axis: Any = None) -> Any:
     if not _axis(axis):
         return whole
     return line if ndim == 1 else along
+
+
+def overloads() -> None:
+    """Make them known to Numba."""
+    overload(special.softmax)(_shares("softmax"))
+    overload(special.log_softmax)(_shares("log_softmax"))
+    overload(special.logsumexp)(_logsumexp)
