@@ -62,9 +62,11 @@ def main():
 
     ksp = PETSc.KSP().create()
     ksp.setOperators(A)
-    ksp.setType("python")
-    ksp.setPythonContext(iteration := petsc.SsorCg("tuned"))
-    ksp.getPC().setType("none")
+    iteration = petsc.SsorCg("tuned")
+    if not options.hasName("ksp_type"):
+        ksp.setType("python")
+        ksp.setPythonContext(iteration)
+        ksp.getPC().setType("none")
     ksp.setTolerances(rtol=1e-10)
     ksp.setInitialGuessNonzero(True)
     ksp.setFromOptions()
