@@ -82,7 +82,7 @@ test-embedding: .venv/ready-test
 	python -P tests/embedding.py
 
 # PETSc's types, on 1, 2 and 4 ranks. PETSc is Debian's, for its Python 3.11, which ours must be, too:
-#     apt-get install --no-install-recommends python3-petsc4py-real libpetsc-real-dev openmpi-bin
+#     apt-get install --no-install-recommends python3-petsc4py-real libpetsc-real-dev libopenmpi-dev openmpi-bin pkg-config
 # petsc4py is compiled for NumPy 1, which lies in a folder of its own and is found before ours.
 DEBIAN_PETSC4PY := $(lastword $(wildcard /usr/lib/petscdir/*/*-real/lib/python3/dist-packages))
 
