@@ -81,6 +81,22 @@ cdef extern from "solvers.h" nogil:
         SV_CYCLE_V
         SV_CYCLE_W
 
+    enum sv_ot_norm:
+        SV_OT_L1
+        SV_OT_L2
+        SV_OT_LINF
+
+    enum sv_ot_method:
+        SV_OT_NEWTON
+
+    enum sv_ot_metric:
+        SV_OT_SQEUCLIDEAN
+        SV_OT_EUCLIDEAN
+        SV_OT_CITYBLOCK
+        SV_OT_CHEBYSHEV
+        SV_OT_COSINE
+        SV_OT_MINKOWSKI
+
     enum sv_glm_loss:
         SV_GLM_SQUARED
         SV_GLM_LOGISTIC
@@ -211,6 +227,39 @@ cdef extern from "solvers.h" nogil:
         const char *const *option_names
         const double *option_values
     const sv_omega_options SV_OMEGA_OPTIONS_INIT "((sv_omega_options)SV_OMEGA_OPTIONS_INIT)"
+
+    ctypedef struct sv_ot_options:
+        size_t struct_size
+        double tol
+        int norm
+        int certify
+        int method
+        int stage_sweeps
+        double decay
+        double stage_tol
+        const double *f0
+        const double *g0
+    const sv_ot_options SV_OT_OPTIONS_INIT "((sv_ot_options)SV_OT_OPTIONS_INIT)"
+
+    ctypedef struct sv_ot_result:
+        size_t struct_size
+        double value
+        double value_linear
+        double value_entropy
+        double value_dual
+        double marginal_error
+        double gap
+        double lp_lower
+        double lp_upper
+        int64_t sinkhorn
+        int64_t newton
+        int64_t cg
+        int64_t scalings
+        int64_t passes
+    const sv_ot_result SV_OT_RESULT_INIT "((sv_ot_result)SV_OT_RESULT_INIT)"
+
+    ctypedef struct sv_ot_plan:
+        pass
 
     ctypedef struct sv_design:
         size_t struct_size
@@ -385,6 +434,21 @@ cdef extern from "solvers.h" nogil:
     int sv_omega_tuner_save(sv_omega_tuner *tuner, char *text, size_t room, size_t *length)
     int sv_omega_tuner_load(sv_omega_tuner *tuner, const char *text, size_t length)
     int sv_omega_grid(size_t count, double low, double high, double *omegas)
+    int sv_ot_solve(size_t n, size_t m, const double *C, ptrdiff_t stride, const double *a, const double *b,
+            double reg, const sv_ot_options *options, const sv_control *control, double *f, double *g,
+            sv_ot_result *result, sv_report *report, sv_ot_plan **plan)
+    int sv_ot_solve_f32(size_t n, size_t m, const float *C, ptrdiff_t stride, const double *a, const double *b,
+            double reg, const sv_ot_options *options, const sv_control *control, double *f, double *g,
+            sv_ot_result *result, sv_report *report, sv_ot_plan **plan)
+    int sv_ot_solve_sample(size_t n, size_t m, size_t d, const double *X, ptrdiff_t X_stride, const double *Y,
+            ptrdiff_t Y_stride, int metric, double p, const double *a, const double *b, double reg,
+            const sv_ot_options *options, const sv_control *control, double *f, double *g, sv_ot_result *result,
+            sv_report *report, sv_ot_plan **plan)
+    int sv_ot_plan_dense(sv_ot_plan *plan, double *P, ptrdiff_t stride, int threads)
+    int sv_ot_plan_matvec(sv_ot_plan *plan, const double *x, double *out, int threads)
+    int sv_ot_plan_rmatvec(sv_ot_plan *plan, const double *x, double *out, int threads)
+    int sv_ot_plan_argmax(sv_ot_plan *plan, ptrdiff_t *best, int threads)
+    void sv_ot_plan_destroy(sv_ot_plan *plan)
     int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, const double *sample_weight, int loss,
             int fit_intercept)
     void sv_glm_destroy(sv_glm *glm)

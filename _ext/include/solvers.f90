@@ -74,6 +74,19 @@ module solvers
     integer(c_int), parameter :: SV_CYCLE_V = 0
     integer(c_int), parameter :: SV_CYCLE_W = 1
 
+    integer(c_int), parameter :: SV_OT_L1 = 0
+    integer(c_int), parameter :: SV_OT_L2 = 1
+    integer(c_int), parameter :: SV_OT_LINF = 2
+
+    integer(c_int), parameter :: SV_OT_NEWTON = 0
+
+    integer(c_int), parameter :: SV_OT_SQEUCLIDEAN = 0
+    integer(c_int), parameter :: SV_OT_EUCLIDEAN = 1
+    integer(c_int), parameter :: SV_OT_CITYBLOCK = 2
+    integer(c_int), parameter :: SV_OT_CHEBYSHEV = 3
+    integer(c_int), parameter :: SV_OT_COSINE = 4
+    integer(c_int), parameter :: SV_OT_MINKOWSKI = 5
+
     integer(c_int), parameter :: SV_GLM_SQUARED = 0
     integer(c_int), parameter :: SV_GLM_LOGISTIC = 1
     integer(c_int), parameter :: SV_GLM_HUBER = 2
@@ -184,6 +197,36 @@ module solvers
         integer(c_size_t) :: option_count = 0
         type(c_ptr) :: option_names = c_null_ptr
         type(c_ptr) :: option_values = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_ot_options
+        integer(c_size_t) :: struct_size = 64
+        real(c_double) :: tol = 1e-9_c_double
+        integer(c_int) :: norm = SV_OT_L1
+        integer(c_int) :: certify = 1
+        integer(c_int) :: method = SV_OT_NEWTON
+        integer(c_int) :: stage_sweeps = 2
+        real(c_double) :: decay = 4.0_c_double
+        real(c_double) :: stage_tol = 0.03_c_double
+        type(c_ptr) :: f0 = c_null_ptr
+        type(c_ptr) :: g0 = c_null_ptr
+    end type
+
+    type, bind(c) :: sv_ot_result
+        integer(c_size_t) :: struct_size = 112
+        real(c_double) :: value = 0.0_c_double
+        real(c_double) :: value_linear = 0.0_c_double
+        real(c_double) :: value_entropy = 0.0_c_double
+        real(c_double) :: value_dual = 0.0_c_double
+        real(c_double) :: marginal_error = 0.0_c_double
+        real(c_double) :: gap = 0.0_c_double
+        real(c_double) :: lp_lower = 0.0_c_double
+        real(c_double) :: lp_upper = 0.0_c_double
+        integer(c_int64_t) :: sinkhorn = 0
+        integer(c_int64_t) :: newton = 0
+        integer(c_int64_t) :: cg = 0
+        integer(c_int64_t) :: scalings = 0
+        integer(c_int64_t) :: passes = 0
     end type
 
     type, bind(c) :: sv_design
@@ -752,6 +795,111 @@ module solvers
             real(c_double), intent(inout), optional :: omegas(*)
             integer(c_int) :: ended
         end function
+
+        function sv_ot_solve(n, m, C, stride, a, b, reg, options, control, f, g, result, report, &
+            plan) bind(c, name="sv_ot_solve") result(ended)
+            import
+            integer(c_size_t), value :: n
+            integer(c_size_t), value :: m
+            real(c_double), intent(in), optional :: C(*)
+            integer(c_ptrdiff_t), value :: stride
+            real(c_double), intent(in), optional :: a(*)
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), value :: reg
+            type(sv_ot_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: f(*)
+            real(c_double), intent(inout), optional :: g(*)
+            type(sv_ot_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            type(c_ptr), intent(out) :: plan
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_solve_f32(n, m, C, stride, a, b, reg, options, control, f, g, result, report, &
+            plan) bind(c, name="sv_ot_solve_f32") result(ended)
+            import
+            integer(c_size_t), value :: n
+            integer(c_size_t), value :: m
+            real(c_float), intent(in), optional :: C(*)
+            integer(c_ptrdiff_t), value :: stride
+            real(c_double), intent(in), optional :: a(*)
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), value :: reg
+            type(sv_ot_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: f(*)
+            real(c_double), intent(inout), optional :: g(*)
+            type(sv_ot_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            type(c_ptr), intent(out) :: plan
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_solve_sample(n, m, d, X, X_stride, Y, Y_stride, metric, p, a, b, reg, options, control, f, g, &
+            result, report, plan) bind(c, name="sv_ot_solve_sample") result(ended)
+            import
+            integer(c_size_t), value :: n
+            integer(c_size_t), value :: m
+            integer(c_size_t), value :: d
+            real(c_double), intent(in), optional :: X(*)
+            integer(c_ptrdiff_t), value :: X_stride
+            real(c_double), intent(in), optional :: Y(*)
+            integer(c_ptrdiff_t), value :: Y_stride
+            integer(c_int), value :: metric
+            real(c_double), value :: p
+            real(c_double), intent(in), optional :: a(*)
+            real(c_double), intent(in), optional :: b(*)
+            real(c_double), value :: reg
+            type(sv_ot_options), intent(in), optional :: options
+            type(sv_control), intent(in), optional :: control
+            real(c_double), intent(inout), optional :: f(*)
+            real(c_double), intent(inout), optional :: g(*)
+            type(sv_ot_result), intent(inout), optional :: result
+            type(sv_report), intent(inout), optional :: report
+            type(c_ptr), intent(out) :: plan
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_plan_dense(plan, P, stride, threads) bind(c, name="sv_ot_plan_dense") result(ended)
+            import
+            type(c_ptr), value :: plan
+            real(c_double), intent(inout), optional :: P(*)
+            integer(c_ptrdiff_t), value :: stride
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_plan_matvec(plan, x, out, threads) bind(c, name="sv_ot_plan_matvec") result(ended)
+            import
+            type(c_ptr), value :: plan
+            real(c_double), intent(in), optional :: x(*)
+            real(c_double), intent(inout), optional :: out(*)
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_plan_rmatvec(plan, x, out, threads) bind(c, name="sv_ot_plan_rmatvec") result(ended)
+            import
+            type(c_ptr), value :: plan
+            real(c_double), intent(in), optional :: x(*)
+            real(c_double), intent(inout), optional :: out(*)
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        function sv_ot_plan_argmax(plan, best, threads) bind(c, name="sv_ot_plan_argmax") result(ended)
+            import
+            type(c_ptr), value :: plan
+            integer(c_ptrdiff_t), intent(inout), optional :: best(*)
+            integer(c_int), value :: threads
+            integer(c_int) :: ended
+        end function
+
+        subroutine sv_ot_plan_destroy(plan) bind(c, name="sv_ot_plan_destroy")
+            import
+            type(c_ptr), value :: plan
+        end subroutine
 
         function sv_glm_create(glm, X, y, sample_weight, loss, fit_intercept) bind(c, name="sv_glm_create") result(ended)
             import

@@ -421,6 +421,80 @@ SV_API int sv_omega_grid(size_t count, double low, double high, double *omegas);
 
 /* ---- ot: entropic optimal transport --------------------------------------------------------- */
 
+/* The plan P >= 0 of n sources and m targets that has the row sums a and the column sums b and the least
+ * <C, P> + reg KL(P | a b'), as solvers.ot.solve finds it, to the same bits:
+ * P_ij = exp((f_i + g_j - C_ij) / reg). */
+
+enum sv_ot_norm { SV_OT_L1 = 0, SV_OT_L2 = 1, SV_OT_LINF = 2 };
+
+enum sv_ot_method { SV_OT_NEWTON = 0 };
+
+enum sv_ot_metric {
+    SV_OT_SQEUCLIDEAN = 0,
+    SV_OT_EUCLIDEAN = 1,
+    SV_OT_CITYBLOCK = 2,
+    SV_OT_CHEBYSHEV = 3,
+    SV_OT_COSINE = 4,
+    SV_OT_MINKOWSKI = 5
+};
+
+typedef struct sv_ot_options {
+    size_t struct_size;
+    double tol;         /* bound on the norm of (P 1 - a, P' 1 - b) */
+    int norm;           /* enum sv_ot_norm */
+    int certify;        /* whether the result gets gap, lp_lower and lp_upper: three more passes over C */
+    int method;         /* enum sv_ot_method */
+    int stage_sweeps;   /* of newton: sweeps at most before a stage's first Newton step */
+    double decay;       /* of newton: factor by which reg falls from stage to stage */
+    double stage_tol;   /* of newton: l1 marginal error that ends a stage, as a share of the mass */
+    const double *f0, *g0; /* potentials to start from, as a solve gives them, n and m; or NULL */
+} sv_ot_options;
+#define SV_OT_OPTIONS_INIT {sizeof(sv_ot_options), 1e-9, SV_OT_L1, 1, SV_OT_NEWTON, 2, 4.0, 0.03, NULL, NULL}
+
+typedef struct sv_ot_result {
+    size_t struct_size;
+    double value;          /* <C, P> + reg KL(P | a b') */
+    double value_linear;   /* <C, P> */
+    double value_entropy;  /* <C, P> + reg sum P log P */
+    double value_dual;     /* at (f, g): never above the least value of a plan with these marginals */
+    double marginal_error; /* of the plan, recomputed: what was compared with tol */
+    double gap;            /* bounds how far value_dual is from the optimum; NaN without certify */
+    double lp_lower, lp_upper; /* bounds of the least <C, P> without entropy; NaN without certify */
+    int64_t sinkhorn, newton, cg, scalings, passes; /* iterations of each kind; reads of a stored plan and of C */
+} sv_ot_result;
+#define SV_OT_RESULT_INIT {sizeof(sv_ot_result), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0, 0}
+
+/* A plan whose entries are made when they are asked for. Of a solve with a matrix it reads the caller's matrix, which
+ * must stay as it was while the handle lives. */
+typedef struct sv_ot_plan sv_ot_plan;
+
+/* C has n rows of m contiguous costs, any finite numbers, `stride` >= m apart. a (n) and b (m): weights >= 0 of equal
+ * mass, NULL for equal weights that sum to 1; b is rescaled where the masses differ by 1e-6 or less. reg > 0 is in units
+ * of the cost. Any of the outputs may be NULL: f (n) and g (m), -inf at weights of 0; result; report; plan, which
+ * becomes a handle that the caller destroys. Returns the status, negative only where nothing was written; max_iter is
+ * 10000 where control leaves it open, and the callback's x is NULL. */
+SV_API int sv_ot_solve(size_t n, size_t m, const double *C, ptrdiff_t stride, const double *a, const double *b,
+                       double reg, const sv_ot_options *options, const sv_control *control, double *f, double *g,
+                       sv_ot_result *result, sv_report *report, sv_ot_plan **plan);
+SV_API int sv_ot_solve_f32(size_t n, size_t m, const float *C, ptrdiff_t stride, const double *a, const double *b,
+                           double reg, const sv_ot_options *options, const sv_control *control, double *f, double *g,
+                           sv_ot_result *result, sv_report *report, sv_ot_plan **plan);
+
+/* The same between points, X (n, d) and Y (m, d) with rows X_stride and Y_stride apart, the costs made on the fly by the
+ * metric (enum sv_ot_metric; p > 0 is the exponent of SV_OT_MINKOWSKI): O(n + m) memory. The points are copied. */
+SV_API int sv_ot_solve_sample(size_t n, size_t m, size_t d, const double *X, ptrdiff_t X_stride, const double *Y,
+                              ptrdiff_t Y_stride, int metric, double p, const double *a, const double *b, double reg,
+                              const sv_ot_options *options, const sv_control *control, double *f, double *g,
+                              sv_ot_result *result, sv_report *report, sv_ot_plan **plan);
+
+/* P with rows `stride` apart; P x, x (m); P' x, x (n); where each source sends most, the first such target, -1 for
+ * sources of weight 0. threads as in sv_control. */
+SV_API int sv_ot_plan_dense(sv_ot_plan *plan, double *P, ptrdiff_t stride, int threads);
+SV_API int sv_ot_plan_matvec(sv_ot_plan *plan, const double *x, double *out, int threads);
+SV_API int sv_ot_plan_rmatvec(sv_ot_plan *plan, const double *x, double *out, int threads);
+SV_API int sv_ot_plan_argmax(sv_ot_plan *plan, ptrdiff_t *best, int threads);
+SV_API void sv_ot_plan_destroy(sv_ot_plan *plan);
+
 /* ---- learning: penalised generalised linear models ------------------------------------------ */
 
 /*     minimise  sum_i s_i loss(x_i'w + b, y_i)  +  sum_j p_j (l1 |w_j| + l2 w_j^2 / 2)   over  low <= w <= high

@@ -7,7 +7,7 @@ Shapes are checked here, since a wrong one would read foreign memory; values are
 from cpython.buffer cimport (
     Py_buffer, PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer,
 )
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 
 cdef extern from "stdlib.h" nogil:
     void *aligned_alloc(size_t, size_t)
@@ -81,8 +81,8 @@ cdef extern from "elimination.h" nogil:
         int *vertices
         double *values
 
-    size_t sv_ot_factor_worksize(size_t, size_t, size_t)
-    int sv_ot_factorise(const sv_ot_thinned *, sv_ot_factor *, double *)
+    int sv_ot_factor_make(const sv_ot_thinned *, sv_ot_factor *)
+    void sv_ot_factor_free(sv_ot_factor *)
     size_t sv_ot_schur_cg_worksize(size_t, size_t)
     int sv_ot_schur_cg(const sv_ot_thinned *, const double *, double *, double, int, const sv_ot_factor *, double *,
                        double *)
@@ -355,13 +355,10 @@ cdef class Cost:
         return paid
 
 
-def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
-              const double[::1] row_sums, const double[::1] column_sums, const double[::1] p, const double[::1] q,
-              double[::1] x, double[::1] y, double rtol, int max_iter):
-    """Solve the thinned Newton system for (x, y), in place; returns the iterations taken."""
-    cdef Py_ssize_t n = row_sums.shape[0], m = column_sums.shape[0], k
-    cdef sv_ot_sparse_hessian hessian
-    cdef int taken
+cdef int check_rows(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values, Py_ssize_t n,
+                    Py_ssize_t m) except -1:
+    """Compressed rows: indices that stay within bounds."""
+    cdef Py_ssize_t k
     if row_starts.shape[0] != n + 1 or row_starts[0] != 0 or row_starts[n] > min(columns.shape[0], values.shape[0]):
         raise ValueError("row_starts does not fit the entries")
     for k in range(n):
@@ -370,6 +367,17 @@ def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const do
     for k in range(row_starts[n]):
         if not 0 <= columns[k] < m:
             raise ValueError("a column index is out of range")
+    return 0
+
+
+def newton_cg(const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
+              const double[::1] row_sums, const double[::1] column_sums, const double[::1] p, const double[::1] q,
+              double[::1] x, double[::1] y, double rtol, int max_iter):
+    """Solve the thinned Newton system for (x, y), in place; returns the iterations taken."""
+    cdef Py_ssize_t n = row_sums.shape[0], m = column_sums.shape[0]
+    cdef sv_ot_sparse_hessian hessian
+    cdef int taken
+    check_rows(row_starts, columns, values, n, m)
     hessian.n, hessian.m = n, m
     hessian.row_starts = &row_starts[0]
     hessian.columns = &columns[0] if columns.shape[0] else NULL
@@ -404,15 +412,8 @@ cdef class Thinned:
 
     def __cinit__(self, const Py_ssize_t[::1] row_starts, const int[::1] columns, const double[::1] values,
                   const double[::1] a, const double[::1] diagonal):
-        cdef Py_ssize_t n = a.shape[0], m = diagonal.shape[0], k
-        if row_starts.shape[0] != n + 1 or row_starts[0] != 0 or row_starts[n] > min(columns.shape[0], values.shape[0]):
-            raise ValueError("row_starts does not fit the entries")
-        for k in range(n):
-            if row_starts[k] > row_starts[k + 1]:
-                raise ValueError("row_starts decreases")
-        for k in range(row_starts[n]):
-            if not 0 <= columns[k] < m:
-                raise ValueError("a column index is out of range")
+        cdef Py_ssize_t n = a.shape[0], m = diagonal.shape[0]
+        check_rows(row_starts, columns, values, n, m)
         if n + m + 4 * row_starts[n] > 2**31 - 1:
             raise ValueError("too many entries")
         self.row_starts, self.columns, self.values, self.a, self.diagonal = row_starts, columns, values, a, diagonal
@@ -423,34 +424,18 @@ cdef class Thinned:
         self.system.a, self.system.diagonal = vector(a, n, "a"), vector(diagonal, m, "diagonal")
 
     def __dealloc__(self):
-        free(self.factor.order)
-        free(self.factor.starts)
-        free(self.factor.inverse)
-        free(self.factor.vertices)
-        free(self.factor.values)
+        sv_ot_factor_free(&self.factor)
 
     def factorise(self):
         """Make the approximate factor that `solve` then uses; False where it grows too large."""
-        cdef size_t size = self.system.n + self.system.m, entries = self.system.row_starts[self.system.n]
-        cdef sv_ot_factor *f = &self.factor
-        cdef double *work
-        cdef bint ready
-        if self.factored:
-            return True
-        if f.order == NULL:
-            f.capacity = 6 * entries + 4 * size
-            f.order = <int *>malloc(size * sizeof(int))
-            f.starts = <Py_ssize_t *>malloc((size + 1) * sizeof(Py_ssize_t))
-            f.inverse = <double *>malloc(size * sizeof(double))
-            f.vertices = <int *>malloc(f.capacity * sizeof(int))
-            f.values = <double *>malloc(f.capacity * sizeof(double))
-        if f.order == NULL or f.starts == NULL or f.inverse == NULL or f.vertices == NULL or f.values == NULL:
+        cdef int made = 1
+        if not self.factored:
+            sv_ot_factor_free(&self.factor)
+            with nogil:
+                made = sv_ot_factor_make(&self.system, &self.factor)
+        if made < 0:
             raise MemoryError
-        work = workspace(sv_ot_factor_worksize(self.system.n, self.system.m, entries))
-        with nogil:
-            ready = sv_ot_factorise(&self.system, f, work)
-        free(work)
-        self.factored = ready
+        self.factored = made
         return self.factored
 
     @property
@@ -537,5 +522,8 @@ cdef class StoredPlan:
             taken = sv_ot_scaling_cg(&self.plan, px, py, pd, pr, pz, goal, max_iter, &residual, work, self.threads)
         free(work)
         return taken, residual
+
+
 include "exact.pxi"
 include "batch.pxi"
+include "newton.pxi"

@@ -18,8 +18,10 @@
  *
  * Time: some 100 ns an entry of P; applying it moves 12 bytes an entry of the factor, twice.
  */
+#include <limits.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "elimination.h"
@@ -308,6 +310,31 @@ int sv_ot_factorise(const struct sv_ot_thinned *p, struct sv_ot_factor *factor, 
     factor->starts[size] = (ptrdiff_t)filled;
     factor->size = size;
     return 1;
+}
+
+int sv_ot_factor_make(const struct sv_ot_thinned *p, struct sv_ot_factor *f)
+{
+    const size_t size = p->n + p->m, entries = (size_t)p->row_starts[p->n];
+    const size_t capacity = 6 * entries + 4 * size;
+    *f = (struct sv_ot_factor){0};
+    if (size + 4 * entries > INT_MAX) /* halves of edges are numbered by ints */
+        return 0;
+    *f = (struct sv_ot_factor){
+        .capacity = capacity, .order = malloc(size * sizeof(int)), .starts = malloc((size + 1) * sizeof(ptrdiff_t)),
+        .inverse = malloc(size * sizeof(double)), .vertices = malloc(capacity * sizeof(int)),
+        .values = malloc(capacity * sizeof(double))};
+    double *work = malloc(sv_ot_factor_worksize(p->n, p->m, entries) * sizeof(double));
+    int made = f->order && f->starts && f->inverse && f->vertices && f->values && work ? 1 : -1;
+    if (made > 0)
+        made = sv_ot_factorise(p, f, work);
+    free(work);
+    return made;
+}
+
+void sv_ot_factor_free(struct sv_ot_factor *f)
+{
+    free(f->order), free(f->starts), free(f->inverse), free(f->vertices), free(f->values);
+    *f = (struct sv_ot_factor){0};
 }
 
 void sv_ot_factor_solve(const struct sv_ot_factor *f, double *x)

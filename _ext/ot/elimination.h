@@ -36,6 +36,11 @@ struct sv_ot_factor {
 /* Doubles of work space that sv_ot_factorise needs for so many entries. */
 SV_BINDING size_t sv_ot_factor_worksize(size_t n, size_t m, size_t entries);
 
+/* Makes the factor in memory of its own, which sv_ot_factor_free gives back in any case: 1, 0 where it grows too large,
+ * -1 where there is no memory. */
+SV_BINDING int sv_ot_factor_make(const struct sv_ot_thinned *p, struct sv_ot_factor *factor);
+SV_BINDING void sv_ot_factor_free(struct sv_ot_factor *factor);
+
 /* Factor the bipartite system; 0 where the capacity does not suffice, else 1. */
 SV_BINDING int sv_ot_factorise(const struct sv_ot_thinned *p, struct sv_ot_factor *factor, double *work);
 

@@ -122,11 +122,9 @@ class Cost:
                 low = self.row_minima() if self.offset is None else self.offset
                 return float((self.matrix.max(axis=1) - low).max())
             assert self.points is not None
-            x, y, metric = self.points
-            if callable(metric):
+            if isinstance(self.kernel, BlockCost):
                 return float((self._row_extreme(-1.0) + self._row_extreme(1.0)).max())
-            widths = np.maximum(x.max(axis=0), y.max(axis=1)) - np.minimum(x.min(axis=0), y.min(axis=1))
-            return _length(widths, metric)
+            return _kernels.cloud_span(self.kernel)
 
     def _span_of_allowed(self, forbidden: float) -> float:
         span = 0.0
@@ -172,17 +170,6 @@ class Cost:
         return -out
 
 
-def _length(differences: Array, metric: str | tuple[str, float]) -> float:
-    """The distance that belongs to these differences of coordinates, which are >= 0."""
-    if metric == "sqeuclidean":
-        return float((differences**2).sum())
-    largest = float(differences.max())
-    p = metric[1] if isinstance(metric, tuple) else {"cityblock": 1.0, "euclidean": 2.0}.get(metric, np.inf)
-    if np.isinf(p) or largest == 0 or np.isinf(largest):
-        return largest
-    return float(largest * ((differences / largest) ** p).sum() ** (1 / p))
-
-
 def sample_cost(x: Array, y: Array, metric: str | BlockFunction, p: float | None, forbidden: float | None) -> Cost:
     """The cost between two point clouds, x (n, d) and y (m, d), in the metric of a user's call."""
     if p is not None and metric != "minkowski":
@@ -212,9 +199,7 @@ def _minkowski(p: float) -> str | tuple[str, float]:
 
 def _directions(points: Array, name: str) -> Array:
     """The points scaled to length sqrt(1/2)."""
-    largest = np.abs(points).max(axis=1, keepdims=True)
-    if not largest.all():
-        raise ValueError(f"the cosine of a zero vector is not defined; {name}[{int(largest.argmin())}] is zero")
-    scaled = points / largest
-    directions: Array = scaled / np.sqrt(2 * (scaled**2).sum(axis=1, keepdims=True))
+    directions, zero = _kernels.directions(np.ascontiguousarray(points))
+    if zero < len(points):
+        raise ValueError(f"the cosine of a zero vector is not defined; {name}[{zero}] is zero")
     return directions

@@ -112,6 +112,63 @@ class StoredPlan:
         self, x: Array, y: Array, diagonal: Array, rhs: Array, z: Array, goal: float, max_iter: int
     ) -> tuple[int, float]: ...
 
+EASY_SPAN: float
+MOST_STORED: int
+ABSORBED: float
+
+def total(x: Array) -> float: ...
+def cloud_span(cost: Cost) -> float: ...
+def directions(points: Array) -> tuple[Array, int]: ...
+
+class Problem:
+    #: kernel: a Cost, or what has its methods.
+    def __init__(
+        self,
+        kernel: Any,
+        a: Array,
+        b: Array,
+        offset: Array | None,
+        column_offset: Array | None,
+        *,
+        reg: float,
+        scale: float,
+        span: float,
+        mass: float,
+        tol: float,
+        norm: str,
+        forbidden: bool,
+        threads: int,
+    ) -> None: ...
+    @property
+    def roundoff(self) -> float: ...
+    @property
+    def aim(self) -> float: ...
+    def error(self, row_sums: Array | None, column_sums: Array) -> float: ...
+    def drift(self, v: Array) -> float: ...
+    def stop(self, measure: float, steps_without_progress: int) -> int: ...
+    def done(self, stage: float, measure: float, steps_without_progress: int) -> int: ...
+    def best_v(self, u: Array, v: Array, column_sums: Array, stage: float) -> Array: ...
+    def potentials(self, u: Array, v: Array) -> tuple[Array, Array]: ...
+    def certify(
+        self, u: Array, v: Array, certified: bool
+    ) -> tuple[dict[str, Any], Array, Array, tuple[Array, Array, Array, Array] | None]: ...
+
+class Newton:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        decay: float,
+        stage_tol: float,
+        stage_sweeps: int,
+        most_stored: int,
+        absorbed: float,
+        gentle: bool,
+        least: Array | None = None,
+    ) -> None: ...
+    def start(self, u0: Array, v0: Array) -> dict[str, Any]: ...
+    def step(self, state: Any) -> dict[str, Any]: ...
+
 class Network:
     def __init__(self, n: int, m: int, rows: Array, columns: Array, costs: Array, base: Array) -> None: ...
     def ship(self, order: Array, a: Array, b: Array, shipped: Array) -> None: ...

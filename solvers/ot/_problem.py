@@ -21,7 +21,7 @@ from .._base.result import SolveResult, Status
 from . import _kernels
 from ._cost import Cost
 from ._plan import Plan
-from ._rounding import NO_CERTIFICATE, RoundedPlan, certify
+from ._rounding import RoundedPlan, rounded_plan
 
 Array = npt.NDArray[Any]
 
@@ -34,9 +34,6 @@ MASS_SILENT, MASS_WARNED = 1e-12, 1e-6
 
 #: A column sum below this may have lost digits to underflow: the column is summed again by itself.
 UNDERFLOW = 1e-280
-
-#: Potentials (base 2) whose mean is beyond this are shifted: a common part costs the digits of every exponent.
-LARGEST_MEAN = 64.0
 
 #: An exponent (base 2) at which nothing is left, whatever is added to it.
 FAR = 1e300
@@ -123,8 +120,7 @@ class TransportProblem:
     kept_columns: Array | None
     shape: tuple[int, int]
     copies: int
-    _room: list[Array] = field(default_factory=list, repr=False)
-    _stored: list[Any] = field(default_factory=list, repr=False)
+    _kept: list[Any] = field(default_factory=list, repr=False)
     #: Whether the result is to have a rounded plan and bounds.
     certified: bool = True
     #: Rows and columns that no plan on the allowed arcs can serve; None where none is known of.
@@ -134,12 +130,40 @@ class TransportProblem:
         return f"<{self.title}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_room": [], "_stored": []}
+        state = {**self.__dict__, "_kept": []}
+        state.pop("compiled", None)
+        return state
+
+    def keep(self, owner: Any, thing: Any) -> None:
+        """Keep something in memory between the steps of a solve."""
+        self._kept[:] = [(owner, thing)]
+
+    def kept(self, owner: Any) -> Any:
+        """What this owner keeps, which it no longer does; None where there is nothing."""
+        try:
+            keeper, thing = self._kept.pop()
+        except IndexError:
+            return None
+        return thing if keeper is owner else None
 
     def forget(self) -> None:
         """Give back what was kept in memory between the steps of a solve."""
-        self._room.clear()
-        self._stored.clear()
+        self._kept.clear()
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """The span of the costs and the mass, 0 where it is that of a: those of all rows, where ranks share them."""
+        return self.cost.span, 0.0
+
+    @cached_property
+    def compiled(self) -> _kernels.Problem:
+        """The problem as the compiled drivers see it."""
+        cost = self.cost
+        span, mass = self.sizes
+        return _kernels.Problem(
+            cost.kernel, self.a, self.b, cost.offset, cost.column_offset, reg=self.reg, scale=self.scale, span=span,
+            mass=mass, tol=self.tol, norm=self.norm, forbidden=cost.forbidden is not None, threads=self.threads,
+        )  # fmt: skip
 
     @property
     def scale(self) -> float:
@@ -175,14 +199,14 @@ class TransportProblem:
         rows, columns = (np.zeros_like(w) if offset is None else offset * self.scale for offset, w in offsets)
         return rows, columns
 
-    @cached_property
+    @property
     def roundoff(self) -> float:
         """About the smallest marginal error that float64 exponents of this size allow."""
-        return 2.0**-52 * (4 + self.scale * self.cost.span) * float(self.a.sum())
+        return self.compiled.roundoff
 
     def error(self, row_sums: Array | None, column_sums: Array) -> float:
         """The norm of the marginal violations; None means that the rows are met."""
-        return self.size([column_sums - self.b] if row_sums is None else [row_sums - self.a, column_sums - self.b])
+        return self.compiled.error(row_sums, column_sums)
 
     def size(self, gaps: Sequence[Array]) -> float:
         """The norm of the gaps of one side or of both."""
@@ -198,36 +222,6 @@ class TransportProblem:
         self.cost.kernel.sweep(self.scale, self.a, u, v, column_sums, self.threads)
         return u, column_sums
 
-    def sweep_at(
-        self, stage: float, u: Array, v: Array, thinning: tuple[float, int] | None
-    ) -> tuple[Array, Array, LargeEntries | None]:
-        """A sweep at `stage` times the regularisation; potentials stay in units of the final one.
-
-        With thinning = (share, most) also the entries of row i that are at least share * a_i, and at most `most`.
-        """
-        n, m = self.cost.shape
-        u, v, scale, column_sums = u / stage, v / stage, self.scale / stage, np.empty(m)
-        if thinning is None:
-            self.cost.kernel.sweep(scale, self.a, u, v, column_sums, self.threads)
-            return u * stage, column_sums, None
-        values, columns = self._kept_room(_kernels.thinned_room(n, m, thinning[1]))
-        counts = np.empty(n, np.intp)
-        self.cost.kernel.sweep_thinned(
-            scale, self.a, u, v, column_sums, *thinning, values, columns, counts, self.threads
-        )
-        row_starts = np.concatenate([[0], np.cumsum(counts)])
-        kept = row_starts[-1]
-        return u * stage, column_sums, LargeEntries(row_starts, columns[:kept].copy(), values[:kept].copy())
-
-    def stored_plan(self, u: Array, v: Array) -> _kernels.StoredPlan:
-        """The plan in memory; the last one is kept, so that asking again for the same arrays costs nothing."""
-        if not self._stored or self._stored[0] is not u or self._stored[1] is not v:
-            self._stored.clear()  # before the next one is made: it may be large
-            plan = _kernels.StoredPlan(self.cost.kernel, self.scale, u, v, self.a, self.threads)
-            self._stored.extend([u, v, plan])
-        stored: _kernels.StoredPlan = self._stored[2]
-        return stored
-
     def rise(self, old: Array, new: Array) -> float:
         """a @ (new - old), for row potentials: their part in a change of the dual."""
         return float(self.a @ (new - old))
@@ -235,12 +229,6 @@ class TransportProblem:
     def weight(self, u: Array) -> float:
         """a @ |u|."""
         return float(self.a @ np.abs(u))
-
-    def _kept_room(self, room: int) -> tuple[Array, Array]:
-        """Arrays to keep entries in, used again by the next sweep."""
-        if len(self._room) == 0 or len(self._room[0]) < room:
-            self._room[:] = [np.empty(room), np.empty(room, np.intc)]
-        return self._room[0], self._room[1]
 
     def sums(self, u: Array, v: Array) -> tuple[Array, Array]:
         """Row sums and column sums of the plan."""
@@ -253,39 +241,21 @@ class TransportProblem:
 
         Where the potentials have drifted off against each other it comes with another constant, which a sweep answers.
         """
-        if column_sums.min() > UNDERFLOW:
-            best: Array = v + stage * np.log2(self.b / column_sums)
-            return best - self.drift(best)
-        scale, u, top = self.scale / stage, u / stage, np.empty_like(v)
-        self.cost.kernel.column_max(scale, u, top, self.threads)
-        row_sums, column_sums = np.empty_like(u), np.empty_like(v)
-        self.cost.kernel.marginals(scale, u, -top, row_sums, column_sums, self.threads)
-        best = stage * (np.log2(self.b / column_sums) - top)
-        return best - self.drift(best)
+        return self.compiled.best_v(u, v, column_sums, stage)
 
     def drift(self, v: Array) -> float:
         """The mean of v, 0 where it is harmless."""
-        mean = float(self.b @ v) / self._mass
-        return mean if abs(mean) > LARGEST_MEAN else 0.0
-
-    @cached_property
-    def _mass(self) -> float:
-        return float(self.b.sum())
+        return self.compiled.drift(v)
 
     @property
     def aim(self) -> float:
         """The running error at which to stop: the answer is measured again, by kernels that round otherwise."""
-        return self.tol - min(self.roundoff, 0.1 * self.tol)
+        return self.compiled.aim
 
     def stop(self, measure: float, steps_without_progress: int) -> Status | None:
         """When a method should end: converged, out of the numbers, or as far as rounding lets it come."""
-        if measure <= self.aim:
-            return Status.CONVERGED
-        if not np.isfinite(measure):
-            return Status.NONFINITE
-        if steps_without_progress >= 30 and measure < 1e3 * self.roundoff:
-            return Status.STAGNATION
-        return None
+        code = self.compiled.stop(measure, steps_without_progress)
+        return None if code < 0 else Status(code)  # type: ignore[call-arg]
 
     def answer(self, state: Any) -> Plan:
         """The plan of a state."""
@@ -296,25 +266,13 @@ class TransportProblem:
     def certify(self, state: Any, stats: dict[str, Any]) -> TransportResult:
         """The result of a state, its marginal error and values recomputed from the plan that is returned."""
         plan = self.answer(state)
-        row_sums, column_sums, paid = plan.sums()
-        error = self.error(row_sums, column_sums)
-        linear = paid + self.cost.offset_part(row_sums, column_sums)
-        # sum P log P, from log P = ln2 (u + v) - (C - offset) / reg
-        log_plan = LN2 * float(plan.u @ row_sums + plan.v @ column_sums) - paid / self.reg
-        log_a, log_b = np.log(self.a), np.log(self.b)
-        log_product = float(row_sums @ log_a + column_sums @ log_b)
-        f, g = self._potentials(plan)
-        dual = float(self.a @ plan.u + self.b @ plan.v) / self.scale - self.reg * float(
-            row_sums.sum() - self.a.sum() + self.a @ log_a + self.b @ log_b
-        )
-        certificate = certify(plan, self.a, self.b, row_sums, column_sums) if self.certified else NO_CERTIFICATE
+        numbers, f, g, parts = self.compiled.certify(plan.u, plan.v, self.certified)
         return TransportResult(
-            x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
-            value=linear + self.reg * (log_plan - log_product), value_linear=linear,
-            value_entropy=linear + self.reg * log_plan,
-            value_dual=dual + self.cost.offset_part(self.a, self.b),
-            rounded=certificate.rounded, gap=certificate.gap, lp_bounds=certificate.lp_bounds,
-            problem=self,
+            x=plan, f=spread(f, self.kept_rows, self.shape[0]), g=spread(g, self.kept_columns, self.shape[1]),
+            measure=numbers["marginal_error"], marginal_error=numbers["marginal_error"], stats=stats,
+            value=numbers["value"], value_linear=numbers["value_linear"], value_entropy=numbers["value_entropy"],
+            value_dual=numbers["value_dual"], rounded=None if parts is None else rounded_plan(plan, *parts),
+            gap=numbers["gap"], lp_bounds=(numbers["lp_lower"], numbers["lp_upper"]), problem=self,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
@@ -338,16 +296,6 @@ class TransportProblem:
             stats={**self.stats, "unreachable_rows": rows, "unreachable_columns": columns}, problem=self,
         )  # fmt: skip
 
-    def _potentials(self, plan: Plan) -> tuple[Array, Array]:
-        f, g = plan.u / self.scale, plan.v / self.scale
-        if self.cost.column_offset is not None:
-            g = g + self.cost.column_offset
-        shift = float(self.b @ g) / float(self.b.sum())
-        f, g = f + shift, g - shift
-        if self.cost.offset is not None:
-            f = f + self.cost.offset
-        return _spread(f, self.kept_rows, self.shape[0]), _spread(g, self.kept_columns, self.shape[1])
-
 
 def _some(indices: Array) -> str:
     """A list of indices, not too long."""
@@ -355,7 +303,7 @@ def _some(indices: Array) -> str:
     return f"[{shown}{', ...' if len(indices) > 10 else ''}]"
 
 
-def _spread(values: Array, kept: Array | None, size: int) -> Array:
+def spread(values: Array, kept: Array | None, size: int) -> Array:
     """Values at the kept places, -inf elsewhere."""
     if kept is None:
         return values

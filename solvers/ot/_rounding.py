@@ -1,5 +1,9 @@
 """What certifies an answer: an exactly feasible plan near it, and bounds of how far it is from optimal.
 
+The sums are compiled (`_ext/ot/answer.c`): one pass over the cost with an exponential an entry and two without. There
+is no rounded plan, and the bounds from above are infinite, where the plan's sums are not finite or the rank-one term
+would use forbidden arcs.
+
 With P the plan of the potentials (f, g), a and b the weights, M their mass:
 
     F = diag(x) P diag(y)              scaled so that no marginal is exceeded
@@ -34,6 +38,7 @@ from .._base.reducer import SERIAL, Reducer, total
 from ._plan import Plan
 
 Array = npt.NDArray[Any]
+
 
 LN2 = float(np.log(2.0))
 #: The bounds are widened by so many roundings of the sums of which they are made.
@@ -97,6 +102,12 @@ class RoundedPlan:
         return self.matvec(np.ones(m)), self.rmatvec(np.ones(n))
 
 
+def rounded_plan(plan: Plan, row_scale: Array, column_scale: Array, row_rest: Array, column_rest: Array) -> RoundedPlan:
+    """The rounded plan of these parts, which are those of the rows and columns of positive weight."""
+    rows, columns = plan.spread_rows, plan.spread_columns
+    return RoundedPlan(plan, rows(row_scale), columns(column_scale), rows(row_rest), columns(column_rest))
+
+
 @dataclass(frozen=True, eq=False)
 class Certificate:
     """The rounded plan, the entropic gap, and bounds without entropy.
@@ -118,8 +129,8 @@ def certify(
 ) -> Certificate:
     """The certificate of a plan, given its sums and the weights of its kept rows and columns.
 
-    One pass over the cost with an exponential an entry and two without. The rows may be those of one of several ranks,
-    with the column sums of all.
+    One pass over the cost with an exponential an entry and two without. The rows are those of one of several ranks,
+    with the column sums of all; where one process has all rows, it is `_ext/ot/answer.c` that certifies.
     """
     lower_v = -across.max(_column_max(plan))
     if not (np.isfinite(row_sums).all() and np.isfinite(column_sums).all()):

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from .._base.reducer import SERIAL, Reducer, largest, total
 from .._base.result import Status
-from ._problem import LN2, UNDERFLOW, TransportProblem, TransportResult
+from . import _kernels
+from ._problem import LN2, UNDERFLOW, TransportProblem, TransportResult, spread
 from ._rounding import NO_CERTIFICATE, certify
 
 Array = npt.NDArray[Any]
@@ -52,9 +53,9 @@ class SharedRows(TransportProblem):
     def title(self) -> str:
         return f"{super().title}, {self.rows} rows on {self.across.size} ranks"
 
-    @cached_property
-    def roundoff(self) -> float:
-        return 2.0**-52 * (4 + self.scale * self.span) * self._mass
+    @property
+    def sizes(self) -> tuple[float, float]:
+        return self.span, _kernels.total(self.b)
 
     def error(self, row_sums: Array | None, column_sums: Array) -> float:
         if row_sums is None:
@@ -127,7 +128,8 @@ class SharedRows(TransportProblem):
         log_plan = LN2 * (u_r + float(plan.v @ c)) - paid / self.reg
         dual = (u_a + float(self.b @ plan.v)) / self.scale + offset_a + float(columns @ self.b)
         dual -= self.reg * (mass_r - mass_a + log_aa + float(self.b @ log_b))
-        f, g = self._potentials(plan)
+        f, g = self.compiled.potentials(plan.u, plan.v)
+        f, g = spread(f, self.kept_rows, self.shape[0]), spread(g, self.kept_columns, self.shape[1])
         certificate = certify(plan, self.a, self.b, row_sums, c, self.across) if self.certified else NO_CERTIFICATE
         return TransportResult(
             x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,

@@ -18,6 +18,7 @@ from .._base.method import lookup
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, largest, total
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
+from . import _kernels
 from ._blocks import BlockFunction, checked_costs
 from ._cost import Cost, sample_cost
 from ._histograms import solve_histograms
@@ -461,8 +462,7 @@ def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[i
     if array.min() < 0:
         index = int(array.argmin())
         raise ValueError(f"{name} must be >= 0; {name}[{index}] is {array[index]}")
-    with np.errstate(over="ignore"):
-        mass = float(array.sum())
+    mass = _kernels.total(array)
     if not 0 < mass < np.inf:
         raise ValueError(f"{name} has {'no' if mass == 0 else 'infinite'} mass: its sum is {mass}")
     return array
@@ -470,12 +470,12 @@ def _weights(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[i
 
 def equal_mass(a: Array, b: Array) -> Array:
     """b, rescaled to the mass of a where they differ slightly."""
-    return of_mass(b, float(a.sum()))
+    return of_mass(b, _kernels.total(a))
 
 
 def of_mass(b: Array, mass_a: float) -> Array:
     """b, rescaled to the mass of a where they differ slightly."""
-    mass_b = float(b.sum())
+    mass_b = _kernels.total(b)
     difference = abs(mass_a - mass_b) / max(mass_a, mass_b)
     if difference > MASS_WARNED:
         raise ValueError(f"a and b must have the same mass: a sums to {mass_a!r}, b to {mass_b!r}")
@@ -485,7 +485,7 @@ def of_mass(b: Array, mass_a: float) -> Array:
 
 
 def _positive_places(weights: Array, mass: float | None = None) -> Array | None:
-    least = NEGLIGIBLE_WEIGHT * float(weights.sum() if mass is None else mass)
+    least = NEGLIGIBLE_WEIGHT * (_kernels.total(weights) if mass is None else mass)
     return None if weights.min() > least else np.flatnonzero(weights > least)
 
 
