@@ -19,8 +19,8 @@ if importlib.util.find_spec("petsc4py") is None:
 OPEN_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_mpi_yield_when_idle": "1",
     "OMP_NUM_THREADS": "1",
-    # what imported the package here has built it: ranks that all look for changes may build at once
-    "MESONPY_EDITABLE_SKIP": os.pathsep.join(map(str, (HERE.parents[1] / "build").glob("cp3*"))),
+    # This process has built the package; ranks just look whether it has, since builds at once spoil each other.
+    "MESONPY_EDITABLE_VERBOSE": "1",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The simulation of docs/distributed on 1, 2 and 4 ranks."""
+"""The simulation of docs/distributed on several ranks."""
 
 import re
 import sys
@@ -12,11 +12,11 @@ MULTILEVEL = ("-ksp_type", "cg", "-pc_type", "python", "-pc_python_type", "solve
 
 def test_heat_is_the_same_on_all_ranks(run_ranks):
     heats = []
-    for ranks, more in ((1, ()), (2, ()), (4, ()), (2, MULTILEVEL)):
-        ended = run_ranks(ranks, sys.executable, PROGRAM, "-n", 24, "-steps", 6, *more)
+    for ranks, more in ((1, ()), (4, ()), (2, MULTILEVEL)):
+        ended = run_ranks(ranks, sys.executable, PROGRAM, "-n", 20, "-steps", 5, *more)
         assert ended.returncode == 0, ended.stderr
         heats.append(float(re.search(r"^heat (\S+)$", ended.stdout, re.MULTILINE)[1]))
         counts = re.search(r"^iterations \[(.*)\]$", ended.stdout, re.MULTILINE)[1].split(", ")
-        assert len(counts) == 6
-    assert heats == pytest.approx([heats[0]] * 4, rel=1e-8)
+        assert len(counts) == 5
+    assert heats == pytest.approx([heats[0]] * 3, rel=1e-8)
     assert 0 < heats[0] < 1

@@ -2,10 +2,10 @@
 
 One application smooths by a cycle of each rank's box, corrects by the next coarse grid, and smooths again: symmetric
 and positive definite. A box is cycled with walls half a cell beyond its ends at others, an operator that is at least
-the matrix, so that smoothing never overshoots. Boxes are halved each by itself, so that no block of cells belongs to
-two ranks; couplings and interpolation are those of the hierarchy on one machine: resistances in series and in parallel.
-A coarse grid of at most `gather` cells is held whole by every rank, and cycled by each; one reduction of all its cells,
-in place of many small messages, ends the way down.
+the matrix; where the cycle itself overshoots, on coefficients that jump, the box is swept instead. Boxes are halved
+each by itself, so that no block of cells belongs to two ranks; couplings and interpolation are those of the hierarchy
+on one machine: resistances in series and in parallel. A coarse grid of at most `gather` cells is held whole by every
+rank, and cycled by each; one reduction of all its cells, in place of many small messages, ends the way down.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from petsc4py import PETSc
 
 from ... import linalg
 from .box import Couplings, Neighbours, beside, grid_of, inner, recognised
-from .memory import Array
+from .memory import Array, Rows, rows
 from .ranks import gathered, together
 
 #: Cells of the grid that every rank holds whole, at most.
@@ -27,9 +27,9 @@ GATHER = 20_000
 #: A grid that halving would leave with more than this part of its cells is held whole.
 LEAST_GAIN = 0.75
 
-#: Steps of the power iteration that looks for overshooting, and its start; where it says more than this the cycle is
-#: scaled, to what it says and a margin.
-POWER_STEPS, SEED, OVERSHOT, MARGIN = 5, 4_177, 1.3, 1.15
+#: Steps of the power iteration that looks for overshooting, and its start; where it says more than this the box is
+#: smoothed by a symmetric sweep in place of a cycle.
+POWER_STEPS, SEED, OVERSHOT = 5, 4_177, 1.3
 
 #: An axis whose couplings are weaker than the strongest by more than this is not halved yet.
 ANISOTROPY = 8.0
@@ -118,10 +118,11 @@ class _Grid:
             self.gathering = _Gathering(boxes)
             joined = self.gathering.couplings(joined)
         shared = not held and mat.comm.size > 1
+        own = rows(mat) if shared else None
         with together(mat.comm):
             # a box may be shut off from all sinks, as the whole grid may be
-            self.cycle = linalg.multilevel(joined.operator(), nullspace="components", dtype=dtype, threads=1)
-            self.scale = _scale(self.cycle) if shared else 1.0
+            cycle = linalg.multilevel(joined.operator(), nullspace="components", dtype=dtype, threads=1)
+            self.smoother: Any = _sweep(own) if own is not None and _overshoots(cycle) else cycle
         if not shared:
             return
         self.interpolation, matrix, coarser = _halved(joined, boxes)
@@ -153,11 +154,9 @@ class _Grid:
         """The cycle of the box, or of the whole grid where all ranks hold it."""
         values = r.getArray(readonly=True)
         given = values if self.gathering is None else self.gathering.whole(r)
-        found = self.cycle.matvec(given)
+        found = self.smoother.matvec(given)
         out = z.getArray()
         out[:] = found if self.gathering is None else found[self.gathering.own]
-        if self.scale != 1.0:
-            out *= self.scale
         out[self.alone] = self.alone_inverse * values[self.alone]
 
     def _corrected(self, r: Any, z: Any) -> None:
@@ -172,18 +171,23 @@ class _Grid:
         z.getArray()[:] = self.interpolation @ self.local.getArray(readonly=True)
 
 
-def _scale(cycle: linalg.Multilevel) -> float:
-    """1, or less where the cycle overshoots on rough coefficients by so much that what is built on it would not be
-    positive definite: it must stay below twice the inverse, by some steps of the power iteration."""
+def _overshoots(cycle: linalg.Multilevel) -> bool:
+    """Whether the cycle exceeds the inverse, on rough coefficients, by so much that what is built on it might not be
+    positive definite: it must stay below twice the inverse. By some steps of the power iteration."""
     op = cycle.operator
     v = np.random.default_rng(SEED).normal(size=op.size)
-    largest = 0.0
     for _ in range(POWER_STEPS):
         if not (size := float(np.linalg.norm(v))) > 0:
-            break
+            return False
         v = cycle.matvec(op.matvec(v / size))
-        largest = float(np.linalg.norm(v))
-    return 1.0 if largest < OVERSHOT else 1 / (MARGIN * largest)
+    return float(np.linalg.norm(v)) >= OVERSHOT
+
+
+def _sweep(own: Rows) -> linalg.SsorPreconditioner:
+    """A symmetric sweep of the box, the diagonal raised by its couplings with others: never above the inverse."""
+    raised = own.own.copy()
+    raised.setdiag(raised.diagonal() + own.couplings())
+    return linalg.ssor(linalg.plan(raised), 1.0)
 
 
 class _Gathering:
