@@ -33,7 +33,7 @@ BENCHMARKS = {
     "cutest": "cutest",
     "gala-paper": "gala_paper", "logistic": "logistic_constrained",
     "pde": "pde_control", "reading": "reading", "library": "library",
-    "ranks": "ranks",
+    "ranks": "ranks", "embedding": "embedding",
 }  # fmt: skip
 
 #: What chooses among the cells of a benchmark.

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "solvers.h"
 
@@ -284,6 +285,87 @@ class multilevel : public handle<sv_multilevel, sv_multilevel_destroy> {
         check(sv_multilevel_create(&M, &cells, &options));
         return M;
     }
+};
+
+/* ---- ot: entropic optimal transport --------------------------------------------------------- */
+
+struct ot_options : sv_ot_options {
+    ot_options() : sv_ot_options(SV_OT_OPTIONS_INIT) {}
+};
+
+/* A solved transport: the potentials, what is known of them, and the plan, whose entries are made when they are asked
+ * for. Weights that are empty are equal ones. */
+class transport {
+  public:
+    /* Of n rows of m costs, which must stay as they are while the plan is used. */
+    transport(span<const double> C, std::size_t n, std::size_t m, double reg,
+              span<const double> a = span<const double>(), span<const double> b = span<const double>(),
+              const ot_options &options = ot_options(), const control &limits = control())
+        : result(SV_OT_RESULT_INIT), f(n), g(m), n_(n), m_(m)
+    {
+        sv_ot_plan *made = nullptr;
+        same_size(C.size(), n * m, "C");
+        check(sv_ot_solve(n, m, C.data(), std::ptrdiff_t(m), weights(a, n, "a"), weights(b, m, "b"), reg, &options,
+                          &limits, f.data(), g.data(), &result, &ended, &made));
+        plan_.reset(made);
+    }
+
+    /* Of points in d dimensions, which are copied. */
+    transport(span<const double> X, span<const double> Y, std::size_t d, sv_ot_metric metric, double reg,
+              span<const double> a = span<const double>(), span<const double> b = span<const double>(),
+              const ot_options &options = ot_options(), const control &limits = control(), double p = 2)
+        : result(SV_OT_RESULT_INIT), f(d ? X.size() / d : 0), g(d ? Y.size() / d : 0), n_(f.size()), m_(g.size())
+    {
+        sv_ot_plan *made = nullptr;
+        same_size(X.size(), n_ * d, "X");
+        same_size(Y.size(), m_ * d, "Y");
+        check(sv_ot_solve_sample(n_, m_, d, X.data(), std::ptrdiff_t(d), Y.data(), std::ptrdiff_t(d), metric, p,
+                                 weights(a, n_, "a"), weights(b, m_, "b"), reg, &options, &limits, f.data(), g.data(),
+                                 &result, &ended, &made));
+        plan_.reset(made);
+    }
+
+    /* The plan's n rows of m entries; P x; P' x; where each source sends most. */
+    void dense(span<double> P, int threads = 0) const
+    {
+        same_size(P.size(), n_ * m_, "P");
+        check(sv_ot_plan_dense(plan_.get(), P.data(), std::ptrdiff_t(m_), threads));
+    }
+    void multiply(span<const double> x, span<double> out, int threads = 0) const
+    {
+        same_size(x.size(), m_, "x");
+        same_size(out.size(), n_, "out");
+        check(sv_ot_plan_matvec(plan_.get(), x.data(), out.data(), threads));
+    }
+    void multiply_transposed(span<const double> x, span<double> out, int threads = 0) const
+    {
+        same_size(x.size(), n_, "x");
+        same_size(out.size(), m_, "out");
+        check(sv_ot_plan_rmatvec(plan_.get(), x.data(), out.data(), threads));
+    }
+    void argmax(span<std::ptrdiff_t> best, int threads = 0) const
+    {
+        same_size(best.size(), n_, "best");
+        check(sv_ot_plan_argmax(plan_.get(), best.data(), threads));
+    }
+
+    report ended;
+    sv_ot_result result;
+    std::vector<double> f, g;
+
+  private:
+    static const double *weights(span<const double> given, std::size_t size, const char *name)
+    {
+        if (!given.size())
+            return nullptr;
+        same_size(given.size(), size, name);
+        return given.data();
+    }
+    struct destroyer {
+        void operator()(sv_ot_plan *made) const noexcept { sv_ot_plan_destroy(made); }
+    };
+    std::unique_ptr<sv_ot_plan, destroyer> plan_;
+    std::size_t n_, m_;
 };
 
 /* ---- learning: penalised generalised linear models ----------------------------------------- */

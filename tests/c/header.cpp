@@ -3,6 +3,7 @@
 #include "header.c"
 #undef main
 
+#include <cmath>
 #include <vector>
 
 #include "solvers.hpp"
@@ -51,6 +52,17 @@ static bool solves()
     solvers::omega_tuner tuner, other;
     tuner.tell(tuner.ask(), 5);
     other.load(tuner.save());
+
+    const std::vector<double> C = {0, 1, 1, 0};
+    std::vector<double> plan(4), sums(2);
+    std::vector<std::ptrdiff_t> targets(2);
+    const solvers::transport matrix(C, 2, 2, 0.5), points(y, y, 1, SV_OT_SQEUCLIDEAN, 0.01);
+    matrix.dense(plan);
+    matrix.multiply(std::vector<double>(2, 1.0), sums);
+    matrix.argmax(targets);
+    if (!matrix.ended.success() || !points.ended.success() || std::abs(plan[0] + plan[1] - 0.5) > 1e-8
+        || std::abs(sums[0] - 0.5) > 1e-8 || targets[1] != 1)
+        return false;
 
     solvers::design X;
     X.n = 3, X.d = 1, X.X = y.data(), X.row_stride = 1, X.column_stride = 3;
