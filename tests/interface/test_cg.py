@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from library import CALLBACK, DOUBLES, LIBRARY, Control, Report, last_error
-from systems import address, poisson
+from linear import address, poisson
 
 import solvers
 from solvers import Status

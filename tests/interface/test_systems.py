@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from library import CALLBACK, LIBRARY, Control, last_error
-from systems import Linear, Options, address, poisson
+from linear import Linear, Options, address, poisson
 
 import solvers
 from solvers import Status

@@ -5,7 +5,7 @@ import ctypes
 import numpy as np
 import pytest
 from library import LIBRARY, Control, last_error
-from systems import Linear, address
+from linear import Linear, address
 from test_systems import assert_same, in_python
 
 from solvers.linalg import GridOperator, ssor

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 from petsc4py import PETSc
-from systems import matrix, natural, right_side, solved, solver
+from ranked import matrix, natural, right_side, solved, solver
 
 from solvers.integrations import petsc
 from solvers.integrations.petsc.memory import rows as rows_of

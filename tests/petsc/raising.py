@@ -3,7 +3,7 @@
 import sys
 
 from petsc4py import PETSc
-from systems import matrix, right_side, solved
+from ranked import matrix, right_side, solved
 
 from solvers.integrations import petsc
 
