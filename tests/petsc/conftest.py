@@ -24,10 +24,16 @@ OPEN_MPI = {
 }  # fmt: skip
 
 
+def of_debian(program):
+    """A program of the MPI that PETSc was compiled with: an environment of Python may have one of its own."""
+    found = shutil.which(program, path="/usr/bin")
+    assert found is not None, program
+    return found
+
+
 def under_mpi(ranks, *command, limit=120.0):
     """A program's end under mpiexec; whoever hangs is stopped, and fails the test."""
-    mpiexec = shutil.which("mpiexec")
-    assert mpiexec is not None
+    mpiexec = of_debian("mpiexec")
     return subprocess.run(
         [mpiexec, "--oversubscribe", "-n", str(ranks), *map(str, command)],
         env={**os.environ, **OPEN_MPI}, capture_output=True, text=True, timeout=limit,
