@@ -57,7 +57,7 @@ test-python: .venv/ready-test
 # ---- more tests -----------------------------------------------------------------------------------
 
 # All tests at every instruction-set level of this CPU, and the C tests of the plain-C build. LEVELS=--lower leaves out
-# the highest, at which `make test` runs.
+# the highest, at which `make test` runs, and has the others share the tests.
 test-isa: .venv/ready-test
 	python -P tests/every_level.py $(LEVELS)
 	meson setup --reconfigure build/plain -Dpython=false -Dsimd=false >build/plain-setup.log || meson setup build/plain -Dpython=false -Dsimd=false

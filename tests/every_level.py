@@ -1,7 +1,7 @@
 """Run all Python tests at every instruction-set level that this CPU and this build have.
 
 Each run is told the level that it must find; tests/conftest.py asserts it. With --lower the highest level is left
-out: it is the one at which the tests run anyway.
+out, at which the tests run anyway, and the others share the tests: each test runs at one of them.
 """
 
 import os
@@ -28,9 +28,13 @@ LEFT_OUT = tuple(word for path in AROUND for word in ("--ignore", f"tests/{path}
 def main():
     available = solvers.show_config()["isa_available"]
     highest = LEVELS.index(available)
-    for level in LEVELS[: highest if "--lower" in sys.argv[1:] else highest + 1]:
+    lower = "--lower" in sys.argv[1:]
+    levels = LEVELS[: highest if lower else highest + 1]
+    for part, level in enumerate(levels):
         print(f"---- {level}", flush=True)
         environment = {**os.environ, "SOLVERS_ISA": level, "SOLVERS_EXPECT_ISA": level}
+        if lower:
+            environment["SOLVERS_TEST_SHARE"] = f"{part}/{len(levels)}"
         subprocess.run([sys.executable, "-P", "-m", "pytest", "-n", "2", "-q", *LEFT_OUT], env=environment, check=True)
 
 
