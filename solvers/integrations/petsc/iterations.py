@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from petsc4py import PETSc
@@ -12,7 +13,7 @@ from .relaxation import OwnRows, Ssor, step
 Reason = PETSc.KSP.ConvergedReason
 
 
-class Iteration:
+class Iteration(ABC):
     """What the solvers share: PETSc's calls, its convergence test, and the tuner's questions and answers."""
 
     #: Options of it begin with the solver's prefix and this.
@@ -33,7 +34,7 @@ class Iteration:
     def setUp(self, ksp: Any) -> None:
         self.prepare(ksp.getOperators()[1])
 
-    def prepare(self, mat: Any) -> None:
+    def prepare(self, mat: Any) -> None:  # noqa: B027  a hook that few need
         """The matrix is another, or has other values."""
 
     def reset(self, ksp: Any) -> None:
@@ -52,11 +53,12 @@ class Iteration:
         self.iterate(ksp, b, x)
         self.relaxation.end(ksp)
 
-    def prepare_again(self, mat: Any) -> None:
+    def prepare_again(self, mat: Any) -> None:  # noqa: B027
         """PETSc sets a solver up once: later values are seen when it solves."""
 
+    @abstractmethod
     def iterate(self, ksp: Any, b: Any, x: Any) -> None:
-        raise NotImplementedError
+        """Solve from x on, with a call of `goes_on` for each iteration's residual."""
 
     def vectors(self, like: Any, count: int) -> list[Any]:
         """Vectors to work in, kept for the next solve."""
