@@ -20,9 +20,9 @@ static int sweep(void *context, double scale, const double *a, double *u, const 
 {
     struct ot_compiled *c = context;
     if (thinning)
-        sv_ot_sweep_thinned(&c->cost, scale, a, u, v, column_sums, thinning, c->work, threads);
+        sv_ot_sweep_thinned(&c->cost, scale, a, u, v, column_sums, NULL, thinning, c->work, threads);
     else
-        sv_ot_sweep(&c->cost, scale, a, u, v, column_sums, c->work, threads);
+        sv_ot_sweep(&c->cost, scale, a, u, v, column_sums, NULL, c->work, threads);
     return 0;
 }
 
@@ -30,7 +30,7 @@ static int marginals(void *context, double scale, const double *u, const double 
                      double *column_sums, double *paid, int threads)
 {
     struct ot_compiled *c = context;
-    *paid = sv_ot_marginals(&c->cost, scale, u, v, row_sums, column_sums, c->work, threads);
+    *paid = sv_ot_marginals(&c->cost, scale, u, v, row_sums, column_sums, NULL, c->work, threads);
     return 0;
 }
 
@@ -69,7 +69,7 @@ const struct ot_passes sv_ot_compiled_passes = {sweep, marginals, plan_rows, col
 
 void sv_ot_problem_ready(struct ot_problem *p)
 {
-    p->mass_a = p->mass_a > 0 ? p->mass_a : sv_ot_sum(p->a, p->n);
+    p->mass_a = sv_ot_sum(p->a, p->n);
     p->mass_b = sv_ot_sum(p->b, p->m);
     p->roundoff = 0x1p-52 * (4 + p->scale * p->span) * p->mass_a;
     p->aim = p->tol - fmin(p->roundoff, 0.1 * p->tol);

@@ -150,19 +150,13 @@ class TransportProblem:
         """Give back what was kept in memory between the steps of a solve."""
         self._kept.clear()
 
-    @property
-    def sizes(self) -> tuple[float, float]:
-        """The span of the costs and the mass, 0 where it is that of a: those of all rows, where ranks share them."""
-        return self.cost.span, 0.0
-
     @cached_property
     def compiled(self) -> _kernels.Problem:
         """The problem as the compiled drivers see it."""
         cost = self.cost
-        span, mass = self.sizes
         return _kernels.Problem(
-            cost.kernel, self.a, self.b, cost.offset, cost.column_offset, reg=self.reg, scale=self.scale, span=span,
-            mass=mass, tol=self.tol, norm=self.norm, forbidden=cost.forbidden is not None, threads=self.threads,
+            cost.kernel, self.a, self.b, cost.offset, cost.column_offset, reg=self.reg, scale=self.scale,
+            span=cost.span, tol=self.tol, norm=self.norm, forbidden=cost.forbidden is not None, threads=self.threads,
         )  # fmt: skip
 
     @property
@@ -259,14 +253,24 @@ class TransportProblem:
 
     def answer(self, state: Any) -> Plan:
         """The plan of a state."""
-        u, v = state.u.view(), state.v.view()
+        return self.plan_at(state.u, state.v)
+
+    def plan_at(self, u: Array, v: Array) -> Plan:
+        """The plan of these potentials."""
+        u, v = u.view(), v.view()
         u.flags.writeable = v.flags.writeable = False
         return Plan(self.cost, self.scale, u, v, self.kept_rows, self.kept_columns, self.shape, self.threads)
 
     def certify(self, state: Any, stats: dict[str, Any]) -> TransportResult:
         """The result of a state, its marginal error and values recomputed from the plan that is returned."""
-        plan = self.answer(state)
-        numbers, f, g, parts = self.compiled.certify(plan.u, plan.v, self.certified)
+        certificate = self.compiled.certify(state.u, state.v, self.certified)
+        return self.result(self.answer(state), *certificate, stats, state.nit)
+
+    def result(
+        self, plan: Plan, numbers: dict[str, Any], f: Array, g: Array, parts: tuple[Array, ...] | None,
+        stats: dict[str, Any], nit: int,
+    ) -> TransportResult:  # fmt: skip
+        """The result with this plan and its certificate, as the compiled `certify` gives it."""
         return TransportResult(
             x=plan, f=spread(f, self.kept_rows, self.shape[0]), g=spread(g, self.kept_columns, self.shape[1]),
             measure=numbers["marginal_error"], marginal_error=numbers["marginal_error"], stats=stats,
@@ -274,7 +278,7 @@ class TransportProblem:
             value_dual=numbers["value_dual"], rounded=None if parts is None else rounded_plan(plan, *parts),
             gap=numbers["gap"], lp_bounds=(numbers["lp_lower"], numbers["lp_upper"]), problem=self,
             # the loop fills these in
-            success=False, status=Status.MAX_ITER, message="", nit=state.nit,
+            success=False, status=Status.MAX_ITER, message="", nit=nit,
         )  # fmt: skip
 
     def infeasible(self, method: str) -> TransportResult:
