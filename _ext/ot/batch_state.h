@@ -13,7 +13,8 @@ struct solve {
     const struct ot_float_kernel *in_float_kernel;
     const void *matrix; /* of this problem */
     size_t n, m, rows, ld; /* rows: those of positive weight */
-    double scale, mass, tol, roundoff, span;
+    int exponent; /* the weights are taken in units of 2^exponent, so that no mass is too small for float32 */
+    double scale, mass, tol, roundoff, span; /* mass and tol: in these units */
     double *offset; /* (n,) of the batch */
     double *K;
     float *K_float;
