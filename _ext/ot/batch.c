@@ -97,7 +97,7 @@ static void sinkhorn_start(struct solve *s, double scale, int last_level)
 static int newton_level(struct solve *s, double scale, int last_level)
 {
     double shift = 1e-2, best = s->l1;
-    int idle = 0;
+    int idle = 0, fresh = 1;
     while (!reached(s, last_level)) {
         if (!isfinite(s->l1))
             return STATUS_NONFINITE;
@@ -107,13 +107,14 @@ static int newton_level(struct solve *s, double scale, int last_level)
         double rtol = relative > 1e-8 ? fmin(0.1, fmax(relative, 1e-6)) : 1e-3;
         if (last_level)
             rtol = fmax(rtol, fmin(0.1, 0.3 * s->tol / s->error));
-        prepare_step(s, shift * fmin(1, relative));
+        prepare_step(s, shift * fmin(1, relative), fresh);
         if (!conjugate_gradients(s, rtol, s->in_float ? FLOAT_CG_MAX : 4 * (int)s->m + 100) && s->in_float) {
             s->in_float = 0;
             conjugate_gradients(s, rtol, 4 * (int)s->m + 100);
         }
         const int clipped = trim_step(s);
         const double length = line_search(s);
+        fresh = length < 1 || clipped; /* the point is far from the last */
         if (length == 1 && !clipped)
             shift = fmax(shift / 4, NEWTON_SHIFT_MIN);
         else
@@ -178,7 +179,7 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
     s.scale = batch->scale[(ptrdiff_t)index * batch->scale_stride];
     s.offset = batch->offset + index * s.n;
     double **columns[] = {&s.b, &s.x, &s.c, &s.v, &s.line, &s.step, &s.x_old, &s.c_old, &s.diagonal, &s.precondition,
-                          &s.residual, &s.direction, &s.image, &s.scaled};
+                          &s.left, &s.residual, &s.direction, &s.image, &s.scaled};
     for (size_t k = 0; k < sizeof columns / sizeof *columns; k++, work += ld)
         *columns[k] = work;
     s.float_x = (float *)work, s.float_sums = s.float_x + ld, work += ld;

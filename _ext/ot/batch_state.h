@@ -22,7 +22,7 @@ struct solve {
     double *a, *y, *u, *weight, *row;
     int *kept;
     /* columns; 0 past the end and at zero weights */
-    double *b, *x, *c, *v, *line, *step, *x_old, *c_old, *diagonal, *precondition, *residual, *direction, *image, *scaled;
+    double *b, *x, *c, *v, *line, *step, *x_old, *c_old, *diagonal, *precondition, *left, *residual, *direction, *image, *scaled;
     float *float_x, *float_sums, *float_weight, *float_row;
     double l1, error; /* of the columns: the l1 norm, and the norm asked for */
     int sinkhorn, newton, cg, in_float;
