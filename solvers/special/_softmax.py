@@ -146,7 +146,8 @@ def log_softmax(
 
     Notes
     -----
-    Reads x three times (columns: twice) and writes the result once; one exponential an element.
+    Reads x once from memory (columns, and rows from 65536 elements on: twice) and writes the result once; one
+    exponential an element.
 
     Examples
     --------
