@@ -26,9 +26,11 @@
  */
 #include "cost.h"
 
-/* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. */
+/* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. So are sums
+ * so far from a small weight that their ratio leaves the numbers. */
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
+#define FACTOR_MIN 1e-300
 
 /* terms_of for two rows: v is loaded once. All loads come before the stores, see place_for. */
 INLINE void terms_of_two(const struct row *rows, const struct sv_ot_cost *cost, const double *u, const double *v,
@@ -126,7 +128,7 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
         sums[0] = terms_of(rows, cost, u[i], v, terms[0], careful, kind, d);
     for (int k = 0; k < count; k++) {
         double *uk = u + i + k;
-        if (!(sums[k] > SUM_MIN && sums[k] < SUM_MAX)) {
+        if (!(sums[k] > SUM_MIN && sums[k] < SUM_MAX && a[i + k] > FACTOR_MIN * sums[k])) {
             *uk = -largest_exponent(&rows[k], cost, v, kind, d);
             sums[k] = terms_of(&rows[k], cost, *uk, v, terms[k], 1, kind, d);
         }

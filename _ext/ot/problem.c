@@ -14,6 +14,8 @@ static const double LARGEST_MEAN = 64;
 /* Steps without progress after which, within so many times the rounding, a method has come as far as it can. */
 static const double NEAR_ROUNDOFF = 1e3;
 enum { PATIENCE = 30 };
+/* 2 to this power is a number, and so is its inverse. */
+enum { LARGEST_EXPONENT = 1020 };
 
 static int sweep(void *context, double scale, const double *a, double *u, const double *v, double *column_sums,
                  const struct ot_thinning *thinning, int threads)
@@ -75,14 +77,24 @@ void sv_ot_problem_ready(struct ot_problem *p)
     p->aim = p->tol - fmin(p->roundoff, 0.1 * p->tol);
 }
 
+/* The l2 norm in units of the mass, a power of two: squares of small masses would underflow, and no error be seen. */
+static double l2_error(const struct ot_problem *p, const double *row_sums, const double *column_sums)
+{
+    int exponent;
+    (void)frexp(p->mass_a, &exponent);
+    exponent = exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
+    const double unit = ldexp(1, -exponent);
+    const double rows = row_sums ? ot_distance_squared(row_sums, p->a, unit, p->n) : 0;
+    return ldexp(sqrt(rows + ot_distance_squared(column_sums, p->b, unit, p->m)), exponent);
+}
+
 double sv_ot_error(const struct ot_problem *p, const double *row_sums, const double *column_sums)
 {
     switch (p->norm) {
     case SV_OT_NORM_L1:
         return (row_sums ? ot_distance_l1(row_sums, p->a, p->n) : 0) + ot_distance_l1(column_sums, p->b, p->m);
     case SV_OT_NORM_L2:
-        return sqrt((row_sums ? ot_distance_squared(row_sums, p->a, p->n) : 0)
-                    + ot_distance_squared(column_sums, p->b, p->m));
+        return l2_error(p, row_sums, column_sums);
     default: {
         const double columns = ot_distance_linf(column_sums, p->b, p->m);
         const double rows = row_sums ? ot_distance_linf(row_sums, p->a, p->n) : 0;

@@ -206,9 +206,13 @@ class TransportProblem:
         """The norm of the gaps of one side or of both."""
         if self.norm == "l1":
             return float(sum(np.abs(gap).sum() for gap in gaps))
-        if self.norm == "l2":
-            return float(np.sqrt(sum(gap @ gap for gap in gaps)))
-        return float(max(np.abs(gap).max() for gap in gaps))
+        largest = float(np.max([np.abs(gap).max() for gap in gaps]))  # NaN where one is
+        if self.norm == "linf" or not 0 < largest < np.inf:
+            return largest
+        # in units of a power of two: squares of small masses would underflow, and no error be seen
+        exponent = max(int(np.frexp(largest)[1]), -1020)
+        scaled = (np.ldexp(gap, -exponent) for gap in gaps)
+        return float(np.ldexp(np.sqrt(sum(gap @ gap for gap in scaled)), exponent))
 
     def sweep(self, u: Array, v: Array) -> tuple[Array, Array]:
         """The best u against v, from the reference u, and the column sums then. One read of C."""
