@@ -33,6 +33,9 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(v, value, _CMP_EQ_OQ), yes);
 }
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_ps_mask(v, w, _CMP_GE_OQ); }
+typedef __mmask16 v_mask;
+static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_NLT_UQ); }
+static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_ps(mask, v); }
 static inline vreal v_up(vreal v, vreal below, int k)
 {
     __m512i a = _mm512_castps_si512(v), b = _mm512_castps_si512(below);
@@ -115,6 +118,9 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
     return _mm512_mask_mov_pd(no, _mm512_cmp_pd_mask(v, value, _CMP_EQ_OQ), yes);
 }
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_pd_mask(v, w, _CMP_GE_OQ); }
+typedef __mmask8 v_mask;
+static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_pd_mask(v, bound, _CMP_NLT_UQ); }
+static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_pd(mask, v); }
 static inline vreal v_up(vreal v, vreal below, int k)
 {
     __m512i a = _mm512_castpd_si512(v), b = _mm512_castpd_si512(below);

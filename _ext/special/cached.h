@@ -32,15 +32,40 @@ INLINE vreal rounded_term(vreal s, vreal low, vreal power)
 #endif
 }
 
-/* Adds the exponential of x in this window, and returns it rounded once. */
+/* Adds the exponential of x in this window, and returns it rounded once. Where x is below the window, as what is masked
+ * is, that must be exactly 0 in the end: masks make it so at once, else x is clamped, and `above_window` of a term is 0.
+ */
+#ifdef V_HAS_LOOKUP
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
+{
+    vreal s, low, on_grid;
+    const v_mask counts = v_not_below(x, window->lowest_x);
+    v_exp_split_fine(window->to_grid, x, &s, &low, &on_grid);
+    const vreal power = v_masked(v_exp_power(v_exp_base(0), on_grid), counts);
+    const vreal term = v_masked(rounded_term(s, low, power), counts), next = v_add(acc->sum, term); /* as in add_term */
+    const vreal lost = v_fma(s, power, v_sub(power, v_sub(next, acc->sum)));
+    acc->lost = v_add(acc->lost, v_masked(lost, counts));
+    acc->sum = next;
+    return term;
+}
+
+static inline vreal above_window(vreal term) { return term; }
+#else
 INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
     v_exp_split_fine(window->to_grid, v_max(window->lowest_x, x), &s, &low, &on_grid);
-    vreal power = v_exp_power(v_exp_base(0), on_grid);
+    const vreal power = v_exp_power(v_exp_base(0), on_grid);
     add_term(acc, s, power);
     return rounded_term(s, low, power);
 }
+
+/* What a clamped x left is a little below this. */
+#define LEAST_TERM (SV_REAL == 32 ? (real)0x1.1p-95 : (real)0x1.1p-961)
+_Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "LEAST_TERM is the window's end");
+
+static inline vreal above_window(vreal term) { return v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM))); }
+#endif
 
 /* The terms e^x_i in this window; returns their sum. */
 INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms)
@@ -72,13 +97,9 @@ static inline struct scale scale_by(struct scaled_sum total)
     return (struct scale){v_set1(hi), v_set1(lo)};
 }
 
-/* What a clamped x left is a little below this: it becomes exactly 0, as a masked entry must. */
-#define LEAST_TERM (SV_REAL == 32 ? (real)0x1.1p-95 : (real)0x1.1p-961)
-_Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "LEAST_TERM is the window's end");
-
 static inline vreal scaled(vreal term, const struct scale *by)
 {
-    term = v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM)));
+    term = above_window(term);
     return v_fma(term, by->hi, v_mul(term, by->lo));
 }
 
