@@ -100,7 +100,8 @@ def run(
         limited = _any_limited(across, control)
         state = _initial_state(solver, problem, control.resume)
         history: list[tuple[int, float, float]] = []
-        with Log(control.verbose if across.rank == 0 else 0, method.name, problem.title) as log:
+        verbose = control.verbose if across.rank == 0 else 0
+        with Log(verbose, method.name, problem.title if verbose else "") as log:
             while True:
                 elapsed = time.perf_counter() - start
                 history.append((state.nit, state.measure, elapsed))
