@@ -10,6 +10,8 @@
  *
  * A coordinate that depends on those of the face (|face| reaches the rank of H) is exchanged for one of them: along
  * the dependency the objective is linear, and it is followed down to the first coordinate that it brings to its end.
+ * Where it is flat without an end the coordinate stays as it is, free but outside of the face: as long as the face stays
+ * its equation is met where theirs are. Where the face shrinks it may be needed again, and is looked at anew.
  */
 #include "quadratic.h"
 
@@ -18,7 +20,7 @@
 
 SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
-/* What a linear dependency leaves of a pivot, relatively; a slope along one that is no rounding. */
+/* What a linear dependency leaves of a pivot, relatively; a slope along one that is no rounding, of its terms' size. */
 #define DEPENDENT 1e-12
 #define STEEP 1e-6
 /* A share in a dependency that is rounding: along it a coordinate would meet its end at 1e16. */
@@ -163,37 +165,69 @@ static double rest_of(const struct sv_quadratic *q, size_t j)
     return q->g[j] + (q->w[j] > 0 ? q->weight[j] : q->w[j] < 0 ? -q->weight[j] : 0);
 }
 
-/* The terms that cancel in rest_of. */
-static double size_of(const struct sv_quadratic *q, size_t j) { return fabs(q->g[j]) + q->weight[j]; }
+/* The square root of H_jj. */
+static double width_of(const struct sv_quadratic *q, size_t j) { return sqrt(q->H[j * (q->stride + 1)]); }
 
-/* Coordinate j depends on the face by the row that new_row left: along the dependency, downhill, until a coordinate
- * meets its end. Either that is j, or another one leaves the face. Downhill without an end there is no minimum. */
-static void exchange(struct sv_quadratic *q, size_t j)
+/* A bound on all H^(1/2) w could be: no term of Hw is larger than this times its row's width. */
+static double extent(const struct sv_quadratic *q)
 {
-    size_t s = q->size, blocking = s;
-    double slope = rest_of(q, j), size = size_of(q, j), *along = q->step;
-    memcpy(along, row_of(q, s), s * sizeof(double));
-    triangular(q, along, 1);
-    double width = sqrt(q->H[j * (q->stride + 1)]);
-    for (size_t k = 0; k < s; k++) {
-        if (fabs(along[k]) * sqrt(q->H[(size_t)q->face[k] * (q->stride + 1)]) <= FAINT * width)
-            along[k] = 0;
-        slope -= along[k] * rest_of(q, (size_t)q->face[k]);
-        size += fabs(along[k]) * size_of(q, (size_t)q->face[k]);
-    }
-    double way = slope > 0 ? -1 : 1, length = reach(q, j, way);
-    for (size_t k = 0; k < s; k++) {
-        along[k] *= -way;
-        double part = reach(q, (size_t)q->face[k], along[k]);
+    double sum = 0;
+    for (size_t j = 0; j < q->p; j++)
+        if (q->w[j] != 0)
+            sum += width_of(q, j) * fabs(q->w[j]);
+    return sum;
+}
+
+/* The terms that cancel in rest_of: its gradient is that of the start and Hw, and rounding where both balance. */
+static double size_of(const struct sv_quadratic *q, size_t j, double extent)
+{
+    return fabs(q->slope[j]) + q->weight[j] + width_of(q, j) * extent;
+}
+
+/* How far coordinate j can go along the dependency: j by `way`, the face by -way q->step. *blocking: whose end is first
+ * met, the size of the face if it is that of j. */
+static double room(const struct sv_quadratic *q, size_t j, double way, size_t *blocking)
+{
+    double length = reach(q, j, way);
+    *blocking = q->size;
+    for (size_t k = 0; k < q->size; k++) {
+        double part = reach(q, (size_t)q->face[k], -way * q->step[k]);
         if (part < length) {
             length = part;
-            blocking = k;
+            *blocking = k;
         }
+    }
+    return length;
+}
+
+/* Coordinate j depends on the face by the row that new_row left: along the dependency, downhill, until a coordinate
+ * meets its end. Either that is j, or another one leaves the face. Downhill without an end there is no minimum; where it
+ * is flat both ways do, and the nearer end is taken, since the iterate must not walk off by rounding. */
+static void exchange(struct sv_quadratic *q, size_t j)
+{
+    size_t s = q->size, blocking, behind;
+    double all = extent(q), slope = rest_of(q, j), size = size_of(q, j, all), width = width_of(q, j), *along = q->step;
+    memcpy(along, row_of(q, s), s * sizeof(double));
+    triangular(q, along, 1);
+    for (size_t k = 0; k < s; k++) {
+        size_t other = (size_t)q->face[k];
+        if (fabs(along[k]) * width_of(q, other) <= FAINT * width)
+            along[k] = 0;
+        slope -= along[k] * rest_of(q, other);
+        size += fabs(along[k]) * size_of(q, other, all);
+    }
+    double way = slope > 0 ? -1 : 1, length = room(q, j, way, &blocking), back = room(q, j, -way, &behind);
+    if (fabs(slope) <= ROUNDING * size && back < length) {
+        way = -way;
+        length = back;
+        blocking = behind;
     }
     if (!(length < INFINITY)) { /* where it is flat to rounding nothing is lost by giving j up */
         q->endless |= fabs(slope) > STEEP * size;
         length = 0;
     }
+    for (size_t k = 0; k < s; k++)
+        along[k] *= -way;
     moved_to_end(q, j, length * way, blocking == s && length > 0);
     if (length > 0)
         advance(q, length, blocking, q->step + 3 * q->p);
@@ -262,18 +296,30 @@ static int newton_step(struct sv_quadratic *q, double *rest)
     return advance(q, share, blocking, rest) == 0;
 }
 
+/* Whether a free coordinate is outside of the face: given up since it depended on those within. */
+static int some_are_spare(const struct sv_quadratic *q)
+{
+    for (size_t j = 0; j < q->p; j++)
+        if (q->place[j] < 0 && is_free(q, j))
+            return 1;
+    return 0;
+}
+
 /* Newton steps on the face of the iterate until it is solved, then the gradient there. Returns how many coordinates left. */
 static int solve_face(struct sv_quadratic *q)
 {
     double *rest = q->step + 3 * q->p;
-    int left = 0;
-    memcpy(q->from, q->w, q->p * sizeof(double));
-    find_face(q);
-    for (size_t k = 0; k < q->size; k++)
-        rest[k] = -rest_of(q, (size_t)q->face[k]);
-    while (q->size > 0 && newton_step(q, rest) == 0)
-        left++;
-    kernel_table()->follow(q);
+    int left = 0, before;
+    do { /* each time there are fewer free coordinates */
+        before = left;
+        memcpy(q->from, q->w, q->p * sizeof(double));
+        find_face(q);
+        for (size_t k = 0; k < q->size; k++)
+            rest[k] = -rest_of(q, (size_t)q->face[k]);
+        while (q->size > 0 && newton_step(q, rest) == 0)
+            left++;
+        kernel_table()->follow(q);
+    } while (left > before && !q->endless && some_are_spare(q));
     return left;
 }
 

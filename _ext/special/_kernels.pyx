@@ -83,36 +83,39 @@ cdef int log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogi
     return sv_log_softmax_f32(<float *>x.view.buf, x.stride, <float *>y.view.buf, y.stride, x.rows, x.length, threads)
 
 
-cdef bint map_rows(object x, object y, int threads, int method, bint whole,
-                   int (*kernel)(Rows, Rows, int, int) noexcept nogil) except -1:
-    cdef Rows rx = take_rows(x, False), ry = take_rows(y, True)
-    cdef char *a = <char *>rx.view.buf
-    cdef char *b = <char *>ry.view.buf
+ctypedef int (*Kernel)(Rows, Rows, int, int) noexcept nogil
+
+
+cdef int run_map(Rows x, Rows y, int threads, int method, Kernel kernel) except -1:
     cdef int bad
-    if not rx.matches(ry):
-        raise ValueError("input and output differ in shape or dtype")
-    if whole and a != b and a < b + ry.view.len and b < a + rx.view.len:
-        return False
-    if rx.rows * rx.length < NOGIL_MIN:
-        bad = kernel(rx, ry, threads, method)
+    if x.rows * x.length < NOGIL_MIN:
+        bad = kernel(x, y, threads, method)
     else:
         with nogil:
-            bad = kernel(rx, ry, threads, method)
+            bad = kernel(x, y, threads, method)
     if bad:
         raise ValueError(sv_last_error().decode())
-    return True
+    return 0
 
 
-def softmax(x, y, int threads=0, int method=0, bint whole=False):
-    """y = softmax of each row of x; y may be x. The methods are those of rows.h.
+cdef int map_rows(object x, object y, int threads, int method, Kernel kernel) except -1:
+    cdef Rows source = take_rows(x, False), target = take_rows(y, True)
+    if not source.matches(target):
+        raise ValueError("input and output differ in shape or dtype")
+    return run_map(source, target, threads, method, kernel)
 
-    `whole`: both are contiguous; False, and nothing is written, where they overlap but are not the same."""
-    return map_rows(x, y, threads, method, whole, softmax_rows)
+
+def softmax(x, y, int threads=0, int method=0):
+    """y = softmax of each row of x; y may be x. The methods are those of rows.h."""
+    map_rows(x, y, threads, method, softmax_rows)
 
 
-def log_softmax(x, y, int threads=0, bint whole=False):
+def log_softmax(x, y, int threads=0):
     """y = log(softmax) of each row of x, as softmax."""
-    return map_rows(x, y, threads, 0, whole, log_softmax_rows)
+    map_rows(x, y, threads, 0, log_softmax_rows)
+
+
+include "plain.pxi"
 
 
 def logsumexp(x, b, out, sign, int threads=0):

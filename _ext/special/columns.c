@@ -23,8 +23,7 @@ enum {
     LINE = 64 / sizeof(real),
     STRIP = 16384 / sizeof(real), /* columns of a strip: long pieces of rows, and a state that the second cache holds */
     TASKS = 64,
-    PREPARED_ROWS = 32, /* with a mask or a temperature; a multiple of COLUMN_STEP */
-    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
+    PREPARED_ROWS = 32 /* with a mask or a temperature; a multiple of COLUMN_STEP */
 };
 
 _Static_assert(PREPARED_ROWS % COLUMN_STEP == 0, "a step must not end within the prepared rows");

@@ -1,8 +1,8 @@
 /* Sums of exponentials over blocks, and rows divided by such sums: softmax of lines that are seen in pieces.
  *
  * Compiled once per float width at the machine's base level; the arithmetic of a piece is in softmax.c, that of
- * joining pieces in scaled_sum.h. Adding reads x three times while it is in cache (maximum, two parts of the
- * sum beside it); dividing reads and writes once. A row is cut into segments of fixed length, joined in order, so
+ * joining pieces in scaled_sum.h. Adding reads x twice while it is in cache (the two largest elements, the sum of all
+ * but the largest); dividing reads and writes once. A row is cut into segments of fixed length, joined in order, so
  * every thread count gives the same bits.
  *
  * In NumPy, for one row and a first piece:
@@ -17,34 +17,48 @@
 typedef struct NAME(softmax_kernels) softmax_kernels;
 SV_DISPATCH(softmax_kernels, kernels, NAME(softmax_kernels))
 
-enum { GROUP = 64 /* segments that are joined at a time */ };
+enum {
+    GROUP = 64,  /* segments that are joined at a time */
+    PIECE = 8192 /* elements that are summed at a time: the first cache has them still when they are read again */
+};
 
 /* ---- pieces --------------------------------------------------------------------------------- */
 
 /* 0 where pairs without a shift serve a row with this maximum, else the maximum. */
 static double shift_for(double top) { return fabs(top) < 0.6 * kernels()->highest_exponent ? 0 : top; }
 
-static struct scaled_sum sum_of(const real *x, size_t n, double shift)
+/* Without the largest element, of which one is kept apart; where two are alike, it is taken off again. */
+static struct sv_line_sum sum_piece(const real *x, size_t n)
 {
-    return n ? kernels()->sum(x, NULL, n, (real)shift) : (struct scaled_sum){0, 0, 0};
+    struct sv_line_sum sum = EMPTY_SUM;
+    real top, next;
+    kernels()->leading(x, n, &top, &next);
+    sum.top = top;
+    if (!(fabs(sum.top) < INFINITY)) {
+        sum.top = n ? kernels()->max(x, n) : -INFINITY; /* which sees a NaN */
+        return sum;
+    }
+    sum.shift = shift_for(sum.top);
+    struct scaled_sum others = kernels()->sum_others(x, n, top == next ? INFINITY : top, (real)sum.shift, next);
+    if (!(others.hi < INFINITY)) {
+        sum.top = NAN;
+        return sum;
+    }
+    if (top == next)
+        others = add(others, negative(exp_of_difference(sum.top, sum.shift)));
+    sum.hi = others.hi, sum.lo = others.lo, sum.exponent = others.exponent;
+    return sum;
 }
 
 static struct sv_line_sum sum_segment(const real *x, size_t n)
 {
     struct sv_line_sum sum = EMPTY_SUM;
-    sum.top = n ? kernels()->max(x, n) : -INFINITY;
-    if (!(fabs(sum.top) < INFINITY))
-        return sum;
-    size_t where = 0;
-    while (x[where] != sum.top)
-        where++;
-    sum.shift = shift_for(sum.top);
-    struct scaled_sum others = add(sum_of(x, where, sum.shift), sum_of(x + where + 1, n - where - 1, sum.shift));
-    sum.hi = others.hi, sum.lo = others.lo, sum.exponent = others.exponent;
+    for (size_t i = 0; i < n; i += PIECE)
+        sum = join(sum, sum_piece(x + i, n - i < PIECE ? n - i : PIECE));
     return sum;
 }
 
-static void divide_segment(const real *x, real *y, size_t n, const struct sv_line_sum *sum)
+static void divide_segment(const real *x, real *y, size_t n, const struct sv_line_sum *sum, int stream)
 {
     if (!(fabs(sum->top) < INFINITY)) {
         for (size_t i = 0; i < n; i++)
@@ -53,17 +67,17 @@ static void divide_segment(const real *x, real *y, size_t n, const struct sv_lin
     }
     double shift = shift_for(sum->top); /* not the sum's own: that may come from a machine of another level */
     struct scaled_sum total = add(exp_of_difference(sum->top, shift), others_at(sum, shift));
-    kernels()->divide(x, y, n, (real)shift, total, 0);
+    kernels()->divide(x, y, n, (real)shift, total, stream);
 }
 
-static void subtract_segment(const real *x, real *y, size_t n, const struct sv_line_sum *sum)
+static void subtract_segment(const real *x, real *y, size_t n, const struct sv_line_sum *sum, int stream)
 {
     double offset = 0; /* inf and NaN come out of the subtraction of the top */
     if (fabs(sum->top) < INFINITY && sum->hi != 0) {
         struct scaled_sum largest = exp_of_difference(sum->top, sum->shift);
         offset = log1p((sum->hi + sum->lo) / (largest.hi + largest.lo) * exp2(sum->exponent - largest.exponent));
     }
-    kernels()->subtract(x, y, n, (real)sum->top, (real)offset);
+    kernels()->subtract(x, y, n, (real)sum->top, (real)offset, stream);
 }
 
 static double log_of_line(const struct sv_line_sum *sum)
@@ -84,7 +98,8 @@ struct lines {
     struct sv_line_sum *sums, parts[GROUP]; /* parts: of one row, from segment `first` on */
     const struct sv_line_sum *given;
     size_t row, first;
-    void (*map)(const real *x, real *y, size_t n, const struct sv_line_sum *sum);
+    int stream;
+    void (*map)(const real *x, real *y, size_t n, const struct sv_line_sum *sum, int stream);
 };
 
 static void sum_one_segment(void *context, size_t k)
@@ -131,12 +146,13 @@ static void map_one_segment(void *context, size_t k)
     size_t row = k / segments_of(lines->length), segment = k % segments_of(lines->length), start = segment * SEGMENT;
     const real *x = lines->x + (ptrdiff_t)row * lines->x_stride + start;
     real *y = lines->y + (ptrdiff_t)row * lines->y_stride + start;
-    lines->map(x, y, segment_of(lines->length, segment), lines->given + row);
+    lines->map(x, y, segment_of(lines->length, segment), lines->given + row, lines->stream);
 }
 
 static void map_lines(struct lines lines, int threads)
 {
     threads = threads_for(lines.rows * lines.length, threads);
+    lines.stream = lines.x != lines.y && lines.rows * lines.length * sizeof(real) > STREAM_MIN_BYTES;
     for_shares(threads, lines.rows * segments_of(lines.length), map_one_segment, &lines);
 }
 

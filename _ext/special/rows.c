@@ -25,7 +25,6 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 enum {
     MAX_SEGMENTS = 64,
     ROWS_TASKS = 64,
-    STREAM_MIN_BYTES = 8 << 20, /* output larger than this leaves the cache before it is read again */
     /* of the longest row whose terms wait, in the second cache, while the row before it leaves: beyond, two passes are
      * faster, in float32 sooner since its exponentials cost less */
     LARGE_ROOM_BYTES = SV_REAL == 32 ? 64 << 10 : 160 << 10
@@ -37,7 +36,7 @@ struct row {
     const real *x, *b;
     real *y;
     size_t length, segment; /* elements of the row, and of all its segments but the last */
-    real shift, offset;
+    real shift;
     int stream;
     struct scaled_sum total, sums[MAX_SEGMENTS];
     real tops[MAX_SEGMENTS];
@@ -57,7 +56,7 @@ static struct row cut(const real *x, const real *b, real *y, size_t length)
     segment = segment < SEGMENT ? SEGMENT : (segment + 63) / 64 * 64;
     struct row row;
     row.x = x, row.b = b, row.y = y, row.length = length, row.segment = segment;
-    row.shift = 0, row.offset = 0, row.stream = 0;
+    row.shift = 0, row.stream = 0;
     return row;
 }
 
@@ -94,18 +93,14 @@ static void max_segment(void *context, size_t k)
     row->tops[k] = kernels()->max(row->x + k * row->segment, segment_length(row, k));
 }
 
-/* The maximum and the segment that holds it first; NaN where the row has one. */
-static real row_max(struct row *row, size_t *where, int threads)
+/* The maximum; NaN where the row has one. */
+static real row_max(struct row *row, int threads)
 {
     for_segments(row, max_segment, threads);
-    *where = 0;
-    for (size_t k = 0; k < segments(row); k++) {
-        if (isnan(row->tops[k]))
-            return row->tops[k];
-        if (row->tops[k] > row->tops[*where])
-            *where = k;
-    }
-    return row->tops[*where];
+    real top = row->tops[0];
+    for (size_t k = 1; k < segments(row) && !isnan(top); k++)
+        top = row->tops[k] > top || isnan(row->tops[k]) ? row->tops[k] : top;
+    return top;
 }
 
 static void divide_segment(void *context, size_t k)
@@ -113,13 +108,6 @@ static void divide_segment(void *context, size_t k)
     struct row *row = context;
     size_t start = k * row->segment;
     kernels()->divide(row->x + start, row->y + start, segment_length(row, k), row->shift, row->total, row->stream);
-}
-
-static void subtract_segment(void *context, size_t k)
-{
-    struct row *row = context;
-    size_t start = k * row->segment;
-    kernels()->subtract(row->x + start, row->y + start, segment_length(row, k), row->shift, row->offset);
 }
 
 static void fill(real *y, size_t n, real value)
@@ -146,8 +134,7 @@ static void softmax_row(const real *x, real *y, size_t length, int stream, int t
     row.total = row_sum(&row, threads);
     row.stream = stream;
     if (!is_safe(row.total)) { /* far from 0, infinite or NaN: shift by the maximum */
-        size_t where;
-        row.shift = row_max(&row, &where, threads);
+        row.shift = row_max(&row, threads);
         if (!(fabs((double)row.shift) < INFINITY)) {
             fill(y, length, NAN);
             return;
@@ -159,27 +146,12 @@ static void softmax_row(const real *x, real *y, size_t length, int stream, int t
 
 /* ---- log_softmax --------------------------------------------------------------------------- */
 
-/* log(sum / e^max) = log1p(sum of the others / e^max): nothing is lost where the maximum stands out
- * (a probability near 1). All terms of (x - max) - log1p(...) have one sign: no cancellation. */
+/* A row of any length and kind: its largest element is kept apart from the sum, see pairs.c. */
 static void log_softmax_row(const real *x, real *y, size_t length, int threads)
 {
-    struct row row = cut(x, NULL, y, length);
-    size_t where;
-    real top = row_max(&row, &where, threads);
-    if (fabs((double)top) < INFINITY) {
-        where *= row.segment;
-        while (x[where] != top)
-            where++;
-        real shift = is_near(top) ? 0 : top;
-        struct row before = cut(x, NULL, NULL, where), after = cut(x + where + 1, NULL, NULL, length - where - 1);
-        before.shift = after.shift = shift;
-        struct scaled_sum others = sv_merge(row_sum(&before, threads), row_sum(&after, threads));
-        struct scaled_sum largest = kernels()->sum(x + where, NULL, 1, shift);
-        row.offset = others.hi == 0 ? 0
-                     : (real)log1p((others.hi + others.lo) / largest.hi * exp2(others.exponent - largest.exponent));
-    }
-    row.shift = top; /* inf and NaN come out of the subtraction as SciPy has them */
-    for_segments(&row, subtract_segment, threads);
+    struct sv_line_sum sum = EMPTY_SUM;
+    NAME(sv_add_to_sums)(x, 0, &sum, 1, length, threads);
+    NAME(sv_subtract_sums)(x, 0, y, 0, &sum, 1, length, threads);
 }
 
 /* ---- logsumexp ----------------------------------------------------------------------------- */
@@ -259,8 +231,7 @@ static real logsumexp_row(const real *x, const real *b, real *sign, size_t lengt
     int wide = b && has_wide_weights(b, length);
     struct scaled_sum total = wide ? (struct scaled_sum){0, 0, 0} : row_sum(&row, threads);
     if (!is_safe(total)) {
-        size_t where;
-        real top = length ? row_max(&row, &where, threads) : -INFINITY;
+        real top = length ? row_max(&row, threads) : -INFINITY;
         if (fabs((double)top) < INFINITY) {
             row.shift = wide && is_near(top) ? 0 : top;
             total = wide ? sum_by_weight(&row) : row_sum(&row, threads);

@@ -37,6 +37,8 @@ static inline struct scaled_sum add(struct scaled_sum a, struct scaled_sum b)
     return a.hi == 0 ? b : b.hi == 0 ? a : sv_merge(a, b);
 }
 
+static inline struct scaled_sum negative(struct scaled_sum a) { return (struct scaled_sum){-a.hi, -a.lo, a.exponent}; }
+
 static inline struct scaled_sum multiply(struct scaled_sum a, struct scaled_sum b)
 {
     double hi = a.hi * b.hi, lo = fma(a.hi, b.hi, -hi) + (a.hi * b.lo + a.lo * b.hi);

@@ -6,7 +6,8 @@
 
 enum {
     SEGMENT = 32768,     /* elements: some 10 microseconds of work */
-    PARALLEL_MIN = 65536 /* elements: below it waking a thread costs more than it gives */
+    PARALLEL_MIN = 65536, /* elements: below it waking a thread costs more than it gives */
+    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
 };
 
 static inline int threads_for(size_t elements, int threads) { return elements < PARALLEL_MIN ? 1 : threads; }

@@ -81,8 +81,12 @@ enum column_end { COLUMN_QUOTIENTS, COLUMN_DIFFERENCES, COLUMN_LOGARITHM };
         size_t (*logsumexp_rows)(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, real *values); \
         /* the largest element; NaN where there is one; -inf of nothing */                        \
         real (*max)(const real *x, size_t n);                                                     \
-        /* y_i = (x_i - a) - b */                                                                 \
-        void (*subtract)(const real *x, real *y, size_t n, real a, real b);                       \
+        /* the two largest, one twice where it occurs twice; -inf of nothing; NaNs are passed over */ \
+        void (*leading)(const real *x, size_t n, real *top, real *next);                          \
+        /* sum_i exp(x_i - shift) over all but those equal to `except`, the largest of which is `highest` */ \
+        struct scaled_sum (*sum_others)(const real *x, size_t n, real except, real shift, real highest); \
+        /* y_i = (x_i - a) - b; stream: as in divide */                                           \
+        void (*subtract)(const real *x, real *y, size_t n, real a, real b, int stream);           \
         /* below and above these exponents of the total the pair arithmetic is not safe */        \
         double lowest_exponent, highest_exponent;                                                 \
     }

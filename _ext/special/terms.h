@@ -31,7 +31,8 @@ struct grid_sum {
 static inline struct grid_sum empty_sum(real start) { return (struct grid_sum){v_set1(start), v_set1(0)}; }
 
 /* Adds e = power (1 + s), whose rounding does not count either: sums within a binade are on one grid, so
- * next - sum is exact and close to e, and power minus it too. Returns e rounded. */
+ * next - sum is exact and close to e, and power minus it too. Returns e rounded. (Rounded terms added in pairs would
+ * take 3.5 operations a vector instead of 6, but softmax is then wrong by up to 3.3 ULP.) */
 INLINE vreal add_term(struct grid_sum *acc, vreal s, vreal power)
 {
     vreal term = v_fma(s, power, power), next = v_add(acc->sum, term);

@@ -114,10 +114,10 @@ static inline void reciprocal(struct scaled_sum total, real *hi, real *lo)
 #endif
 }
 
-/* For each fraction of the grid 2^fraction / total in two words. */
+/* For each fraction of the grid 2^fraction / total in two words; or the offset of logarithms. */
 struct divisor {
     v_fractions hi, lo;
-    vreal exponent, shift;
+    vreal exponent, shift, offset;
 };
 
 static struct divisor divide_by(struct scaled_sum total, real shift)
@@ -187,42 +187,63 @@ static inline int follows_in_page(const real *y, const real *x)
     return ((uintptr_t)y - (uintptr_t)x) % PAGE_BYTES - 1 < PAGE_BYTES / 4;
 }
 
-INLINE void divide_at(const real *x, real *y, size_t i, const struct divisor *by, int shifted, int stream, int ahead)
+/* What a pass over x writes. */
+enum pass { QUOTIENTS, SHIFTED_QUOTIENTS, DIFFERENCES };
+
+INLINE vreal result_of(vreal x, const struct divisor *by, enum pass pass)
 {
-    __builtin_prefetch((const char *)(x + i) + ahead);
-    store(y + i, quotient(v_load(x + i), by, shifted), stream);
+    if (pass == DIFFERENCES)
+        return v_sub(v_sub(x, by->shift), by->offset);
+    return quotient(x, by, pass == SHIFTED_QUOTIENTS);
 }
 
-INLINE void divide_terms(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int shifted, int stream)
+INLINE void write_at(const real *x, real *y, size_t i, const struct divisor *by, enum pass pass, int stream, int ahead)
 {
-    const struct divisor by = divide_by(total, shift);
+    __builtin_prefetch((const char *)(x + i) + ahead);
+    store(y + i, result_of(v_load(x + i), by, pass), stream);
+}
+
+INLINE void write_results(const real *x, real *y, size_t n, const struct divisor *by, enum pass pass, int stream)
+{
     const size_t head = stream ? unaligned_head(y, n) : 0, whole = (n - head) / SV_W, tail = head + whole * SV_W;
     if (head)
-        v_store_n(y, quotient(v_load_n(x, head, 0), &by, shifted), head);
+        v_store_n(y, result_of(v_load_n(x, head, 0), by, pass), head);
     if (x != y && follows_in_page(y, x)) {
         for (size_t i = tail; i > head; i -= SV_W)
-            divide_at(x, y, i - SV_W, &by, shifted, stream, -PREFETCH_BYTES);
+            write_at(x, y, i - SV_W, by, pass, stream, -PREFETCH_BYTES);
     } else {
         for (size_t i = head; i < tail; i += SV_W)
-            divide_at(x, y, i, &by, shifted, stream, PREFETCH_BYTES);
+            write_at(x, y, i, by, pass, stream, PREFETCH_BYTES);
     }
     if (tail < n)
-        v_store_n(y + tail, quotient(v_load_n(x + tail, n - tail, 0), &by, shifted), n - tail);
+        v_store_n(y + tail, result_of(v_load_n(x + tail, n - tail, 0), by, pass), n - tail);
     if (stream)
         v_stream_fence();
 }
 
+static int can_stream(const real *y) { return (uintptr_t)y % sizeof(real) == 0; }
+
 static void divide(const real *x, real *y, size_t n, real shift, struct scaled_sum total, int stream)
 {
+    const struct divisor by = divide_by(total, shift);
     if (shift != 0)
-        divide_terms(x, y, n, shift, total, 1, 0);
-    else if (stream && (uintptr_t)y % sizeof(real) == 0)
-        divide_terms(x, y, n, 0, total, 0, 1);
+        write_results(x, y, n, &by, SHIFTED_QUOTIENTS, 0);
+    else if (stream && can_stream(y))
+        write_results(x, y, n, &by, QUOTIENTS, 1);
     else
-        divide_terms(x, y, n, 0, total, 0, 0);
+        write_results(x, y, n, &by, QUOTIENTS, 0);
 }
 
-/* ---- maximum and difference --------------------------------------------------------------------- */
+static void subtract(const real *x, real *y, size_t n, real a, real b, int stream)
+{
+    const struct divisor by = {.shift = v_set1(a), .offset = v_set1(b)};
+    if (stream && can_stream(y))
+        write_results(x, y, n, &by, DIFFERENCES, 1);
+    else
+        write_results(x, y, n, &by, DIFFERENCES, 0);
+}
+
+/* ---- maximum ------------------------------------------------------------------------------------- */
 
 /* The x86 maximum forgets a NaN in its first operand, so NaNs are kept in a sum of their own:
  * x * 0 is 0 or NaN (inf gives NaN too, and then the caller looks at the maximum). */
@@ -247,16 +268,6 @@ static real max(const real *x, size_t n)
         if (x[i] != x[i])
             return x[i];
     return found;
-}
-
-static void subtract(const real *x, real *y, size_t n, real a, real b)
-{
-    const vreal va = v_set1(a), vb = v_set1(b);
-    size_t i = 0;
-    for (; i + SV_W <= n; i += SV_W)
-        v_store(y + i, v_sub(v_sub(v_load(x + i), va), vb));
-    if (i < n)
-        v_store_n(y + i, v_sub(v_sub(v_load_n(x + i, n - i, 0), va), vb), n - i);
 }
 
 #endif

@@ -169,7 +169,7 @@ class LineMap:
     """softmax or its logarithm: of whole rows, of parts of rows by the sums of the whole, where masked, and of
     columns."""
 
-    rows: Callable[..., bool]
+    rows: Callable[[Array, Array, int], None]
     by_sums: Callable[[Array, Array, Array, int], None]
     hidden: float
     columns: Callable[[Array, Array, Array | None, Array | None, int], None] | None = None

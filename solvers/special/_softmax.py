@@ -8,7 +8,6 @@ Here the arguments are checked. Contiguous rows go to the kernels as they lie, a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,6 @@ METHODS = (
     "three-pass-reload",
     "online",
 )
-
-_FLOATS = "fd"  # type characters of float32 and float64, whatever the byte order
 
 
 def softmax(
@@ -112,9 +109,11 @@ def softmax(
     >>> softmax(np.array([0.0, 2.0 * np.log(3.0)]), temperature=2.0)
     array([0.25, 0.75])
     """
+    if method == "auto" and where is None and type(temperature) is float and temperature == 1.0:
+        result = _kernels.softmax_of(x, axis, out, threads)
+        if result is not None:
+            return result
     function = _panels.SOFTMAX if method == "auto" else _softmax_by(method)
-    if where is None and type(temperature) is float and temperature == 1.0 and _are_plain_rows(x, axis):
-        return _map_rows(function.rows, x, out, threads)
     return _map(function, x, axis, where, temperature, out, threads)
 
 
@@ -147,7 +146,8 @@ def log_softmax(
 
     Notes
     -----
-    Reads x three times (columns: twice) and writes the result once; one exponential an element.
+    Reads x once from memory (columns, and rows from 65536 elements on: twice) and writes the result once; one
+    exponential an element.
 
     Examples
     --------
@@ -156,8 +156,10 @@ def log_softmax(
     >>> print(log_softmax(np.array([40.0, 0.0])))
     [-4.24835426e-18 -4.00000000e+01]
     """
-    if where is None and type(temperature) is float and temperature == 1.0 and _are_plain_rows(x, axis):
-        return _map_rows(_kernels.log_softmax, x, out, threads)
+    if where is None and type(temperature) is float and temperature == 1.0:
+        result = _kernels.log_softmax_of(x, axis, out, threads)
+        if result is not None:
+            return result
     return _map(_panels.LOG_SOFTMAX, x, axis, where, temperature, out, threads)
 
 
@@ -228,8 +230,10 @@ def logsumexp(
     1.541325 -1.0
     """
     plain = b is None and where is None and type(temperature) is float and temperature == 1.0
-    if plain and out is None and not keepdims and not return_sign and _is_plain_row(a, axis):
-        return _logsumexp_row(a, threads)
+    if plain and out is None and not keepdims and not return_sign:
+        result = _kernels.logsumexp_of(a, axis, threads)
+        if result is not None:
+            return result
     taken = take(a, "a")
     weights, form = None, taken.format
     if b is not None:
@@ -271,8 +275,8 @@ def _softmax_by(method: str) -> _panels.LineMap:
         raise ValueError(f"method {method!r} is unknown{hint}")
     number = METHODS.index(method)
 
-    def rows(x: Array, y: Array, threads: int, whole: bool = False) -> bool:
-        return _kernels.softmax(x, y, threads, number, whole)
+    def rows(x: Array, y: Array, threads: int) -> None:
+        _kernels.softmax(x, y, threads, number)
 
     return _panels.LineMap(rows, _refuse_parts, 0.0)
 
@@ -280,47 +284,6 @@ def _softmax_by(method: str) -> _panels.LineMap:
 def _refuse_parts(x: Array, y: Array, sums: Array, threads: int) -> None:
     """What all methods but "auto" do with a row that must be gone over in parts."""
     raise ValueError("method: only 'auto' serves lines this long that are not contiguous float32 or float64 rows")
-
-
-def _is_plain_row(x: Any, axis: Axis) -> bool:
-    """Whether x is one contiguous row that the kernels take as it is: a call on few numbers must not cost more."""
-    return _is_plain(x) and x.ndim == 1 and (axis is None or (isinstance(axis, int) and -1 <= axis <= 0))
-
-
-def _are_plain_rows(x: Any, axis: Axis) -> bool:
-    """The same of one row or of those of a matrix."""
-    return _is_plain_row(x, axis) or (_is_plain(x) and x.ndim == 2 and isinstance(axis, int) and axis in (1, -1))
-
-
-def _is_plain(x: Any) -> bool:
-    flags = x.flags if type(x) is np.ndarray else None
-    return flags is not None and flags.c_contiguous and flags.aligned and x.dtype.char in _FLOATS and x.dtype.isnative
-
-
-def _logsumexp_row(a: Any, threads: int | None) -> Any:
-    """logsumexp of one contiguous row."""
-    value, sign = np.empty(1, a.dtype), np.empty(1, a.dtype)
-    _kernels.logsumexp(a, None, value, sign, _threads.resolve(threads))
-    return value[0]
-
-
-def _map_rows(kernel: Callable[..., bool], x: Array, out: Any, threads: int | None) -> Any:
-    """kernel of contiguous rows."""
-    count = _threads.resolve(threads)
-    if out is None:
-        out = np.empty(x.shape, x.dtype)
-        kernel(x, out, count)
-        return out
-    fits = type(out) is np.ndarray and out.dtype == x.dtype and out.shape == x.shape and out.flags.carray
-    if fits and kernel(x, out, count, whole=True):
-        return out
-    target = take_out(out, x.shape, take(x, "x").format)
-    direct = target.flags.carray and not _panels.spoils(target, x)
-    result = target if direct else np.empty(x.shape, x.dtype)
-    kernel(x, result, count)
-    if not direct:
-        target[...] = result
-    return out
 
 
 def _map(
