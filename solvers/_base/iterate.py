@@ -69,9 +69,9 @@ class Solver(Protocol):
 Row = tuple[int, float, float]
 
 
-#: What a compiled solver may have beside, as `advance`: the steps that the loop would take where nobody looks at them,
-#: in one call. From (problem, state, max_iter, start of the clock) to the last state, and a row for each one before it.
-Advance = Callable[[Any, Any, int, float], tuple[Any, list[Row]]]
+#: What a compiled solver may have beside, as `all_steps`: the steps that the loop would take where nobody looks at
+#: them, in one call. From (problem, state, max_iter, start of the clock) to the last state, and a row for each before.
+AllSteps = Callable[[Any, Any, int, float], tuple[Any, list[Row]]]
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def run(
         limited = _any_limited(across, control)
         state = _initial_state(solver, problem, control.resume)
         history: list[Row] = []
-        advance: Advance | None = getattr(solver, "advance", None)
-        if advance is not None and _unwatched(across, control):
-            state, history = advance(problem, state, control.max_iter, start)
+        all_steps: AllSteps | None = getattr(solver, "all_steps", None)
+        if all_steps is not None and _unwatched(across, control):
+            state, history = all_steps(problem, state, control.max_iter, start)
         with Log(
             control.verbose if across.rank == 0 else 0, method.name, problem.title if control.verbose else ""
         ) as log:

@@ -82,7 +82,7 @@ class CoordinateDescent:
         arrays = _copies(state)
         return _state(arrays, self._fit(problem).step(arrays, _numbers(state)))
 
-    def advance(
+    def all_steps(
         self, problem: GlmProblem, state: DescentState, max_iter: int, start: float
     ) -> tuple[DescentState, list[Row]]:
         """All steps in one call."""
