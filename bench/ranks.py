@@ -51,14 +51,16 @@ def launched(ranks: int, wanted: dict[str, Any]) -> dict[str, Any]:
 
 def report(quick: bool = False) -> Report:
     n, samples, features, rounds = (2000, 4000, 10, 1) if quick else (20_000, 2_000_000, 30, 7)
-    wanted = {"transport": {"n": n, "reg": 1.0}, "fit": {"n": samples, "d": features}}
+    wanted = {"transport": {"n": n, "reg": 1.0}, "small reg": {"n": n // 2, "reg": 0.01}}
+    wanted["fit"] = {"n": samples, "d": features}
     wanted["messages"] = {"size": n, "repeats": 5 if quick else 101}
     runs: dict[int, list[dict[str, Any]]] = {1: [], 2: [], 4: []}
     for k in range(rounds):
         for ranks in (1, 2) if k else (1, 2, 4):
             runs[ranks].append(launched(ranks, wanted))
     result = Report("ranks", "Shared rows on ranks", versions("mpi4py"))
-    _scaling(result, runs, {"transport": f"{n} x {n} points", "fit": f"{samples} x {features} logistic"})
+    names = {"transport": f"{n} x {n} points, sinkhorn", "small reg": f"{n // 2} x {n // 2} points, newton"}
+    _scaling(result, runs, {**names, "fit": f"{samples} x {features} logistic"})
     result.tables.append(_messages(runs, n))
     result.tables.append(_predicted(runs, n))
     return result
@@ -110,7 +112,7 @@ def _predicted(runs: dict[int, list[dict[str, Any]]], size: int) -> Table:
     }
     latency = medians[2]["messages message"]
     per_number = max(medians[2]["messages long message"] - latency, 0.0) / size
-    for kind in ("transport", "fit"):
+    for kind in ("transport", "small reg", "fit"):
         numbers, steps = int(medians[1][f"{kind} numbers"]), medians[1][f"{kind} steps"]
         one, two = medians[1][f"{kind} seconds"], medians[2][f"{kind} seconds"]
         both = steps * exchange_seconds(numbers, 2, latency, per_number)

@@ -48,15 +48,19 @@ cdef extern from "ot.h" nogil:
         int *columns
         Py_ssize_t *counts
 
+    enum:
+        OT_LEAF_ROWS
+
     size_t sv_ot_worksize(size_t, size_t)
     size_t sv_ot_thinned_room(size_t, size_t, size_t)
-    void sv_ot_sweep_thinned(const sv_ot_cost *, double, const double *, double *, const double *, double *,
+    void sv_ot_sweep_thinned(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *,
                              const ot_thinning *, double *, int)
-    void sv_ot_sweep(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *, int)
+    void sv_ot_sweep(const sv_ot_cost *, double, const double *, double *, const double *, double *, double *, double *,
+                     int)
     void sv_ot_damped_sweep(const sv_ot_cost *, double, const double *, double, double *, const double *, double *,
                             double *, double *, int)
     double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
-                           int)
+                           double *, int)
     void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, size_t, int)
     void sv_ot_large_entries(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double,
                              double *, int *, Py_ssize_t *, int)
@@ -117,7 +121,7 @@ cdef extern from "products.h" nogil:
                                 double *, double *, int)
 
 #: Vectors at most in one product.
-PRODUCT_MAX = OT_PRODUCT_MAX
+PRODUCT_MAX, LEAF_ROWS = OT_PRODUCT_MAX, OT_LEAF_ROWS
 
 METRICS = {
     "sqeuclidean": SV_COST_SQEUCLIDEAN, "euclidean": SV_COST_EUCLIDEAN, "cityblock": SV_COST_CITYBLOCK,
@@ -199,27 +203,32 @@ cdef class Cost:
         return self.cost.n, self.cost.m
 
     def sweep(self, double scale, const double[::1] a, double[::1] u, const double[::1] v, double[::1] column_sums,
-              int threads):
-        """One Sinkhorn iteration: u (in place) so that the rows sum to a, then the column sums."""
+              int threads, double[::1] rest=None):
+        """One Sinkhorn iteration: u (in place) so that the rows sum to a, then the column sums.
+
+        rest, here and below: becomes what rounding took off the column sums.
+        """
         cdef Py_ssize_t n = self.cost.n, m = self.cost.m
         cdef const double *pa = vector(a, n, "a")
         cdef double *pu = out_vector(u, n, "u")
         cdef const double *pv = vector(v, m, "v")
         cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *pe = NULL if rest is None else out_vector(rest, m, "rest")
         cdef double *work = workspace(sv_ot_worksize(n, m))
         with nogil:
-            sv_ot_sweep(&self.cost, scale, pa, pu, pv, pc, work, threads)
+            sv_ot_sweep(&self.cost, scale, pa, pu, pv, pc, pe, work, threads)
         free(work)
 
     def sweep_thinned(self, double scale, const double[::1] a, double[::1] u, const double[::1] v,
                       double[::1] column_sums, double share, Py_ssize_t most, double[::1] values, int[::1] columns,
-                      Py_ssize_t[::1] counts, int threads):
+                      Py_ssize_t[::1] counts, int threads, double[::1] rest=None):
         """A sweep that also keeps the entries >= share * a_i of the new plan, at most `most` a row, in place."""
         cdef Py_ssize_t n = self.cost.n, m = self.cost.m
         cdef const double *pa = vector(a, n, "a")
         cdef double *pu = out_vector(u, n, "u")
         cdef const double *pv = vector(v, m, "v")
         cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *pe = NULL if rest is None else out_vector(rest, m, "rest")
         cdef ot_thinning thinning
         cdef size_t room = sv_ot_thinned_room(n, m, most)
         if most < 1 or <size_t>values.shape[0] < room or <size_t>columns.shape[0] < room or counts.shape[0] != n:
@@ -230,7 +239,7 @@ cdef class Cost:
         thinning.values, thinning.columns, thinning.counts = &values[0], &columns[0], &counts[0]
         cdef double *work = workspace(sv_ot_worksize(n, m))
         with nogil:
-            sv_ot_sweep_thinned(&self.cost, scale, pa, pu, pv, pc, &thinning, work, threads)
+            sv_ot_sweep_thinned(&self.cost, scale, pa, pu, pv, pc, pe, &thinning, work, threads)
         free(work)
 
     def damped_sweep(self, double scale, const double[::1] base, double damping, double[::1] u, const double[::1] v,
@@ -248,17 +257,18 @@ cdef class Cost:
         free(work)
 
     def marginals(self, double scale, const double[::1] u, const double[::1] v, double[::1] row_sums,
-                  double[::1] column_sums, int threads):
+                  double[::1] column_sums, int threads, double[::1] rest=None):
         """Row sums and column sums of the plan, in place; returns sum_ij (C_ij - offset_i) P_ij."""
         cdef Py_ssize_t n = self.cost.n, m = self.cost.m
         cdef const double *pu = vector(u, n, "u")
         cdef const double *pv = vector(v, m, "v")
         cdef double *pr = out_vector(row_sums, n, "row_sums")
         cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *pe = NULL if rest is None else out_vector(rest, m, "rest")
         cdef double paid
         cdef double *work = workspace(sv_ot_worksize(n, m))
         with nogil:
-            paid = sv_ot_marginals(&self.cost, scale, pu, pv, pr, pc, work, threads)
+            paid = sv_ot_marginals(&self.cost, scale, pu, pv, pr, pc, pe, work, threads)
         free(work)
         return paid
 

@@ -23,7 +23,12 @@ void sv_ot_potentials(const struct ot_problem *p, const double *u, const double 
         f[i] = u[i] / p->scale;
     for (size_t j = 0; j < p->m; j++)
         g[j] = v[j] / p->scale + (p->column_offset ? p->column_offset[j] : 0);
-    const double shift = ot_dot(p->b, g, p->m) / p->mass_b;
+    double shift = ot_dot(p->b, g, p->m) / p->mass_b;
+    if (!isfinite(shift)) { /* large costs times a large mass */
+        shift = 0;
+        for (size_t j = 0; j < p->m; j++)
+            shift += p->b[j] / p->mass_b * g[j];
+    }
     for (size_t i = 0; i < p->n; i++)
         f[i] = (f[i] + shift) + (p->offset ? p->offset[i] : 0);
     for (size_t j = 0; j < p->m; j++)

@@ -26,6 +26,7 @@
 #define NEWTON_SHIFT_MIN 1e-6
 #define NEWTON_SHIFT_MAX 100.0
 
+enum { LARGEST_EXPONENT = 1020 /* 2 to this power is a number, and so is its inverse */ };
 enum { MAX_LEVELS = 24, FIRST_SINKHORN = 4, SINKHORN_FINISH = 6, SINKHORN_AFTER_REJECTION = 3, IDLE_MAX = 4 };
 /* Numbers of solvers.Status. */
 enum { STATUS_CONVERGED = 0, STATUS_MAX_ITER = 10, STATUS_STAGNATION = 13, STATUS_NONFINITE = 22 };
@@ -96,7 +97,7 @@ static void sinkhorn_start(struct solve *s, double scale, int last_level)
 static int newton_level(struct solve *s, double scale, int last_level)
 {
     double shift = 1e-2, best = s->l1;
-    int idle = 0;
+    int idle = 0, fresh = 1;
     while (!reached(s, last_level)) {
         if (!isfinite(s->l1))
             return STATUS_NONFINITE;
@@ -106,13 +107,14 @@ static int newton_level(struct solve *s, double scale, int last_level)
         double rtol = relative > 1e-8 ? fmin(0.1, fmax(relative, 1e-6)) : 1e-3;
         if (last_level)
             rtol = fmax(rtol, fmin(0.1, 0.3 * s->tol / s->error));
-        prepare_step(s, shift * fmin(1, relative));
+        prepare_step(s, shift * fmin(1, relative), fresh);
         if (!conjugate_gradients(s, rtol, s->in_float ? FLOAT_CG_MAX : 4 * (int)s->m + 100) && s->in_float) {
             s->in_float = 0;
             conjugate_gradients(s, rtol, 4 * (int)s->m + 100);
         }
         const int clipped = trim_step(s);
         const double length = line_search(s);
+        fresh = length < 1 || clipped; /* the point is far from the last */
         if (length == 1 && !clipped)
             shift = fmax(shift / 4, NEWTON_SHIFT_MIN);
         else
@@ -175,10 +177,9 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
                                                    : (const void *)((const float *)batch->cost.matrix + first);
     s.ld = ld;
     s.scale = batch->scale[(ptrdiff_t)index * batch->scale_stride];
-    s.tol = batch->tol;
     s.offset = batch->offset + index * s.n;
     double **columns[] = {&s.b, &s.x, &s.c, &s.v, &s.line, &s.step, &s.x_old, &s.c_old, &s.diagonal, &s.precondition,
-                          &s.residual, &s.direction, &s.image, &s.scaled};
+                          &s.left, &s.residual, &s.direction, &s.image, &s.scaled};
     for (size_t k = 0; k < sizeof columns / sizeof *columns; k++, work += ld)
         *columns[k] = work;
     s.float_x = (float *)work, s.float_sums = s.float_x + ld, work += ld;
@@ -192,19 +193,32 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
     return s;
 }
 
+/* The power of two that is the unit of the weights: their mass is from 1 to 2 of it. */
+static int mass_exponent(const double *weights, size_t size)
+{
+    double mass = 0;
+    for (size_t i = 0; i < size; i++)
+        mass += weights[i];
+    const int exponent = ilogb(mass);
+    return exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
+}
+
 static void take_weights(struct solve *s, const double *a, const double *b)
 {
     int closed = 0; /* columns of zero weight or past the end */
+    s->exponent = mass_exponent(a, s->n);
+    const double unit = ldexp(1, -s->exponent);
+    s->tol = s->batch->tol * unit;
     for (size_t i = 0; i < s->n; i++) {
         s->offset[i] = 0;
         if (a[i] > 0) {
             s->kept[s->rows] = (int)i;
-            s->a[s->rows++] = a[i];
-            s->mass += a[i];
+            s->a[s->rows] = a[i] * unit;
+            s->mass += s->a[s->rows++];
         }
     }
     for (size_t j = 0; j < s->ld; j++) {
-        s->b[j] = j < s->m ? b[j] : 0;
+        s->b[j] = j < s->m ? b[j] * unit : 0;
         s->line[j] = INFINITY;
         closed |= !(s->b[j] > 0);
     }
@@ -231,7 +245,7 @@ static void give_potentials(const struct solve *s, double *u, double *v)
     add_log2(s->u, s->y, s->rows);
     add_log2(s->v, s->x, s->m);
     for (size_t i = 0; i < s->rows; i++)
-        u[s->kept[i]] = s->u[i];
+        u[s->kept[i]] = s->u[i] + s->exponent;
     for (size_t j = 0; j < s->m; j++)
         v[j] = s->b[j] > 0 ? s->v[j] : -INFINITY;
 }
@@ -251,17 +265,18 @@ static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot
 /* ---- what is claimed of the answer ------------------------------------------------------------- */
 
 struct side {
-    double l1, squares, largest; /* of the gaps between sums and weights */
+    double l1, squares, largest; /* of the gaps between sums and weights, in a unit of the mass: no square underflows */
     double entropy;              /* sums_i (potential_i - log2 weight_i), added up */
 };
 
-static struct side side_of(const double *weights, const double *sums, const double *potentials, size_t size)
+static struct side side_of(const double *weights, const double *sums, const double *potentials, double unit,
+                           size_t size)
 {
-    const vreal zero = v_set1(0);
+    const vreal zero = v_set1(0), vunit = v_set1(unit);
     vreal l1 = zero, squares = zero, largest = zero, entropy = zero;
     for (size_t i = 0; i < size; i += SV_W) {
         const vreal weight = v_load_some(weights + i, size - i, 0), sum = v_load_some(sums + i, size - i, 0);
-        const vreal gap = v_abs(v_sub(sum, weight));
+        const vreal gap = v_mul(vunit, v_abs(v_sub(sum, weight)));
         l1 = v_add(l1, gap);
         squares = v_fma(gap, gap, squares);
         largest = v_max(gap, largest);
@@ -276,16 +291,19 @@ static void claim(const struct sv_ot_batch *batch, size_t index, double paid)
 {
     const size_t n = batch->cost.n, m = batch->cost.m;
     const double *row_sums = batch->row_sums + index * n, *offset = batch->offset + index * n;
-    const struct side rows = side_of(batch->a + (ptrdiff_t)index * batch->a_stride, row_sums, batch->u + index * n, n);
-    const struct side columns = side_of(batch->b + (ptrdiff_t)index * batch->b_stride, batch->column_sums + index * m,
-                                        batch->v + index * m, m);
+    const double *a = batch->a + (ptrdiff_t)index * batch->a_stride, *b = batch->b + (ptrdiff_t)index * batch->b_stride;
+    const int exponent = mass_exponent(a, n);
+    const double unit = ldexp(1, -exponent);
+    const struct side rows = side_of(a, row_sums, batch->u + index * n, unit, n);
+    const struct side columns = side_of(b, batch->column_sums + index * m, batch->v + index * m, unit, m);
     double offsets = 0, *claims = batch->claims + index * SV_BATCH_CLAIMS;
     for (size_t i = 0; i < n; i++)
         offsets += row_sums[i] * offset[i];
     const double l1 = rows.l1 + columns.l1;
-    claims[SV_CLAIM_ERROR] = batch->norm == SV_NORM_L1 || !isfinite(l1) ? l1 /* a maximum may pass over NaN */
-                             : batch->norm == SV_NORM_L2                ? sqrt(rows.squares + columns.squares)
-                                                                        : fmax(rows.largest, columns.largest);
+    const double error = batch->norm == SV_NORM_L1 || !isfinite(l1) ? l1 /* a maximum may pass over NaN */
+                         : batch->norm == SV_NORM_L2                ? sqrt(rows.squares + columns.squares)
+                                                                    : fmax(rows.largest, columns.largest);
+    claims[SV_CLAIM_ERROR] = ldexp(error, exponent);
     claims[SV_CLAIM_LINEAR] = paid + offsets;
     /* log P = ln2 (u + v) - (C - offset) / reg: the costs cancel but for their offsets. 1 / scale is reg ln2. */
     claims[SV_CLAIM_VALUE] = offsets + (rows.entropy + columns.entropy) / batch->scale[(ptrdiff_t)index * batch->scale_stride];

@@ -50,7 +50,7 @@ struct ot_batch_kernel {
 };
 
 /* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */
-enum { BATCH_ROW_MULTIPLE = 16, BATCH_COLUMN_VECTORS = 16, BATCH_ROW_VECTORS = 7 };
+enum { BATCH_ROW_MULTIPLE = 16, BATCH_COLUMN_VECTORS = 17, BATCH_ROW_VECTORS = 7 };
 static inline size_t ot_batch_ld(size_t m) { return (m + BATCH_ROW_MULTIPLE - 1) / BATCH_ROW_MULTIPLE * BATCH_ROW_MULTIPLE; }
 static inline size_t ot_batch_room(size_t n, size_t m)
 {

@@ -12,6 +12,8 @@
 #define TINY_WEIGHT 1e-200 /* a column of this part of the mass is not felt by the rows: no Newton step for it */
 #define STEP_MAX 40.0      /* in base 2 */
 
+#define LEFT_MIN 1e-3 /* share of its column sum that a diagonal entry keeps at least, in the preconditioner */
+
 enum { LINE_SEARCH = 8, FLOAT_CG_MAX = 80 };
 
 /* image = (diag(diagonal) - P' diag(1/a) P) direction, P = diag(y) K diag(x) */
@@ -33,19 +35,25 @@ static void apply(struct solve *s)
     }
 }
 
-/* The operator at the current point, and its diagonal inverted (in float32: it is but a preconditioner). */
-static void prepare_step(struct solve *s, double shift)
+/* The operator at the current point, and its diagonal inverted. What P' diag(1/a) P takes of the diagonal is computed in
+ * float32, and anew only with `fresh`: it is but a preconditioner, and from step to step its share changes little. */
+static void prepare_step(struct solve *s, double shift, int fresh)
 {
     const size_t ld = s->ld;
     for (size_t i = 0; i < s->rows; i++) {
         s->weight[i] = s->y[i] * (s->y[i] / s->a[i]);
         s->float_weight[i] = (float)s->weight[i];
     }
-    s->in_float_kernel->squares(s->K_float, s->rows, ld, s->float_weight, s->float_sums);
+    if (fresh) {
+        s->in_float_kernel->squares(s->K_float, s->rows, ld, s->float_weight, s->float_sums);
+        for (size_t j = 0; j < ld; j++) {
+            const double left = 1 - s->x[j] * s->x[j] * s->float_sums[j] / s->c[j];
+            s->left[j] = left > LEFT_MIN ? left : LEFT_MIN; /* also where c is 0 */
+        }
+    }
     for (size_t j = 0; j < ld; j++) {
         s->diagonal[j] = s->c[j] + shift * s->b[j];
-        double floor = 1e-3 * s->diagonal[j], d = s->diagonal[j] - s->x[j] * s->x[j] * s->float_sums[j];
-        d = d > floor ? d : floor;
+        const double d = s->left[j] * s->c[j] + shift * s->b[j];
         s->precondition[j] = d > 0 ? 1 / d : 0;
     }
 }

@@ -13,7 +13,8 @@ struct solve {
     const struct ot_float_kernel *in_float_kernel;
     const void *matrix; /* of this problem */
     size_t n, m, rows, ld; /* rows: those of positive weight */
-    double scale, mass, tol, roundoff, span;
+    int exponent; /* the weights are taken in units of 2^exponent, so that no mass is too small for float32 */
+    double scale, mass, tol, roundoff, span; /* mass and tol: in these units */
     double *offset; /* (n,) of the batch */
     double *K;
     float *K_float;
@@ -21,7 +22,7 @@ struct solve {
     double *a, *y, *u, *weight, *row;
     int *kept;
     /* columns; 0 past the end and at zero weights */
-    double *b, *x, *c, *v, *line, *step, *x_old, *c_old, *diagonal, *precondition, *residual, *direction, *image, *scaled;
+    double *b, *x, *c, *v, *line, *step, *x_old, *c_old, *diagonal, *precondition, *left, *residual, *direction, *image, *scaled;
     float *float_x, *float_sums, *float_weight, *float_row;
     double l1, error; /* of the columns: the l1 norm, and the norm asked for */
     int sinkhorn, newton, cg, in_float;

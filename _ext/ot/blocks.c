@@ -1,7 +1,9 @@
 /* The passes of kernels.c over all rows: blocks of rows as tasks, and the merging of their sums.
  *
- * The blocks depend on n alone and their column sums are added in block order, so every thread count
- * gives the same bits.
+ * The column sums of sweeps and marginals are made of those of leaves: OT_LEAF_ROWS rows each, added up with what
+ * every addition loses. So neither the blocks nor the threads count for them, and ranks that share the rows, cut
+ * between leaves, find the bits of one process: but for a sum in some 10^13, whose rounding hangs on the last bits of
+ * what was lost. A leaf of 32 rows costs 6 flops a column beside the 550 of its rows.
  */
 #include "blocks.h"
 
@@ -19,17 +21,19 @@ struct pass {
     int *columns;
     ptrdiff_t *counts;
     const struct ot_thinning *thinning;
-    double *sums, *room; /* for each block m column sums, and room for two rows */
+    double *sums, *lost, *leaf, *room; /* for each block m column sums, what they lost, a leaf's; room for two rows */
     double paid[MAX_BLOCKS];
+    size_t kept[MAX_BLOCKS];
 };
 
-size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (m + 2 * ot_row_room(m)); }
+size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (3 * m + 2 * ot_row_room(m)); }
 
 static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
 {
     struct pass pass = {.cost = cost, .scale = scale, .u = (double *)u, .v = v, .rows = cost->n,
                         .blocks = blocks_of(cost->n), .sums = work};
-    pass.room = work + pass.blocks * cost->m;
+    pass.lost = work + pass.blocks * cost->m, pass.leaf = pass.lost + pass.blocks * cost->m;
+    pass.room = pass.leaf + pass.blocks * cost->m;
     return pass;
 }
 
@@ -38,14 +42,48 @@ static void run(struct pass *pass, sv_task task, int threads)
     run_blocks(pass->rows * pass->cost->m, pass->blocks, task, pass, threads);
 }
 
+/* Blocks are of whole leaves. */
 static size_t start(const struct pass *pass, size_t block)
 {
-    return pass->first + pass->rows * block / pass->blocks;
+    const size_t leaves = (pass->rows + OT_LEAF_ROWS - 1) / OT_LEAF_ROWS;
+    const size_t row = leaves * block / pass->blocks * OT_LEAF_ROWS;
+    return pass->first + (row < pass->rows ? row : pass->rows);
 }
 
-static void add_blocks(const struct pass *pass, double *column_sums)
+/* The column sums of a block; of_rows adds those of a leaf's rows. */
+static void sum_leaves(struct pass *pass, size_t block,
+                       void (*of_rows)(struct pass *pass, size_t block, double *sums, size_t first, size_t last))
 {
-    sum_blocks(pass->sums, pass->blocks, pass->cost->m, pass->cost->m, column_sums);
+    const size_t m = pass->cost->m, first = start(pass, block), last = start(pass, block + 1);
+    double *sums = pass->sums + block * m, *lost = pass->lost + block * m, *leaf = pass->leaf + block * m;
+    fill(sums, m, 0);
+    fill(lost, m, 0);
+    for (size_t i = first; i < last; i += OT_LEAF_ROWS) {
+        const size_t end = last - i < OT_LEAF_ROWS ? last : i + OT_LEAF_ROWS;
+        if (i > first)
+            fill(leaf, m, 0);
+        of_rows(pass, block, i > first ? leaf : sums, i, end);
+        if (i > first)
+            kernels()->add_sums(sums, lost, leaf, m);
+    }
+}
+
+/* The sums of all blocks, rounded once; rest, where it is not NULL, becomes what that takes off them. */
+static void add_leaves(const struct pass *pass, double *column_sums, double *rest)
+{
+    const size_t m = pass->cost->m;
+    double *sums = pass->sums, *lost = pass->lost;
+    for (size_t block = 1; block < pass->blocks; block++) {
+        kernels()->add_sums(sums, lost, sums + block * m, m);
+        for (size_t j = 0; j < m; j++)
+            lost[j] += lost[block * m + j];
+    }
+    for (size_t j = 0; j < m; j++) {
+        const double sum = sums[j] + lost[j];
+        column_sums[j] = sum == sum ? sum : sums[j]; /* of an infinite sum nothing is known to be lost */
+        if (rest)
+            rest[j] = (sums[j] - column_sums[j]) + lost[j];
+    }
 }
 
 /* Where the kept entries of a block go: behind all that the rows before may keep, and a row's room each block. */
@@ -56,44 +94,44 @@ static size_t thinned_place(const struct pass *pass, size_t block)
 
 size_t sv_ot_thinned_room(size_t n, size_t m, size_t most) { return n * most + MAX_BLOCKS * m; }
 
-static void sweep_block(void *context, size_t block)
+static void sweep_leaf(struct pass *pass, size_t block, double *sums, size_t first, size_t last)
 {
-    struct pass *pass = context;
-    const size_t m = pass->cost->m;
-    fill(pass->sums + block * m, m, 0);
     struct ot_thinning thinning;
     if (pass->thinning) {
-        size_t place = thinned_place(pass, block);
+        const size_t place = thinned_place(pass, block) + pass->kept[block];
         thinning = *pass->thinning;
         thinning.values += place, thinning.columns += place;
     }
-    kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->sums + block * m,
-                     pass->room + block * 2 * ot_row_room(m), pass->thinning ? &thinning : NULL, start(pass, block),
-                     start(pass, block + 1));
+    kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, sums,
+                     pass->room + block * 2 * ot_row_room(pass->cost->m), pass->thinning ? &thinning : NULL, first,
+                     last);
+    for (size_t i = first; pass->thinning && i < last; i++)
+        pass->kept[block] += (size_t)pass->thinning->counts[i];
 }
 
+static void sweep_block(void *context, size_t block) { sum_leaves(context, block, sweep_leaf); }
+
 void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                 double *column_sums, double *work, int threads)
+                 double *column_sums, double *rest, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
     pass.a = a;
     run(&pass, sweep_block, threads);
-    add_blocks(&pass, column_sums);
+    add_leaves(&pass, column_sums, rest);
 }
 
 void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                         double *column_sums, const struct ot_thinning *thinning, double *work, int threads)
+                         double *column_sums, double *rest, const struct ot_thinning *thinning, double *work,
+                         int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
     pass.a = a;
     pass.thinning = thinning;
     run(&pass, sweep_block, threads);
-    add_blocks(&pass, column_sums);
+    add_leaves(&pass, column_sums, rest);
     size_t kept = 0;
     for (size_t block = 0; block < pass.blocks; block++) { /* close the gaps between the blocks */
-        size_t place = thinned_place(&pass, block), count = 0;
-        for (size_t i = start(&pass, block); i < start(&pass, block + 1); i++)
-            count += (size_t)thinning->counts[i];
+        const size_t place = thinned_place(&pass, block), count = pass.kept[block];
         memmove(thinning->values + kept, thinning->values + place, count * sizeof(double));
         memmove(thinning->columns + kept, thinning->columns + place, count * sizeof(int));
         kept += count;
@@ -115,25 +153,24 @@ void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const doubl
     struct pass pass = prepare(cost, scale, u, v, work);
     pass.response = (struct ot_response){base, damping, q};
     run(&pass, damped_block, threads);
-    add_blocks(&pass, column_sums);
+    sum_blocks(pass.sums, pass.blocks, cost->m, cost->m, column_sums);
 }
 
-static void marginals_block(void *context, size_t block)
+static void marginals_leaf(struct pass *pass, size_t block, double *sums, size_t first, size_t last)
 {
-    struct pass *pass = context;
-    const size_t m = pass->cost->m;
-    fill(pass->sums + block * m, m, 0);
-    pass->paid[block] = kernels()->marginals(pass->cost, pass->scale, pass->u, pass->v, pass->row_sums,
-                                             pass->sums + block * m, start(pass, block), start(pass, block + 1));
+    pass->paid[block] += kernels()->marginals(pass->cost, pass->scale, pass->u, pass->v, pass->row_sums, sums, first,
+                                              last);
 }
+
+static void marginals_block(void *context, size_t block) { sum_leaves(context, block, marginals_leaf); }
 
 double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *row_sums,
-                       double *column_sums, double *work, int threads)
+                       double *column_sums, double *rest, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
     pass.row_sums = row_sums;
     run(&pass, marginals_block, threads);
-    add_blocks(&pass, column_sums);
+    add_leaves(&pass, column_sums, rest);
     double paid = 0;
     for (size_t block = 0; block < pass.blocks; block++)
         paid += pass.paid[block];

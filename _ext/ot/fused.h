@@ -5,7 +5,8 @@
  * With division that is a Sinkhorn iteration in the kernel domain, with multiplication the normal matrix M' W M that
  * a Newton step needs. Four rows at a time: x is loaded once for them, and the sums are loaded and stored once. Every
  * entry is loaded twice, the second time from the first cache, and takes two multiply-adds: 2 / (2 SV_W) cycles an entry
- * on two 256-bit pipes where the matrix is in cache. Rows are `ld` apart; ld is a multiple of SV_W and what lies past
+ * on two 256-bit pipes where the matrix is in cache. With 32 registers and short rows SV_W rows at a time: what bounds
+ * them otherwise is to sum the lanes of each row by itself, and a division for each. Rows are `ld` apart; ld is a multiple of SV_W and what lies past
  * the last column is 0.
  */
 #ifndef SOLVERS_OT_FUSED_H
@@ -37,48 +38,60 @@ INLINE void fused_group(const real *matrix, size_t ld, const real *x, const real
     }
 }
 
-/* Rows of `vectors` vectors, a constant: they stay in registers between the two uses, and so do the sums. */
-INLINE void fused_narrow(const real *matrix, size_t rows, const real *x, const real *weight, real *row, real *sums,
-                         int vectors, int group, int divide)
+#ifdef V_HAS_TRANSPOSE
+/* `count` rows of `vectors` vectors, at most SV_W rows. Their lanes are summed together, in two operations a row. */
+INLINE void fused_block(const real *matrix, const vreal *x, const real *weight, real *row, vreal *total, size_t count,
+                        int vectors, int divide)
 {
-    vreal total[8], entry[4][8];
-    for (int j = 0; j < vectors; j++)
-        total[j] = v_set1(0);
-    size_t i = 0;
-    for (; i + (size_t)group <= rows; i += (size_t)group) {
-        for (int k = 0; k < group; k++) {
-            vreal s = v_set1(0), t = s;
-            for (int j = 0; j < vectors; j++) {
-                entry[k][j] = v_load(matrix + ((i + k) * vectors + j) * SV_W);
-                if (j & 1)
-                    t = v_fma(entry[k][j], v_load(x + j * SV_W), t);
-                else
-                    s = v_fma(entry[k][j], v_load(x + j * SV_W), s);
-            }
-            real sum = v_sum_lanes(v_add(s, t));
-            row[i + k] = divide ? weight[i + k] / sum : weight[i + k] * sum;
-        }
-        for (int k = 0; k < group; k++)
-            for (int j = 0; j < vectors; j++)
-                total[j] = v_fma(entry[k][j], v_set1(row[i + k]), total[j]);
+    vreal sums[SV_W];
+    const int stride = vectors * SV_W;
+    for (int k = 0; k < SV_W; k++) {
+        const real *entries = matrix + ((size_t)k < count ? (size_t)k : 0) * (size_t)stride;
+        sums[k] = v_mul(v_load(entries), x[0]);
+        for (int j = 1; j < vectors; j++)
+            sums[k] = v_fma(v_load(entries + j * SV_W), x[j], sums[k]);
     }
+    const vreal sum = v_fold(sums, v_add), weights = v_load_some(weight, count, 0);
+#if SV_REAL == 64 /* in float32 nobody divides */
+    v_store_some(row, divide ? v_div(weights, sum) : v_mul(weights, sum), count);
+#else
+    v_store_some(row, v_mul(weights, sum), count);
+#endif
+    __asm__ volatile("" ::: "memory"); /* each factor is loaded to all lanes: to shuffle it there would hold up the sums */
+    for (size_t k = 0; k < count; k++)
+        for (int j = 0; j < vectors; j++)
+            total[j] = v_fma(v_load(matrix + k * (size_t)stride + j * SV_W), v_set1(row[k]), total[j]);
+}
+
+/* Rows of `vectors` vectors, a constant: x and the sums stay in registers. */
+INLINE void fused_narrow(const real *matrix, size_t rows, const real *x, const real *weight, real *row, real *sums,
+                         int vectors, int divide)
+{
+    vreal factor[8], total[8];
+    for (int j = 0; j < vectors; j++)
+        factor[j] = v_load(x + j * SV_W), total[j] = v_set1(0);
+    size_t i = 0;
+    const size_t ld = (size_t)vectors * SV_W;
+    for (; i + SV_W <= rows; i += SV_W)
+        fused_block(matrix + i * ld, factor, weight + i, row + i, total, SV_W, vectors, divide);
+    if (i < rows)
+        fused_block(matrix + i * ld, factor, weight + i, row + i, total, rows - i, vectors, divide);
     for (int j = 0; j < vectors; j++)
         v_store(sums + j * SV_W, total[j]);
-    for (; i < rows; i++)
-        fused_group(matrix + i * vectors * SV_W, vectors * SV_W, x, weight + i, row + i, sums, 1, divide);
 }
+#endif
 
 INLINE void fused_product(const real *matrix, size_t rows, size_t ld, const real *x, const real *weight, real *row,
                           real *sums, int divide)
 {
-#if defined(__AVX512F__) && !defined(SV_PLAIN_C) /* 32 registers */
+#ifdef V_HAS_TRANSPOSE /* and 32 registers */
     switch (ld / SV_W) {
-    case 1: fused_narrow(matrix, rows, x, weight, row, sums, 1, 4, divide); return;
-    case 2: fused_narrow(matrix, rows, x, weight, row, sums, 2, 4, divide); return;
-    case 3: fused_narrow(matrix, rows, x, weight, row, sums, 3, 4, divide); return;
-    case 4: fused_narrow(matrix, rows, x, weight, row, sums, 4, 4, divide); return;
-    case 6: fused_narrow(matrix, rows, x, weight, row, sums, 6, 2, divide); return;
-    case 8: fused_narrow(matrix, rows, x, weight, row, sums, 8, 2, divide); return;
+    case 1: fused_narrow(matrix, rows, x, weight, row, sums, 1, divide); return;
+    case 2: fused_narrow(matrix, rows, x, weight, row, sums, 2, divide); return;
+    case 3: fused_narrow(matrix, rows, x, weight, row, sums, 3, divide); return;
+    case 4: fused_narrow(matrix, rows, x, weight, row, sums, 4, divide); return;
+    case 6: fused_narrow(matrix, rows, x, weight, row, sums, 6, divide); return;
+    case 8: fused_narrow(matrix, rows, x, weight, row, sums, 8, divide); return;
     default: break;
     }
 #endif

@@ -116,26 +116,35 @@ static int run(struct ot_task *task, const struct sv_watch *watch, const sv_ot_o
     return status;
 }
 
-/* The checks that come before the cost is looked at. */
-static int begin(const sv_ot_options *given, const sv_control *control, const struct wanted *out, struct sv_watch *watch,
-                 sv_ot_options *options)
+/* What is known of a call once it has begun. */
+struct begun {
+    struct sv_watch watch;
+    sv_ot_options options;
+    struct ot_task *task;
+};
+
+/* The checks that come before the cost is looked at, and a task for it. */
+static int begin(size_t n, size_t m, const sv_ot_options *given, const sv_control *control, const struct wanted *out,
+                 struct begun *call)
 {
     const sv_ot_options defaults = SV_OT_OPTIONS_INIT;
     sv_ot_result result = SV_OT_RESULT_INIT;
     sv_report report = SV_REPORT_INIT;
-    *options = defaults;
-    int status = sv_begin(watch, control, MOST_STEPS);
-    status = status ? status : sv_read_struct(options, sizeof defaults, given, "options");
+    call->options = defaults;
+    int status = sv_begin(&call->watch, control, MOST_STEPS);
+    status = status ? status : sv_read_struct(&call->options, sizeof defaults, given, "options");
     status = status ? status : sv_read_struct(&result, sizeof result, out->result, "result");
-    return status ? status : sv_read_struct(&report, sizeof report, out->report, "report");
+    status = status ? status : sv_read_struct(&report, sizeof report, out->report, "report");
+    return status ? status : ot_task_create(n, m, &call->task);
 }
 
 /* Solves with the cost that is in the task, if it is (`status`), and frees it where no plan has it. */
-static int solved(struct ot_task *task, int status, const double *a, const double *b, double reg,
-                  const struct sv_watch *watch, const sv_ot_options *options, const struct wanted *out)
+static int solved(const struct begun *call, int status, const double *a, const double *b, double reg,
+                  const struct wanted *out)
 {
-    status = status ? status : ot_task_problem(task, a, b, reg, options, watch->control.threads);
-    status = status ? status : run(task, watch, options, out);
+    struct ot_task *task = call->task;
+    status = status ? status : ot_task_problem(task, a, b, reg, &call->options, call->watch.control.threads);
+    status = status ? status : run(task, &call->watch, &call->options, out);
     if (status < 0 || !out->plan)
         ot_task_destroy(task);
     return status;
@@ -145,16 +154,9 @@ static int solve_matrix(enum sv_ot_cost_kind kind, size_t n, size_t m, const voi
                         const double *b, double reg, const sv_ot_options *given, const sv_control *control,
                         const struct wanted *out)
 {
-    struct sv_watch watch;
-    sv_ot_options options;
-    int status = begin(given, control, out, &watch, &options);
-    if (status)
-        return status;
-    struct ot_task *task;
-    status = ot_task_create(n, m, &task);
-    if (status)
-        return status;
-    return solved(task, ot_task_matrix(task, kind, C, stride), a, b, reg, &watch, &options, out);
+    struct begun call;
+    int status = begin(n, m, given, control, out, &call);
+    return status ? status : solved(&call, ot_task_matrix(call.task, kind, C, stride), a, b, reg, out);
 }
 
 int sv_ot_solve(size_t n, size_t m, const double *C, ptrdiff_t stride, const double *a, const double *b, double reg,
@@ -179,14 +181,10 @@ int sv_ot_solve_sample(size_t n, size_t m, size_t d, const double *X, ptrdiff_t 
                        sv_ot_result *result, sv_report *report, sv_ot_plan **plan)
 {
     const struct wanted out = {f, g, result, report, plan};
-    struct sv_watch watch;
-    sv_ot_options options;
-    int status = begin(given, control, &out, &watch, &options);
+    struct begun call;
+    int status = begin(n, m, given, control, &out, &call);
     if (status)
         return status;
-    struct ot_task *task;
-    status = ot_task_create(n, m, &task);
-    if (status)
-        return status;
-    return solved(task, ot_task_points(task, d, X, X_stride, Y, Y_stride, metric, p), a, b, reg, &watch, &options, &out);
+    status = ot_task_points(call.task, d, X, X_stride, Y, Y_stride, metric, p);
+    return solved(&call, status, a, b, reg, &out);
 }

@@ -283,7 +283,7 @@ cdef class Problem:
     cdef const double[::1] a, b, offset, column_offset
 
     def __cinit__(self, kernel, const double[::1] a, const double[::1] b, offset, column_offset, *, double reg,
-                  double scale, double span, double mass, double tol, str norm, bint forbidden, int threads):
+                  double scale, double span, double tol, str norm, bint forbidden, int threads):
         cdef ot_problem *p = &self.problem
         n, m = kernel.shape
         p.n, p.m = n, m
@@ -296,7 +296,7 @@ cdef class Problem:
             self.column_offset = column_offset
             p.column_offset = vector(self.column_offset, p.m, "column_offset")
         p.reg, p.scale, p.span, p.tol, p.norm = reg, scale, span, tol, <sv_ot_norm_kind><int>NORM_KINDS[norm]
-        p.forbidden, p.threads, p.mass_a = forbidden, threads, mass
+        p.forbidden, p.threads = forbidden, threads
         sv_ot_problem_ready(p)
 
     @property

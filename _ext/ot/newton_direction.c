@@ -108,7 +108,7 @@ int ot_newton_direction(struct sv_ot_newton *s, int *clipped)
     int status = scaled_system(s, &q, &error);
     if (!status) {
         const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-        status = solve(s, &q, share * sqrt(ot_distance_squared(q.wanted, NULL, m)));
+        status = solve(s, &q, share * sqrt(ot_distance_squared(q.wanted, NULL, 1, m)));
     }
     free(q.values);
     if (status)

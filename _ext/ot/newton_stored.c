@@ -139,8 +139,8 @@ static void scaled_sweeps(struct sv_ot_newton *s)
     state->sweeps_left = more <= OT_PATIENCE ? more : 0;
 }
 
-/* The direction of a damped Newton step on the scalings. */
-static void scaled_direction(struct sv_ot_newton *s)
+/* The direction of a damped Newton step on the scalings; returns whether it had to be clipped. */
+static int scaled_direction(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
@@ -152,7 +152,7 @@ static void scaled_direction(struct sv_ot_newton *s)
         diagonal[j] = c[j] + state->damping * error * p->b[j];
     }
     const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-    const double goal = share * sqrt(ot_distance_squared(gradient, NULL, m));
+    const double goal = share * sqrt(ot_distance_squared(gradient, NULL, 1, m));
     const int taken = sv_ot_scaling_cg(&s->plan, state->x, state->y, diagonal, gradient, z, goal, OT_MOST_CG, &residual,
                                        s->plan_work, p->threads);
     state->cg += taken;
@@ -160,17 +160,21 @@ static void scaled_direction(struct sv_ot_newton *s)
     state->hard = residual > goal;
     ot_without_mean(p, z, s->direction, OT_LN2);
     const double largest = ot_distance_linf(s->direction, NULL, m);
-    for (size_t j = 0; largest > s->options.absorbed && j < m; j++)
+    const int clipped = largest > s->options.absorbed;
+    for (size_t j = 0; clipped && j < m; j++)
         s->direction[j] *= s->options.absorbed / largest;
+    return clipped;
 }
 
-/* A damped Newton step on the scalings, shortened until the dual rises. */
+/* A damped Newton step on the scalings, shortened until the dual rises. After one that was clipped an iteration of
+ * Sinkhorn's is due: a column that has next to nothing asks for a step without measure, which leaves none to the others
+ * until it has what it lacks. */
 static void scaled_newton(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
     struct ot_point *at = &state->at;
-    scaled_direction(s);
+    const int clipped = scaled_direction(s);
     const double previous = at->measure, slope = ot_dot_change(s->direction, p->b, at->column_sums, p->m);
     const double rounding = ot_gain_rounding(s, at->u, at->v);
     memcpy(s->old_u, at->u, p->n * sizeof(double));
@@ -190,6 +194,7 @@ static void scaled_newton(struct sv_ot_newton *s)
     }
     state->newton++;
     state->damping = fmin(fmax(state->damping * (trial ? 8 : 0.25), OT_LEAST_DAMPING), OT_LARGEST_DAMPING);
+    state->sweeps_left = clipped;
 }
 
 static int moved_far(const double *x, const double *from, size_t size, double far)

@@ -9,6 +9,9 @@ static void normal(const float *matrix, size_t rows, size_t ld, const float *x, 
     fused_product(matrix, rows, ld, x, weight, row, sums, 0);
 }
 
+/* Sums begin here and not at 0: squares of small entries alone are subnormal, at a hundred cycles an operation. */
+#define LEAST_SQUARES 0x1p-100f
+
 INLINE void squares_of(const float *matrix, size_t ld, const float *weight, float *sums, int count)
 {
     for (size_t j = 0; j < ld; j += SV_W) {
@@ -23,7 +26,8 @@ INLINE void squares_of(const float *matrix, size_t ld, const float *weight, floa
 
 static void squares(const float *matrix, size_t rows, size_t ld, const float *weight, float *sums)
 {
-    memset(sums, 0, ld * sizeof(float));
+    for (size_t j = 0; j < ld; j++)
+        sums[j] = LEAST_SQUARES;
     size_t i = 0;
     for (; i + 8 <= rows; i += 8)
         squares_of(matrix + i * ld, ld, weight + i, sums, 8);

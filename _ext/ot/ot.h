@@ -41,10 +41,14 @@ struct sv_ot_cost {
 /* Doubles of work space that the calls below need. */
 SV_BINDING size_t sv_ot_worksize(size_t n, size_t m);
 
+/* Rows whose column sums are added up together (blocks.c): ranks that share rows cut them between such leaves. */
+enum { OT_LEAF_ROWS = 32 };
+
 /* One Sinkhorn iteration in one read of C: u becomes the best potential against v (each row of the
- * plan then sums to a_i), and column_sums those of the plan at the new u. */
+ * plan then sums to a_i), and column_sums those of the plan at the new u. `rest`, here and below, becomes what
+ * rounding took off the column sums, (m,); NULL where it is not asked for. */
 SV_BINDING void sv_ot_sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                            double *column_sums, double *work, int threads);
+                            double *column_sums, double *rest, double *work, int threads);
 
 /* The large entries of a plan, in compressed rows: what a Newton step keeps of it. */
 struct ot_thinning {
@@ -60,8 +64,8 @@ SV_BINDING size_t sv_ot_thinned_room(size_t n, size_t m, size_t most);
 
 /* A sweep that also keeps the large entries of the plan at the new u. They end one row after another. */
 SV_BINDING void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const double *a, double *u,
-                                    const double *v, double *column_sums, const struct ot_thinning *thinning,
-                                    double *work, int threads);
+                                    const double *v, double *column_sums, double *rest,
+                                    const struct ot_thinning *thinning, double *work, int threads);
 
 /* The same where a row answers only in part: with q_i the base-2 logarithm of sum_j 2^(v_j - scale (C_ij - offset_i)),
  * u_i becomes base_i - damping * q_i; base = log2 a and damping = 1 would be the sweep above. q is handed out. */
@@ -71,7 +75,7 @@ SV_BINDING void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, 
 
 /* Row sums and column sums of the plan, and sum_ij (C_ij - offset_i) P_ij (returned). */
 SV_BINDING double sv_ot_marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
-                                  double *row_sums, double *column_sums, double *work, int threads);
+                                  double *row_sums, double *column_sums, double *rest, double *work, int threads);
 
 /* Rows [first, last) of the plan, `stride` entries apart. */
 SV_BINDING void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
@@ -165,6 +169,8 @@ struct ot_kernels {
                           size_t last);
     void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
                        size_t last);
+    /* sums += x; what that loses is added to `lost`. */
+    void (*add_sums)(double *sums, double *lost, const double *x, size_t m);
 };
 
 struct ot_price_kernels {

@@ -14,15 +14,17 @@ static const double LARGEST_MEAN = 64;
 /* Steps without progress after which, within so many times the rounding, a method has come as far as it can. */
 static const double NEAR_ROUNDOFF = 1e3;
 enum { PATIENCE = 30 };
+/* 2 to this power is a number, and so is its inverse. */
+enum { LARGEST_EXPONENT = 1020 };
 
 static int sweep(void *context, double scale, const double *a, double *u, const double *v, double *column_sums,
                  const struct ot_thinning *thinning, int threads)
 {
     struct ot_compiled *c = context;
     if (thinning)
-        sv_ot_sweep_thinned(&c->cost, scale, a, u, v, column_sums, thinning, c->work, threads);
+        sv_ot_sweep_thinned(&c->cost, scale, a, u, v, column_sums, NULL, thinning, c->work, threads);
     else
-        sv_ot_sweep(&c->cost, scale, a, u, v, column_sums, c->work, threads);
+        sv_ot_sweep(&c->cost, scale, a, u, v, column_sums, NULL, c->work, threads);
     return 0;
 }
 
@@ -30,7 +32,7 @@ static int marginals(void *context, double scale, const double *u, const double 
                      double *column_sums, double *paid, int threads)
 {
     struct ot_compiled *c = context;
-    *paid = sv_ot_marginals(&c->cost, scale, u, v, row_sums, column_sums, c->work, threads);
+    *paid = sv_ot_marginals(&c->cost, scale, u, v, row_sums, column_sums, NULL, c->work, threads);
     return 0;
 }
 
@@ -69,10 +71,21 @@ const struct ot_passes sv_ot_compiled_passes = {sweep, marginals, plan_rows, col
 
 void sv_ot_problem_ready(struct ot_problem *p)
 {
-    p->mass_a = p->mass_a > 0 ? p->mass_a : sv_ot_sum(p->a, p->n);
+    p->mass_a = sv_ot_sum(p->a, p->n);
     p->mass_b = sv_ot_sum(p->b, p->m);
     p->roundoff = 0x1p-52 * (4 + p->scale * p->span) * p->mass_a;
     p->aim = p->tol - fmin(p->roundoff, 0.1 * p->tol);
+}
+
+/* The l2 norm in units of the mass, a power of two: squares of small masses would underflow, and no error be seen. */
+static double l2_error(const struct ot_problem *p, const double *row_sums, const double *column_sums)
+{
+    int exponent;
+    (void)frexp(p->mass_a, &exponent);
+    exponent = exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
+    const double unit = ldexp(1, -exponent);
+    const double rows = row_sums ? ot_distance_squared(row_sums, p->a, unit, p->n) : 0;
+    return ldexp(sqrt(rows + ot_distance_squared(column_sums, p->b, unit, p->m)), exponent);
 }
 
 double sv_ot_error(const struct ot_problem *p, const double *row_sums, const double *column_sums)
@@ -81,8 +94,7 @@ double sv_ot_error(const struct ot_problem *p, const double *row_sums, const dou
     case SV_OT_NORM_L1:
         return (row_sums ? ot_distance_l1(row_sums, p->a, p->n) : 0) + ot_distance_l1(column_sums, p->b, p->m);
     case SV_OT_NORM_L2:
-        return sqrt((row_sums ? ot_distance_squared(row_sums, p->a, p->n) : 0)
-                    + ot_distance_squared(column_sums, p->b, p->m));
+        return l2_error(p, row_sums, column_sums);
     default: {
         const double columns = ot_distance_linf(column_sums, p->b, p->m);
         const double rows = row_sums ? ot_distance_linf(row_sums, p->a, p->n) : 0;

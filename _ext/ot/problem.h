@@ -44,7 +44,7 @@ struct ot_problem {
     enum sv_ot_norm_kind norm;
     int forbidden;                         /* whether some arcs are */
     int threads;
-    /* What sv_ot_problem_ready finds (mass_a only where it is 0: the rows may be a part of those that count): */
+    /* What sv_ot_problem_ready finds: */
     double mass_a, mass_b;
     double roundoff; /* about the smallest marginal error that float64 exponents of this size allow */
     double aim;      /* the running error at which to stop: the answer is measured again, by kernels that round otherwise */

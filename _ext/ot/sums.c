@@ -47,8 +47,8 @@ SUM_OF(ot_dot_size, (const double *w, const double *x, size_t size), w[k] * fabs
 SUM_OF(ot_entropy, (const double *w, size_t size), w[k] > 0 ? w[k] * log(w[k]) : 0)
 SUM_OF(ot_dot_log, (const double *x, const double *y, size_t size), x[k] * log(y[k]))
 SUM_OF(ot_distance_l1, (const double *x, const double *y, size_t size), fabs(y ? x[k] - y[k] : x[k]))
-SUM_OF(ot_distance_squared, (const double *x, const double *y, size_t size),
-       (y ? x[k] - y[k] : x[k]) * (y ? x[k] - y[k] : x[k]))
+SUM_OF(ot_distance_squared, (const double *x, const double *y, double unit, size_t size),
+       (unit * (y ? x[k] - y[k] : x[k])) * (unit * (y ? x[k] - y[k] : x[k])))
 
 double ot_distance_linf(const double *x, const double *y, size_t size)
 {

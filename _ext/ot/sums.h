@@ -18,9 +18,9 @@ double ot_dot_size(const double *w, const double *x, size_t size);
 double ot_entropy(const double *w, size_t size);
 /* sum x log y */
 double ot_dot_log(const double *x, const double *y, size_t size);
-/* sum |x - y|, sum (x - y)^2, max |x - y| (NaN where one is); y may be NULL: 0 */
+/* sum |x - y|, sum (unit (x - y))^2, max |x - y| (NaN where one is); y may be NULL: 0 */
 double ot_distance_l1(const double *x, const double *y, size_t size);
-double ot_distance_squared(const double *x, const double *y, size_t size);
+double ot_distance_squared(const double *x, const double *y, double unit, size_t size);
 double ot_distance_linf(const double *x, const double *y, size_t size);
 double ot_least(const double *x, size_t size);
 double ot_largest(const double *x, size_t size);

@@ -63,7 +63,7 @@ cdef bint lie_apart(Rows x, Rows y) noexcept:
     return a == b or b >= a + x.view.len or a >= b + y.view.len
 
 
-cdef object map_plain(object x, object axis, object out, object threads, Kernel kernel):
+cdef object map_plain(object x, object axis, object out, object threads, int method, Kernel kernel):
     """kernel of plain rows, into `out` or a new array; None where something is not plain."""
     cdef Rows source = hold_plain(x, False), target
     cdef int count = threads_of(threads)
@@ -82,18 +82,18 @@ cdef object map_plain(object x, object axis, object out, object threads, Kernel 
             return None
         if not target.matches(source) or not lie_apart(source, target):
             return None
-    run_map(source, target, count, 0, kernel)
+    run_map(source, target, count, method, kernel)
     return out
 
 
-def softmax_of(x, axis, out, threads):
-    """softmax of rows, with the arguments as users give them; None where something is not plain."""
-    return map_plain(x, axis, out, threads, softmax_rows)
+def softmax_of(x, axis, out, threads, int method=0):
+    """softmax of rows, with the arguments as users give them, by a method of rows.h; None where something is not plain."""
+    return map_plain(x, axis, out, threads, method, softmax_rows)
 
 
 def log_softmax_of(x, axis, out, threads):
     """log(softmax), as softmax_of."""
-    return map_plain(x, axis, out, threads, log_softmax_rows)
+    return map_plain(x, axis, out, threads, 0, log_softmax_rows)
 
 
 cdef int logsumexp_row(Rows row, double *value, int threads) noexcept nogil:

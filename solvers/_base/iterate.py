@@ -112,9 +112,9 @@ def run(
         all_steps: AllSteps | None = getattr(solver, "all_steps", None)
         if all_steps is not None and _unwatched(across, control):
             state, history = all_steps(problem, state, control.max_iter, start)
-        with Log(
-            control.verbose if across.rank == 0 else 0, method.name, problem.title if control.verbose else ""
-        ) as log:
+        verbose = control.verbose if across.rank == 0 else 0
+        title = problem.title if verbose or across is not SERIAL else ""  # all ranks have a part in it
+        with Log(verbose, method.name, title) as log:
             while True:
                 elapsed = time.perf_counter() - start
                 history.append((state.nit, state.measure, elapsed))

@@ -91,6 +91,28 @@ class Communicator:
         flat = np.ascontiguousarray(array, dtype=np.float64).reshape(-1)
         return cast(Array, self._gathered(flat).max(axis=0)).reshape(array.shape)
 
+    def joined(self, sums: Array, lost: Array, rows: Array, counts: Sequence[int]) -> tuple[Array, Array]:
+        """See `joined`; in two messages, one where they are short."""
+        m, room = len(sums), max(counts) * rows.shape[1]
+        if (2 * m + room) * self.size <= SHORT:
+            told = self._gathered(np.concatenate([sums, lost, _padded(rows, room)]))
+            return _added(told[:, :m], told[:, m : 2 * m]), _of_ranks(told[:, 2 * m :], counts, rows.shape[1])
+        part = -(-m // self.size)
+        send, received = np.zeros((self.size, 2, part)), np.empty((self.size, 2, part))
+        for rank in range(self.size):
+            here = slice(rank * part, min((rank + 1) * part, m))
+            send[rank, 0, : len(sums[here])], send[rank, 1, : len(sums[here])] = sums[here], lost[here]
+        self.comm.Alltoall(send, received)
+        told = self._gathered(np.concatenate([_added(received[:, 0], received[:, 1]), _padded(rows, room)]))
+        return told[:, :part].reshape(-1)[:m].copy(), _of_ranks(told[:, part:], counts, rows.shape[1])
+
+    def rows(self, rows: Array, counts: Sequence[int]) -> Array:
+        """See `rows_of_all`."""
+        width = rows.shape[1]
+        told = np.empty((self.size, max(counts) * width), rows.dtype)
+        self.comm.Allgather(_padded(rows, max(counts) * width), told)
+        return _of_ranks(told, counts, width)
+
     def gather(self, value: Any) -> list[Any]:
         return cast("list[Any]", self.comm.allgather(value))
 
@@ -113,6 +135,17 @@ class Communicator:
         self.comm.Alltoall(send, received)
         self.comm.Allgather(_in_order(received.reshape(self.size, part)), received)
         return received[: flat.size].copy()
+
+
+def _padded(rows: Array, room: int) -> Array:
+    flat = np.zeros(room, rows.dtype)
+    flat[: rows.size] = rows.reshape(-1)
+    return flat
+
+
+def _of_ranks(told: Array, counts: Sequence[int], width: int) -> Array:
+    """The rows of all ranks, of which each has told its own and padding."""
+    return np.concatenate([own[: count * width] for own, count in zip(told, counts, strict=True)]).reshape(-1, width)
 
 
 def _in_order(rows: Array) -> Array:
@@ -181,15 +214,67 @@ def _again(kind: type[Exception], words: str) -> Exception:
         return RuntimeError(words)
 
 
-@contextmanager
-def guarded(across: Reducer) -> Iterator[None]:
+class guarded:  # noqa: N801 (used like a function)
     """An error that one rank runs into ends the others too, which would wait for it for ever."""
-    try:
-        yield
-    except BaseException:
-        if across.size > 1:
-            across.abort(traceback.format_exc())
-        raise
+
+    __slots__ = ("across",)
+
+    def __init__(self, across: Reducer) -> None:
+        self.across = across
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
+        if kind is not None and self.across.size > 1:
+            self.across.abort(traceback.format_exc())
+
+
+def add_pair(sums: Array, lost: Array, more: Array, more_lost: Array | float) -> None:
+    """sums += more; lost becomes what both have lost, and this addition (Knuth's two-sum)."""
+    with np.errstate(invalid="ignore"):
+        total = sums + more
+        seen = total - sums
+        lost += ((sums - (total - seen)) + (more - seen)) + more_lost
+    sums[...] = total
+
+
+def rounded_pair(sums: Array, lost: Array) -> Array:
+    """Sums with what they have lost, rounded once; of an infinite sum nothing is known to be lost."""
+    total: Array = sums + lost
+    return np.where(np.isnan(total), sums, total)
+
+
+def _added(sums: Array, lost: Array) -> Array:
+    """The pairs of all ranks, a row each, added up."""
+    total, rest = sums[0].copy(), lost[0].copy()
+    for more, more_lost in zip(sums[1:], lost[1:], strict=True):
+        add_pair(total, rest, more, more_lost)
+    return rounded_pair(total, rest)
+
+
+def joined(across: Reducer, sums: Array, lost: Array, rows: Array, counts: Sequence[int]) -> tuple[Array, Array]:
+    """Sums over the ranks and the rows of all, at once.
+
+    What a rank's sums (m,) have lost to rounding, lost (m,), comes with them, and the ranks' are rounded once: so they
+    depend on how many ranks there are as good as never. rows (counts[rank], k) are those of this rank.
+    """
+    if across.size == 1:
+        return rounded_pair(sums, lost), rows
+    if isinstance(across, Communicator):
+        return across.joined(sums, lost, rows, counts)
+    told = across.gather((sums, lost, rows))
+    pairs = [np.array([values[part] for values in told]) for part in (0, 1)]
+    return _added(pairs[0], pairs[1]), np.concatenate([values[2] for values in told])
+
+
+def rows_of_all(across: Reducer, rows: Array, counts: Sequence[int]) -> Array:
+    """The rows (counts[rank], k) of all ranks, one after another, on each."""
+    if across.size == 1 or not max(counts):
+        return rows
+    if isinstance(across, Communicator):
+        return across.rows(rows, counts)
+    return np.concatenate(across.gather(rows))
 
 
 def stops(across: Reducer, flags: Sequence[bool]) -> list[bool]:

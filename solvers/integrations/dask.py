@@ -9,6 +9,7 @@ has figures.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Callable
 from typing import Any, cast
@@ -26,6 +27,8 @@ __all__ = ["ActorReducer", "glm", "solve_sample"]
 
 #: Seconds that ranks wait for one another.
 PATIENCE = 3600.0
+#: Seconds from one look at whether all workers are there to the next.
+LOOK = 2.0
 
 
 class Exchange:
@@ -97,7 +100,7 @@ def glm(X: Any, y: Any, *, client: Client | None = None, patience: float = PATIE
     client : distributed.Client, optional
         By default the one in use.
     patience : float, default 3600
-        Seconds for which ranks wait for one another before they give up, as when a worker is lost.
+        Seconds for which ranks wait for one another before they give up. A worker that is lost is noticed in seconds.
     **keywords
         As of `solvers.learning.glm`; `sample_weight` as a dask array, too.
 
@@ -169,7 +172,23 @@ def _on_workers(
         )
         for rank, (worker, mine) in enumerate(chunks.items())
     ]  # fmt: skip
-    return list(zip(chunks.values(), client.gather(tasks), strict=True))
+    return list(zip(chunks.values(), _gathered(client, tasks, list(chunks), exchange), strict=True))
+
+
+def _gathered(client: Client, tasks: list[Any], workers: list[str], exchange: Any) -> list[Any]:
+    """The results of the ranks; RuntimeError soon after a worker is lost, for which the others would wait."""
+    while not all(task.done() for task in tasks):
+        with contextlib.suppress(TimeoutError):
+            wait(tasks, timeout=LOOK)
+        lost = sorted(set(workers) - set(client.nthreads()))
+        if lost:
+            message = f"worker {lost[0]} is lost, and with it a part of the rows"
+            # The actor may have been there; the ranks then end by themselves.
+            with contextlib.suppress(Exception):
+                exchange.fail(message).result(timeout=LOOK)
+            client.cancel(tasks)
+            raise RuntimeError(message)
+    return list(client.gather(tasks))
 
 
 def _by_chunk(array: Any) -> list[Any]:

@@ -298,7 +298,7 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     status[(error > tol) & (status == Status.CONVERGED)] = Status.STAGNATION
     status[~np.isfinite(error)] = Status.NONFINITE
     f, g = u / batch.scale, v / batch.scale
-    shift = _weighted(batch.b, g) / batch.b.sum(axis=1)
+    shift = _weighted(batch.b / batch.b.sum(axis=1, keepdims=True), g)
     f += shift[:, None] + offset
     g -= shift[:, None]
     stats = {
@@ -382,9 +382,12 @@ def _weights_of_each(weights: npt.ArrayLike | None, name: str, size: int, shape:
         place = tuple(int(x) for x in np.unravel_index(array.argmin(), array.shape))
         raise ValueError(f"{name} must be >= 0; {name}{list(place)} is {array[place]}")
     array = array.reshape(-1, size)
-    masses = array.sum(axis=1)
+    with np.errstate(over="ignore"):
+        masses = array.sum(axis=1)
     if not (masses > 0).all():
         raise ValueError(f"{name} has no mass in problem {int(masses.argmin())}")
+    if not np.isfinite(masses).all():
+        raise ValueError(f"{name} has infinite mass in problem {int(masses.argmax())}")
     return array
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.reducer import add_pair, rounded_pair
 from .._base.validate import check_finite, real_array
 from . import _kernels
 
@@ -49,7 +50,7 @@ class BlockCost:
 
     def row_blocks(self, first: int = 0, last: int | None = None) -> Iterator[slice]:
         """The rows [first, last) in blocks of about BLOCK_BYTES."""
-        size, last = max(1, BLOCK_BYTES // (8 * self.shape[1])), self.shape[0] if last is None else last
+        size, last = _leaves(BLOCK_BYTES // (8 * self.shape[1])), self.shape[0] if last is None else last
         return (slice(start, min(start + size, last)) for start in range(first, last, size))
 
     def _parts(self, first: int = 0, last: int | None = None) -> Iterator[tuple[slice, _kernels.Cost]]:
@@ -57,12 +58,14 @@ class BlockCost:
             offset = None if self.offset is None else self.offset[rows]
             yield rows, _kernels.Cost(matrix=self.evaluated(rows), offset=offset, column_offset=self.column_offset)
 
-    def sweep(self, scale: float, a: Array, u: Array, v: Array, column_sums: Array, threads: int) -> None:
-        part_sums, total = np.empty_like(v), np.zeros_like(v)
+    def sweep(
+        self, scale: float, a: Array, u: Array, v: Array, column_sums: Array, threads: int, rest: Array | None = None
+    ) -> None:
+        total = LeafSums(v)
         for rows, part in self._parts():
-            part.sweep(scale, a[rows], u[rows], v, part_sums, threads)
-            total += part_sums
-        column_sums[:] = total
+            part.sweep(scale, a[rows], u[rows], v, total.part, threads, total.part_lost)
+            total.add()
+        total.hand_out(column_sums, rest)
 
     def sweep_thinned(
         self,
@@ -77,15 +80,17 @@ class BlockCost:
         columns: Array,
         counts: Array,
         threads: int,
+        rest: Array | None = None,
     ) -> None:
-        part_sums, total, kept = np.empty_like(v), np.zeros_like(v), 0
+        total, kept = LeafSums(v), 0
         for rows, part in self._parts():
             part.sweep_thinned(
-                scale, a[rows], u[rows], v, part_sums, share, most, values[kept:], columns[kept:], counts[rows], threads
-            )
-            total += part_sums
+                scale, a[rows], u[rows], v, total.part, share, most, values[kept:], columns[kept:], counts[rows],
+                threads, total.part_lost,
+            )  # fmt: skip
+            total.add()
             kept += int(counts[rows].sum())
-        column_sums[:] = total
+        total.hand_out(column_sums, rest)
 
     def damped_sweep(
         self,
@@ -104,12 +109,21 @@ class BlockCost:
             total += part_sums
         column_sums[:] = total
 
-    def marginals(self, scale: float, u: Array, v: Array, row_sums: Array, column_sums: Array, threads: int) -> float:
-        part_sums, total, paid = np.empty_like(v), np.zeros_like(v), 0.0
+    def marginals(
+        self,
+        scale: float,
+        u: Array,
+        v: Array,
+        row_sums: Array,
+        column_sums: Array,
+        threads: int,
+        rest: Array | None = None,
+    ) -> float:
+        total, paid = LeafSums(v), 0.0
         for rows, part in self._parts():
-            paid += part.marginals(scale, u[rows], v, row_sums[rows], part_sums, threads)
-            total += part_sums
-        column_sums[:] = total
+            paid += part.marginals(scale, u[rows], v, row_sums[rows], total.part, threads, total.part_lost)
+            total.add()
+        total.hand_out(column_sums, rest)
         return paid
 
     def plan_rows(self, scale: float, u: Array, v: Array, first: int, last: int, plan: Array, threads: int) -> None:
@@ -176,6 +190,29 @@ class BlockCost:
             part.apply_transposed(scale, u[rows], v, x[rows], part_out, threads)
             total += part_out
         out[:] = total
+
+
+class LeafSums:
+    """Column sums of several parts of the rows, each with what its rounding lost; see `_ext/ot/blocks.c`."""
+
+    def __init__(self, like: Array) -> None:
+        self.part, self.part_lost = np.empty_like(like), np.empty_like(like)
+        self.sums, self.lost = np.zeros_like(like), np.zeros_like(like)
+
+    def add(self) -> None:
+        """Adds what lies in `part` and `part_lost`."""
+        add_pair(self.sums, self.lost, self.part, self.part_lost)
+
+    def hand_out(self, column_sums: Array, rest: Array | None = None) -> None:
+        column_sums[:] = rounded_pair(self.sums, self.lost)
+        if rest is not None:
+            rest[:] = (self.sums - column_sums) + self.lost
+
+
+def _leaves(rows: int) -> int:
+    """The most rows, not above that many, that end where leaves of column sums do, or are a part of one."""
+    leaf = _kernels.LEAF_ROWS
+    return rows // leaf * leaf if rows >= leaf else 1 << max(rows, 1).bit_length() - 1
 
 
 def checked_costs(costs: Array, name: str, forbidden: float | None) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._base.reducer import SERIAL, Reducer, largest, total
+from .._base.reducer import SERIAL, Reducer, largest
 from .._base.validate import positive
 from . import _kernels
 from ._blocks import BlockCost, BlockFunction
@@ -90,13 +90,13 @@ class Cost:
         points) also makes the kernels careful; elsewhere they are faster without. Where ranks share the rows, `across`
         sees to it that all have the same offsets of columns.
         """
-        span = largest(across, self.span)
+        span = self.span_of_all(across)
         if scale * span > LARGE_EXPONENT and self.forbidden is None:
             # Two passes over C, little beside a solve with such exponents.
             low = self.row_minima()
             columns = -across.max(-replace(self, offset=low)._column_minima())
             reduced = replace(self, offset=low, column_offset=columns)
-            left = largest(across, reduced.span)
+            left = reduced.span_of_all(across)
             if columns.max() > left or (self.capability == "point-cloud" and largest(across, low.max()) > left):
                 return reduced
         huge = scale * span > HUGE_EXPONENT or self.forbidden is not None
@@ -105,9 +105,9 @@ class Cost:
         low = self.row_minima()
         return replace(self, offset=low) if huge or largest(across, np.abs(low).max()) > span else self
 
-    def offset_part(self, row_sums: Array, column_sums: Array, across: Reducer = SERIAL) -> float:
+    def offset_part(self, row_sums: Array, column_sums: Array) -> float:
         """What the offsets contribute to the cost of a plan with these sums."""
-        (rows,) = total(across, 0.0 if self.offset is None else float(self.offset @ row_sums))
+        rows = 0.0 if self.offset is None else float(self.offset @ row_sums)
         return rows + (0.0 if self.column_offset is None else float(self.column_offset @ column_sums))
 
     @cached_property
@@ -125,6 +125,14 @@ class Cost:
             if isinstance(self.kernel, BlockCost):
                 return float((self._row_extreme(-1.0) + self._row_extreme(1.0)).max())
             return _kernels.cloud_span(self.kernel)
+
+    def span_of_all(self, across: Reducer) -> float:
+        """The span where ranks share the rows: that of all, to the bits that one process finds."""
+        if across.size > 1 and self.capability == "point-cloud" and self.column_offset is None:
+            x, y, metric = self.points  # type: ignore[misc]
+            box = across.max(np.array([-x.min(axis=0), x.max(axis=0)])) * [[-1.0], [1.0]]
+            return Cost(points=(box, y, metric)).span
+        return largest(across, self.span)
 
     def _span_of_allowed(self, forbidden: float) -> float:
         span = 0.0

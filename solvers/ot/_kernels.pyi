@@ -6,6 +6,7 @@ Array = npt.NDArray[Any]
 
 METRICS: dict[str, int]
 PRODUCT_MAX: int
+LEAF_ROWS: int
 PRICE_MOST: int
 
 class Cost:
@@ -21,7 +22,9 @@ class Cost:
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...
-    def sweep(self, scale: float, a: Array, u: Array, v: Array, column_sums: Array, threads: int) -> None: ...
+    def sweep(
+        self, scale: float, a: Array, u: Array, v: Array, column_sums: Array, threads: int, rest: Array | None = None
+    ) -> None: ...
     def sweep_thinned(
         self,
         scale: float,
@@ -35,6 +38,7 @@ class Cost:
         columns: Array,
         counts: Array,
         threads: int,
+        rest: Array | None = None,
     ) -> None: ...
     def damped_sweep(
         self,
@@ -48,7 +52,14 @@ class Cost:
         threads: int,
     ) -> None: ...
     def marginals(
-        self, scale: float, u: Array, v: Array, row_sums: Array, column_sums: Array, threads: int
+        self,
+        scale: float,
+        u: Array,
+        v: Array,
+        row_sums: Array,
+        column_sums: Array,
+        threads: int,
+        rest: Array | None = None,
     ) -> float: ...
     def plan_rows(self, scale: float, u: Array, v: Array, first: int, last: int, plan: Array, threads: int) -> None: ...
     def large_entries(
@@ -133,7 +144,6 @@ class Problem:
         reg: float,
         scale: float,
         span: float,
-        mass: float,
         tol: float,
         norm: str,
         forbidden: bool,

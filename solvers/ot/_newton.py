@@ -126,7 +126,7 @@ class Newton:
             problem.compiled, decay=self.decay, stage_tol=self.stage_tol, stage_sweeps=self.stage_sweeps,
             most_stored=MOST_STORED, absorbed=ABSORBED,
             gentle=cost.capability != "block-cost",  # costs made by a function have no known least value
-            least=cost.row_minima() if cost.matrix is not None and cost.offset is None else None,
+            least=cost.row_minima() if cost.capability == "dense-cost" and cost.offset is None else None,
         )  # fmt: skip
 
 
@@ -138,6 +138,6 @@ METHOD = register(
         reference="after Tang et al. (2024), arXiv 2401.12253; Schmitzer (2019), arXiv 1610.06519; Kyng and Sachdeva "
         "(2016), arXiv 1605.02353",
         solver=Newton,
-        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost"}),
+        capabilities=frozenset({"dense-cost", "point-cloud", "block-cost", "sharded"}),
     )
 )

@@ -150,19 +150,13 @@ class TransportProblem:
         """Give back what was kept in memory between the steps of a solve."""
         self._kept.clear()
 
-    @property
-    def sizes(self) -> tuple[float, float]:
-        """The span of the costs and the mass, 0 where it is that of a: those of all rows, where ranks share them."""
-        return self.cost.span, 0.0
-
     @cached_property
     def compiled(self) -> _kernels.Problem:
         """The problem as the compiled drivers see it."""
         cost = self.cost
-        span, mass = self.sizes
         return _kernels.Problem(
-            cost.kernel, self.a, self.b, cost.offset, cost.column_offset, reg=self.reg, scale=self.scale, span=span,
-            mass=mass, tol=self.tol, norm=self.norm, forbidden=cost.forbidden is not None, threads=self.threads,
+            cost.kernel, self.a, self.b, cost.offset, cost.column_offset, reg=self.reg, scale=self.scale,
+            span=cost.span, tol=self.tol, norm=self.norm, forbidden=cost.forbidden is not None, threads=self.threads,
         )  # fmt: skip
 
     @property
@@ -212,9 +206,13 @@ class TransportProblem:
         """The norm of the gaps of one side or of both."""
         if self.norm == "l1":
             return float(sum(np.abs(gap).sum() for gap in gaps))
-        if self.norm == "l2":
-            return float(np.sqrt(sum(gap @ gap for gap in gaps)))
-        return float(max(np.abs(gap).max() for gap in gaps))
+        largest = float(np.max([np.abs(gap).max() for gap in gaps]))  # NaN where one is
+        if self.norm == "linf" or not 0 < largest < np.inf:
+            return largest
+        # in units of a power of two: squares of small masses would underflow, and no error be seen
+        exponent = max(int(np.frexp(largest)[1]), -1020)
+        scaled = (np.ldexp(gap, -exponent) for gap in gaps)
+        return float(np.ldexp(np.sqrt(sum(gap @ gap for gap in scaled)), exponent))
 
     def sweep(self, u: Array, v: Array) -> tuple[Array, Array]:
         """The best u against v, from the reference u, and the column sums then. One read of C."""
@@ -259,14 +257,24 @@ class TransportProblem:
 
     def answer(self, state: Any) -> Plan:
         """The plan of a state."""
-        u, v = state.u.view(), state.v.view()
+        return self.plan_at(state.u, state.v)
+
+    def plan_at(self, u: Array, v: Array) -> Plan:
+        """The plan of these potentials."""
+        u, v = u.view(), v.view()
         u.flags.writeable = v.flags.writeable = False
         return Plan(self.cost, self.scale, u, v, self.kept_rows, self.kept_columns, self.shape, self.threads)
 
     def certify(self, state: Any, stats: dict[str, Any]) -> TransportResult:
         """The result of a state, its marginal error and values recomputed from the plan that is returned."""
-        plan = self.answer(state)
-        numbers, f, g, parts = self.compiled.certify(plan.u, plan.v, self.certified)
+        certificate = self.compiled.certify(state.u, state.v, self.certified)
+        return self.result(self.answer(state), *certificate, stats, state.nit)
+
+    def result(
+        self, plan: Plan, numbers: dict[str, Any], f: Array, g: Array, parts: tuple[Array, ...] | None,
+        stats: dict[str, Any], nit: int,
+    ) -> TransportResult:  # fmt: skip
+        """The result with this plan and its certificate, as the compiled `certify` gives it."""
         return TransportResult(
             x=plan, f=spread(f, self.kept_rows, self.shape[0]), g=spread(g, self.kept_columns, self.shape[1]),
             measure=numbers["marginal_error"], marginal_error=numbers["marginal_error"], stats=stats,
@@ -274,7 +282,7 @@ class TransportProblem:
             value_dual=numbers["value_dual"], rounded=None if parts is None else rounded_plan(plan, *parts),
             gap=numbers["gap"], lp_bounds=(numbers["lp_lower"], numbers["lp_upper"]), problem=self,
             # the loop fills these in
-            success=False, status=Status.MAX_ITER, message="", nit=state.nit,
+            success=False, status=Status.MAX_ITER, message="", nit=nit,
         )  # fmt: skip
 
     def infeasible(self, method: str) -> TransportResult:

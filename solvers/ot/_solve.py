@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, largest, total
+from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, rows_of_all
 from .._base.rng import RNG, check_rng
 from .._base.validate import check_finite, positive, real_array
 from . import _kernels
@@ -24,7 +24,7 @@ from ._cost import Cost, sample_cost
 from ._histograms import solve_histograms
 from ._newton import EASY_SPAN, MOST_STORED
 from ._problem import LN2, MASS_SILENT, MASS_WARNED, NORMS, TransportProblem, TransportResult
-from ._sharded import SharedRows
+from ._sharded import SharedRows, shared
 from ._support import unreachable
 
 Array = npt.NDArray[Any]
@@ -107,7 +107,8 @@ def solve(
     comm : optional
         The ranks that share the rows: an MPI communicator of mpi4py, or any `Reducer`. Each rank gives its own rows of
         C, with their part of `a` (and of the f of `warm_start`), and all give the same b and everything else. `plan`,
-        `f` and `rounded` are then of the rank's rows, and all other results of the whole, the same on all ranks.
+        `f` and `rounded` are then of the rank's rows, and all other results of the whole, the same on all ranks: f, g
+        and the plan are those of one process to the bit (docs/distributed.md has the exceptions).
 
     Returns
     -------
@@ -318,9 +319,9 @@ def choose(problem: TransportProblem) -> tuple[str, dict[str, Any], str]:
 
 
 def choose_shared(problem: SharedRows) -> tuple[str, dict[str, Any], str]:
-    """The method for `comm`, its options, and why."""
-    why = f"Chose sinkhorn, extrapolated, whose passes over the rows of {problem.across.size} ranks take one sum each."
-    return "sinkhorn", {"memory": MEMORY}, why
+    """The method for `comm`: that for one process."""
+    method, options, why = choose(problem)
+    return method, options, f"{why} Its passes are over the rows of {problem.across.size} ranks."
 
 
 def _solved_together(
@@ -357,16 +358,14 @@ def _solved_together(
         same |= {"whether it resumes": limits.resume is None, "the kind of cost": cost.capability}
         if cost.points is not None:
             same["Y"] = cost.points[1]
-    (rows,) = total(across, float(n))
+    counts = across.gather(n)
     if weights_a is None:
-        weights_a = np.full(n, 1.0 / rows)
-    (mass,) = total(across, float(weights_a.sum()))
+        weights_a = np.full(n, 1.0 / sum(counts))
+    mass = _kernels.total(np.ascontiguousarray(rows_of_all(across, weights_a[:, None], counts)[:, 0]))
     weights_b = of_mass(weights_b, mass)
-    kind = functools.partial(SharedRows, certified=bool(certify), across=across, rows=int(rows))
-    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads, across, mass)
-    drift = problem.drift(problem.v0)
-    span = largest(across, problem.cost.span)
-    problem = dataclasses.replace(problem, u0=problem.u0 + drift, v0=problem.v0 - drift, span=span)
+    kind = functools.partial(TransportProblem, certified=bool(certify))
+    own = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads, across, mass)
+    problem = undrifted(shared(own, across))
     result: TransportResult = run_method(problem, method, choose_shared, options, limits)
     return result
 
@@ -386,7 +385,11 @@ def checked_problem(
     weights_a, weights_b = checked_weights(cost, a, b)
     weights_b = equal_mass(weights_a, weights_b)
     kind = functools.partial(TransportProblem, certified=bool(certify))
-    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    return undrifted(assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads))
+
+
+def undrifted(problem: Kind) -> Kind:
+    """The problem with a start whose potentials have not drifted off against each other."""
     drift = problem.drift(problem.v0)
     return dataclasses.replace(problem, u0=problem.u0 + drift, v0=problem.v0 - drift) if drift else problem
 
@@ -428,7 +431,7 @@ def assembled(
         cost, copies = cost.restricted(rows, columns), copies + 1
         weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
     scale = 1.0 / (reg * LN2)
-    span = largest(across, cost.span)
+    span = cost.span_of_all(across)
     if not np.isfinite(scale * span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {span:g}, reg is {reg:g}")
     missed = unreachable(cost, weights_a, weights_b)

@@ -297,7 +297,7 @@ class UnbalancedProblem(TransportProblem):
         f, g = LN2 * self.reg * (f - state.gauge), LN2 * self.reg * (g + state.gauge)
         if self.rho == (np.inf, np.inf):
             kept = slice(None) if self.kept_columns is None else self.kept_columns
-            shift = float(self.b @ g[kept]) / float(self.b.sum())
+            shift = float((self.b / self.b.sum()) @ g[kept])
             f, g = f + shift, g - shift
         return f, g
 

@@ -109,11 +109,12 @@ def softmax(
     >>> softmax(np.array([0.0, 2.0 * np.log(3.0)]), temperature=2.0)
     array([0.25, 0.75])
     """
-    if method == "auto" and where is None and type(temperature) is float and temperature == 1.0:
-        result = _kernels.softmax_of(x, axis, out, threads)
+    number = 0 if method == "auto" else _number_of(method)
+    if where is None and type(temperature) is float and temperature == 1.0:
+        result = _kernels.softmax_of(x, axis, out, threads, number)
         if result is not None:
             return result
-    function = _panels.SOFTMAX if method == "auto" else _softmax_by(method)
+    function = _softmax_by(number) if number else _panels.SOFTMAX
     return _map(function, x, axis, where, temperature, out, threads)
 
 
@@ -267,13 +268,17 @@ def logsumexp(
     return result, taken.give(signs, form)
 
 
-def _softmax_by(method: str) -> _panels.LineMap:
-    """softmax of whole rows by a method of one's choice."""
+def _number_of(method: str) -> int:
+    """The place of a method in `METHODS`."""
     if method not in METHODS:
         near = difflib.get_close_matches(str(method), METHODS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(METHODS)}"
         raise ValueError(f"method {method!r} is unknown{hint}")
-    number = METHODS.index(method)
+    return METHODS.index(method)
+
+
+def _softmax_by(number: int) -> _panels.LineMap:
+    """softmax of whole rows by a method of one's choice."""
 
     def rows(x: Array, y: Array, threads: int) -> None:
         _kernels.softmax(x, y, threads, number)

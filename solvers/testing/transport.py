@@ -211,7 +211,10 @@ class _Data:
             rows = cost.min(axis=1, keepdims=True)
             columns = (cost - rows).min(axis=0)
             size = sum(map(np.abs, (f, g, cost, rows, columns))) / self.reg
-            rounding = float((plan[self.kept] * size).sum()) * 2.0**-51 + 2.0**-45 * float(self.mass)
+            moved = plan[self.kept]
+            # a potential is -inf where a weight is too small to count: nothing moves there, and nothing is rounded
+            size = np.where(moved > 0, size, 0)
+            rounding = float((moved * size).sum()) * 2.0**-51 + 2.0**-45 * float(self.mass)
         return plan, rounding
 
     def error(self, plan: Array) -> float:
@@ -219,14 +222,17 @@ class _Data:
         gaps = np.concatenate([plan.sum(axis=1) - self.a, plan.sum(axis=0) - self.b])
         if self.norm == "l1":
             return float(np.abs(gaps).sum())
-        return float(np.sqrt((gaps**2).sum()) if self.norm == "l2" else np.abs(gaps).max())
+        largest = np.abs(gaps).max()
+        if self.norm == "linf" or not 0 < largest < np.inf:
+            return float(largest)
+        return float(largest * np.sqrt(((gaps / largest) ** 2).sum()))  # squares of small gaps would underflow
 
     def values(self, plan: Array) -> tuple[float, float]:
         """<C, P> + reg KL(P | a b'), and <C, P>."""
         linear = (self.C * plan).sum()
-        part, product = plan[self.kept], np.multiply.outer(self.a[self.a > 0], self.b[self.b > 0])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(part > 0, part * np.log(part / product), 0)
+        part, log_a, log_b = plan[self.kept], np.log(self.a[self.a > 0]), np.log(self.b[self.b > 0])
+        with np.errstate(divide="ignore", invalid="ignore"):  # a b may underflow, its logarithm does not
+            terms = np.where(part > 0, part * (np.log(part) - log_a[:, None] - log_b), 0)
         return float(linear + self.reg * terms.sum()), float(linear)
 
     def dual(self, f: Array, g: Array, made: Array) -> float:
@@ -244,7 +250,7 @@ class _Data:
             plan = plan * np.nan_to_num(np.minimum(1, self.b / plan.sum(axis=0)))
         rows, columns = (np.maximum(self.a - plan.sum(axis=1), 0), np.maximum(self.b - plan.sum(axis=0), 0))
         missing = rows.sum()
-        return plan + np.multiply.outer(rows, columns) / missing if missing > 0 else plan
+        return plan + np.multiply.outer(rows, columns / missing) if missing > 0 else plan
 
     def lp_lower_bound(self, f: Array) -> float:
         """<a, f'> + <b, g'> for the best g' against f and then the best f'."""

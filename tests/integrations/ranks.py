@@ -3,6 +3,7 @@
 mpiexec -n 2 python ranks.py [NAME ...]
 """
 
+import math
 import sys
 
 import numpy as np
@@ -14,11 +15,11 @@ for turn in range(MPI.COMM_WORLD.size):  # an editable install sees whether it m
     MPI.COMM_WORLD.Barrier()
 
 from solvers import MethodError  # noqa: E402
-from solvers._base.reducer import as_reducer  # noqa: E402
+from solvers._base.reducer import as_reducer, joined, rows_of_all  # noqa: E402
 from solvers.equilibrium import Box, Components  # noqa: E402
 from solvers.equilibrium import solve as solve_inclusion  # noqa: E402
 from solvers.learning import glm  # noqa: E402
-from solvers.ot import solve, solve_sample  # noqa: E402
+from solvers.ot import gradients, solve, solve_sample  # noqa: E402
 
 COMM = MPI.COMM_WORLD
 RANK, SIZE = COMM.rank, COMM.size
@@ -67,10 +68,23 @@ def reducer():
     assert np.all(two == SIZE * (SIZE - 1) / 2)
     assert np.isnan(across.max(np.array([np.nan if RANK == 0 else 1.0])))[0]
     assert across.gather(RANK) == list(range(SIZE))
+    counts = [2 * k + 1 for k in range(SIZE)]
+    for size in (3, 9001):  # sums that no order of additions gets right by itself
+        parts = [np.random.default_rng(k).standard_normal((2, size)) * [[1e16], [1.0]] for k in range(SIZE)]
+        rows = np.arange(2.0 * counts[RANK]).reshape(-1, 2) + 100 * RANK
+        sums, told = joined(across, parts[RANK][0], parts[RANK][1], rows, counts)
+        exact = [math.fsum(part[row][k] for part in parts for row in (0, 1)) for k in range(size)]
+        assert np.array_equal(sums, exact)
+        assert np.array_equal(told, np.concatenate(COMM.allgather(rows)))
+        assert np.array_equal(told, rows_of_all(across, rows, counts))
 
 
 def fits():
-    rng = np.random.default_rng(7)
+    for seed in (7, 31):
+        fits_of(np.random.default_rng(seed))
+
+
+def fits_of(rng):
     n, d = 400, 24
     X = np.asfortranarray(rng.standard_normal((n, d)))
     z = 0.4 * X[:, :6].sum(1) + 0.2
@@ -108,43 +122,62 @@ def fits():
     assert "newton-gram" in str(raised(lambda: glm(own(X), own(z), lam=1.0, comm=COMM, method="working-set")))
 
 
-def transports():
-    rng = np.random.default_rng(3)
-    n, m = 120, 90
+def transport_cases(rng, n, m):
+    """Calls of one process: entry, rows' data (the last place the rows' weights), what all have, keywords."""
     X, Y = rng.random((n, 3)), rng.random((m, 3)) + 0.2
     a, b = rng.random(n) + 0.1, rng.random(m) + 0.1
     a[::7] = b[::5] = 0.0
     a, b = a / a.sum(), b / b.sum()
     C = ((X[:, None] - Y) ** 2).sum(-1)
     far = C + 1e5 * rng.random((n, 1)) + 1e5 * rng.random(m)
-    for call, data, more in (
-        (solve_sample, (X, Y, a, b), {}), (solve_sample, (X, Y, None, None), {"norm": "l2", "metric": "euclidean"}),
-        (solve_sample, (X, Y, a, None), {"metric": lambda x, y: np.abs(x[:, None] - y).sum(-1)}),
-        (solve, (C, a, b), {"norm": "linf", "method": "sinkhorn"}), (solve, (far, None, b), {"tol": 1e-7}),
-    ):  # fmt: skip
-        keywords = {"reg": 0.05, **more}
-        place = len(data) - 2
-        mine = [own(data[0]), *data[1:]]
-        mine[place] = None if data[place] is None else own(data[place])
-        shared = call(*mine, comm=COMM, **keywords)
-        named = {"method": shared.method, "options": shared.options}
-        alone = call(*data, **{**keywords, **named})
-        assert shared.success, shared
-        assert shared.nit == alone.nit
-        check_close(np.concatenate(COMM.allgather(shared.f)), alone.f)
-        check_close(shared.g, alone.g)
-        check_close(np.concatenate(COMM.allgather(shared.plan.dense())), alone.plan.dense(), 1e-11)
-        for name in ("value", "value_linear", "value_entropy", "value_dual", "lp_bounds"):
-            check_close(getattr(shared, name), getattr(alone, name))
-        check_same(shared.g, shared.value, shared.gap, shared.lp_bounds, shared.measure)
-        again = call(*mine, comm=COMM, warm_start=(shared.f, shared.g), **keywords)
-        assert again.nit <= 1
-    error = raised(lambda: solve(own(C), own(a), b, reg=0.05, comm=COMM, method="sns"))
-    assert "sinkhorn" in str(error), error
+    plain = {"method": "sinkhorn"}
+    extrapolated = {"method": "sinkhorn", "options": {"memory": 8}}
+    return (
+        (solve_sample, (X, a), (Y, b), {"reg": 0.05}), (solve_sample, (X, None), (Y, None), {"reg": 1e-3}),
+        (solve_sample, (X, None), (Y, b), {"reg": 0.01, "norm": "l2", "metric": "euclidean"}),
+        (solve_sample, (X, a), (Y, None), {"reg": 0.02, "metric": lambda x, y: np.abs(x[:, None] - y).sum(-1)}),
+        (solve, (C, a), (b,), {"reg": 0.05, "norm": "linf", **plain}),
+        (solve, (C, a), (b,), {"reg": 5e-4}), (solve, (far, None), (b,), {"reg": 0.05, "tol": 1e-7}),
+        # hundreds of steps, each of which makes what rounds otherwise grow
+        (solve_sample, (X, a), (Y, b), {"reg": 2e-3, **extrapolated}), (solve, (C, a), (b,), {"reg": 0.01, **plain}),
+    )  # fmt: skip
+
+
+def transports():
+    """The bits of one process, wherever the rows are cut, and also after many steps."""
+    for seed in (3, 29):
+        rng = np.random.default_rng(seed)
+        for call, rows, common, keywords in transport_cases(rng, *((120, 90) if seed == 3 else (317, 45))):
+            mine = [None if part is None else own(part) for part in rows]
+            alone = call(rows[0], *common[:-1], rows[1], common[-1], **keywords)
+            shared = call(mine[0], *common[:-1], mine[1], common[-1], comm=COMM, **keywords)
+            assert shared.success, shared
+            assert (shared.method, shared.options, shared.nit) == (alone.method, alone.options, alone.nit)
+            assert np.array_equal(np.concatenate(COMM.allgather(shared.f)), alone.f)
+            assert np.array_equal(shared.g, alone.g)
+            assert np.array_equal(np.concatenate(COMM.allgather(shared.plan.dense())), alone.plan.dense())
+            for name in ("value", "value_linear", "value_entropy", "value_dual", "lp_bounds"):
+                check_close(getattr(shared, name), getattr(alone, name))
+            rounded = np.concatenate(COMM.allgather(shared.rounded.dense()))
+            check_close(rounded, alone.rounded.dense())
+            check_same(shared.g, shared.value, shared.gap, shared.lp_bounds, shared.measure)
+    again = call(mine[0], *common[:-1], mine[1], common[-1], comm=COMM, warm_start=(shared.f, shared.g), **keywords)
+    assert again.nit <= 1
+    halted = call(mine[0], *common[:-1], mine[1], common[-1], comm=COMM, max_iter=5, **keywords)
+    resumed = call(mine[0], *common[:-1], mine[1], common[-1], comm=COMM, resume=halted.state, **keywords)
+    assert np.array_equal(resumed.g, shared.g)
+    grown = gradients(shared)
+    assert grown.a.shape == shared.f.shape
+    error = raised(lambda: solve(mine[0], mine[1], common[0], reg=0.05, comm=COMM, method="sns"))
+    assert "newton" in str(error), error
 
 
 def inclusions():
-    rng = np.random.default_rng(5)
+    for seed in (5, 37):
+        inclusions_of(np.random.default_rng(seed))
+
+
+def inclusions_of(rng):
     n, d = 90, 7
     B = rng.standard_normal((n, d, d)) / 3 + 3 * np.eye(d)
     p, constants = rng.standard_normal((n, d)), rng.random(n) + 12

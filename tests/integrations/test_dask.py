@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 PROGRAM = """
+import os
+import signal
+import threading
+
 import numpy as np
 
 import solvers
@@ -27,7 +31,7 @@ def main():
         assert np.abs(shared.coef - alone.coef).max() <= 1e-12 * np.abs(alone.coef).max()
 
         shared = together.solve_sample(rows, Y, reg=1.0)
-        alone = solvers.ot.solve_sample(X, Y, reg=1.0, method="sinkhorn", options={"memory": 8})
+        alone = solvers.ot.solve_sample(X, Y, reg=1.0)
         assert shared.success and shared.nit == alone.nit, shared
         assert np.abs(shared.f - alone.f).max() <= 1e-12 * np.abs(alone.f).max()
         assert abs(shared.value - alone.value) <= 1e-12 * abs(alone.value)
@@ -40,6 +44,15 @@ def main():
             assert "must be finite" in str(error), error
         else:
             raise AssertionError("NaN was taken")
+
+        pids = sorted(client.run(os.getpid).values())
+        threading.Timer(5.0, os.kill, (pids[0], signal.SIGKILL)).start()
+        try:  # for minutes, were it not for the lost worker
+            together.solve_sample(rows, Y, reg=1e-5, method="sinkhorn", max_iter=10**7)
+        except RuntimeError as error:
+            assert "is lost" in str(error), error
+        else:
+            raise AssertionError("the lost worker was not missed")
     print("all is well")
 
 
@@ -54,7 +67,7 @@ def test_on_a_local_cluster(tmp_path):
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SOLVERS_NUM_THREADS"), "1")
     run = subprocess.run(
         [sys.executable, "-P", program], env={**os.environ, **threads}, cwd=tmp_path, capture_output=True, text=True,
-        timeout=120, check=False,
+        timeout=240, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "all is well" in run.stdout

@@ -21,10 +21,12 @@ KINDS = (
     "separable",
     "heavy tails",
     "offset",
+    "large offset",
+    "permutation",
     "float32",
     "constant",
 )
-WEIGHTS = ("uniform", "random", "zeros", "far apart", "mass 1000")
+WEIGHTS = ("uniform", "random", "zeros", "far apart", "specks", "too small to count", "mass 1000", "mass 1e-200")
 SIZES = (1, 2, 3, 7, 16, 33, 64, 100)
 REGS = (1.0, 0.1, 0.02, 5e-3, 1e-3, 1e-4, 1e-6)
 TOLS = (1e-3, 1e-6, 1e-9, 1e-12, 1e-15)
@@ -40,6 +42,8 @@ def _cost(rng, kind, n, m):
         "separable": lambda: rng.normal(size=(n, 1)) + rng.normal(size=m),
         "heavy tails": lambda: rng.lognormal(0, 3, (n, m)),
         "offset": lambda: rng.random((n, m)) + 1e5,
+        "large offset": lambda: rng.random((n, m)) + 1e8,
+        "permutation": lambda: (rng.permutation(max(n, m))[:n, None] % m != np.arange(m)).astype(float),
         "float32": lambda: rng.normal(size=(n, m)).astype(np.float32),
         "constant": lambda: np.full((n, m), 2.5),
     }[kind]()
@@ -53,7 +57,9 @@ def _weights(rng, kind, size):
         weights[1:] *= rng.random(size - 1) < 0.6
     elif kind == "far apart":
         weights = 10.0 ** rng.uniform(-40, 0, size)
-    return weights / weights.sum() * (1000.0 if kind == "mass 1000" else 1.0)
+    elif kind in ("specks", "too small to count"):
+        weights[1:] *= np.where(rng.random(size - 1) < 0.4, 1e-12 if kind == "specks" else 1e-310, 1.0)
+    return weights / weights.sum() * {"mass 1000": 1000.0, "mass 1e-200": 1e-200}.get(kind, 1.0)
 
 
 def problem(seed):

@@ -249,6 +249,7 @@ def test_scaling_by_a_power_of_two_changes_nothing(seed):
         ((np.ones((2, 3, 4)),), [1.0, 1.0, 1.0], "numbers of problems differ"),
         ((np.ones((1, 2, 2)), [[0.5, -0.5]]), 1.0, r"A\[0, 1\] is -0.5"),
         ((np.ones((2, 2)), [0.0, 0.0]), 1.0, "no mass in problem 0"),
+        ((np.ones((2, 2)), [1e308, 1e308]), 1.0, "infinite mass in problem 0"),
         ((np.ones((2, 2)), [0.5, 0.5], [1.0, 1.0]), 1.0, "same mass"),
         ((np.ones((2, 2)),), 0.0, "reg must be positive"),
         ((np.ones((2, 2, 2)),), [1.0, -1.0], r"reg\[1\] is -1.0"),

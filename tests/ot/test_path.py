@@ -46,6 +46,16 @@ def test_newton_goes_on_from_a_good_start_without_sweeps(seed):
     assert sum(result.stats["passes"] for result in path[1:]) < 11 * solve(C, reg=1e-4).stats["passes"] / 2
 
 
+@pytest.mark.parametrize("seed", [4, 21, 26, 27, 34])
+def test_a_speck_of_mass_does_not_hold_up_the_others(seed):
+    """A column of next to no mass, and strengths so small that its part of the plan has to travel far."""
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((17, 5)), rng.dirichlet(np.ones(17)), rng.dirichlet(np.ones(5))
+    b[1] = 1e-13
+    path = solve_path(C, a, b / b.sum(), [7e-5, 3e-5, 1e-5], max_iter=200)
+    assert all(result.success for result in path)
+
+
 def test_certificates_are_left_out_where_not_wanted(data):
     for certify in (True, False):
         results = solve_path(*data, REGS, certify=certify)

@@ -63,6 +63,26 @@ def test_norms_and_defaults(norm, seed):
     assert check_transport(result, C, reg=0.1, norm=norm, tol=1e-6).marginal_error <= 1e-6
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_masses_near_the_end_of_the_numbers(norm, seed):
+    """The squares of the gaps underflow; the error does not."""
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((9, 12)), rng.dirichlet(np.ones(9)) * 1e-200, rng.dirichlet(np.ones(12)) * 1e-200
+    result = solvers.ot.solve(C, a, b, reg=0.1, norm=norm, tol=1e-3 * 1e-200, max_iter=0)
+    error = check_transport(result, C, a, b, reg=0.1, norm=norm, tol=1e-203).marginal_error
+    assert error == pytest.approx(result.marginal_error, rel=1e-9)
+    assert error > 1e-203
+
+
+def test_weights_that_are_too_small_to_count(data):
+    """Their potentials are -inf, and nothing is NaN for it."""
+    C, a, b = np.ones((3, 2)), np.array([0.5, 1e-310, 0.5]), None
+    result = solvers.ot.solve(C, a, b, reg=0.1)
+    assert result.f[1] == -np.inf
+    report = check_transport(result, C, a, b, reg=0.1)
+    assert report.rounding < 1e-12
+
+
 def test_batches(seed):
     rng = np.random.default_rng(seed)
     C, A, B = rng.random((4, 8, 9)), rng.dirichlet(np.ones(8), size=4), rng.dirichlet(np.ones(9), size=4)
