@@ -89,6 +89,17 @@ int sv_check_finite(const double *x, size_t length, const char *name)
     return SV_OK;
 }
 
+int sv_check_tolerances(double rtol, double atol, const char *of)
+{
+    const double given[2] = {rtol, atol};
+    for (int k = 0; k < 2; k++)
+        if (!(given[k] >= 0 && given[k] < INFINITY))
+            return sv_fail(SV_INVALID, "%s%s must be >= 0 and finite, not %g", of, k ? "atol" : "rtol", given[k]);
+    if (rtol == 0 && atol == 0)
+        return sv_fail(SV_INVALID, "%srtol and %satol must not both be 0", of, of);
+    return SV_OK;
+}
+
 int sv_enter(struct sv_guard *guard)
 {
     if (atomic_flag_test_and_set_explicit(&guard->taken, memory_order_acquire))

@@ -31,6 +31,9 @@ int sv_product(size_t a, size_t b, const char *what, size_t *product);
 /* SV_INVALID with the first bad index where a number is not finite. */
 int sv_check_finite(const double *x, size_t length, const char *name);
 
+/* SV_INVALID unless both are finite, at least 0, and one is above; `of` comes before their names: "options->", or "". */
+int sv_check_tolerances(double rtol, double atol, const char *of);
+
 /* A handle's first field: entered by one thread at a time. */
 struct sv_guard {
     atomic_flag taken;

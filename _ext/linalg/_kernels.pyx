@@ -4,10 +4,20 @@
 Shapes are checked here, since a wrong one would read foreign memory; values are checked by the callers.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_ND,
+    PyBUF_SIMPLE,
+    PyBUF_STRIDES,
+    PyBUF_WRITABLE,
+    PyBuffer_FillInfo,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -51,12 +61,67 @@ cdef size_t address_of(array, bint writable=False) except? 0:
     return address
 
 
+cdef void *vector_of(array, size_t length, bytes kinds, Py_ssize_t width, str name, bint writable=False) except NULL:
+    """Where a contiguous vector of one of these kinds of numbers begins, see the module `struct`.
+
+    The caller keeps the array. A typed memoryview takes three times as long to make.
+    """
+    cdef Py_buffer view
+    cdef size_t found = 0
+    PyObject_GetBuffer(array, &view, PyBUF_ND | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+    cdef bint fits = view.ndim == 1 and view.itemsize == width and view.format[0] in kinds and view.format[1] == 0
+    if fits:
+        found = view.shape[0]
+    cdef void *address = view.buf
+    PyBuffer_Release(&view)
+    if not fits:
+        raise ValueError(f"{name} must be a vector of {8 * width}-bit {'reals' if kinds in b'df' else 'integers'}")
+    if found != length:
+        raise ValueError(f"{name} has length {found}, not {length}")
+    return address
+
+
+cdef double *doubles(array, size_t length, str name, bint writable=False) except NULL:
+    """Where a vector of float64 begins."""
+    return <double *>vector_of(array, length, b"d", sizeof(double), name, writable)
+
+
+cdef const void *integers(array, size_t length, bint wide, str name) except NULL:
+    """Where a vector of int32 begins, or where `wide` of int64."""
+    return vector_of(array, length, b"lq" if wide else b"il", 8 if wide else 4, name)
+
+
+#: Bytes from which NumPy's zeros are better: their pages come from the system as zeros, and large.
+LARGE = 1 << 18
+
+
+cdef class Room:
+    """Zeros that begin at a cache line, freed with the last view of them: the loads of a chunk then cross none."""
+
+    cdef void *at
+    cdef Py_ssize_t size
+    cdef object array
+
+    def __cinit__(self, Py_ssize_t size):
+        self.size = size
+        if size < LARGE:
+            self.at = workspace((size + 8) // 8)
+            return
+        self.array = np.zeros(size + 64, np.int8)
+        cdef size_t address = address_of(self.array)
+        self.at = <void *>(address + (-address) % 64)
+
+    def __dealloc__(self):
+        if self.array is None:
+            free(self.at)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.at, self.size, 0, flags)
+
+
 cdef aligned_zeros(Py_ssize_t size, dtype):
-    """Zeros that begin at a cache line: the loads of a chunk then cross none."""
-    size *= dtype().itemsize
-    room = np.zeros(size + 64, np.int8)
-    cdef Py_ssize_t first = -address_of(room) % 64
-    return room[first:first + size].view(dtype)
+    """Zeros that begin at a cache line."""
+    return np.frombuffer(Room.__new__(Room, size * dtype().itemsize), dtype) if size else np.zeros(0, dtype)
 
 
 cdef double *workspace(size_t doubles) except NULL:
@@ -73,14 +138,13 @@ cdef class Operand:
 
     cdef sv_operand operand
     cdef object kept  # what the pointers point into
+    cdef dict known  # what was worked out of the values
 
-    cdef const double *vector(self, const double[::1] values, str name) except NULL:
-        if <size_t>values.shape[0] != self.operand.n:
-            raise ValueError(f"{name} has length {values.shape[0]}, not {self.operand.n}")
-        return &values[0]
+    cdef const double *vector(self, values, str name) except NULL:
+        return doubles(values, self.operand.n, name)
 
-    cdef double *out(self, double[::1] values, str name) except NULL:
-        return <double *>self.vector(values, name)
+    cdef double *out(self, values, str name) except NULL:
+        return doubles(values, self.operand.n, name, True)
 
     @property
     def size(self):
@@ -104,6 +168,10 @@ cdef class Operand:
         """A new vector in the operand's order, from one in the user's."""
         return np.array(values, np.float64)
 
+    def packed(self, values):
+        """As `pack`, but not to be changed: where the orders are the same it is the vector itself."""
+        return self.pack(values)
+
     def unpack(self, values):
         """A new vector in the user's order."""
         return np.array(values)
@@ -116,9 +184,17 @@ cdef class Operand:
     @property
     def least_diagonal(self):
         """The least entry of A's diagonal."""
-        return float(np.asarray(<double[:self.operand.n]><double *>self.operand.diagonal).min())
+        return self.once("least", lambda: float(self.diagonal.min()))
 
-    def multiply(self, const double[::1] x, double[::1] out):
+    def once(self, str name, make):
+        """What `make` returned when it was first called under this name for the values that the matrix has."""
+        if self.known is None:
+            self.known = {}
+        if name not in self.known:
+            self.known[name] = make()
+        return self.known[name]
+
+    def multiply(self, x, out):
         """out = A x; returns x'A x."""
         cdef const double *px = self.vector(x, "x")
         cdef double *po = self.out(out, "out")
@@ -127,7 +203,7 @@ cdef class Operand:
             product = self.operand.does.multiply(&self.operand, px, po)
         return product
 
-    def residual(self, const double[::1] b, const double[::1] x, double[::1] r):
+    def residual(self, b, x, r):
         """r = b - A x; returns r'r."""
         cdef const double *pb = self.vector(b, "b")
         cdef const double *px = self.vector(x, "x")
@@ -137,14 +213,26 @@ cdef class Operand:
             square = self.operand.does.residual(&self.operand, pb, px, pr)
         return square
 
-    def sweep(self, double omega, bint backward, const double[::1] b, double[::1] x):
+    def residual_norm(self, b, x):
+        """The 2-norm of b - A x; b packed, x in the user's order."""
+        cdef const double *pb = self.vector(b, "b")
+        packed = self.packed(x)
+        cdef const double *px = self.vector(packed, "x")
+        cdef double *work = workspace(self.operand.n)
+        cdef double square
+        with nogil:
+            square = self.operand.does.residual(&self.operand, pb, px, work)
+        free(work)
+        return sqrt(square)
+
+    def sweep(self, double omega, bint backward, b, x):
         """One SOR sweep of x, in place."""
         cdef const double *pb = self.vector(b, "b")
         cdef double *px = self.out(x, "x")
         with nogil:
             self.operand.does.sweep(&self.operand, omega, SV_BACKWARD if backward else SV_FORWARD, pb, px)
 
-    def measured_sweep(self, double omega, bint backward, const double[::1] b, double[::1] x, double[::1] d):
+    def measured_sweep(self, double omega, bint backward, b, x, d):
         """One SOR sweep of x, in place, and the change d; returns r'r before it."""
         cdef const double *pb = self.vector(b, "b")
         cdef double *px = self.out(x, "x")
@@ -156,7 +244,7 @@ cdef class Operand:
             )
         return square
 
-    def jacobi(self, double omega, double momentum, const double[::1] b, const double[::1] x, double[::1] out):
+    def jacobi(self, double omega, double momentum, b, x, out):
         """out = x + momentum (x - out) + omega (b - A x) / diagonal; returns r'r at x."""
         cdef const double *pb = self.vector(b, "b")
         cdef const double *px = self.vector(x, "x")
@@ -166,7 +254,7 @@ cdef class Operand:
             square = self.operand.does.jacobi(&self.operand, omega, momentum, pb, px, po)
         return square
 
-    def triangular_solve(self, double omega, bint upper, const double[::1] rhs, double[::1] out):
+    def triangular_solve(self, double omega, bint upper, rhs, out):
         """out = (D / omega + L)^-1 rhs, or with U."""
         cdef const double *pr = self.vector(rhs, "rhs")
         cdef double *po = self.out(out, "out")
@@ -176,7 +264,7 @@ cdef class Operand:
             else:
                 self.operand.does.lower_solve(&self.operand, omega, pr, po)
 
-    def eisenstat(self, double omega, const double[::1] v, const double[::1] t, double[::1] q):
+    def eisenstat(self, double omega, v, t, q):
         """q = t + (D / omega + L)^-1 (v - (2 / omega - 1) D t); returns v'q."""
         cdef const double *pv = self.vector(v, "v")
         cdef const double *pt = self.vector(t, "t")
@@ -186,7 +274,7 @@ cdef class Operand:
             product = self.operand.does.eisenstat(&self.operand, omega, pv, pt, pq)
         return product
 
-    def lower_product(self, double omega, const double[::1] r, double[::1] out):
+    def lower_product(self, double omega, r, out):
         """out = (D / omega + L) r; returns out'out."""
         cdef const double *pr = self.vector(r, "r")
         cdef double *po = self.out(out, "out")

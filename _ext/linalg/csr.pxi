@@ -36,32 +36,23 @@ cdef struct Rows:
 
 cdef Rows compressed(row_starts, columns) except *:
     """Both of int32, or both of int64; `count` rows, `entries` columns. `diagonal_places` looks into them."""
-    cdef const int32_t[::1] starts32, columns32
-    cdef const int64_t[::1] starts64, columns64
     cdef Rows rows
     rows.wide, rows.count, rows.entries = row_starts.itemsize == 8, len(row_starts) - 1, len(columns)
-    if rows.count < 1 or rows.entries < 1 or row_starts[rows.count] != rows.entries:
+    if rows.count < 1 or rows.entries < 1:
         raise ValueError("the arrays of the matrix do not fit one another")
-    if rows.wide:
-        starts64, columns64 = row_starts, columns
-        rows.starts, rows.columns = &starts64[0], &columns64[0]
-    else:
-        starts32, columns32 = row_starts, columns
-        rows.starts, rows.columns = &starts32[0], &columns32[0]
+    rows.starts = integers(row_starts, rows.count + 1, rows.wide, "row_starts")
+    rows.columns = integers(columns, rows.entries, rows.wide, "columns")
+    cdef int64_t last = (<int64_t *>rows.starts)[rows.count] if rows.wide else (<int32_t *>rows.starts)[rows.count]
+    if last != rows.entries:
+        raise ValueError("the arrays of the matrix do not fit one another")
     return rows
 
 
 cdef const void *entries_of(values, Py_ssize_t entries) except NULL:
     """float64 or float32, `entries` of them."""
-    cdef const double[::1] values64
-    cdef const float[::1] values32
-    if values.size != entries:
-        raise ValueError(f"the matrix has {entries} entries, not {values.size}")
     if values.itemsize == 4:
-        values32 = values
-        return &values32[0]
-    values64 = values
-    return &values64[0]
+        return vector_of(values, entries, b"f", sizeof(float), "the matrix' values")
+    return doubles(values, entries, "the matrix' values")
 
 
 cdef class Csr(Operand):
@@ -72,32 +63,25 @@ cdef class Csr(Operand):
     cdef bint narrow_values
     cdef object pattern
 
-    def __cinit__(self, row_starts, columns, values, diagonal_at, const double[::1] diagonal,
-                  const double[::1] inverse_diagonal, int threads=1):
+    def __cinit__(self, row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal, int threads=1):
         """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32."""
-        cdef const int32_t[::1] at32
-        cdef const int64_t[::1] at64
         self.rows = compressed(row_starts, columns)
-        if diagonal_at.size != self.rows.count:
-            raise ValueError("the diagonals do not fit")
         self.csr.row_starts, self.csr.columns = self.rows.starts, self.rows.columns
-        if self.rows.wide:
-            at64 = diagonal_at
-            self.csr.diagonal_at = &at64[0]
-        else:
-            at32 = diagonal_at
-            self.csr.diagonal_at = &at32[0]
+        self.csr.diagonal_at = integers(diagonal_at, self.rows.count, self.rows.wide, "diagonal_at")
         self.operand.n, self.operand.threads = self.rows.count, threads
         self.operand.matrix = &self.csr
         self.pattern = row_starts, columns, diagonal_at
         self.update(values, diagonal, inverse_diagonal)
 
-    def update(self, values, const double[::1] diagonal, const double[::1] inverse_diagonal):
+    def packed(self, values):
+        return values
+
+    def update(self, values, diagonal, inverse_diagonal):
         """Other values in the same places; they are read where they are."""
-        if diagonal.shape[0] != self.rows.count or inverse_diagonal.shape[0] != self.rows.count:
-            raise ValueError("the diagonals do not fit")
+        self.operand.diagonal = self.vector(diagonal, "diagonal")
+        self.csr.inverse_diagonal = self.vector(inverse_diagonal, "inverse_diagonal")
         self.csr.values = entries_of(values, self.rows.entries)
-        self.csr.inverse_diagonal, self.operand.diagonal = &inverse_diagonal[0], &diagonal[0]
+        self.known = None
         self.narrow_values = values.itemsize == 4
         self.operand.does = sv_csr_kernels(self.rows.wide, self.narrow_values)
         self.kept = values, diagonal, inverse_diagonal

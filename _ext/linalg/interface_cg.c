@@ -287,12 +287,8 @@ static int checked(size_t n, const double *b, const double *x, const sv_cg_optio
     size_t bytes;
     int status = n < (size_t)PTRDIFF_MAX ? sv_product(n, 16 * sizeof(double), "n", &bytes)
                                          : sv_fail(SV_NO_MEMORY, "n: %zu overflows", n);
-    if (!status && !(o->rtol >= 0 && o->rtol < INFINITY))
-        status = sv_fail(SV_INVALID, "options->rtol must be >= 0 and finite, not %g", o->rtol);
-    if (!status && !(o->atol >= 0 && o->atol < INFINITY))
-        status = sv_fail(SV_INVALID, "options->atol must be >= 0 and finite, not %g", o->atol);
-    if (!status && o->rtol == 0 && o->atol == 0)
-        status = sv_fail(SV_INVALID, "options->rtol and options->atol must not both be 0");
+    if (!status)
+        status = sv_check_tolerances(o->rtol, o->atol, "options->");
     if (!status)
         status = sv_check_finite(b, n, "b");
     return status ? status : sv_check_finite(x, n, "x");

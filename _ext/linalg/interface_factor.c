@@ -32,7 +32,7 @@ static void mirror(const struct sv_linear *A, double *values, int64_t *next)
 static int factored(struct sv_linear *A, struct sv_factor *factor, int64_t *work)
 {
     const struct sv_pattern pattern = {A->n, A->starts, A->columns, A->wide};
-    if (!sv_linalg_symmetric_pattern(&pattern, work))
+    if (!sv_linalg_symmetric_pattern(&pattern, NULL, work))
         return sv_fail(SV_INVALID, "A: its pattern is not symmetric, as SV_BY_IC0 needs");
     ptrdiff_t broken = 0;
     for (size_t k = 0; k < sizeof shifts / sizeof *shifts && broken >= 0; k++)

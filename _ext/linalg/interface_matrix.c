@@ -1,5 +1,4 @@
 /* The handle of a linear system: its making from compressed rows, new values, symmetry. */
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,21 +131,19 @@ static void summed(const struct sv_linear *A, const double *given, double *out)
 
 static int check_values(const struct sv_linear *A, const double *values)
 {
-    for (size_t i = 0; i < A->n; i++) {
-        double d = values[index_at(A->wide, A->at, i)];
-        if (!(fabs(d) >= DBL_MIN) || !isfinite(d))
-            return sv_fail(SV_INVALID, "values must make the diagonal nonzero and finite; that of row %zu is %g", i, d);
-    }
+    const struct sv_pattern pattern = {A->n, A->starts, A->columns, A->wide};
+    const ptrdiff_t row = sv_linalg_diagonal_values(&pattern, A->at, values, 0, NULL, NULL);
+    if (row >= 0)
+        return sv_fail(SV_INVALID, "values must make the diagonal nonzero and finite; that of row %zu is %g",
+                       (size_t)row, values[index_at(A->wide, A->at, (size_t)row)]);
     return sv_check_finite(values, A->entries, "values");
 }
 
 /* The handle takes what was checked. */
 static void take(struct sv_linear *A)
 {
-    for (size_t i = 0; i < A->n; i++) {
-        A->diagonal[i] = A->values[index_at(A->wide, A->at, i)];
-        A->inverse[i] = 1 / A->diagonal[i];
-    }
+    const struct sv_pattern pattern = {A->n, A->starts, A->columns, A->wide};
+    sv_linalg_diagonal_values(&pattern, A->at, A->values, 0, A->diagonal, A->inverse);
     A->symmetric = -1;
     A->factor.valid = 0;
     for (int k = 0; k < SV_ORDERING_AUTO; k++)
@@ -295,39 +292,15 @@ size_t sv_linear_size(const sv_linear *A) { return A ? A->n : 0; }
 
 double sv_linear_omega(const sv_linear *A) { return A ? A->omega : NAN; }
 
-/* The value of entry (i, j) by bisection; whether there is one. */
-static int entry(const struct sv_linear *A, size_t i, int64_t j, double *value)
-{
-    int64_t low = index_at(A->wide, A->starts, i), high = index_at(A->wide, A->starts, i + 1);
-    *value = 0;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2, column = index_at(A->wide, A->columns, (size_t)middle);
-        if (column == j) {
-            *value = A->values[middle];
-            return 1;
-        }
-        if (column < j)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return 0;
-}
-
 int sv_linear_symmetric(struct sv_linear *A)
 {
     if (A->symmetric >= 0)
         return A->symmetric;
-    int mirrored = 1, close = 1;
-    double largest = 0, difference = 0;
-    for (size_t i = 0; i < A->n; i++)
-        for (int64_t k = index_at(A->wide, A->starts, i); k < index_at(A->wide, A->starts, i + 1); k++) {
-            double image, value = A->values[k];
-            mirrored &= entry(A, (size_t)index_at(A->wide, A->columns, (size_t)k), (int64_t)i, &image);
-            double size = fabs(value) + fabs(image), off = fabs(value - image);
-            close &= off <= SLACK * size;
-            largest = fmax(largest, size), difference = fmax(difference, off);
-        }
-    /* in a pattern that is not symmetric small entries may have been dropped */
-    return A->symmetric = mirrored ? close : difference <= SLACK * largest;
+    int64_t *work = sv_zeros(A->n, sizeof *work);
+    if (!work)
+        return sv_fail(SV_NO_MEMORY, "A: no memory for a look at its symmetry");
+    const struct sv_pattern pattern = {A->n, A->starts, A->columns, A->wide};
+    A->symmetric = sv_linalg_symmetric(&pattern, A->values, 0, A->diagonal, SLACK, work);
+    free(work);
+    return A->symmetric;
 }

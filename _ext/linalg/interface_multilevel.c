@@ -179,13 +179,9 @@ static void set_outside(const struct sv_hierarchy *h, double *vector)
 
 static int check_right(const struct sv_hierarchy *h, const double *b, const double *x, double rtol, double atol)
 {
-    const double tolerances[2] = {rtol, atol};
-    for (int k = 0; k < 2; k++)
-        if (!(tolerances[k] >= 0 && tolerances[k] < INFINITY))
-            return sv_fail(SV_INVALID, "%s is %g, not >= 0 and finite", k ? "atol" : "rtol", tolerances[k]);
-    if (rtol == 0 && atol == 0)
-        return sv_fail(SV_INVALID, "rtol and atol are both 0");
-    int status = sv_check_finite(b, h->cells, "b");
+    int status = sv_check_tolerances(rtol, atol, "");
+    if (!status)
+        status = sv_check_finite(b, h->cells, "b");
     if (!status)
         status = sv_check_finite(x, h->cells, "x");
     for (size_t i = 0; i < h->cells && h->grid.mask && !status; i++)

@@ -191,7 +191,7 @@ static int coloured(const struct sv_linear *A, int ordering, int32_t *group, siz
     struct sv_pattern pattern = pattern_of(A), own = pattern;
     int64_t *work = sv_zeros(A->n, sizeof *work);
     int status = work ? SV_OK : no_memory(A);
-    if (!status && !sv_linalg_symmetric_pattern(&pattern, work))
+    if (!status && !sv_linalg_symmetric_pattern(&pattern, NULL, work))
         status = symmetrised(A, &pattern);
     if (!status) {
         *groups = (size_t)sv_linalg_two_colors(&pattern, group, (int32_t *)work);

@@ -76,12 +76,8 @@ static int check_options(const sv_linear_options *o)
         status = check_omega(o);
     if (!status && o->check_every < 1)
         status = sv_fail(SV_INVALID, "options->check_every is %d, below 1", o->check_every);
-    if (!status && !(o->rtol >= 0 && o->rtol < INFINITY))
-        status = sv_fail(SV_INVALID, "options->rtol must be >= 0 and finite, not %g", o->rtol);
-    if (!status && !(o->atol >= 0 && o->atol < INFINITY))
-        status = sv_fail(SV_INVALID, "options->atol must be >= 0 and finite, not %g", o->atol);
-    if (!status && o->rtol == 0 && o->atol == 0)
-        status = sv_fail(SV_INVALID, "options->rtol and options->atol must not both be 0");
+    if (!status)
+        status = sv_check_tolerances(o->rtol, o->atol, "options->");
     if (!status && (isnan(o->low) || isnan(o->high) || (o->low >= 0 && o->high >= 0 && o->low > o->high)))
         status = sv_fail(SV_INVALID, "options->low must be at most options->high, and neither NaN");
     return status;
@@ -93,7 +89,10 @@ static int positive_definite(const struct solve *s)
         if (!(s->natural->operand.diagonal[i] > 0))
             return sv_fail(SV_INVALID, "A is not positive definite, as options->method needs: a diagonal entry is %g",
                            s->natural->operand.diagonal[i]);
-    if (!s->options->assume_symmetric && !sv_linear_symmetric(s->A))
+    const int symmetric = s->options->assume_symmetric ? 1 : sv_linear_symmetric(s->A);
+    if (symmetric < 0)
+        return symmetric;
+    if (!symmetric)
         return sv_fail(SV_INVALID, "A is not symmetric, as options->method needs (assume_symmetric skips this look)");
     return SV_OK;
 }

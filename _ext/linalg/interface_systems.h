@@ -83,7 +83,7 @@ void sv_order_unpack(const struct sv_order *order, const double *packed, double 
 int sv_linear_ic0(struct sv_linear *A, const struct sv_operand **operand);
 void sv_factor_destroy(struct sv_factor *factor);
 
-/* Whether A is symmetric as far as rounding lets one see; all entries are looked at, once. */
+/* Whether A is symmetric as far as rounding lets one see, all entries looked at, once; or SV_NO_MEMORY. */
 int sv_linear_symmetric(struct sv_linear *A);
 
 #endif

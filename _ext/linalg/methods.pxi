@@ -91,14 +91,12 @@ JACOBI_NUMBERS = sizeof(sv_jacobi_numbers) // sizeof(double)
 CG_NUMBERS = sizeof(sv_cg_numbers) // sizeof(double)
 
 
-cdef double *of_size(double[::1] numbers, size_t count) except NULL:
-    if <size_t>numbers.shape[0] != count:
-        raise ValueError(f"numbers has length {numbers.shape[0]}, not {count}")
-    return &numbers[0]
+cdef double *of_size(numbers, size_t count) except NULL:
+    return doubles(numbers, count, "numbers", True)
 
 
-def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint measure_last, const double[::1] b,
-        double[::1] x, double[::1] kept, double[::1] numbers, int nit, int most):
+def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint measure_last, b, x, kept, numbers,
+        int nit, int most):
     """SOR sweeps on x, in place: (sweeps, the last norm of the residual that was seen, outcome)."""
     cdef const double *pb = A.vector(b, "b")
     cdef double *px = A.out(x, "x")
@@ -119,8 +117,7 @@ def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint m
     return sweeps, residual, <int>outcome
 
 
-def jacobi(Operand A, double goal, bint measure_last, const double[::1] b, double[::1] x, double[::1] back,
-           double[::1] kept, double[::1] numbers, int nit, int most):
+def jacobi(Operand A, double goal, bint measure_last, b, x, back, kept, numbers, int nit, int most):
     """Jacobi's iterations on x, in place, or Chebyshev's where `back`, the x before, is given: as `sor`."""
     cdef const double *pb = A.vector(b, "b")
     cdef double *px = A.out(x, "x")
@@ -149,12 +146,13 @@ def jacobi(Operand A, double goal, bint measure_last, const double[::1] b, doubl
 LANCZOS = SV_LANCZOS
 
 
-def norm(const double[::1] vector):
+def norm(vector):
     """The 2-norm; NumPy's takes longer than the sum itself where that is short."""
-    return sv_linalg_norm(vector.shape[0], &vector[0]) if vector.shape[0] else 0.0
+    cdef size_t length = len(vector)
+    return sv_linalg_norm(length, doubles(vector, length, "vector")) if length else 0.0
 
 
-def row_sum_omega(Operand A, const double[::1] ones):
+def row_sum_omega(Operand A, ones):
     """SSOR's omega from the Rayleigh quotient of the constant vector; ones: packed."""
     cdef const double *given = A.vector(ones, "ones")
     cdef double *work = workspace(A.operand.n)
@@ -172,25 +170,27 @@ cdef noise(Operand A, size_t unknowns):
     return A.pack(values.base)
 
 
-def young(Operand A, const double[::1] ones, size_t unknowns):
+def young(Operand A, ones, size_t unknowns):
     """Young's omega from Lanczos' iteration; ones: packed, 1 at the unknowns."""
     cdef const double *given = A.vector(ones, "ones")
-    cdef double[::1] start = noise(A, unknowns)
+    start = noise(A, unknowns)
+    cdef double *begun = A.out(start, "start")
     cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
     cdef double omega
     with nogil:
-        omega = sv_linalg_young(&A.operand, given, &start[0], unknowns, work)
+        omega = sv_linalg_young(&A.operand, given, begun, unknowns, work)
     free(work)
     return omega
 
 
-def chebyshev_bounds(Operand A, const double[::1] residual, size_t unknowns, double low, double high):
+def chebyshev_bounds(Operand A, residual, size_t unknowns, double low, double high):
     """(low, high), where they are NaN from Lanczos' iteration; residual: packed."""
     cdef const double *given = A.vector(residual, "residual")
-    cdef double[::1] start = noise(A, unknowns)
+    start = noise(A, unknowns)
+    cdef double *begun = A.out(start, "start")
     cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
     with nogil:
-        sv_linalg_chebyshev_bounds(&A.operand, given, &start[0], unknowns, &low, &high, work)
+        sv_linalg_chebyshev_bounds(&A.operand, given, begun, unknowns, &low, &high, work)
     free(work)
     return low, high
 
@@ -206,7 +206,7 @@ cdef class Preconditioner:
     cdef object kept  # what the pointers point into, or the function
     cdef object error  # what the function raised
 
-    def apply(self, const double[::1] r, double[::1] z):
+    def apply(self, r, z):
         """z = M^-1 r."""
         cdef const double *pr = self.operand.vector(r, "r")
         cdef double *pz = self.operand.out(z, "z")
@@ -226,7 +226,7 @@ cdef class Preconditioner:
 cdef class Diagonal(Preconditioner):
     """M^-1 = the diagonal matrix of `weights`."""
 
-    def __cinit__(self, Operand operand, const double[::1] weights):
+    def __cinit__(self, Operand operand, weights):
         self.operand, self.kept = operand, weights
         self.preconditioner.apply, self.preconditioner.n = sv_diagonal_apply, operand.operand.n
         self.preconditioner.weights = operand.vector(weights, "weights")
@@ -266,28 +266,15 @@ cdef class Called(Preconditioner):
         self.preconditioner.apply, self.preconditioner.caller = call_back, <void *>self
 
 
-def ic0(row_starts, columns, diagonal_at, const double[::1] values, double shift, double least, double[::1] out):
+def ic0(row_starts, columns, diagonal_at, values, double shift, double least, out):
     """The incomplete Cholesky factorisation of precondition.h: the row that broke it, or -1. Arrays as for `Csr`."""
-    cdef const int32_t[::1] starts32, columns32, at32
-    cdef const int64_t[::1] starts64, columns64, at64
-    cdef const double *pv
-    cdef const void *ps
-    cdef const void *pc
-    cdef const void *pd
-    cdef size_t n = diagonal_at.shape[0]
-    cdef bint wide = row_starts.itemsize == 8
+    cdef Rows rows = compressed(row_starts, columns)
+    cdef const void *at = integers(diagonal_at, rows.count, rows.wide, "diagonal_at")
+    cdef const double *given = doubles(values, rows.entries, "values")
+    cdef double *factor = doubles(out, rows.entries, "out", True)
     cdef ptrdiff_t broken
-    if n == 0 or len(row_starts) != n + 1 or not len(columns) == len(values) == len(out) == row_starts[n]:
-        raise ValueError("the arrays of the matrix do not fit one another")
-    if wide:
-        starts64, columns64, at64 = row_starts, columns, diagonal_at
-        ps, pc, pd = &starts64[0], &columns64[0], &at64[0]
-    else:
-        starts32, columns32, at32 = row_starts, columns, diagonal_at
-        ps, pc, pd = &starts32[0], &columns32[0], &at32[0]
-    pv = &values[0]
     with nogil:
-        broken = sv_ic0(n, wide, ps, pc, pd, pv, shift, least, &out[0])
+        broken = sv_ic0(rows.count, rows.wide, rows.starts, rows.columns, at, given, shift, least, factor)
     return broken
 
 
@@ -303,8 +290,7 @@ cdef class ConjugateGradients:
     cdef const double *b
     cdef object kept
 
-    def __cinit__(self, Operand A, Preconditioner M, const double[::1] b, double[::1] x, double[::1] r, double[::1] v,
-                  double[::1] kept, double[::1] numbers):
+    def __cinit__(self, Operand A, Preconditioner M, b, x, r, v, kept, numbers):
         self.A, self.M, self.kept = A, M, (b, x, r, v, kept, numbers)
         if M is not None and M.operand.operand.n != A.operand.n:
             raise ValueError("M has another size than A")

@@ -1,6 +1,8 @@
 /* The analysis of a sparse pattern (orderings.h): a few passes over its entries, none of them more than O(z) but for
  * the search of a slot, which is short. All of it once a pattern; `sv_linalg_fill` alone runs when values change.
  */
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "orderings.h"
@@ -50,17 +52,77 @@ enum sv_flaw sv_linalg_diagonal(const struct sv_pattern *A, size_t entries, void
     return found;
 }
 
+static inline double value_at(const void *values, int float32, int64_t k)
+{
+    return float32 ? (double)((const float *)values)[k] : ((const double *)values)[k];
+}
+
+ptrdiff_t sv_linalg_diagonal_values(const struct sv_pattern *A, const void *at, const void *values, int float32,
+                                    double *diagonal, double *inverse)
+{
+    const double least = float32 ? FLT_MIN : DBL_MIN;
+    for (size_t i = 0; i < A->n; i++) {
+        const double d = value_at(values, float32, A->wide ? ((const int64_t *)at)[i] : ((const int32_t *)at)[i]);
+        if (!(fabs(d) >= least) || !isfinite(d))
+            return (ptrdiff_t)i;
+        if (diagonal)
+            diagonal[i] = d, inverse[i] = 1 / d;
+    }
+    return -1;
+}
+
 /* Rows come in ascending order, so those that hold an entry of column j come in the order of row j's own entries. */
-int sv_linalg_symmetric_pattern(const struct sv_pattern *A, int64_t *work)
+int sv_linalg_symmetric_pattern(const struct sv_pattern *A, int64_t *images, int64_t *work)
 {
     for (size_t i = 0; i < A->n; i++)
         work[i] = start(A, i);
     for (size_t i = 0; i < A->n; i++)
         for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
             size_t j = column(A, k);
-            if (work[j] == start(A, j + 1) || column(A, work[j]++) != i)
+            if (work[j] == start(A, j + 1) || column(A, work[j]) != i)
+                return 0;
+            if (images)
+                images[k] = work[j];
+            work[j]++;
+        }
+    return 1;
+}
+
+/* |a - b| <= slack (|a| + |b|), or slack of the diagonal entries' mean: in a matrix that is positive definite that is
+ * the most that an entry may be, and where an assembly cancels, rounding is all that is left of small ones. */
+static inline int agree(double a, double b, const double *diagonal, size_t i, size_t j, double slack)
+{
+    const double off = fabs(a - b);
+    return off <= slack * (fabs(a) + fabs(b)) || off <= slack * sqrt(fabs(diagonal[i])) * sqrt(fabs(diagonal[j]));
+}
+
+/* As above, but over the upper triangle, with what has no image compared with zero. */
+int sv_linalg_symmetric(const struct sv_pattern *A, const void *values, int float32, const double *diagonal,
+                        double slack, int64_t *work)
+{
+    for (size_t i = 0; i < A->n; i++)
+        work[i] = start(A, i);
+    for (size_t i = 0; i < A->n; i++) {
+        int64_t k = work[i];
+        const int64_t last = start(A, i + 1);
+        for (; k < last && column(A, k) < i; k++) /* those that no row above has asked for */
+            if (!agree(value_at(values, float32, k), 0, diagonal, i, column(A, k), slack))
+                return 0;
+        for (k += k < last && column(A, k) == i; k < last; k++) {
+            const size_t j = column(A, k);
+            const int64_t end = start(A, j + 1);
+            int64_t there = work[j];
+            for (; there < end && column(A, there) < i; there++)
+                if (!agree(value_at(values, float32, there), 0, diagonal, j, column(A, there), slack))
+                    return 0;
+            double image = 0;
+            if (there < end && column(A, there) == i)
+                image = value_at(values, float32, there++);
+            work[j] = there;
+            if (!agree(value_at(values, float32, k), image, diagonal, i, j, slack))
                 return 0;
         }
+    }
     return 1;
 }
 
@@ -164,8 +226,11 @@ struct half {
     int longest;             /* entries of the longest row */
 };
 
-static void add_base(struct half *half, int32_t base)
+/* guess: the slot where it lies in a regular matrix. */
+static void add_base(struct half *half, int32_t base, int guess)
 {
+    if (guess < half->bases && guess < SLOTS_MAX && half->base[guess] == base)
+        return;
     for (int s = 0; s < half->bases && s < SLOTS_MAX; s++)
         if (half->base[s] == base)
             return;
@@ -187,8 +252,7 @@ static void describe(const struct sv_pattern *A, const int32_t *place, const int
             const int32_t other = place[column(A, k)];
             if (other == at)
                 continue;
-            count[other > at]++;
-            add_base(&half[other > at], other - lane);
+            add_base(&half[other > at], other - lane, count[other > at]++);
         }
         for (int side = 0; side < 2; side++)
             half[side].longest = count[side] > half[side].longest ? count[side] : half[side].longest;
@@ -269,23 +333,31 @@ static void gathered_slots(const struct sv_pattern *A, const int32_t *place, con
     }
 }
 
+/* Bases are found in the order in which `describe` counted them. */
 static void based_slots(const struct sv_pattern *A, const int32_t *place, const int32_t *row, size_t c,
                         const struct sv_chunk *chunk, int32_t *index, struct sv_destinations to)
 {
-    struct half half[2];
-    describe(A, place, row, c, half);
-    memcpy(index + chunk->at, half[0].base, sizeof(int32_t) * (size_t)half[0].bases);
-    memcpy(index + chunk->at + chunk->lower, half[1].base, sizeof(int32_t) * (size_t)half[1].bases);
+    int32_t *const base[2] = {index + chunk->at, index + chunk->at + chunk->lower};
+    int found[2] = {0, 0};
     for (int lane = 0; lane < SV_CHUNK; lane++) {
         const int32_t at = (int32_t)(SV_CHUNK * c) + lane;
         if (row[at] < 0)
             continue;
+        int guess[2] = {0, 0};
         for (int64_t k = start(A, (size_t)row[at]); k < start(A, (size_t)row[at] + 1); k++) {
             const int32_t other = place[column(A, k)];
-            int slot = other > at ? chunk->lower : 0;
-            while (other != at && index[chunk->at + slot] != other - lane)
-                slot++;
-            send(to, k, other == at ? -1 : destination(chunk, slot, lane));
+            if (other == at) {
+                send(to, k, -1);
+                continue;
+            }
+            const int side = other > at;
+            int slot = guess[side]++;
+            if (slot >= found[side] || base[side][slot] != other - lane)
+                for (slot = 0; slot < found[side] && base[side][slot] != other - lane;)
+                    slot++;
+            if (slot == found[side])
+                base[side][found[side]++] = other - lane;
+            send(to, k, destination(chunk, side ? chunk->lower + slot : slot, lane));
         }
     }
 }

@@ -17,8 +17,19 @@ enum sv_flaw { SV_SOUND, SV_BAD_STARTS, SV_BAD_COLUMN, SV_NOT_SORTED, SV_NO_DIAG
 /* Where the diagonal entry of each row is, of the type of row_starts; *row becomes that of the flaw. */
 SV_BINDING enum sv_flaw sv_linalg_diagonal(const struct sv_pattern *A, size_t entries, void *at, size_t *row);
 
-/* Whether with an entry (i, j) there is always (j, i). work: n of int64. */
-SV_BINDING int sv_linalg_symmetric_pattern(const struct sv_pattern *A, int64_t *work);
+/* diagonal (n) and inverse, 1 over it, of values in float64, or float32; both may be NULL. Returns the first row whose
+ * diagonal entry is zero, subnormal or not finite, -1 where there is none. at: of sv_linalg_diagonal. */
+SV_BINDING ptrdiff_t sv_linalg_diagonal_values(const struct sv_pattern *A, const void *at, const void *values,
+                                               int float32, double *diagonal, double *inverse);
+
+/* Whether with an entry (i, j) there is always (j, i). images, if not NULL: where the latter lies, for each entry; only
+ * begun where the pattern is not symmetric. work: n of int64. */
+SV_BINDING int sv_linalg_symmetric_pattern(const struct sv_pattern *A, int64_t *images, int64_t *work);
+
+/* Whether entries (i, j) and (j, i), zero where there is none, agree: to `slack` of their sizes, or of
+ * sqrt(diagonal_i diagonal_j). One pass. work: n of int64. */
+SV_BINDING int sv_linalg_symmetric(const struct sv_pattern *A, const void *values, int float32, const double *diagonal,
+                                   double slack, int64_t *work);
 
 /* The level of each row: above the levels of all rows before it with which it shares an entry. Returns their number. */
 SV_BINDING int64_t sv_linalg_levels(const struct sv_pattern *A, int32_t *level);

@@ -49,7 +49,9 @@ cdef extern from "orderings.h" nogil:
         SV_NO_DIAGONAL
 
     sv_flaw sv_linalg_diagonal(const sv_pattern *, size_t, void *, size_t *)
-    int sv_linalg_symmetric_pattern(const sv_pattern *, int64_t *)
+    ptrdiff_t sv_linalg_diagonal_values(const sv_pattern *, const void *, const void *, int, double *, double *)
+    int sv_linalg_symmetric_pattern(const sv_pattern *, int64_t *, int64_t *)
+    int sv_linalg_symmetric(const sv_pattern *, const void *, int, const double *, double, int64_t *)
     int64_t sv_linalg_levels(const sv_pattern *, int32_t *)
     int64_t sv_linalg_two_colors(const sv_pattern *, int32_t *, int32_t *)
     int64_t sv_linalg_greedy_colors(const sv_pattern *, int32_t *, int32_t *)
@@ -97,22 +99,58 @@ def diagonal_places(row_starts, columns):
     """
     cdef sv_pattern A = pattern_of(row_starts, columns)
     at = np.empty(A.n, row_starts.dtype)
-    cdef char[::1] places = at.view(np.int8)
+    cdef void *places = <void *>address_of(at)
     cdef size_t row, entries = len(columns)
     cdef sv_flaw flaw
     with nogil:
-        flaw = sv_linalg_diagonal(&A, entries, &places[0], &row)
+        flaw = sv_linalg_diagonal(&A, entries, places, &row)
     return at, FLAWS[flaw], row
+
+
+def diagonal_values(row_starts, columns, at, values):
+    """(the diagonal, 1 over it, the first row where it is zero, subnormal or not finite, else -1)."""
+    if len(at) == 0:
+        return np.empty(0), np.empty(0), -1
+    cdef sv_pattern A = pattern_of(row_starts, columns)
+    cdef const void *data = entries_of(values, len(columns))
+    cdef const void *places = integers(at, A.n, A.wide, "at")
+    diagonal, inverse = np.empty(A.n), np.empty(A.n)
+    cdef double *to = doubles(diagonal, A.n, "diagonal", True)
+    cdef double *over = doubles(inverse, A.n, "inverse", True)
+    cdef bint narrow = values.itemsize == 4
+    cdef ptrdiff_t row
+    with nogil:
+        row = sv_linalg_diagonal_values(&A, places, data, narrow, to, over)
+    return diagonal, inverse, row
 
 
 def symmetric_pattern(row_starts, columns):
     """Whether with an entry (i, j) there is always (j, i); rows sorted, without duplicates."""
+    return images(row_starts, columns, False) is not None
+
+
+def images(row_starts, columns, bint told=True):
+    """Where the entry (j, i) of each entry (i, j) lies, if `told`; None where the pattern is not symmetric."""
     cdef sv_pattern A = pattern_of(row_starts, columns)
-    cdef int64_t[::1] work = np.empty(A.n, np.int64)
+    cdef Room work = Room.__new__(Room, 8 * A.n)
+    found = np.empty(len(columns) if told else 0, np.int64)
+    cdef int64_t *to = <int64_t *>address_of(found) if told else NULL
     cdef bint symmetric
     with nogil:
-        symmetric = sv_linalg_symmetric_pattern(&A, &work[0])
-    return symmetric
+        symmetric = sv_linalg_symmetric_pattern(&A, to, <int64_t *>work.at)
+    return found if symmetric else None
+
+
+def symmetric(row_starts, columns, values, diagonal, double slack):
+    """Whether each entry agrees with its image, zero where there is none, to `slack`: see orderings.h."""
+    cdef sv_pattern A = pattern_of(row_starts, columns)
+    cdef Room work = Room.__new__(Room, 8 * A.n)
+    cdef const void *data = entries_of(values, len(columns))
+    cdef const double *at_diagonal = doubles(diagonal, A.n, "diagonal")
+    cdef bint narrow = values.itemsize == 4, same
+    with nogil:
+        same = sv_linalg_symmetric(&A, data, narrow, at_diagonal, slack, <int64_t *>work.at)
+    return same
 
 
 def levels(row_starts, columns):
@@ -151,93 +189,104 @@ cdef class Sell(Operand):
     cdef sv_sell sell
     cdef sv_destinations destinations
     cdef Py_ssize_t entries
-    cdef const int32_t[::1] place
+    cdef size_t unknowns
+    cdef int32_t *place
     cdef object pattern
+    cdef bint narrow
     cdef readonly Py_ssize_t groups, stored
     cdef readonly double gathered
 
     def __cinit__(self, row_starts, columns, const int32_t[::1] group, Py_ssize_t groups, int threads=1):
         """group: (n,), the group of each row. `update` gives the values."""
         cdef sv_pattern A = pattern_of(row_starts, columns)
-        cdef size_t chunks, k
+        cdef size_t chunks, pieces, k
         cdef int64_t slots, indices, gathered = 0
-        if <size_t>group.shape[0] != A.n or groups < 1 or np.min(group) < 0 or np.max(group) >= groups:
+        cdef bint fit = <size_t>group.shape[0] == A.n < 2**31 and groups > 0
+        for k in range(A.n if fit else 0):
+            fit &= 0 <= group[k] < groups
+        if not fit:
             raise ValueError("the groups do not fit")
-        cdef int64_t[::1] bounds = np.empty(groups + 1, np.int64), work = np.empty(groups, np.int64)
+        cdef Room bounds = Room.__new__(Room, 8 * (groups + 1)), work = Room.__new__(Room, 8 * groups)
         with nogil:
-            sv_linalg_group_chunks(A.n, &group[0], groups, &bounds[0])
-        chunks = bounds[groups]
+            sv_linalg_group_chunks(A.n, &group[0], groups, <int64_t *>bounds.at)
+        chunks = (<int64_t *>bounds.at)[groups]
         if SV_CHUNK * chunks >= 2**31:
             raise ValueError(f"this ordering takes less than 2**31 rows with its padding, not {SV_CHUNK * chunks}")
-        cdef int32_t[::1] place = of_each_row(&A), row = np.empty(SV_CHUNK * chunks, np.int32)
-        cdef char[::1] chunk = np.empty(chunks * sizeof(sv_chunk), np.int8)
+        cdef Room place = Room.__new__(Room, 4 * A.n), row = Room.__new__(Room, 4 * SV_CHUNK * chunks)
+        cdef Room chunk = Room.__new__(Room, chunks * sizeof(sv_chunk))
+        cdef int32_t *places = <int32_t *>place.at
+        cdef int32_t *rows = <int32_t *>row.at
+        cdef sv_chunk *described = <sv_chunk *>chunk.at
         with nogil:
-            sv_linalg_places(A.n, &group[0], groups, &bounds[0], &place[0], &row[0], &work[0])
-            sv_linalg_layout(&A, chunks, &place[0], &row[0], <sv_chunk *>&chunk[0], &slots, &indices)
-        cdef size_t pieces = sv_linalg_pieces(groups, &bounds[0], NULL)
-        cdef char[::1] piece = np.empty(pieces * sizeof(sv_piece), np.int8)
-        cdef int32_t[::1] index = np.empty(max(indices, 1), np.int32)
-        self.destinations.wide = SV_CHUNK * slots >= 2**31
-        self.entries = len(columns)
-        cdef char[::1] to = np.empty(self.entries * (8 if self.destinations.wide else 4), np.int8)
-        self.destinations.to = &to[0]
+            sv_linalg_places(A.n, &group[0], groups, <int64_t *>bounds.at, places, rows, <int64_t *>work.at)
+            sv_linalg_layout(&A, chunks, places, rows, described, &slots, &indices)
+            pieces = sv_linalg_pieces(groups, <int64_t *>bounds.at, NULL)
+        self.entries, self.destinations.wide = len(columns), SV_CHUNK * slots >= 2**31
+        cdef Room piece = Room.__new__(Room, pieces * sizeof(sv_piece)), index = Room.__new__(Room, 4 * indices)
+        cdef Room to = Room.__new__(Room, self.entries * (8 if self.destinations.wide else 4))
+        self.destinations.to = to.at
         with nogil:
-            sv_linalg_slots(&A, chunks, &place[0], &row[0], <sv_chunk *>&chunk[0], &index[0], self.destinations)
-            sv_linalg_pieces(groups, &bounds[0], <sv_piece *>&piece[0])
+            sv_linalg_slots(&A, chunks, places, rows, described, <int32_t *>index.at, self.destinations)
+            sv_linalg_pieces(groups, <int64_t *>bounds.at, <sv_piece *>piece.at)
             for k in range(chunks):
-                gathered += (<sv_chunk *>&chunk[0])[k].gathered
-        self.sell.chunks, self.sell.chunk = chunks, <sv_chunk *>&chunk[0]
-        self.sell.pieces, self.sell.piece = pieces, <sv_piece *>&piece[0]
-        self.sell.index = &index[0]
+                gathered += described[k].gathered
+        self.sell.chunks, self.sell.chunk = chunks, described
+        self.sell.pieces, self.sell.piece = pieces, <sv_piece *>piece.at
+        self.sell.index = <int32_t *>index.at
         self.sell.split = chunks >= max(SPLIT_CHUNKS, GROUP_CHUNKS * groups)
-        self.place = place
-        self.pattern = chunk, piece, index, to
+        self.unknowns, self.place = A.n, places
+        self.pattern = place, chunk, piece, index, to
         self.operand.n, self.operand.threads, self.operand.matrix = SV_CHUNK * chunks, threads, &self.sell
         self.groups, self.stored, self.gathered = groups, SV_CHUNK * slots, gathered / <double>chunks
 
-    def update(self, values, const double[::1] diagonal, const double[::1] inverse_diagonal):
+    def update(self, values, diagonal, inverse_diagonal):
         """The values of the entries, in the order of the rows, and the diagonal."""
         cdef const void *data = entries_of(values, self.entries)
+        cdef const double *entries = doubles(diagonal, self.unknowns, "diagonal")
+        cdef const double *inverses = doubles(inverse_diagonal, self.unknowns, "inverse_diagonal")
         cdef bint narrow = values.itemsize == 4
-        cdef size_t n = self.place.shape[0], size = self.operand.n
-        if <size_t>diagonal.shape[0] != n or <size_t>inverse_diagonal.shape[0] != n:
-            raise ValueError("the diagonals do not fit")
-        cdef double[::1] packed = aligned_zeros(size, np.float64), inverse = aligned_zeros(size, np.float64)
-        packed[:] = 1
-        inverse[:] = 1
+        cdef Py_ssize_t size = 8 * self.operand.n, k
+        cdef Room packed = Room.__new__(Room, size), inverse = Room.__new__(Room, size)
         # unused slots stay 0
-        stored = self.kept[0] if self.kept is not None and self.kept[0].itemsize == values.itemsize else None
+        cdef Room stored = self.kept[0] if self.kept is not None and self.narrow == narrow else None
         if stored is None:
-            stored = aligned_zeros(max(self.stored, 1), np.float32 if narrow else np.float64)
-        cdef char[::1] bytes_ = stored.view(np.int8)
+            stored = Room.__new__(Room, self.stored * (4 if narrow else 8))
+        cdef double *on_diagonal = <double *>packed.at
+        cdef double *over = <double *>inverse.at
         with nogil:
-            sv_linalg_fill(self.entries, self.destinations, data, narrow, &bytes_[0])
-            sv_linalg_pack(n, 0, &self.place[0], &diagonal[0], 1, &packed[0])
-            sv_linalg_pack(n, 0, &self.place[0], &inverse_diagonal[0], 1, &inverse[0])
-        self.sell.values, self.sell.inverse_diagonal = &bytes_[0], &inverse[0]
-        self.operand.diagonal = &packed[0]
+            for k in range(self.operand.n):
+                on_diagonal[k] = over[k] = 1
+            sv_linalg_fill(self.entries, self.destinations, data, narrow, stored.at)
+            sv_linalg_pack(self.unknowns, 0, self.place, entries, 1, on_diagonal)
+            sv_linalg_pack(self.unknowns, 0, self.place, inverses, 1, over)
+        self.sell.values, self.sell.inverse_diagonal, self.operand.diagonal = stored.at, over, on_diagonal
         self.operand.does = sv_sell_kernels(narrow)
-        self.kept = stored, packed, inverse
+        self.kept, self.narrow, self.known = (stored, packed, inverse), narrow, None
 
     def pack(self, values):
         """A new vector in the operand's order, padded by 0, from one in the user's."""
-        cdef const double[:] given = np.asarray(values, np.float64)
-        if given.shape[0] != self.place.shape[0]:
-            raise ValueError(f"a vector has length {given.shape[0]}, not {self.place.shape[0]}")
-        if given.strides[0] % <Py_ssize_t>sizeof(double) or given.strides[0] < 0:
-            given = np.ascontiguousarray(given)
-        cdef double[::1] packed = aligned_zeros(self.operand.n, np.float64)
-        cdef size_t n = self.place.shape[0], stride = given.strides[0] // sizeof(double)
+        given = np.asarray(values, np.float64)
+        cdef Py_buffer view
+        PyObject_GetBuffer(given, &view, PyBUF_STRIDES)
+        cdef const double *source = <const double *>view.buf
+        cdef Py_ssize_t length = view.shape[0] if view.ndim == 1 else -1, step = view.strides[0] if view.ndim else 0
+        PyBuffer_Release(&view)
+        if length != <Py_ssize_t>self.unknowns:
+            raise ValueError(f"a vector has length {length}, not {self.unknowns}")
+        if step < 0 or step % <Py_ssize_t>sizeof(double):
+            return self.pack(np.ascontiguousarray(given))
+        packed = aligned_zeros(self.operand.n, np.float64)
+        cdef double *target = self.out(packed, "packed")
+        cdef size_t stride = step // sizeof(double)
         with nogil:
-            sv_linalg_pack(n, self.operand.n, &self.place[0], &given[0], stride, &packed[0])
-        return packed.base
+            sv_linalg_pack(self.unknowns, 0, self.place, source, stride, target)
+        return packed
 
     def unpack(self, values):
         """A new vector in the user's order."""
-        cdef const double[::1] given = values
-        cdef const double *packed = self.vector(given, "values")
-        cdef size_t n = self.place.shape[0]
-        cdef double[::1] out = np.empty(n)
+        cdef const double *packed = self.vector(values, "values")
+        out = np.empty(self.unknowns)
+        cdef double *target = doubles(out, self.unknowns, "out", True)
         with nogil:
-            sv_linalg_unpack(n, &self.place[0], packed, &out[0], 1)
-        return out.base
+            sv_linalg_unpack(self.unknowns, self.place, packed, target, 1)
+        return out

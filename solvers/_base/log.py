@@ -17,7 +17,8 @@ class Log:
         self.verbose = verbose
         self.printed_at = -SECONDS_BETWEEN_ROWS
         self.last: tuple[int, float, float] | None = None
-        self._print(f"{method}: {title}\n{'step':>8}  {'measure':>10}  {'seconds':>8}")
+        if verbose:
+            self._print(f"{method}: {title}\n{'step':>8}  {'measure':>10}  {'seconds':>8}")
 
     def __enter__(self) -> Log:
         return self

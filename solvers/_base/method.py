@@ -101,8 +101,8 @@ def lookup(family: str, name: str, needs: Iterable[str] = ()) -> Method:
         known = [m.name for m in methods(family)]
         raise MethodError(f"family {family!r} has no method {name!r}{nearest(name, known)}")
     method = _registry[family, name]
-    missing = sorted(set(needs) - method.capabilities)
-    if missing:
+    if not method.capabilities.issuperset(needs):
+        missing = sorted(set(needs) - method.capabilities)
         able = [m.name for m in methods(family) if m.capabilities >= set(needs)]
         raise MethodError(
             f"method {name!r} cannot serve this problem: it lacks {', '.join(missing)}; "

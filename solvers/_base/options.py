@@ -110,8 +110,10 @@ def declared(solver: type) -> tuple[Option, ...]:
 
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
+    if not given:
+        return solver()
     known = {o.name: o for o in declared(solver)}  # type: ignore[arg-type]
-    for name in given or {}:
+    for name in given:
         if name not in known:
             raise OptionError(f"method {method!r} has no option {name!r}{nearest(name, known)}")
-    return solver(**{name: known[name].check(value) for name, value in (given or {}).items()})
+    return solver(**{name: known[name].check(value) for name, value in given.items()})

@@ -214,15 +214,20 @@ def _again(kind: type[Exception], words: str) -> Exception:
         return RuntimeError(words)
 
 
-@contextmanager
-def guarded(across: Reducer) -> Iterator[None]:
+class guarded:  # noqa: N801 (used like a function)
     """An error that one rank runs into ends the others too, which would wait for it for ever."""
-    try:
-        yield
-    except BaseException:
-        if across.size > 1:
-            across.abort(traceback.format_exc())
-        raise
+
+    __slots__ = ("across",)
+
+    def __init__(self, across: Reducer) -> None:
+        self.across = across
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *about: object) -> None:
+        if kind is not None and self.across.size > 1:
+            self.across.abort(traceback.format_exc())
 
 
 def add_pair(sums: Array, lost: Array, more: Array, more_lost: Array | float) -> None:

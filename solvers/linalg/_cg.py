@@ -68,8 +68,8 @@ def iterated(
     operand = problem.operand(ordering)
     numbers = state.numbers.copy()
     if state.nit == 0:
-        x, kept = operand.pack(state.x), operand.pack(state.x)
-        r, v = operand.zeros(), operand.zeros()
+        x = operand.pack(state.x)
+        kept, r, v = x.copy(), operand.zeros(), operand.zeros()
     else:
         x, r, v, kept = problem.packed(state, operand, ("x", "r", "v", "kept"))
     loop = _kernels.ConjugateGradients(operand, M, problem.packed_b(operand), x, r, v, kept, numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -14,6 +15,7 @@ from .._base.validate import check_finite
 from . import _kernels
 from ._orderings import ORDERINGS, in_groups
 from ._smoothing import Nodes, sweep
+from ._symmetry import Symmetry
 
 Array = npt.NDArray[Any]
 
@@ -30,8 +32,6 @@ class Plan:
 
     Attributes
     ----------
-    matrix : csr_array
-        The matrix: rows sorted by column, without duplicates; float64 or float32.
     size : int
         Rows, and columns.
     entries : int
@@ -40,9 +40,11 @@ class Plan:
         Copies of the user's arrays that were made.
     """
 
-    matrix: scipy.sparse.csr_array
+    size: int
+    entries: int
     copies: int
     _pattern: Pattern
+    _values: Array
 
     def __init__(self, A: Any, *, check_finite: bool = True) -> None:
         self._check = check_finite
@@ -51,9 +53,10 @@ class Plan:
     def _analyse(self, A: Any) -> None:
         given, copies = _as_csr(A)
         pattern = _pattern(given)
-        data = _values(given.data, pattern)
-        self._take(pattern, data)
+        self._take(pattern, _values(given.data, pattern))
         self._pattern, self._given = pattern, (given.indptr, given.indices)
+        self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
+        self._symmetry = Symmetry(*pattern[:2])
         self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
         self._nodes: dict[int, Nodes] = {}
         self.copies = int(copies or pattern[3] is not None)
@@ -61,22 +64,31 @@ class Plan:
     def _take(self, pattern: Pattern, data: Array) -> None:
         """The values, checked before anything is changed."""
         starts, columns, at, _ = pattern
-        diagonal = data[at].astype(np.float64, copy=False)
-        _check_diagonal(diagonal, float(np.finfo(data.dtype).tiny))
-        if self._check:
+        diagonal, inverse, flaw = _kernels.diagonal_values(starts, columns, at, data)
+        if flaw >= 0:
+            value = float(data[at[flaw]])
+            what = f"{value}, subnormal" if value != 0 and np.isfinite(value) else f"{value}"
+            raise ValueError(f"A must have a nonzero, finite diagonal; A[{flaw}, {flaw}] is {what}")
+        # a norm is the cheapest look
+        if self._check and not (data.dtype == np.float64 and math.isfinite(_kernels.norm(data))):
             check_finite(data, "A.data")
-        self.matrix = _csr(starts, columns, data)
-        self._diagonal, self._inverse = diagonal, 1 / diagonal
+        self._values, self._diagonal, self._inverse = data, diagonal, inverse
+        self._matrix: scipy.sparse.csr_array | None = None
+        self._symmetric: bool | None = None
 
     @property
-    def size(self) -> int:
-        """Rows, and columns."""
-        return int(self.matrix.shape[0])
+    def matrix(self) -> scipy.sparse.csr_array:
+        """The matrix: rows sorted by column, without duplicates; float64 or float32."""
+        if self._matrix is None:
+            self._matrix = _csr(*self._pattern[:2], self._values)
+        return self._matrix
 
     @property
-    def entries(self) -> int:
-        """Stored entries, and multiply-adds of a product."""
-        return int(self.matrix.nnz)
+    def symmetric(self) -> bool:
+        """Whether the values look symmetric: see `Symmetry`."""
+        if self._symmetric is None:
+            self._symmetric = self._symmetry.holds(self._values, self._diagonal)
+        return self._symmetric
 
     @property
     def capability(self) -> str:
@@ -84,7 +96,7 @@ class Plan:
         return "sparse-matrix"
 
     def __repr__(self) -> str:
-        return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self.matrix.dtype}>"
+        return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self._values.dtype}>"
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix in one order, as the kernels take it; kept for the next call.
@@ -110,7 +122,7 @@ class Plan:
 
     def _ordered(self, ordering: str) -> _kernels.Csr | _kernels.Sell:
         starts, columns, at, _ = self._pattern
-        values = self.matrix.data, self._diagonal, self._inverse
+        values = self._values, self._diagonal, self._inverse
         if ordering != "natural":
             operand = in_groups(starts, columns, ordering)
             if operand is not None:
@@ -166,12 +178,12 @@ class Plan:
                 raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
         self._take(self._pattern, _values(values, self._pattern))
         for operand in {id(kept): kept for kept in self._operands.values()}.values():
-            operand.update(self.matrix.data, self._diagonal, self._inverse)
+            operand.update(self._values, self._diagonal, self._inverse)
         self._nodes.clear()
 
     def _fits(self, other: scipy.sparse.csr_array) -> bool:
         pairs = zip((other.indptr, other.indices), self._given, strict=True)
-        return other.shape == self.matrix.shape and all(a is b or np.array_equal(a, b) for a, b in pairs)
+        return other.shape == (self.size, self.size) and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64, from the matrix itself."""
@@ -298,6 +310,11 @@ def _check_real(dtype: np.dtype[Any], name: str) -> None:
 def _as_csr(A: Any) -> tuple[scipy.sparse.csr_array, bool]:
     """A as CSR of float64 or float32, and whether that took a copy."""
     given: Any = A if scipy.sparse.issparse(A) else np.asarray(A)
+    if given.dtype == object and given.ndim == 0:
+        raise TypeError(
+            f"A must be a matrix, a plan or a GridOperator, not {type(A).__name__}: the methods read entries "
+            "(scipy.sparse.linalg.cg takes operators, and ssor and multilevel precondition it)"
+        )
     _check_real(given.dtype, "A")
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")
@@ -324,9 +341,10 @@ def _pattern(given: scipy.sparse.csr_array) -> Pattern:
         return starts, columns[:0], columns[:0], None
     if len(columns) == 0:
         raise ValueError("A must have a nonzero diagonal; A[0, 0] is missing")
-    columns = columns[: starts[-1]] if 0 < starts[-1] <= len(columns) else columns
-    if starts[-1] != len(columns):
-        raise ValueError(f"A.indptr must end with the number of A.indices, {len(columns)}, not with {starts[-1]}")
+    last = int(starts[-1])
+    columns = columns[:last] if 0 < last < len(columns) else columns
+    if last != len(columns):
+        raise ValueError(f"A.indptr must end with the number of A.indices, {len(columns)}, not with {last}")
     at, flaw, row = _kernels.diagonal_places(starts, columns)
     sources = None
     if flaw == "sorting":
@@ -361,12 +379,3 @@ def _values(data: Array, pattern: Pattern) -> Array:
     if pattern[3] is None:
         return np.ascontiguousarray(data[: len(pattern[1])], dtype=dtype)
     return np.bincount(pattern[3], weights=data[: len(pattern[3])], minlength=len(pattern[1])).astype(dtype, copy=False)
-
-
-def _check_diagonal(diagonal: Array, tiny: float) -> None:
-    bad = ~(np.abs(diagonal) >= tiny) | ~np.isfinite(diagonal)
-    if bad.any():
-        row = int(np.argmax(bad))
-        value = diagonal[row]
-        what = f"{value}, subnormal" if value != 0 and np.isfinite(value) else f"{value}"
-        raise ValueError(f"A must have a nonzero, finite diagonal; A[{row}, {row}] is {what}")

@@ -13,7 +13,7 @@ from .._base.validate import check_finite, real_array
 from . import _kernels
 from ._matrix import Plan, plan
 from ._problem import ORDERINGS, LinearProblem, Matrix, prepared
-from ._symmetry import is_symmetric, mirror
+from ._symmetry import is_symmetric
 
 Array = npt.NDArray[Any]
 
@@ -140,7 +140,7 @@ class Ic0Preconditioner(_Operator):
         super().__init__(A)
         if not is_symmetric(A):
             raise ValueError("A is not symmetric")
-        self._mirror = mirror(A.matrix)
+        self._mirror = _kernels.images(A.matrix.indptr, A.matrix.indices)
         if self._mirror is None:
             raise ValueError("the pattern of A is not symmetric")
         self._factor()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -94,7 +93,7 @@ class IterationState:
 State = TypeVar("State", bound=IterationState)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class LinearProblem:
     """A linear system, ready for the methods."""
 
@@ -129,8 +128,9 @@ class LinearProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        of_preconditioner = set() if self.M is None else {getattr(self.M, "capability", "preconditioner")}
-        return frozenset({self.A.capability} | of_preconditioner)
+        if self.M is None:
+            return frozenset((self.A.capability,))
+        return frozenset((self.A.capability, getattr(self.M, "capability", "preconditioner")))
 
     @property
     def stats(self) -> dict[str, Any]:
@@ -160,7 +160,10 @@ class LinearProblem:
 
     def packed_b(self, operand: _kernels.Operand) -> Array:
         """b in the operand's order; not to be changed."""
-        packed: Array = self.remember(f"b {id(operand)}", lambda: operand.pack(self.b))
+        name = f"b {id(operand)}"
+        packed: Array | None = self._memory.get(name)
+        if packed is None:
+            packed = self._memory[name] = operand.packed(self.b)
         return packed
 
     def packed(self, state: State, operand: _kernels.Operand, names: tuple[str, ...]) -> list[Array]:
@@ -188,7 +191,7 @@ class LinearProblem:
         """The state at x0, with room for so many numbers."""
         at_start = self._norm(self.x0)
         memory = np.zeros(numbers)
-        memory[[0, 1, 3]] = at_start  # first, best, kept
+        memory[0] = memory[1] = memory[3] = at_start  # first, best, kept
         return IterationState(self.x0, self.x0, memory, 0, 0, at_start)
 
     def answer(self, state: Any) -> Array:
@@ -198,10 +201,8 @@ class LinearProblem:
         return x
 
     def _norm(self, x: Array) -> float:
-        operand = self.A.operand("natural")
-        operand.threads = self.threads
-        packed = operand.pack(x)
-        return math.sqrt(operand.residual(self.packed_b(operand), packed, np.empty_like(packed)))
+        operand = self.operand("natural")
+        return operand.residual_norm(self.packed_b(operand), x)
 
     def done(self, state: IterationState) -> Status | None:
         """What the state's measure and outcome say."""
@@ -225,7 +226,9 @@ class LinearProblem:
 
 def widened(base: IterationState, kind: type[State], **more: Any) -> State:
     """The state as one of a kind with more fields."""
-    return kind(**vars(base), **more)
+    state = object.__new__(kind)  # as in `replace`
+    state.__dict__.update(base.__dict__, **more)
+    return state
 
 
 def following(

@@ -147,9 +147,11 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    if np.shape(A) == (0, 0):
-        return _nothing(b, method)
     matrix = prepared(A, check_finite)
+    if getattr(getattr(b, "dtype", None), "kind", "") == "c":
+        raise TypeError("b must be real numbers, not complex: A is real, so give two columns, b.real and b.imag")
+    if matrix.size == 0:
+        return _nothing(b, method)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     if rng is not None:
         as_generator(rng)
@@ -178,7 +180,7 @@ def solve(
     return of_columns(rights, columns)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Given:
     """What all right-hand sides of a call share."""
 

@@ -50,9 +50,10 @@ class SsorCg:
 
 
 def _row_sum_omega(problem: LinearProblem, ordering: str) -> float:
-    """The omega of the Rayleigh quotient of the constant vector, from 1 to 1.95."""
-    operand = problem.operand(ordering)
-    return _kernels.row_sum_omega(operand, operand.pack(np.ones(problem.A.size)))
+    """The omega of the Rayleigh quotient of the constant vector, from 1 to 1.95; of each matrix but once."""
+    operand, size = problem.operand(ordering), problem.A.size
+    omega: float = operand.once("omega", lambda: _kernels.row_sum_omega(operand, operand.pack(np.ones(size))))
+    return omega
 
 
 METHOD = register(

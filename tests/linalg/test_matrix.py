@@ -205,3 +205,37 @@ def test_a_sequence_of_solves_with_one_plan():
         result = solve(made, np.ones(144), rtol=1e-10)
         assert result.success
         np.testing.assert_allclose(B @ result.x, 1, rtol=1e-8)
+
+
+@pytest.mark.parametrize("values", [np.float64, np.float32])
+def test_what_an_assembly_cancels_is_no_asymmetry(values):
+    """Entries that should be zero are rounding, which has no mirror image."""
+    noise = np.finfo(values).eps
+    A = laplacian(6, 6).tolil()
+    A[0, 7], A[7, 0], A[20, 3] = 3 * noise, -2 * noise, noise
+    A = scipy.sparse.csr_array(A).astype(values)
+    made = plan(A)
+    assert made.symmetric
+    made.update(np.ldexp(A.data, 100))  # the second values of a pattern, of another size
+    assert made.symmetric
+    far = A.copy()
+    far[20, 3] = 1e-3
+    assert not plan(far).symmetric
+    made.update(far.data)
+    assert not made.symmetric
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_symmetry_against_its_definition(seed):
+    """Of random patterns and values, with single entries changed or left out."""
+    rng = np.random.default_rng(seed)
+    dense = (rng.random((12, 12)) < 0.3) * rng.normal(size=(12, 12))
+    dense = dense + dense.T
+    np.fill_diagonal(dense, rng.uniform(1, 100, 12))
+    assert plan(dense).symmetric
+    for i, j in zip(*np.nonzero(dense), strict=True):
+        if i != j:
+            for value in (0.0, dense[i, j] + 1e-6, -dense[i, j]):
+                spoiled = dense.copy()
+                spoiled[i, j] = value
+                assert not plan(spoiled).symmetric, (i, j, value)
