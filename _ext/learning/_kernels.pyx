@@ -1,6 +1,9 @@
 # cython: freethreading_compatible=True
 """Binding of the kernels for penalised regression."""
 
+from time import perf_counter
+
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 

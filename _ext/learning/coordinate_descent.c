@@ -482,7 +482,9 @@ int sv_fit_reached(const struct sv_fit *fit, const struct sv_fit_state *state)
         return SV_CONVERGED;
     if (!isfinite(state->primal))
         return SV_NONFINITE;
-    for (size_t j = 0; !fit->kind.has_dual && j < width(fit); j++)
+    /* The other losses have a least value at finite predictors, whatever the targets are. */
+    int endless = fit->loss.kind == SV_LOSS_LOGISTIC || fit->loss.kind == SV_LOSS_POISSON;
+    for (size_t j = 0; endless && !fit->kind.has_dual && j < width(fit); j++)
         if (fabs(state->w[j]) > LARGEST)
             return SV_DIVERGED;
     return state->idle >= MOST_IDLE ? SV_STAGNATION : -1;

@@ -148,6 +148,19 @@ cdef class Descent:
             sv_fit_step(&self.fit, &state)
         return self.numbers(&state)
 
+    def advance(self, arrays, numbers, int64_t most, double start):
+        """The numbers where the fit ends, or after `most` steps in all, and a row for each state before: its steps, its
+        measure, and the seconds since the start. The arrays are changed."""
+        cdef sv_fit_state state
+        self.place(&state, arrays, numbers)
+        rows = []
+        while state.nit < most and sv_fit_reached(&self.fit, &state) < 0:
+            rows.append((state.nit, state.measure, perf_counter() - start))
+            with nogil:
+                sv_fit_step(&self.fit, &state)
+            PyErr_CheckSignals()
+        return self.numbers(&state), rows
+
     def reached(self, arrays, numbers):
         """The number of the status that ends the fit here, -1 to go on."""
         cdef sv_fit_state state

@@ -14,12 +14,23 @@
 
 INLINE double clipped(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
-/* Where coordinate j of the iterate wants to go. */
-INLINE double wanted(const struct sv_quadratic *q, size_t j, double curvature)
+/* Where coordinate j of the iterate would go if it had no bounds, and where it goes. */
+struct aim {
+    double free, now;
+};
+
+INLINE struct aim aim_of(const struct sv_quadratic *q, size_t j, double curvature)
 {
     double z = curvature * q->w[j] - q->g[j], weight = q->weight[j];
-    double soft = z > weight ? z - weight : z < -weight ? z + weight : 0;
-    return clipped(soft / curvature, q->low[j], q->high[j]);
+    double free = (z > weight ? z - weight : z < -weight ? z + weight : 0) / curvature;
+    return (struct aim){free, clipped(free, q->low[j], q->high[j])};
+}
+
+/* How far the equation of coordinate j is from being met, in units of the gradient: a bound close by makes the step
+ * short, but not what it gains. */
+INLINE double miss(const struct sv_quadratic *q, size_t j, double curvature, struct aim aim)
+{
+    return aim.now == q->w[j] ? 0 : curvature * fabs(aim.free - q->w[j]);
 }
 
 /* x += a y + b z + ... : four rows in one pass over x. */
@@ -46,11 +57,12 @@ static double sweep(struct sv_quadratic *q)
         const double *row = q->H + j * q->stride;
         if (rests(q, j) || row[j] <= 0)
             continue;
-        double now = wanted(q, j, row[j]), change = now - q->w[j];
+        struct aim aim = aim_of(q, j, row[j]);
+        double change = aim.now - q->w[j];
         if (change == 0)
             continue;
-        largest = fmax(largest, row[j] * fabs(change));
-        q->w[j] = now;
+        largest = fmax(largest, miss(q, j, row[j], aim));
+        q->w[j] = aim.now;
         add_rows(q->g, q->p, &row, &change, 1);
         q->moves++;
     }
@@ -58,11 +70,10 @@ static double sweep(struct sv_quadratic *q)
     return largest;
 }
 
-/* How far the equation of coordinate j is from being met. */
 INLINE double violation_of(const struct sv_quadratic *q, size_t j)
 {
     double curvature = q->H[j * q->stride + j];
-    return rests(q, j) || curvature <= 0 ? 0 : curvature * fabs(wanted(q, j, curvature) - q->w[j]);
+    return rests(q, j) || curvature <= 0 ? 0 : miss(q, j, curvature, aim_of(q, j, curvature));
 }
 
 static double violation(const struct sv_quadratic *q)
@@ -86,7 +97,7 @@ static double greedy_step(struct sv_quadratic *q)
     }
     if (largest > 0) {
         const double *row = q->H + j * q->stride;
-        double now = wanted(q, j, row[j]), change = now - q->w[j];
+        double now = aim_of(q, j, row[j]).now, change = now - q->w[j];
         q->w[j] = now;
         add_rows(q->g, q->p, &row, &change, 1);
         q->moves++;

@@ -111,12 +111,11 @@ static void curvatures(struct sv_sweeps *s)
     }
 }
 
-/* Where a coordinate wants to go. */
+/* Where a coordinate would go if it had no bounds. */
 INLINE double wanted(const struct sv_sweeps *s, size_t j, double slope)
 {
     double h = s->curvature[j], z = h * s->w[j] - slope, l1 = s->l1[j];
-    double to = (z > l1 ? z - l1 : z < -l1 ? z + l1 : 0) / h;
-    return to < s->low[j] ? s->low[j] : to > s->high[j] ? s->high[j] : to;
+    return (z > l1 ? z - l1 : z < -l1 ? z + l1 : 0) / h;
 }
 
 /* On which side of its kink it is, or that it is at an end. */
@@ -134,11 +133,13 @@ static double sweep(struct sv_sweeps *s, size_t count, const int32_t *some, size
         size_t j = some ? (size_t)some[k] : k;
         if (!(s->curvature[j] > 0))
             continue;
-        double w = s->w[j], slope = dot(s, j, s->q) + s->l2[j] * w, now = wanted(s, j, slope), change = now - w;
+        double w = s->w[j], slope = dot(s, j, s->q) + s->l2[j] * w, to = wanted(s, j, slope);
+        double now = to < s->low[j] ? s->low[j] : to > s->high[j] ? s->high[j] : to, change = now - w;
         entries += (double)sv_sweeps_entries(s, j);
         if (change == 0)
             continue;
-        largest = fmax(largest, s->curvature[j] * fabs(change));
+        /* A bound close by makes the step short, but not what it gains. */
+        largest = fmax(largest, s->curvature[j] * fabs(to - w));
         *changes += side(s, j, w) != side(s, j, now);
         s->w[j] = now;
         add(s, j, s->weights, change, s->q);

@@ -13,6 +13,9 @@
 static const double POLISHED = 1e-3;
 /* An attempt ends when for so many iterations its least measure has not fallen by a tenth. */
 enum { PATIENCE = 60 };
+/* So many that brought nothing near the tolerance: what holds may be known by now, whatever the last polish has made of it,
+ * and an approximate Hessian takes more steps on it. */
+enum { LAST_TRY = 5 };
 /* What further attempts start with, with a mu that falls when its problem is solved. Which serves is a matter of the program:
  * a large mu keeps to its middle, a small one or a small push to x0. */
 static const struct {
@@ -33,10 +36,11 @@ static void as_seen(struct gala *w, struct sv_kkt_point *at)
                                 .y = w->point_y};
     memcpy(at->g, w->g, (size_t)w->n * sizeof *at->g);
     memcpy(at->c, w->c, (size_t)w->m * sizeof *at->c);
-    memcpy(at->x, w->v, (size_t)w->n * sizeof *at->x);
     memcpy(at->y, w->y, (size_t)w->m * sizeof *at->y);
-    for (int64_t i = 0; i < w->n; i++)
+    for (int64_t i = 0; i < w->n; i++) {
+        at->x[i] = fmin(fmax(w->v[i], w->lower[i]), w->upper[i]); /* the barrier's sides are wider */
         at->z[i] = gala_fixed(w, i) ? -w->rx[i] : w->zu[i] - w->zl[i];
+    }
 }
 
 /* Keeps a point that is better than all before. */
@@ -55,8 +59,8 @@ static void keep(struct gala *w, const struct sv_kkt_point *at)
 static void conclude(struct gala *w, const struct sv_kkt_point *at)
 {
     double tol = w->s->options.tol, far = 0;
-    w->s->acceptable = at->measure <= 100 * tol ? w->s->acceptable + 1 : 0;
     w->s->stalled = at->measure < 0.9 * w->s->least ? 0 : w->s->stalled + 1;
+    w->s->acceptable = at->measure <= 100 * tol && w->s->stalled ? w->s->acceptable + 1 : 0;
     if (w->s->stalled == 0)
         w->s->least = at->measure;
     for (int64_t i = 0; i < w->n; i++)
@@ -98,13 +102,13 @@ static int judge(struct gala *w)
         return 0;
     double tol = w->s->options.tol, plain = fmax(at.stationarity, fmax(at.violation, at.complementarity));
     int solved = at.measure <= tol;
-    if ((solved && plain <= tol && at.complementarity <= tol / 100) || !(at.measure <= POLISHED) ||
-        (!solved && at.measure > 1e-2 * w->s->polished))
+    int last = w->s->acceptable == LAST_TRY, due = at.measure <= 1e-2 * w->s->polished || last;
+    if ((solved && plain <= tol && at.complementarity <= tol / 100) || !(at.measure <= POLISHED) || (!solved && !due))
         return 0;
     w->s->polished = at.measure;
     int improved = 0;
     for (int wide = 0; wide <= solved && !improved; wide++)
-        if ((code = sv_polish(w->nlp, &sides, &scales, 3, tol / 10, wide, w->more, &at, &improved)))
+        if ((code = sv_polish(w->nlp, &sides, &scales, last ? 10 : 3, tol / 10, wide, w->more, &at, &improved)))
             return code;
     if (improved) {
         keep(w, &at);
@@ -116,7 +120,7 @@ static int judge(struct gala *w)
 /* Products of slacks and multipliers are mu / f_scale in the user's units. */
 static double least_mu(const struct gala *w)
 {
-    return fmax(w->s->options.tol / 10 * w->s->f_scale, 1e-14);
+    return fmax(w->s->options.tol / 10, 1e-14) * w->s->f_scale;
 }
 
 static void set_mu(struct gala *w, double mu)

@@ -48,7 +48,7 @@ typedef struct sv_gala {
     double theta_max, theta_min; /* the filter's: violations beyond the first are refused; below the second f counts */
     double shift;                /* the last shift of H that was wanted, 0: none yet */
     int64_t filtered;            /* entries of the filter */
-    int64_t acceptable;          /* iterations on end below 100 tol */
+    int64_t acceptable;          /* iterations on end below 100 tol that brought nothing */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
     int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;

@@ -90,10 +90,10 @@ static struct space divided(const sv_nlp *nlp, const struct sv_sides *sides, dou
     return s;
 }
 
-/* The side that holds where a value is nearer to it than its multiplier is to 0. */
-static double active(double multiplier, double value, double lower, double upper, int wide)
+/* The side that holds where a value is nearer to it than its multiplier, times `unit`, is to 0. */
+static double active(double multiplier, double unit, double value, double lower, double upper, int wide)
 {
-    double reach = fabs(multiplier);
+    double reach = fabs(multiplier) * unit;
     if (wide && reach < 1) /* of a path where slack * multiplier = mu: slacks up to mu^(1/3) */
         reach = sqrt(reach);
     if (lower == upper || (multiplier < 0 && value - lower < reach))
@@ -107,15 +107,18 @@ static double plain(const struct sv_kkt_point *at)
     return larger(larger(at->stationarity, at->violation), at->complementarity);
 }
 
-static void identify(struct space *s, const struct sv_kkt_point *at, int wide)
+/* Multipliers count in the objective's own units: one that was scaled by its slope at a start far away has small ones, and
+ * sides that hold all the same. */
+static void identify(struct space *s, const struct sv_scales *scales, const struct sv_kkt_point *at, int wide)
 {
     const struct sv_sides *sides = s->sides;
+    double unit = 1 / scales->objective;
     for (int64_t j = 0; j < s->nlp->n; j++) {
-        s->side_x[j] = active(at->z[j], at->x[j], sides->lower[j], sides->upper[j], wide);
+        s->side_x[j] = active(at->z[j], unit, at->x[j], sides->lower[j], sides->upper[j], wide);
         s->fixed[j] = isnan(s->side_x[j]) ? 0 : AWAY;
     }
     for (int64_t i = 0; i < s->nlp->m; i++) {
-        s->side_c[i] = active(at->y[i], at->c[i], sides->row_lower[i], sides->row_upper[i], wide);
+        s->side_c[i] = active(at->y[i], unit, at->c[i], sides->row_lower[i], sides->row_upper[i], wide);
         s->freed[i] = isnan(s->side_c[i]) ? AWAY : 0;
     }
 }
@@ -200,7 +203,7 @@ int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_s
     struct sv_kkt_point *t = &s.trial;
     *improved = 0;
     copy(nlp, at, t);
-    identify(&s, at, wide);
+    identify(&s, scales, at, wide);
     for (int64_t j = 0; j < nlp->n; j++)
         if (!isnan(s.side_x[j]))
             t->x[j] = s.side_x[j];

@@ -65,6 +65,15 @@ class Solver(Protocol):
         """The answer, with its measure recomputed in full from what is returned."""
 
 
+#: Steps so far, the running measure, and the seconds since the start.
+Row = tuple[int, float, float]
+
+
+#: What a compiled solver may have beside, as `all_steps`: the steps that the loop would take where nobody looks at
+#: them, in one call. From (problem, state, max_iter, start of the clock) to the last state, and a row for each before.
+AllSteps = Callable[[Any, Any, int, float], tuple[Any, list[Row]]]
+
+
 @dataclass(frozen=True)
 class Control:
     """The common keywords of all solves, checked."""
@@ -99,9 +108,13 @@ def run(
     with guarded(across):
         limited = _any_limited(across, control)
         state = _initial_state(solver, problem, control.resume)
-        history: list[tuple[int, float, float]] = []
+        history: list[Row] = []
+        all_steps: AllSteps | None = getattr(solver, "all_steps", None)
+        if all_steps is not None and _unwatched(across, control):
+            state, history = all_steps(problem, state, control.max_iter, start)
         verbose = control.verbose if across.rank == 0 else 0
-        with Log(verbose, method.name, problem.title if verbose else "") as log:
+        title = problem.title if verbose or across is not SERIAL else ""  # all ranks have a part in it
+        with Log(verbose, method.name, title) as log:
             while True:
                 elapsed = time.perf_counter() - start
                 history.append((state.nit, state.measure, elapsed))
@@ -144,6 +157,11 @@ def _any_limited(across: Reducer, control: Control) -> bool:
     if across.size == 1:
         return False
     return stops(across, [control.callback is not None or control.time_limit is not None])[0]
+
+
+def _unwatched(across: Reducer, control: Control) -> bool:
+    """Whether nobody looks at the steps, or may stop them."""
+    return across is SERIAL and control.callback is None and control.time_limit is None and not control.verbose
 
 
 def _verified(status: Status, measure: float, tol: float) -> Status:

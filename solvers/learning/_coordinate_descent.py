@@ -6,16 +6,19 @@ state's arrays and lets C change the copies.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base.iterate import Row
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
-from .._base.state import replace
+from .._base.state import made
 from . import _kernels
 from ._design import Matrix
 from ._losses import Sums
@@ -73,17 +76,19 @@ class CoordinateDescent:
             np.empty(width, np.uint8),
         )  # fmt: skip
         guess = None if problem.guess is None else problem.guess.astype(np.uint8)
-        numbers = self._fit(problem).begin(arrays, guess)
-        fields: dict[str, Any] = {
-            **dict(zip(ARRAYS, arrays, strict=True)),
-            **dict(zip(NUMBERS, numbers, strict=True)),
-        }
-        return DescentState(**fields)
+        return _state(arrays, self._fit(problem).begin(arrays, guess))
 
     def step(self, problem: GlmProblem, state: DescentState) -> DescentState:
-        arrays = tuple(array.copy() for array in _arrays(state))
-        numbers = self._fit(problem).step(arrays, _numbers(state))
-        return replace(state, **dict(zip(ARRAYS, arrays, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
+        arrays = _copies(state)
+        return _state(arrays, self._fit(problem).step(arrays, _numbers(state)))
+
+    def all_steps(
+        self, problem: GlmProblem, state: DescentState, max_iter: int, start: float
+    ) -> tuple[DescentState, list[Row]]:
+        """All steps in one call."""
+        arrays = _copies(state)
+        numbers, rows = self._fit(problem).advance(arrays, _numbers(state), max_iter, start)
+        return _state(arrays, numbers), rows
 
     def done(self, problem: GlmProblem, state: DescentState) -> Status | None:
         reached = self._fit(problem).reached(_arrays(state), _numbers(state))
@@ -105,12 +110,16 @@ class CoordinateDescent:
         )  # fmt: skip
 
 
-def _arrays(state: DescentState) -> tuple[Array, ...]:
-    return tuple(getattr(state, name) for name in ARRAYS)
+def _state(arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> DescentState:
+    return made(DescentState, **dict(zip(ARRAYS, arrays, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
 
 
-def _numbers(state: DescentState) -> tuple[float, ...]:
-    return tuple(getattr(state, name) for name in NUMBERS)
+def _copies(state: DescentState) -> tuple[Array, ...]:
+    return tuple([array.copy() for array in _arrays(state)])
+
+
+_arrays: Callable[[DescentState], tuple[Array, ...]] = attrgetter(*ARRAYS)
+_numbers: Callable[[DescentState], tuple[float, ...]] = attrgetter(*NUMBERS)
 
 
 METHOD = register(

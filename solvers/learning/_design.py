@@ -26,6 +26,11 @@ DENSE_ENOUGH = 0.2
 FEWEST, CHEAP = 10, 4e6
 
 
+#: Matrices of no more entries and columns are small: coordinate descent, wholly in C, takes less time for them than
+#: what is done in Python around kernels. The columns are those that its Gram matrices may have.
+SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
+
+
 class Design(ABC):
     """What the methods ask of the matrix; `ones` tells whether there is an intercept."""
 
@@ -38,6 +43,8 @@ class Design(ABC):
     width: int
     #: Whether a pass over some of the columns costs less than one over all.
     by_columns: bool
+    #: Whether fits take less time than what Python adds to them.
+    small: bool
 
     @cached_property
     @abstractmethod
@@ -84,6 +91,8 @@ class Matrix(Design):
         self.n, self.d = X.shape
         self.ones = ones
         self.width = self.d + ones
+        entries = X.nnz if scipy.sparse.issparse(X) else X.size
+        self.small = entries <= SMALL_ENTRIES and self.width <= SMALL_WIDTH
 
     @cached_property
     def norms(self) -> Array:

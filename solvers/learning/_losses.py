@@ -48,6 +48,8 @@ class Loss:
     curvature: ClassVar[float | None] = 1.0
     #: Whether a sample has several predictors, so that the second derivative is a matrix.
     coupled: ClassVar[bool] = False
+    #: Whether there is a least value at finite z, whatever the targets are.
+    attained: ClassVar[bool] = True
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
@@ -117,7 +119,7 @@ class Logistic(Loss):
 
     kind = 1
     curvature = 0.25
-    by_sums = False
+    attained = by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
@@ -160,7 +162,7 @@ class Poisson(Loss):
 
     kind = 4
     curvature = None
-    by_sums = False
+    attained = by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)

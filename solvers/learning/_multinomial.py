@@ -33,7 +33,7 @@ class Multinomial(Loss):
 
     coupled = True
     curvature = None
-    by_sums = False
+    attained = by_sums = False
 
     @cached_property
     def classes(self) -> int:
@@ -134,7 +134,7 @@ class ByClassPanel(Panel):
 class ByClass(Design):
     """The matrix that takes the coefficients of all classes to the predictors of all classes."""
 
-    by_columns = False
+    by_columns = small = False
 
     def __init__(self, inner: Design, classes: int) -> None:
         self.inner, self.classes = inner, classes

@@ -287,7 +287,7 @@ class GlmProblem:
             return Status.CONVERGED
         if not np.isfinite(state.primal):
             return Status.NONFINITE
-        if not self.has_dual and np.abs(state.w).max(initial=0) > LARGEST:
+        if not (self.has_dual or self.loss.attained) and np.abs(state.w).max(initial=0) > LARGEST:
             return Status.DIVERGED
         return Status.STAGNATION if state.idle >= 3 else None
 
@@ -318,6 +318,6 @@ class GlmProblem:
         return GlmResult(
             x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
             gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
-            support=np.flatnonzero(np.atleast_2d(coef).any(axis=0)),
+            support=np.nonzero(coef if coef.ndim == 1 else coef.any(axis=0))[0],
             measure=self.measure(certificate, dual) if measure is None else measure, stats=stats, **common,
         )  # fmt: skip

@@ -310,6 +310,11 @@ def _check_real(dtype: np.dtype[Any], name: str) -> None:
 def _as_csr(A: Any) -> tuple[scipy.sparse.csr_array, bool]:
     """A as CSR of float64 or float32, and whether that took a copy."""
     given: Any = A if scipy.sparse.issparse(A) else np.asarray(A)
+    if given.dtype == object and given.ndim == 0:
+        raise TypeError(
+            f"A must be a matrix, a plan or a GridOperator, not {type(A).__name__}: the methods read entries "
+            "(scipy.sparse.linalg.cg takes operators, and ssor and multilevel precondition it)"
+        )
     _check_real(given.dtype, "A")
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")

@@ -148,6 +148,8 @@ def solve(
     (True, [1.0, 1.0, 1.0, 1.0])
     """
     matrix = prepared(A, check_finite)
+    if getattr(getattr(b, "dtype", None), "kind", "") == "c":
+        raise TypeError("b must be real numbers, not complex: A is real, so give two columns, b.real and b.imag")
     if matrix.size == 0:
         return _nothing(b, method)
     control = Control(max_iter, time_limit, callback, verbose, resume)

@@ -186,3 +186,51 @@ def test_real_data(name, share):
     theirs = linear_model.Lasso(strongest(X, y, "squared") / 10 / len(y), tol=1e-10, max_iter=10**6).fit(X, y)
     ours = glm(X, y, lam=strongest(X, y, "squared") / 10, tol=1e-12, fit_intercept=True, method=NAME)
     np.testing.assert_allclose(X @ ours.coef + ours.intercept, theirs.predict(X), atol=1e-4)
+
+
+def test_small_problems_take_it():
+    X, y = problem(3, 30, 8, "squared", None)
+    small, large = glm(X, y, lam=1.0), glm(np.tile(X, (600, 1)), np.tile(y, 600), lam=1.0)
+    assert small.method == NAME
+    assert "small" in small.message
+    assert large.method == "working-set"
+    assert glm(X, y, lam=1.0, penalty="group", groups=2).method == "group-working-set"
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_call_takes_the_steps_of_the_loop(loss):
+    """Where nobody looks at the steps they are taken in C; the bits, the history and what is resumed are the same."""
+    X, y = problem(5, 60, 20, loss, None)
+    keywords = {"loss": loss, "lam": 0.05 * strongest(X, y, loss), "tol": 1e-12, "method": NAME}
+    alone = glm(X, y, **keywords)
+    watched = glm(X, y, callback=lambda _: None, **keywords)
+    assert alone.success
+    assert np.array_equal(alone.coef, watched.coef)
+    assert np.array_equal(alone.history["nit"], watched.history["nit"])
+    assert np.array_equal(alone.history["measure"], watched.history["measure"])
+    assert np.all(np.diff(alone.history["seconds"]) >= 0)
+    first = glm(X, y, max_iter=1, **keywords)
+    kept = first.state.w.copy()
+    assert np.array_equal(glm(X, y, resume=first.state, **keywords).coef, alone.coef)
+    assert np.array_equal(first.state.w, kept)
+
+
+@pytest.mark.parametrize("method", [NAME, "working-set"])
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+@pytest.mark.parametrize("d", [1, 8, 120])
+def test_bounds_that_are_close_beside_the_targets(method, loss, d):
+    """A short step to a bound may gain more than the tolerance."""
+    rng = np.random.default_rng(d)
+    X, y = rng.standard_normal((5, d)), 3e5 * rng.standard_normal(5)
+    result = glm(X, y, lam=0, penalty="none", loss=loss, bounds=(-0.5, 0.25), tol=1e-9, method=method)
+    assert result.success, result.message
+    slope = X.T @ loss_terms(loss, X @ result.coef, y)[1]
+    assert np.array_equal(result.coef, np.where(slope > 0, -0.5, 0.25))
+
+
+def test_a_number_and_an_array_are_bounds():
+    X, y = problem(7, 30, 6, "squared", None)
+    high = np.array([np.inf, 0.1, np.inf, 0, 1, np.inf])
+    result = glm(X, y, lam=0.1, bounds=(0, high), tol=1e-10)
+    assert result.success
+    assert np.all((result.coef >= 0) & (result.coef <= high))

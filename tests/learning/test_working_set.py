@@ -1,14 +1,19 @@
 """The parts of the working-set method: kernels against NumPy, designs against dense products, screening."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy.sparse
 from test_glm import LOSSES, loss_terms, problem, strongest
 
-from solvers.learning import _kernels, glm
+from solvers import learning
+from solvers.learning import _kernels
 from solvers.learning._design import design
 from solvers.learning._gram import GramCache
 from solvers.learning._losses import LOSSES as KINDS
+
+glm = functools.partial(learning.glm, method="working-set")
 
 # ---- losses ---------------------------------------------------------------------------------------
 

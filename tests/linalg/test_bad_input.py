@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
+import scipy.sparse.linalg
 from systems import laplacian, neumann
 
 from solvers import OptionError, methods
@@ -126,3 +127,13 @@ def test_a_null_space_that_is_not_there():
     rows.data[0] = -rows.data[1]
     with pytest.raises(ValueError, match="symmetric A with A @ ones = 0"):
         solve(rows, b, nullspace="constant")
+
+
+def test_what_to_do_instead():
+    A, b = laplacian(5), np.ones(25)
+    with pytest.raises(TypeError, match=r"two columns, b\.real and b\.imag"):
+        solve(A, b + 1j)
+    with pytest.raises(TypeError, match=r"not MatrixLinearOperator.*scipy\.sparse\.linalg\.cg"):
+        solve(scipy.sparse.linalg.aslinearoperator(A), b)
+    with pytest.raises(TypeError, match="real and imaginary parts as unknowns"):
+        solve(A.astype(complex), b)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.optimize import Bounds, LinearConstraint
 
+from solvers import minimize
 from solvers._base.iterate import Control, run
 from solvers._base.result import Status
 from solvers.optimize import _gala
@@ -258,3 +260,45 @@ def test_dependent_sides_are_polished():
     result = _run(known.problem(tol=1e-12))
     assert result.success
     assert result.x == pytest.approx([1, 1], abs=1e-12)
+
+
+def quartic(rng, n, scale=1.0):
+    """A strictly convex function with a unique minimum under linear rows, and its gradient."""
+    A, b = rng.normal(size=(n, n)), rng.normal(size=n)
+    Q = A @ A.T
+    return (
+        lambda x: scale * (x @ Q @ x / 2 + b @ x + (x**4).sum()),
+        lambda x: scale * (Q @ x + b + 4 * x**3),
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_start_far_away_blurs_no_side_that_holds(seed, n):
+    """The slope there is 1e10 times that at the answer, and scales the objective, multipliers included."""
+    rng = np.random.default_rng(seed)
+    fun, jac = quartic(rng, n)
+    row = rng.normal(size=n)
+    held = LinearConstraint(row, -np.inf, row @ rng.normal(size=n) - 1)
+    result = minimize(fun, rng.choice([-1e3, 1e3], n), jac=jac, constraints=held)
+    assert result.success, result.message
+    near = minimize(fun, np.zeros(n), jac=jac, constraints=held)
+    np.testing.assert_allclose(result.x, near.x, atol=1e-6)
+
+
+def test_updates_go_on_below_the_tolerance_that_would_do(seed):
+    """A flat objective is within a hundredfold of the tolerance from the start on: no sign that rounding was met."""
+    rng = np.random.default_rng(seed)
+    fun, jac = quartic(rng, 8, 1e-6)
+    result = minimize(fun, 10 * rng.normal(size=8), jac=jac)
+    assert result.success, result.message
+
+
+def test_an_answer_is_within_its_bounds(seed):
+    """To the bit, though the barrier's own sides are a hair wider; also where the solve ends early."""
+    rng = np.random.default_rng(seed)
+    fun, jac = quartic(rng, 6, 1e6)
+    low = rng.normal(size=6)
+    for steps in range(1, 12):
+        result = minimize(fun, 1e3 * rng.normal(size=6), jac=jac, bounds=Bounds(low, low + 1e-3), max_iter=steps)
+        assert np.all((low <= result.x) & (result.x <= low + 1e-3))
+        assert result.fun == fun(result.x)
