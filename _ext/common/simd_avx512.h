@@ -36,6 +36,7 @@ static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_ps_mask(
 typedef __mmask16 v_mask;
 static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_NLT_UQ); }
 static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_ps(mask, v); }
+static inline vreal v_min_where(v_mask mask, vreal a, vreal b) { return _mm512_mask_min_ps(a, mask, a, b); }
 static inline vreal v_up(vreal v, vreal below, int k)
 {
     __m512i a = _mm512_castps_si512(v), b = _mm512_castps_si512(below);
@@ -121,6 +122,7 @@ static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_pd_mask(
 typedef __mmask8 v_mask;
 static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_pd_mask(v, bound, _CMP_NLT_UQ); }
 static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_pd(mask, v); }
+static inline vreal v_min_where(v_mask mask, vreal a, vreal b) { return _mm512_mask_min_pd(a, mask, a, b); }
 static inline vreal v_up(vreal v, vreal below, int k)
 {
     __m512i a = _mm512_castpd_si512(v), b = _mm512_castpd_si512(below);

@@ -34,9 +34,9 @@ INLINE vreal rounded_term(vreal s, vreal low, vreal power)
 
 /* Adds the exponential of x in this window, and returns it rounded once. Where x is below the window, as what is masked
  * is, that must be exactly 0 in the end: masks make it so at once, else x is clamped, and `above_window` of a term is 0.
- */
+ * *least becomes the least of these terms, too, but for masked ones. */
 #ifdef V_HAS_LOOKUP
-INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal *least, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
     const v_mask counts = v_not_below(x, window->lowest_x);
@@ -46,18 +46,21 @@ INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *w
     const vreal lost = v_fma(s, power, v_sub(power, v_sub(next, acc->sum)));
     acc->lost = v_add(acc->lost, v_masked(lost, counts));
     acc->sum = next;
+    *least = v_min_where(counts, *least, term);
     return term;
 }
 
 static inline vreal above_window(vreal term) { return term; }
 #else
-INLINE vreal add_fine_term(struct grid_sum *acc, vreal x, const struct window *window)
+INLINE vreal add_fine_term(struct grid_sum *acc, vreal *least, vreal x, const struct window *window)
 {
     vreal s, low, on_grid;
     v_exp_split_fine(window->to_grid, v_max(window->lowest_x, x), &s, &low, &on_grid);
     const vreal power = v_exp_power(v_exp_base(0), on_grid);
     add_term(acc, s, power);
-    return rounded_term(s, low, power);
+    const vreal term = rounded_term(s, low, power);
+    *least = v_min(*least, term);
+    return term;
 }
 
 /* What a clamped x left is a little below this. */
@@ -68,7 +71,7 @@ static inline vreal above_window(vreal term) { return v_max(v_set1(0), v_sub(ter
 #endif
 
 /* The terms e^x_i in this window; returns their sum. */
-INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms)
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least)
 {
     const real start = raised(2 * BLOCK);
     vreal sum = v_set1(0), error = v_set1(0);
@@ -77,7 +80,7 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
         size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
 #pragma GCC unroll 4
         for (size_t i = j; i < end; i += SV_W) {
-            vreal term = add_fine_term(&block, v_load_some(x + i, n - i, -INFINITY), &window);
+            vreal term = add_fine_term(&block, least, v_load_some(x + i, n - i, -INFINITY), &window);
             v_store_some(terms + i, term, n - i);
         }
         add_grid_sum(block, start, &sum, &error);
@@ -85,22 +88,38 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
     return over_lanes(sum, error, 0);
 }
 
-/* What turns terms into quotients. */
+/* What turns terms into quotients; where some may be subnormal, into quotients times 2^RAISED. */
 struct scale {
     vreal hi, lo;
+    int raised;
 };
 
-static inline struct scale scale_by(struct scaled_sum total)
+/* Quotients of this term and of larger ones, and all that is made on the way, are normal numbers: of rows of up to 2^30.
+ */
+#define PLAIN_TERM ((real)ldexp(1, TERM_EXPONENT + 30 + R_MANTISSA_BITS + 3 - R_EXPONENT_BIAS))
+
+static inline struct scale scale_of(vreal hi, vreal lo, vreal least)
+{
+    if (!v_at_least(v_set1(PLAIN_TERM), least))
+        return (struct scale){hi, lo, 0};
+    const vreal power = v_set1((real)ldexp(1, RAISED));
+    return (struct scale){v_mul(hi, power), v_mul(lo, power), 1};
+}
+
+static inline struct scale scale_by(struct scaled_sum total, vreal least)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
-    return (struct scale){v_set1(hi), v_set1(lo)};
+    return scale_of(v_set1(hi), v_set1(lo), least);
 }
+
+static inline vreal no_least(void) { return v_set1(INFINITY); }
 
 static inline vreal scaled(vreal term, const struct scale *by)
 {
     term = above_window(term);
-    return v_fma(term, by->hi, v_mul(term, by->lo));
+    const vreal quotient = v_fma(term, by->hi, v_mul(term, by->lo));
+    return by->raised ? lowered(quotient) : quotient;
 }
 
 /* y gets the scaled terms, which may lie there. On the way the maximum of the next row is found, which also brings it
@@ -131,10 +150,11 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
     for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
         const real *next = r + 1 < rows ? x + x_stride : y;
         const struct window window = terms_window(top);
-        struct scaled_sum total = store_terms(x, n, window, y);
+        vreal least = no_least();
+        struct scaled_sum total = store_terms(x, n, window, y, &least);
         if (!(total.hi < INFINITY)) /* a NaN */
             break;
-        top = scale_terms(y, y, next, n, scale_by(total));
+        top = scale_terms(y, y, next, n, scale_by(total, least));
     }
     return r;
 }
@@ -149,17 +169,17 @@ struct waiting {
 
 /* A vector of terms into `terms`; the next row's maximum. */
 INLINE void step(const real *x, const real *next, size_t left, const struct window *window, struct grid_sum *block,
-                 real *terms, vreal *top)
+                 real *terms, vreal *least, vreal *top)
 {
     *top = v_max(v_load_some(next, left, -INFINITY), *top);
     __builtin_prefetch((const char *)next + PREFETCH_BYTES / 2);
-    v_store(terms, add_fine_term(block, v_load_some(x, left, -INFINITY), window));
+    v_store(terms, add_fine_term(block, least, v_load_some(x, left, -INFINITY), window));
 }
 
 /* The terms of x as by store_terms, while the quotients of the row before it leave, the last ones first: streams that
  * run towards each other meet but once in the page, see follows_in_page. *top becomes the maximum of `next`. */
 INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, struct waiting row,
-                                  struct outflow *out, const real *next, real *top)
+                                  struct outflow *out, const real *next, vreal *least, real *top)
 {
     const real start = raised(2 * BLOCK);
     const size_t taken = complete(out, scaled(v_load(row.terms), &row.scale)), flows = (n - taken) / SV_W;
@@ -170,11 +190,11 @@ INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window,
         size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
         for (; i + SV_W <= end && flowed < flows; i += SV_W, flowed++) {
             const size_t at = (flows - 1 - flowed) * SV_W;
-            step(x + i, next + i, SV_W, &window, &block, terms + i, &tops);
+            step(x + i, next + i, SV_W, &window, &block, terms + i, least, &tops);
             v_stream(out->to + at, scaled(v_load(from + at), &row.scale));
         }
         for (; i < end; i += SV_W)
-            step(x + i, next + i, n - i, &window, &block, terms + i, &tops);
+            step(x + i, next + i, n - i, &window, &block, terms + i, least, &tops);
         add_grid_sum(block, start, &sum, &error);
     }
     out->to += flows * SV_W;
@@ -204,7 +224,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
 {
     const size_t room = n * sizeof(real) + ROOM_SLACK_BYTES;
     struct outflow out = outflow_to(y);
-    struct waiting row = {NULL, {v_set1(0), v_set1(0)}};
+    struct waiting row = {NULL, {v_set1(0), v_set1(0), 0}};
     real top = max_of(x, n);
     size_t r = 0;
     for (; r < rows && is_near(top); r++, x += x_stride) {
@@ -212,10 +232,11 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
         const struct window window = terms_window(top);
         real *terms = away_from(x, rooms + r % 2 * room);
         struct scaled_sum total;
+        vreal least = no_least();
         if (row.terms) {
-            total = step_row(x, n, window, terms, row, &out, next, &top);
+            total = step_row(x, n, window, terms, row, &out, next, &least, &top);
         } else {
-            total = store_terms(x, n, window, terms);
+            total = store_terms(x, n, window, terms, &least);
             top = max_of(next, n);
         }
         if (r && y_stride != (ptrdiff_t)n) {
@@ -227,7 +248,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
             row.terms = NULL;
             break;
         }
-        row.scale = scale_by(total);
+        row.scale = scale_by(total, least);
     }
     if (row.terms)
         flow_waiting(row, n, &out);
@@ -255,12 +276,13 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     const struct window window = terms_window(highest);
     const real start = raised(2 * REGISTER_ROW);
     struct grid_sum row = empty_sum(start);
+    vreal least = no_least();
     for (int k = 0; k < count; k++)
-        v[k] = add_fine_term(&row, v[k], &window);
+        v[k] = add_fine_term(&row, &least, v[k], &window);
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;
-    const struct scale scale = scale_by(total);
+    const struct scale scale = scale_by(total, least);
     for (int k = 0; k < count; k++) {
         vreal quotient = scaled(v[k], &scale);
         if (k < count - 1 || roomy)

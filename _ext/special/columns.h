@@ -155,7 +155,7 @@ static void close_columns(size_t columns, size_t pitch, real *state, enum column
             log1p_ratios(tops, sum, error, v_load(WORD(COLUMN_LOWER)), logs);
             v_store(WORD(COLUMN_OFFSET), v_load(logs));
         } else {
-            const struct scale scale = scale_by_lane(sum, error);
+            const struct scale scale = scale_by_lane(sum, error, no_least());
             v_store(WORD(COLUMN_SCALE), scale.hi);
             v_store(WORD(COLUMN_SCALE_LOW), scale.lo);
         }
@@ -164,21 +164,43 @@ static void close_columns(size_t columns, size_t pitch, real *state, enum column
 
 /* ---- results --------------------------------------------------------------------------------------------- */
 
+/* How far above a window's lowest x quotients may be subnormal, or what is made on the way, in columns of up to 2^30. */
+#define SMALL_COLUMN_X                                                                                              \
+    ((real)(0.6931472 * (TERM_EXPONENT + HEADROOM + 30 + R_MANTISSA_BITS + 3 - (GUARD_BITS + 2))))
+
+INLINE vreal column_quotient(vreal x, const real *state, size_t pitch, size_t c, int small)
+{
+    const vreal raise = v_set1((real)ldexp(1, RAISED)), to_grid = v_load(WORD(COLUMN_TO_GRID));
+    struct scale scale = {v_load(WORD(COLUMN_SCALE)), v_load(WORD(COLUMN_SCALE_LOW)), small};
+    vreal s, low, on_grid;
+    if (small)
+        scale.hi = v_mul(scale.hi, raise), scale.lo = v_mul(scale.lo, raise);
+#if defined(V_HAS_SCALEF) && defined(V_HAS_LOOKUP)
+    v_exp_split_fine(to_grid, small ? v_max(v_set1(LOWEST_X), x) : x, &s, &low, &on_grid);
+    const vreal term = rounded_term(s, low, v_exp_root(on_grid)), power = v_sub(on_grid, v_set1(TO_GRID));
+    const vreal value = v_fma(term, scale.hi, v_mul(term, scale.lo));
+    if (small) /* the least power gives 0 */
+        return lowered(v_ldexp(value, v_max(v_set1(TERM_EXPONENT - LEAST_UNIT - 16), power)));
+    return v_ldexp(value, power);
+#else
+    v_exp_split_fine(to_grid, small ? v_max(v_load(WORD(COLUMN_LOWEST_X)), x) : x, &s, &low, &on_grid);
+    return scaled(rounded_term(s, low, v_exp_power(v_exp_base(0), on_grid)), &scale);
+#endif
+}
+
+static vreal small_column_quotient(vreal x, const real *state, size_t pitch, size_t c)
+{
+    return column_quotient(x, state, pitch, c, 1);
+}
+
 INLINE vreal column_result(vreal x, const real *state, size_t pitch, size_t c, int logarithm)
 {
     if (logarithm)
         return v_sub(v_sub(x, v_load(WORD(COLUMN_TOP))), v_load(WORD(COLUMN_OFFSET)));
-    const struct scale scale = {v_load(WORD(COLUMN_SCALE)), v_load(WORD(COLUMN_SCALE_LOW))};
-    const vreal to_grid = v_load(WORD(COLUMN_TO_GRID));
-    vreal s, low, on_grid;
-#if defined(V_HAS_SCALEF) && defined(V_HAS_LOOKUP)
-    v_exp_split_fine(to_grid, v_max(v_set1(LOWEST_X), x), &s, &low, &on_grid);
-    const vreal term = rounded_term(s, low, v_exp_root(on_grid));
-    return v_ldexp(v_fma(term, scale.hi, v_mul(term, scale.lo)), v_sub(on_grid, v_set1(TO_GRID)));
-#else
-    v_exp_split_fine(to_grid, v_max(v_load(WORD(COLUMN_LOWEST_X)), x), &s, &low, &on_grid);
-    return scaled(rounded_term(s, low, v_exp_power(v_exp_base(0), on_grid)), &scale);
-#endif
+    const vreal small_x = v_add(v_load(WORD(COLUMN_LOWEST_X)), v_set1(SMALL_COLUMN_X));
+    if (v_at_least(small_x, x))
+        return small_column_quotient(x, state, pitch, c);
+    return column_quotient(x, state, pitch, c, 0);
 }
 
 INLINE void column_result_at(const real *x, real *y, size_t c, const real *state, size_t pitch, int logarithm,

@@ -73,7 +73,7 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
     const struct window lanes = window_by_lane(top);
     const real start = raised(GROUP_START);
     real to_grid[SV_W], lowest_x[SV_W];
-    vreal sums[SV_W], lost[SV_W];
+    vreal sums[SV_W], lost[SV_W], least = no_least();
     v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
     for (int r = 0; r < SV_W; r++) {
@@ -81,14 +81,14 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
         struct grid_sum row = empty_sum(start);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
-            vreal term = add_fine_term(&row, load_of(x + r * stride, n, k, count), &window);
+            vreal term = add_fine_term(&row, &least, load_of(x + r * stride, n, k, count), &window);
             v_store(terms + (r * count + k) * SV_W, term);
             drip(pending);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
         lost[r] = row.lost;
     }
-    return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add));
+    return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add), least);
 }
 
 /* Terms in whole vectors become quotients without gaps between the rows, in place. */
@@ -98,7 +98,7 @@ INLINE void scale_group(real *terms, size_t n, struct scale scale, int count)
     v_store(hi, scale.hi);
     v_store(lo, scale.lo);
     for (int r = 0; r < SV_W; r++) {
-        const struct scale by = {v_set1(hi[r]), v_set1(lo[r])};
+        const struct scale by = {v_set1(hi[r]), v_set1(lo[r]), scale.raised};
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++)
             v_store(terms + r * n + k * SV_W, scaled(v_load(terms + (r * count + k) * SV_W), &by));

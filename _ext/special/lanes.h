@@ -17,7 +17,7 @@ static inline struct window window_by_lane(vreal top)
 }
 
 /* Each lane's terms become its quotients. */
-static inline struct scale scale_by_lane(vreal sum, vreal error)
+static inline struct scale scale_by_lane(vreal sum, vreal error, vreal least)
 {
     real hi[SV_W], lo[SV_W], sums[SV_W], errors[SV_W];
     v_store(sums, sum);
@@ -26,7 +26,7 @@ static inline struct scale scale_by_lane(vreal sum, vreal error)
         double total = (double)sums[k] + errors[k];
         reciprocal((struct scaled_sum){total, errors[k] - (total - sums[k]), 0}, &hi[k], &lo[k]);
     }
-    return (struct scale){v_load(hi), v_load(lo)};
+    return scale_of(v_load(hi), v_load(lo), least);
 }
 
 /* The terms of `length` rows of a vector of columns with these maxima, in place, `stride` apart. */
@@ -34,16 +34,18 @@ INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal t
 {
     const struct window window = window_by_lane(top);
     const real start = raised(2 * BLOCK);
-    vreal sum = v_set1(0), error = v_set1(0);
+    vreal sum = v_set1(0), error = v_set1(0), least = no_least();
     for (size_t j = 0; j < length; j += BLOCK) {
         struct grid_sum block = empty_sum(start);
         size_t end = length - j < BLOCK ? length : j + BLOCK;
 #pragma GCC unroll 2
-        for (size_t i = j; i < end; i++)
-            v_store(x + (ptrdiff_t)i * stride, add_fine_term(&block, v_load(x + (ptrdiff_t)i * stride), &window));
+        for (size_t i = j; i < end; i++) {
+            real *at = x + (ptrdiff_t)i * stride;
+            v_store(at, add_fine_term(&block, &least, v_load(at), &window));
+        }
         add_grid_sum(block, start, &sum, &error);
     }
-    return scale_by_lane(sum, error);
+    return scale_by_lane(sum, error, least);
 }
 
 static inline int all_near(vreal top)

@@ -114,17 +114,38 @@ static inline void reciprocal(struct scaled_sum total, real *hi, real *lo)
 #endif
 }
 
-/* For each fraction of the grid 2^fraction / total in two words; or the offset of logarithms. */
+/* Results that are subnormal, or rounded to 0, take a hundred cycles each on many processors, and so do products on the
+ * way to them. Where there may be some, results are made 2^RAISED times too large, and lowered by integer arithmetic. */
+enum { RAISED = SV_REAL == 32 ? 90 : 600, LEAST_UNIT = R_EXPONENT_BIAS - 1 + R_MANTISSA_BITS };
+
+/* raised 2^-RAISED, rounded to nearest where it is subnormal. */
+static inline vreal lowered(vreal raised)
+{
+    const real_bits one = (real_bits)1 << R_MANTISSA_BITS; /* as bits, the least normal number */
+    const real_bits magic = one * (R_EXPONENT_BIAS + R_MANTISSA_BITS);
+    const vreal least = v_set1((real)ldexp(1, RAISED + 1 - R_EXPONENT_BIAS));
+    /* the normal part is the least normal number at least, the other one counts units up to that number */
+    vreal normal = v_mul(v_max(least, raised), v_set1((real)ldexp(1, -RAISED)));
+    vreal units = v_mul(v_min(least, raised), v_set1((real)ldexp(1, LEAST_UNIT - RAISED)));
+    units = v_add(units, v_set1(real_from_bits(magic)));
+    vreal both = v_add_bits(v_add_bits(normal, units, 0), v_set1(real_from_bits((real_bits)0 - magic - one)), 0);
+    return v_if_equal(raised, raised, both, raised); /* NaN stays */
+}
+
+/* For each fraction of the grid 2^fraction / total in two words; or the offset of logarithms. Quotients of x up to
+ * `small_x` are, or may be, subnormal. */
 struct divisor {
     v_fractions hi, lo;
-    vreal exponent, shift, offset;
+    vreal exponent, shift, offset, small_x;
 };
 
 static struct divisor divide_by(struct scaled_sum total, real shift)
 {
     real hi, lo;
     reciprocal(total, &hi, &lo);
-    struct divisor by = {.exponent = v_set1((real)total.exponent), .shift = v_set1(shift)};
+    const double small = total.exponent + log2(total.hi) + 3 - R_EXPONENT_BIAS;
+    struct divisor by = {.exponent = v_set1((real)total.exponent), .shift = v_set1(shift),
+                         .small_x = v_set1((real)(small * 0.69314718055994531))};
 #ifdef V_HAS_LOOKUP
     real his[16], los[16];
     for (int k = 0; k < 16; k++) {
@@ -145,10 +166,10 @@ static struct divisor divide_by(struct scaled_sum total, real shift)
     return by;
 }
 
-INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
+/* 2^k / total (1 + ...) as a number near 1 / total, and k less the total's exponent. */
+INLINE vreal near_quotient(vreal x, const struct divisor *by, vreal *power)
 {
     vreal on_grid, rest;
-    x = v_max(v_set1(LOWEST_X), shifted_by(x, by->shift, shifted));
 #if defined(V_HAS_LOOKUP) || (SV_REAL == 32 && defined(V_HAS_FMA)) /* where 2 ULP allow it, and the time shows */
     vreal s;
     v_exp_split(x, &s, &on_grid);
@@ -160,8 +181,24 @@ INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
     vreal hi = v_pick(by->hi, on_grid);
     rest = v_fma(r, hi, v_fma(q, hi, v_pick(by->lo, on_grid)));
 #endif
-    vreal k = v_sub(on_grid, v_set1(TO_GRID));
-    return v_ldexp(v_add(hi, rest), v_sub(k, by->exponent));
+    *power = v_sub(v_sub(on_grid, v_set1(TO_GRID)), by->exponent);
+    return v_add(hi, rest);
+}
+
+static vreal small_quotient(vreal x, const struct divisor *by)
+{
+    vreal power, value = near_quotient(v_max(v_set1(LOWEST_X), x), by, &power);
+    power = v_max(v_set1(-LEAST_UNIT - 16), power); /* less is 0 as well */
+    return lowered(v_ldexp(value, v_add(power, v_set1(RAISED))));
+}
+
+INLINE vreal quotient(vreal x, const struct divisor *by, int shifted)
+{
+    x = shifted_by(x, by->shift, shifted);
+    if (v_at_least(by->small_x, x))
+        return small_quotient(x, by);
+    vreal power, value = near_quotient(x, by, &power);
+    return v_ldexp(value, power);
 }
 
 INLINE void store(real *y, vreal v, int stream)
