@@ -146,6 +146,7 @@ static inline vreal v_div(vreal a, vreal b) { return _mm512_div_pd(a, b); }
 static inline vreal v_exponent(vreal a) { return _mm512_getexp_pd(a); }
 static inline vreal v_mantissa(vreal a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
+static inline vreal v_ldexp_where(v_mask mask, vreal p, vreal d) { return _mm512_maskz_scalef_pd(mask, p, d); }
 static inline vreal v_choose(vreal a, vreal b, const int64_t *lanes)
 {
     return _mm512_permutex2var_pd(a, _mm512_loadu_si512(lanes), b);

@@ -106,10 +106,6 @@ INLINE vreal term_at(const struct row *row, const struct sv_ot_cost *cost, vreal
                      int careful, int kind, size_t d)
 {
     vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, careful, kind, d), v_add(v, u));
-#if defined(__AVX512F__) && !defined(SV_PLAIN_C)
-    if (!careful) /* vscalefpd takes hundreds of cycles for what underflows; 2^-1000 is nothing beside a row's sum */
-        z = v_max(v_set1(-1000), z);
-#endif
     return careful ? v_exp2(z) : v_exp2_near(z, 1);
 }
 
