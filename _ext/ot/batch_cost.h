@@ -34,6 +34,11 @@ INLINE double largest_exponent(const struct solve *s, const double *line, vreal 
     return v_max_lanes(top);
 }
 
+/* Of a row's entries, the largest being 1: what is smaller is left out, lest products with it be subnormal, at hundreds of
+ * cycles an operation. Those in float32 are for directions alone. */
+#define LEAST_ENTRY 0x1p-900
+#define LEAST_FLOAT 0x1p-90
+
 INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, vreal offset, double *row,
                        float *row_float, double u, int careful)
 {
@@ -42,8 +47,10 @@ INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, v
         vreal z = v_fnma(scale, v_sub(v_load(line + j), offset), v_add(v_load(s->v + j), vu));
         v_store(row + j, careful ? v_exp2(z) : v_exp2_near(z, 1));
     }
-    for (size_t j = 0; j < s->ld; j++)
-        row_float[j] = (float)row[j];
+    for (size_t j = 0; j < s->ld; j++) {
+        row[j] = row[j] >= LEAST_ENTRY ? row[j] : 0;
+        row_float[j] = (float)(row[j] >= LEAST_FLOAT ? row[j] : 0);
+    }
 }
 
 static void open_columns(struct solve *s)
