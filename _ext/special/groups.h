@@ -4,10 +4,10 @@
  * group at once, a lane each: alone it would cost as much as the row's own vectors. The quotients of a group leave
  * while the terms of the next one are made: streaming stores on their own wait for the memory.
  *
- * Bound, float32 with AVX-512 on Zen 4, in operations of a vector of a row of 4: 2 for the maximum, 19 for the term and
- * its sum, 4 for the quotient, some 4 for what is one number a row: 29, of which products (10) and the rest have two
- * pipes each, so 14.5 cycles at best; a streaming copy takes 8.6. Reached in cache: maximum 1.7, terms 13.6, quotients
- * 2.7, in all 22 with the stores. The sum without lost digits is 4 of the 29.
+ * Bound, float32 with AVX-512 on Zen 4, in operations of a vector of a row of 4: 2 for the maximum, 20 for the term, its
+ * sum and its minimum, 2 for the quotient, some 4 for what is one number a row: 28, of which products (10) and the rest
+ * have two pipes each, so 14 cycles at best; a streaming copy takes 8.6. Reached in cache, with 29 operations: maximum
+ * 1.7, terms 13.6, quotients 2.7, in all 22 with the stores. The sum without lost digits is 4 of the 28.
  */
 #ifndef SOLVERS_SOFTMAX_GROUPS_H
 #define SOLVERS_SOFTMAX_GROUPS_H

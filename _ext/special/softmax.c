@@ -7,8 +7,9 @@
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
  * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 17, divide 14 (float32; 20 and 17 in float64).
  * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
- * and sum at 0.75 of that of a read. Rows in cache, streamed: 23 operations a float32 vector (maximum, term, sum,
- * quotient), at best 11.5 cycles; reached 16, a copy's 8.6 hidden behind them (cached.h, groups.h).
+ * and sum at 0.75 of that of a read. Rows in cache, streamed: 22 operations a float32 vector (maximum, term, sum,
+ * quotient), at best 11 cycles; with 23 of them 16 were reached, a copy's 8.6 hidden behind them (cached.h, groups.h);
+ * log_softmax takes 24 (the two largest, sum of the others, differences).
  * `make bench-softmax` prints what is reached.
  *
  * Accuracy: softmax within 1.75 ULP, whatever the length. Differs from the paper in:
