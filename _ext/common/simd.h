@@ -19,6 +19,10 @@
  *   v_ldexp(p, d)             p * 2^d for integral d in any range, subnormal results rounded (V_HAS_SCALEF: 2^floor(d))
  *   v_stream(p, v)            store past the cache; p aligned to a vector
  *   v_add_bits(a, b, shift)   the bits of a plus those of b << shift, as integers
+ *   v_not_below(v, w)         where V_HAS_LOOKUP: a v_mask of the lanes where not v < w, NaNs among them; with it
+ *       v_masked(v, mask)     0 in the other lanes,
+ *       v_min_where(mask, a, b)  a there,
+ *       v_ldexp_where(mask, p, d)  float64: 0 there, and no time lost on what would underflow
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   v_transpose(v)            where V_HAS_TRANSPOSE: SV_W vectors as a matrix, transposed
  *   v_fold(v, join)           there too: lane k is vector k joined over its lanes by v_max or v_add

@@ -3,7 +3,7 @@
 # nothing is done: then Python takes its time to convert, or to say what is wrong.
 from cpython.exc cimport PyErr_Clear
 from cpython.object cimport PyObject
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS
 
 import numpy
 

@@ -196,7 +196,7 @@ class LeafSums:
     """Column sums of several parts of the rows, each with what its rounding lost; see `_ext/ot/blocks.c`."""
 
     def __init__(self, like: Array) -> None:
-        self.part, self.part_lost = np.empty_like(like), np.empty_like(like)
+        self.part, self.part_lost = np.empty_like(like), np.zeros_like(like)  # of a pass that tells no rest: nothing
         self.sums, self.lost = np.zeros_like(like), np.zeros_like(like)
 
     def add(self) -> None:

@@ -85,7 +85,6 @@ class SharedPasses:
         """The column sums of the pieces; `sweep` passes over one."""
         total = LeafSums(v)
         for piece in self.pieces:
-            total.part_lost[:] = 0.0
             sweep(piece, total.part, total.part_lost)
             if piece.counted:
                 total.add()
@@ -187,7 +186,6 @@ class SharedPasses:
         threads: int,
     ) -> float:
         total = LeafSums(v)
-        total.part_lost[:] = 0.0
         mine = self.mine
         paid = self.own.kernel.scale_below(scale, a[mine], u[mine], v, y, x[mine], row_sums[mine], total.part, threads)
         total.add()
