@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from . import _kernels
 from ._box import Box, Layout, layout
 from ._grid import GridOperator
 from ._matrix import Plan, plan
@@ -241,11 +242,9 @@ def _same_pattern(old: scipy.sparse.csr_array, new: scipy.sparse.csr_array) -> b
 
 def _mirror(matrix: scipy.sparse.csr_array) -> tuple[bool, tuple[Array, Array]]:
     """Whether A = A', and some places in its data with those of the mirrored entries; none where a pattern is not."""
-    numbered = scipy.sparse.csr_array((np.arange(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
-    turned = scipy.sparse.csr_array(numbered.T)
-    turned.sort_indices()
-    if not (np.array_equal(turned.indptr, matrix.indptr) and np.array_equal(turned.indices, matrix.indices)):
+    there = _kernels.images(matrix.indptr, matrix.indices)
+    if there is None:
         return False, (np.empty(0, dtype=np.int64),) * 2
-    data, there = matrix.data, turned.data
+    data = matrix.data
     few = np.unique(np.linspace(0, matrix.nnz - 1, PAIRS).astype(np.int64))
     return bool((np.abs(data - data[there]) <= 1e-12 * np.abs(data)).all()), (few, there[few])
