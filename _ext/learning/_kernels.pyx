@@ -109,6 +109,18 @@ cdef extern from "losses.h" nogil:
                           sv_loss_sums *) noexcept
     double sv_learning_conjugate(const sv_loss *, const double *, double) noexcept
 
+    struct sv_loss_traits:
+        double curvature
+        int in_parts
+
+    sv_loss_traits sv_learning_loss_traits(int) noexcept
+
+
+def loss_traits(int kind):
+    """The largest second derivative of a term, and whether the loss is quadratic in parts."""
+    cdef sv_loss_traits traits = sv_learning_loss_traits(kind)
+    return traits.curvature, bool(traits.in_parts)
+
 
 cdef class LossTerms:
     """The terms of a loss: its targets and the weights of the samples, None for ones."""

@@ -61,7 +61,7 @@ def lp(
     A : array_like or sparse matrix, shape (m, n), optional
         The rows. Canonical CSR arrays of float64 are read in place.
     l, u : array_like, shape (m,), or float, optional
-        Sides of the rows; by default -inf and inf.
+        Sides of the rows; by default -inf and inf. 1e20 and more stands for infinity, in bounds too.
     lb, ub : array_like, shape (n,), or float, optional
         Bounds; by default 0 and inf.
     x0, y0 : array_like, shapes (n,) and (m,), optional

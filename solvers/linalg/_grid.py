@@ -116,6 +116,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._cells: Array | None = None
         self.mass: Any = None
         self.mask: Array | None = None
+        self._outside: Array | None = None
         self.update(coeff=coeff, mass=mass, mask=mask)
 
     @classmethod
@@ -163,6 +164,13 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         return self.size * (1 + 2 * len(self.grid_shape))
 
     @property
+    def outside(self) -> Array:
+        """Flat indices of the cells that take no part."""
+        if self._outside is None:
+            self._outside = np.flatnonzero(~self.mask) if self.mask is not None else np.empty(0, np.intp)
+        return self._outside
+
+    @property
     def constant(self) -> bool:
         """Whether coefficient and mass are numbers, so that a product reads vectors alone."""
         return isinstance(self.coeff, float) and isinstance(self.mass, float) and self.mask is None
@@ -190,6 +198,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.coeff, self._cells, self.mass, self.mask = new_coeff, cells, new_mass, new_mask
         self._numbers, self._diagonal = numbers, diagonal
         self._operands: dict[tuple[str, str], _kernels.Grid] = {}
+        self._outside = None
         #: What the multilevel method made of this operator.
         self.hierarchies: dict[Any, Any] = {}
 

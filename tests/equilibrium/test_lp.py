@@ -279,6 +279,18 @@ def test_a_dense_program_without_a_point():
     check_infeasible(wrong, result.ray)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_huge_sides_stand_for_infinite_ones(method):
+    """And are no measure of the others: beside a side of 1e20 all violations would be small."""
+    result = lp([1.0, 2.0], [[1.0, 1.0], [1.0, -1.0]], [1.0, -1e25], [1e30, 1e20], 0.0, [1e20, 1e300], method=method)
+    assert result.success
+    assert result.fun == pytest.approx(1, rel=1e-5)
+    bounds = [(0, 1e20), (-1e30, None)]
+    twin = linprog([1.0, 2.0], [[-1.0, -1.0], [1.0, -1.0]], [-1.0, 1e20], [[0.0, 1.0]], [0.25], bounds, method=method)
+    assert twin.success
+    assert twin.fun == pytest.approx(1.25, rel=1e-5)
+
+
 def test_forms_of_bounds():
     c, A, b = [1.0, -1.0], [[1.0, 1.0]], [5.0]
     expected = linprog(c, A, b, bounds=[(None, 3), (0, 2)], A_eq=[[1.0, 0.0]], b_eq=[-1.0]).x
