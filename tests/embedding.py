@@ -112,6 +112,15 @@ def by_cmake(libraries):
     yield from (build / f"poisson_{source.split('.')[1]}" for source in COMPILERS)
 
 
+def check_static(libraries, expected):
+    """The C example with the archive inside of it."""
+    program = WORK / "static"
+    run("cc", "-O2", "-I", PREFIX / "include", EXAMPLES / "poisson.c", "-o", program, libraries / "libsolvers.a",
+        "-lpthread", "-lm")  # fmt: skip
+    assert "libsolvers" not in run("ldd", program)
+    check_run([program], expected, solvers.show_config()["isa"])
+
+
 def by_config():
     """Each of them against the library that Python runs."""
     flags = shlex.split(run(sys.executable, "-P", "-m", "solvers", "config", "--cflags", "--libs"))
@@ -123,12 +132,14 @@ def by_config():
 
 
 def check_symbols(libraries):
-    """The library alone exports the public functions and nothing else."""
+    """The library exports the public functions and nothing else; all names of the archive have the prefix."""
     listed = (ROOT / "_ext" / "include" / "symbols.txt").read_text().split()
     lines = run("nm", "-D", "--defined-only", "--with-symbol-versions", libraries / "libsolvers.so").splitlines()
     found = [line.split()[2] for line in lines if line.split()[1] != "A"]
     assert sorted(found) == [f"{name}@@SOLVERS_0" for name in listed], sorted(found)
-    assert (libraries / "libsolvers.a").is_file()
+    lines = run("nm", "--extern-only", "--defined-only", libraries / "libsolvers.a").splitlines()
+    names = {words[2] for words in map(str.split, lines) if len(words) == 3}
+    assert set(listed) <= names and all(name.startswith("sv_") for name in names), sorted(names)
     assert (libraries / "libsolvers.so").resolve().name.startswith("libsolvers.so.0.")
 
 
@@ -170,6 +181,7 @@ def main():
         assert any("libsolvers" in name for name in needed), needed
         assert not any("python" in Path(name).name for name in needed), needed
         check_run([program], expected, solvers.show_config()["isa"])
+    check_static(libraries, expected)
     if platform.machine() == "x86_64":
         check_levels(programs[0], solvers.show_config()["isa_available"])
 

@@ -23,7 +23,7 @@ enum sv_isa_level { SV_ISA_BASELINE, SV_ISA_AVX2, SV_ISA_AVX512 };
 enum sv_isa_level sv_isa_level(void);
 
 /* Defines `static const type *picker(void)`, which returns the table of the level in use out of
- * name_baseline, name_avx2, name_avx512. Levels that the compiler could not build fall back. */
+ * sv_name_baseline, sv_name_avx2, sv_name_avx512. Levels that the compiler could not build fall back. */
 #ifdef SV_BUILD_AVX2
 #define SV_IF_AVX2(x, otherwise) x
 #else
@@ -35,15 +35,15 @@ enum sv_isa_level sv_isa_level(void);
 #define SV_IF_AVX512(x, otherwise) otherwise
 #endif
 #define SV_DISPATCH(type, picker, name) SV_DISPATCH_(type, picker, name)
-#define SV_DISPATCH_(type, picker, name)                                                      \
-    extern const type name##_baseline, name##_avx2, name##_avx512;                            \
-    static const type *picker(void)                                                           \
-    {                                                                                         \
-        switch (sv_isa_level()) {                                                             \
-        case SV_ISA_AVX512: return &SV_IF_AVX512(name##_avx512, name##_baseline);             \
-        case SV_ISA_AVX2: return &SV_IF_AVX2(name##_avx2, name##_baseline);                   \
-        default: return &name##_baseline;                                                     \
-        }                                                                                     \
+#define SV_DISPATCH_(type, picker, name)                                                   \
+    extern const type sv_##name##_baseline, sv_##name##_avx2, sv_##name##_avx512;          \
+    static const type *picker(void)                                                        \
+    {                                                                                      \
+        switch (sv_isa_level()) {                                                          \
+        case SV_ISA_AVX512: return &SV_IF_AVX512(sv_##name##_avx512, sv_##name##_baseline);\
+        case SV_ISA_AVX2: return &SV_IF_AVX2(sv_##name##_avx2, sv_##name##_baseline);      \
+        default: return &sv_##name##_baseline;                                             \
+        }                                                                                  \
     }
 
 /* Calls task(context, index) for every index in [0, tasks), on up to `threads` threads, the caller

@@ -56,7 +56,7 @@ typedef double real;
 /* For functions whose arguments are constants at each call: one specialised copy a call. */
 #define INLINE static inline __attribute__((always_inline))
 
-#define SV_PASTE_(a, b, c) a##_f##b##_##c
+#define SV_PASTE_(a, b, c) sv_##a##_f##b##_##c
 #define SV_PASTE(a, b, c) SV_PASTE_(a, b, c)
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__) && !defined(SV_PLAIN_C)

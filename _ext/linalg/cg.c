@@ -11,9 +11,9 @@
 
 #include "vectors.h"
 
-double cg_patience(size_t n) { return fmin(2000, 50 + 10 * (double)n); }
+double sv_cg_patience(size_t n) { return fmin(2000, 50 + 10 * (double)n); }
 
-enum sv_outcome cg_broken(double curvature, double size)
+enum sv_outcome sv_cg_broken(double curvature, double size)
 {
     if (!isfinite(curvature))
         return OUTCOME_NOT_FINITE;
@@ -21,7 +21,7 @@ enum sv_outcome cg_broken(double curvature, double size)
     return fabs(curvature) <= 1e-12 * size ? OUTCOME_STALLED : OUTCOME_NOT_SPD;
 }
 
-enum sv_outcome cg_verified(struct sv_cg *state, double exact, double goal, int iteration)
+enum sv_outcome sv_cg_verified(struct sv_cg *state, double exact, double goal, int iteration)
 {
     struct sv_cg_numbers *numbers = state->numbers;
     state->residual = exact;
@@ -44,7 +44,7 @@ static void begin(const struct sv_operand *A, const struct sv_preconditioner *M,
         M->apply(M, state->r, state->v);
     else
         memcpy(state->v, state->r, A->n * sizeof(double));
-    state->numbers->rho = linalg_vectors()->dot(A->n, state->r, state->v);
+    state->numbers->rho = sv_linalg_vectors()->dot(A->n, state->r, state->v);
 }
 
 void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b,
@@ -68,11 +68,11 @@ static double size_by_diagonal(const struct sv_operand *A, const double *v)
 static enum sv_outcome iterate(const struct sv_operand *A, const struct sv_preconditioner *M, struct sv_cg *state,
                                double *q, double *z)
 {
-    const struct vector_kernels *vectors = linalg_vectors();
+    const struct vector_kernels *vectors = sv_linalg_vectors();
     struct sv_cg_numbers *numbers = state->numbers;
     double curvature = A->does->multiply(A, state->v, q);
     if (!(curvature > 0))
-        return cg_broken(curvature, size_by_diagonal(A, state->v));
+        return sv_cg_broken(curvature, size_by_diagonal(A, state->v));
     if (!(numbers->rho > 0)) /* M's fault */
         return isfinite(numbers->rho) ? OUTCOME_NOT_SPD : OUTCOME_NOT_FINITE;
     double square = vectors->advance(A->n, numbers->rho / curvature, state->v, q, NULL, state->x, state->r);
@@ -98,11 +98,11 @@ int sv_linalg_cg(const struct sv_operand *A, const struct sv_preconditioner *M, 
             break;
         done++;
         state->outcome = sv_watch(&state->numbers->monitor, state->residual, fmax(goal, floor), nit + done,
-                                  cg_patience(A->n), A->n, state->x, state->kept);
+                                  sv_cg_patience(A->n), A->n, state->x, state->kept);
         if (state->outcome != OUTCOME_REACHED)
             continue;
         double exact = sqrt(A->does->residual(A, b, state->x, q));
-        state->outcome = cg_verified(state, exact, goal, nit + done);
+        state->outcome = sv_cg_verified(state, exact, goal, nit + done);
         if (state->outcome == OUTCOME_GOING_ON) {
             memcpy(state->r, q, A->n * sizeof(double));
             begin(A, M, state);

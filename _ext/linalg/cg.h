@@ -39,9 +39,9 @@ SV_BINDING int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const
 
 /* What both do alike. How long CG may go without progress in the residual; and what it means that the curvature of a
  * direction is not positive: `size` is that which the diagonal alone would give it. */
-double cg_patience(size_t n);
-enum sv_outcome cg_broken(double curvature, double size);
+double sv_cg_patience(size_t n);
+enum sv_outcome sv_cg_broken(double curvature, double size);
 /* Whether a residual that was recomputed, and is above the goal, is worth a restart. */
-enum sv_outcome cg_verified(struct sv_cg *state, double exact, double goal, int iteration);
+enum sv_outcome sv_cg_verified(struct sv_cg *state, double exact, double goal, int iteration);
 
 #endif

@@ -77,7 +77,7 @@ static void add(struct sv_cg_run *c, sv_cg_request *request, const double *x, co
 
 static void add_dot(struct sv_cg_run *c, sv_cg_request *request, const double *x, const double *y)
 {
-    add(c, request, x, y, linalg_vectors()->dot(c->n, x, y));
+    add(c, request, x, y, sv_linalg_vectors()->dot(c->n, x, y));
 }
 
 static int with_sums(struct sv_cg_run *c, sv_cg_request *request, enum asked asked)
@@ -183,7 +183,7 @@ static int known_exactly(struct sv_cg_run *c, sv_cg_request *request, double nor
             return ended_at(c, SV_MAX_ITER);
     } else {
         struct sv_cg state = {c->x, c->r, c->v, c->kept, &c->numbers, norm, OUTCOME_GOING_ON};
-        const enum sv_outcome outcome = cg_verified(&state, norm, c->tol, (int)c->nit);
+        const enum sv_outcome outcome = sv_cg_verified(&state, norm, c->tol, (int)c->nit);
         if (outcome == OUTCOME_REACHED)
             return ended_at(c, SV_CONVERGED);
         if (outcome != OUTCOME_GOING_ON)
@@ -211,11 +211,11 @@ static int advanced(struct sv_cg_run *c, sv_cg_request *request)
     if (c->nit >= c->watch.control.max_iter)
         return end(c, request, SV_MAX_ITER);
     if (!(curvature > 0))
-        return end(c, request, status_of(cg_broken(curvature, c->steepest * c->numbers.rho)));
+        return end(c, request, status_of(sv_cg_broken(curvature, c->steepest * c->numbers.rho)));
     if (!(c->numbers.rho > 0)) /* the preconditioner's fault */
         return end(c, request, isfinite(c->numbers.rho) ? SV_NOT_SPD : SV_NONFINITE);
     c->steepest = fmax(c->steepest, curvature / c->numbers.rho);
-    c->sums[2] = linalg_vectors()->advance(c->n, c->numbers.rho / curvature, c->v, c->q, NULL, c->x, c->r);
+    c->sums[2] = sv_linalg_vectors()->advance(c->n, c->numbers.rho / curvature, c->v, c->q, NULL, c->x, c->r);
     if (c->options.preconditioned)
         return with_preconditioner(c, request, NEXT_Z);
     add(c, request, c->r, c->r, c->sums[2]);
@@ -229,12 +229,12 @@ static int followed(struct sv_cg_run *c, sv_cg_request *request)
     c->nit++;
     const size_t all = c->options.size > c->n ? c->options.size : c->n;
     const enum sv_outcome outcome = sv_watch(&c->numbers.monitor, c->measure, fmax(c->tol, c->floor), (double)c->nit,
-                                             cg_patience(all), c->n, c->x, c->kept);
+                                             sv_cg_patience(all), c->n, c->x, c->kept);
     if (outcome == OUTCOME_REACHED)
         return with_product(c, request, c->x, c->q, IMAGE);
     if (outcome != OUTCOME_GOING_ON)
         return end(c, request, status_of(outcome));
-    linalg_vectors()->direction(c->n, rho / c->numbers.rho, c->options.preconditioned ? c->z : c->r, c->v);
+    sv_linalg_vectors()->direction(c->n, rho / c->numbers.rho, c->options.preconditioned ? c->z : c->r, c->v);
     c->numbers.rho = rho;
     return iteration(c, request);
 }

@@ -36,6 +36,6 @@ void sv_bsr_sweep_nodes(int wide_indices, int float32_values, const struct sv_bs
 
 const struct sv_operand_kernels *sv_sell_kernels(int float32_values) { return (*sell_table())[!!float32_values]; }
 
-const struct vector_kernels *linalg_vectors(void) { return vector_table(); }
+const struct vector_kernels *sv_linalg_vectors(void) { return vector_table(); }
 
 const struct sv_tuner_kind *sv_tuner_gaussian(void) { return gaussian_table(); }

@@ -12,7 +12,7 @@
 
 void sv_diagonal_apply(const struct sv_preconditioner *M, const double *r, double *z)
 {
-    linalg_vectors()->times(M->n, M->weights, r, z);
+    sv_linalg_vectors()->times(M->n, M->weights, r, z);
 }
 
 void sv_ssor_apply(const struct sv_preconditioner *M, const double *r, double *z)

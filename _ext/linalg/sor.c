@@ -90,7 +90,7 @@ int sv_linalg_sor(const struct sv_operand *A, const struct sv_sor_settings *sett
             numbers->residual = *residual;
         }
         if (settings->adaptive)
-            adapt(numbers, sqrt(linalg_vectors()->dot(A->n, d, d)));
+            adapt(numbers, sqrt(sv_linalg_vectors()->dot(A->n, d, d)));
     }
     if (*outcome == OUTCOME_GOING_ON && settings->measure_last && !measured) {
         *residual = sqrt(does->residual(A, b, x, r));

@@ -17,11 +17,11 @@
 #define BELOW 0.8
 #define ABOVE 1.05
 
-double sv_linalg_norm(size_t n, const double *x) { return sqrt(linalg_vectors()->dot(n, x, x)); }
+double sv_linalg_norm(size_t n, const double *x) { return sqrt(sv_linalg_vectors()->dot(n, x, x)); }
 
 double sv_linalg_row_sum_omega(const struct sv_operand *A, const double *ones, double *work)
 {
-    double quotient = A->does->multiply(A, ones, work) / linalg_vectors()->dot(A->n, ones, A->diagonal);
+    double quotient = A->does->multiply(A, ones, work) / sv_linalg_vectors()->dot(A->n, ones, A->diagonal);
     double omega = 2 / (1 + sqrt(2 * (quotient < 0 ? 0 : quotient)));
     return omega < LEAST_OMEGA ? LEAST_OMEGA : omega > LARGEST_OMEGA ? LARGEST_OMEGA : omega;
 }
@@ -75,7 +75,7 @@ static void orthogonalise(size_t n, int count, const double *basis, double *w)
     double along[SV_LANCZOS + 1];
     for (int pass = 0; pass < 2; pass++) {
         for (int k = 0; k < count; k++)
-            along[k] = linalg_vectors()->dot(n, basis + (size_t)k * n, w);
+            along[k] = sv_linalg_vectors()->dot(n, basis + (size_t)k * n, w);
         enum { BLOCK = 512 }; /* of w, that stays near while the basis goes by */
         for (size_t from = 0; from < n; from += BLOCK) {
             const size_t to = n - from < BLOCK ? n : from + BLOCK;
@@ -129,7 +129,7 @@ void sv_linalg_spectrum(const struct sv_operand *A, const double *start, size_t 
         A->does->multiply(A, scaled, w);
         for (size_t i = 0; i < n; i++)
             w[i] /= sqrt(A->diagonal[i]);
-        along[count] = linalg_vectors()->dot(n, w, v);
+        along[count] = sv_linalg_vectors()->dot(n, w, v);
         orthogonalise(n, count + 1, basis, w);
         between[count] = length = sv_linalg_norm(n, w);
         count++;

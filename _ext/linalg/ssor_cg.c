@@ -22,7 +22,7 @@
 /* r, v, rho and the ratio of norms for the residual b - A x in `residual`, of norm state->residual. */
 static void begin(const struct sv_operand *A, double omega, const double *residual, struct sv_cg *state)
 {
-    const struct vector_kernels *vectors = linalg_vectors();
+    const struct vector_kernels *vectors = sv_linalg_vectors();
     A->does->lower_solve(A, omega, residual, state->r);
     vectors->times(A->n, A->diagonal, state->r, state->v);
     state->numbers->rho = vectors->dot(A->n, state->r, state->v);
@@ -48,7 +48,7 @@ static double size_by_diagonal(const struct sv_operand *A, double omega, const d
 /* x, r and v by the step alpha, pass by pass; returns the new rho. */
 static double advance(const struct sv_operand *A, double alpha, struct sv_cg *state, const double *t, const double *q)
 {
-    const struct vector_kernels *vectors = linalg_vectors();
+    const struct vector_kernels *vectors = sv_linalg_vectors();
     double rho = vectors->advance(A->n, alpha, t, q, A->diagonal, state->x, state->r);
     vectors->weighted_direction(A->n, rho / state->numbers->rho, A->diagonal, state->r, state->v);
     return rho;
@@ -85,7 +85,7 @@ static enum sv_outcome iterate(const struct sv_operand *A, double omega, struct 
     double square = 0, curvature = at_once ? A->does->eisenstat_sums(A, omega, state->v, t, q, &square)
                                            : A->does->eisenstat(A, omega, state->v, t, q);
     if (!(curvature > 0))
-        return cg_broken(curvature, size_by_diagonal(A, omega, state->v));
+        return sv_cg_broken(curvature, size_by_diagonal(A, omega, state->v));
     double alpha = numbers->rho / curvature;
     numbers->rho = at_once ? advance_at_once(A, omega, alpha, square, state, t, q) : advance(A, alpha, state, t, q);
     state->residual = numbers->ratio * sqrt(numbers->rho);
@@ -108,12 +108,12 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
             state->residual = sqrt(A->does->lower_product(A, omega, state->r, q));
             numbers->ratio = state->residual / sqrt(numbers->rho);
         }
-        state->outcome = sv_watch(&numbers->monitor, state->residual, target, nit + done, cg_patience(A->n), A->n,
+        state->outcome = sv_watch(&numbers->monitor, state->residual, target, nit + done, sv_cg_patience(A->n), A->n,
                                   state->x, state->kept);
         if (state->outcome != OUTCOME_REACHED)
             continue;
         double exact = sqrt(A->does->residual(A, b, state->x, q));
-        state->outcome = cg_verified(state, exact, goal, nit + done);
+        state->outcome = sv_cg_verified(state, exact, goal, nit + done);
         if (state->outcome == OUTCOME_GOING_ON)
             begin(A, omega, q, state), fresh = 1;
     }

@@ -17,6 +17,6 @@ struct vector_kernels {
 };
 
 /* Those of the level in use. */
-const struct vector_kernels *linalg_vectors(void);
+const struct vector_kernels *sv_linalg_vectors(void);
 
 #endif

@@ -28,7 +28,7 @@ struct view {
     double *x, *masked;         /* n, N */
 };
 
-int64_t gala_active_work(int64_t n, int64_t m)
+int64_t sv_gala_active_work(int64_t n, int64_t m)
 {
     return 5 * (n + m) + n;
 }
@@ -170,7 +170,7 @@ static int identify(struct gala *w, double *lower, double *upper)
         if (isnan(side))
             w->y[j] = 0;
     }
-    int code = dropped ? gala_move(w, w->v, w->c, w->s->f) : 0;
+    int code = dropped ? sv_gala_move(w, w->v, w->c, w->s->f) : 0;
     for (int64_t i = 0; i < w->n && code == 0; i++) {
         double side = variable_side(w, i);
         lower[i] = isnan(side) ? -INFINITY : side;
@@ -185,7 +185,7 @@ static int to_interior(struct gala *w)
     w->s->exact = 0;
     w->s->mu = w->s->options.mu;
     w->s->tiny = w->s->shift = 0;
-    gala_push_inside(w, w->v, 1e-2, NULL);
+    sv_gala_push_inside(w, w->v, 1e-2, NULL);
     double f;
     int code = w->nlp->values(w->nlp->data, w->v, &f, w->tc);
     if (code)
@@ -194,13 +194,13 @@ static int to_interior(struct gala *w)
         w->s->status = SV_GALA_NONFINITE;
         return 0;
     }
-    gala_push_inside(w, w->v, 1e-2, w->tc);
-    if ((code = gala_move(w, w->v, w->tc, f)))
+    sv_gala_push_inside(w, w->v, 1e-2, w->tc);
+    if ((code = sv_gala_move(w, w->v, w->tc, f)))
         return code;
-    double theta = gala_violation(w, w->v, w->c);
+    double theta = sv_gala_violation(w, w->v, w->c);
     w->s->theta_max = 1e4 * fmax(1, theta);
     w->s->theta_min = 1e-4 * fmax(1, theta);
-    return gala_restart_multipliers(w);
+    return sv_gala_restart_multipliers(w);
 }
 
 /* Back to the inequalities: the clipped point, its own values, z from the gradient at the sides. */
@@ -210,7 +210,7 @@ static int taken(struct gala *w, const struct view *view)
     vector_copy(w->n, clipped(view, w->v), w->v);
     int code = w->nlp->values(w->nlp->data, w->v, &f, w->tc);
     if (code == 0)
-        code = gala_move(w, w->v, w->tc, f);
+        code = sv_gala_move(w, w->v, w->tc, f);
     for (int64_t i = 0; i < w->n && code == 0; i++) {
         int fixed = !isnan(variable_side(w, i));
         w->zl[i] = fixed ? fmax(0, w->rx[i]) : 0;
@@ -219,7 +219,7 @@ static int taken(struct gala *w, const struct view *view)
     return code;
 }
 
-int gala_active_step(struct gala *w)
+int sv_gala_active_step(struct gala *w)
 {
     double *lower = w->view, *upper = lower + w->N, *none = upper + w->N, *all = none + w->N;
     int code = identify(w, lower, upper);
@@ -234,11 +234,11 @@ int gala_active_step(struct gala *w)
     struct gala sub = *w;
     sub.nlp = &table, sub.lower = lower, sub.upper = upper, sub.lo = none, sub.up = all;
     clear(&view, 0, w->n, w->rx);
-    if (w->s->nit == 0 && w->m && (code = gala_least_squares(&sub)) == 0)
-        code = gala_take_multipliers(&sub, w->point_y);
+    if (w->s->nit == 0 && w->m && (code = sv_gala_least_squares(&sub)) == 0)
+        code = sv_gala_take_multipliers(&sub, w->point_y);
     w->s->merit.kept = 0; /* the sides may be others than before */
     if (code == 0)
-        code = gala_exact_step(&sub);
+        code = sv_gala_exact_step(&sub);
     if (code == SV_STOP)
         return code;
     if (code || w->s->tiny >= SHORT_STEPS || w->s->nit >= MOST_STEPS)

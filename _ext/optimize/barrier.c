@@ -1,8 +1,8 @@
 /* The barrier problem of gala.h at a point: its function, its residuals, and how far steps may go.
  *
  * Bytes: each function reads the vectors of n + m numbers that it names once. Accuracy: plain sums; a slack is v - lo as
- * stored, and gala_part_from_sides sees to it that none is 0. Twin (phi): f - mu * (log(v - lo).sum() + log(up - v).sum())
- * over the finite sides.
+ * stored, and sv_gala_part_from_sides sees to it that none is 0.
+ * Twin (phi): f - mu * (log(v - lo).sum() + log(up - v).sum()) over the finite sides.
  */
 #include "gala_parts.h"
 
@@ -13,7 +13,7 @@ static double largest(double a, double b)
     return a > b || isnan(a) ? a : b;
 }
 
-double gala_violation(const struct gala *w, const double *v, const double *c)
+double sv_gala_violation(const struct gala *w, const double *v, const double *c)
 {
     double sum = 0;
     for (int64_t j = 0; j < w->m; j++)
@@ -22,7 +22,7 @@ double gala_violation(const struct gala *w, const double *v, const double *c)
     return sum;
 }
 
-double gala_barrier(const struct gala *w, const double *v, double f, double mu)
+double sv_gala_barrier(const struct gala *w, const double *v, double f, double mu)
 {
     double logs = 0, sloped = 0;
     for (int64_t i = 0; i < w->N; i++) {
@@ -41,7 +41,7 @@ double gala_barrier(const struct gala *w, const double *v, double f, double mu)
     return f - mu * logs + one_sided * mu * sloped;
 }
 
-double gala_barrier_slope(const struct gala *w, int64_t i, double mu)
+double sv_gala_barrier_slope(const struct gala *w, int64_t i, double mu)
 {
     double slope = 0;
     int below = w->lo[i] > -INFINITY, above = w->up[i] < INFINITY;
@@ -54,7 +54,7 @@ double gala_barrier_slope(const struct gala *w, int64_t i, double mu)
     return slope;
 }
 
-double gala_error(const struct gala *w, double mu)
+double sv_gala_error(const struct gala *w, double mu)
 {
     double dual = 0, primal = 0, products = 0, multipliers = 0, z_sum = 0;
     int64_t sides = 0;
@@ -80,7 +80,7 @@ double gala_error(const struct gala *w, double mu)
     return largest(dual / s_d, largest(primal, products / s_c));
 }
 
-double gala_complementarity_after(const struct gala *w, double primal, double dual)
+double sv_gala_complementarity_after(const struct gala *w, double primal, double dual)
 {
     double sum = 0;
     int64_t sides = 0;
@@ -97,12 +97,12 @@ double gala_complementarity_after(const struct gala *w, double primal, double du
     return sides ? sum / (double)sides : 0;
 }
 
-double gala_average_complementarity(const struct gala *w)
+double sv_gala_average_complementarity(const struct gala *w)
 {
-    return gala_complementarity_after(w, 0, 0);
+    return sv_gala_complementarity_after(w, 0, 0);
 }
 
-double gala_primal_step(const struct gala *w, const double *d, double tau)
+double sv_gala_primal_step(const struct gala *w, const double *d, double tau)
 {
     double step = 1;
     for (int64_t i = 0; i < w->N; i++) {
@@ -114,7 +114,7 @@ double gala_primal_step(const struct gala *w, const double *d, double tau)
     return step;
 }
 
-double gala_dual_step(const struct gala *w, double tau)
+double sv_gala_dual_step(const struct gala *w, double tau)
 {
     double step = 1;
     for (int64_t i = 0; i < w->N; i++) {
@@ -126,7 +126,7 @@ double gala_dual_step(const struct gala *w, double tau)
     return step;
 }
 
-void gala_part_from_sides(struct gala *w)
+void sv_gala_part_from_sides(struct gala *w)
 {
     double least = 2.3e-16 * fmin(1, w->s->mu);
     for (int64_t i = 0; i < w->N; i++) {
@@ -139,7 +139,7 @@ void gala_part_from_sides(struct gala *w)
     }
 }
 
-void gala_clamp_multipliers(struct gala *w)
+void sv_gala_clamp_multipliers(struct gala *w)
 {
     const double far = 1e10;
     double mu = w->s->mu;

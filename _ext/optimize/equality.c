@@ -19,7 +19,7 @@ static const double LEAST_DC = 1e-8, MOST_DC = 1;
 static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1, LAST_DIGITS = 1e-15;
 enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
 
-int gala_equalities_only(const struct gala *w)
+int sv_gala_equalities_only(const struct gala *w)
 {
     for (int64_t i = 0; i < w->n; i++)
         if (w->lower[i] > -INFINITY || w->upper[i] < INFINITY)
@@ -43,7 +43,7 @@ static int value(const struct gala *w, const struct sv_merit_point *at, double *
     return sv_merit_gradient(w->nlp, &w->s->merit, at, w->more, out, NULL);
 }
 
-int gala_least_squares(struct gala *w)
+int sv_gala_least_squares(struct gala *w)
 {
     int64_t n = w->n, negative, zero;
     for (int64_t i = 0; i < n; i++)
@@ -62,7 +62,7 @@ int gala_least_squares(struct gala *w)
     return code;
 }
 
-int gala_take_multipliers(struct gala *w, const double *y)
+int sv_gala_take_multipliers(struct gala *w, const double *y)
 {
     vector_copy(w->m, y, w->y);
     int code = w->nlp->adjoint(w->nlp->data, w->y, w->rx);
@@ -76,7 +76,7 @@ static int mend_multipliers(struct gala *w, int *right)
 {
     double before, after, *old = w->kept_dy, off = 0;
     struct sv_merit_point at = current(w);
-    int code = gala_least_squares(w), singular;
+    int code = sv_gala_least_squares(w), singular;
     if (code)
         return code == SV_STOP ? code : 0;
     for (int64_t j = 0; j < w->m; j++)
@@ -84,16 +84,16 @@ static int mend_multipliers(struct gala *w, int *right)
     if (off < 0.1)
         return 0;
     vector_copy(w->m, w->y, old);
-    if ((code = value(w, &at, &before)) || (code = gala_take_multipliers(w, w->point_y)) ||
+    if ((code = value(w, &at, &before)) || (code = sv_gala_take_multipliers(w, w->point_y)) ||
         (code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y)) || (code = value(w, &at, &after)))
         return code;
-    if (after <= before + 1e-12 * fabs(before) && (code = gala_factor_shifted(w, 0, 0, right, &singular)))
+    if (after <= before + 1e-12 * fabs(before) && (code = sv_gala_factor_shifted(w, 0, 0, right, &singular)))
         return code;
     if (*right) {
         w->s->merit.kept = 0;
         return 0;
     }
-    if ((code = gala_take_multipliers(w, old)))
+    if ((code = sv_gala_take_multipliers(w, old)))
         return code;
     return w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
 }
@@ -102,7 +102,7 @@ static int mend_multipliers(struct gala *w, int *right)
 static int direction(struct gala *w, struct sv_merit_outcome *out)
 {
     double dw = 0, dc = 0, *last = &w->s->shift;
-    int right, singular, first = *last == 0, code = gala_factor_shifted(w, 0, 0, &right, &singular);
+    int right, singular, first = *last == 0, code = sv_gala_factor_shifted(w, 0, 0, &right, &singular);
     if (code == 0 && !right && w->m && !w->nlp->carried)
         code = mend_multipliers(w, &right);
     while (code == 0) {
@@ -120,10 +120,10 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
         if (dw > MOST_SHIFT)
             return SV_MERIT_REFUSED;
         if ((singular || right) && dc == 0 && w->m)
-            dc = fmax(LEAST_DC, fmin(MOST_DC, 0.1 * gala_violation(w, w->v, w->c)));
+            dc = fmax(LEAST_DC, fmin(MOST_DC, 0.1 * sv_gala_violation(w, w->v, w->c)));
         else
             dw = dw > 0 ? dw * (first ? 100 : 8) : first ? 1e-4 : fmax(1e-20, *last / 3);
-        code = gala_factor_shifted(w, dw, dc, &right, &singular);
+        code = sv_gala_factor_shifted(w, dw, dc, &right, &singular);
     }
     return code;
 }
@@ -131,7 +131,7 @@ static int direction(struct gala *w, struct sv_merit_outcome *out)
 /* To a point of less violation, with multipliers of least squares. */
 static int restored(struct gala *w)
 {
-    struct sv_sides sides = gala_sides(w);
+    struct sv_sides sides = sv_gala_sides(w);
     struct sv_restoration found;
     current(w);
     double violation = vector_largest(w->m, w->rc);
@@ -152,15 +152,15 @@ static int restored(struct gala *w)
     if (code == SV_RESTORATION_INFEASIBLE)
         w->s->status = SV_GALA_INFEASIBLE;
     double f;
-    if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = gala_move(w, w->tv, w->tc, f)))
+    if ((code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc)) || (code = sv_gala_move(w, w->tv, w->tc, f)))
         return code;
-    if ((code = gala_least_squares(w)))
+    if ((code = sv_gala_least_squares(w)))
         return code == SV_STOP ? code : 0;
     sv_merit_begin(&w->s->merit, (int)w->s->merit.projected, w->s->merit.window);
-    return gala_take_multipliers(w, w->point_y);
+    return sv_gala_take_multipliers(w, w->point_y);
 }
 
-int gala_exact_step(struct gala *w)
+int sv_gala_exact_step(struct gala *w)
 {
     struct sv_merit_outcome out;
     int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
@@ -189,9 +189,9 @@ int gala_exact_step(struct gala *w)
     return code;
 }
 
-int gala_equality_step(struct gala *w)
+int sv_gala_equality_step(struct gala *w)
 {
-    int code = gala_exact_step(w);
+    int code = sv_gala_exact_step(w);
     if (code == SV_STOP)
         return code;
     /* Steps that stay short crawl along a curve that the violation hides: on the constraints the way is free. */

@@ -17,12 +17,12 @@ static int at_most(double a, double b, double like)
     return a - b <= 10 * 2.2e-16 * fabs(like);
 }
 
-void gala_filter_clear(struct gala *w)
+void sv_gala_filter_clear(struct gala *w)
 {
     w->s->filtered = 0;
 }
 
-void gala_filter_add(struct gala *w, double theta, double phi)
+void sv_gala_filter_add(struct gala *w, double theta, double phi)
 {
     theta *= 1 - margin_theta;
     phi -= margin_phi * theta;
@@ -42,7 +42,7 @@ void gala_filter_add(struct gala *w, double theta, double phi)
     w->s->filtered = count + 1;
 }
 
-int gala_filter_accepts(const struct gala *w, double theta, double phi)
+int sv_gala_filter_accepts(const struct gala *w, double theta, double phi)
 {
     if (!(theta <= w->s->theta_max))
         return 0;
@@ -72,7 +72,7 @@ static int accepts(const struct gala *w, const struct current *at, double step, 
                      ? at_most(phi - at->phi, armijo * step * at->slope, at->phi)
                      : at_most(theta, (1 - margin_theta) * at->theta, at->theta) ||
                            at_most(phi - at->phi, -margin_phi * at->theta, at->phi);
-    return enough && gala_filter_accepts(w, theta, phi);
+    return enough && sv_gala_filter_accepts(w, theta, phi);
 }
 
 /* Values at v + step d. Slacks of rows without sides follow. */
@@ -83,8 +83,8 @@ static int try(struct gala *w, double step, double *f, double *theta, double *ph
     int code = w->nlp->values(w->nlp->data, w->tv, f, w->tc);
     if (code)
         return code;
-    *theta = gala_violation(w, w->tv, w->tc);
-    *phi = isfinite(*f) ? gala_barrier(w, w->tv, *f, w->s->mu) : NAN;
+    *theta = sv_gala_violation(w, w->tv, w->tc);
+    *phi = isfinite(*f) ? sv_gala_barrier(w, w->tv, *f, w->s->mu) : NAN;
     return 0;
 }
 
@@ -100,12 +100,12 @@ static int correct(struct gala *w, const struct current *at, double tau, double 
     for (int k = 0; k < CORRECTIONS && !*accepted; k++) {
         for (int64_t j = 0; j < w->m; j++)
             w->rc[j] = gala_free_row(w, j) ? 0 : scaled * w->rc[j] + w->tc[j] - w->tv[w->n + j];
-        int code = gala_solve(w, w->s->mu);
+        int code = sv_gala_solve(w, w->s->mu);
         if (code == SV_STOP)
             return code;
         if (code)
             break;
-        scaled = gala_primal_step(w, w->d, tau);
+        scaled = sv_gala_primal_step(w, w->d, tau);
         if ((code = try(w, scaled, f, theta, phi)))
             return code;
         *accepted = accepts(w, at, full, *theta, *phi);
@@ -136,7 +136,7 @@ static double least_step(const struct gala *w, const struct current *at)
     return 0.05 * least;
 }
 
-int gala_move(struct gala *w, const double *v, const double *c, double f)
+int sv_gala_move(struct gala *w, const double *v, const double *c, double f)
 {
     memmove(w->v, v, (size_t)w->N * sizeof *w->v);
     memmove(w->c, c, (size_t)w->m * sizeof *w->c);
@@ -152,16 +152,16 @@ int gala_move(struct gala *w, const double *v, const double *c, double f)
     return code;
 }
 
-int gala_search(struct gala *w, double tau)
+int sv_gala_search(struct gala *w, double tau)
 {
-    struct current at = {gala_violation(w, w->v, w->c), gala_barrier(w, w->v, w->s->f, w->s->mu), 0};
+    struct current at = {sv_gala_violation(w, w->v, w->c), sv_gala_barrier(w, w->v, w->s->f, w->s->mu), 0};
     double mu = w->s->mu, size = 0;
     for (int64_t i = 0; i < w->N; i++) {
-        at.slope += (gala_barrier_slope(w, i, mu) + (i < w->n ? w->g[i] : 0)) * w->d[i];
+        at.slope += (sv_gala_barrier_slope(w, i, mu) + (i < w->n ? w->g[i] : 0)) * w->d[i];
         size = fmax(size, fabs(w->d[i]) / (1 + fabs(w->v[i])));
     }
-    double first = gala_primal_step(w, w->d, tau), step = first, f, theta, phi;
-    double dual = gala_dual_step(w, tau), least = least_step(w, &at);
+    double first = sv_gala_primal_step(w, w->d, tau), step = first, f, theta, phi;
+    double dual = sv_gala_dual_step(w, tau), least = least_step(w, &at);
     int tiny = size < 10 * 2.2e-16, accepted = 0, finite = 0;
     w->s->tiny = tiny ? w->s->tiny + 1 : 0;
     for (int k = 0; k < HALVINGS && !accepted; k++, step /= 2) {
@@ -185,12 +185,12 @@ int gala_search(struct gala *w, double tau)
     if (!accepted)
         return GALA_REFUSED;
     if (!tiny && !(switches(&at, step) && at_most(phi - at.phi, armijo * step * at.slope, at.phi)))
-        gala_filter_add(w, at.theta, at.phi);
+        sv_gala_filter_add(w, at.theta, at.phi);
     for (int64_t j = 0; j < w->m; j++)
         w->y[j] += step * w->dy[j];
     for (int64_t i = 0; i < w->N; i++) {
         w->zl[i] += dual * w->dzl[i];
         w->zu[i] += dual * w->dzu[i];
     }
-    return gala_move(w, w->tv, w->tc, f);
+    return sv_gala_move(w, w->tv, w->tc, f);
 }

@@ -76,8 +76,8 @@ static void conclude(struct gala *w, const struct sv_kkt_point *at)
 /* Measures the point, and keeps it where it is the best. */
 static int measure(struct gala *w)
 {
-    struct sv_sides sides = gala_sides(w);
-    struct sv_scales scales = gala_scales(w);
+    struct sv_sides sides = sv_gala_sides(w);
+    struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at;
     as_seen(w, &at);
     int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
@@ -89,8 +89,8 @@ static int measure(struct gala *w)
 /* Measures the point; near a solution the polished one, too. */
 static int judge(struct gala *w)
 {
-    struct sv_sides sides = gala_sides(w);
-    struct sv_scales scales = gala_scales(w);
+    struct sv_sides sides = sv_gala_sides(w);
+    struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at;
     as_seen(w, &at);
     int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
@@ -114,7 +114,7 @@ static int judge(struct gala *w)
         keep(w, &at);
         conclude(w, &at);
     }
-    return w->s->status == SV_GALA_RUNNING ? gala_move(w, w->v, w->c, w->s->f) : 0;
+    return w->s->status == SV_GALA_RUNNING ? sv_gala_move(w, w->v, w->c, w->s->f) : 0;
 }
 
 /* Products of slacks and multipliers are mu / f_scale in the user's units. */
@@ -127,13 +127,13 @@ static void set_mu(struct gala *w, double mu)
 {
     w->s->mu = fmax(mu, least_mu(w));
     w->s->tiny = 0;
-    gala_filter_clear(w);
+    sv_gala_filter_clear(w);
 }
 
 /* mu falls as long as its problem is solved well enough. */
 static void lower_mu(struct gala *w)
 {
-    while (w->s->mu > least_mu(w) && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu))
+    while (w->s->mu > least_mu(w) && (w->s->tiny || sv_gala_error(w, w->s->mu) <= 10 * w->s->mu))
         set_mu(w, fmin(0.2 * w->s->mu, pow(w->s->mu, 1.5)));
 }
 
@@ -141,7 +141,7 @@ static void lower_mu(struct gala *w)
 static int progresses(struct gala *w)
 {
     enum { KEPT = sizeof w->s->reference / sizeof *w->s->reference };
-    double error = gala_error(w, 0), largest = 0;
+    double error = sv_gala_error(w, 0), largest = 0;
     for (int64_t k = 0; k < w->s->references; k++)
         largest = fmax(largest, w->s->reference[k]);
     if (w->s->references == KEPT && !(error <= 0.9999 * largest))
@@ -156,8 +156,8 @@ static int progresses(struct gala *w)
  * is solved first. The system is factored. */
 static int choose_mu(struct gala *w)
 {
-    double average = gala_average_complementarity(w);
-    if (!w->s->free && (w->s->tiny || gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
+    double average = sv_gala_average_complementarity(w);
+    if (!w->s->free && (w->s->tiny || sv_gala_error(w, w->s->mu) <= 10 * w->s->mu)) {
         w->s->free = 1;
         w->s->references = 0;
     }
@@ -167,11 +167,11 @@ static int choose_mu(struct gala *w)
     }
     if (!w->s->free)
         return 0;
-    int code = gala_solve(w, 0);
+    int code = sv_gala_solve(w, 0);
     if (code)
         return code;
-    gala_dual_directions(w, 0);
-    double left = gala_complementarity_after(w, gala_primal_step(w, w->d, 1), gala_dual_step(w, 1));
+    sv_gala_dual_directions(w, 0);
+    double left = sv_gala_complementarity_after(w, sv_gala_primal_step(w, w->d, 1), sv_gala_dual_step(w, 1));
     set_mu(w, fmin(pow(left / average, 3), 100) * average);
     return 0;
 }
@@ -179,13 +179,13 @@ static int choose_mu(struct gala *w)
 /* Where no step is taken: less violation first, then the slacks and multipliers of that point. */
 static int restore(struct gala *w)
 {
-    struct sv_sides sides = gala_sides(w);
+    struct sv_sides sides = sv_gala_sides(w);
     struct sv_restoration out = {0};
-    double theta = gala_violation(w, w->v, w->c), mu = w->s->mu, violation = 0;
-    double phi = gala_barrier(w, w->v, w->s->f, mu), f, target;
+    double theta = sv_gala_violation(w, w->v, w->c), mu = w->s->mu, violation = 0;
+    double phi = sv_gala_barrier(w, w->v, w->s->f, mu), f, target;
     for (int64_t j = 0; j < w->m; j++)
         violation = fmax(violation, fmax(w->lower[w->n + j] - w->c[j], w->c[j] - w->upper[w->n + j]));
-    gala_filter_add(w, theta, phi);
+    sv_gala_filter_add(w, theta, phi);
     memcpy(w->tv, w->v, (size_t)w->N * sizeof *w->v);
     w->s->restorations++;
     target = 0.1 * violation;
@@ -193,20 +193,20 @@ static int restore(struct gala *w)
         int code = sv_restore(w->nlp, &sides, w->nlp->carried == 0, target, 1e-9, 200, w->tv, w->more, &out);
         if (code == SV_STOP)
             return code;
-        gala_push_inside(w, w->tv, 1e-4, NULL);
+        sv_gala_push_inside(w, w->tv, 1e-4, NULL);
         if (w->nlp->values(w->nlp->data, w->tv, &f, w->tc))
             return SV_STOP;
-        gala_push_inside(w, w->tv, 1e-4, w->tc);
-        double now_theta = gala_violation(w, w->tv, w->tc);
-        int better = isfinite(f) && gala_filter_accepts(w, now_theta, gala_barrier(w, w->tv, f, mu));
+        sv_gala_push_inside(w, w->tv, 1e-4, w->tc);
+        double now_theta = sv_gala_violation(w, w->tv, w->tc);
+        int better = isfinite(f) && sv_gala_filter_accepts(w, now_theta, sv_gala_barrier(w, w->tv, f, mu));
         if (code == SV_RESTORATION_INFEASIBLE && !better) {
             w->s->status = out.violation > w->s->options.tol ? SV_GALA_INFEASIBLE : SV_GALA_STAGNATION;
-            return gala_move(w, w->tv, w->tc, f);
+            return sv_gala_move(w, w->tv, w->tc, f);
         }
         if (better) {
-            if ((code = gala_move(w, w->tv, w->tc, f)))
+            if ((code = sv_gala_move(w, w->tv, w->tc, f)))
                 return code;
-            return gala_restart_multipliers(w);
+            return sv_gala_restart_multipliers(w);
         }
         if (code)
             break;
@@ -218,7 +218,7 @@ static int restore(struct gala *w)
 static int iterate(struct gala *w)
 {
     if (w->s->exact) {
-        int code = w->s->exact == 2 ? gala_active_step(w) : gala_equality_step(w);
+        int code = w->s->exact == 2 ? sv_gala_active_step(w) : sv_gala_equality_step(w);
         w->s->nit += code == 0;
         return code;
     }
@@ -226,28 +226,28 @@ static int iterate(struct gala *w)
         w->s->status = SV_GALA_STAGNATION;
         return 0;
     }
-    int adaptive = !w->s->options.monotone && w->s->attempt == 0 && gala_average_complementarity(w) > 0;
+    int adaptive = !w->s->options.monotone && w->s->attempt == 0 && sv_gala_average_complementarity(w) > 0;
     if (!adaptive)
         lower_mu(w);
     int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
     if (code == 0)
-        code = gala_factor(w);
+        code = sv_gala_factor(w);
     for (int64_t j = 0; j < w->m; j++)
         w->rc[j] = gala_free_row(w, j) ? 0 : w->c[j] - w->v[w->n + j];
     if (code == 0 && adaptive)
         code = choose_mu(w);
     if (code == 0)
-        code = gala_solve(w, w->s->mu);
+        code = sv_gala_solve(w, w->s->mu);
     if (code == 0) {
-        gala_dual_directions(w, w->s->mu);
-        code = gala_search(w, fmax(0.99, 1 - w->s->mu));
+        sv_gala_dual_directions(w, w->s->mu);
+        code = sv_gala_search(w, fmax(0.99, 1 - w->s->mu));
     }
     if (code != SV_STOP && code)
         code = restore(w);
     if (code)
         return code;
-    gala_part_from_sides(w);
-    gala_clamp_multipliers(w);
+    sv_gala_part_from_sides(w);
+    sv_gala_clamp_multipliers(w);
     w->s->nit++;
     return 0;
 }
@@ -266,11 +266,11 @@ static int again(struct gala *w)
         }
         return 0;
     }
-    int code = gala_begin(w, ATTEMPTS[s->attempt].mu, ATTEMPTS[s->attempt].push);
+    int code = sv_gala_begin(w, ATTEMPTS[s->attempt].mu, ATTEMPTS[s->attempt].push);
     s->attempt++;
     if (code == 0) {
         s->status = SV_GALA_RUNNING;
-        code = gala_move(w, w->v, w->c, s->f);
+        code = sv_gala_move(w, w->v, w->c, s->f);
     }
     return code == SV_FAILED ? 0 : code;
 }
@@ -279,8 +279,8 @@ int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const doub
 {
     struct gala parts, *w = &parts;
     sv_gala_lay_out(w, nlp, state, work);
-    struct sv_sides sides = gala_sides(w);
-    struct sv_scales scales = gala_scales(w);
+    struct sv_sides sides = sv_gala_sides(w);
+    struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at = {.x = w->point_x, .g = w->point_g, .z = w->point_z, .c = w->point_c, .y = w->point_y};
     memcpy(at.x, x, (size_t)w->n * sizeof *x);
     for (int64_t i = 0; i < w->n; i++)
@@ -315,7 +315,7 @@ int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double se
     double end = now() + seconds;
     int code = nlp->scale(nlp->data, state->f_scale, w->c_scale);
     if (code == 0)
-        code = gala_move(w, w->v, w->c, state->f);
+        code = sv_gala_move(w, w->v, w->c, state->f);
     if (code == 0 && state->nit == 0 && state->best == INFINITY)
         code = judge(w);
     for (int64_t k = 0; k < iterations && code == 0 && state->status == SV_GALA_RUNNING; k++) {

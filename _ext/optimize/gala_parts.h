@@ -43,80 +43,80 @@ static inline int gala_free_row(const struct gala *w, int64_t j)
 }
 
 /* The loop's start, from x0, in the scales in force. SV_FAILED: not finite there. */
-int gala_begin(struct gala *w, double mu, double push);
+int sv_gala_begin(struct gala *w, double mu, double push);
 /* Moves a point away from its sides by that part of them: x where c is NULL, else the slacks, which become those of c. */
-void gala_push_inside(const struct gala *w, double *v, double push, const double *c);
+void sv_gala_push_inside(const struct gala *w, double *v, double push, const double *c);
 /* Multipliers at a point that the loop has jumped to. */
-int gala_restart_multipliers(struct gala *w);
-struct sv_sides gala_sides(const struct gala *w);
-struct sv_scales gala_scales(const struct gala *w);
+int sv_gala_restart_multipliers(struct gala *w);
+struct sv_sides sv_gala_sides(const struct gala *w);
+struct sv_scales sv_gala_scales(const struct gala *w);
 
 /* ---- barrier.c ---- */
 
 /* What c(x) - s is at a point. */
-double gala_violation(const struct gala *w, const double *v, const double *c);
+double sv_gala_violation(const struct gala *w, const double *v, const double *c);
 /* f - mu sum log(slacks), with a slope of 1e-5 mu where there is one side alone. */
-double gala_barrier(const struct gala *w, const double *v, double f, double mu);
+double sv_gala_barrier(const struct gala *w, const double *v, double f, double mu);
 /* Entry i of the gradient of that without f. */
-double gala_barrier_slope(const struct gala *w, int64_t i, double mu);
+double sv_gala_barrier_slope(const struct gala *w, int64_t i, double mu);
 /* The largest residual of the conditions of the barrier problem, scaled; rx is current. */
-double gala_error(const struct gala *w, double mu);
+double sv_gala_error(const struct gala *w, double mu);
 /* The largest part of 1 that keeps tau of each slack: of v along d, and of zl, zu along theirs. */
-double gala_primal_step(const struct gala *w, const double *d, double tau);
-double gala_dual_step(const struct gala *w, double tau);
+double sv_gala_primal_step(const struct gala *w, const double *d, double tau);
+double sv_gala_dual_step(const struct gala *w, double tau);
 /* Widens sides that v has come too near to for its numbers. */
-void gala_part_from_sides(struct gala *w);
+void sv_gala_part_from_sides(struct gala *w);
 /* Keeps z within 1e10 times of mu / slack. */
-void gala_clamp_multipliers(struct gala *w);
+void sv_gala_clamp_multipliers(struct gala *w);
 /* The mean of slacks times multipliers after parts of the steps d and dzl, dzu; and before. */
-double gala_complementarity_after(const struct gala *w, double primal, double dual);
-double gala_average_complementarity(const struct gala *w);
+double sv_gala_complementarity_after(const struct gala *w, double primal, double dual);
+double sv_gala_average_complementarity(const struct gala *w);
 
 /* ---- newton.c ---- */
 
 /* Factors the system at the current point, H shifted by dw and the rows by dc. */
-int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular);
+int sv_gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular);
 /* Factors the system at the current point, shifted until its inertia is right. SV_FAILED: no shift serves. */
-int gala_factor(struct gala *w);
+int sv_gala_factor(struct gala *w);
 /* d, dy from rc and mu by the system that was factored. */
-int gala_solve(struct gala *w, double mu);
-void gala_dual_directions(struct gala *w, double mu);
+int sv_gala_solve(struct gala *w, double mu);
+void sv_gala_dual_directions(struct gala *w, double mu);
 /* Multipliers of least squares at the point; 0 where they are large. */
-int gala_multipliers(struct gala *w);
+int sv_gala_multipliers(struct gala *w);
 
 /* ---- filter.c ---- */
 
 enum { GALA_REFUSED = 3 };
 
-void gala_filter_clear(struct gala *w);
-void gala_filter_add(struct gala *w, double theta, double phi);
+void sv_gala_filter_clear(struct gala *w);
+void sv_gala_filter_add(struct gala *w, double theta, double phi);
 /* The step that the filter takes, along d, dy; the state moves there. GALA_REFUSED: none. */
-int gala_search(struct gala *w, double tau);
+int sv_gala_search(struct gala *w, double tau);
 /* Whether a point is acceptable to the filter and an improvement over (theta, phi). */
-int gala_filter_accepts(const struct gala *w, double theta, double phi);
+int sv_gala_filter_accepts(const struct gala *w, double theta, double phi);
 /* ---- equality.c ---- */
 
 /* Whether there is nothing but equalities. */
-int gala_equalities_only(const struct gala *w);
+int sv_gala_equalities_only(const struct gala *w);
 /* Multipliers of least squares, into point_y: (J J' + 1e-10) y = -J g over the rows that have sides. */
-int gala_least_squares(struct gala *w);
+int sv_gala_least_squares(struct gala *w);
 /* The state takes the multipliers y: rx. */
-int gala_take_multipliers(struct gala *w, const double *y);
+int sv_gala_take_multipliers(struct gala *w, const double *y);
 /* A step along the exact augmented Lagrangian's direction. Other than 0 and SV_STOP: there is none. */
-int gala_exact_step(struct gala *w);
+int sv_gala_exact_step(struct gala *w);
 /* An iteration with the exact augmented Lagrangian. Sets the status where it cannot go on. */
-int gala_equality_step(struct gala *w);
+int sv_gala_equality_step(struct gala *w);
 
 /* ---- active.c ---- */
 
 /* Doubles of work. */
-int64_t gala_active_work(int64_t n, int64_t m);
+int64_t sv_gala_active_work(int64_t n, int64_t m);
 /* An iteration of the active-set route; where that fails, the interior point goes on from there. */
-int gala_active_step(struct gala *w);
+int sv_gala_active_step(struct gala *w);
 
 /* ---- filter.c ---- */
 
 /* The state moves to v, c, f (values that were computed there): slopes, rx. */
-int gala_move(struct gala *w, const double *v, const double *c, double f);
+int sv_gala_move(struct gala *w, const double *v, const double *c, double f);
 
 #endif

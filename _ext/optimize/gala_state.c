@@ -22,7 +22,7 @@ int64_t sv_gala_work(int64_t n, int64_t m)
     int64_t more = sv_merit_work(n, m);
     more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
     more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
-    return 7 * (n + m) + 5 * n + 8 * m + gala_active_work(n, m) + more;
+    return 7 * (n + m) + 5 * n + 8 * m + sv_gala_active_work(n, m) + more;
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -48,16 +48,16 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
     double **of_m[] = {&w->dy, &w->dc, &w->S, &w->rc, &w->tc, &w->kept_dy, &w->point_c, &w->point_y};
     for (size_t k = 0; k < sizeof of_m / sizeof *of_m; k++)
         *of_m[k] = take(&p, m);
-    w->view = take(&p, gala_active_work(n, m));
+    w->view = take(&p, sv_gala_active_work(n, m));
     w->more = p;
 }
 
-struct sv_sides gala_sides(const struct gala *w)
+struct sv_sides sv_gala_sides(const struct gala *w)
 {
     return (struct sv_sides){w->lower, w->upper, w->lower + w->n, w->upper + w->n};
 }
 
-struct sv_scales gala_scales(const struct gala *w)
+struct sv_scales sv_gala_scales(const struct gala *w)
 {
     return (struct sv_scales){w->s->f_scale, w->c_scale};
 }
@@ -79,7 +79,7 @@ static double inside(double x, double lo, double up, double push)
     return x;
 }
 
-void gala_push_inside(const struct gala *w, double *v, double push, const double *c)
+void sv_gala_push_inside(const struct gala *w, double *v, double push, const double *c)
 {
     if (!c)
         for (int64_t i = 0; i < w->n; i++)
@@ -89,7 +89,7 @@ void gala_push_inside(const struct gala *w, double *v, double push, const double
             v[i] = inside(c[i - w->n], w->lower[i], w->upper[i], push);
 }
 
-int gala_restart_multipliers(struct gala *w)
+int sv_gala_restart_multipliers(struct gala *w)
 {
     for (int64_t i = 0; i < w->N; i++) {
         if (w->lo[i] > -INFINITY)
@@ -97,8 +97,8 @@ int gala_restart_multipliers(struct gala *w)
         if (w->up[i] < INFINITY)
             w->zu[i] = fmin(1, w->s->mu / (w->up[i] - w->v[i]));
     }
-    int code = gala_multipliers(w);
-    return code ? code : gala_move(w, w->v, w->c, w->s->f);
+    int code = sv_gala_multipliers(w);
+    return code ? code : sv_gala_move(w, w->v, w->c, w->s->f);
 }
 
 /* The barrier's sides: a little wider, by less than tol asks for. */
@@ -139,11 +139,11 @@ static int find_scales(struct gala *w, const struct sv_sides *sides)
     return w->nlp->scale(w->nlp->data, w->s->f_scale, w->c_scale);
 }
 
-int gala_begin(struct gala *w, double mu, double push)
+int sv_gala_begin(struct gala *w, double mu, double push)
 {
     sv_gala *state = w->s;
     memcpy(w->v, w->x0, (size_t)w->n * sizeof *w->v);
-    gala_push_inside(w, w->v, push, NULL);
+    sv_gala_push_inside(w, w->v, push, NULL);
     int code = w->nlp->values(w->nlp->data, w->v, &state->f, w->c);
     if (code == 0)
         code = w->nlp->slopes(w->nlp->data, w->v, w->g);
@@ -154,7 +154,7 @@ int gala_begin(struct gala *w, double mu, double push)
             return SV_FAILED;
     if (!isfinite(state->f))
         return SV_FAILED;
-    gala_push_inside(w, w->v, push, w->c);
+    sv_gala_push_inside(w, w->v, push, w->c);
     state->mu = mu;
     state->polished = state->least = INFINITY;
     state->shift = 0;
@@ -162,15 +162,15 @@ int gala_begin(struct gala *w, double mu, double push)
     state->references = 0;
     state->filtered = state->acceptable = state->tiny = state->stalled = 0;
     int64_t wanted = state->options.exact; /* 2: also where there are inequalities */
-    state->exact = wanted && gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;
+    state->exact = wanted && sv_gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;
     sv_merit_begin(&state->merit, (int)state->options.projected, state->options.window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
         w->zl[i] = w->lo[i] > -INFINITY;
         w->zu[i] = w->up[i] < INFINITY;
     }
-    code = gala_multipliers(w);
-    double theta = gala_violation(w, w->v, w->c);
+    code = sv_gala_multipliers(w);
+    double theta = sv_gala_violation(w, w->v, w->c);
     state->theta_max = 1e4 * fmax(1, theta);
     state->theta_min = 1e-4 * fmax(1, theta);
     return code;
@@ -188,7 +188,7 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
     memcpy(w->x0, x0, (size_t)w->n * sizeof *w->x0);
     memcpy(w->v, x0, (size_t)w->n * sizeof *w->v);
-    gala_push_inside(w, w->v, options->push, NULL);
+    sv_gala_push_inside(w, w->v, options->push, NULL);
     for (int64_t j = 0; j < w->m; j++)
         w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
     int code = nlp->scale(nlp->data, 1, w->c_scale);
@@ -198,7 +198,7 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
         code = nlp->slopes(nlp->data, w->v, w->g);
     if (code == 0)
         code = find_scales(w, sides);
-    return code ? code : gala_begin(w, options->mu, options->push);
+    return code ? code : sv_gala_begin(w, options->mu, options->push);
 }
 
 int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product)

@@ -7,7 +7,7 @@
 
 #include "gala_parts.h"
 
-int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular)
+int sv_gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular)
 {
     for (int64_t i = 0; i < w->n; i++) {
         double sigma = 0;
@@ -34,24 +34,24 @@ int gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *s
     return code == SV_STOP ? SV_STOP : 0;
 }
 
-int gala_factor(struct gala *w)
+int sv_gala_factor(struct gala *w)
 {
     double dw = 0, dc = 0, *last = &w->s->shift;
     int right, singular;
-    if (gala_factor_shifted(w, 0, 0, &right, &singular))
+    if (sv_gala_factor_shifted(w, 0, 0, &right, &singular))
         return SV_STOP;
     if (right)
         return 0;
     if (singular && w->m) {
         dc = 1e-8 * pow(w->s->mu, 0.25);
-        if (gala_factor_shifted(w, 0, dc, &right, &singular))
+        if (sv_gala_factor_shifted(w, 0, dc, &right, &singular))
             return SV_STOP;
         if (right)
             return 0;
     }
     int first = *last == 0;
     for (dw = first ? 1e-4 : fmax(1e-20, *last / 3); dw <= w->s->options.max_shift; dw *= first ? 100 : 8) {
-        if (gala_factor_shifted(w, dw, dc, &right, &singular))
+        if (sv_gala_factor_shifted(w, dw, dc, &right, &singular))
             return SV_STOP;
         if (right) {
             *last = dw;
@@ -67,14 +67,14 @@ static int solved(struct gala *w, double mu)
 {
     int64_t n = w->n;
     for (int64_t i = 0; i < n; i++)
-        w->rhs[i] = gala_fixed(w, i) ? 0 : -(w->rx[i] + gala_barrier_slope(w, i, mu));
+        w->rhs[i] = gala_fixed(w, i) ? 0 : -(w->rx[i] + sv_gala_barrier_slope(w, i, mu));
     for (int64_t j = 0; j < w->m; j++) {
         if (gala_fixed(w, n + j))
             w->rhs[n + j] = -w->rc[j];
         else if (gala_free_row(w, j))
             w->rhs[n + j] = 0;
         else
-            w->rhs[n + j] = -w->rc[j] - (gala_barrier_slope(w, n + j, mu) - w->y[j]) * fmin(1 / w->S[j], 1e20);
+            w->rhs[n + j] = -w->rc[j] - (sv_gala_barrier_slope(w, n + j, mu) - w->y[j]) * fmin(1 / w->S[j], 1e20);
     }
     int code = w->nlp->solve(w->nlp->data, w->rhs, 1e-10, w->sol);
     if (code)
@@ -93,19 +93,19 @@ static int solved(struct gala *w, double mu)
             w->dy[j] = 0;
         w->d[i] = gala_fixed(w, i) || gala_free_row(w, j)
                       ? 0
-                      : (w->dy[j] - gala_barrier_slope(w, i, mu) + w->y[j]) * fmin(1 / w->S[j], 1e20);
+                      : (w->dy[j] - sv_gala_barrier_slope(w, i, mu) + w->y[j]) * fmin(1 / w->S[j], 1e20);
     }
     return 0;
 }
 
-int gala_solve(struct gala *w, double mu)
+int sv_gala_solve(struct gala *w, double mu)
 {
     int code = solved(w, mu);
     /* Without a count of eigenvalues negative curvature shows here. */
     double *last = &w->s->shift, dw = fmax(1e-4, *last / 3), dc = w->m ? 1e-8 * pow(w->s->mu, 0.25) : 0;
     for (; code == SV_FAILED && w->uncounted && dw <= w->s->options.max_shift; dw *= 8) {
         int right, singular;
-        if (gala_factor_shifted(w, dw, dc, &right, &singular))
+        if (sv_gala_factor_shifted(w, dw, dc, &right, &singular))
             return SV_STOP;
         code = right ? solved(w, mu) : SV_FAILED;
         *last = dw;
@@ -113,7 +113,7 @@ int gala_solve(struct gala *w, double mu)
     return code;
 }
 
-void gala_dual_directions(struct gala *w, double mu)
+void sv_gala_dual_directions(struct gala *w, double mu)
 {
     for (int64_t i = 0; i < w->N; i++) {
         w->dzl[i] = w->dzu[i] = 0;
@@ -130,7 +130,7 @@ void gala_dual_directions(struct gala *w, double mu)
     }
 }
 
-int gala_multipliers(struct gala *w)
+int sv_gala_multipliers(struct gala *w)
 {
     int64_t n = w->n, negative, zero;
     for (int64_t i = 0; i < n; i++) {

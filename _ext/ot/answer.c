@@ -23,7 +23,7 @@ void sv_ot_potentials(const struct ot_problem *p, const double *u, const double 
         f[i] = u[i] / p->scale;
     for (size_t j = 0; j < p->m; j++)
         g[j] = v[j] / p->scale + (p->column_offset ? p->column_offset[j] : 0);
-    double shift = ot_dot(p->b, g, p->m) / p->mass_b;
+    double shift = sv_ot_dot(p->b, g, p->m) / p->mass_b;
     if (!isfinite(shift)) { /* large costs times a large mass */
         shift = 0;
         for (size_t j = 0; j < p->m; j++)
@@ -41,9 +41,9 @@ static int lower_bound(const struct ot_problem *p, const struct ot_rounding *rou
 {
     if (p->passes->row_max(p->cost, p->scale, s->v, rounding->column_rest, s->u, s->product, p->threads))
         return OT_GAVE_UP;
-    const double value = -(ot_dot(p->a, s->u, p->n) - ot_dot(p->b, s->v, p->m)) / p->scale;
-    const double rest = ot_offset_part(p, p->a, p->b);
-    const double size = (ot_dot_size(p->a, s->u, p->n) + ot_dot_size(p->b, s->v, p->m)) / p->scale + fabs(rest);
+    const double value = -(sv_ot_dot(p->a, s->u, p->n) - sv_ot_dot(p->b, s->v, p->m)) / p->scale;
+    const double rest = sv_ot_offset_part(p, p->a, p->b);
+    const double size = (sv_ot_dot_size(p->a, s->u, p->n) + sv_ot_dot_size(p->b, s->v, p->m)) / p->scale + fabs(rest);
     *lower = value + rest - ROUNDINGS * size;
     return OT_DONE;
 }
@@ -70,7 +70,7 @@ static int scaled_below(const struct ot_problem *p, const double *u, const doubl
     const double rows = missing_of(p->a, s->below_rows, rounding->row_rest, p->n);
     const double columns = missing_of(p->b, s->below_columns, share, p->m);
     *missing = rows > columns ? rows : columns;
-    *entropy = ot_entropy(rounding->row_rest, p->n) + ot_entropy(share, p->m);
+    *entropy = sv_ot_entropy(rounding->row_rest, p->n) + sv_ot_entropy(share, p->m);
     for (size_t j = 0; *missing > 0 && j < p->m; j++)
         share[j] /= *missing;
     return OT_DONE;
@@ -81,16 +81,16 @@ static double divergence(const struct ot_problem *p, const double *u, const doub
                          const struct sums *s, double extra, double missing, double entropy)
 {
     const double mass = p->mass_a;
-    double kl = sv_ot_sum(s->rows, p->n) - mass + ot_dot_log(s->below_rows, rounding->row_scale, p->n)
-                + ot_dot_log(s->below_columns, rounding->column_scale, p->m);
+    double kl = sv_ot_sum(s->rows, p->n) - mass + sv_ot_dot_log(s->below_rows, rounding->row_scale, p->n)
+                + sv_ot_dot_log(s->below_columns, rounding->column_scale, p->m);
     if (!(missing > 0))
         return kl;
     if (missing < mass)
         kl -= (mass - missing) * log1p(-missing / mass);
     kl += entropy - missing * log(missing);
     kl -= missing * log(missing / mass);
-    const double columns = missing * ot_dot(rounding->column_rest, v, p->m);
-    return kl + OT_LN2 * (p->scale * extra - (ot_dot(rounding->row_rest, u, p->n) + columns));
+    const double columns = missing * sv_ot_dot(rounding->column_rest, v, p->m);
+    return kl + OT_LN2 * (p->scale * extra - (sv_ot_dot(rounding->row_rest, u, p->n) + columns));
 }
 
 static int certificate(const struct ot_problem *p, const double *u, const double *v, const struct ot_rounding *rounding,
@@ -104,12 +104,12 @@ static int certificate(const struct ot_problem *p, const double *u, const double
         rounding->column_rest[j] = 0;
     }
     answer->gap = answer->lp_upper = INFINITY;
-    if (!(ot_all_finite(s->rows, p->n) && ot_all_finite(s->columns, p->m)))
+    if (!(sv_ot_all_finite(s->rows, p->n) && sv_ot_all_finite(s->columns, p->m)))
         return lower_bound(p, rounding, s, &answer->lp_lower);
     if (scaled_below(p, u, v, rounding, s, &paid, &missing, &entropy)
         || lower_bound(p, rounding, s, &answer->lp_lower))
         return OT_GAVE_UP;
-    const double extra = ot_dot(rounding->row_rest, s->product, p->n), rest = ot_offset_part(p, p->a, p->b);
+    const double extra = sv_ot_dot(rounding->row_rest, s->product, p->n), rest = sv_ot_offset_part(p, p->a, p->b);
     if (p->forbidden && !(p->scale * extra < FORBIDDEN_EXPONENT))
         return OT_DONE;
     answer->lp_upper = paid + extra + rest + ROUNDINGS * (fabs(paid) + fabs(extra) + fabs(rest));
@@ -129,15 +129,15 @@ int sv_ot_certify(const struct ot_problem *p, const double *u, const double *v, 
     if (p->passes->marginals(p->cost, p->scale, u, v, s.rows, s.columns, &paid, p->threads))
         return OT_GAVE_UP;
     /* sum P log P, from log P = ln2 (u + v) - (C - offset) / reg */
-    const double log_plan = OT_LN2 * (ot_dot(u, s.rows, n) + ot_dot(v, s.columns, m)) - paid / p->reg;
-    const double linear = paid + ot_offset_part(p, s.rows, s.columns);
-    const double log_product = ot_dot_log(s.rows, p->a, n) + ot_dot_log(s.columns, p->b, m);
-    const double dual = (ot_dot(p->a, u, n) + ot_dot(p->b, v, m)) / p->scale;
-    const double mass = sv_ot_sum(s.rows, n) - p->mass_a + ot_entropy(p->a, n) + ot_entropy(p->b, m);
+    const double log_plan = OT_LN2 * (sv_ot_dot(u, s.rows, n) + sv_ot_dot(v, s.columns, m)) - paid / p->reg;
+    const double linear = paid + sv_ot_offset_part(p, s.rows, s.columns);
+    const double log_product = sv_ot_dot_log(s.rows, p->a, n) + sv_ot_dot_log(s.columns, p->b, m);
+    const double dual = (sv_ot_dot(p->a, u, n) + sv_ot_dot(p->b, v, m)) / p->scale;
+    const double mass = sv_ot_sum(s.rows, n) - p->mass_a + sv_ot_entropy(p->a, n) + sv_ot_entropy(p->b, m);
     *answer = (struct sv_ot_answer){
         .marginal_error = sv_ot_error(p, s.rows, s.columns), .value = linear + p->reg * (log_plan - log_product),
         .value_linear = linear, .value_entropy = linear + p->reg * log_plan,
-        .value_dual = dual - p->reg * mass + ot_offset_part(p, p->a, p->b),
+        .value_dual = dual - p->reg * mass + sv_ot_offset_part(p, p->a, p->b),
         .gap = NAN, .lp_lower = NAN, .lp_upper = NAN};
     return certified ? certificate(p, u, v, rounding, &s, answer) : OT_DONE;
 }

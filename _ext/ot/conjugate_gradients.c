@@ -17,8 +17,8 @@ static double dot(const double *x, const double *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-int ot_conjugate_gradients(const struct ot_linear_system *system, const double *rhs, double *x, double goal,
-                           int max_iter, double *residual, double *work)
+int sv_ot_conjugate_gradients(const struct ot_linear_system *system, const double *rhs, double *x, double goal,
+                              int max_iter, double *residual, double *work)
 {
     const size_t size = system->size;
     double *r = work, *z = r + size, *direction = z + size, *product = direction + size;

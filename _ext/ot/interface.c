@@ -99,7 +99,7 @@ static int run(struct ot_task *task, const struct sv_watch *watch, const sv_ot_o
     newton.decay = options->decay, newton.stage_tol = options->stage_tol, newton.stage_sweeps = options->stage_sweeps;
     newton.least = task->least;
     struct sv_ot_newton *solve = sv_ot_newton_create(&task->problem, &newton);
-    sv_ot_plan *plan = out->plan ? ot_plan_room() : NULL;
+    sv_ot_plan *plan = out->plan ? sv_ot_plan_room() : NULL;
     struct sv_ot_answer answer;
     int ended = -1, status = failure(!solve || (out->plan && !plan));
     status = status ? status : iterate(task, solve, watch, &ended);
@@ -110,7 +110,7 @@ static int run(struct ot_task *task, const struct sv_watch *watch, const sv_ot_o
         const int64_t nit = sv_ot_newton_state(solve)->nit;
         status = sv_judged(watch, ended, nit, answer.marginal_error, options->tol, out->report);
         if (plan)
-            *out->plan = ot_plan_of(plan, task);
+            *out->plan = sv_ot_plan_of(plan, task);
     }
     sv_ot_newton_destroy(solve);
     return status;
@@ -135,7 +135,7 @@ static int begin(size_t n, size_t m, const sv_ot_options *given, const sv_contro
     status = status ? status : sv_read_struct(&call->options, sizeof defaults, given, "options");
     status = status ? status : sv_read_struct(&result, sizeof result, out->result, "result");
     status = status ? status : sv_read_struct(&report, sizeof report, out->report, "report");
-    return status ? status : ot_task_create(n, m, &call->task);
+    return status ? status : sv_ot_task_create(n, m, &call->task);
 }
 
 /* Solves with the cost that is in the task, if it is (`status`), and frees it where no plan has it. */
@@ -143,10 +143,10 @@ static int solved(const struct begun *call, int status, const double *a, const d
                   const struct wanted *out)
 {
     struct ot_task *task = call->task;
-    status = status ? status : ot_task_problem(task, a, b, reg, &call->options, call->watch.control.threads);
+    status = status ? status : sv_ot_task_problem(task, a, b, reg, &call->options, call->watch.control.threads);
     status = status ? status : run(task, &call->watch, &call->options, out);
     if (status < 0 || !out->plan)
-        ot_task_destroy(task);
+        sv_ot_task_destroy(task);
     return status;
 }
 
@@ -156,7 +156,7 @@ static int solve_matrix(enum sv_ot_cost_kind kind, size_t n, size_t m, const voi
 {
     struct begun call;
     int status = begin(n, m, given, control, out, &call);
-    return status ? status : solved(&call, ot_task_matrix(call.task, kind, C, stride), a, b, reg, out);
+    return status ? status : solved(&call, sv_ot_task_matrix(call.task, kind, C, stride), a, b, reg, out);
 }
 
 int sv_ot_solve(size_t n, size_t m, const double *C, ptrdiff_t stride, const double *a, const double *b, double reg,
@@ -185,6 +185,6 @@ int sv_ot_solve_sample(size_t n, size_t m, size_t d, const double *X, ptrdiff_t 
     int status = begin(n, m, given, control, &out, &call);
     if (status)
         return status;
-    status = ot_task_points(call.task, d, X, X_stride, Y, Y_stride, metric, p);
+    status = sv_ot_task_points(call.task, d, X, X_stride, Y, Y_stride, metric, p);
     return solved(&call, status, a, b, reg, &out);
 }

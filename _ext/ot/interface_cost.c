@@ -19,7 +19,7 @@ static size_t item_size(const struct sv_ot_cost *cost)
     return cost->kind == SV_COST_FLOAT32 ? sizeof(float) : sizeof(double);
 }
 
-int ot_task_matrix(struct ot_task *task, enum sv_ot_cost_kind kind, const void *matrix, ptrdiff_t stride)
+int sv_ot_task_matrix(struct ot_task *task, enum sv_ot_cost_kind kind, const void *matrix, ptrdiff_t stride)
 {
     const size_t n = task->n, m = task->m;
     size_t entries;
@@ -85,8 +85,8 @@ static int kind_of(int metric, double p)
     }
 }
 
-int ot_task_points(struct ot_task *task, size_t d, const double *x, ptrdiff_t x_stride, const double *y,
-                   ptrdiff_t y_stride, int metric, double p)
+int sv_ot_task_points(struct ot_task *task, size_t d, const double *x, ptrdiff_t x_stride, const double *y,
+                      ptrdiff_t y_stride, int metric, double p)
 {
     const size_t n = task->n, m = task->m;
     const int kind = kind_of(metric, p);
@@ -124,7 +124,7 @@ static int restrict_matrix(struct ot_task *task, size_t n, size_t m)
 {
     struct sv_ot_cost *cost = &task->compiled.cost;
     const size_t size = item_size(cost);
-    char *part = ot_task_room(task, n * m, size);
+    char *part = sv_ot_task_room(task, n * m, size);
     if (!part)
         return SV_NO_MEMORY;
     for (size_t i = 0; i < n; i++) {
@@ -153,7 +153,7 @@ static int restrict_points(struct ot_task *task, size_t n, size_t m)
     return SV_OK;
 }
 
-int ot_task_restrict(struct ot_task *task)
+int sv_ot_task_restrict(struct ot_task *task)
 {
     struct sv_ot_cost *cost = &task->compiled.cost;
     const size_t n = task->problem.n, m = task->problem.m;
@@ -175,7 +175,7 @@ static void row_minima(const struct ot_task *task, const double *zeros, double *
         low[i] = 0 - low[i];
 }
 
-int ot_task_span(struct ot_task *task, double *span)
+int sv_ot_task_span(struct ot_task *task, double *span)
 {
     const size_t n = task->problem.n, m = task->problem.m;
     if (!is_matrix(&task->compiled.cost)) {
@@ -189,7 +189,7 @@ int ot_task_span(struct ot_task *task, double *span)
     row_extreme(task, -1, zeros, high);
     for (size_t i = 0; i < n; i++)
         high[i] -= low[i];
-    *span = ot_largest(high, n);
+    *span = sv_ot_largest(high, n);
     task->least = low;
     return SV_OK;
 }
@@ -209,15 +209,15 @@ static int reduced(struct ot_task *task, double *low, const double *zeros, doubl
         columns[j] = 0 - columns[j];
     cost->column_offset = columns;
     row_extreme(task, -1, zeros, high);
-    const double left = ot_largest(high, n);
-    if (ot_largest(columns, m) > left || (!is_matrix(cost) && ot_largest(low, n) > left))
+    const double left = sv_ot_largest(high, n);
+    if (sv_ot_largest(columns, m) > left || (!is_matrix(cost) && sv_ot_largest(low, n) > left))
         *span = left;
     else
         cost->offset = cost->column_offset = NULL;
     return SV_OK;
 }
 
-int ot_task_offset(struct ot_task *task, double scale, double *span)
+int sv_ot_task_offset(struct ot_task *task, double scale, double *span)
 {
     struct sv_ot_cost *cost = &task->compiled.cost;
     const size_t n = task->problem.n, m = task->problem.m;
@@ -236,7 +236,7 @@ int ot_task_offset(struct ot_task *task, double scale, double *span)
     const int huge = scale * *span > HUGE_EXPONENT;
     if (is_matrix(cost)) {
         row_minima(task, zeros, low);
-        cost->offset = huge || ot_distance_linf(low, NULL, n) > *span ? low : NULL;
+        cost->offset = huge || sv_ot_distance_linf(low, NULL, n) > *span ? low : NULL;
     } else if (huge) {
         cost->offset = memset(low, 0, n * sizeof(double));
     }

@@ -13,9 +13,9 @@ struct sv_ot_plan {
     struct ot_task *task;
 };
 
-sv_ot_plan *ot_plan_room(void) { return calloc(1, sizeof(sv_ot_plan)); }
+sv_ot_plan *sv_ot_plan_room(void) { return calloc(1, sizeof(sv_ot_plan)); }
 
-sv_ot_plan *ot_plan_of(sv_ot_plan *room, struct ot_task *task)
+sv_ot_plan *sv_ot_plan_of(sv_ot_plan *room, struct ot_task *task)
 {
     const sv_ot_plan plan = {.guard = {ATOMIC_FLAG_INIT}, .task = task};
     memcpy(room, &plan, sizeof plan);
@@ -25,7 +25,7 @@ sv_ot_plan *ot_plan_of(sv_ot_plan *room, struct ot_task *task)
 void sv_ot_plan_destroy(sv_ot_plan *plan)
 {
     if (plan)
-        ot_task_destroy(plan->task);
+        sv_ot_task_destroy(plan->task);
     free(plan);
 }
 

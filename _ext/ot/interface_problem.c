@@ -13,7 +13,7 @@ static const double MASS_DIFFERENCE = 1e-6;
 
 enum { LINE = 64 };
 
-void *ot_task_room(struct ot_task *task, size_t count, size_t size)
+void *sv_ot_task_room(struct ot_task *task, size_t count, size_t size)
 {
     size_t bytes;
     if (sv_product(count ? count : 1, size, "memory", &bytes))
@@ -26,7 +26,7 @@ void *ot_task_room(struct ot_task *task, size_t count, size_t size)
     return room;
 }
 
-int ot_task_create(size_t n, size_t m, struct ot_task **created)
+int sv_ot_task_create(size_t n, size_t m, struct ot_task **created)
 {
     size_t entries;
     if (!n || !m)
@@ -41,7 +41,7 @@ int ot_task_create(size_t n, size_t m, struct ot_task **created)
     return SV_OK;
 }
 
-void ot_task_destroy(struct ot_task *task)
+void sv_ot_task_destroy(struct ot_task *task)
 {
     if (!task)
         return;
@@ -85,9 +85,9 @@ static int keep_positive(struct ot_task *task, double *weights, size_t size, siz
 {
     const double least = NEGLIGIBLE_WEIGHT * sv_ot_sum(weights, size);
     *kept = size;
-    if (ot_least(weights, size) > least)
+    if (sv_ot_least(weights, size) > least)
         return SV_OK;
-    *places = ot_task_room(task, size, sizeof(size_t));
+    *places = sv_ot_task_room(task, size, sizeof(size_t));
     if (!*places)
         return SV_NO_MEMORY;
     *kept = 0;
@@ -167,14 +167,14 @@ static int take_data(struct ot_task *task, const double *a, const double *b, con
     return status;
 }
 
-int ot_task_problem(struct ot_task *task, const double *a, const double *b, double reg, const sv_ot_options *options,
-                    int threads)
+int sv_ot_task_problem(struct ot_task *task, const double *a, const double *b, double reg, const sv_ot_options *options,
+                       int threads)
 {
     struct ot_problem *p = &task->problem;
     int status = check_options(reg, options);
     status = status ? status : take_data(task, a, b, options);
     if (!status && (task->rows || task->columns))
-        status = ot_task_restrict(task);
+        status = sv_ot_task_restrict(task);
     if (status)
         return status;
     /* At a cache line, in whole ones. */
@@ -184,10 +184,10 @@ int ot_task_problem(struct ot_task *task, const double *a, const double *b, doub
     p->passes = &sv_ot_compiled_passes, p->cost = &task->compiled;
     p->reg = reg, p->scale = 1.0 / (reg * OT_LN2), p->tol = options->tol, p->threads = threads;
     p->norm = (enum sv_ot_norm_kind)options->norm;
-    status = ot_task_span(task, &p->span);
+    status = sv_ot_task_span(task, &p->span);
     if (!status && !isfinite(p->scale * p->span))
         return sv_fail(SV_INVALID, "reg is %g: the costs, which span up to %g, overflow in units of it", reg, p->span);
-    status = status ? status : ot_task_offset(task, p->scale, &p->span);
+    status = status ? status : sv_ot_task_offset(task, p->scale, &p->span);
     if (status)
         return status;
     p->offset = task->compiled.cost.offset, p->column_offset = task->compiled.cost.column_offset;

@@ -21,27 +21,27 @@ struct ot_task {
 };
 
 /* Room that lives as long as the task; NULL with the error said where there is none. */
-void *ot_task_room(struct ot_task *task, size_t count, size_t size);
-#define OT_DOUBLES(task, count) ((double *)ot_task_room(task, count, sizeof(double)))
+void *sv_ot_task_room(struct ot_task *task, size_t count, size_t size);
+#define OT_DOUBLES(task, count) ((double *)sv_ot_task_room(task, count, sizeof(double)))
 
-int ot_task_create(size_t n, size_t m, struct ot_task **created);
-void ot_task_destroy(struct ot_task *task);
+int sv_ot_task_create(size_t n, size_t m, struct ot_task **created);
+void sv_ot_task_destroy(struct ot_task *task);
 
 /* The caller's cost, checked; `rows` of a matrix are `stride` entries apart. */
-int ot_task_matrix(struct ot_task *task, enum sv_ot_cost_kind kind, const void *matrix, ptrdiff_t stride);
-int ot_task_points(struct ot_task *task, size_t d, const double *x, ptrdiff_t x_stride, const double *y,
-                   ptrdiff_t y_stride, int metric, double p);
+int sv_ot_task_matrix(struct ot_task *task, enum sv_ot_cost_kind kind, const void *matrix, ptrdiff_t stride);
+int sv_ot_task_points(struct ot_task *task, size_t d, const double *x, ptrdiff_t x_stride, const double *y,
+                      ptrdiff_t y_stride, int metric, double p);
 
 /* The rest of the problem, for a task that has its cost. */
-int ot_task_problem(struct ot_task *task, const double *a, const double *b, double reg, const sv_ot_options *options,
-                    int threads);
+int sv_ot_task_problem(struct ot_task *task, const double *a, const double *b, double reg, const sv_ot_options *options,
+                       int threads);
 
 /* The part of the cost between the kept rows and columns. */
-int ot_task_restrict(struct ot_task *task);
+int sv_ot_task_restrict(struct ot_task *task);
 
 /* The span of the costs within rows; with the offsets that the costs need in units of 1 / scale, found as
  * `Cost.with_offset` in Python finds them. */
-int ot_task_span(struct ot_task *task, double *span);
-int ot_task_offset(struct ot_task *task, double scale, double *span);
+int sv_ot_task_span(struct ot_task *task, double *span);
+int sv_ot_task_offset(struct ot_task *task, double scale, double *span);
 
 #endif

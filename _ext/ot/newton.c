@@ -39,27 +39,27 @@ static int gentle(const struct sv_ot_newton *s)
     return s->options.gentle && s->problem->span / s->problem->reg <= GENTLE_SPAN;
 }
 
-double ot_relative_error(const struct ot_problem *p, const double *column_sums)
+double sv_ot_relative_error(const struct ot_problem *p, const double *column_sums)
 {
-    const double error = ot_distance_l1(column_sums, p->b, p->m) / p->mass_a;
+    const double error = sv_ot_distance_l1(column_sums, p->b, p->m) / p->mass_a;
     return error < 1 ? error : 1;
 }
 
-double ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new)
+double sv_ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new)
 {
     const struct ot_problem *p = s->problem;
-    return (ot_dot_change(p->a, new->u, old_u, p->n) + ot_dot_change(p->b, new->v, old_v, p->m)) / s->state.stage;
+    return (sv_ot_dot_change(p->a, new->u, old_u, p->n) + sv_ot_dot_change(p->b, new->v, old_v, p->m)) / s->state.stage;
 }
 
-double ot_gain_rounding(const struct sv_ot_newton *s, const double *u, const double *v)
+double sv_ot_gain_rounding(const struct sv_ot_newton *s, const double *u, const double *v)
 {
     const struct ot_problem *p = s->problem;
-    return 1e-15 * (ot_dot_size(p->a, u, p->n) + ot_dot_size(p->b, v, p->m)) / s->state.stage;
+    return 1e-15 * (sv_ot_dot_size(p->a, u, p->n) + sv_ot_dot_size(p->b, v, p->m)) / s->state.stage;
 }
 
-void ot_without_mean(const struct ot_problem *p, const double *z, double *direction, double unit)
+void sv_ot_without_mean(const struct ot_problem *p, const double *z, double *direction, double unit)
 {
-    const double mean = ot_dot(z, p->b, p->m) / p->mass_b;
+    const double mean = sv_ot_dot(z, p->b, p->m) / p->mass_b;
     for (size_t j = 0; j < p->m; j++)
         direction[j] = (z[j] - mean) / unit;
 }
@@ -136,7 +136,7 @@ void sv_ot_newton_destroy(struct sv_ot_newton *s)
 {
     if (!s)
         return;
-    ot_forget_plan(s);
+    sv_ot_forget_plan(s);
     for (int k = 0; k < 2; k++)
         give_entries(&s->entries[k]);
     free(s->vectors);
@@ -192,7 +192,7 @@ static int evaluated(struct sv_ot_newton *s, const struct ot_point *from, const 
         return OT_GAVE_UP;
     for (size_t i = 0; i < p->n; i++)
         to->u[i] *= stage;
-    to->measure = stage == 1 ? sv_ot_error(p, NULL, to->column_sums) : ot_distance_l1(to->column_sums, p->b, p->m);
+    to->measure = stage == 1 ? sv_ot_error(p, NULL, to->column_sums) : sv_ot_distance_l1(to->column_sums, p->b, p->m);
     to->previous = before;
     to->kept = keep ? kept_in(&s->entries[s->present], p->n) : (struct ot_kept){0};
     s->state.passes++;
@@ -207,17 +207,17 @@ static int swept_by(struct sv_ot_newton *s, const double *v, int keep, double er
     return status;
 }
 
-int ot_swept(struct sv_ot_newton *s, const double *v, int keep)
+int sv_ot_swept(struct sv_ot_newton *s, const double *v, int keep)
 {
-    return swept_by(s, v, keep, ot_relative_error(s->problem, s->state.at.column_sums));
+    return swept_by(s, v, keep, sv_ot_relative_error(s->problem, s->state.at.column_sums));
 }
 
-int ot_swept_at_best(struct sv_ot_newton *s, int keep)
+int sv_ot_swept_at_best(struct sv_ot_newton *s, int keep)
 {
     const struct ot_point *at = &s->state.at;
     double *best = s->room + s->problem->m; /* beyond what a sweep needs */
     int status = sv_ot_best_v(s->problem, at->u, at->v, at->column_sums, s->state.stage, best, best + s->problem->m);
-    return status ? status : ot_swept(s, best, keep);
+    return status ? status : sv_ot_swept(s, best, keep);
 }
 
 /* ---- Newton steps --------------------------------------------------------------------------------- */
@@ -246,13 +246,13 @@ static int evaluated_along(struct sv_ot_newton *s, const struct ot_point *from, 
     double *v = s->room + p->m;
     for (size_t j = 0; j < p->m; j++)
         v[j] = s->old_v[j] + step * s->state.stage * s->direction[j];
-    return evaluated(s, from, v, 1, ot_relative_error(p, from->column_sums), to);
+    return evaluated(s, from, v, 1, sv_ot_relative_error(p, from->column_sums), to);
 }
 
 /* The slope of the dual along the direction, from its column sums. */
 static double slope_at(const struct sv_ot_newton *s, const double *column_sums)
 {
-    return ot_dot_change(s->direction, s->problem->b, column_sums, s->problem->m);
+    return sv_ot_dot_change(s->direction, s->problem->b, column_sums, s->problem->m);
 }
 
 /* Where the whole step was taken and the slope has hardly fallen: further, while the dual rises. */
@@ -265,7 +265,7 @@ static int lengthened(struct sv_ot_newton *s, double slope)
         int status = evaluated_along(s, &s->trial, step, &s->further);
         if (status)
             return status;
-        if (!(ot_gain(s, s->trial.u, s->trial.v, &s->further) > 0)) {
+        if (!(sv_ot_gain(s, s->trial.u, s->trial.v, &s->further) > 0)) {
             s->present ^= 1;
             return OT_DONE;
         }
@@ -279,14 +279,14 @@ static int line_search(struct sv_ot_newton *s, int *full)
 {
     const struct ot_problem *p = s->problem;
     const struct ot_point *at = &s->state.at;
-    const double slope = slope_at(s, at->column_sums), rounding = ot_gain_rounding(s, at->u, at->v);
+    const double slope = slope_at(s, at->column_sums), rounding = sv_ot_gain_rounding(s, at->u, at->v);
     double step = 1;
     memcpy(s->old_v, at->v, p->m * sizeof(double));
     for (int trial = 0; trial < OT_TRIALS; trial++) {
         int status = evaluated_along(s, at, step, &s->trial);
         if (status)
             return status;
-        if (ot_gain(s, at->u, at->v, &s->trial) >= OT_ARMIJO * step * slope - rounding)
+        if (sv_ot_gain(s, at->u, at->v, &s->trial) >= OT_ARMIJO * step * slope - rounding)
             break;
         step *= OT_SHRINK;
     }
@@ -303,11 +303,11 @@ static int newton_step(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     if (!state->at.kept.row_starts) {
-        double error = ot_relative_error(s->problem, state->at.column_sums);
+        double error = sv_ot_relative_error(s->problem, state->at.column_sums);
         return evaluated(s, &state->at, state->at.v, 1, error, &state->at);
     }
     const double damping = state->damping;
-    int clipped, full = 0, status = ot_newton_direction(s, &clipped);
+    int clipped, full = 0, status = sv_ot_newton_direction(s, &clipped);
     status = status ? status : line_search(s, &full);
     if (status)
         return status;
@@ -316,7 +316,7 @@ static int newton_step(struct sv_ot_newton *s)
         return OT_DONE;
     }
     state->damping = fmin(damping * 8, OT_LARGEST_DAMPING);
-    return ot_swept_at_best(s, 1);
+    return sv_ot_swept_at_best(s, 1);
 }
 
 /* ---- the solve ------------------------------------------------------------------------------------ */
@@ -350,11 +350,11 @@ int sv_ot_newton_start(struct sv_ot_newton *s, const double *u0, const double *v
     struct sv_ot_newton_state *state = &s->state;
     set_start(s, u0, v0);
     if (all_zero(v0, p->m)) {
-        if (gentle(s) && ot_storable(s))
-            return ot_stored_start(s);
+        if (gentle(s) && sv_ot_storable(s))
+            return sv_ot_stored_start(s);
     } else { /* a warm start, which may be good enough for the last stage, and for Newton steps at once */
         int status = swept_by(s, v0, !easy(p), WARM_EXPECTED);
-        if (status || ot_relative_error(p, state->at.column_sums) <= WARM_ERROR)
+        if (status || sv_ot_relative_error(p, state->at.column_sums) <= WARM_ERROR)
             return status;
         set_start(s, u0, v0);
     }
@@ -371,7 +371,7 @@ static int next_stage(struct sv_ot_newton *s)
         state->stage = 1;
     state->sweeps_left = s->options.stage_sweeps;
     state->damping = fmax(state->damping, OT_DAMPING);
-    return ot_swept(s, state->at.v, 0);
+    return sv_ot_swept(s, state->at.v, 0);
 }
 
 /* Whether the plan has so many large entries that products with all of it cost less than with these. */
@@ -390,20 +390,20 @@ static int unguarded_step(struct sv_ot_newton *s)
     if (state->stage > 1 && state->at.measure <= s->options.stage_tol * p->mass_a)
         return next_stage(s);
     if (state->scaled)
-        return ot_scaled_step(s);
+        return sv_ot_scaled_step(s);
     if (state->sweeps_left > 0) {
         state->sweeps_left--;
-        return ot_swept_at_best(s, state->sweeps_left == 0 && !easy(p));
+        return sv_ot_swept_at_best(s, state->sweeps_left == 0 && !easy(p));
     }
     if (easy(p) && !state->hard) {
-        const long long more = ot_iterations_left(s, 1);
+        const long long more = sv_ot_iterations_left(s, 1);
         if (more <= CHEAPER_SWEEPS)
-            return ot_swept_at_best(s, 0);
-        if (ot_storable(s))
-            return ot_stored(s, more <= OT_PATIENCE ? more : OT_RATE_SWEEPS);
+            return sv_ot_swept_at_best(s, 0);
+        if (sv_ot_storable(s))
+            return sv_ot_stored(s, more <= OT_PATIENCE ? more : OT_RATE_SWEEPS);
     }
-    if (wide(s) && !state->hard && ot_storable(s))
-        return ot_stored(s, 0);
+    if (wide(s) && !state->hard && sv_ot_storable(s))
+        return sv_ot_stored(s, 0);
     return newton_step(s);
 }
 

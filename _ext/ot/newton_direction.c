@@ -81,7 +81,7 @@ static int scaled_system(const struct sv_ot_newton *s, struct scaled *q, double 
     scale(p->a, unit, q->a, n);
     scale(p->b, unit, q->b, m);
     scale(state->at.column_sums, unit, q->c, m);
-    const double distance = ot_distance_l1(q->b, q->c, m);
+    const double distance = sv_ot_distance_l1(q->b, q->c, m);
     *error = distance < 1 ? distance : 1;
     for (size_t j = 0; j < m; j++)
         q->diagonal[j] = q->c[j] + state->damping * *error * q->b[j];
@@ -99,7 +99,7 @@ static int scaled_system(const struct sv_ot_newton *s, struct scaled *q, double 
     return OT_DONE;
 }
 
-int ot_newton_direction(struct sv_ot_newton *s, int *clipped)
+int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped)
 {
     const struct ot_problem *p = s->problem;
     const size_t m = p->m;
@@ -108,19 +108,19 @@ int ot_newton_direction(struct sv_ot_newton *s, int *clipped)
     int status = scaled_system(s, &q, &error);
     if (!status) {
         const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-        status = solve(s, &q, share * sqrt(ot_distance_squared(q.wanted, NULL, 1, m)));
+        status = solve(s, &q, share * sqrt(sv_ot_distance_squared(q.wanted, NULL, 1, m)));
     }
     free(q.values);
     if (status)
         return status;
-    ot_without_mean(p, q.x, s->direction, OT_LN2);
+    sv_ot_without_mean(p, q.x, s->direction, OT_LN2);
     /* Weights of 1e-40 and less may take x out of the numbers. */
-    if (!(ot_dot_change(s->direction, q.b, q.c, m) > 0)) {
+    if (!(sv_ot_dot_change(s->direction, q.b, q.c, m) > 0)) {
         for (size_t j = 0; j < m; j++)
             q.x[j] = log2(q.b[j] / fmax(q.c[j], TINY));
-        ot_without_mean(p, q.x, s->direction, 1);
+        sv_ot_without_mean(p, q.x, s->direction, 1);
     }
-    largest = ot_distance_linf(s->direction, NULL, m);
+    largest = sv_ot_distance_linf(s->direction, NULL, m);
     *clipped = largest > LARGEST_MOVE;
     for (size_t j = 0; *clipped && j < m; j++)
         s->direction[j] *= LARGEST_MOVE / largest;

@@ -50,27 +50,27 @@ struct sv_ot_newton {
 };
 
 /* newton.c: the l1 error of the columns as a share of the mass, at most 1. */
-double ot_relative_error(const struct ot_problem *problem, const double *column_sums);
+double sv_ot_relative_error(const struct ot_problem *problem, const double *column_sums);
 /* By how much the dual rose, in base 2 of the stage: from differences, since the dual itself would drown it. */
-double ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new);
+double sv_ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new);
 /* What rounding may take from a gain. */
-double ot_gain_rounding(const struct sv_ot_newton *s, const double *u, const double *v);
+double sv_ot_gain_rounding(const struct sv_ot_newton *s, const double *u, const double *v);
 /* A sweep at v from the state, which it becomes. keep: whether with the large entries of its plan. */
-int ot_swept(struct sv_ot_newton *s, const double *v, int keep);
+int sv_ot_swept(struct sv_ot_newton *s, const double *v, int keep);
 /* A sweep at the best v. */
-int ot_swept_at_best(struct sv_ot_newton *s, int keep);
+int sv_ot_swept_at_best(struct sv_ot_newton *s, int keep);
 /* direction_j becomes what is left of it without its mean, over ln 2. */
-void ot_without_mean(const struct ot_problem *problem, const double *z, double *direction, double unit);
+void sv_ot_without_mean(const struct ot_problem *problem, const double *z, double *direction, double unit);
 
 /* newton_direction.c: the Newton direction in base 2 of the stage; *clipped: whether it had to be clipped. */
-int ot_newton_direction(struct sv_ot_newton *s, int *clipped);
+int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped);
 
 /* newton_stored.c: the kernel domain. */
-int ot_storable(const struct sv_ot_newton *s);
-long long ot_iterations_left(const struct sv_ot_newton *s, int done);
-int ot_stored_start(struct sv_ot_newton *s);
-int ot_stored(struct sv_ot_newton *s, long long sweeps);
-int ot_scaled_step(struct sv_ot_newton *s);
-void ot_forget_plan(struct sv_ot_newton *s);
+int sv_ot_storable(const struct sv_ot_newton *s);
+long long sv_ot_iterations_left(const struct sv_ot_newton *s, int done);
+int sv_ot_stored_start(struct sv_ot_newton *s);
+int sv_ot_stored(struct sv_ot_newton *s, long long sweeps);
+int sv_ot_scaled_step(struct sv_ot_newton *s);
+void sv_ot_forget_plan(struct sv_ot_newton *s);
 
 #endif

@@ -13,7 +13,7 @@ static const double ORDINARY_MASS = 1e100;
 static const double LEAST_GOAL = 1e-6, LARGEST_GOAL = 0.1;
 
 /* Whether the plan may be stored, and its scalings are still far from their own rounding. */
-int ot_storable(const struct sv_ot_newton *s)
+int sv_ot_storable(const struct sv_ot_newton *s)
 {
     const struct ot_problem *p = s->problem;
     const int ordinary = p->mass_a > 1 / ORDINARY_MASS && p->mass_a < ORDINARY_MASS;
@@ -21,7 +21,7 @@ int ot_storable(const struct sv_ot_newton *s)
 }
 
 /* How many more Sinkhorn iterations the tolerance needs, by the rate of the last `done` ones. */
-long long ot_iterations_left(const struct sv_ot_newton *s, int done)
+long long sv_ot_iterations_left(const struct sv_ot_newton *s, int done)
 {
     const struct ot_point *at = &s->state.at;
     const int known = at->previous > 0 && at->previous < INFINITY;
@@ -32,7 +32,7 @@ long long ot_iterations_left(const struct sv_ot_newton *s, int done)
     return more < (double)OT_NEVER ? (long long)more : OT_NEVER;
 }
 
-void ot_forget_plan(struct sv_ot_newton *s)
+void sv_ot_forget_plan(struct sv_ot_newton *s)
 {
     if (s->plan_block)
         sv_scratch_give(s->plan_block, s->plan_bytes);
@@ -89,7 +89,7 @@ static void set_ones(double *x, size_t size)
         x[k] = 1;
 }
 
-int ot_stored_start(struct sv_ot_newton *s)
+int sv_ot_stored_start(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
@@ -109,7 +109,7 @@ int ot_stored_start(struct sv_ot_newton *s)
     return OT_DONE;
 }
 
-int ot_stored(struct sv_ot_newton *s, long long sweeps)
+int sv_ot_stored(struct sv_ot_newton *s, long long sweeps)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
@@ -121,7 +121,7 @@ int ot_stored(struct sv_ot_newton *s, long long sweeps)
     state->scaled = 1;
     state->passes++;
     state->sweeps_left = sweeps;
-    return ot_scaled_step(s);
+    return sv_ot_scaled_step(s);
 }
 
 /* Some of the sweeps that are due; then their rate says how many more are, or none if they would be too many. */
@@ -135,7 +135,7 @@ static void scaled_sweeps(struct sv_ot_newton *s)
     rescaled(s, state->at.measure);
     state->scalings += done;
     state->sinkhorn += done;
-    const long long more = ot_iterations_left(s, done);
+    const long long more = sv_ot_iterations_left(s, done);
     state->sweeps_left = more <= OT_PATIENCE ? more : 0;
 }
 
@@ -146,20 +146,20 @@ static int scaled_direction(struct sv_ot_newton *s)
     const struct ot_problem *p = s->problem;
     const size_t m = p->m;
     double *gradient = s->room, *diagonal = gradient + m, *z = diagonal + m, residual;
-    const double *c = state->at.column_sums, error = ot_relative_error(p, c);
+    const double *c = state->at.column_sums, error = sv_ot_relative_error(p, c);
     for (size_t j = 0; j < m; j++) {
         gradient[j] = p->b[j] - c[j];
         diagonal[j] = c[j] + state->damping * error * p->b[j];
     }
     const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-    const double goal = share * sqrt(ot_distance_squared(gradient, NULL, 1, m));
+    const double goal = share * sqrt(sv_ot_distance_squared(gradient, NULL, 1, m));
     const int taken = sv_ot_scaling_cg(&s->plan, state->x, state->y, diagonal, gradient, z, goal, OT_MOST_CG, &residual,
                                        s->plan_work, p->threads);
     state->cg += taken;
     state->scalings += taken;
     state->hard = residual > goal;
-    ot_without_mean(p, z, s->direction, OT_LN2);
-    const double largest = ot_distance_linf(s->direction, NULL, m);
+    sv_ot_without_mean(p, z, s->direction, OT_LN2);
+    const double largest = sv_ot_distance_linf(s->direction, NULL, m);
     const int clipped = largest > s->options.absorbed;
     for (size_t j = 0; clipped && j < m; j++)
         s->direction[j] *= s->options.absorbed / largest;
@@ -175,8 +175,8 @@ static void scaled_newton(struct sv_ot_newton *s)
     const struct ot_problem *p = s->problem;
     struct ot_point *at = &state->at;
     const int clipped = scaled_direction(s);
-    const double previous = at->measure, slope = ot_dot_change(s->direction, p->b, at->column_sums, p->m);
-    const double rounding = ot_gain_rounding(s, at->u, at->v);
+    const double previous = at->measure, slope = sv_ot_dot_change(s->direction, p->b, at->column_sums, p->m);
+    const double rounding = sv_ot_gain_rounding(s, at->u, at->v);
     memcpy(s->old_u, at->u, p->n * sizeof(double));
     memcpy(s->old_v, at->v, p->m * sizeof(double));
     memcpy(s->old_y, state->y, p->m * sizeof(double));
@@ -188,7 +188,7 @@ static void scaled_newton(struct sv_ot_newton *s)
         sv_ot_scaling_update(&s->plan, state->x, state->y, at->column_sums, s->plan_work, p->threads);
         rescaled(s, previous);
         state->scalings++;
-        if (ot_gain(s, s->old_u, s->old_v, at) >= OT_ARMIJO * step * slope - rounding || trial == OT_TRIALS - 1)
+        if (sv_ot_gain(s, s->old_u, s->old_v, at) >= OT_ARMIJO * step * slope - rounding || trial == OT_TRIALS - 1)
             break;
         step *= OT_SHRINK;
     }
@@ -205,15 +205,15 @@ static int moved_far(const double *x, const double *from, size_t size, double fa
     return 0;
 }
 
-int ot_scaled_step(struct sv_ot_newton *s)
+int sv_ot_scaled_step(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
-    if (!ot_storable(s) || state->hard)
-        return ot_swept_at_best(s, 0);
+    if (!sv_ot_storable(s) || state->hard)
+        return sv_ot_swept_at_best(s, 0);
     if (moved_far(state->at.u, state->stored_u, p->n, s->options.absorbed)
         || moved_far(state->at.v, state->stored_v, p->m, s->options.absorbed))
-        return ot_stored(s, state->sweeps_left);
+        return sv_ot_stored(s, state->sweeps_left);
     const int status = make_plan(s);
     if (status)
         return status;

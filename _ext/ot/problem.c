@@ -84,20 +84,20 @@ static double l2_error(const struct ot_problem *p, const double *row_sums, const
     (void)frexp(p->mass_a, &exponent);
     exponent = exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
     const double unit = ldexp(1, -exponent);
-    const double rows = row_sums ? ot_distance_squared(row_sums, p->a, unit, p->n) : 0;
-    return ldexp(sqrt(rows + ot_distance_squared(column_sums, p->b, unit, p->m)), exponent);
+    const double rows = row_sums ? sv_ot_distance_squared(row_sums, p->a, unit, p->n) : 0;
+    return ldexp(sqrt(rows + sv_ot_distance_squared(column_sums, p->b, unit, p->m)), exponent);
 }
 
 double sv_ot_error(const struct ot_problem *p, const double *row_sums, const double *column_sums)
 {
     switch (p->norm) {
     case SV_OT_NORM_L1:
-        return (row_sums ? ot_distance_l1(row_sums, p->a, p->n) : 0) + ot_distance_l1(column_sums, p->b, p->m);
+        return (row_sums ? sv_ot_distance_l1(row_sums, p->a, p->n) : 0) + sv_ot_distance_l1(column_sums, p->b, p->m);
     case SV_OT_NORM_L2:
         return l2_error(p, row_sums, column_sums);
     default: {
-        const double columns = ot_distance_linf(column_sums, p->b, p->m);
-        const double rows = row_sums ? ot_distance_linf(row_sums, p->a, p->n) : 0;
+        const double columns = sv_ot_distance_linf(column_sums, p->b, p->m);
+        const double rows = row_sums ? sv_ot_distance_linf(row_sums, p->a, p->n) : 0;
         return rows > columns || rows != rows ? rows : columns;
     }
     }
@@ -105,7 +105,7 @@ double sv_ot_error(const struct ot_problem *p, const double *row_sums, const dou
 
 double sv_ot_drift(const struct ot_problem *p, const double *v)
 {
-    const double mean = ot_dot(p->b, v, p->m) / p->mass_b;
+    const double mean = sv_ot_dot(p->b, v, p->m) / p->mass_b;
     return fabs(mean) > LARGEST_MEAN ? mean : 0;
 }
 
@@ -113,7 +113,7 @@ int sv_ot_best_v(const struct ot_problem *p, const double *u, const double *v, c
                  double *best, double *work)
 {
     const size_t n = p->n, m = p->m;
-    if (ot_least(column_sums, m) > UNDERFLOW_SUM) {
+    if (sv_ot_least(column_sums, m) > UNDERFLOW_SUM) {
         for (size_t j = 0; j < m; j++)
             best[j] = v[j] + stage * log2(p->b[j] / column_sums[j]);
     } else {
@@ -144,8 +144,8 @@ int sv_ot_stop(const struct ot_problem *p, double measure, long long steps_witho
     return steps_without_progress >= PATIENCE && measure < NEAR_ROUNDOFF * p->roundoff ? SV_STAGNATION : -1;
 }
 
-double ot_offset_part(const struct ot_problem *p, const double *row_sums, const double *column_sums)
+double sv_ot_offset_part(const struct ot_problem *p, const double *row_sums, const double *column_sums)
 {
-    return (p->offset ? ot_dot(p->offset, row_sums, p->n) : 0)
-           + (p->column_offset ? ot_dot(p->column_offset, column_sums, p->m) : 0);
+    return (p->offset ? sv_ot_dot(p->offset, row_sums, p->n) : 0)
+           + (p->column_offset ? sv_ot_dot(p->column_offset, column_sums, p->m) : 0);
 }

@@ -68,6 +68,6 @@ SV_BINDING double sv_ot_drift(const struct ot_problem *problem, const double *v)
 SV_BINDING int sv_ot_stop(const struct ot_problem *problem, double measure, long long steps_without_progress);
 
 /* What the offsets contribute to the cost of a plan with these sums. */
-double ot_offset_part(const struct ot_problem *problem, const double *row_sums, const double *column_sums);
+double sv_ot_offset_part(const struct ot_problem *problem, const double *row_sums, const double *column_sums);
 
 #endif

@@ -122,5 +122,5 @@ int sv_ot_scaling_cg(const struct sv_ot_stored_plan *plan, const double *x, cons
         s.weights[i] = x[i] * (x[i] / plan->a[i]);
     memset(z, 0, m * sizeof(double));
     struct ot_linear_system system = {m, multiply, by_diagonal, &s};
-    return ot_conjugate_gradients(&system, rhs, z, goal, max_iter, residual, room + m + 2 * n);
+    return sv_ot_conjugate_gradients(&system, rhs, z, goal, max_iter, residual, room + m + 2 * n);
 }

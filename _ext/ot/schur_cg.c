@@ -79,5 +79,5 @@ int sv_ot_schur_cg(const struct sv_ot_thinned *p, const double *rhs, double *x, 
     if (!factor)
         diagonal_of(p, schur.room);
     struct ot_linear_system system = {p->m, multiply, factor ? by_factor : by_diagonal, &schur};
-    return ot_conjugate_gradients(&system, rhs, x, goal, max_iter, residual, work);
+    return sv_ot_conjugate_gradients(&system, rhs, x, goal, max_iter, residual, work);
 }

@@ -41,16 +41,16 @@ static void add(struct total *total, const double *lane)
     }
 
 SUM_OF(sv_ot_sum, (const double *x, size_t size), x[k])
-SUM_OF(ot_dot, (const double *x, const double *y, size_t size), x[k] * y[k])
-SUM_OF(ot_dot_change, (const double *w, const double *x, const double *y, size_t size), w[k] * (x[k] - y[k]))
-SUM_OF(ot_dot_size, (const double *w, const double *x, size_t size), w[k] * fabs(x[k]))
-SUM_OF(ot_entropy, (const double *w, size_t size), w[k] > 0 ? w[k] * log(w[k]) : 0)
-SUM_OF(ot_dot_log, (const double *x, const double *y, size_t size), x[k] * log(y[k]))
-SUM_OF(ot_distance_l1, (const double *x, const double *y, size_t size), fabs(y ? x[k] - y[k] : x[k]))
-SUM_OF(ot_distance_squared, (const double *x, const double *y, double unit, size_t size),
+SUM_OF(sv_ot_dot, (const double *x, const double *y, size_t size), x[k] * y[k])
+SUM_OF(sv_ot_dot_change, (const double *w, const double *x, const double *y, size_t size), w[k] * (x[k] - y[k]))
+SUM_OF(sv_ot_dot_size, (const double *w, const double *x, size_t size), w[k] * fabs(x[k]))
+SUM_OF(sv_ot_entropy, (const double *w, size_t size), w[k] > 0 ? w[k] * log(w[k]) : 0)
+SUM_OF(sv_ot_dot_log, (const double *x, const double *y, size_t size), x[k] * log(y[k]))
+SUM_OF(sv_ot_distance_l1, (const double *x, const double *y, size_t size), fabs(y ? x[k] - y[k] : x[k]))
+SUM_OF(sv_ot_distance_squared, (const double *x, const double *y, double unit, size_t size),
        (unit * (y ? x[k] - y[k] : x[k])) * (unit * (y ? x[k] - y[k] : x[k])))
 
-double ot_distance_linf(const double *x, const double *y, size_t size)
+double sv_ot_distance_linf(const double *x, const double *y, size_t size)
 {
     double largest = 0;
     for (size_t k = 0; k < size; k++) {
@@ -61,7 +61,7 @@ double ot_distance_linf(const double *x, const double *y, size_t size)
     return largest;
 }
 
-double ot_least(const double *x, size_t size)
+double sv_ot_least(const double *x, size_t size)
 {
     double least = x[0];
     for (size_t k = 1; k < size; k++)
@@ -70,7 +70,7 @@ double ot_least(const double *x, size_t size)
     return least;
 }
 
-double ot_largest(const double *x, size_t size)
+double sv_ot_largest(const double *x, size_t size)
 {
     double largest = x[0];
     for (size_t k = 1; k < size; k++)
@@ -79,7 +79,7 @@ double ot_largest(const double *x, size_t size)
     return largest;
 }
 
-int ot_all_finite(const double *x, size_t size)
+int sv_ot_all_finite(const double *x, size_t size)
 {
     for (size_t k = 0; k < size; k++)
         if (!isfinite(x[k]))
