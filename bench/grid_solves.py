@@ -270,11 +270,12 @@ def _moving(result: Report, peers: Peers, n: int, steps: int) -> None:
 
 # ---- the memory's share ----------------------------------------------------------------------------
 
-#: Bytes a cell and iteration that the kernels must move, by their own headers: the cycle on all levels, and the
-#: four passes of the iteration outside. Constant coefficients in space, and variable ones.
+#: Bytes a cell and iteration that the kernels must move, by their own headers: the cycle on the first level and on the
+#: others, and the three passes of the iteration outside. In space; constant coefficients without a mask, whose rows are
+#: shared (one of them stays in the cache), and variable ones.
 BYTES = {
-    "constant": 8 / 7 * (24 + 32) + (24 + 12 + 28 + 52),
-    "variable": 8 / 7 * (36 + 44) + (48 + 12 + 28 + 52),
+    "constant": (4 + 12) + 1 / 7 * (36 + 44) + (12 + 28 + 48),
+    "variable": 8 / 7 * (36 + 44) + (12 + 60 + 48),
 }
 
 

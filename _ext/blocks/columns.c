@@ -25,6 +25,12 @@ void sv_columns_squares(const double *X, size_t n, size_t stride, size_t count, 
     kernel_table()->squares(X, n, stride, count, out);
 }
 
+void sv_columns_products(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                         const double *weights, double *H, size_t order)
+{
+    kernel_table()->products(X, n, stride, count, list, weights, H, order);
+}
+
 /* Rows of a block: their doubles fill half a mebibyte. */
 static size_t rows_of(size_t p)
 {

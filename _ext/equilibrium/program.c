@@ -9,7 +9,8 @@
 #include <math.h>
 
 /* How small a ray's violation of what it must satisfy exactly has to be, relative to what it proves; how far what it
- * proves has to stand above the terms that cancel in it; and entries below this share of its largest are rounding. */
+ * proves has to stand above the terms that cancel in it. Entries below the last share of its largest may be rounding: a
+ * ray that proves nothing with them may do so without; or they may belong to rows or columns of large entries. */
 #define RAY_TOLERANCE 1e-8
 #define RAY_ROUNDING 1e-9
 #define RAY_LEAST 1e-13
@@ -125,23 +126,28 @@ static int normalised(double *ray, size_t length)
     double size = 0;
     for (size_t k = 0; k < length; k++)
         size = larger(fabs(ray[k]), size);
-    for (size_t k = 0; k < length && size > 0; k++) {
+    for (size_t k = 0; k < length && size > 0; k++)
         ray[k] /= size;
-        ray[k] = fabs(ray[k]) < RAY_LEAST ? 0 : ray[k];
-    }
     return size > 0;
+}
+
+/* Without the entries that may be rounding; 0 where there are none. */
+static int tidied(double *ray, size_t length)
+{
+    int changed = 0;
+    for (size_t k = 0; k < length; k++) {
+        int small = ray[k] != 0 && fabs(ray[k]) < RAY_LEAST;
+        changed |= small;
+        ray[k] = small ? 0 : ray[k];
+    }
+    return changed;
 }
 
 /* Where x is within its bounds and A x within the sides, the support of (y, -A'y) is not positive. Components of A'y on
  * infinite bounds have no place in it; they must be so small that only an x beyond the finite bounds' size over
  * RAY_TOLERANCE could make up for the support. */
-int sv_program_infeasible(const struct sv_program *program, const double *y, double *ray, double *work)
+static int proves_infeasible(const struct sv_lp *lp, const double *ray, double *work)
 {
-    const struct sv_lp *lp = &program->lp;
-    for (size_t i = 0; i < lp->m; i++)
-        ray[i] = taken(finite_or_zero(y[i]), lp->l[i], lp->u[i]);
-    if (!normalised(ray, lp->m))
-        return 0;
     sv_equilibrium_lp_transposed(lp, ray, work);
     struct sum leak = {{0}, 0};
     double reach = 0, terms = 0;
@@ -155,15 +161,18 @@ int sv_program_infeasible(const struct sv_program *program, const double *y, dou
     return value > larger(RAY_ROUNDING * terms, total(&leak) * (1 + reach) / RAY_TOLERANCE);
 }
 
-int sv_program_unbounded(const struct sv_program *program, const double *x, double *ray, double *work)
+int sv_program_infeasible(const struct sv_program *program, const double *y, double *ray, double *work)
 {
     const struct sv_lp *lp = &program->lp;
-    for (size_t j = 0; j < lp->n; j++) {
-        double value = finite_or_zero(x[j]);
-        ray[j] = isfinite(value > 0 ? lp->ub[j] : lp->lb[j]) ? 0 : value;
-    }
-    if (!normalised(ray, lp->n))
-        return 0;
+    for (size_t i = 0; i < lp->m; i++)
+        ray[i] = taken(finite_or_zero(y[i]), lp->l[i], lp->u[i]);
+    return normalised(ray, lp->m) &&
+           (proves_infeasible(lp, ray, work) || (tidied(ray, lp->m) && proves_infeasible(lp, ray, work)));
+}
+
+/* The objective falls along the ray, and what runs into a side of a row is small beside the row's terms. */
+static int proves_unbounded(const struct sv_lp *lp, const double *ray, double *work)
+{
     sv_equilibrium_lp_product(lp, ray, work);
     double relative = 0;
     for (size_t i = 0; i < lp->m; i++) {
@@ -177,4 +186,15 @@ int sv_program_unbounded(const struct sv_program *program, const double *x, doub
         add(&size, j, fabs(lp->c[j]) * fabs(ray[j]));
     double descent = -sv_program_dot(lp->c, ray, lp->n) / larger(total(&size), DBL_MIN);
     return descent > larger(RAY_ROUNDING, relative / RAY_TOLERANCE);
+}
+
+int sv_program_unbounded(const struct sv_program *program, const double *x, double *ray, double *work)
+{
+    const struct sv_lp *lp = &program->lp;
+    for (size_t j = 0; j < lp->n; j++) {
+        double value = finite_or_zero(x[j]);
+        ray[j] = isfinite(value > 0 ? lp->ub[j] : lp->lb[j]) ? 0 : value;
+    }
+    return normalised(ray, lp->n) &&
+           (proves_unbounded(lp, ray, work) || (tidied(ray, lp->n) && proves_unbounded(lp, ray, work)));
 }

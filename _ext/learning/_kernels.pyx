@@ -71,6 +71,13 @@ cdef class Quadratic:
         self.q.factor = &work[7 * p]
         self.q.lapack.potrf, self.q.lapack.trsv = dpotrf, dtrsv
 
+    def weigh(self, const double[::1] weight):
+        """Other l1 weights; w and g may have been written anew, too. The factor is used again."""
+        if <size_t>weight.shape[0] != self.q.p:
+            raise ValueError(f"weight must have length {self.q.p}")
+        self.kept = (*self.kept[:1], weight, *self.kept[2:])
+        self.q.weight = &weight[0] if self.q.p else NULL
+
     def minimise(self, double tol, int64_t max_phases):
         """The violation reached, infinity where there is no minimum; w and g are changed in place."""
         cdef double violation
@@ -101,6 +108,18 @@ cdef extern from "losses.h" nogil:
     void sv_learning_loss(const sv_loss *, const double *, const double *, double, double *, double *, double *,
                           sv_loss_sums *) noexcept
     double sv_learning_conjugate(const sv_loss *, const double *, double) noexcept
+
+    struct sv_loss_traits:
+        double curvature
+        int in_parts
+
+    sv_loss_traits sv_learning_loss_traits(int) noexcept
+
+
+def loss_traits(int kind):
+    """The largest second derivative of a term, and whether the loss is quadratic in parts."""
+    cdef sv_loss_traits traits = sv_learning_loss_traits(kind)
+    return traits.curvature, bool(traits.in_parts)
 
 
 cdef class LossTerms:

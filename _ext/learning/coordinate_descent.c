@@ -50,11 +50,6 @@ size_t sv_fit_work(size_t n, size_t d)
 
 /* ---- what holds of a fit at all ---- */
 
-static double curvature_of(int kind)
-{
-    return kind == SV_LOSS_POISSON ? INFINITY : kind == SV_LOSS_LOGISTIC ? 0.25 : 1;
-}
-
 void sv_fit_prepare(struct sv_fit *fit)
 {
     struct sv_separable features = fit->penalty;
@@ -65,7 +60,7 @@ void sv_fit_prepare(struct sv_fit *fit)
     fit->selects = fit->kind.largest_l1 > 0;
     for (size_t j = 0; j < fit->d; j++)
         fit->selects |= features.low[j] == 0 || features.high[j] == 0;
-    fit->curvature = curvature_of(fit->loss.kind);
+    fit->curvature = sv_learning_loss_traits(fit->loss.kind).curvature;
     fit->heaviest = fit->loss.s ? 0 : 1;
     for (size_t i = 0; fit->loss.s && i < fit->n; i++)
         fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
@@ -482,8 +477,7 @@ int sv_fit_reached(const struct sv_fit *fit, const struct sv_fit_state *state)
         return SV_CONVERGED;
     if (!isfinite(state->primal))
         return SV_NONFINITE;
-    /* The other losses have a least value at finite predictors, whatever the targets are. */
-    int endless = fit->loss.kind == SV_LOSS_LOGISTIC || fit->loss.kind == SV_LOSS_POISSON;
+    int endless = !sv_learning_loss_traits(fit->loss.kind).in_parts;
     for (size_t j = 0; endless && !fit->kind.has_dual && j < width(fit); j++)
         if (fabs(state->w[j]) > LARGEST)
             return SV_DIVERGED;

@@ -106,6 +106,15 @@ cdef class Descent:
         with nogil:
             sv_fit_prepare(&self.fit)
 
+    def penalise(self, SeparableTerms penalty):
+        """Another penalty of the same coordinates."""
+        if penalty.penalty.d != self.fit.d + (self.fit.ones != 0):
+            raise ValueError("penalty does not fit")
+        self.kept = (*self.kept[:2], penalty, *self.kept[3:])
+        self.fit.penalty = penalty.penalty
+        with nogil:
+            sv_fit_prepare(&self.fit)
+
     cdef int place(self, sv_fit_state *state, arrays, numbers) except -1:
         """The state, its arrays borrowed."""
         cdef double[::1] w = arrays[0], z = arrays[1], v = arrays[2], g = arrays[3]

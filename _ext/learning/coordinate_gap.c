@@ -163,9 +163,9 @@ static double conjugate_within(const struct sv_fit *fit, const double *g, double
 /* The loss's conjugate at share u. */
 static double loss_conjugate(const struct sv_loss *loss, const double *u, double share, double square, double cross)
 {
-    if (loss->kind == SV_LOSS_LOGISTIC || loss->kind == SV_LOSS_POISSON)
-        return sv_learning_conjugate(loss, u, share);
-    return share * (0.5 * share * square + cross);
+    if (sv_learning_loss_traits(loss->kind).in_parts)
+        return share * (0.5 * share * square + cross);
+    return sv_learning_conjugate(loss, u, share);
 }
 
 /* The dual bound, and which multiple of v it is of. */

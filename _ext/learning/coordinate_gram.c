@@ -1,8 +1,8 @@
 /* X'D X of a working set's columns, and the active-set method of quadratic.h on it.
  *
  * Where columns all but depend on one another sweeps crawl, and conjugate gradients lose what rounding takes: a factor of the
- * matrix does not. It costs n p^2 / 2 multiply-adds (sparse: p / 2 passes over the entries), by dots of a scaled column
- * with those after it. quadratic.h wants LAPACK's factorisation and triangular solves; this library links none, and the
+ * matrix does not. It costs n p^2 / 2 multiply-adds, in tiles of columns (sparse: p / 2 passes over the entries, by dots of a
+ * scattered column with those after it). quadratic.h wants LAPACK's factorisation and triangular solves; this library links none, and the
  * two here serve faces of at most SV_GRAM_MOST coordinates, by dots of rows: n^3 / 6 multiply-adds, from the second cache.
  */
 #include "coordinate_gram.h"
@@ -61,19 +61,6 @@ static void solve_rows(char *uplo, char *trans, char *diag, int *n, double *a, i
 
 /* ---- the matrix ---- */
 
-/* scaled = D x_j of feature j; of a sparse column the entries alone, the others are 0 and stay. */
-static void scale_column(const struct sv_sweeps *s, size_t j, double *scaled)
-{
-    size_t column = sv_sweeps_column(s, j);
-    const double *x = s->dense ? s->dense + column * s->stride : NULL;
-    for (size_t i = 0; x && i < s->n; i++)
-        scaled[i] = s->weights ? s->weights[i] * x[i] : x[i];
-    for (int32_t e = x ? 0 : s->sparse.starts[column]; !x && e < s->sparse.starts[column + 1]; e++) {
-        int32_t i = s->sparse.index[e];
-        scaled[i] = s->weights ? s->weights[i] * s->sparse.value[e] : s->sparse.value[e];
-    }
-}
-
 static double sum_of(const double *x, size_t n)
 {
     double sum[4] = {0, 0, 0, 0};
@@ -82,24 +69,48 @@ static double sum_of(const double *x, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+/* The upper triangle of X'D X of dense features, and the products with the ones. */
+static void form_dense(const struct sv_sweeps *s, size_t features, double *weights, double *H)
+{
+    size_t p = s->p;
+    sv_columns_products(s->dense, s->n, s->stride, features, s->list, s->weights, H, p);
+    if (!s->ones)
+        return;
+    double *last = H + (p - 1) * p;
+    for (size_t i = 0; i < s->n; i++)
+        weights[i] = s->weights ? s->weights[i] : 1;
+    sv_columns_dots(s->dense, s->n, s->stride, features, s->list, weights, last);
+    for (size_t a = 0; a < features; a++)
+        H[a * p + p - 1] = last[a];
+}
+
+/* The same of sparse ones, by dots of a scattered column with those after it. */
+static void form_sparse(const struct sv_sweeps *s, size_t features, double *scaled, double *H)
+{
+    memset(scaled, 0, s->n * sizeof *scaled);
+    for (size_t a = 0; a < features; a++) {
+        const int32_t *starts = s->sparse.starts + sv_sweeps_column(s, a);
+        double *row = H + a * s->p;
+        for (int32_t e = starts[0]; e < starts[1]; e++) {
+            int32_t i = s->sparse.index[e];
+            scaled[i] = s->weights ? s->weights[i] * s->sparse.value[e] : s->sparse.value[e];
+        }
+        sv_compressed_gather(&s->sparse, features - a, s->list + a, scaled, row + a);
+        if (s->ones)
+            row[s->p - 1] = sum_of(scaled, s->n);
+        for (int32_t e = starts[0]; e < starts[1]; e++)
+            scaled[s->sparse.index[e]] = 0;
+    }
+}
+
 /* H (p x p) = X'D X and the l2 terms on its diagonal. */
 static void form(const struct sv_sweeps *s, double *scaled, double *H)
 {
     size_t p = s->p, features = p - (s->ones != 0);
-    memset(scaled, 0, s->n * sizeof *scaled);
-    for (size_t a = 0; a < features; a++) {
-        double *row = H + a * p;
-        scale_column(s, a, scaled);
-        if (s->dense)
-            sv_columns_dots(s->dense, s->n, s->stride, features - a, s->list + a, scaled, row + a);
-        else
-            sv_compressed_gather(&s->sparse, features - a, s->list + a, scaled, row + a);
-        if (s->ones)
-            row[p - 1] = sum_of(scaled, s->n);
-        const int32_t *starts = s->dense ? NULL : s->sparse.starts + sv_sweeps_column(s, a);
-        for (int32_t e = starts ? starts[0] : 0; starts && e < starts[1]; e++)
-            scaled[s->sparse.index[e]] = 0;
-    }
+    if (s->dense)
+        form_dense(s, features, scaled, H);
+    else
+        form_sparse(s, features, scaled, H);
     if (s->ones)
         H[p * p - 1] = s->weights ? sum_of(s->weights, s->n) : (double)s->n;
     for (size_t a = 0; a < p; a++) {

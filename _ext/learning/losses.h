@@ -31,6 +31,14 @@ SV_BINDING void sv_learning_loss(const struct sv_loss *loss, const double *z, co
  * tell: logistic and Poisson. */
 SV_BINDING double sv_learning_conjugate(const struct sv_loss *loss, const double *v, double share);
 
+/* What holds of a loss by its kind alone. */
+struct sv_loss_traits {
+    double curvature; /* the largest second derivative of a term of weight 1; infinity: there is none */
+    int in_parts;     /* whether it is quadratic in parts, so that it has a least value at finite z, and the sums tell
+                         its conjugate */
+};
+SV_BINDING struct sv_loss_traits sv_learning_loss_traits(int kind);
+
 struct loss_kernels {
     void (*evaluate)(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
                      double *derivative, double *second, struct sv_loss_sums *sums);

@@ -19,7 +19,7 @@ struct sv_map {
 };
 
 /* What lies beyond an end of an axis: zeros, the last cell again (a wall), or the cell of the other end. */
-enum sv_end { SV_END_ZERO, SV_END_COPY, SV_END_WRAP };
+enum sv_net_end { SV_END_ZERO, SV_END_COPY, SV_END_WRAP };
 
 /* Pairs of convolutions: before the pooling, at half the resolution, and after. Kernels of 3^dim weights, z slowest. */
 struct sv_net {
@@ -66,7 +66,7 @@ SV_BINDING size_t sv_net_work(const struct sv_net *net, const ptrdiff_t n[3]);
 
 /* z = net(scale r): arrays of n[0] n[1] n[2] cells, x fastest; ends along x, y, z. The bits do not depend on the threads.
  */
-SV_BINDING void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_end ends[3][2], int threads,
+SV_BINDING void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_net_end ends[3][2], int threads,
                              double scale, const double *r, double *z, float *work);
 
 #endif

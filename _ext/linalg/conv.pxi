@@ -1,7 +1,7 @@
 """The convolutional net of learned directions: see conv.h."""
 
 cdef extern from "conv.h" nogil:
-    enum sv_end:
+    enum sv_net_end:
         SV_END_ZERO
         SV_END_COPY
         SV_END_WRAP
@@ -16,7 +16,7 @@ cdef extern from "conv.h" nogil:
         float shift
 
     size_t sv_net_work(const sv_net *, const ptrdiff_t *)
-    void sv_net_apply(const sv_net *, const ptrdiff_t *, const sv_end (*)[2], int, double, const double *, double *, float *)
+    void sv_net_apply(const sv_net *, const ptrdiff_t *, const sv_net_end (*)[2], int, double, const double *, double *, float *)
 
 
 cdef class Net:
@@ -56,10 +56,10 @@ cdef class Net:
         return room
 
     def apply(self, shape, ends, const double[::1] r, double scale, double[::1] out, float[::1] work, int threads):
-        """out = net(scale r), of the grid's cells in C order. ends: what lies beyond each axis' two, of sv_end; always the
+        """out = net(scale r), of the grid's cells in C order. ends: what lies beyond each axis' two, of sv_net_end; always the
         same with one workspace."""
         cdef ptrdiff_t n[3]
-        cdef sv_end beyond[3][2]
+        cdef sv_net_end beyond[3][2]
         self.cells(shape, n)
         for axis in range(3):
             for end in range(2):

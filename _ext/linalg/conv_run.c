@@ -59,7 +59,7 @@ struct layer {
     float *out;
     ptrdiff_t offsets[SV_MOST_TAPS];
     int taps, add, dim, channels;
-    const enum sv_end (*ends)[2];
+    const enum sv_net_end (*ends)[2];
     double scale;
     float shift;
     const double *r;
@@ -104,7 +104,7 @@ static void extend(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
         memcpy(row + nx * width, layer->ends[0][1] == SV_END_WRAP ? row : row + (nx - 1) * width, bytes);
     for (int axis = 1; axis < layer->dim; axis++) {
         ptrdiff_t n = map->n[axis], place = at[axis - 1];
-        enum sv_end low = layer->ends[axis][0], high = layer->ends[axis][1];
+        enum sv_net_end low = layer->ends[axis][0], high = layer->ends[axis][1];
         if ((low == SV_END_COPY && place == 0) || (low == SV_END_WRAP && place == n - 1))
             to[axis - 1][count[axis - 1]++] = -1;
         if ((high == SV_END_COPY && place == n - 1) || (high == SV_END_WRAP && place == 0))
@@ -216,7 +216,7 @@ static void one(struct layer *layer, void (*row)(const struct layer *, ptrdiff_t
     run(layer, 1, threads);
 }
 
-void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_end ends[3][2], int threads,
+void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_net_end ends[3][2], int threads,
                   double scale, const double *r, double *z, float *work)
 {
     struct maps maps = cut(net, n, work);

@@ -7,21 +7,9 @@
 
 #define INDEX int32_t
 #define INDEX_BITS 32
-#define VALUE double
-#define VALUE_BITS 64
-#include ROWS_FILE
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE float
-#define VALUE_BITS 32
-#include ROWS_FILE
+#include "each_value.h"
 #undef INDEX
 #undef INDEX_BITS
 #define INDEX int64_t
 #define INDEX_BITS 64
-#include ROWS_FILE
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE double
-#define VALUE_BITS 64
-#include ROWS_FILE
+#include "each_value.h"

@@ -34,6 +34,36 @@ cdef extern from "grid.h" nogil:
     void sv_grid_seen(const sv_grid *, const void *, double *)
     const sv_grid_layout *sv_grid_layout_of "sv_grid_layout"(int)
 
+cdef extern from "interface_grid.h" nogil:
+    enum sv_end:
+        SV_DIRICHLET
+        SV_NEUMANN
+        SV_PERIODIC
+
+    enum sv_unknowns:
+        SV_NODES
+        SV_CELLS
+
+    struct sv_grid_of_cells:
+        int axes
+        size_t shape[3]
+        double spacing[3]
+        int ends[3][2]
+        int unknowns
+        int obstacle
+        double coefficient
+        const double *cells
+        const double *faces[3]
+        double mass
+        const double *masses
+        const uint8_t *mask
+
+    void sv_grid_couplings(const sv_grid_of_cells *, int, double *)
+    void sv_grid_walls(const sv_grid_of_cells *, double *)
+    void sv_grid_diagonal(const sv_grid_of_cells *, double *)
+    double sv_grid_least_diagonal(const sv_grid_of_cells *)
+    void sv_grid_constant_numbers(const sv_grid_of_cells *, double *, double *)
+
 #: Elements of the longest vector, by size in bytes; arrays begin at a cache line.
 LINE = 64
 
@@ -44,6 +74,72 @@ cdef aligned(Py_ssize_t length, dtype):
     room = np.empty(bytes_ + LINE, np.uint8)
     cdef Py_ssize_t skip = -address_of(room) % LINE
     return room[skip:skip + bytes_].view(dtype)
+
+
+cdef dict ENDS = {"dirichlet": SV_DIRICHLET, "neumann": SV_NEUMANN, "periodic": SV_PERIODIC}
+
+
+cdef class GridNumbers:
+    """What a GridOperator is made of, checked by it, and the numbers that follow: see interface_grid.h."""
+
+    cdef sv_grid_of_cells grid
+    cdef size_t size
+    cdef object kept
+
+    def __cinit__(self, tuple shape, tuple spacing, tuple ends, str unknowns, str obstacle, coeff, cells, mass, mask):
+        """coeff: a float or an array of faces an axis; mass: a float or an array; cells, mask: an array or None."""
+        cdef sv_grid_of_cells *g = &self.grid
+        cdef int axis
+        g.axes, self.size = len(shape), 1
+        for axis in range(g.axes):
+            g.shape[axis], g.spacing[axis] = shape[axis], spacing[axis]
+            g.ends[axis][0], g.ends[axis][1] = ENDS[ends[axis][0]], ENDS[ends[axis][1]]
+            self.size *= g.shape[axis]
+        g.unknowns, g.obstacle = SV_CELLS if unknowns == "cells" else SV_NODES, ENDS[obstacle]
+        self.kept = coeff, cells, mass, mask
+        if isinstance(coeff, float):
+            g.coefficient = coeff
+        else:
+            for axis in range(g.axes):
+                g.faces[axis] = doubles(coeff[axis].reshape(-1), self.size // g.shape[axis] * (g.shape[axis] + 1), "coeff")
+        if cells is not None:
+            g.cells = doubles(cells.reshape(-1), self.size, "coeff")
+        if isinstance(mass, float):
+            g.mass = mass
+        else:
+            g.masses = doubles(mass.reshape(-1), self.size, "mass")
+        if mask is not None:
+            g.mask = <const uint8_t *>vector_of(mask.reshape(-1), self.size, b"?", 1, "mask")
+
+    def coupling(self, int axis):
+        """Each cell's coupling with the one before along an axis, flat; 0 where there is none."""
+        if not 0 <= axis < self.grid.axes:
+            raise IndexError(axis)
+        cdef double[::1] out = np.empty(self.size)
+        with nogil:
+            sv_grid_couplings(&self.grid, axis, &out[0])
+        return out.base
+
+    def walls(self):
+        """What Dirichlet walls, of the box and of obstacles, add to the diagonal; flat."""
+        cdef double[::1] out = np.empty(self.size)
+        with nogil:
+            sv_grid_walls(&self.grid, &out[0])
+        return out.base
+
+    def diagonal(self):
+        """The diagonal; 1 outside of the mask."""
+        cdef double[::1] out = np.empty(self.size)
+        with nogil:
+            sv_grid_diagonal(&self.grid, &out[0])
+        return out.base
+
+    def least_diagonal(self):
+        """Its least entry, where there is no mask."""
+        cdef double least
+        with nogil:
+            least = sv_grid_least_diagonal(&self.grid)
+        return least
 
 
 cdef class Grid(Operand):
@@ -76,22 +172,22 @@ cdef class Grid(Operand):
         cdef size_t address = address_of(array)
         return <const void *>address
 
-    def set_constant(self, couplings, rows):
-        """Couplings along (z, y, x), and the diagonal's 16 rows, (16, nx): see grid.h."""
+    def set_constant(self, GridNumbers numbers):
+        """Of coefficients that are numbers, on a grid of this shape."""
         cdef sv_grid *g = &self.grid
-        cdef const double[:, ::1] spread = rows
-        if spread.shape[0] != 16 or spread.shape[1] != g.n[0]:
-            raise ValueError("the diagonal's rows do not fit")
+        cdef const sv_grid_of_cells *given = &numbers.grid
+        if given.shape[given.axes - 1] != <size_t>g.n[0] or numbers.size != <size_t>(g.n[0] * g.n[1] * g.n[2]):
+            raise ValueError("the numbers are those of another grid")
+        cdef double[::1] rows = np.empty(16 * g.n[0])
         table, inverse = aligned_zeros(32 * g.pitch, self.dtype.type).reshape(2, 16, g.pitch)
         cdef double[::1] seen = aligned(g.size, np.dtype(np.float64))
         g.constant = 1
-        for axis in range(3):
-            g.coupling[axis] = couplings[2 - axis]
         g.diagonal = self.hold("diagonal", table, table.size)
         g.inverse = self.hold("inverse", inverse, table.size)
         g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
         with nogil:
-            sv_grid_constant_rows(g, &spread[0, 0], <void *>g.diagonal, <void *>g.inverse, &seen[0])
+            sv_grid_constant_numbers(given, g.coupling, &rows[0])
+            sv_grid_constant_rows(g, &rows[0], <void *>g.diagonal, <void *>g.inverse, &seen[0])
         self.kept["seen"] = seen
         self.operand.diagonal = &seen[0]
 

@@ -4,6 +4,7 @@
  * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 4 at
  * 99^2, from the second cache: 0.9 and 0.5 ns a cell. That is 12 to 17 cycles a vector of 8, about what the operations
  * of the prefix scheme take: two rows at a time, a vector apart so that their chains overlap, were no faster.
+ * On a Sapphire Rapids the same, 1.8 ns a cell for both from 24^2, in the first cache, to 99^2; with AVX2 twice that.
  * In NumPy: x += alpha * t; r -= alpha * q; v = D @ r + beta * v; t = solve(K + U, v); q = eisenstat(v, t)
  */
 #include "grid_natural.h"

@@ -7,16 +7,23 @@
  * when all blocks are done the wedges between them are. A periodic grid is cut once at least. Any such order gives
  * the same bits.
  *
- * Bytes a cell and pass: 24 (x read and written, b read), + 32 in 2-D with variable couplings. Without memory in the
- * way: 5 loads, 4 multiply-adds and a store a vector in 2-D, 5.5 cycles of a Zen 4 for 8 cells, or 0.20 ns each; rows
- * of 128 vectors from the second cache take 0.28, strips of rows and all.
- * Measured on one core of such a machine, busy with other work, against a triad a = b + s c (24 bytes an element, which
- * it moves at 0.34 ns where 1.5 MB are in the third cache, at 0.65 from memory), in parts of its byte rate:
- *   256^2    one sweep a pass 0.81, four 1.03
- *   2048^2   one 0.62, two 1.0, four 1.46, eight 1.83
- *   192^3    one 0.42, two 0.59, four 0.70
+ * In 3-D, where the layers of even two sweeps are too large for that cache, a pass goes through strips of a plane's
+ * rows one after another, each half sweep a row lower than the one before: what it needs of the strip before is done,
+ * and what that strip needed is not yet overwritten.
+ *
+ * Bytes a cell and pass: 24 (x read and written, b read), + 32 in 2-D with variable couplings; a pass of S sweeps in
+ * strips reads (1 + 2 S / rows) as much. A triad a = b + s c counts 24 bytes an element too, but moves 32, since it
+ * reads the lines that it writes: one sweep a pass can at most have 4/3 of its byte rate from memory. Without memory in
+ * the way: 5 loads, 4 multiply-adds and a store a vector in 2-D, 5.5 cycles of a Zen 4 for 8 cells, or 0.20 ns each;
+ * rows of 128 vectors from the second cache take 0.28, strips of rows and all.
+ * Measured on one core, in parts of the triad's byte rate; AHEAD and the sizes of caches were chosen on the Zen 4:
+ *             Zen 4, busy                            Sapphire Rapids, a virtual machine with slow memory
+ *   256^2     one sweep a pass 0.81, four 1.03       one 1.3 to 1.4, as many as fit 1.6
+ *   2048^2    one 0.62, two 1.0, four 1.46           one 1.46, as many as fit 3.4
+ *   192^3     one 0.42, four 0.70 (without strips)   one 1.1 to 1.3, as many as fit 1.8 (1.4 without strips)
  * One sweep a pass waits for memory: its four streams, two rows of either colour, are fetched ahead by hand, since none
- * lasts for more than two pages. (Without that 0.52 at 2048^2; into the first cache, or further ahead, is no better.)
+ * lasts for more than two pages. (Without that 0.52 of the triad at 2048^2 of the Zen 4; into the first cache, or
+ * further ahead, is no better.)
  * Accuracy: each cell within 2 axes + 4 roundings of its largest term.
  * In NumPy, 1-D: for c in (0, 1): x[c::2] += omega * ((b - A @ x) / diagonal)[c::2]
  */
@@ -145,6 +152,7 @@ struct pass {
     int first_colour;
     ptrdiff_t halves, layers, blocks;
     ptrdiff_t width, strip;  /* of a layer, and what of it is taken through all half sweeps at once */
+    int slanted;     /* a strip goes through all fronts, each half sweep a row lower */
     ptrdiff_t ahead;
     int cut_around;  /* the last block and the first are neighbours */
     const real *b;
@@ -156,19 +164,39 @@ static void half_layer(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, pt
     p->relax(p->grid, p->omega, (int)((p->first_colour + half) & 1), layer, low, high, half ? 0 : p->ahead, p->b, p->x);
 }
 
+/* The layers that a block's half sweep may take: one fewer at each cut side than the half sweep before. */
+struct reach {
+    ptrdiff_t from, to;
+    int cut_from, cut_to;
+};
+
+INLINE void relax_front(const struct pass *p, const struct reach *r, ptrdiff_t front, ptrdiff_t low)
+{
+    for (ptrdiff_t half = 0; half < p->halves; half++) {
+        ptrdiff_t layer = front - half, shift = p->slanted * half;
+        ptrdiff_t first = low > shift ? low - shift : 0, end = low + p->strip - shift;
+        end = end < p->width ? end : p->width;
+        if (layer >= r->from + r->cut_from * half && layer < r->to - r->cut_to * half && first < end)
+            half_layer(p, half, layer, first, end);
+    }
+}
+
 static void relax_block(void *context, size_t index)
 {
     const struct pass *p = context;
     ptrdiff_t block = (ptrdiff_t)index;
-    ptrdiff_t from = block * p->layers / p->blocks, to = (block + 1) * p->layers / p->blocks;
-    int cut_from = p->cut_around || block > 0, cut_to = p->cut_around || block + 1 < p->blocks;
-    for (ptrdiff_t front = from; front < to + p->halves - 1; front++)
+    const struct reach r = {block * p->layers / p->blocks, (block + 1) * p->layers / p->blocks,
+                            p->cut_around || block > 0, p->cut_around || block + 1 < p->blocks};
+    const ptrdiff_t fronts = r.to + p->halves - 1;
+    if (p->slanted) {
+        for (ptrdiff_t low = 0; low < p->width + p->halves - 1; low += p->strip)
+            for (ptrdiff_t front = r.from; front < fronts; front++)
+                relax_front(p, &r, front, low);
+        return;
+    }
+    for (ptrdiff_t front = r.from; front < fronts; front++)
         for (ptrdiff_t low = 0; low < p->width; low += p->strip)
-            for (ptrdiff_t half = 0; half < p->halves; half++) {
-                ptrdiff_t layer = front - half, high = low + p->strip < p->width ? low + p->strip : p->width;
-                if (layer >= from + cut_from * half && layer < to - cut_to * half)
-                    half_layer(p, half, layer, low, high);
-            }
+            relax_front(p, &r, front, low);
 }
 
 /* What the blocks left at the cut before block `index` + 1 - cut_around. */
@@ -189,26 +217,50 @@ static void relax_pass(const struct pass *p, int threads)
         sv_parallel_for(threads, (size_t)wedges, relax_wedge, (void *)p);
 }
 
-/* Sweeps a pass: 2 S + 2 layers of all arrays that a sweep touches in the second cache, or, where that holds not even
- * two sweeps' (planes of more than 100 x 100), in the third. */
-static size_t fitting_depth(const struct sv_grid *g)
+/* Bytes of all arrays that a sweep touches, for so many cells. */
+static size_t touched(const struct sv_grid *g, ptrdiff_t cells)
 {
-    size_t cells = (size_t)(g->axes == 3 ? g->plane : g->pitch);
-    size_t layer = cells * (g->constant ? 2 : 3 + (size_t)g->axes) * sizeof(real);
-    size_t layers = SECOND_CACHE / layer >= 6 ? SECOND_CACHE / layer : THIRD_CACHE / layer;
-    size_t depth = layers > 2 ? (layers - 2) / 2 : 1;
-    return depth < 1 ? 1 : depth > MOST_SWEEPS ? MOST_SWEEPS : depth;
+    return (size_t)cells * (g->constant ? 2 : 3 + (size_t)g->axes) * sizeof(real);
+}
+
+/* Rows of a slanted strip whose 2 S + 2 layers fit the second cache. */
+static ptrdiff_t slanted_rows(const struct sv_grid *g, size_t depth)
+{
+    return (ptrdiff_t)(SECOND_CACHE / (touched(g, g->pitch) * (2 * depth + 2)));
+}
+
+/* Sweeps a pass: 2 S + 2 layers in the second cache. Where that holds not even two sweeps' (planes of more than
+ * 100 x 100), strips of a plane's rows in it: they read 2 S rows more than they are wide, so that a sweep costs
+ * (1 + 2 S / rows) / S reads of a cell. */
+static size_t fitting_depth(const struct sv_grid *g, int *slanted)
+{
+    size_t layers = SECOND_CACHE / touched(g, g->axes == 3 ? g->plane : g->pitch);
+    *slanted = g->axes == 3 && layers < 6 && !g->periodic[1];
+    if (!*slanted) {
+        layers = layers >= 6 ? layers : THIRD_CACHE / touched(g, g->axes == 3 ? g->plane : g->pitch);
+        size_t depth = layers > 2 ? (layers - 2) / 2 : 1;
+        return depth < 1 ? 1 : depth > MOST_SWEEPS ? MOST_SWEEPS : depth;
+    }
+    size_t best = 1;
+    double least = 1;
+    for (size_t depth = 2; depth <= MOST_SWEEPS; depth++) {
+        double rows = (double)slanted_rows(g, depth), reads = (1 + 2 * (double)depth / rows) / (double)depth;
+        if (rows > 2 * (double)depth && reads < least)
+            best = depth, least = reads;
+    }
+    return best;
 }
 
 /* What is taken through all half sweeps of a front at once, each on a layer of its own that needs of the one before
- * it the same places alone: in 2-D four rows of it should fit the first cache, in 3-D all layers' rows the second. */
-static ptrdiff_t strip_of(const struct sv_grid *g, ptrdiff_t halves, ptrdiff_t width)
+ * it the same places alone: in 2-D four rows of it should fit the first cache, in 3-D all layers' rows the second.
+ * A slanted strip goes through all fronts before the next one begins: each half sweep lies a row lower. */
+static ptrdiff_t strip_of(const struct pass *p)
 {
+    const struct sv_grid *g = p->grid;
     if (g->axes == 2)
         return STRIP / (ptrdiff_t)sizeof(real);
-    size_t row = (size_t)g->pitch * (g->constant ? 2 : 6) * sizeof(real);
-    ptrdiff_t rows = (ptrdiff_t)(SECOND_CACHE / (row * (size_t)(halves + 2)));
-    return g->axes == 3 && rows >= 4 ? rows : width;
+    ptrdiff_t rows = slanted_rows(g, (size_t)p->halves / 2);
+    return g->axes == 3 && rows >= 4 ? rows : p->width;
 }
 
 static void sweeps(const struct sv_grid *g, double omega, int backward, size_t count, size_t depth, int threads,
@@ -221,7 +273,8 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
     if (g->size * 2 * sizeof(real) > SECOND_CACHE)
         p.ahead = g->pitch * (g->pitch < AHEAD ? AHEAD / g->pitch : 1);
     p.cut_around = g->periodic[g->axes - 1] && layers > 1;
-    depth = depth ? depth : fitting_depth(g);
+    size_t fits = fitting_depth(g, &p.slanted);
+    depth = depth ? depth : fits;
     if (threads <= 0)
         threads = sv_get_num_threads();
     while (count > 0) {
@@ -229,7 +282,7 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
         while (p.cut_around && now > 1 && 4 * (ptrdiff_t)now - 2 > layers)
             now--;
         p.halves = 2 * (ptrdiff_t)now;
-        p.strip = strip_of(g, p.halves, p.width);
+        p.strip = strip_of(&p);
         /* a block must hold the wedges at both its ends, and work enough to wake a thread for */
         ptrdiff_t most = layers / (4 * p.halves), worth = (ptrdiff_t)(g->size * now >> 15);
         p.blocks = threads < most ? threads : most;

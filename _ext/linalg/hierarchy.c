@@ -119,15 +119,27 @@ static int make_faces(struct sv_hierarchy *h, struct blocks *blocks, struct sv_l
     return 1;
 }
 
+/* The table of rows with the same bits. */
+static int make_same(struct sv_hierarchy *h, struct sv_level *g, int which)
+{
+    return (g->same[which] = zeros(&h->kept, (size_t)(g->n[1] * g->n[2]) * sizeof *g->same[which])) != NULL;
+}
+
 /* The fields of level l, whose shape is set; 0 where there is no memory. */
 static int make_fields(struct sv_hierarchy *h, int l, size_t width)
 {
     struct sv_level *g = &h->M.level[l];
-    for (int k = 0; k < 3; k++) /* the set-up leaves out cells at the ends of the box: they have none */
-        if (g->halved[k] && !(g->share[k] = zeros(&h->kept, g->size * width)))
-            return 0;
+    for (int k = 0; k < 3; k++)
+        if (g->halved[k]) {
+            if (!(g->share[k] = field(&h->kept, g, width)))
+                return 0;
+            sv_level_clear_share(g, k, width, g->share[k]);
+        }
     if (!(g->inverse = field(&h->kept, g, width)) || !(g->scale = field(&h->kept, g, width)))
         return 0;
+    for (int which = 0; which < SHARED_FIELDS && !h->M.general; which++)
+        if (!make_same(h, g, which))
+            return 0;
     if (h->M.general && !(g->left = field(&h->kept, g, width)))
         return 0;
     if (h->M.general && l && h->twice && !(g->first = field(&h->kept, g, width)))
@@ -163,7 +175,7 @@ static int make_levels(struct sv_hierarchy *h, const struct sv_planned *levels, 
     double *inverse = zeros(&h->kept, cells * cells * sizeof *inverse);
     h->M.last = inverse;
     return inverse && (h->M.ends = zeros(&h->kept, 2 * cells * sizeof(double))) &&
-           shape_level(h, &h->A, levels->n[0], none, sizeof(double)) &&
+           shape_level(h, &h->A, levels->n[0], none, sizeof(double)) && make_same(h, &h->A, SHARED_INVERSE) &&
            (h->diagonal = field(&h->kept, &h->A, sizeof(double))) &&
            (h->given = zeros(&h->kept, h->M.level[0].size * width)) &&
            (h->result = zeros(&h->kept, h->M.level[0].size * width));
@@ -259,6 +271,7 @@ static int fill(struct sv_hierarchy *h, const sv_grid *grid)
     const int constant = is_constant(grid);
     int status = constant ? fill_constant(h, grid, &lent) : fill_variable(h, grid, &lent);
     if (!status) {
+        sv_level_share(&h->A, SHARED_INVERSE, h->diagonal, sizeof(double), h->M.threads);
         sv_multilevel_setup(&h->M);
         if (!sv_plan_last(&h->M, h->floating.count > 0, (double *)h->M.last))
             status = no_memory(h->cells);
@@ -375,10 +388,10 @@ int sv_hierarchy_prepare(struct sv_hierarchy *h)
     if (h->start)
         return SV_OK;
     if (!(b = field(&h->kept, &h->A, sizeof(double))) || !(s->x = field(&h->kept, &h->A, sizeof(double))) ||
-        !(s->r = field(&h->kept, &h->A, sizeof(double))) || !(s->p = field(&h->kept, &h->A, sizeof(double))) ||
+        !(s->r = field(&h->kept, &h->A, sizeof(double))) || !(s->p = field(&h->kept, &h->A, width)) ||
         !(s->q = field(&h->kept, &h->A, sizeof(double))) || !(s->cast = field(&h->kept, &h->A, width)) ||
         !(s->z = field(&h->kept, &h->A, width)) ||
-        !(s->partial = zeros(&h->kept, (size_t)h->A.n[2] * sizeof(double))) ||
+        !(s->partial = zeros(&h->kept, 2 * (size_t)h->A.n[2] * sizeof(double))) ||
         !(start = take(&h->kept, h->cells * sizeof *start, &used)))
         return no_memory(h->cells);
     s->M = &h->M, s->A = &h->A, s->diagonal = h->diagonal, s->b = b, s->numbers = &h->numbers;

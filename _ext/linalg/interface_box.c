@@ -19,23 +19,6 @@ void sv_box_destroy(struct sv_box *box)
     free(box);
 }
 
-/* The diagonal's rows at the low end (1), high end (2), both (3) or amid (0) y, plus 4 times the same of z. */
-static void constant_rows(const sv_grid *grid, struct sv_box *box)
-{
-    const size_t nx = (size_t)box->n[0];
-    double at[2][4] = {{0}};
-    for (int outer = 0; outer + 1 < grid->axes; outer++) {
-        const int axis = grid->axes - 2 - outer;
-        const size_t last = grid->shape[axis] - 1, places[4] = {(last + 1) / 2, 0, last, 0};
-        for (int kind = 0; kind < 4; kind++)
-            at[outer][kind] = sv_grid_profile(grid, axis, places[kind]);
-    }
-    for (size_t kind = 0; kind < 16; kind++)
-        for (size_t i = 0; i < nx; i++)
-            box->rows[kind * nx + i] =
-                ((grid->mass + at[0][kind % 4]) + at[1][kind / 4]) + sv_grid_profile(grid, grid->axes - 1, i);
-}
-
 /* The numbers of the operator, all that is kept of the caller's grid. */
 static int boxed(const sv_grid *grid, size_t size, struct sv_box **made)
 {
@@ -46,14 +29,12 @@ static int boxed(const sv_grid *grid, size_t size, struct sv_box **made)
         const int axis = grid->axes - 1 - k;
         box->n[k] = axis >= 0 ? (ptrdiff_t)grid->shape[axis] : 1;
         box->periodic[k] = axis >= 0 && grid->ends[axis][0] == SV_PERIODIC;
-        if (axis >= 0 && !(box->n[k] == 1 && box->periodic[k]))
-            box->coupling[k] = grid->coefficient / (grid->spacing[axis] * grid->spacing[axis]);
     }
     box->constant = sv_grid_constant(grid);
     if (box->constant) {
         if (!(box->rows = sv_zeros(16 * (size_t)box->n[0], sizeof(double))))
             return no_memory(size);
-        constant_rows(grid, box);
+        sv_grid_constant_numbers(grid, box->coupling, box->rows);
         return SV_OK;
     }
     if (!(box->diagonal = sv_zeros(size, sizeof(double))))

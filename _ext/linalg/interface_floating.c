@@ -1,12 +1,13 @@
 /* The parts of a grid that hang together and have no sink: a union of neighbours that are coupled, then one pass for the
- * sinks. Some ten passes over the grid, and 8 bytes a cell; none of them where no cell is masked, all coefficients are
- * positive and there is a wall or a mass.
+ * sinks. Some ten passes over the grid, and 8 bytes a cell; none of them where all coefficients are positive and there is
+ * a mass, or a wall that every part of the mask comes to.
  * In SciPy: scipy.sparse.csgraph.connected_components of the couplings, scipy.ndimage.label of the mask
  */
 #include <stdlib.h>
 
 #include "interface.h"
 #include "interface_grid.h"
+#include "mask_runs.h"
 
 static double mass_of(const sv_grid *g, size_t at) { return g->masses ? g->masses[at] : g->mass; }
 
@@ -155,6 +156,19 @@ static int gather(size_t size, const ptrdiff_t *part, struct sv_floating *f)
     return SV_OK;
 }
 
+/* Whether every part of the mask comes to a wall of the box, neighbours being joined: the quick look. */
+static int masked_drained(const sv_grid *g)
+{
+    size_t shape[3] = {1, 1, 1};
+    int wall[3][2] = {{0, 0}, {0, 0}, {0, 0}};
+    for (int axis = 0, at = 3 - g->axes; axis < g->axes; axis++, at++) {
+        shape[at] = g->shape[axis];
+        for (int high = 0; high < 2; high++)
+            wall[at][high] = g->ends[axis][high] == SV_DIRICHLET;
+    }
+    return sv_mask_drained(g->mask, shape, wall);
+}
+
 static size_t count_parts(const ptrdiff_t *part, size_t size)
 {
     size_t parts = 0;
@@ -168,6 +182,8 @@ int sv_grid_floating(const sv_grid *g, size_t size, struct sv_floating *f)
     int some, all, together = joined(g, size);
     *f = (struct sv_floating){.parts = 1};
     masses(g, size, &some, &all);
+    if (g->mask && (all || (together && masked_drained(g))))
+        return SV_OK;
     if (!g->mask && (all || (together && (some || has_walls(g)))))
         return SV_OK;
     if (!g->mask && together) {

@@ -1,4 +1,4 @@
-/* See interface_grid.h. The sums are formed in the order in which GridOperator forms them.
+/* See interface_grid.h.
  *
  * In NumPy, along an axis: before = faces[:-1] / (h * h), 0 at an end without a cell beyond; with a mask times
  * (mask & that of the cell before); diagonal = mass + walls + before + after, or, where all cells take part,
@@ -8,6 +8,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "interface.h"
 
@@ -202,8 +203,25 @@ static size_t size_of(const sv_grid *g)
 #define EACH_CELL(g, p) \
     for (struct place p = first_place(g), end_ = {.at = size_of(g)}; p.at < end_.at; next_place(&p, (g)->axes))
 
+/* Whether the loops over whole layers below serve: those over cells take several times as long. */
+static int by_layers(const sv_grid *g) { return g->faces[0] && !g->mask; }
+
+static void couplings_by_layers(const sv_grid *g, int axis, double *out)
+{
+    const size_t stride = sv_grid_stride(g, axis), n = g->shape[axis], block = n * stride;
+    const int alone = n == 1 || g->ends[axis][0] != SV_PERIODIC;
+    const double square = g->spacing[axis] * g->spacing[axis], *faces = g->faces[axis];
+    for (size_t at = 0; at < size_of(g); at += block, faces += block + stride)
+        for (size_t k = 0; k < block; k++)
+            out[at + k] = k < stride && alone ? 0 : faces[k] / square;
+}
+
 void sv_grid_couplings(const sv_grid *g, int axis, double *out)
 {
+    if (by_layers(g)) {
+        couplings_by_layers(g, axis, out);
+        return;
+    }
     EACH_CELL(g, p)
         out[p.at] = coupling(g, axis, &p, 0);
 }
@@ -268,7 +286,8 @@ static double part(const sv_grid *g, int axis, const struct place *p)
     return sides[0] + sides[1];
 }
 
-double sv_grid_profile(const sv_grid *g, int axis, size_t i)
+/* What an axis of constant coefficient adds to the diagonal of its i-th cell, where all cells take part. */
+static double profile(const sv_grid *g, int axis, size_t i)
 {
     const struct place p = place_at(g, i * sv_grid_stride(g, axis));
     return part(g, axis, &p);
@@ -294,14 +313,52 @@ static double masked_diagonal(const sv_grid *g, const struct place *p)
     return sum;
 }
 
+/* What a face at a layer's low (0) or high (1) end counts. */
+static double end_factor(const sv_grid *g, int axis, int high)
+{
+    if (g->ends[axis][high] == SV_DIRICHLET)
+        return g->unknowns == SV_CELLS ? 2 : 1;
+    return g->ends[axis][high] == SV_PERIODIC && g->shape[axis] > 1;
+}
+
+static void add_parts(const sv_grid *g, int axis, double *out)
+{
+    const size_t stride = sv_grid_stride(g, axis), n = g->shape[axis], block = n * stride;
+    const double square = g->spacing[axis] * g->spacing[axis], *faces = g->faces[axis];
+    const double low = end_factor(g, axis, 0), high = end_factor(g, axis, 1);
+    for (size_t at = 0; at < size_of(g); at += block, faces += block + stride) {
+        double *layers = out + at;
+        for (size_t k = 0; k < stride; k++)
+            layers[k] += faces[k] / square * low + faces[k + stride] / square * (n == 1 ? high : 1);
+        for (size_t k = stride; k + stride < block; k++)
+            layers[k] += faces[k] / square + faces[k + stride] / square;
+        for (size_t k = block - stride; k < block && n > 1; k++)
+            layers[k] += faces[k] / square + faces[k + stride] / square * high;
+    }
+}
+
+static void diagonal_by_layers(const sv_grid *g, double *out)
+{
+    const size_t size = size_of(g);
+    memset(out, 0, size * sizeof *out);
+    for (int axis = 0; axis < g->axes; axis++)
+        add_parts(g, axis, out);
+    for (size_t at = 0; at < size; at++)
+        out[at] = (g->masses ? g->masses[at] : g->mass) + out[at];
+}
+
 void sv_grid_diagonal(const sv_grid *g, double *out)
 {
+    if (by_layers(g)) {
+        diagonal_by_layers(g, out);
+        return;
+    }
     EACH_CELL(g, p)
         out[p.at] = g->mask ? masked_diagonal(g, &p) : whole_diagonal(g, &p);
 }
 
 /* Of constant coefficients one profile an axis says all. */
-static double least_diagonal(const sv_grid *g)
+double sv_grid_least_diagonal(const sv_grid *g)
 {
     double least = INFINITY;
     if (!sv_grid_constant(g)) {
@@ -314,10 +371,32 @@ static double least_diagonal(const sv_grid *g)
         const size_t last = g->shape[axis] - 1, some[3] = {0, last / 2, last};
         double lowest = INFINITY;
         for (int k = 0; k < 3; k++)
-            lowest = fmin(lowest, sv_grid_profile(g, axis, some[k]));
+            lowest = fmin(lowest, profile(g, axis, some[k]));
         sum += lowest;
     }
     return g->mass + sum;
+}
+
+void sv_grid_constant_numbers(const sv_grid *g, double coupling[3], double *rows)
+{
+    const int along = g->axes - 1;
+    const size_t nx = g->shape[along];
+    double at[2][4] = {{0}}; /* what y and z add at the low end (1), the high end (2), both (3) or amid (0) */
+    for (int k = 0; k < 3; k++) {
+        const int axis = along - k;
+        const int alone = axis >= 0 && g->shape[axis] == 1 && g->ends[axis][0] == SV_PERIODIC;
+        coupling[k] = axis >= 0 && !alone ? quotient(g, axis, g->coefficient) : 0;
+        if (k == 0 || axis < 0)
+            continue;
+        const size_t last = g->shape[axis] - 1, places[4] = {(last + 1) / 2, 0, last, 0};
+        for (int kind = 0; kind < 4; kind++)
+            at[k - 1][kind] = profile(g, axis, places[kind]);
+    }
+    for (size_t i = 0; i < nx; i++) {
+        const double own = profile(g, along, i > 1 && i + 1 < nx ? 1 : i); /* all amid the axis alike */
+        for (size_t kind = 0; kind < 16; kind++)
+            rows[kind * nx + i] = ((g->mass + at[0][kind % 4]) + at[1][kind / 4]) + own;
+    }
 }
 
 int sv_grid_read(sv_grid *grid, const sv_grid *given, size_t *size)
@@ -337,7 +416,7 @@ int sv_grid_read(sv_grid *grid, const sv_grid *given, size_t *size)
     if (!status && !grid->masses && !isfinite(grid->mass))
         status = sv_fail(SV_INVALID, "grid->mass is %g", grid->mass);
     if (!status && !grid->mask) {
-        double least = least_diagonal(grid);
+        double least = sv_grid_least_diagonal(grid);
         if (!(least >= DBL_MIN))
             status = sv_fail(SV_INVALID,
                              "grid->coefficient and grid->mass must make the diagonal positive; its least entry is %g",

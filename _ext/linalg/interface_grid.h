@@ -1,10 +1,12 @@
-/* The grid of solvers.h, checked, and the numbers of its operator: what GridOperator has in Python, to the bit.
+/* The grid of solvers.h, checked, and the numbers of its operator, for handles in C and for GridOperator in Python.
  *
- * All arrays are in C order of the grid, the last axis fastest. Nothing here allocates.
+ * All arrays are in C order of the grid, the last axis fastest. Nothing here allocates. Where `faces` and `cells` are
+ * both given (which a caller of the C interface may not) the faces are the means of these cells.
  */
 #ifndef SOLVERS_LINALG_INTERFACE_GRID_H
 #define SOLVERS_LINALG_INTERFACE_GRID_H
 
+#include "runtime.h"
 #include "solvers.h"
 
 /* The grid with its defaults, all of it checked: shapes that fit memory, ends, finite values >= 0, and, where there is
@@ -18,19 +20,23 @@ size_t sv_grid_stride(const sv_grid *grid, int axis);
 int sv_grid_constant(const sv_grid *grid);
 
 /* Each cell's coupling with the one before along an axis, 0 where there is none: entries are minus these. */
-void sv_grid_couplings(const sv_grid *grid, int axis, double *out);
+SV_BINDING void sv_grid_couplings(const sv_grid *grid, int axis, double *out);
 
 /* One of them. */
 double sv_grid_coupling(const sv_grid *grid, int axis, size_t cell);
 
 /* What Dirichlet walls, of the box and of obstacles, add to the diagonal. */
-void sv_grid_walls(const sv_grid *grid, double *out);
+SV_BINDING void sv_grid_walls(const sv_grid *grid, double *out);
 
 /* The diagonal; 1 outside of the mask. */
-void sv_grid_diagonal(const sv_grid *grid, double *out);
+SV_BINDING void sv_grid_diagonal(const sv_grid *grid, double *out);
 
-/* What an axis of constant coefficient adds to the diagonal of its i-th cell, where all cells take part. */
-double sv_grid_profile(const sv_grid *grid, int axis, size_t i);
+/* Its least entry, where all cells take part. */
+SV_BINDING double sv_grid_least_diagonal(const sv_grid *grid);
+
+/* Of constant coefficients: the couplings along x, y and z (the last axis first; 0 past the first), and the diagonal's 16
+ * rows as sv_grid_constant_rows takes them. */
+SV_BINDING void sv_grid_constant_numbers(const sv_grid *grid, double coupling[3], double *rows);
 
 /* Of the parts of the grid that hang together, those without a sink (a wall, a mass): the operator is singular there. */
 struct sv_floating {

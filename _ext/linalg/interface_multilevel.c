@@ -190,12 +190,12 @@ static int check_right(const struct sv_hierarchy *h, const double *b, const doub
     return status;
 }
 
-/* The norm of b - A x, formed anew; the direction is lost. */
+/* The norm of b - A x, formed anew; the residual by recurrence is lost. */
 static double measured(struct sv_hierarchy *h, const double *x)
 {
     struct sv_multilevel_cg *s = &h->cg;
-    pack(h, 1, x, s->p);
-    return sqrt(sv_outer_kernels()->product(s->A, s->diagonal, s->b, s->p, s->q, s->partial, h->M.threads));
+    pack(h, 1, x, s->q);
+    return sqrt(sv_outer_kernels()->residual(s->A, s->diagonal, s->b, s->q, s->r, s->partial, h->M.threads));
 }
 
 /* What the iteration says of itself, or -1. */

@@ -40,6 +40,61 @@ void sv_level_clear(const struct sv_level *g, size_t width, void *field)
     memset(at, 0, MULTILEVEL_LEAD * width);
 }
 
+void sv_level_clear_share(const struct sv_level *g, int axis, size_t width, void *field)
+{
+    char *rows = (char *)field + MULTILEVEL_LEAD * width;
+    const size_t pitch = (size_t)g->pitch * width, cells = (size_t)g->n[0];
+    sv_level_clear(g, width, field);
+    for (ptrdiff_t row = 0; row < g->n[1] * g->n[2]; row++) {
+        char *at = rows + (size_t)row * pitch;
+        const int end = axis == 1 ? row % g->n[1] == g->n[1] - 1 : row / g->n[1] == g->n[2] - 1;
+        if (axis == 0)
+            memset(at + (cells - 1) * width, 0, width);
+        else if (end)
+            memset(at, 0, cells * width);
+    }
+}
+
+struct sharing {
+    const struct sv_level *g;
+    int32_t *same;
+    const char *field;
+    size_t width, parts;
+};
+
+static int alike(const struct sharing *s, ptrdiff_t a, ptrdiff_t b)
+{
+    const size_t pitch = (size_t)s->g->pitch * s->width;
+    const char *rows = s->field + MULTILEVEL_LEAD * s->width;
+    return !memcmp(rows + (size_t)a * pitch, rows + (size_t)b * pitch, (size_t)s->g->n[0] * s->width);
+}
+
+/* Rows are compared with what stands for the row before, in the plane and then in the plane before: that finds nearly
+ * all. A part looks at its own planes alone; whichever row stands for another, the bits are the same. */
+static void share_part(void *context, size_t index)
+{
+    const struct sharing *s = context;
+    const ptrdiff_t ny = s->g->n[1], planes = s->g->n[2], parts = (ptrdiff_t)s->parts;
+    const ptrdiff_t from = (ptrdiff_t)index * planes / parts * ny, to = ((ptrdiff_t)index + 1) * planes / parts * ny;
+    for (ptrdiff_t row = from; row < to; row++) {
+        const ptrdiff_t before[2] = {row % ny ? row - 1 : -1, row - ny};
+        s->same[row] = (int32_t)row;
+        for (int side = 0; side < 2 && s->same[row] == row; side++)
+            if (before[side] >= from && alike(s, row, s->same[before[side]]))
+                s->same[row] = s->same[before[side]];
+    }
+}
+
+void sv_level_share(const struct sv_level *g, int which, const void *field, size_t width, int threads)
+{
+    struct sharing s = {.g = g, .same = g->same[which], .field = field, .width = width, .parts = 1};
+    if (!field || !s.same)
+        return;
+    if (threads > 1 && g->size >> 16)
+        s.parts = (size_t)(threads < g->n[2] ? threads : g->n[2]);
+    sv_parallel_for(threads, s.parts, share_part, &s);
+}
+
 static double value(const struct sv_multilevel *M, const void *field, ptrdiff_t at)
 {
     return M->single ? ((const float *)field)[at] : ((const double *)field)[at];
@@ -63,9 +118,17 @@ void sv_multilevel_coarsen(const struct sv_multilevel *M, int l)
     sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], M->threads);
 }
 
+static void share(const struct sv_multilevel *M, int l, int which, const void *field)
+{
+    sv_level_share(&M->level[l], which, field, M->single ? sizeof(float) : sizeof(double), M->threads);
+}
+
 void sv_multilevel_weigh(const struct sv_multilevel *M, int l)
 {
     const struct sv_level *fine = &M->level[l], *coarse = &M->level[l + 1];
+    for (int axis = 0; axis < 3; axis++)
+        share(M, l, SHARED_SHARES + axis, fine->share[axis]);
+    share(M, l, SHARED_INVERSE, fine->inverse);
     ptrdiff_t cells = coarse->n[0] * coarse->n[1] * coarse->n[2];
     for (ptrdiff_t i = 0; i < cells; i++) {
         ptrdiff_t at = place(coarse, i);
@@ -76,6 +139,7 @@ void sv_multilevel_weigh(const struct sv_multilevel *M, int l)
     else
         sv_cycle_kernels(M->single)->interpolate(fine, coarse, fine->scale, M->work, M->threads);
     sv_setup_kernels(M->single)->weigh(fine, M->threads);
+    share(M, l, SHARED_SCALE, fine->scale);
     if (fine->line >= 0)
         sv_general_kernels(M->single)->factor(fine);
 }
@@ -136,6 +200,7 @@ void sv_learned_coarsen(const struct sv_multilevel *M, int l, const void *parame
     sv_setup_kernels(M->single)->invert(coarse, NULL, M->threads);
     sv_multilevel_weigh(M, l);
     net->rescale(fine, factor, M->threads);
+    share(M, l, SHARED_SCALE, fine->scale);
 }
 
 /* ---- the cycle ---- */

@@ -14,6 +14,9 @@
 
 enum { MULTILEVEL_LEAD = 16, MULTILEVEL_MOST = 32 };
 
+/* Fields whose rows are shared: away from obstacles and walls one row says what all say, and stays in the cache. */
+enum { SHARED_SCALE, SHARED_INVERSE, SHARED_SHARES, SHARED_FIELDS = SHARED_SHARES + 3 };
+
 struct sv_level {
     ptrdiff_t n[3], pitch;  /* cells along x, y, z */
     size_t size;            /* of a field */
@@ -35,6 +38,9 @@ struct sv_level {
     void *left, *first;     /* vectors: what is left of `right`; where it is visited twice the x of the first visit */
     int visits;             /* how often a cycle goes to it */
     const void *zeros;      /* a row of them, `pitch` long and MULTILEVEL_LEAD more on either side */
+    /* For each row of a field the number of one with the same bits, to be read in its place; NULL: its own. Of the
+     * matrix in float64 that of SHARED_INVERSE is for the diagonal. */
+    int32_t *same[SHARED_FIELDS];
 };
 
 /* What the set-up takes for a stencil of constant coefficient. */
@@ -88,8 +94,14 @@ struct sv_cycle_kernels {
 SV_BINDING const struct sv_setup_kernels *sv_setup_kernels(int single);
 SV_BINDING const struct sv_cycle_kernels *sv_cycle_kernels(int single);
 
+/* Fills the table `same` of a field whose rows are final, where the level has one. */
+SV_BINDING void sv_level_share(const struct sv_level *level, int which, const void *field, size_t width, int threads);
+
 /* Zeros in all of a field that is no cell; its elements are `width` bytes. */
 SV_BINDING void sv_level_clear(const struct sv_level *level, size_t width, void *field);
+
+/* The same for shares along an axis, and zeros where the set-up writes none: at the high end of the box. */
+SV_BINDING void sv_level_clear_share(const struct sv_level *level, int axis, size_t width, void *field);
 
 /* Elements of work that a thread's part of a pass over a level takes. */
 SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
@@ -118,17 +130,21 @@ SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r
 
 /* ---- the iteration outside, in float64 ---- */
 
+/* single: whether p, z and cast are float32. `partial` has two numbers a plane. */
 struct sv_outer_kernels {
-    /* out = b - A x, or A x where b is NULL; returns (out, out), or (x, out). `partial` has a number a plane. */
-    double (*product)(const struct sv_level *A, const double *diagonal, const double *b, const double *x, double *out,
+    /* out = b - A x; returns (out, out). */
+    double (*residual)(const struct sv_level *A, const double *diagonal, const double *b, const double *x, double *out,
+                       double *partial, int threads);
+    /* q = A p; returns (p, q). */
+    double (*product)(const struct sv_level *A, int single, const double *diagonal, const void *p, double *q,
                       double *partial, int threads);
     /* (z, q) where z is the cycle's result. */
     double (*dot)(const struct sv_level *A, int single, const void *z, const double *q, double *partial, int threads);
-    /* p = z + beta p; returns (p, r). */
-    double (*direction)(const struct sv_level *A, int single, double beta, const void *z, const double *r, double *p,
-                        double *partial, int threads);
+    /* p = z + beta p, where beta is 0 whatever p was; q = A p. Sums: (p, q), (p, r). */
+    void (*direction)(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z,
+                      const double *r, void *p, double *q, double sums[2], double *partial, int threads);
     /* x += alpha p, r -= alpha q, cast = scale r; returns (r, r). */
-    double (*advance)(const struct sv_level *A, int single, double alpha, double scale, const double *p,
+    double (*advance)(const struct sv_level *A, int single, double alpha, double scale, const void *p,
                       const double *q, double *x, double *r, void *cast, double *partial, int threads);
     /* cast = scale r. */
     void (*cast)(const struct sv_level *A, int single, double scale, const double *r, void *cast, int threads);

@@ -6,6 +6,8 @@ cdef extern from "multilevel.h" nogil:
     enum:
         MULTILEVEL_LEAD
         MULTILEVEL_MOST
+        SHARED_INVERSE
+        SHARED_FIELDS
 
     struct sv_level:
         ptrdiff_t n[3]
@@ -30,6 +32,7 @@ cdef extern from "multilevel.h" nogil:
         void *first
         int visits
         const void *zeros
+        int32_t *same[SHARED_FIELDS]
 
     struct sv_cells:
         const unsigned char *mask
@@ -58,8 +61,8 @@ cdef extern from "multilevel.h" nogil:
         void *work
 
     struct sv_outer_kernels:
-        double (*product)(const sv_level *, const double *, const double *, const double *, double *, double *,
-                          int) noexcept nogil
+        double (*residual)(const sv_level *, const double *, const double *, const double *, double *, double *,
+                           int) noexcept nogil
         void (*cast)(const sv_level *, int, double, const double *, void *, int) noexcept nogil
         void (*unpack)(const sv_level *, const double *, double *, int) noexcept nogil
 
@@ -67,6 +70,8 @@ cdef extern from "multilevel.h" nogil:
     const sv_cycle_kernels *sv_cycle_kernels_of "sv_cycle_kernels"(int)
     const sv_outer_kernels *sv_outer_kernels_of "sv_outer_kernels"()
     void sv_level_clear(const sv_level *, size_t, void *)
+    void sv_level_clear_share(const sv_level *, int, size_t, void *)
+    void sv_level_share(const sv_level *, int, const void *, size_t, int)
     size_t sv_multilevel_work(const sv_level *)
     void sv_multilevel_setup(const sv_multilevel *)
     void sv_multilevel_settle(sv_multilevel *)
@@ -92,6 +97,9 @@ cdef extern from "multilevel_plan.h" nogil:
     int sv_plan_last(const sv_multilevel *, int, double *)
     void sv_plan_project(const ptrdiff_t *, size_t, double *)
 
+cdef extern from "mask_runs.h" nogil:
+    int sv_mask_drained(const unsigned char *, const size_t *, const int (*)[2])
+
 cdef extern from "multilevel_net.h" nogil:
     enum:
         NET_PARAMETERS
@@ -111,7 +119,7 @@ cdef extern from "multilevel_cg.h" nogil:
         const double *b
         double *x
         double *r
-        double *p
+        void *p
         double *q
         void *cast
         void *z
@@ -180,6 +188,24 @@ def plan_scale(double size):
     return sv_plan_scale(size)
 
 
+def drained(mask, walls):
+    """Whether each part of a mask has a cell at a wall: an end of an axis (low, high) that `walls` has True for."""
+    cdef const unsigned char[::1] view = np.ascontiguousarray(mask).view(np.uint8).reshape(-1)
+    cdef size_t shape[3]
+    cdef int wall[3][2]
+    cdef int found
+    if view.shape[0] == 0:
+        return True
+    before = 3 - mask.ndim
+    for k in range(3):
+        shape[k] = mask.shape[k - before] if k >= before else 1
+        for high in range(2):
+            wall[k][high] = walls[k - before][high] if k >= before else 0
+    with nogil:
+        found = sv_mask_drained(&view[0], shape, wall)
+    return bool(found)
+
+
 def project(double[::1] vector, const ptrdiff_t[::1] cells):
     """The cells of a vector less their mean, in place."""
     if cells.shape[0] and not (0 <= cells[0] and cells[cells.shape[0] - 1] < vector.shape[0]):
@@ -240,6 +266,7 @@ cdef class Stencil(Fields):
     def __init__(self, n, periodic, int threads=1):
         shape_level(&self.level, n, periodic, (0, 0, 0), self, "", np.float64)
         self.diagonal = <double *>self.make_field("diagonal", &self.level, np.float64)
+        self.level.same[SHARED_INVERSE] = <int32_t *>self.make("same", n[1] * n[2], np.int32)
         self.cells, self.threads = n[0] * n[1] * n[2], threads
 
     def set_constant(self, couplings, sides, obstacles, double mass, mask):
@@ -250,6 +277,7 @@ cdef class Stencil(Fields):
             self.level.coupling[axis] = couplings[axis]
         with nogil:
             sv_setup_kernels_of(0).fill(&self.level, &cells, 1, self.diagonal, self.threads)
+            sv_level_share(&self.level, SHARED_INVERSE, self.diagonal, sizeof(double), self.threads)
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (x, y, z), None for an axis that is not there; the diagonal."""
@@ -259,6 +287,8 @@ cdef class Stencil(Fields):
                 self.level.face[axis] = self.make_field(f"face {axis}", &self.level, np.float64)
                 self.pack_into(faces[axis], <double *>self.level.face[axis], True)
         self.pack_into(diagonal, self.diagonal)
+        with nogil:
+            sv_level_share(&self.level, SHARED_INVERSE, self.diagonal, sizeof(double), self.threads)
 
     cdef int pack_into(self, values, double *to, bint close=False) except -1:
         cdef const double[::1] given = np.ascontiguousarray(values, np.float64).reshape(-1)
@@ -319,10 +349,14 @@ cdef class Multilevel(Fields):
             g = &self.M.level[l]
             shape_level(g, n, periodic, halved, self, f"{l}", self.dtype)
             for axis in range(3):
-                if halved[axis]:  # the set-up leaves out cells at the ends of the box: they have none
-                    g.share[axis] = self.make(f"share {l} {axis}", g.size, self.dtype)
+                if halved[axis]:
+                    g.share[axis] = self.make_field(f"share {l} {axis}", g, self.dtype)
+                    sv_level_clear_share(g, axis, self.dtype.itemsize, g.share[axis])
             g.inverse = self.make_field(f"inverse {l}", g, self.dtype)
             g.scale = self.make_field(f"scale {l}", g, self.dtype)
+            if not general:
+                for field in range(SHARED_FIELDS):
+                    g.same[field] = <int32_t *>self.make(f"same {l} {field}", n[1] * n[2], np.int32)
             g.visits = 1
             g.line = line if line >= 0 and g.n[line] > 1 else -1
             if general:
@@ -471,11 +505,15 @@ cdef class Multilevel(Fields):
         """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""
         cdef sv_level *g = &self.M.level[level]
         array = self.kept.get(f"{name} {level}" if axis is None else f"{name} {level} {axis}")
-        n = (g.n[2], g.n[1], g.n[0])
         if array is None:
-            return np.zeros(n)
-        rows = array[:n[0] * n[1] * g.pitch].reshape(n[0], n[1], g.pitch)
-        return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + n[2]].astype(np.float64)
+            return np.zeros((g.n[2], g.n[1], g.n[0]))
+        return self.rows_of(array, level).astype(np.float64)
+
+    cdef rows_of(self, array, int level):
+        """The cells of a field or vector of a level, (z, y, x)."""
+        cdef sv_level *g = &self.M.level[level]
+        rows = array[:g.n[2] * g.n[1] * g.pitch].reshape(g.n[2], g.n[1], g.pitch)
+        return rows[:, :, MULTILEVEL_LEAD:MULTILEVEL_LEAD + g.n[0]]
 
     def solve_last(self, bint singular):
         """The inverse of the last level's matrix; where `singular`, of parts without sinks the pseudo-inverse."""
@@ -547,13 +585,14 @@ cdef class MultilevelCg(Fields):
             raise ValueError("the hierarchy is that of another grid")
         self.A, self.M = A, M
         self.state.M, self.state.A, self.state.diagonal = &M.M, &A.level, A.diagonal
-        for name in ("b", "x", "r", "p", "q"):
+        for name in ("b", "x", "r", "q"):
             self.make_field(name, &A.level, np.float64)
         self.state.b, self.state.x = self.at("b"), self.at("x")
-        self.state.r, self.state.p, self.state.q = self.at("r"), self.at("p"), self.at("q")
+        self.state.r, self.state.q = self.at("r"), self.at("q")
+        self.state.p = self.make_field("p", &A.level, M.dtype)
         self.state.cast = self.make_field("cast", &A.level, M.dtype)
         self.state.z = self.make_field("z", &A.level, M.dtype)
-        self.state.partial = <double *>self.make("partial", A.level.n[2], np.float64)
+        self.state.partial = <double *>self.make("partial", 2 * A.level.n[2], np.float64)
 
     cdef double *at(self, str name) except NULL:
         cdef double[::1] vector = self.kept[name]
@@ -561,6 +600,8 @@ cdef class MultilevelCg(Fields):
 
     def vector(self, str name):
         """x, r or p in lexicographic order."""
+        if name == "p":
+            return self.M.rows_of(self.kept[name], 0).astype(np.float64).reshape(-1)
         return self.A.unpack(self.kept[name])
 
     def take(self, b):
@@ -571,7 +612,7 @@ cdef class MultilevelCg(Fields):
         """Vectors of an earlier `vector`."""
         self.A.pack_into(x, self.at("x"), True)
         self.A.pack_into(r, self.at("r"))
-        self.A.pack_into(p, self.at("p"), True)
+        self.M.pack_into(p, self.state.p, 1, True)
 
     def start(self, x, double[::1] numbers):
         """From x; returns the residual's norm."""
@@ -582,13 +623,13 @@ cdef class MultilevelCg(Fields):
         return self.state.residual
 
     def measured(self, x):
-        """The norm of b - A x; the direction is lost."""
-        cdef double *at = self.at("p")
-        cdef double *out = self.at("q")
+        """The norm of b - A x; the residual by recurrence is lost."""
+        cdef double *at = self.at("q")
+        cdef double *out = self.at("r")
         cdef double square
         self.A.pack_into(x, at, True)
         with nogil:
-            square = sv_outer_kernels_of().product(
+            square = sv_outer_kernels_of().residual(
                 &self.A.level, self.A.diagonal, self.state.b, at, out, self.state.partial, self.M.M.threads
             )
         return sqrt(square)

@@ -4,7 +4,8 @@
  *     alpha = (p @ r) / (p @ q); x += alpha * p; r -= alpha * q; scale = 1 / norm(r)
  *
  * The direction is made orthogonal to the last one by what the matrix says of both, not by a quotient of residuals: that
- * holds up where float32 makes the cycle not quite linear. The recurrence of r drifts from b - A x by rounding; where it
+ * holds up where float32 makes the cycle not quite linear. It is kept in the cycle's precision: x and r take what that
+ * direction gives, in float64, whatever it is. The recurrence of r drifts from b - A x by rounding; where it
  * says that the goal is reached b - A x is formed, and the iteration goes on from that where it is above, as long as
  * each such start gains a factor of two.
  */
@@ -28,16 +29,21 @@ static void cast(struct sv_multilevel_cg *s)
 
 static double exact_residual(struct sv_multilevel_cg *s, double *r)
 {
-    return sqrt(sv_outer_kernels()->product(s->A, s->diagonal, s->b, s->x, r, s->partial, s->M->threads));
+    return sqrt(sv_outer_kernels()->residual(s->A, s->diagonal, s->b, s->x, r, s->partial, s->M->threads));
 }
 
 void sv_multilevel_cg_start(struct sv_multilevel_cg *s)
 {
     s->residual = exact_residual(s, s->r);
-    memset(s->p, 0, s->A->size * sizeof(double));
     s->numbers->curvature = 0;
     s->numbers->verified = INFINITY;
     s->numbers->scale = scale_of(s->residual);
+}
+
+/* q from p, to the bits that `direction` gives it. */
+static void product(struct sv_multilevel_cg *s)
+{
+    sv_outer_kernels()->product(s->A, s->M->single, s->diagonal, s->p, s->q, s->partial, s->M->threads);
 }
 
 static enum sv_outcome iterate(struct sv_multilevel_cg *s)
@@ -49,8 +55,9 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
     double beta = 0;
     if (numbers->curvature > 0)
         beta = -outer->dot(s->A, single, s->z, s->q, s->partial, threads) / numbers->curvature;
-    double along = outer->direction(s->A, single, beta, s->z, s->r, s->p, s->partial, threads);
-    double curvature = outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, threads);
+    double sums[2];
+    outer->direction(s->A, single, s->diagonal, beta, s->z, s->r, s->p, s->q, sums, s->partial, threads);
+    double curvature = sums[0], along = sums[1];
     if (!isfinite(curvature) || !isfinite(along))
         return OUTCOME_NOT_FINITE;
     if (!(curvature > 0) || along == 0)
@@ -82,7 +89,7 @@ static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int itera
     numbers->monitor.best = s->residual, numbers->monitor.best_at = iteration;
     numbers->scale = scale_of(s->residual);
     memcpy(s->r, s->q, s->A->size * sizeof(double));
-    sv_outer_kernels()->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
+    product(s);
     cast(s);
     return OUTCOME_GOING_ON;
 }
@@ -102,11 +109,10 @@ static enum sv_outcome watch(struct sv_multilevel_cg *s, double goal, int iterat
 
 int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double floor, int nit, int most)
 {
-    const struct sv_outer_kernels *outer = sv_outer_kernels();
     int done = 0;
     s->outcome = OUTCOME_GOING_ON;
     if (s->numbers->curvature > 0)
-        outer->product(s->A, s->diagonal, NULL, s->p, s->q, s->partial, s->M->threads);
+        product(s);
     cast(s);
     while (done < most && s->outcome == OUTCOME_GOING_ON) {
         if ((s->outcome = iterate(s)) != OUTCOME_GOING_ON)

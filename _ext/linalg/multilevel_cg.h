@@ -18,15 +18,15 @@ struct sv_multilevel_cg {
     const struct sv_multilevel *M;
     const struct sv_level *A;         /* float64 */
     const double *diagonal, *b;
-    double *x, *r, *p, *q;            /* the iterate, its residual by recurrence, the direction, A p; of A's layout */
-    void *cast, *z;                   /* for the cycle, of its type */
-    double *partial;                  /* a number a plane */
+    double *x, *r, *q;                /* the iterate, its residual by recurrence, A p; all of A's layout */
+    void *p, *cast, *z;               /* the direction, and two for the cycle, of its type */
+    double *partial;                  /* two numbers a plane */
     struct sv_multilevel_numbers *numbers;
     double residual;
     enum sv_outcome outcome;
 };
 
-/* r = b - A x, p = 0 and the numbers but the monitor's, from x. */
+/* r = b - A x, no direction, and the numbers but the monitor's, from x. */
 SV_BINDING void sv_multilevel_cg_start(struct sv_multilevel_cg *state);
 
 /* Iterations from the `nit`-th on, at most `most`, until the residual, recomputed, is at most `goal` in norm; it is

@@ -8,7 +8,8 @@
  * neither threads nor ranges.
  *
  * Bytes a cell, float32, 3-D: down 36 (r, 3 couplings, 1/d, 3 shares, scale), up 40 + 4; with constant couplings 24 and
- * 32. Down some 45 flops a cell, up 50; it should wait for memory. Accuracy: each sum within 8 roundings of its terms.
+ * 32, and where the rows of 1/d, shares and scale are shared, as away from obstacles, 4 and 12. Down some 45 flops a
+ * cell, up 50; without shared rows it should wait for memory. Accuracy: each sum within 8 roundings of its terms.
  * In NumPy, with R, B the diagonal matrices that keep one colour:
  *     u = R @ (r / d); u = u + B @ ((r - A @ u) / d); coarse_r = P.T @ (R @ (r - A @ u))
  *     u = R @ (r / d + P @ e); u = u + B @ ((r - A @ u) / d); u = u + R @ ((r - A @ u) / d)
@@ -43,6 +44,14 @@ INLINE struct around ring_around(const struct sv_level *g, real *ring, ptrdiff_t
     return a;
 }
 
+/* Zeros beside so many rows of a ring, which the kernels read past a row's ends; the cells are written before. */
+static void clear_beside(const struct sv_level *g, real *ring, ptrdiff_t rows)
+{
+    memset(ring, 0, MULTILEVEL_LEAD * sizeof(real));
+    for (real *end = ring + MULTILEVEL_LEAD + g->n[0]; rows > 0; rows--, end += g->pitch)
+        memset(end, 0, (size_t)(g->pitch - g->n[0]) * sizeof(real));
+}
+
 /* A thread's part of a pass, and its memory: the rings, what is restricted or prolonged. */
 struct pass {
     const struct sv_level *fine, *coarse;
@@ -65,7 +74,7 @@ INLINE void black_plane(const struct pass *p, real *red, real *to, ptrdiff_t k, 
         return;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         struct around a = ring_around(g, red, k, j, axes, constant);
-        const real *r = p->right + row_at(g, at, j), *inverse = row_of(g, g->inverse, at, j);
+        const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
         real *row = ring_row(g, to, k, j);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
             v_store(row + i, v_mul(v_load(inverse + i), add_around(&a, i, v_load(r + i), axes, constant)));
@@ -80,7 +89,7 @@ INLINE void red_plane(const struct pass *p, real *red, ptrdiff_t k)
     if (at < 0)
         return;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-        const real *r = p->right + row_at(g, at, j), *inverse = row_of(g, g->inverse, at, j);
+        const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
         real *row = ring_row(g, red, k, j);
         vreal lanes = red_lanes(at, j);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
@@ -108,8 +117,7 @@ INLINE real *sums_of(const struct pass *p, real *sums, ptrdiff_t K, ptrdiff_t J)
 INLINE void add_row(const struct pass *p, const real *t, real *own, ptrdiff_t k, ptrdiff_t j, int sz, int sy)
 {
     const struct sv_level *g = p->fine;
-    const real *ax = row_of(g, g->share[0], k, j), *ay = row_of(g, g->share[1], k, j);
-    const real *az = row_of(g, g->share[2], k, j);
+    const real *ax = share_row(g, 0, k, j), *ay = share_row(g, 1, k, j), *az = share_row(g, 2, k, j);
     real *other = own + g->pitch;
     const vreal one = v_set1(1);
     for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
@@ -129,7 +137,7 @@ INLINE void residual_plane(const struct pass *p, real *ring, real *sums, real *t
     ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
         struct around a = ring_around(g, ring, k, j, axes, constant);
-        const real *scale = row_of(g, g->scale, at, j);
+        const real *scale = scale_row(g, at, j);
         vreal lanes = red_lanes(at, j);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
             vreal sum = add_around(&a, i, v_set1(0), axes, constant);
@@ -172,7 +180,8 @@ INLINE void down(const struct pass *p, size_t index, int axes, int constant)
     real *t = sums + (4 * p->coarse->n[1] + 1) * g->pitch + MULTILEVEL_LEAD;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
     ptrdiff_t first = two ? 2 * from - 1 : from, last = two ? 2 * to : to - 1;
-    memset(red, 0, (6 * (size_t)plane + (4 * (size_t)p->coarse->n[1] + 3) * (size_t)g->pitch) * sizeof(real));
+    clear_beside(g, red, 6 * g->n[1]);
+    memset(sums, 0, (4 * (size_t)p->coarse->n[1] + 3) * (size_t)g->pitch * sizeof(real));
     for (ptrdiff_t front = first - 2; front <= last + 2; front++) {
         red_plane(p, red, front);
         if (front - 1 >= first - 1)
@@ -234,7 +243,7 @@ INLINE struct spread spread_around(const struct pass *p, real *spread, ptrdiff_t
     const struct sv_level *g = p->fine;
     struct spread s = {.pitch = g->pitch};
     for (int axis = 0; axis < 3; axis++)
-        s.share[axis] = row_of(g, g->share[axis], at, j);
+        s.share[axis] = share_row(g, axis, at, j);
     for (int sz = 0; sz < 2; sz++)
         for (int sy = 0; sy < 2; sy++) {
             ptrdiff_t K = coarse_of(k, sz, g->halved[2]), J = coarse_of(j, sy, g->halved[1]);
@@ -268,8 +277,8 @@ INLINE void corrected_plane(const struct pass *p, real *spread, real *red, ptrdi
     const struct sv_level *g = p->fine;
     ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
-        const real *r = p->right + row_at(g, at, j), *inverse = row_of(g, g->inverse, at, j);
-        const real *scale = row_of(g, g->scale, at, j);
+        const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
+        const real *scale = scale_row(g, at, j);
         struct spread s = spread_around(p, spread, k, at, j);
         real *row = ring_row(g, red, k, j);
         vreal lanes = red_lanes(at, j);
@@ -287,7 +296,7 @@ INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes
     const struct sv_level *g = p->fine;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         struct around a = ring_around(g, black, k, j, axes, constant);
-        const real *r = p->right + row_at(g, k, j), *inverse = row_of(g, g->inverse, k, j);
+        const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j);
         real *x = p->out + row_at(g, k, j);
         vreal lanes = red_lanes(k, j);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
@@ -303,7 +312,7 @@ INLINE void up(const struct pass *p, size_t index, int axes, int constant)
     ptrdiff_t plane = g->n[1] * g->pitch;
     real *red = p->work + index * p->part + MULTILEVEL_LEAD, *black = red + 3 * plane, *spread = black + 3 * plane;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
-    memset(red, 0, (6 * (size_t)plane + (8 * (size_t)p->coarse->n[1] + 1) * (size_t)g->pitch) * sizeof(real));
+    clear_beside(g, red, 6 * g->n[1] + 8 * p->coarse->n[1]);
     ptrdiff_t known = coarse_of(from - 2, 0, g->halved[2]) - 2;
     for (ptrdiff_t front = from - 2; front < to + 2; front++) {
         ptrdiff_t K = coarse_of(front, 0, g->halved[2]) + g->halved[2];
@@ -347,7 +356,7 @@ INLINE void interpolate_part(const struct pass *p, size_t index, int axes)
     const struct sv_level *g = p->fine;
     real *spread = p->work + index * p->part + MULTILEVEL_LEAD;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
-    memset(spread, 0, (8 * (size_t)p->coarse->n[1] + 1) * (size_t)g->pitch * sizeof(real));
+    clear_beside(g, spread, 8 * p->coarse->n[1]);
     ptrdiff_t known = coarse_of(from, 0, g->halved[2]) - 2;
     for (ptrdiff_t k = from; k < to; k++) {
         for (ptrdiff_t K = coarse_of(k, 0, g->halved[2]) + g->halved[2]; known < K; known++)

@@ -33,6 +33,30 @@ INLINE const real *row_of(const struct sv_level *g, const void *field, ptrdiff_t
     return !field || k < 0 || j < 0 ? no_row(g) : (const real *)field + row_at(g, k, j);
 }
 
+/* The same of a field whose rows are shared; the grid has that row. */
+INLINE const real *shared_row(const struct sv_level *g, int which, const void *field, ptrdiff_t k, ptrdiff_t j)
+{
+    ptrdiff_t row = k * g->n[1] + j;
+    if (!field)
+        return no_row(g);
+    return (const real *)field + (g->same[which] ? g->same[which][row] : row) * g->pitch + MULTILEVEL_LEAD;
+}
+
+INLINE const real *inverse_row(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
+{
+    return shared_row(g, SHARED_INVERSE, g->inverse, k, j);
+}
+
+INLINE const real *scale_row(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
+{
+    return shared_row(g, SHARED_SCALE, g->scale, k, j);
+}
+
+INLINE const real *share_row(const struct sv_level *g, int axis, ptrdiff_t k, ptrdiff_t j)
+{
+    return shared_row(g, SHARED_SHARES + axis, g->share[axis], k, j);
+}
+
 /* What lies before and after a row's cells, where x is periodic. */
 INLINE void close_row(const struct sv_level *g, real *row)
 {
@@ -60,27 +84,37 @@ INLINE void couple(struct around *a, const struct sv_level *g, ptrdiff_t k, ptrd
         a->cy[0] = row_of(g, g->face[1], k, j), a->cy[1] = row_of(g, g->face[1], k, j + 1);
 }
 
+/* The values themselves: x[0] before the cells, x[1] after them, and so on. */
+struct values {
+    vreal x[2], y[2], z[2];
+};
+
 /* sum + the couplings times the values around the cells from i on. */
-INLINE vreal add_around(const struct around *a, ptrdiff_t i, vreal sum, int axes, int constant)
+INLINE vreal add_values(const struct around *a, ptrdiff_t i, const struct values *v, vreal sum, int axes, int constant)
 {
-    vreal west = v_load(a->own + i - 1), east = v_load(a->own + i + 1);
     if (constant) {
         if (axes > 1)
-            sum = v_fma(a->coupling[2], v_add(v_load(a->z[0] + i), v_load(a->z[1] + i)), sum);
+            sum = v_fma(a->coupling[2], v_add(v->z[0], v->z[1]), sum);
         if (axes > 2)
-            sum = v_fma(a->coupling[1], v_add(v_load(a->y[0] + i), v_load(a->y[1] + i)), sum);
-        return v_fma(a->coupling[0], v_add(west, east), sum);
+            sum = v_fma(a->coupling[1], v_add(v->y[0], v->y[1]), sum);
+        return v_fma(a->coupling[0], v_add(v->x[0], v->x[1]), sum);
     }
-    if (axes > 1) {
-        sum = v_fma(v_load(a->cz[0] + i), v_load(a->z[0] + i), sum);
-        sum = v_fma(v_load(a->cz[1] + i), v_load(a->z[1] + i), sum);
-    }
-    if (axes > 2) {
-        sum = v_fma(v_load(a->cy[0] + i), v_load(a->y[0] + i), sum);
-        sum = v_fma(v_load(a->cy[1] + i), v_load(a->y[1] + i), sum);
-    }
-    sum = v_fma(v_load(a->cx + i), west, sum);
-    return v_fma(v_load(a->cx + i + 1), east, sum);
+    for (int side = 0; side < 2 && axes > 1; side++)
+        sum = v_fma(v_load(a->cz[side] + i), v->z[side], sum);
+    for (int side = 0; side < 2 && axes > 2; side++)
+        sum = v_fma(v_load(a->cy[side] + i), v->y[side], sum);
+    sum = v_fma(v_load(a->cx + i), v->x[0], sum);
+    return v_fma(v_load(a->cx + i + 1), v->x[1], sum);
+}
+
+INLINE vreal add_around(const struct around *a, ptrdiff_t i, vreal sum, int axes, int constant)
+{
+    struct values v = {.x = {v_load(a->own + i - 1), v_load(a->own + i + 1)}};
+    for (int side = 0; side < 2 && axes > 1; side++)
+        v.z[side] = v_load(a->z[side] + i);
+    for (int side = 0; side < 2 && axes > 2; side++)
+        v.y[side] = v_load(a->y[side] + i);
+    return add_values(a, i, &v, sum, axes, constant);
 }
 
 /* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, and eight rows for each

@@ -102,6 +102,63 @@ INLINE struct cell look_at(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrd
     return cell;
 }
 
+/* What the fields say of the cells [i, end) of a row: all that one of them is. */
+static void fill_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i, ptrdiff_t end)
+{
+    const struct sv_level *g = s->g;
+    const int there = takes_part(s, k, j, i);
+    const struct cell cell = there ? look_at(s, k, j, i) : (struct cell){{0, 0, 0}, 0, 0};
+    const double diagonal = there ? s->scale * (cell.all + cell.wall + s->cells->mass) : 0;
+    const real values[] = {
+        (real)(s->scale * cell.before[0]), (real)(s->scale * cell.before[1]), (real)(s->scale * cell.before[2]),
+        (real)(s->scale * cell.wall), there ? (real)(s->scale * s->cells->mass) : 0,
+        diagonal > 0 ? (real)(1 / diagonal) : 0, (real)diagonal,
+    };
+    real *const fields[] = {g->face[0], g->face[1], g->face[2], g->wall, g->mass, g->wall ? g->inverse : NULL, s->to};
+    for (int field = 0; field < 7; field++)
+        if (fields[field]) {
+            real *to = fields[field] + row_at(g, k, j);
+            for (ptrdiff_t at = i; at < end; at++)
+                to[at] = values[field];
+        }
+}
+
+/* Whether so many bytes at each of the places are 1. */
+enum { FAR = 16 };
+
+INLINE int all_there(const uint8_t *const places[], int count)
+{
+    uint64_t all[2] = {~(uint64_t)0, ~(uint64_t)0}, here[2];
+    for (int place = 0; place < count; place++) {
+        memcpy(here, places[place], FAR);
+        all[0] &= here[0], all[1] &= here[1];
+    }
+    return (all[0] & all[1]) == 0x0101010101010101;
+}
+
+/* Whether the cells [i, i + FAR) of a row, and all around them, take part. */
+static int open_space(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i)
+{
+    const struct sv_level *g = s->g;
+    const ptrdiff_t row = g->n[0], plane = row * g->n[1];
+    if (i < 1 || i + FAR >= row)
+        return 0;
+    for (int side = -1; side < 2; side += 2)
+        if ((g->axes > 2 && on_axis(j + side, g->n[1], 0) < 0) || (g->axes > 1 && on_axis(k + side, g->n[2], 0) < 0))
+            return 0;
+    if (!s->cells->mask)
+        return 1;
+    const uint8_t *at = s->cells->mask + k * plane + j * row + i, *places[7] = {at, at - 1, at + 1};
+    int count = 3;
+    for (int side = -1; side < 2; side += 2) {
+        if (g->axes > 1)
+            places[count++] = at + side * plane;
+        if (g->axes > 2)
+            places[count++] = at + side * row;
+    }
+    return all_there(places, count);
+}
+
 static void fill_part(void *context, size_t index)
 {
     const struct setup *s = context;
@@ -109,26 +166,14 @@ static void fill_part(void *context, size_t index)
     ptrdiff_t from, to;
     for (range_of(s, index, &from, &to); from < to; from++)
         for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            ptrdiff_t row = row_at(g, from, j);
-            for (ptrdiff_t i = 0; i < g->n[0]; i++) {
-                int there = takes_part(s, from, j, i);
-                struct cell cell = {{0, 0, 0}, 0, 0};
-                if (there)
-                    cell = look_at(s, from, j, i);
-                double diagonal = there ? s->scale * (cell.all + cell.wall + s->cells->mass) : 0;
-                for (int axis = 0; axis < 3; axis++)
-                    if (g->face[axis])
-                        ((real *)g->face[axis])[row + i] = (real)(s->scale * cell.before[axis]);
-                if (g->wall) {
-                    ((real *)g->wall)[row + i] = (real)(s->scale * cell.wall);
-                    ((real *)g->mass)[row + i] = there ? (real)(s->scale * s->cells->mass) : 0;
-                    ((real *)g->inverse)[row + i] = diagonal > 0 ? (real)(1 / diagonal) : 0;
-                }
-                if (s->to)
-                    s->to[row + i] = (real)diagonal;
+            const ptrdiff_t last = g->n[0] - 1 - FAR; /* the last place where open space may begin */
+            for (ptrdiff_t i = 0, end; i < g->n[0]; i = end) {
+                const ptrdiff_t begin = i < last ? i : last;
+                end = i < g->n[0] - 1 && open_space(s, from, j, begin) ? begin + FAR : i + 1;
+                fill_cells(s, from, j, i, end);
             }
             if (g->face[0])
-                close_row(g, (real *)g->face[0] + row);
+                close_row(g, (real *)g->face[0] + row_at(g, from, j));
         }
 }
 
@@ -263,6 +308,24 @@ static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j,
     gather(g, conductance, coarse);
 }
 
+/* An interface across x: the coupling across it, inside the blocks before and after, across their other sides; and what
+ * comes of those. The last one found is kept: mostly the next is the same, and needs no divisions. */
+struct link {
+    real across, inside[2], beyond[2];
+    real through, share[2];
+};
+
+INLINE void find_link(struct link *l, real across, const real inside[2], const real beyond[2])
+{
+    if (l->across == across && l->inside[0] == inside[0] && l->inside[1] == inside[1] && l->beyond[0] == beyond[0] &&
+        l->beyond[1] == beyond[1])
+        return;
+    real before = half_block(inside[0], across, beyond[0]), after = half_block(inside[1], across, beyond[1]);
+    real through = 1 / (before + 1 / across + after);
+    *l = (struct link){across, {inside[0], inside[1]}, {beyond[0], beyond[1]}, through,
+                       {clamped(before * through), clamped(after * through)}};
+}
+
 /* Along x, in the row (k, j). */
 static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *coarse)
 {
@@ -270,6 +333,7 @@ static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *co
     const real *c = row_in(g, g->face[0], k, j);
     real *share = row_in(g, g->share[0], k, j);
     ptrdiff_t nx = g->n[0];
+    struct link link = {.across = 0};
     if (!g->halved[0]) {
         gather(g, c, coarse);
         return;
@@ -284,12 +348,12 @@ static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *co
             continue;
         }
         real next = i + 2 <= nx ? c[i + 2] : g->periodic[0] ? c[nx] : 0, inside = i + 1 < nx ? c[i + 1] : 0;
-        real before = single ? half_block(0, c[i], c[end - 1]) : half_block(c[end - 1], c[i], c[end - 2]);
-        real after = half_block(inside, c[i], next), through = 1 / (before + 1 / c[i] + after);
-        coarse[i / 2] += through;
-        share[i] = clamped(after * through);
+        real within[2] = {single ? 0 : c[end - 1], inside}, beyond[2] = {single ? c[end - 1] : c[end - 2], next};
+        find_link(&link, c[i], within, beyond);
+        coarse[i / 2] += link.through;
+        share[i] = link.share[1];
         if (!single)
-            share[end - 1] = clamped(before * through);
+            share[end - 1] = link.share[0];
     }
 }
 
@@ -299,11 +363,13 @@ static void sink_row(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *wall
     const struct sv_level *g = s->g;
     const real *of_wall = row_in(g, g->wall, k, j), *of_mass = row_in(g, g->mass, k, j);
     const real *inverse = row_in(g, g->inverse, k, j);
+    real last = 0, floats = 0;
     for (ptrdiff_t i = 0; i < g->n[0]; i++) {
         ptrdiff_t to = g->halved[0] ? i / 2 : i;
         if (!(inverse[i] > 0))
             continue;
-        real floats = FLOATING / inverse[i];
+        if (inverse[i] != last)
+            last = inverse[i], floats = FLOATING / last;
         wall[to] += (real)0.5 * of_wall[i], mass[to] += of_mass[i];
         least[to] = floats > least[to] ? floats : least[to];
     }

@@ -80,13 +80,7 @@ INLINE vreal values_f32(const float *p) { return v_load_float(p); }
 #define NAME_(operation, value) NAME__(operation, value)
 #define NAME__(operation, value) operation##_f##value
 
-#define VALUE double
-#define VALUE_BITS 64
-#include "sell_rows.h"
-#undef VALUE
-#undef VALUE_BITS
-#define VALUE float
-#define VALUE_BITS 32
-#include "sell_rows.h"
+#define ROWS_FILE "sell_rows.h"
+#include "each_value.h"
 
 const struct sv_operand_kernels *const SV_TABLE(sell_kernels)[2] = {&kernels_f64, &kernels_f32};

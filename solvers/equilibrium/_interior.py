@@ -7,6 +7,7 @@ that there is no feasible x, or that the objective falls without end where there
 1. The program has upper bounds and free variables as they are; the latter border the normal equations (`_normal`).
 2. Rows with one entry, fixed columns and the like are taken out first, and the rest is scaled.
 3. An iterate counts by its measure on the user's program, and a ray by the check there: never by the embedding's own.
+   A ray that nearly passes is mended first (`_ray`): rounding keeps free columns from vanishing in A'y by themselves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .._base.state import replace
 from ._lp_problem import UNJUDGED, LpProblem, LpResult
 from ._normal import Factor
 from ._program import Array, infeasibility_ray, kkt, unboundedness_ray
+from ._ray import mended_direction, mended_multipliers
 from ._standard import Standard
 
 #: Steps without a better measure that end the method, and from where on a step is none.
@@ -159,8 +161,12 @@ def _judged(problem: LpProblem, state: State) -> State:
     if better:
         state = replace(state, best_x=pair.x, best_y=pair.y, measure=pair.measure)
     if state.kappa > RAY_SHARE * state.tau and state.measure > problem.tol:
-        ray_y = infeasibility_ray(problem.program, problem.whole_ray_y(state.y))
-        ray_x = unboundedness_ray(problem.program, problem.whole_ray_x(form.direction(state.x)))
+        program = problem.program
+        y, x = problem.whole_ray_y(state.y), problem.whole_ray_x(form.direction(state.x))
+        ray_y, ray_x = infeasibility_ray(program, y), unboundedness_ray(program, x)
+        if ray_y is None and ray_x is None and state.kappa > state.tau:
+            ray_y = infeasibility_ray(program, mended_multipliers(program, y))
+            ray_x = unboundedness_ray(program, mended_direction(program, x))
         if ray_y is not None:
             return replace(state, ray_y=ray_y, verdict=1)
         if ray_x is not None:

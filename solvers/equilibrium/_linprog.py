@@ -78,7 +78,7 @@ def linprog(
     b_ub, b_eq : array_like, shapes (m,) and (k,), optional
         Their right-hand sides.
     bounds : (low, high), or a sequence of n such pairs, or an array of shape (n, 2), default (0, None)
-        None stands for no bound, as does an infinity.
+        None stands for no bound, as does an infinity, or 1e20 and more; so it does in b_ub.
     x0, y0 : array_like, shapes (n,) and (m + k,), optional
         A first guess of the point, and of the rows' multipliers.
     tol : float, default 1e-6

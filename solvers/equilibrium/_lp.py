@@ -27,6 +27,8 @@ STEPS, ITERATIONS, SECONDS = 30, 30_000, 1.5e-9
 #: Seconds that are well spent on the digits that interior points give beyond the tolerance.
 NOTHING = 0.2
 FEASIBILITY_TOL = 1e-6
+#: Blocks of the first-order method, at most, where interior points stood still.
+AFTERWARDS = 1000
 
 
 def lp(
@@ -59,7 +61,7 @@ def lp(
     A : array_like or sparse matrix, shape (m, n), optional
         The rows. Canonical CSR arrays of float64 are read in place.
     l, u : array_like, shape (m,), or float, optional
-        Sides of the rows; by default -inf and inf.
+        Sides of the rows; by default -inf and inf. 1e20 and more stands for infinity, in bounds too.
     lb, ub : array_like, shape (n,), or float, optional
         Bounds; by default 0 and inf.
     x0, y0 : array_like, shapes (n,) and (m,), optional
@@ -70,7 +72,8 @@ def lp(
         sides; the 2-norm of the reduced costs that no finite bound takes over 1 + that of c; and the gap of the
         objectives over 1 + the sum of their sizes.
     method : {"lp-ipm", "lp-pdhg"}, optional
-        By default the former where its factorisations are cheap, else the latter; the message tells.
+        By default the former where its factorisations are cheap, else the latter, and the other one where that stands
+        still; the message tells.
     options, max_iter, time_limit, callback, verbose, resume
         As in all solves; a step is a factorisation, or some forty iterations of the first-order method.
     rng : None, int, Generator or SeedSequence
@@ -136,9 +139,11 @@ def solve_program(
     if at_once is not None:
         return dataclasses.replace(at_once, method=chosen)
     result = cast(LpResult, _solve.run(record, problem, control, options, why))
+    if method is None and control.resume is None and result.status is Status.STAGNATION:
+        result = _otherwise(problem, result, control)
     if result.status is not Status.UNBOUNDED:
         return result
-    return _unbounded(problem, result, chosen, control.time_limit)
+    return _unbounded(problem, result, result.method, control.time_limit)
 
 
 def _choice(problem: LpProblem) -> tuple[str, str]:
@@ -149,6 +154,22 @@ def _choice(problem: LpProblem) -> tuple[str, str]:
         if problem.normal.takes_less(max(ITERATIONS * SECONDS * work, NOTHING) / STEPS):
             return "lp-ipm", "Chose lp-ipm, whose factorisations are cheap here."
     return "lp-pdhg", "Chose lp-pdhg, whose iterations are cheaper here than factorisations."
+
+
+def _otherwise(problem: LpProblem, stood: LpResult, control: Control) -> LpResult:
+    """The other method, where the one that was chosen stands still; the better answer of both."""
+    other = "lp-pdhg" if stood.method == "lp-ipm" else "lp-ipm"
+    if other == "lp-ipm" and problem.reduced.program.A.shape[0] > ORDERED:
+        return stood
+    left = None if control.time_limit is None else max(control.time_limit - stood.stats["seconds"], 0.0)
+    steps = min(control.max_iter, AFTERWARDS) if other == "lp-pdhg" else control.max_iter
+    again = Control(steps, left, control.callback, control.verbose)
+    record = lookup("equilibrium", other, problem.needs)
+    why = f"Chose {other} after {stood.method} stood still."
+    result = cast(LpResult, _solve.run(record, problem, again, None, why))
+    if result.success or result.ray is not None or result.measure < stood.measure:
+        return result
+    return dataclasses.replace(stood, message=f"{stood.message} Neither did {other} get further.")
 
 
 def _obvious(problem: LpProblem) -> LpResult | None:
@@ -183,18 +204,11 @@ def _unbounded(problem: LpProblem, result: LpResult, method: str, time_limit: fl
     """A ray of descent proves that there is no optimum; whether there is a feasible point, its own solve tells."""
     program = problem.program
     point = dataclasses.replace(program, c=np.zeros_like(program.c), offset=0.0, maximize=False)
-    found = solve_program(
-        point,
-        0,
-        None,
-        None,
-        min(problem.tol, FEASIBILITY_TOL),
-        method,
-        None,
-        Control(100_000, time_limit),
-        None,
-        problem.threads,
-    )
+    for way in (method, None):
+        tol, control = min(problem.tol, FEASIBILITY_TOL), Control(100_000, time_limit)
+        found = solve_program(point, 0, None, None, tol, way, None, control, None, problem.threads)
+        if found.success or found.status is Status.INFEASIBLE:
+            break
     if found.status is Status.INFEASIBLE:
         return dataclasses.replace(result, status=Status.INFEASIBLE, ray=found.ray, message=found.message)
     if found.success:

@@ -24,6 +24,10 @@ from ._kernels import CompiledProgram
 
 Array = npt.NDArray[Any]
 
+#: Sides and bounds of this size stand for infinite ones, as elsewhere: the norm of the sides, which violations are
+#: measured by, must not be that of a side that nobody means.
+INFINITE = 1e20
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearProgram:
@@ -36,7 +40,7 @@ class LinearProgram:
     A : array_like or sparse matrix, shape (m, n)
         The rows; kept as a CSR array of float64 without duplicates.
     l, u : array_like, shape (m,), or float
-        Sides of the rows, infinite where there are none.
+        Sides of the rows, infinite where there are none; 1e20 and more stands for infinity, in bounds too.
     lb, ub : array_like, shape (n,), or float
         Bounds of the variables.
     offset : float, default 0
@@ -161,7 +165,7 @@ def _limits(value: Any, name: str, length: int) -> Array:
         raise ValueError(f"{name} must have shape ({length},), not {array.shape}")
     if np.isnan(array).any():
         raise ValueError(f"{name} must not hold NaN; {name}[{int(np.flatnonzero(np.isnan(array))[0])}] does")
-    return array
+    return np.where(np.abs(array) >= INFINITE, np.copysign(np.inf, array), array)
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,6 +53,13 @@ class Loss:
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
+    def __init_subclass__(cls) -> None:
+        """What the kernels know of a loss holds here, too."""
+        if "kind" in cls.__dict__:
+            largest, in_parts = _kernels.loss_traits(cls.kind)
+            cls.curvature = largest if np.isfinite(largest) else None
+            cls.attained = cls.by_sums = in_parts
+
     @cached_property
     def uniform(self) -> bool:
         """Whether all weights are 1."""
@@ -118,8 +125,6 @@ class Logistic(Loss):
     """log(1 + exp(-y z)), y = +1 or -1."""
 
     kind = 1
-    curvature = 0.25
-    attained = by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
@@ -161,8 +166,6 @@ class Poisson(Loss):
     """exp(z) - y z, y >= 0: the mean is exp(z)."""
 
     kind = 4
-    curvature = None
-    attained = by_sums = False
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from . import _kernels
 from ._gram import GramCache
 from ._panels import Panel
-from ._problem import GlmProblem
+from ._problem import GlmProblem, Kind
 
 Array = npt.NDArray[Any]
 
@@ -119,15 +119,19 @@ def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, viola
     target, gradient = w.copy(), g.copy()
     if problem.kind.has_l2:
         H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
-    # To the square of the violation, in units of the largest gradient, but not below rounding.
-    size = max(float(np.abs(g).max(initial=0.0)), problem.kind.largest_l1, violation)
-    tol = max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
+    tol = tolerance(problem.kind, g, violation)
     before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
     endless = np.isinf(model.minimise(tol, PHASES))
     # What rounding makes of a matrix that is all but singular may lie above w.
     smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
     rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
     return None if endless or not rise <= 1e-13 * sizes else target
+
+
+def tolerance(kind: Kind, g: Array, violation: float) -> float:
+    """What a model is solved to: the square of the violation, in units of the largest gradient, not below rounding."""
+    size = max(float(np.abs(g).max(initial=0.0)), kind.largest_l1, violation)
+    return max(1e-3 * violation * min(1e-2, violation / size), 1e-16 * size) if size > 0 else 0.0
 
 
 class SweepModel(Model):

@@ -12,10 +12,12 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.iterate import Control
+from .._base.method import lookup
 from .._base.progress import with_bar
 from .._base.validate import check_finite, positive, real_array
 from ._glm import ON_GROUPS, Data, checked_data, penalty_terms
 from ._gram import GramCache
+from ._gram_path import GramPath, pays
 from ._penalty import Separable
 from ._problem import Certificate, GlmProblem, GlmResult
 from ._solve import solved
@@ -24,6 +26,9 @@ Array = npt.NDArray[Any]
 
 #: Bytes of Gram matrices that are kept.
 MEMORY = 512 * 2**20
+
+#: The usual method of a path, and why.
+WORKING_SET, WHY = "working-set", "for a path"
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,26 +157,31 @@ def glm_path(
     )  # fmt: skip
     null = _null(one, method, options)
     strengths = _strengths(lams, n_lams, eps, terms, null, data)
-    control = Control(max_iter)
     shared: dict[str, Any] = {}
     if data.loss.quadratic:
         weighted = None if data.loss.uniform else data.loss.s
         shared["gram"] = GramCache(data.design, weighted, positive(memory, "memory"))
+    fits, points = _Fits(one, method, options, shared, null), None
+    if method in (None, WORKING_SET) and not options and max_iter > 0 and pays(one, len(strengths), memory):
+        record, why = lookup("learning", WORKING_SET, one.needs), "" if method else f"Chose {WORKING_SET}, {WHY}."
+        points = GramPath(dataclasses.replace(one, _memory=shared), record, why)
+        points.start(null.w)
     found: dict[int, GlmResult] = {}
-    last, before = null, float(strengths.max())
+    before = float(strengths.max())
     for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "glm_path", "lam"):
         lam = float(strengths[k])
         scaled = Separable(lam * terms.l1, lam * terms.l2, terms.low, terms.high)
-        guess = _strong(scaled, last.g, lam / before) if before > 0 else None
-        problem = dataclasses.replace(one, penalty=scaled, w0=last.w, guess=guess, warm=last, _memory=dict(shared))
-        result = cast(GlmResult, solved(problem, method, "working-set", "for a path", control, options))
-        found[k] = dataclasses.replace(result, state=None)
-        last, before = _certificate(problem, result), lam
-        shared = {name: value for name, value in problem._memory.items() if name in ("gram", "panel")}
-        explained = 1 - last.sums.value / null.sums.value if null.sums.value > 0 else 1.0
-        if max_support is not None and len(result.support) > max_support:
+        point = points.at(scaled) if points is not None else None
+        if point is None:
+            fits.start(points)
+            point = fits.at(scaled, lam / before if before > 0 else 0.0)
+            if points is not None:
+                points.start(fits.last.w)
+        found[k], rest = point
+        before = lam
+        if max_support is not None and len(found[k].support) > max_support:
             break
-        if early_stop_deviance is not None and explained >= early_stop_deviance:
+        if early_stop_deviance is not None and _explained(rest, null) >= early_stop_deviance:
             break
     done = sorted(found)
     results = [found[k] for k in done]
@@ -179,6 +189,38 @@ def glm_path(
         strengths[done], np.array([r.coef for r in results]), np.array([r.intercept for r in results]),
         np.array([r.gap for r in results]), results,
     )  # fmt: skip
+
+
+class _Fits:
+    """Points by fits, each from the answer of the one before and with the columns that the strong rule keeps."""
+
+    def __init__(
+        self, one: GlmProblem, method: str | None, options: Any, shared: dict[str, Any], null: Certificate
+    ) -> None:
+        self.one, self.method, self.options, self.shared, self.last = one, method, options, shared, null
+
+    def start(self, points: GramPath | None) -> None:
+        """From where another way has come."""
+        if points is not None:
+            w = points.w.copy()
+            self.last = self.one.certificate(w, self.one.design.product(w))
+
+    def at(self, penalty: Separable, ratio: float) -> tuple[GlmResult, float]:
+        """The fit under a penalty, which fell to `ratio` of the one before, and the loss there."""
+        guess = _strong(penalty, self.last.g, ratio)
+        problem = dataclasses.replace(
+            self.one, penalty=penalty, w0=self.last.w, guess=guess, warm=self.last, _memory=dict(self.shared)
+        )
+        control = Control(self.one.max_iter)
+        result = cast(GlmResult, solved(problem, self.method, WORKING_SET, WHY, control, self.options))
+        self.last = _certificate(problem, result)
+        self.shared = {name: value for name, value in problem._memory.items() if name in ("gram", "panel")}
+        return result.changed(state=None), self.last.sums.value
+
+
+def _explained(loss: float, null: Certificate) -> float:
+    """The share of the deviance that is explained."""
+    return 1 - loss / null.sums.value if null.sums.value > 0 else 1.0
 
 
 def _certificate(problem: GlmProblem, result: GlmResult) -> Certificate:
@@ -197,7 +239,7 @@ def _null(problem: GlmProblem, method: str | None, options: Mapping[str, Any] | 
     none = np.zeros(problem.design.width)
     held = Separable(none, none, np.where(free, terms.low, 0), np.where(free, terms.high, 0))
     alone = dataclasses.replace(problem, penalty=held, tol=min(problem.tol, 1e-10), _memory={})
-    result = solved(alone, method, "working-set", "for a path", Control(problem.max_iter), options)
+    result = solved(alone, method, WORKING_SET, WHY, Control(problem.max_iter), options)
     return _certificate(alone, cast(GlmResult, result))
 
 

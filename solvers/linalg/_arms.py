@@ -164,8 +164,9 @@ class SsorCg(Method):
 
     def estimate(self, system: System, digits: float) -> Estimate:
         # Axelsson's bound of the condition, its last term 0 as for Poisson's equation
-        narrow = 2 - self.omega
-        condition = 1 / narrow + narrow * system.condition / (8 * self.omega)
+        omega = self.omega
+        narrow = 2 - omega
+        condition = 1 / narrow + narrow * system.condition / (8 * omega)
         nit, seconds = krylov(system, digits, condition, 1.5 * system.entries + 6 * system.size)
         return Estimate(0.0, seconds, nit)
 

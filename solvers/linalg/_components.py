@@ -10,6 +10,7 @@ import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.csgraph
 
+from . import _kernels
 from ._grid import GridOperator
 
 Array = npt.NDArray[Any]
@@ -17,7 +18,7 @@ Array = npt.NDArray[Any]
 
 def floating(op: GridOperator, nullspace: str | None) -> list[Array]:
     """Flat indices of the cells of each component without a sink; ValueError where `nullspace` does not allow them."""
-    if op.mask is None and (np.min(op.mass) > 0 or (_joined(op) and (np.any(op.mass) or op.walls().any()))):
+    if np.min(op.mass) > 0 or (_joined(op) and _all_drained(op)):
         return []
     count, labels = _components(op)
     sinks = _has_sink(op, count, labels)
@@ -40,6 +41,13 @@ def floating(op: GridOperator, nullspace: str | None) -> list[Array]:
     order = np.argsort(flat, kind="stable")
     ends = np.searchsorted(flat[order], np.arange(count + 2))
     return [order[ends[c + 1] : ends[c + 2]] for c in range(count) if not sinks[c]]
+
+
+def _all_drained(op: GridOperator) -> bool:
+    """Whether, neighbours being joined, all parts have a sink for a reason that is soon found."""
+    if op.mask is None:
+        return bool(np.any(op.mass)) or any("dirichlet" in ends for ends in op.bc)
+    return _kernels.drained(op.mask, [[end == "dirichlet" for end in ends] for ends in op.bc])
 
 
 def _components(op: GridOperator) -> tuple[int, Array]:

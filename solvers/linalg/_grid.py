@@ -14,7 +14,7 @@ import scipy.sparse.linalg
 from .._base import threads as _threads
 from .._base.validate import check_finite, real_array
 from . import _kernels
-from ._mask import checked_mask, coupled, own_faces, walls
+from ._mask import checked_mask
 
 Array = npt.NDArray[Any]
 
@@ -23,6 +23,8 @@ OBSTACLES = ("neumann", "dirichlet")
 #: Where the unknowns lie -> how many half spacings a Dirichlet wall is nearer than the next unknown would be.
 UNKNOWNS = {"nodes": 1.0, "cells": 2.0}
 ORDERINGS = ("natural", "redblack")
+#: The least number of full precision.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
@@ -114,6 +116,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._cells: Array | None = None
         self.mass: Any = None
         self.mask: Array | None = None
+        self._outside: Array | None = None
         self.update(coeff=coeff, mass=mass, mask=mask)
 
     @classmethod
@@ -161,6 +164,13 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         return self.size * (1 + 2 * len(self.grid_shape))
 
     @property
+    def outside(self) -> Array:
+        """Flat indices of the cells that take no part."""
+        if self._outside is None:
+            self._outside = np.flatnonzero(~self.mask) if self.mask is not None else np.empty(0, np.intp)
+        return self._outside
+
+    @property
     def constant(self) -> bool:
         """Whether coefficient and mass are numbers, so that a product reads vectors alone."""
         return isinstance(self.coeff, float) and isinstance(self.mass, float) and self.mask is None
@@ -177,33 +187,28 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         new_coeff, cells = (self.coeff, self._cells) if coeff is None else self._checked_coeff(coeff)
         new_mass = self.mass if mass is None else _checked_values(mass, "mass", self.grid_shape)
         new_mask = self.mask if mask is None else checked_mask(mask, self.grid_shape)
-        if new_mask is None:
-            parts = _diagonal_parts(self.grid_shape, new_coeff, self.spacing, self.bc, UNKNOWNS[self.unknowns])
-            _check_diagonal(new_mass, parts)
+        numbers = _kernels.GridNumbers(
+            self.grid_shape, self.spacing, self.bc, self.unknowns, self.obstacle, new_coeff, cells, new_mass, new_mask
+        )
+        constant = isinstance(new_coeff, float) and isinstance(new_mass, float) and new_mask is None
+        diagonal = None if constant else numbers.diagonal()
+        lowest = numbers.least_diagonal() if diagonal is None else float(diagonal.min())
+        if new_mask is None and not lowest >= TINY:
+            raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
         self.coeff, self._cells, self.mass, self.mask = new_coeff, cells, new_mass, new_mask
-        self._parts = [] if new_mask is not None else parts
+        self._numbers, self._diagonal = numbers, diagonal
         self._operands: dict[tuple[str, str], _kernels.Grid] = {}
+        self._outside = None
         #: What the multilevel method made of this operator.
         self.hierarchies: dict[Any, Any] = {}
 
     def diagonal(self) -> Array:
         """The diagonal, flat; 1 outside of the mask."""
-        if self.mask is None:
-            return np.ascontiguousarray(np.broadcast_to(self.mass + sum(self._parts), self.grid_shape)).ravel()
-        diagonal = self.mass + self.walls()
-        for axis, before in enumerate(self.couplings()):
-            diagonal += before
-            diagonal += np.roll(before, -1, axis)
-        return np.where(self.mask, diagonal, 1.0).ravel()
+        return self._numbers.diagonal() if self._diagonal is None else self._diagonal.copy()
 
     def walls(self) -> Array:
         """What Dirichlet walls, of the box and of obstacles, add to the diagonal: an array of the grid's shape."""
-        total = np.zeros(self.grid_shape)
-        for axis, (h, ends) in enumerate(zip(self.spacing, self.bc, strict=True)):
-            values = own_faces(self.coeff, self._cells, axis)
-            at_obstacles = self.mask if self.obstacle == "dirichlet" else None
-            total += walls(values, axis, ends, at_obstacles, self.grid_shape) * (UNKNOWNS[self.unknowns] / (h * h))
-        return total if self.mask is None else np.where(self.mask, total, 0.0)
+        return self._numbers.walls().reshape(self.grid_shape)
 
     def to_csr(self) -> scipy.sparse.csr_array:
         """The same operator as a sparse matrix, rows in C order of the grid."""
@@ -313,18 +318,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     def couplings(self) -> list[Array]:
         """Each cell's coupling with the one before along each axis, 0 where there is none; entries are minus these."""
-        couplings = []
-        for axis, (n, h, ends) in enumerate(zip(self.grid_shape, self.spacing, self.bc, strict=True)):
-            if isinstance(self.coeff, float):
-                before = np.full(self.grid_shape, self.coeff / (h * h))
-            else:
-                before = self.coeff[axis].take(range(n), axis) / (h * h)
-            if n == 1 or ends[0] != "periodic":
-                np.moveaxis(before, axis, 0)[0] = 0
-            if self.mask is not None:
-                before = before * coupled(self.mask, axis, ends[0] == "periodic")
-            couplings.append(before)
-        return couplings
+        return [self._numbers.coupling(axis).reshape(self.grid_shape) for axis in range(len(self.grid_shape))]
 
     def _made_operand(self, ordering: str, dtype: np.dtype[Any]) -> _kernels.Grid:
         missing = 3 - len(self.grid_shape)
@@ -339,11 +333,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                     )
         operand = _kernels.Grid(shape, periodic, ordering == "redblack", dtype)
         if self.constant:
-            along = [0.0] * missing + [
-                0.0 if n == 1 and ends[0] == "periodic" else self.coeff / (h * h)
-                for n, h, ends in zip(self.grid_shape, self.spacing, self.bc, strict=True)
-            ]
-            operand.set_constant(along, self._diagonal_rows())
+            operand.set_constant(self._numbers)
         else:
             nothing = [np.zeros(self.size)] * missing
             diagonal = self.diagonal()
@@ -354,17 +344,9 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     def _check_own(self, diagonal: Array) -> None:
         """With a mask a cell may be left without neighbours: a sweep would divide by its zero."""
-        if not diagonal.min() >= np.finfo(np.float64).tiny:
+        if not diagonal.min() >= TINY:
             cell = _index_of((diagonal <= 0).reshape(self.grid_shape))
             raise ValueError(f"the cell {cell} has a diagonal entry of {diagonal.min()}: neither neighbours nor sinks")
-
-    def _diagonal_rows(self) -> Array:
-        """The diagonal's rows at the low end (1), high end (2), both (3) or amid (0) y, plus 4 times the same of z."""
-        *outer, along = [part.ravel() for part in self._parts]
-        # a middle cell stands for what may not be there: an axis of one or two
-        ends = [[part[len(part) // 2], part[0], part[-1], part[0]] for part in outer]
-        at_z, at_y = np.array([[0.0] * 4] * (2 - len(ends)) + ends)
-        return np.asarray((self.mass + at_y + at_z[:, None]).reshape(16, 1) + along)
 
 
 def _index_of(where: Array) -> tuple[int, ...]:
@@ -372,16 +354,8 @@ def _index_of(where: Array) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
 
 
-def _check_diagonal(mass: Any, parts: list[Array]) -> None:
-    lowest = float(np.min(mass + sum(part.min() for part in parts)))
-    if lowest < np.finfo(np.float64).tiny:
-        lowest = float(np.min(mass + sum(parts)))
-    if not lowest >= np.finfo(np.float64).tiny:
-        raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
-
-
 def _checked_shape(shape: Any) -> tuple[int, ...]:
-    given = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    given = tuple(shape) if isinstance(shape, tuple) or np.ndim(shape) else (shape,)
     whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in given)
     if not 1 <= len(given) <= 3 or not whole:
         raise ValueError(f"shape must be 1, 2 or 3 integers >= 1, not {shape!r}")
@@ -389,7 +363,7 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
 
 
 def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
-    given = (spacing,) * axes if np.ndim(spacing) == 0 else tuple(spacing)
+    given = (spacing,) * axes if isinstance(spacing, float) or np.ndim(spacing) == 0 else tuple(spacing)
     values = tuple(float(h) for h in given)
     if len(values) != axes or not all(0 < h < math.inf for h in values):
         raise ValueError(f"spacing must be positive and finite, one number or {axes}, not {spacing!r}")
@@ -412,6 +386,8 @@ def _checked_ends(bc: Any, axes: int) -> tuple[tuple[str, str], ...]:
 
 def _checked_values(value: Any, name: str, shape: tuple[int, ...]) -> Any:
     """A float, or an array of the grid's shape."""
+    if type(value) is float and math.isfinite(value):
+        return value  # what comes most often: NumPy takes ten times as long
     array = real_array(value, name)
     check_finite(array, name)
     if array.ndim == 0:
@@ -444,29 +420,3 @@ def _faces_between(values: Array, axis: int, ends: tuple[str, str]) -> Array:
     # halves first: the product of two large coefficients may overflow
     mean = np.divide(before, both, out=np.zeros_like(both), where=both > 0) * after * 2
     return np.ascontiguousarray(np.moveaxis(mean, 0, axis))
-
-
-def _diagonal_parts(
-    shape: tuple[int, ...], coeff: Any, spacing: tuple[float, ...], bc: Any, wall: float
-) -> list[Array]:
-    """What each axis adds to the diagonal, to be broadcast: a profile along the axis where coeff is a number.
-
-    A Dirichlet end counts `wall` times.
-    """
-    parts = []
-    for axis, (n, h, ends) in enumerate(zip(shape, spacing, bc, strict=True)):
-        if isinstance(coeff, float):
-            along = np.full(n + 1, coeff / (h * h))
-        else:
-            along = np.moveaxis(coeff[axis] / (h * h), axis, 0)
-        for end, kind in zip((0, -1), ends, strict=True):
-            if kind == "dirichlet":
-                along[end] *= wall
-        if ends[0] == "neumann" or (n == 1 and ends[0] == "periodic"):
-            along[0] = 0
-        if ends[1] == "neumann" or (n == 1 and ends[0] == "periodic"):
-            along[-1] = 0
-        both = along[:-1] + along[1:]
-        profile = both.ndim == 1 < len(shape)
-        parts.append(both.reshape((n,) + (1,) * (len(shape) - 1 - axis)) if profile else np.moveaxis(both, 0, axis))
-    return parts

@@ -181,16 +181,18 @@ class MultilevelCg:
             at = int(np.flatnonzero(b != problem.b)[0])
             raise ValueError(f'b must be 0 outside of the mask, not {problem.b[at]} in row {at} (outside="ignore")')
         consistent = _projected(b, self._hierarchy(problem).null)
-        problem.remember("projected", lambda: norm(b - consistent))
+        problem.remember("projected", lambda: 0.0 if consistent is b else norm(b - consistent))
         return consistent
 
 
 def _inside(problem: LinearProblem, vector: Array) -> Array:
     """The vector, with zeros outside of the mask; itself where they are there already."""
-    mask = problem.A.mask  # type: ignore[attr-defined]
-    if mask is None or not vector[~mask.ravel()].any():
+    grid: GridOperator = problem.A  # type: ignore[assignment]
+    if not vector[grid.outside].any():
         return vector
-    return np.where(mask.ravel(), vector, 0.0)
+    inside = vector.copy()
+    inside[grid.outside] = 0.0
+    return inside
 
 
 def _projected(vector: Array, components: list[Array]) -> Array:

@@ -204,9 +204,11 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     if known is not None:
         right, start, scale = np.asarray(b), known.x, known.size
     else:
-        right = _vector(b, "b", matrix.size, given.check_finite)
+        right = _vector(b, "b", matrix.size, False)
         start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, given.check_finite)
         scale = norm(right)
+        if given.check_finite and not np.isfinite(scale):
+            _check_finite(right, "b")
     size_of_b = scale
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)

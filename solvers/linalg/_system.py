@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from . import _kernels
 from ._box import Box, Layout, layout
 from ._grid import GridOperator
 from ._matrix import Plan, plan
@@ -33,6 +34,10 @@ class System:
         The sparse matrix; None for an operator on a grid.
     pattern, values : int
         They go up with every change of the pattern (or the size), and of the entries.
+    size, entries : int
+        Unknowns, and multiply-adds of a product with the matrix.
+    dimension : int
+        Of the space that the unknowns seem to live in, by the entries a row.
     """
 
     def __init__(self) -> None:
@@ -40,6 +45,7 @@ class System:
         self.operator: Any = None
         self.matrix: scipy.sparse.csr_array | None = None
         self.pattern, self.values, self.solves = 0, 0, 0
+        self.size, self.entries, self.dimension = 0, 0, 1
         self.unchanged = 0  # solves since the values changed
         self._data = np.empty(0)
         self._ours = False  # whether the plan is our own, to be updated
@@ -48,7 +54,6 @@ class System:
         self._layout: Layout | None = None
         self._sample: tuple[Array, Array, Array] | None = None
         self._pairs: tuple[Array, Array] | None = None
-        self._centre: Array | None = None
         self._facts: dict[str, Any] = {}
 
     def update(self, A: Any) -> None:
@@ -80,23 +85,6 @@ class System:
         self.given = A
 
     # ---- facts, worked out once a matrix ----------------------------------------------------------
-
-    @property
-    def size(self) -> int:
-        return int(self.operator.size)
-
-    @property
-    def entries(self) -> int:
-        """Multiply-adds of a product with the matrix."""
-        return int(self.operator.entries if self.matrix is None else self.matrix.nnz)
-
-    @property
-    def dimension(self) -> int:
-        """Of the space that the unknowns seem to live in, by the entries a row."""
-        if self.matrix is None:
-            return len(self.operator.grid_shape)
-        per_row = self.entries / max(self.size, 1)
-        return 1 if per_row <= 3.1 else 2 if per_row <= 5.1 else 3
 
     @property
     def run(self) -> float:
@@ -154,12 +142,15 @@ class System:
     def _new_pattern(self) -> None:
         self.pattern += 1
         self._new_values()
-        self._layout = self._sample = self._pairs = self._centre = None
+        self._layout = self._sample = self._pairs = None
 
     def _take(self, matrix: scipy.sparse.csr_array) -> None:
         """Keep the values aside: the user may write the next ones into the same array."""
         self.matrix = self.operator.matrix
         self._data = matrix.data.copy()
+        self.size, self.entries = int(self.operator.size), len(self._data)
+        per_row = self.entries / max(self.size, 1)
+        self.dimension = 1 if per_row <= 3.1 else 2 if per_row <= 5.1 else 3
 
     def _update_grid(self, A: GridOperator) -> None:
         before = self.operator
@@ -170,6 +161,7 @@ class System:
             self._new_values()
         self.given = self.operator = A
         self.matrix, self._numbers = None, (A.mass, A.coeff)
+        self.size, self.entries, self.dimension = A.size, A.entries, len(A.grid_shape)
 
     # ---- how the facts are found ------------------------------------------------------------------
 
@@ -187,11 +179,7 @@ class System:
     def _positive(self) -> bool:
         if self.matrix is None:
             return True
-        if self._centre is None:
-            matrix = self.matrix
-            rows = np.repeat(np.arange(self.size, dtype=matrix.indices.dtype), np.diff(matrix.indptr))
-            self._centre = np.flatnonzero(rows == matrix.indices)
-        return len(self._centre) == self.size and bool(self.matrix.data[self._centre].min() > 0)
+        return bool(self.operator.operand("natural").least_diagonal > 0)
 
     def _box(self) -> Box | None:
         if self.matrix is None:
@@ -241,11 +229,9 @@ def _same_pattern(old: scipy.sparse.csr_array, new: scipy.sparse.csr_array) -> b
 
 def _mirror(matrix: scipy.sparse.csr_array) -> tuple[bool, tuple[Array, Array]]:
     """Whether A = A', and some places in its data with those of the mirrored entries; none where a pattern is not."""
-    numbered = scipy.sparse.csr_array((np.arange(matrix.nnz), matrix.indices, matrix.indptr), shape=matrix.shape)
-    turned = scipy.sparse.csr_array(numbered.T)
-    turned.sort_indices()
-    if not (np.array_equal(turned.indptr, matrix.indptr) and np.array_equal(turned.indices, matrix.indices)):
+    there = _kernels.images(matrix.indptr, matrix.indices)
+    if there is None:
         return False, (np.empty(0, dtype=np.int64),) * 2
-    data, there = matrix.data, turned.data
+    data = matrix.data
     few = np.unique(np.linspace(0, matrix.nnz - 1, PAIRS).astype(np.int64))
     return bool((np.abs(data - data[there]) <= 1e-12 * np.abs(data)).all()), (few, there[few])

@@ -17,7 +17,11 @@ Array = npt.NDArray[Any]
 
 #: What a reported number may differ by from the recomputed one, in parts of the terms that cancel in it.
 ROUNDING = 2.0**-40
-#: What a ray may miss of the conditions that it must satisfy, in parts of the terms that cancel there.
+#: The same of a program's measure, whose terms may be far above what they are measured by: a row's products above the
+#: norm of all sides, say. What a success has to meet is not loosened by more.
+CANCELLED = 2.0**-46
+#: What a ray may miss of the conditions that it must satisfy, in parts of what it proves: only points further away than
+#: the bounds by the inverse could make up for it.
 RAY = 1e-7
 
 
@@ -135,10 +139,10 @@ def _program(result: Any, program: Any, tol: float, wide: Any) -> CertificateRep
     assert (x >= data.lower).all(), "x leaves its bounds"
     assert (x <= data.upper).all(), "x leaves its bounds"
     numbers = data.residuals(x, y)
-    measure = max(numbers["primal"], numbers["dual"], numbers["gap"])
-    _claims(result, measure, tol, ROUNDING)
+    measure, slack = max(numbers.values()), ROUNDING + CANCELLED * data.terms(x, y)
+    _claims(result, measure, tol, slack)
     if np.isfinite(result.measure):
-        _agrees(result.measure, measure, ROUNDING + 1e-6 * measure, "measure")
+        _agrees(result.measure, measure, slack + 1e-6 * measure, "measure")
     objective = sign * float(data.c @ x) + float(getattr(program, "offset", 0.0))
     _agrees(result.fun, objective, ROUNDING * float(1 + abs(data.c) @ abs(x)), "fun")
     return CertificateReport("program", measure, {**numbers, "objective": objective})
@@ -169,6 +173,19 @@ class _Data:
             "gap": abs(primal - dual) / (1 + abs(primal) + abs(dual)),
         }  # fmt: skip
 
+    def terms(self, x: Array, y: Array) -> float:
+        """The terms whose sums and differences the residuals are, in their units: what rounding is a part of."""
+        sides, bounds = (
+            np.maximum(abs(_zero_where_infinite(low)), abs(_zero_where_infinite(high)))
+            for low, high in ((self.low, self.high), (self.lower, self.upper))
+        )
+        sizes = self.A.absolute()
+        rows, columns = sizes.times(abs(x)) + sides, sizes.transposed_times(abs(y)) + abs(self.c)
+        primal, worth = float(self.c @ x), float(abs(self.c) @ abs(x) + abs(y) @ sides + columns @ bounds)
+        return max(
+            _norm(rows) / (1 + _norm(sides)), _norm(columns) / (1 + _norm(self.c)), worth / (1 + 2 * abs(primal))
+        )
+
 
 def _infeasible(result: Any, data: _Data, wide: Any) -> CertificateReport:
     """Farkas: y'A x is at least the rows' share and at most the bounds'; together they leave no x."""
@@ -176,26 +193,25 @@ def _infeasible(result: Any, data: _Data, wide: Any) -> CertificateReport:
         return CertificateReport("infeasible program", 0.0)
     y = _point(result.ray, len(data.low), "ray", wide)
     reduced = -data.A.transposed_times(y)
-    missed = _norm(
-        np.concatenate([_unsupported(reduced, data.lower, data.upper), _unsupported(y, data.low, data.high)])
-    )
+    assert not _unsupported(y, data.low, data.high).any(), "the ray has multipliers of sides that are infinite"
+    missed = float(abs(_unsupported(reduced, data.lower, data.upper)).sum())
     proven = _support(y, data.low, data.high) + _support(reduced, data.lower, data.upper)
     assert proven > 0, f"the ray proves nothing: {proven:.3g}"
-    size = float(_norm(data.A.absolute().transposed_times(abs(y))))
-    assert missed <= RAY * max(size, _norm(y)), f"the ray leans on infinite bounds by {missed:.3g}"
-    return CertificateReport("infeasible program", missed / max(size, 1e-300), {"proven": proven})
+    reach = 1 + max(float(abs(_zero_where_infinite(bound)).max(initial=0)) for bound in (data.lower, data.upper))
+    assert missed * reach <= RAY * proven, f"the ray leans on infinite bounds by {missed:.3g}"
+    return CertificateReport("infeasible program", missed * reach / proven, {"proven": proven})
 
 
 def _unbounded(result: Any, data: _Data, wide: Any) -> CertificateReport:
     """A direction along which the objective falls and no row or bound is ever met."""
     d = _point(result.ray, len(data.c), "ray", wide)
-    product = data.A.times(d)
-    off = np.concatenate([_hits(product, data.low, data.high), _hits(d, data.lower, data.upper)])
-    missed, descent = _norm(off), -float(data.c @ d)
+    off, terms = _hits(data.A.times(d), data.low, data.high), data.A.absolute().times(abs(d))
+    missed = float((abs(off) / np.where(terms > 0, terms, 1)).max(initial=0))
+    descent, sizes = -float(data.c @ d), float(abs(data.c) @ abs(d))
     assert descent > 0, f"the objective does not fall along the ray: {-descent:.3g}"
-    size = float(_norm(data.A.absolute().times(abs(d))))
-    assert missed <= RAY * max(size, _norm(d)), f"the ray leaves the feasible directions by {missed:.3g}"
-    return CertificateReport("unbounded program", missed / max(size, 1e-300), {"descent": descent})
+    assert not _hits(d, data.lower, data.upper).any(), "the ray leaves the bounds"
+    assert missed * sizes <= RAY * descent, f"the ray leaves the feasible directions by {missed:.3g}"
+    return CertificateReport("unbounded program", missed * sizes / descent, {"descent": descent})
 
 
 def _hits(direction: Array, low: Array, high: Array) -> Array:

@@ -29,6 +29,7 @@ def _solve_in_child(case, solve, queue):
     queue.put(case.answer(solve(threads=2)))
 
 
+@pytest.mark.forks
 def test_forked_child_works(case, solve):
     expected = case.answer(solve(threads=2))  # the parent's pool has run
     context = multiprocessing.get_context("fork")

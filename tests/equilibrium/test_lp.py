@@ -9,7 +9,10 @@ import scipy.optimize
 import scipy.sparse
 
 from solvers import Status
-from solvers.equilibrium import LinearProgram, linprog, lp, read_mps
+from solvers._base.method import lookup
+from solvers.equilibrium import LinearProgram, _lp, linprog, lp, read_mps
+from solvers.equilibrium._program import infeasibility_ray, unboundedness_ray
+from solvers.equilibrium._ray import mended_direction, mended_multipliers
 
 INF = np.inf
 SIDES = ((0.7, -1), (0.4, 1))
@@ -221,6 +224,71 @@ def test_choice_of_the_method(seed):
     covering = lp(rng.random(2000) + 0.5, A, l=1.0, tol=1e-3)
     assert (covering.success, covering.method) == (True, "lp-pdhg")
     assert "Chose lp-pdhg" in covering.message
+
+
+@pytest.mark.parametrize("still", METHODS)
+def test_the_other_method_where_one_stands_still(still, monkeypatch):
+    monkeypatch.setattr(lookup("equilibrium", still).solver, "done", lambda *_: Status.STAGNATION)
+    monkeypatch.setattr(_lp, "_choice", lambda _: (still, ""))
+    program = random_program(3)
+    result = lp(program)
+    assert (result.success, result.method) == (True, METHODS[still == METHODS[0]])
+    assert f"after {still} stood still" in result.message
+    check_optimal(program, result, 1e-6 * (1 + 1e-6))
+    assert lp(program, method=still).status is Status.STAGNATION  # a method that was named is not left
+    assert lp(program, max_iter=0).status is not Status.CONVERGED
+
+
+def test_rays_of_rows_of_very_different_size():
+    """Of the proof by y = (1, -1e-14, -1e-14) the small entries are no rounding."""
+    A = np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, -1.0]]) * [[1e-5], [1e9], [1e9]]
+    wrong = LinearProgram(np.zeros(3), A, [1e-5, -INF, -INF], [INF, 0.0, 0.0], -INF, INF)
+    result = lp(wrong, method="lp-ipm")
+    assert result.status is Status.INFEASIBLE
+    check_infeasible(wrong, result.ray)
+
+
+def test_rays_are_mended(seed):
+    """An iterate's ray that misses by more than the check allows proves what it is near to."""
+    rng = np.random.default_rng(seed)
+    y = np.where(rng.random(20) < 0.6, rng.random(20) + 0.1, 0)
+    A = rng.normal(size=(20, 12)) * (rng.random((20, 12)) < 0.7)
+    A[np.argmax(y)] -= y @ A / y.max()  # y'A = 0
+    infeasible = LinearProgram(np.zeros(12), A, 1.0, INF, -INF, INF)
+    near = y * (1 + 1e-5 * rng.normal(size=20))
+    assert infeasibility_ray(infeasible, near) is None
+    check_infeasible(infeasible, infeasibility_ray(infeasible, mended_multipliers(infeasible, near)))
+    unbounded = LinearProgram(-y, A.T, -1.0, 1.0, 0.0, INF)
+    assert unboundedness_ray(unbounded, near) is None
+    check_unbounded(unbounded, unboundedness_ray(unbounded, mended_direction(unbounded, near)))
+
+
+def test_a_dense_program_without_a_point():
+    """Free columns keep the embedding's own ray from being exact: it ends with a verdict all the same."""
+    rng = np.random.default_rng(11)
+    A = rng.random((50, 36)) * rng.integers(-3, 4, (50, 36))
+    y = rng.random(50)
+    A[:, :3] -= np.outer(y, y @ A[:, :3]) / (y @ y)
+    lb, ub = np.full(36, -2.0), np.full(36, 2.0)
+    lb[:3], ub[:3] = -INF, INF
+    l = A @ np.clip(rng.normal(size=36), lb, ub) - rng.random(50)
+    l += y * (np.abs(y @ A[:, 3:]).sum() * 2 + 1 - y @ l) / (y @ y)
+    wrong = LinearProgram(rng.integers(-3, 4, 36), A, l, INF, lb, ub)
+    result = lp(wrong, method="lp-ipm")
+    assert result.status is Status.INFEASIBLE
+    check_infeasible(wrong, result.ray)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_huge_sides_stand_for_infinite_ones(method):
+    """And are no measure of the others: beside a side of 1e20 all violations would be small."""
+    result = lp([1.0, 2.0], [[1.0, 1.0], [1.0, -1.0]], [1.0, -1e25], [1e30, 1e20], 0.0, [1e20, 1e300], method=method)
+    assert result.success
+    assert result.fun == pytest.approx(1, rel=1e-5)
+    bounds = [(0, 1e20), (-1e30, None)]
+    twin = linprog([1.0, 2.0], [[-1.0, -1.0], [1.0, -1.0]], [-1.0, 1e20], [[0.0, 1.0]], [0.25], bounds, method=method)
+    assert twin.success
+    assert twin.fun == pytest.approx(1.25, rel=1e-5)
 
 
 def test_forms_of_bounds():

@@ -234,3 +234,16 @@ def test_a_number_and_an_array_are_bounds():
     result = glm(X, y, lam=0.1, bounds=(0, high), tol=1e-10)
     assert result.success
     assert np.all((result.coef >= 0) & (result.coef <= high))
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("d", [4, 6, 17])
+def test_gram_matrices_of_many_rows(seed, loss, d):
+    """More rows than a block has, and columns that leave no tile whole."""
+    X, y = problem(seed, 1100, d, loss)
+    s = np.linspace(0.5, 2, 1100)
+    for more in ({}, {"fit_intercept": True, "sample_weight": s}):
+        ours, other = (glm(X, y, lam=3.0, loss=loss, tol=1e-13, method=name, **more) for name in (NAME, "working-set"))
+        assert ours.success
+        assert ours.stats["grams"] > 0
+        np.testing.assert_allclose(ours.coef, other.coef, rtol=1e-6, atol=1e-8)

@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn import linear_model
 from test_glm import problem, strongest
 
-from solvers.learning import LassoCV, glm, glm_path
+from solvers.learning import LassoCV, _gram_path, glm, glm_path
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic", "huber", "squared_hinge", "poisson"])
@@ -54,6 +54,49 @@ def test_little_memory_changes_nothing(seed):
     X, y = problem(seed, 50, 400)
     path, other = (glm_path(X, y, n_lams=10, tol=1e-12, memory=memory) for memory in (2.0**29, 1e4))
     np.testing.assert_allclose(other.coefs, path.coefs, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "form", [np.asfortranarray, np.ascontiguousarray, scipy.sparse.csc_matrix, scipy.sparse.csr_matrix]
+)
+@pytest.mark.parametrize("more", [{}, {"penalty": "elastic-net"}, {"bounds": (0, 1.0)}, {"fit_intercept": True}])
+def test_one_gram_matrix_serves_a_path_of_few_columns(seed, form, more):
+    X, y = problem(seed, 80, 30, density=0.5)
+    s = np.linspace(0.5, 2, 80)
+    one, many = (
+        glm_path(form(X), y, n_lams=25, tol=1e-11, sample_weight=s, memory=memory, **more) for memory in (2.0**29, 1.0)
+    )
+    assert one.success
+    assert many.success
+    assert all(result.stats["working_set"] == 30 + ("fit_intercept" in more) for result in one.results)
+    assert [result.method for result in one.results] == ["working-set"] * 25
+    np.testing.assert_allclose(one.coefs, many.coefs, atol=1e-5)
+    np.testing.assert_allclose(one.intercepts, many.intercepts, atol=1e-5)
+    for k, result in enumerate(one.results):
+        assert 0 <= result.gap <= 1e-11 * 0.5 * (s @ y**2) * 1.001
+        assert abs(result.fun - many.results[k].fun) <= result.gap + many.results[k].gap + 1e-12 * result.fun
+
+
+def test_columns_that_depend_on_others_do_not_stop_a_path(seed):
+    X, y = problem(seed, 40, 20)
+    X = np.column_stack([X, X[:, :10], X @ np.linspace(-1, 1, 20), np.zeros(40)])
+    path = glm_path(X, y, n_lams=30, eps=1e-4, tol=1e-10)
+    assert path.success
+    for lam, result in zip(path.lams[::6], path.results[::6], strict=True):
+        assert result.fun <= glm(X, y, lam=lam, tol=1e-10).fun + 1.001e-10 * 0.5 * (y @ y)
+
+
+def test_a_point_that_the_gram_matrix_does_not_reach_is_a_fit(seed, monkeypatch):
+    X, y = problem(seed, 40, 20)
+    wanted = glm_path(X, y, n_lams=10, tol=1e-10)
+    calls = []
+    minimised = _gram_path.GramPath._minimised
+    monkeypatch.setattr(
+        _gram_path.GramPath, "_minimised", lambda *args: calls.append(1) or (len(calls) % 3 and minimised(*args))
+    )
+    path = glm_path(X, y, n_lams=10, tol=1e-10)
+    assert path.success
+    np.testing.assert_allclose(path.coefs, wanted.coefs, atol=1e-5)
 
 
 def test_early_ends(seed):

@@ -133,3 +133,17 @@ def test_layers_of_several_strips(shape, variable):
     for depth in (1, 3):
         operand.sweeps(1.4, False, operand.pack(b), packed := operand.pack(x), 3, depth)
         np.testing.assert_allclose(operand.unpack(packed), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("ends", ["neumann", ["periodic", "dirichlet", "neumann"]])
+@pytest.mark.parametrize("shape", [(34, 62, 130), (6, 9, 1500)])
+def test_slanted_strips(shape, ends):
+    """Planes too large for the cache: strips of rows, cut along layers for threads, and a strip as wide as a plane."""
+    rng = np.random.default_rng(12)
+    grid = random_grid(rng, shape, ends, True)
+    b, x = rng.normal(size=(2, grid.size))
+    expected = redblack_reference(grid, 1.4, b, x, 3)
+    operand = grid.operand("redblack")
+    for depth, threads in ((1, 1), (0, 1), (2, 2), (3, 1)):
+        operand.sweeps(1.4, False, operand.pack(b), packed := operand.pack(x), 3, depth, threads)
+        np.testing.assert_allclose(operand.unpack(packed), expected, rtol=1e-12, atol=1e-12)

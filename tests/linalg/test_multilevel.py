@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.ndimage
 import scipy.sparse.linalg
 
 import solvers
 from solvers._base import _runtime, threads
-from solvers.linalg import GridOperator, multilevel
+from solvers.linalg import GridOperator, _kernels, multilevel
 from solvers.testing import grid_problem
 
 SHAPES = [(37,), (24, 24), (13, 29), (90, 3), (9, 11, 10), (16, 4, 7)]
@@ -189,6 +190,40 @@ def test_update_is_a_fresh_set_up(seed):
         fresh = GridOperator(shape, 1.5, 0.1, unknowns="cells")
         fresh.update(coeff=grid._cells if grid._cells is not None else grid.coeff, mass=grid.mass, mask=grid.mask)
         np.testing.assert_array_equal(M @ r, multilevel(fresh) @ r)
+
+
+@pytest.mark.parametrize(
+    ("family", "shape"),
+    [("smoke", (40, 37, 50)), ("dirichlet", (90, 77)), ("neumann", (70, 83)), ("uniform", (20, 21, 35))],
+)
+def test_a_number_for_the_coefficient_makes_the_levels_of_an_array(family, shape):
+    """The first is filled from the mask alone, many cells at once away from obstacles."""
+    arguments = grid_problem(family, shape, 4).arguments
+    number, array = GridOperator(**arguments), GridOperator(**{**arguments, "coeff": np.ones(shape)})
+    levels = [multilevel(grid).kernel for grid in (number, array)]
+    for level in range(levels[0].levels - 1):
+        for name, axis in [("inverse", None), ("scale", None), *(("share", axis) for axis in range(3))]:
+            mine, other = (
+                kernel.field(name, level, axis) * (kernel.scale if name == "inverse" else 1) for kernel in levels
+            )
+            np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-7, err_msg=f"{name} {level} {axis}")
+    r = np.random.default_rng(4).normal(size=number.size)
+    np.testing.assert_allclose(number @ r, array @ r, rtol=1e-12, atol=1e-12)
+
+
+def test_parts_that_come_to_a_wall(seed):
+    rng = np.random.default_rng(seed)
+    found = set()
+    for _ in range(300):
+        shape = tuple(rng.integers(1, 9, rng.integers(1, 4)))
+        mask = rng.random(shape) < rng.choice([0.0, 0.4, 0.6, 0.9, 1.0])
+        walls = rng.random((len(shape), 2)) < 0.7
+        labels, count = scipy.ndimage.label(mask)
+        at_walls = [np.take(labels, -high, axis) for axis, ends in enumerate(walls) for high in (0, 1) if ends[high]]
+        expected = set(range(1, count + 1)) <= {label for some in at_walls for label in np.unique(some)}
+        assert _kernels.drained(mask, walls.tolist()) == expected, (mask, walls)
+        found.add(expected)
+    assert found == {True, False}
 
 
 def test_strong_anisotropy_is_coarsened_along_one_axis():

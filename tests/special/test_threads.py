@@ -119,6 +119,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 many_threads_fork = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 
+@pytest.mark.forks
 @needs_fork
 @many_threads_fork
 def test_a_forked_child_has_working_threads(dtype):
@@ -129,6 +130,7 @@ def test_a_forked_child_has_working_threads(dtype):
     assert same_bits(softmax(x, axis=1, threads=4), expected)
 
 
+@pytest.mark.forks
 @needs_fork
 @many_threads_fork
 def test_a_grandchild_and_a_fork_amid_a_parallel_call():

@@ -74,6 +74,16 @@ def test_a_program(program):
     assert verify(lp(upward), upward).numbers["objective"] == pytest.approx(-result.fun, rel=1e-5)
 
 
+def test_a_program_of_terms_that_cancel():
+    """What the two sums of a program's products differ by is rounding of these, not of its sides: both are believed."""
+    third = LinearProgram([1.0, 0.1, 0.3], np.array([[0.1, -0.3, 0.7], [0.7, -0.1, -0.3]]), 0.0, 0.0, 1e6 / 3, 1e7 / 3)
+    result = lp(third, tol=1e-8)
+    assert result.success
+    for extended in (False, True):
+        assert verify(result, third, tol=1e-8, extended=extended).measure == pytest.approx(result.measure, abs=1e-8)
+    refused(replace(result, x=result.x + 1e-6 * np.eye(3)[0]), third, "success is claimed|measure", tol=1e-8)
+
+
 def test_verdicts_need_rays():
     empty = LinearProgram([1.0, 1.0], [[1.0, 1.0]], 3.0, INF, 0.0, 1.0)
     result = lp(empty)
