@@ -3,8 +3,8 @@
  * Nothing is reconstructed, so no x of usable size overflows or underflows, and a sum of exponentials
  * needs no maximum first (Dukhan & Ablavatski, arXiv 2001.04438, section 4).
  *
- * The fits are good to 7.8e-9 (float32; 1.2e-9 beside a table) and 2.9e-17 (float64); `fit_exp.py` derives the
- * coefficients and tables.
+ * The fits are good to 3.3e-9 (float32; 1.2e-9 beside a table) and 7.7e-18 (float64; 2.9e-17 beside a table), a common
+ * factor near 1 left aside; `fit_exp.py` derives the coefficients and tables.
  *
  * Safe range: |x| <= SAFE_EXPONENT * ln2. It is 2^18 / 2^45 with FMA. Without FMA the product n * ln2_hi
  * must be exact by itself, so ln2_hi has trailing zero bits and the range shrinks to 2^11 / 2^21.
@@ -58,10 +58,10 @@ static inline vreal v_exp_tail(vreal t)
 #if SV_REAL == 32 && defined(V_HAS_LOOKUP)
     return v_fma(v_set1(0x1.555762p-3f), t, v_set1(0x1.00029p-1f));
 #elif SV_REAL == 32
-    vreal q = v_set1(0x1.6d113cp-10f);
-    q = v_fma(q, t, v_set1(0x1.120ba2p-7f));
-    q = v_fma(q, t, v_set1(0x1.55551ap-5f));
-    q = v_fma(q, t, v_set1(0x1.5554dcp-3f));
+    vreal q = v_set1(0x1.6b02acp-10f);
+    q = v_fma(q, t, v_set1(0x1.12373cp-7f));
+    q = v_fma(q, t, v_set1(0x1.55572ap-5f));
+    q = v_fma(q, t, v_set1(0x1.555498p-3f));
     return v_fma(q, t, v_set1(0x1.0p-1f));
 #elif defined(V_HAS_LOOKUP)
     vreal q = v_set1(0x1.6c17bb91efb39p-10);
@@ -70,16 +70,16 @@ static inline vreal v_exp_tail(vreal t)
     q = v_fma(q, t, v_set1(0x1.55555554dd075p-3));
     return v_fma(q, t, v_set1(0x1.0p-1));
 #else
-    vreal q = v_set1(0x1.af38d53857513p-26);
-    q = v_fma(q, t, v_set1(0x1.2891a8c1d838dp-22));
-    q = v_fma(q, t, v_set1(0x1.71de0d9c145d0p-19));
-    q = v_fma(q, t, v_set1(0x1.a019b8ef67c6cp-16));
-    q = v_fma(q, t, v_set1(0x1.a01a01a7c8d47p-13));
-    q = v_fma(q, t, v_set1(0x1.6c16c17893833p-10));
-    q = v_fma(q, t, v_set1(0x1.11111111109adp-7));
-    q = v_fma(q, t, v_set1(0x1.5555555553d4fp-5));
-    q = v_fma(q, t, v_set1(0x1.5555555555556p-3));
-    return v_fma(q, t, v_set1(0x1.0p-1));
+    vreal q = v_set1(0x1.af635e4f6b5eep-26);
+    q = v_fma(q, t, v_set1(0x1.28b43a93fe57ap-22));
+    q = v_fma(q, t, v_set1(0x1.71ddf5514be0cp-19));
+    q = v_fma(q, t, v_set1(0x1.a01991731e6fap-16));
+    q = v_fma(q, t, v_set1(0x1.a01a01b150ad2p-13));
+    q = v_fma(q, t, v_set1(0x1.6c16c1881156bp-10));
+    q = v_fma(q, t, v_set1(0x1.111111110f205p-7));
+    q = v_fma(q, t, v_set1(0x1.555555554f067p-5));
+    q = v_fma(q, t, v_set1(0x1.555555555555ap-3));
+    return v_fma(q, t, v_set1(0x1.0000000000011p-1));
 #endif
 }
 

@@ -6,9 +6,9 @@ fits of the analytic remainder, so that the leading coefficients stay exact:
 * ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2, or ln2/32 beside a table   (softmax family)
 * ``2^t  = 1 + t r(t)``         on |t| <= 1/2 or 1/32    (optimal transport works in base 2)
 
-Beside its table the float32 fit of e^t is free to be off by a common factor of 1e-9. The printed error is that of the
-rounded coefficients, measured in 60-digit arithmetic. Then come the tables of 2^(k/16): the bits of each, k/16 taken
-off the exponent field, and what its rounding left, relative to it.
+All but one of the fits of e^t are free to be off by a common factor, of 2e-9 in float32 and 1e-17 in float64 at most.
+The printed error is that of the rounded coefficients, measured in 60-digit arithmetic. Then come the tables of
+2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it.
 """
 
 import struct
@@ -51,25 +51,54 @@ def fit_with_factor(half_width, degree, bits):
     constant, *others = mp.chebyfit(mp.exp, [-half_width, half_width], degree + 1)[::-1]
     coefficients = [rounded(c / constant, bits) for c in others]
     assert coefficients[0] == 1
+    return coefficients[1:], spread(coefficients[1:], half_width)
+
+
+def spread(q, half_width):
+    """Half the range of (1 + t + t^2 q(t)) / e^t: its error but for a common factor."""
     grid = [half_width * (mp.mpf(2 * k) / 400 - 1) for k in range(401)]
-    errors = [mp.polyval([mp.mpf(c) for c in coefficients[::-1]] + [1], t) / mp.exp(t) for t in grid]
-    return coefficients[1:], (max(errors) - min(errors)) / 2
+    errors = [mp.polyval([mp.mpf(c) for c in q[::-1]] + [1, 1], t) / mp.exp(t) for t in grid]
+    return (max(errors) - min(errors)) / 2
+
+
+def fit_beside_half(half_width, degree, bits, nodes=120, rounds=60):
+    """The same with t^2/2 exact, whose rounding to float32 would cost as much as the fit.
+
+    Weighted least squares of the relative error; a weight grows with its error, until the largest are equal (Lawson).
+    The last unknown is the common factor.
+    """
+    grid = [half_width * mp.cos(mp.pi * (k + mp.mpf(1) / 2) / nodes) for k in range(nodes)]
+    rows = [mp.matrix([[t**k * mp.exp(-t) for k in range(3, degree + 1)] + [1]]) for t in grid]
+    rest = [1 - (1 + t + t * t / 2) * mp.exp(-t) for t in grid]
+    weights = [mp.mpf(1)] * nodes
+    for _ in range(rounds):
+        normal = sum((w * row.T * row for w, row in zip(weights, rows, strict=True)), mp.zeros(degree - 1))
+        right = sum((w * f * row.T for w, f, row in zip(weights, rest, rows, strict=True)), mp.zeros(degree - 1, 1))
+        found = mp.lu_solve(normal, right)
+        errors = [abs(f - (row * found)[0]) for f, row in zip(rest, rows, strict=True)]
+        largest = max(errors)
+        weights = [w * (e / largest + mp.mpf("1e-6")) / sum(weights) for w, e in zip(weights, errors, strict=True)]
+    coefficients = [0.5] + [rounded(c, bits) for c in list(found)[:-1]]
+    return coefficients, spread(coefficients, half_width)
 
 
 def main():
     half = mp.log(2) / 2 * mp.mpf("1.0005")
-    for bits, degree, half_e in ((32, 6, half), (64, 11, half), (64, 6, half / 16)):
-        # q has degree - 1 coefficients: 1 + t + t^2 q(t) has the degree asked for.
-        q, error = fit(
-            lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
-            lambda t, q: (1 + t + t * t * q) / mp.exp(t) - 1,
-            half_e,
-            degree - 2,
-            bits,
-        )
-        report(f"e^t, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
-    q, error = fit_with_factor(half / 16, 3, 32)
-    report(f"e^t but for a common factor, float32, |t| <= {mp.nstr(half / 16, 3)}, degree 3", q, error)
+    q, error = fit(
+        lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
+        lambda t, q: (1 + t + t * t * q) / mp.exp(t) - 1,
+        half / 16,
+        4,  # 1 + t + t^2 q(t) has degree 6
+        64,
+    )
+    report(f"e^t, float64, |t| <= {mp.nstr(half / 16, 3)}, degree 6", q, error)
+    for fitted, bits, degree, half_e in (
+        (fit_beside_half, 32, 6, half),
+        (fit_with_factor, 64, 11, half),
+        (fit_with_factor, 32, 3, half / 16),
+    ):
+        q, error = fitted(half_e, degree, bits)
+        report(f"e^t but for a common factor, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
     for half_2, degree in ((mp.mpf(1) / 2, 11), (mp.mpf(1) / 2, 10), (mp.mpf(1) / 32, 6), (mp.mpf(1) / 32, 5)):
         r, error = fit(
             lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),

@@ -86,6 +86,12 @@ cdef int log_softmax_rows(Rows x, Rows y, int threads, int method) noexcept nogi
 ctypedef int (*Kernel)(Rows, Rows, int, int) noexcept nogil
 
 
+cdef int check(int bad) except -1:
+    if bad:
+        raise ValueError(sv_last_error().decode())
+    return 0
+
+
 cdef int run_map(Rows x, Rows y, int threads, int method, Kernel kernel) except -1:
     cdef int bad
     if x.rows * x.length < NOGIL_MIN:
@@ -93,9 +99,7 @@ cdef int run_map(Rows x, Rows y, int threads, int method, Kernel kernel) except 
     else:
         with nogil:
             bad = kernel(x, y, threads, method)
-    if bad:
-        raise ValueError(sv_last_error().decode())
-    return 0
+    return check(bad)
 
 
 cdef int map_rows(object x, object y, int threads, int method, Kernel kernel) except -1:
@@ -136,8 +140,7 @@ def logsumexp(x, b, out, sign, int threads=0):
     else:
         with nogil:
             bad = logsumexp_rows(rx, weights, b_stride, ry, rs, threads)
-    if bad:
-        raise ValueError(sv_last_error().decode())
+    check(bad)
 
 
 cdef int logsumexp_rows(Rows x, const void *weights, Py_ssize_t b_stride, Rows y, Rows sign,

@@ -2,7 +2,8 @@
  *
  * What is one number a row (its maximum, its sum, their exponents and reciprocals) is worked out for all rows of the
  * group at once, a lane each: alone it would cost as much as the row's own vectors. The quotients of a group leave
- * while the terms of the next one are made: streaming stores on their own wait for the memory.
+ * while the terms of the next one are made: streaming stores on their own wait for the memory. So do loads that come all
+ * at once (a core keeps some 16 lines in flight), so each vector of terms also calls one of the group after the next.
  *
  * Bound, float32 with AVX-512 on Zen 4, in operations of a vector of a row of 4: 2 for the maximum, 20 for the term, its
  * sum and its minimum, 2 for the quotient, some 4 for what is one number a row: 28, of which products (10) and the rest
@@ -59,7 +60,6 @@ INLINE vreal group_tops(const real *x, ptrdiff_t stride, size_t n, int count)
         tops[r] = load_of(row, n, 0, count);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
-            __builtin_prefetch(row + SV_W * stride + k * SV_W);
             tops[r] = v_max(load_of(row, n, k, count), tops[r]);
         }
     }
@@ -83,6 +83,7 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
         for (int k = 0; k < count; k++) {
             vreal term = add_fine_term(&row, &least, load_of(x + r * stride, n, k, count), &window);
             v_store(terms + (r * count + k) * SV_W, term);
+            __builtin_prefetch(x + (2 * SV_W + r) * stride + k * SV_W);
             drip(pending);
         }
         sums[r] = v_sub(row.sum, v_set1(start));

@@ -239,7 +239,6 @@ INLINE struct two group_two(const real *x, ptrdiff_t stride, size_t n, int count
         tops[r] = no_two();
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
-            __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
             tops[r] = with_number(tops[r], load_of(x + r * stride, n, k, count));
         }
     }
@@ -273,6 +272,7 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
             vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
             v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
             add_term(&row, s, v_exp_power(lanes.base, on_grid));
+            __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
             drip(pending);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
@@ -338,6 +338,7 @@ INLINE size_t logsumexp_groups_of(const real *x, ptrdiff_t stride, size_t rows, 
                 vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
                 split_for_log(v_set1(TO_GRID), v_max(v_set1(lowest_x[r]), v), &s, &on_grid);
                 add_term(&row, s, v_exp_power(base, on_grid));
+                __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
             }
             sums[r] = v_sub(row.sum, v_set1(start));
             lost[r] = row.lost;

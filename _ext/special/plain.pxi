@@ -119,6 +119,5 @@ def logsumexp_of(x, axis, threads):
     else:
         with nogil:
             bad = logsumexp_row(row, &value, count)
-    if bad:
-        raise ValueError(sv_last_error().decode())
+    check(bad)
     return float64(value) if row.dtype == c"d" else float32(value)

@@ -271,7 +271,7 @@ def logsumexp(
 def _number_of(method: str) -> int:
     """The place of a method in `METHODS`."""
     if method not in METHODS:
-        near = difflib.get_close_matches(str(method), METHODS, 1)
+        near = difflib.get_close_matches(method, METHODS, 1) if isinstance(method, str) else []
         hint = f"; did you mean {near[0]!r}?" if near else f": one of {', '.join(METHODS)}"
         raise ValueError(f"method {method!r} is unknown{hint}")
     return METHODS.index(method)

@@ -58,7 +58,9 @@ def test_a_long_strided_line_needs_auto(dtype):
         softmax(x[::2], method="online")
 
 
-@pytest.mark.parametrize(("method", "hint"), [("two pass", "two-pass"), ("onlin", "online"), ("fast", "one of")])
+@pytest.mark.parametrize(
+    ("method", "hint"), [("two pass", "two-pass"), ("onlin", "online"), ("fast", "one of"), (None, "one of")]
+)
 def test_an_unknown_method_is_named_with_the_nearest(method, hint):
-    with pytest.raises(ValueError, match=f"method '{method}'.*{hint}"):
+    with pytest.raises(ValueError, match=f"method {method!r} is unknown.*{hint}"):
         softmax([1.0, 2.0], method=method)
