@@ -11,6 +11,8 @@
 /* As in Python: steps at most, and what the search for a feasible point of an unbounded program must reach. */
 enum { STEPS = 100000, MOST_BLOCK = 10000, BLOCK = 40 };
 #define FEASIBILITY_TOL 1e-6
+/* As in Python: a limit of this size is none. As a number it would belong to the data that violations are measured by. */
+#define UNLIMITED 1e20
 
 /* Blocks that go back together. */
 struct memory {
@@ -158,13 +160,17 @@ static int sorted_copy(const sv_lp_program *p, struct memory *memory, struct sv_
     return sv_check_finite(value, kept, "program->value, summed");
 }
 
-static const double *or_all(const double *given, double otherwise, size_t length, struct memory *memory)
+/* The limits given, or `otherwise` for all; copied where some only stand for infinity. */
+static const double *limits(const double *given, double otherwise, size_t length, struct memory *memory)
 {
-    if (given)
+    int usable = given != NULL;
+    for (size_t k = 0; usable && k < length; k++)
+        usable = fabs(given[k]) < UNLIMITED || isinf(given[k]);
+    if (usable)
         return given;
     double *filled = take(memory, length, sizeof *filled);
     for (size_t k = 0; filled && k < length; k++)
-        filled[k] = otherwise;
+        filled[k] = !given ? otherwise : fabs(given[k]) < UNLIMITED ? given[k] : copysign(INFINITY, given[k]);
     return filled;
 }
 
@@ -181,10 +187,10 @@ static int build(const sv_lp_program *p, struct memory *memory, struct sv_progra
     if (!canonical(p) && (status = sorted_copy(p, memory, lp)))
         return status;
     lp->c = p->c;
-    lp->l = or_all(p->l, -INFINITY, p->m, memory);
-    lp->u = or_all(p->u, INFINITY, p->m, memory);
-    lp->lb = or_all(p->lb, 0, p->n, memory);
-    lp->ub = or_all(p->ub, INFINITY, p->n, memory);
+    lp->l = limits(p->l, -INFINITY, p->m, memory);
+    lp->u = limits(p->u, INFINITY, p->m, memory);
+    lp->lb = limits(p->lb, 0, p->n, memory);
+    lp->ub = limits(p->ub, INFINITY, p->n, memory);
     if (!lp->l || !lp->u || !lp->lb || !lp->ub)
         return no_memory("program");
     sv_program_norms(program);

@@ -639,8 +639,8 @@ typedef struct sv_lp_program {
                                           entries */
     const double *value;
     const double *c;                   /* n */
-    const double *l, *u;               /* m each; infinite where there is no side; NULL: no sides of that kind */
-    const double *lb, *ub;             /* n each; infinite where there is no bound; NULL: 0, and infinity */
+    const double *l, *u;               /* m each; infinite, or at least 1e20, where there is no side; NULL: none there */
+    const double *lb, *ub;             /* n each; infinite, or at least 1e20, for no bound; NULL: 0, and infinity */
 } sv_lp_program;
 #define SV_LP_PROGRAM_INIT {sizeof(sv_lp_program), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
 

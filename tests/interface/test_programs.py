@@ -126,6 +126,15 @@ def test_same_bits(wide, seed):
     assert (call.result.iterations, call.result.restarts) == (result.stats["iterations"], result.stats["restarts"])
 
 
+def test_limits_of_1e20_are_none(seed):
+    program = random_program(seed)
+    limits = (program.l, 1e20), (program.u, 1e25), (program.lb, 1e300), (program.ub, 1e20)
+    given = (np.where(np.isinf(limit), np.copysign(large, limit), limit) for limit, large in limits)
+    call = Call(program.cost, program.A, *given).solve(tol=1e-8)
+    assert call.status == 0
+    assert_same(call, python(program, tol=1e-8))
+
+
 def test_entries_in_any_order_and_defaults(seed):
     """Rows not sorted, entries given twice, zeros; sides and bounds left out."""
     rng = np.random.default_rng(seed)
