@@ -143,7 +143,7 @@ def solve_program(
         result = _otherwise(problem, result, control)
     if result.status is not Status.UNBOUNDED:
         return result
-    return _unbounded(problem, result, result.method, control.time_limit)
+    return _unbounded(problem, result, control.time_limit)
 
 
 def _choice(problem: LpProblem) -> tuple[str, str]:
@@ -200,11 +200,11 @@ def _verdict(problem: LpProblem, status: Status, text: str, ray: Array | None) -
     return problem.result(x, problem.y0, ray, stats=dict(problem.stats), **told)
 
 
-def _unbounded(problem: LpProblem, result: LpResult, method: str, time_limit: float | None) -> LpResult:
+def _unbounded(problem: LpProblem, result: LpResult, time_limit: float | None) -> LpResult:
     """A ray of descent proves that there is no optimum; whether there is a feasible point, its own solve tells."""
     program = problem.program
     point = dataclasses.replace(program, c=np.zeros_like(program.c), offset=0.0, maximize=False)
-    for way in (method, None):
+    for way in (result.method, None):
         tol, control = min(problem.tol, FEASIBILITY_TOL), Control(100_000, time_limit)
         found = solve_program(point, 0, None, None, tol, way, None, control, None, problem.threads)
         if found.success or found.status is Status.INFEASIBLE:
