@@ -83,7 +83,7 @@ class Guesses:
         x = weights[0] * store[0]
         for weight, earlier in zip(weights[1:], store[1:], strict=False):
             x += weight * earlier
-        return x, float(np.linalg.norm(system.residual(b, x)))
+        return x, system.measure(b, x)
 
     def state_dict(self) -> dict[str, Any]:
         return {

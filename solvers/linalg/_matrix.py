@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Plan:
         pattern = _pattern(given)
         self._take(pattern, _values(given.data, pattern))
         self._pattern, self._given = pattern, (given.indptr, given.indices)
+        self._frame: scipy.sparse.csr_array | None = None
         self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
         self._symmetry = Symmetry(*pattern[:2])
         self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
@@ -80,7 +82,11 @@ class Plan:
     def matrix(self) -> scipy.sparse.csr_array:
         """The matrix: rows sorted by column, without duplicates; float64 or float32."""
         if self._matrix is None:
-            self._matrix = _csr(*self._pattern[:2], self._values)
+            if self._frame is None:
+                self._frame = _csr(*self._pattern[:2], self._values)
+            # SciPy's constructor takes as long as a product with a small matrix
+            self._matrix = copy(self._frame)
+            self._matrix.data = self._values
         return self._matrix
 
     @property
@@ -186,8 +192,10 @@ class Plan:
         return other.shape == (self.size, self.size) and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def residual(self, b: Array, x: Array) -> Array:
-        """b - A x in float64, from the matrix itself."""
-        return np.asarray(b - self.matrix.astype(np.float64, copy=False) @ x)
+        """b - A x in float64, from the matrix itself; b and x of shape (n,)."""
+        b, x = np.ascontiguousarray(b, np.float64), np.ascontiguousarray(x, np.float64)
+        self.operand("natural").residual(b, x, r := np.empty(self.size))
+        return r
 
     def sweep(
         self,
