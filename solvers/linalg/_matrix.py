@@ -194,6 +194,8 @@ class Plan:
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64, from the matrix itself; b and x of shape (n,)."""
         b, x = np.ascontiguousarray(b, np.float64), np.ascontiguousarray(x, np.float64)
+        if self.size == 0:
+            return b.copy()
         self.operand("natural").residual(b, x, r := np.empty(self.size))
         return r
 
