@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-#: Guess -> what it needs: solutions in store, and products with the matrix to know its residual.
-GUESSES = {"zero": (0, 0), "previous": (1, 1), "linear": (2, 1), "quadratic": (3, 1), "projection": (3, 3)}
+#: Guess -> what it needs: solutions in store, and in products with the matrix its own work and that for its residual.
+GUESSES = {"zero": (0, 0.0), "previous": (1, 1.0), "linear": (2, 1.3), "quadratic": (3, 1.6), "projection": (3, 5.0)}
 #: All guesses are looked at in the first solves, and then again after so many.
 AGAIN = 20
 #: Products a digit below which the start hardly matters.

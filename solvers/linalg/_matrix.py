@@ -60,6 +60,7 @@ class Plan:
         self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
         self._symmetry = Symmetry(*pattern[:2])
         self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
+        self._stale: set[int] = set()  # those that have earlier values
         self._nodes: dict[int, Nodes] = {}
         self.copies = int(copies or pattern[3] is not None)
 
@@ -107,6 +108,8 @@ class Plan:
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix in one order, as the kernels take it; kept for the next call.
 
+        After an `update` of the plan those but the natural one have their new values once they are asked for again.
+
         Parameters
         ----------
         ordering : {"natural", "wavefront", "multicolor", "redblack"}
@@ -124,7 +127,11 @@ class Plan:
             raise ValueError(f"ordering must be one of {', '.join(map(repr, ORDERINGS))}, not {ordering!r}")
         if ordering not in self._operands:
             self._operands[ordering] = self._ordered(ordering)
-        return self._operands[ordering]
+        operand = self._operands[ordering]
+        if id(operand) in self._stale:
+            operand.update(self._values, self._diagonal, self._inverse)
+            self._stale.discard(id(operand))
+        return operand
 
     def _ordered(self, ordering: str) -> _kernels.Csr | _kernels.Sell:
         starts, columns, at, _ = self._pattern
@@ -183,8 +190,10 @@ class Plan:
             if values.shape != (expected,):
                 raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
         self._take(self._pattern, _values(values, self._pattern))
-        for operand in {id(kept): kept for kept in self._operands.values()}.values():
-            operand.update(self._values, self._diagonal, self._inverse)
+        # Groups of rows are copies, made when they are asked for: not every solve of a sequence needs all orders.
+        self._stale = {id(operand) for operand in self._operands.values()}
+        if "natural" in self._operands:
+            self.operand("natural")
         self._nodes.clear()
 
     def _fits(self, other: scipy.sparse.csr_array) -> bool:
