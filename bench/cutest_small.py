@@ -60,10 +60,10 @@ def _run(figures: dict[str, Any]) -> Run:
     )  # fmt: skip
 
 
-def ratios(ours: dict[str, Run], theirs: dict[str, Run], tolerance: float) -> list[float]:
-    """A peer's time over ours, on the problems that both solve."""
+def ratios(ours: dict[str, Run], theirs: dict[str, Run], tolerance: float, *, whole: bool = False) -> list[float]:
+    """A peer's time over ours, on the problems that both solve; of whole solves, what the functions take included."""
     return [
-        theirs[problem].time / mine.time
+        (theirs[problem].time + whole * theirs[problem].functions) / (mine.time + whole * mine.functions)
         for problem, mine in ours.items()
         if mine.solved(tolerance) and theirs[problem].solved(tolerance)
     ]
