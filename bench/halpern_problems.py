@@ -66,11 +66,10 @@ def games(sizes: tuple[int, ...], wide: bool) -> list[Source]:
     """The games of the comparison."""
     found = []
     for n in sizes:
-        rng = np.random.default_rng(n)
         found += [
-            Source(f"uniform {n}", lambda n=n, rng=rng: rng.random((n, n)) * 2 - 1),
-            Source(f"Gaussian {n}", lambda n=n, rng=rng: rng.normal(size=(n, n))),
-            Source(f"Bernoulli 0.2, {n}", lambda n=n, rng=rng: (rng.random((n, n)) < 0.2).astype(float)),
+            Source(f"uniform {n}", lambda n=n: np.random.default_rng(n).random((n, n)) * 2 - 1),
+            Source(f"Gaussian {n}", lambda n=n: np.random.default_rng(n).normal(size=(n, n))),
+            Source(f"Bernoulli 0.2, {n}", lambda n=n: (np.random.default_rng(n).random((n, n)) < 0.2).astype(float)),
             Source(f"policeman, rows {n}", lambda n=n: policeman(n)),
             Source(f"policeman, columns {n}", lambda n=n: policeman(n, orientation="columns")),
         ]

@@ -3,7 +3,7 @@
     python -P bench/run.py [NAME] [--quick] [--out FOLDER] [--problems KIND ...] [--data SET ...]
                            [--solvers NAME ...] [--fresh]
 
-NAME is one of `BENCHMARKS`, or "all" (the default). The others choose among the cells of "bcd" and of "cutest".
+NAME is one of `BENCHMARKS`, or "all" (the default). The others choose among the cells of "bcd", "halpern" and "cutest".
 
 Called as a file so that neither this folder (whose `ot` would hide POT) nor the repository's root (whose
 `solvers` has no compiled modules) comes onto the path: what is timed is the installed package.
@@ -37,7 +37,7 @@ BENCHMARKS = {
 }  # fmt: skip
 
 #: What chooses among the cells of a benchmark.
-CELLS = {"bcd": ("problems", "data"), "cutest": ("problems", "solvers", "fresh")}
+CELLS = {"bcd": ("problems", "data"), "halpern": ("problems",), "cutest": ("problems", "solvers", "fresh")}
 
 QUICK = "QUICK RUN: sizes and rounds are too small for these figures to mean anything."
 
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: only tries the code")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "bench", help="where the reports go")
-    parser.add_argument("--problems", nargs="+", help="of bcd: lasso, ... (bench/bcd_judge.py); of cutest: HS71, ...")
+    parser.add_argument("--problems", nargs="+", help="lasso, ..., uniform, ..., HS71, ...")
     parser.add_argument("--data", nargs="+", help="of bcd: names of sets, small, large, dense, sparse or all")
     parser.add_argument("--solvers", nargs="+", help="of cutest: ours, IPOPT, ... (bench/cutest_peers.py)")
     parser.add_argument("--fresh", action="store_true", help="of cutest: run peers again whose results are kept")

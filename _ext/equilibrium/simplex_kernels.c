@@ -7,14 +7,15 @@
  * again, so they are dropped, and the passes together cost O(n) for entries in random order.
  *
  * Each step adds to t a mean of what is above it, so that the last, small one gives t to an ulp or so; sums run in
- * blocks, with an error of some (BLOCK / 32 + n / BLOCK) eps. In NumPy:
+ * blocks, with an error of some (BLOCK / 32 + n / BLOCK) eps. Points far from the simplex are first moved along (1, ..., 1),
+ * which changes nothing but the size of what is rounded. In NumPy:
  *     while (f := np.maximum(v - t, 0).sum() - mass) > 0: t += f / np.count_nonzero(v >= t)
  */
 #include "simplex.h"
 
 #include "simd.h"
 
-enum { BLOCK = 2048, PASSES_BEFORE_DROPPING = 2 };
+enum { BLOCK = 2048, PASSES_BEFORE_DROPPING = 2, FAR = 1024 };
 
 /* sum max(v - t, 0), and how many entries are >= t. */
 static double excess(const double *v, size_t n, double t, size_t *count)
@@ -69,7 +70,8 @@ static size_t drop(const double *v, size_t n, double t, double *kept)
     return count;
 }
 
-static double project(const double *v, size_t n, double mass, double guess, double *out, double *work)
+/* The threshold itself. */
+static double threshold(const double *v, size_t n, double mass, double guess, double *work)
 {
     const double *left = v;
     size_t size = n, count;
@@ -92,10 +94,36 @@ static double project(const double *v, size_t n, double mass, double guess, doub
             left = work;
         }
     }
-    const vreal limit = v_set1(t), zero = v_set1(0);
-    for (size_t k = 0; k < n; k += SV_W)
-        v_store_some(out + k, v_max(zero, v_sub(v_load_some(v + k, n - k, 0), limit)), n - k);
     return t;
+}
+
+static double largest(const double *v, size_t n)
+{
+    vreal most = v_set1(-INFINITY);
+    for (size_t k = 0; k < n; k += SV_W)
+        most = v_max(most, v_load_some(v + k, n - k, -INFINITY));
+    return v_max_lanes(most);
+}
+
+/* out = max(v - t, floor) */
+static void cut(const double *v, size_t n, double t, double floor, double *out)
+{
+    const vreal limit = v_set1(t), least = v_set1(floor);
+    for (size_t k = 0; k < n; k += SV_W)
+        v_store_some(out + k, v_max(least, v_sub(v_load_some(v + k, n - k, 0), limit)), n - k);
+}
+
+static double project(const double *v, size_t n, double mass, double guess, double *out, double *work)
+{
+    double t = threshold(v, n, mass, guess, work), moved = 0;
+    if (fabs(t) > FAR * mass) { /* an ulp of it is no longer small beside the mass: so the largest entry becomes 0 */
+        moved = largest(v, n);
+        cut(v, n, moved, -INFINITY, out);
+        v = out;
+        t = threshold(v, n, mass, NAN, work);
+    }
+    cut(v, n, t, 0, out);
+    return moved + t;
 }
 
 const struct simplex_kernels SV_TABLE(simplex_kernels) = {project};

@@ -47,7 +47,7 @@ class ExtraAnchoredGradient(Anchored):
             problem.resolvent(half, step, half)
             Fh = problem.evaluate(half)
             ratio = step_ratio(step, half - state.z, Fh - state.F)
-            if problem.L is not None or ratio <= FIRST or step < 1e-12 * state.step:
+            if problem.L is not None or ratio <= FIRST or step <= 1e-12 * state.step:
                 break
             step *= max(0.5, 0.95 * FIRST / ratio) if np.isfinite(ratio) else 0.5
         z = base - step * Fh

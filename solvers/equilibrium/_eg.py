@@ -43,7 +43,7 @@ class Extragradient(Walk):
             if problem.L is not None:
                 break
             ratio = step_ratio(step, half - state.z, Fh - state.F)
-            if ratio <= ACCEPTED or step < 1e-12 * state.step:
+            if ratio <= ACCEPTED or step <= 1e-12 * state.step:
                 break
             step *= max(0.5, 0.9 * ACCEPTED / ratio) if np.isfinite(ratio) else 0.5
         z = state.z - step * Fh

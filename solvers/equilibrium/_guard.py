@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 
 #: The residual over that at the start that counts as divergence, and how often the step is halved for that.
 GROWTH, HALVINGS = 1e3, 20
+#: Steps stay between these: of an F that does not change none is too long, of one that jumps none is short enough, and
+#: a search that multiplies ends neither at infinity nor at zero.
+SHORTEST, LONGEST = 1e-100, 1e100
 #: Below this, relative to the size of the numbers that the residual is made of, progress can stop for rounding alone:
 #: it has stopped when QUIET steps, and that share of all steps, made the measure smaller by less than a percent.
 ROUNDING, QUIET, QUIET_SHARE = 1e-13, 100, 0.25
@@ -93,7 +96,7 @@ class Walk:
 
     def first_step(self, problem: Inclusion, z: Array, F: Array) -> float:
         """The step to begin with."""
-        return self.share / (problem.L or self.lipschitz(problem, z, F))
+        return min(self.share / (problem.L or self.lipschitz(problem, z, F)), LONGEST)
 
     def step(self, problem: Inclusion, state: Any) -> Any:
         """One iteration."""
@@ -102,7 +105,7 @@ class Walk:
             return self._advanced(problem, state, z, F, changes)
 
     def _advanced(self, problem: Inclusion, state: Any, z: Array, F: Array, changes: dict[str, Any]) -> Any:
-        step = changes.get("step", state.step)
+        step = changes["step"] = max(min(changes.get("step", state.step), LONGEST), SHORTEST)
         natural = changes.pop("natural", None)
         if natural is None:
             natural = problem.natural(z, F)

@@ -49,7 +49,7 @@ class Halpern(Anchored):
             problem.resolvent(z, step, z)
             z -= pull * (z - state.anchor)
             F = problem.evaluate(z)
-            if problem.L is not None or step < 1e-12 * state.step:
+            if problem.L is not None or step <= 1e-12 * state.step:
                 break
             change = F - state.F
             slack = 1.9 * float(change @ (z - state.z)) - step * float(change @ change)

@@ -214,8 +214,8 @@ class _System:
     def __init__(self, form: Standard, problem: LpProblem, state: State):
         self.form, self.state = form, state
         tau = state.tau
-        self.p = form.b * tau - form.M @ state.x
-        self.d = form.c * tau - form.transposed @ state.y - state.z + state.w
+        self.p = form.b * tau - form.rows @ state.x
+        self.d = form.c * tau - form.turned @ state.y - state.z + state.w
         self.u = np.where(form.bounded, form.u * tau - state.x - state.v, 0.0)
         self.g = float(state.kappa + form.c @ state.x - form.b @ state.y + form.u @ state.w)
         self.mu = _complementarity(form, state)

@@ -77,6 +77,10 @@ class GroupRows:
 
 # Linear programs.
 
+class SparseRows:
+    def __init__(self, matrix: Any) -> None: ...
+    def __matmul__(self, x: Array) -> Array: ...
+
 class CompiledProgram:
     def __init__(
         self, starts: Array, index: Array, value: Array, c: Array, l: Array, u: Array, lb: Array, ub: Array

@@ -18,6 +18,7 @@ import gzip
 import lzma
 import math
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,9 @@ REFUSED = {
     "QCMATRIX": "quadratic constraints", "CSECTION": "cones", "SOS": "special ordered sets",
     "INDICATORS": "indicator constraints", "GENCONS": "general constraints", "PWLOBJ": "a piecewise linear objective",
 }  # fmt: skip
-SECTIONS = ("ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJSENSE-MAX", "OBJSENSE-MIN")
+#: Sections with lines of their own, and those whose first line is all.
+SECTIONS = ("ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE")
+HEADINGS = ("NAME", "OBJSENSE-MAX", "OBJSENSE-MIN")
 #: Types of bounds that carry no number, and those that do.
 BARE, VALUED = ("FR", "MI", "PL", "BV"), ("UP", "LO", "FX", "LI", "UI", "SC")
 
@@ -67,6 +70,8 @@ def read_mps(path: str | os.PathLike[str]) -> LinearProgram:
     ValueError
         What is not MPS, with the line's number: an unknown section, name or type, a number that is none, an entry
         given twice; and quadratic objectives, semi-continuous variables and the like, which are no linear program.
+    OSError
+        A file that cannot be opened, or that is compressed and damaged.
 
     Notes
     -----
@@ -83,9 +88,7 @@ def read_mps(path: str | os.PathLike[str]) -> LinearProgram:
     >>> read_mps(path)
     <LinearProgram 't': minimise, 1 rows, 1 columns, 1 nonzeros>
     """
-    path = Path(path)
-    with OPENERS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8", errors="replace") as file:
-        lines = file.read().splitlines()
+    lines = _lines(Path(path))
     try:
         return _Reader(fixed=False).read(lines)
     except MpsError as error:
@@ -94,6 +97,15 @@ def read_mps(path: str | os.PathLike[str]) -> LinearProgram:
         except MpsError as second:
             # the words' complaint is the clearer one, unless it stumbled where the columns did not
             raise (second if second.line > error.line else error) from None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        with OPENERS.get(path.suffix.lower(), open)(path, "rt", encoding="utf-8", errors="replace") as file:
+            text: str = file.read()
+    except (lzma.LZMAError, zlib.error, EOFError) as error:  # the other ways of damage are OSErrors already
+        raise OSError(f"{path} cannot be decompressed: {error}") from error
+    return text.splitlines()
 
 
 @dataclass
@@ -139,8 +151,8 @@ class _Reader:
             if not line.strip() or line[0] == "*":
                 continue
             if line[0] in " \t":
-                if not section:
-                    raise self._error("data before the first section")
+                if section not in SECTIONS:
+                    raise self._error(f"data in section {section}" if section else "data before the first section")
                 yield section, self._fields(line, section)
                 continue
             words = line.split()
@@ -155,7 +167,7 @@ class _Reader:
             elif section == "ENDATA":
                 yield section, []
                 return
-            elif section not in SECTIONS:
+            elif section not in SECTIONS + HEADINGS:
                 raise self._error(f"unknown section {words[0]!r}")
             elif section.startswith("OBJSENSE-"):
                 self._objsense([section[9:]])

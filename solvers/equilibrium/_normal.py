@@ -19,7 +19,7 @@ import scipy.linalg
 import scipy.sparse
 import scipy.sparse.linalg
 
-from ._kernels import elimination
+from ._kernels import SparseRows, elimination
 from ._program import Array
 from ._standard import Standard
 
@@ -43,7 +43,7 @@ class Assembly:
 
     indptr: Array
     indices: Array
-    weights: Any
+    weights: SparseRows
     constant: Array
     #: Where the diagonal's entries are, of the rows and of the border.
     rows: Array
@@ -66,9 +66,14 @@ class Normal:
         self.inner_transposed = self.form.transposed[self.inner]
 
     @cached_property
-    def eliminated(self) -> Any:
-        """The columns that are eliminated."""
-        return self.inner_transposed.T.tocsr()
+    def eliminated(self) -> SparseRows:
+        """The columns that are eliminated, for products."""
+        return self.form.rows if len(self.border) == 0 else SparseRows(self.inner_transposed.T.tocsr())
+
+    @cached_property
+    def eliminated_turned(self) -> SparseRows:
+        """Their transpose, for products."""
+        return SparseRows(self.inner_transposed)
 
     @cached_property
     def size(self) -> int:
@@ -140,14 +145,13 @@ class Normal:
         rows = np.concatenate([i, np.arange(size), bordered_rows])
         columns = np.concatenate([j, np.arange(size), bordered_columns])
         keys, where = np.unique(place[columns].astype(np.int64) * size + place[rows], return_inverse=True)
-        weights = scipy.sparse.csr_array((product, (where[: len(i)], owner)), shape=(len(keys), len(self.inner)))
+        sums = scipy.sparse.csr_array((product, (where[: len(i)], owner)), shape=(len(keys), len(self.inner)))
         constant = np.zeros(len(keys))
         constant[where[len(i) + size :]] = values
         diagonal = where[len(i) : len(i) + size]
         indptr = np.searchsorted(keys, np.arange(size + 1, dtype=np.int64) * size)
-        return Assembly(
-            indptr.astype(np.int32), (keys % size).astype(np.int32), weights, constant, diagonal[:m], diagonal[m:]
-        )
+        starts, indices = indptr.astype(np.int32), (keys % size).astype(np.int32)
+        return Assembly(starts, indices, SparseRows(sums), constant, diagonal[:m], diagonal[m:])
 
     def factorise(self, theta: Array) -> Factor:
         """The factors at T = theta."""
@@ -187,7 +191,7 @@ class Factor:
         size = np.abs(f).max(initial=0.0) + np.abs(r).max(initial=0.0)
         error = np.inf
         for _ in range(REFINEMENTS):
-            res_f, res_r = f - (form.transposed @ dy - theta * dx), r - form.M @ dx
+            res_f, res_r = f - (form.turned @ dy - theta * dx), r - form.rows @ dx
             new = max(np.abs(res_f).max(initial=0.0), np.abs(res_r).max(initial=0.0))
             if not new < 0.5 * error or new <= 1e-12 * size:
                 break
@@ -205,7 +209,7 @@ class Factor:
         m = len(r)
         if len(normal.border) == 0:
             dy = self.inverse(r + normal.eliminated @ (d * f))
-            dx = normal.form.transposed @ dy
+            dx = normal.form.turned @ dy
             dx -= f
             dx *= d
             return dx, dy
@@ -213,5 +217,5 @@ class Factor:
         solution = self.inverse(np.concatenate([r + normal.eliminated @ (d * inner), f[normal.border]]))
         dy, dx = solution[:m], np.empty(len(f))
         dx[normal.border] = solution[m:]
-        dx[normal.inner] = d * (normal.inner_transposed @ dy - inner)
+        dx[normal.inner] = d * (normal.eliminated_turned @ dy - inner)
         return dx, dy

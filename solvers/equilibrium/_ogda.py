@@ -55,7 +55,7 @@ class Optimistic(Walk):
             if problem.L is not None:
                 break
             ratio = step_ratio(step, z - state.z, change)
-            if ratio <= ACCEPTED or step < 1e-12 * state.step:
+            if ratio <= ACCEPTED or step <= 1e-12 * state.step:
                 break
             step *= max(0.5, 0.9 * ACCEPTED / ratio) if np.isfinite(ratio) else 0.5
         change *= step

@@ -25,6 +25,8 @@ Criterion = str | Callable[[Array], float]
 
 #: Names of the measures that a solve can be asked to bring down to tol.
 CRITERIA = ("natural", "operator", "gap")
+#: Below this share of |z| rounding may have taken what is left of a natural residual.
+FINE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +195,14 @@ class Inclusion:
 
     def natural(self, z: Array, Fz: Array) -> float:
         """The natural residual, given F(z)."""
-        return length(Fz) if self.prox is None else length(self.displacement(z, Fz, self.scratch("natural")))
+        if self.prox is None:
+            return length(Fz)
+        found = length(self.displacement(z, Fz, self.scratch("natural")))
+        if found > FINE * length(z):
+            return found
+        ahead, point = z - Fz, np.empty_like(z)
+        self.resolvent(ahead.copy(), 1.0, point)
+        return length(np.where(point == ahead, Fz, z - point))  # where nothing holds a coordinate, z - (z - F) is F
 
     def displacement(self, z: Array, Fz: Array, out: Array) -> Array:
         """z - J_1(z - F(z)), whose norm is the natural residual, in out; F(z) itself where there is no G."""
@@ -226,10 +235,10 @@ class Inclusion:
         if self.prox is None:
             v, point = Fz, z
         else:
-            point = np.empty_like(z)
-            np.subtract(z, step * Fz, out=point)
-            self.resolvent(point, step, point)
-            v = (z - point) / step - Fz + self.evaluate(point)
+            # (ahead - point) / step is in G(point) whatever rounding made of ahead: z again, where the step is tiny
+            ahead, point = z - step * Fz, np.empty_like(z)
+            self.resolvent(ahead.copy(), step, point)
+            v = (ahead - point) / step + self.evaluate(point)
         return Certificate(point, v, length(v), float(np.abs(v).max(initial=0.0)), step)
 
     def result(self, z: Array, step: float, stats: dict[str, Any]) -> EquilibriumResult:

@@ -7,10 +7,12 @@ counted from there, one that has an upper bound alone downwards from that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse
 
+from ._kernels import SparseRows
 from ._program import Array, LinearProgram
 
 
@@ -29,6 +31,16 @@ class Standard:
     shift: Array
     sign: Array
     columns: int
+
+    @cached_property
+    def rows(self) -> SparseRows:
+        """M, for products."""
+        return SparseRows(self.M)
+
+    @cached_property
+    def turned(self) -> SparseRows:
+        """M', for products."""
+        return SparseRows(self.transposed)
 
     def x(self, x: Array) -> Array:
         """The program's x."""

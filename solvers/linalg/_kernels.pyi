@@ -82,6 +82,7 @@ def ic0(
 LANCZOS: int
 
 def norm(vector: Array) -> float: ...
+def same(one: Array, other: Array) -> bool: ...
 def row_sum_omega(A: Operand, ones: Array) -> float: ...
 def young(A: Operand, ones: Array, unknowns: int) -> float: ...
 def chebyshev_bounds(A: Operand, residual: Array, unknowns: int, low: float, high: float) -> tuple[float, float]: ...
@@ -169,6 +170,25 @@ class Grid(Operand):
     def sweeps(
         self, omega: float, backward: bool, b: Array, x: Array, count: int, depth: int = 0, threads: int = 1
     ) -> None: ...
+
+class ForecastArrays:
+    def __init__(
+        self, mean: Array, covariance: Array, told: Array, failing: Array, noise: float, first_noise: float
+    ) -> None: ...
+    def ask(
+        self,
+        setup: Array,
+        solve: Array,
+        due: Array,
+        lifetime: Array,
+        features: Array,
+        horizon: float,
+        patience: float,
+        budget: float,
+        free_trials: float,
+    ) -> tuple[int, int, float, float]: ...
+    def update(self, quantity: int, features: Array, seen: float, noise: float) -> None: ...
+    def variances(self, features: Array) -> Array: ...
 
 class Question:
     token: int

@@ -163,6 +163,16 @@ def test_without_penalty_there_is_no_lower_bound():
     assert result.gap == math.inf
 
 
+@pytest.mark.parametrize("method", ["vr-eg", "eg", "ogda"])
+def test_weights_stay_in_the_simplex(method):
+    """Without a penalty steps may go so far that the losses are 1e50."""
+    rng = np.random.default_rng(629)
+    X, y = rng.normal(size=(48, 6)) * 10.0 ** rng.integers(-5, 3, size=6), rng.normal(size=48)
+    result = group_dro(X, y, np.zeros(48, int), loss="squared", l2=0.0, method=method, max_iter=60, max_epochs=200)
+    np.testing.assert_array_equal(result.weights, [1.0])
+    assert not np.isnan(result.certificate.norm)
+
+
 def test_gap_as_the_criterion():
     X, y, group = data(800, 3, 2, 3)
     result = group_dro(X, y, group, criterion="gap", tol=1e-9)

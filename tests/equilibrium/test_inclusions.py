@@ -365,3 +365,37 @@ def test_matrices_are_left_alone():
     csr = scipy.sparse.csr_array((np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2, 2])), shape=(2, 2))
     assert (Affine(csr).M.toarray() == [[0, 3], [0, 0]]).all()
     assert csr.nnz == 2
+
+
+def test_residual_of_a_point_far_away():
+    """Where |z| is 1e7, z - (z - F) is nothing for an F of 1e-11."""
+    slope = 1e-18
+    result = solve(
+        lambda z: np.array([slope * z[0], z[1] - 0.5]), (np.array([4e7]), np.array([0.5])), prox=("free", "box"),
+        tol=1e-11, max_iter=3, method="eg",
+    )  # fmt: skip
+    assert result.residual == pytest.approx(np.hypot(slope * result.x[0], result.x[1] - 0.5), rel=1e-12)
+    assert result.success == (result.residual <= 1e-11)
+
+
+@pytest.mark.parametrize("prox", ["l1ball", "simplex", "l2ball"])
+@pytest.mark.parametrize("method", [*GENERAL, "halpern"])
+def test_operator_that_is_huge(prox, method):
+    """Steps that lead far out of the set, or that are lost beside z, certify nothing by themselves."""
+    target = np.array([-1e8, 3e8, 2e8])
+    result = solve(lambda z: target + np.arctan(z), np.ones(3) / 3, prox=prox, criterion="operator", tol=1e-6,
+                   method=method, max_iter=200)  # fmt: skip
+    point, v = result.certificate.point, result.certificate.v
+    normal = v - (target + np.arctan(point))  # in the normal cone of the set at the point
+    outside = {"l1ball": np.abs(normal).max(), "simplex": normal.max(), "l2ball": np.linalg.norm(normal)}[prox]
+    assert outside <= normal @ point + 1e-6 * np.abs(normal).max()
+    assert result.success <= (result.certificate.norm <= 1e-6)
+
+
+@pytest.mark.parametrize("method", [*GENERAL, "halpern"])
+def test_searches_of_the_step_end(method):
+    """A skew F is not cocoercive, one that jumps has no Lipschitz constant: every step is too long, for ever."""
+    turn = np.array([[0.0, 1e4], [-1e4, 0.0]])
+    for F in (lambda z: turn @ z + 1, lambda z: np.sign(z - 0.3) + turn @ z, lambda z: 0 * z + 1):
+        result = solve(F, np.full(2, 2.5e-5), prox="nonneg", tol=1e-13, method=method, max_iter=400, monotone=False)
+        assert np.isfinite(result.x).all()

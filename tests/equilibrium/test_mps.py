@@ -160,3 +160,18 @@ def test_scipy_finds_the_reference(name):
         assert found.fun == pytest.approx(float(objective), rel=1e-8)
     else:
         assert found.status == 2
+
+
+@pytest.mark.parametrize("heading", ["NAME t", "OBJSENSE-MAX"])
+def test_data_where_a_heading_is_all(tmp_path, heading):
+    with pytest.raises(ValueError, match=f"line 2: data in section {heading.split()[0]}"):
+        read_mps(written(tmp_path, f"{heading}\n x cost 1\nROWS\n N cost\nCOLUMNS\n x cost 1\nENDATA\n"))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("kept", [slice(0, 60), slice(5, None)])
+def test_damaged_archives(tmp_path, suffix, kept):
+    path = written(tmp_path, TEXT, suffix)
+    path.write_bytes(path.read_bytes()[kept])
+    with pytest.raises(OSError):
+        read_mps(path)

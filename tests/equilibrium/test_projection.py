@@ -32,8 +32,16 @@ def test_projection_is_that_by_sorting(v, mass, guess):
     scale = max(np.abs(v).max(), mass)
     np.testing.assert_allclose(x, by_sorting(v, mass).astype(float), rtol=0, atol=1e-14 * scale)
     assert x.min() >= 0
-    assert x.sum() == pytest.approx(mass, abs=4 * len(v) * np.spacing(scale))
-    np.testing.assert_array_equal(x, np.maximum(v - t, 0))
+    assert x.sum() == pytest.approx(mass, abs=4 * len(v) * np.spacing(min(scale, 1024 * mass)))
+    np.testing.assert_allclose(x, np.maximum(v - t, 0), rtol=0, atol=2 * np.spacing(scale))
+
+
+@pytest.mark.parametrize("far", [1e3, 1e10, 1e50, 1e300])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_points_far_away(far, sign):
+    v = sign * far * np.array([1.0, 0.25, 0.5, 1.0])
+    x, _ = projected(v, 2.0)
+    np.testing.assert_array_equal(x, [1, 0, 0, 1] if sign > 0 else [0, 2, 0, 0])
 
 
 @given(arrays(float, st.integers(1, 70), elements=finite))
