@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -79,19 +79,20 @@ class Outcome:
 def add(result: Report, quick: bool) -> None:
     """The tables, the profile, the targets and the notes."""
     effort = QUICK if quick else FULL
-    outcomes = run(ot_cells.quick() if quick else ot_cells.cells(), effort, "ot, solves")
+    outcomes = list(run(ot_cells.quick() if quick else ot_cells.cells(), effort, "ot, solves"))
     _tables(result, outcomes)
     _profiles(result, outcomes)
     _summary(result, outcomes)
     result.notes += _notes(effort)
 
 
-def run(cells: Sequence[Cell], effort: Effort, title: str, peers: Collection[str] = tuple(PEERS)) -> list[Outcome]:
-    """Ours and those of the peers that are installed on all cells, each in a process that ends with this."""
+def run(cells: Sequence[Cell], effort: Effort, title: str, peers: Collection[str] = tuple(PEERS)) -> Iterator[Outcome]:
+    """Ours and those of the peers that are installed, cell by cell, each in a process that ends with this."""
     names = [name for name in PEERS if name == "ours" or name in peers]
     workers = {name: Worker(name) for name in names if installed(PEERS[name])}
     try:
-        return [measure(workers, cell, effort) for cell in harness.progress(cells, title)]
+        for cell in harness.progress(cells, title):
+            yield measure(workers, cell, effort)
     finally:
         for worker in workers.values():
             worker.stop()

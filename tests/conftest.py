@@ -4,7 +4,7 @@ import os
 import zlib
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import solvers
 
@@ -13,9 +13,10 @@ SEEDS = (3, 7, 11, 23, 91)
 OWN = {"baseline": 7, "avx2": 23, "avx512": 11, "address": 91}
 REPEATED = os.environ.get("SOLVERS_EXPECT_SANITIZER", os.environ.get("SOLVERS_EXPECT_ISA"))
 
-settings.register_profile("repeated", max_examples=25)
-if REPEATED:
-    settings.load_profile("repeated")
+# How long it takes to draw an example depends on what else the machine does.
+settings.register_profile("loaded", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.register_profile("repeated", settings.get_profile("loaded"), max_examples=25)
+settings.load_profile("repeated" if REPEATED else "loaded")
 
 
 def pytest_report_header():

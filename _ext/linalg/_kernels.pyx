@@ -17,7 +17,7 @@ from cpython.buffer cimport (
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 import numpy as np
 
@@ -89,6 +89,21 @@ cdef double *doubles(array, size_t length, str name, bint writable=False) except
 cdef const void *integers(array, size_t length, bint wide, str name) except NULL:
     """Where a vector of int32 begins, or where `wide` of int64."""
     return vector_of(array, length, b"lq" if wide else b"il", 8 if wide else 4, name)
+
+
+def same(one, other):
+    """Whether two contiguous arrays of one type have the same bits."""
+    cdef Py_buffer left, right
+    PyObject_GetBuffer(one, &left, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(other, &right, PyBUF_SIMPLE)
+    except BaseException:
+        PyBuffer_Release(&left)
+        raise
+    cdef bint equal = left.len == right.len and (left.buf == right.buf or memcmp(left.buf, right.buf, left.len) == 0)
+    PyBuffer_Release(&left)
+    PyBuffer_Release(&right)
+    return equal
 
 
 #: Bytes from which NumPy's zeros are better: their pages come from the system as zeros, and large.
@@ -184,7 +199,7 @@ cdef class Operand:
     @property
     def least_diagonal(self):
         """The least entry of A's diagonal."""
-        return self.once("least", lambda: float(self.diagonal.min()))
+        return self.once("least", lambda: float(np.asarray(<double[:self.operand.n]><double *>self.operand.diagonal).min()))
 
     def once(self, str name, make):
         """What `make` returned when it was first called under this name for the values that the matrix has."""
@@ -292,4 +307,5 @@ include "methods.pxi"
 include "grid.pxi"
 include "conv.pxi"
 include "tuner.pxi"
+include "forecast.pxi"
 include "multilevel.pxi"

@@ -12,6 +12,11 @@
 
 enum { SV_CHANNELS = 16, SV_MOST_TAPS = 27 };
 
+/* Of the minimal filtering, see conv_tiles.c: products of a tile of 4 x 4 cells, in 3-D of two planes, and the tiles that
+ * are taken at a time. */
+#define SV_POINTS(dim) ((dim) == 3 ? 144 : 36)
+#define SV_GROUP(dim) ((dim) == 3 ? 8 : 16)
+
 struct sv_map {
     ptrdiff_t n[3]; /* cells along x, y, z */
     ptrdiff_t pitch, plane, origin;
@@ -26,7 +31,7 @@ struct sv_net {
     int dim;
     int pairs[3];
     const float *first;  /* [tap][out] */
-    const float *middle; /* [convolution][point][in][out], 4^dim points of the minimal filtering: see conv_tiles.c */
+    const float *middle; /* [convolution][point][in][out], points z slowest */
     const float *biases; /* [convolution][out], those of `first` in front */
     const float *last;   /* [in] */
     float shift;
@@ -45,16 +50,16 @@ struct sv_conv_kernels {
     void (*last_row)(const float *in, const float *weights, float shift, double *out, ptrdiff_t n);
 };
 
-/* A convolution on two rows side by side, in 3-D on two planes: out = relu(bias + conv(in)) [+ out]. */
+/* A convolution on a strip of rows side by side, in 3-D of two planes: out = relu(bias + conv(in)) [+ out]. */
 struct sv_tiles {
     ptrdiff_t pitch, plane; /* in floats */
-    int rows, layers;       /* of the two, how many are there */
+    int rows, layers;       /* so many are there */
     int add;
     const float *weights, *bias;
 };
 
 struct sv_tile_kernels {
-    /* In 2-D and in 3-D. Of `in` three cells, rows, planes beyond the first are read, and one before it. */
+    /* In 2-D and in 3-D. Of `in` whole tiles are read, and the cells around those. */
     void (*rows[2])(const struct sv_tiles *tiles, const float *in, float *out, ptrdiff_t n);
 };
 

@@ -1,6 +1,8 @@
 """The convolutional net of learned directions: see conv.h."""
 
 cdef extern from "conv.h" nogil:
+    int SV_POINTS(int)
+
     enum sv_net_end:
         SV_END_ZERO
         SV_END_COPY
@@ -28,10 +30,10 @@ cdef class Net:
 
     def __cinit__(self, int dim, pairs, const float[:, ::1] first, const float[:, :, :, ::1] middle,
                   const float[:, ::1] biases, const float[::1] last, float shift):
-        """first (taps, 16), middle (convolutions, 4^dim points, in, out), biases (1 + convolutions, 16), last (16,)."""
+        """first (taps, 16), middle (convolutions, points, in, out), biases (1 + convolutions, 16), last (16,)."""
         cdef int taps = 27 if dim == 3 else 9, count = 2 * sum(pairs)
         given = (np.shape(first), np.shape(middle), np.shape(biases), np.shape(last))
-        if given != ((taps, 16), (count, 64 if dim == 3 else 16, 16, 16), (count + 1, 16), (16,)) or dim not in (2, 3):
+        if given != ((taps, 16), (count, SV_POINTS(dim), 16, 16), (count + 1, 16), (16,)) or dim not in (2, 3):
             raise ValueError(f"these weights are none of a net in {dim} dimensions: {given}")
         self.kept = first, middle, biases, last
         self.dim = self.net.dim = dim
@@ -51,9 +53,11 @@ cdef class Net:
         """A workspace for grids of this shape; for one call at a time."""
         cdef ptrdiff_t n[3]
         self.cells(shape, n)
-        room = aligned(sv_net_work(&self.net, n), np.dtype(np.float32))
-        room[:] = 0
-        return room
+        room = Scratch(sv_net_work(&self.net, n) * sizeof(float))  # of large pages: a tile's rows lie far apart
+        work = np.frombuffer(room, np.float32)
+        if room.used:
+            work.fill(0)
+        return work
 
     def apply(self, shape, ends, const double[::1] r, double scale, double[::1] out, float[::1] work, int threads):
         """out = net(scale r), of the grid's cells in C order. ends: what lies beyond each axis' two, of sv_net_end; always the

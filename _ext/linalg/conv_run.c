@@ -8,13 +8,16 @@ SV_DISPATCH(struct sv_tile_kernels, tile_kernels, tile_kernels_f32)
 
 enum { TASK = 256 /* cells, about, of a task */ };
 
+/* Whole tiles, and a cell before and after them. */
+static ptrdiff_t bordered(ptrdiff_t n, ptrdiff_t tile) { return (n + tile - 1) / tile * tile + 2; }
+
 void sv_map_of(const ptrdiff_t n[3], int dim, struct sv_map *map)
 {
-    ptrdiff_t layers = dim == 3 ? n[2] + 3 : 1;
+    ptrdiff_t layers = dim == 3 ? bordered(n[2], 2) : 1;
     for (int axis = 0; axis < 3; axis++)
         map->n[axis] = n[axis];
-    map->pitch = n[0] + 3;
-    map->plane = map->pitch * (n[1] + 3);
+    map->pitch = bordered(n[0], 4);
+    map->plane = map->pitch * bordered(n[1], 4);
     map->origin = (dim == 3 ? map->plane : 0) + map->pitch + 1;
     map->cells = (size_t)(map->plane * layers);
 }
@@ -80,13 +83,13 @@ static void task(void *context, size_t index)
         layer->row(layer, row % layer->rows_a_plane, row / layer->rows_a_plane);
 }
 
-/* step: rows, and planes, of the map that one call of layer->row does. */
-static void run(struct layer *layer, ptrdiff_t step, int threads)
+/* One call of layer->row does so many rows, and planes, of the map. */
+static void run(struct layer *layer, ptrdiff_t rows, ptrdiff_t planes, int threads)
 {
     const ptrdiff_t *n = layer->map->n;
-    layer->rows_a_plane = (n[1] + step - 1) / step;
-    layer->rows = layer->rows_a_plane * ((n[2] + step - 1) / step);
-    layer->rows_a_task = 1 + TASK / (n[0] * step);
+    layer->rows_a_plane = (n[1] + rows - 1) / rows;
+    layer->rows = layer->rows_a_plane * ((n[2] + planes - 1) / planes);
+    layer->rows_a_task = 1 + TASK / (n[0] * rows * planes);
     sv_parallel_for(threads, (size_t)((layer->rows + layer->rows_a_task - 1) / layer->rows_a_task), task, layer);
 }
 
@@ -134,15 +137,23 @@ static void first_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
     extend(layer, j, k);
 }
 
-/* Two rows, in 3-D of two planes: j and k count pairs. */
+/* Rows of a strip: as many rows of tiles as fill a group, where the grid is narrow. */
+static ptrdiff_t strip_of(const struct layer *layer)
+{
+    ptrdiff_t across = (layer->map->n[0] + 3) / 4, group = SV_GROUP(layer->dim);
+    return 4 * (across < group ? group / across : 1);
+}
+
+/* A strip, in 3-D of two planes: j counts strips and k pairs. */
 static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
 {
     const struct sv_map *map = layer->map;
-    ptrdiff_t at = cell(map, 2 * j, 2 * k) * SV_CHANNELS;
+    ptrdiff_t strip = strip_of(layer), first = strip * j, left = map->n[1] - first;
+    ptrdiff_t at = cell(map, first, 2 * k) * SV_CHANNELS;
     struct sv_tiles tiles = {
         .pitch = map->pitch * SV_CHANNELS,
         .plane = map->plane * SV_CHANNELS,
-        .rows = 2 * j + 1 < map->n[1] ? 2 : 1,
+        .rows = (int)(left < strip ? left : strip),
         .layers = 2 * k + 1 < map->n[2] ? 2 : 1,
         .add = layer->add,
         .weights = layer->weights,
@@ -151,7 +162,7 @@ static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
     tile_kernels()->rows[layer->dim == 3](&tiles, layer->in + at, layer->out + at, map->n[0]);
     for (ptrdiff_t z = 0; z < tiles.layers; z++)
         for (ptrdiff_t y = 0; y < tiles.rows; y++)
-            extend(layer, 2 * j + y, 2 * k + z);
+            extend(layer, first + y, 2 * k + z);
 }
 
 /* map: the coarse one; other: the fine one, that is pooled. */
@@ -201,8 +212,8 @@ static void pairs(struct layer *layer, int count, float *x, float *hidden, int t
         layer->add = half % 2;
         layer->in = half % 2 ? hidden : x;
         layer->out = half % 2 ? x : hidden;
-        run(layer, 2, threads);
-        layer->weights += (layer->dim == 3 ? 64 : 16) * SV_CHANNELS * SV_CHANNELS;
+        run(layer, strip_of(layer), 2, threads);
+        layer->weights += SV_POINTS(layer->dim) * SV_CHANNELS * SV_CHANNELS;
         layer->bias += SV_CHANNELS;
     }
 }
@@ -213,7 +224,7 @@ static void one(struct layer *layer, void (*row)(const struct layer *, ptrdiff_t
     layer->row = row;
     layer->in = in;
     layer->out = out;
-    run(layer, 1, threads);
+    run(layer, 1, 1, threads);
 }
 
 void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_net_end ends[3][2], int threads,

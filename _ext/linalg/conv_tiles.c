@@ -1,64 +1,94 @@
-/* Convolutions of 16 channels with 16 by kernels of 3^dim, float32: Winograd's minimal filtering, 2^dim outputs at a time.
+/* Convolutions of 16 channels with 16 by kernels of 3^dim, float32: Winograd's minimal filtering, 4 x 4 outputs of a plane
+ * at a time, in 3-D of two planes.
  *
- * Along one axis two outputs of a kernel of three take four products, not six: of the inputs d as d0 - d2, d1 + d2,
- * d2 - d1, d1 - d3 and of the kernel as g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2 (by the caller); outputs
- * m0 + m1 + m2 and m1 - m2 - m3. Over the axes one after the other: 4^dim points a tile, and at each a product of the
- * tiles' 16 channels with a 16 x 16 matrix. A group of tiles side by side is taken through the three steps in scratch
- * memory; in the products a block of them keeps its sums in registers, a vector of weights is read once a block, and
- * each channel of a tile is broadcast.
- * Multiply-adds of a vector of 16 a cell: 64 in 2-D, 128 in 3-D, where the sum by definition takes 144 and 432; additions
- * 14 and 38. Bytes a cell: 64 read and 64 written, the weights (16 or 64 KB) stay in cache. The bound is arithmetic.
- * Accuracy: within a few times that of the plain sum: the transforms add numbers of one size, twice an axis.
+ * Along x and y four outputs of a kernel of three take six products, not twelve. With the points 0, +-a, +-b and infinity,
+ * of the inputs d and the outputs of products m (the kernel's side is the caller's, `_network.py`):
+ *     a^2 b^2 d0 - (a^2 + b^2) d2 + d4,  (d4 - b^2 d2) +- a (d3 - b^2 d1),  (d4 - a^2 d2) +- b (d3 - a^2 d1),
+ *     a^2 b^2 d1 - (a^2 + b^2) d3 + d5;  y_k = sum of the points' k-th powers times m, and m5 in y_3.
+ * Along z two outputs take four products: d0 - d2, d1 + d2, d2 - d1, d1 - d3; m0 + m1 + m2 and m1 - m2 - m3.
+ * At each of the 36 points of a tile, 144 in 3-D, the tiles' 16 channels are multiplied by a 16 x 16 matrix. A group of
+ * tiles is taken through the three steps in scratch memory; in the products a block of them keeps its sums in registers, a
+ * vector of weights is read once a block, and each channel of a tile is broadcast.
+ * Multiply-adds of a vector of 16 a cell: 36 in 2-D, 72 in 3-D, where the sum by definition takes 144 and 432; those of the
+ * transforms some 17 and 37. Bytes a cell: 64 read and 64 written, the weights (36 or 144 KB) stay in cache. The bound is
+ * arithmetic.
+ * Accuracy: some three times the rounding of the filtering by 2 x 2 outputs, which is about that of the plain sum; a and b
+ * are short numbers close to where the error of random convolutions is least (1 and 2, the usual ones, lose twice as much).
  * In NumPy, for a 2-D map x (ny, nx, 16) with a border: y = bias + sum(x[t : t + ny, s : s + nx] @ w[t, s] for all t, s);
  *     out = maximum(y, 0) + (out if add else 0)
  */
 #include "conv_block.h"
 
-/* LINE: floats of a point; were it a power of two, all points of a tile would share a few lines of the first cache. */
-enum { GROUP = 16, LINE = (GROUP + 1) * SV_CHANNELS };
+#define A 0.625f
+#define B 1.5f
 
-/* Four points of one axis, `step` apart, from four inputs. */
-INLINE void enter_four(vreal a, vreal b, vreal c, vreal d, vreal out[4])
+/* Floats of a point of a group: were they a power of two, the points would share a few lines of the cache. */
+#define LINE(dim) ((SV_GROUP(dim) + 1) * SV_CHANNELS)
+#define FLOATS(dim) (SV_POINTS(dim) * LINE(dim))
+enum { PLANE = SV_POINTS(2) };
+
+/* Six points of one axis from six inputs. */
+INLINE void enter_six(const vreal d[6], vreal out[6])
 {
-    out[0] = v_sub(a, c);
-    out[1] = v_add(b, c);
-    out[2] = v_sub(c, b);
-    out[3] = v_sub(b, d);
+    const vreal both = v_set1(A * A * B * B), sum = v_set1(-(A * A + B * B)), a = v_set1(A), b = v_set1(B);
+    const vreal a2 = v_set1(-A * A), b2 = v_set1(-B * B);
+    vreal even = v_fma(b2, d[2], d[4]), odd = v_mul(a, v_fma(b2, d[1], d[3]));
+    out[0] = v_fma(both, d[0], v_fma(sum, d[2], d[4]));
+    out[1] = v_add(even, odd);
+    out[2] = v_sub(even, odd);
+    even = v_fma(a2, d[2], d[4]), odd = v_mul(b, v_fma(a2, d[1], d[3]));
+    out[3] = v_add(even, odd);
+    out[4] = v_sub(even, odd);
+    out[5] = v_fma(both, d[1], v_fma(sum, d[3], d[5]));
 }
 
-/* 4 x 4 cells of a plane, one vector of channels each, to 16 points. */
-INLINE void enter_plane(const float *in, ptrdiff_t pitch, float *points)
+/* One of the four points along z, of the inputs of two planes; in 2-D the plane itself. */
+enum along_z { ALONE, SUM, DIFFERENCE };
+
+INLINE vreal entering(const float *one, const float *other, enum along_z along)
 {
-    vreal part[4][4], out[4];
-#pragma GCC unroll 4
-    for (int y = 0; y < 4; y++) {
-        const float *row = in + y * pitch;
-        enter_four(v_load(row), v_load(row + SV_CHANNELS), v_load(row + 2 * SV_CHANNELS), v_load(row + 3 * SV_CHANNELS),
-                   part[y]);
+    if (along == ALONE)
+        return v_load(one);
+    return along == SUM ? v_add(v_load(one), v_load(other)) : v_sub(v_load(one), v_load(other));
+}
+
+/* 6 x 6 cells of a plane, one vector of channels each, to 36 points. */
+INLINE void enter_plane(const float *one, const float *other, enum along_z along, ptrdiff_t pitch, float *points,
+                        ptrdiff_t line)
+{
+    vreal part[6][6], d[6], out[6];
+#pragma GCC unroll 6
+    for (int x = 0; x < 6; x++) {
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; y++) {
+            ptrdiff_t at = y * pitch + x * SV_CHANNELS;
+            d[y] = entering(one + at, other + at, along);
+        }
+        enter_six(d, out);
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; y++)
+            part[y][x] = out[y];
     }
-#pragma GCC unroll 4
-    for (int x = 0; x < 4; x++) {
-        enter_four(part[0][x], part[1][x], part[2][x], part[3][x], out);
-#pragma GCC unroll 4
-        for (int y = 0; y < 4; y++)
-            v_store(points + (4 * y + x) * LINE, out[y]);
+#pragma GCC unroll 6
+    for (int y = 0; y < 6; y++) {
+        enter_six(part[y], out);
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; x++)
+            v_store(points + (6 * y + x) * line, out[x]);
     }
 }
 
 INLINE void enter_tile(const struct sv_tiles *t, const float *in, float *points, int dim)
 {
+    const ptrdiff_t plane = t->plane, line = LINE(dim);
     if (dim == 2) {
-        enter_plane(in, t->pitch, points);
+        enter_plane(in, in, ALONE, t->pitch, points, line);
         return;
     }
-    vreal out[4];
-    for (int z = 0; z < 4; z++)
-        enter_plane(in + z * t->plane, t->pitch, points + 16 * z * LINE);
-    for (float *point = points; point < points + 16 * LINE; point += LINE) {
-        enter_four(v_load(point), v_load(point + 16 * LINE), v_load(point + 32 * LINE), v_load(point + 48 * LINE), out);
-        for (int z = 0; z < 4; z++)
-            v_store(point + 16 * z * LINE, out[z]);
-    }
+    enter_plane(in, in + 2 * plane, DIFFERENCE, t->pitch, points, line);
+    enter_plane(in + plane, in + 2 * plane, SUM, t->pitch, points + PLANE * line, line);
+    enter_plane(in + 2 * plane, in + plane, DIFFERENCE, t->pitch, points + 2 * PLANE * line, line);
+    enter_plane(in + plane, in + 3 * plane, DIFFERENCE, t->pitch, points + 3 * PLANE * line, line);
 }
 
 /* point <- point times weights, for `tiles` tiles. */
@@ -104,68 +134,123 @@ static void multiply_point(float *point, const float *weights, int tiles)
         multiply(point + i * SV_CHANNELS, weights, 1);
 }
 
-INLINE void leave_two(vreal a, vreal b, vreal c, vreal d, vreal *first, vreal *second)
+/* Four outputs of one axis from six products. */
+INLINE void leave_four(const vreal m[6], vreal y[4])
 {
-    *first = v_add(v_add(a, b), c);
-    *second = v_sub(v_sub(b, c), d);
+    const vreal a = v_set1(A), b = v_set1(B), a2 = v_set1(A * A), b2 = v_set1(B * B);
+    const vreal of_a = v_add(m[1], m[2]), of_b = v_add(m[3], m[4]);
+    const vreal odd_a = v_mul(a, v_sub(m[1], m[2])), odd_b = v_mul(b, v_sub(m[3], m[4]));
+    y[0] = v_add(m[0], v_add(of_a, of_b));
+    y[1] = v_add(odd_a, odd_b);
+    y[2] = v_fma(a2, of_a, v_mul(b2, of_b));
+    y[3] = v_fma(a2, odd_a, v_fma(b2, odd_b, m[5]));
 }
 
-/* 16 points to the 2 x 2 cells of a plane, of which t->rows and `columns` are there. */
-INLINE void leave_plane(const struct sv_tiles *t, const float *points, vreal bias, float *out, int columns)
+/* The products at one point of a plane; in 3-D those of the three along z that are this layer's. */
+INLINE vreal leaving(const float *points, ptrdiff_t line, int layer, int dim)
 {
-    vreal part[4][2], y[2][2];
+    if (dim == 2)
+        return v_load(points);
+    const ptrdiff_t next = PLANE * line;
+    const vreal inner = v_load(points + next), other = v_load(points + 2 * next);
+    return layer ? v_sub(v_sub(inner, other), v_load(points + 3 * next)) : v_add(v_add(v_load(points), inner), other);
+}
+
+/* The points of a tile to its 4 x 4 cells of a layer, of which so many rows and columns are there. */
+INLINE void leave_layer(const struct sv_tiles *t, const float *points, vreal bias, float *out, int rows, int columns,
+                        int layer, int dim)
+{
+    const ptrdiff_t line = LINE(dim);
+    vreal part[4][6], m[6], y[4];
+#pragma GCC unroll 6
+    for (int k = 0; k < 6; k++) {
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; x++)
+            m[x] = leaving(points + (6 * k + x) * line, line, layer, dim);
+        leave_four(m, y);
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; k++) {
-        const float *row = points + 4 * k * LINE;
-        leave_two(v_load(row), v_load(row + LINE), v_load(row + 2 * LINE), v_load(row + 3 * LINE), &part[k][0],
-                  &part[k][1]);
+        for (int x = 0; x < 4; x++)
+            part[x][k] = y[x];
     }
-#pragma GCC unroll 2
-    for (int x = 0; x < 2; x++)
-        leave_two(part[0][x], part[1][x], part[2][x], part[3][x], &y[0][x], &y[1][x]);
-    for (int row = 0; row < t->rows; row++)
-        for (int column = 0; column < columns; column++) {
-            float *to = out + row * t->pitch + column * SV_CHANNELS;
-            vreal value = v_max(v_set1(0), v_add(y[row][column], bias));
-            v_store(to, t->add ? v_add(value, v_load(to)) : value);
+#pragma GCC unroll 4
+    for (int x = 0; x < 4; x++) {
+        leave_four(part[x], y);
+#pragma GCC unroll 4
+        for (int row = 0; row < 4; row++) {
+            float *to = out + row * t->pitch + x * SV_CHANNELS;
+            vreal value = v_max(v_set1(0), v_add(y[row], bias));
+            if (row < rows && x < columns)
+                v_store(to, t->add ? v_add(value, v_load(to)) : value);
         }
+    }
 }
 
-INLINE void leave_tile(const struct sv_tiles *t, float *points, vreal bias, float *out, int columns, int dim)
+INLINE int at_most(int most, ptrdiff_t count) { return count < most ? (int)count : most; }
+
+/* A group's first tile: its place in the strip, and in its map (of cells before the grid's, where it is read). */
+INLINE ptrdiff_t place_of(const struct sv_tiles *t, ptrdiff_t tile, ptrdiff_t across)
 {
-    if (dim == 3)
-        for (float *point = points; point < points + 16 * LINE; point += LINE) {
-            vreal first, second;
-            leave_two(v_load(point), v_load(point + 16 * LINE), v_load(point + 32 * LINE), v_load(point + 48 * LINE),
-                      &first, &second);
-            v_store(point, first);
-            v_store(point + 16 * LINE, second);
-        }
-    for (int layer = 0; layer < (dim == 3 ? t->layers : 1); layer++)
-        leave_plane(t, points + 16 * layer * LINE, bias, out + layer * t->plane, columns);
+    return 4 * (tile / across * t->pitch + tile % across * SV_CHANNELS);
 }
 
-INLINE void whole_row(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n, int dim)
+/* While a point is multiplied: a part of what the next group reads comes to the cache, and of what this one writes. The
+ * machine does not foresee so many rows, each of a few lines. */
+INLINE void fetch(const struct sv_tiles *t, const float *next, const float *out, int point, int dim)
 {
-    float points[(dim == 3 ? 64 : 16) * LINE] __attribute__((aligned(64)));
+    enum { ROWS = 6, PARTS = PLANE / ROWS };
+    const int row = point % PLANE / PARTS, part = point % PARTS, wide = (4 * SV_GROUP(dim) + 2 + PARTS - 1) / PARTS;
+    const float *from = next + row * t->pitch + point / PLANE * t->plane + part * wide * SV_CHANNELS;
+    for (int k = 0; k < wide; k++)
+        __builtin_prefetch(from + k * SV_CHANNELS);
+    /* four rows of a layer, in 3-D of two */
+    const int lines = 4 * SV_GROUP(dim), each = dim == 3 ? 2 : 8, at = dim == 3 ? point / 8 * each : point / 4 * each;
+    const float *to = out + point % 4 * t->pitch + (dim == 3 ? point / 4 % 2 * t->plane : 0);
+    for (int k = at; k < at + each && k < lines; k++)
+        __builtin_prefetch(to + k * SV_CHANNELS, 1);
+}
+
+INLINE void enter_group(const struct sv_tiles *t, const float *corner, ptrdiff_t start, int tiles, ptrdiff_t across,
+                        float *points, int dim)
+{
+    for (int i = 0; i < tiles; i++)
+        for (int v = 0; v < SV_CHANNELS; v += SV_W)
+            enter_tile(t, corner + place_of(t, start + i, across) + v, points + i * SV_CHANNELS + v, dim);
+}
+
+INLINE void leave_group(const struct sv_tiles *t, const float *points, ptrdiff_t start, int tiles, ptrdiff_t across,
+                        float *out, ptrdiff_t n, int dim)
+{
+    for (int i = 0; i < tiles; i++) {
+        const ptrdiff_t y = 4 * ((start + i) / across), x = 4 * ((start + i) % across);
+        float *to = out + place_of(t, start + i, across);
+        for (int layer = 0; layer < (dim == 3 ? t->layers : 1); layer++)
+            for (int v = 0; v < SV_CHANNELS; v += SV_W)
+                leave_layer(t, points + i * SV_CHANNELS + v, v_load(t->bias + v), to + layer * t->plane + v,
+                            at_most(4, t->rows - y), at_most(4, n - x), layer, dim);
+    }
+}
+
+/* Groups of tiles in the order of the strip's rows of tiles; where those are short a group has several of them. */
+INLINE void all_tiles(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n, int dim)
+{
+    float points[dim == 3 ? FLOATS(3) : FLOATS(2)] __attribute__((aligned(64)));
     const float *corner = in - SV_CHANNELS - t->pitch - (dim == 3 ? t->plane : 0);
-    for (ptrdiff_t start = 0; start < n; start += 2 * GROUP) {
-        int cells = (int)(n - start < 2 * GROUP ? n - start : 2 * GROUP), tiles = (cells + 1) / 2;
-        for (int i = 0; i < tiles; i++)
-            for (int v = 0; v < SV_CHANNELS; v += SV_W)
-                enter_tile(t, corner + (start + 2 * i) * SV_CHANNELS + v, points + i * SV_CHANNELS + v, dim);
-        for (int p = 0; p < (dim == 3 ? 64 : 16); p++)
-            multiply_point(points + p * LINE, t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
-        for (int i = 0; i < tiles; i++)
-            for (int v = 0; v < SV_CHANNELS; v += SV_W)
-                leave_tile(t, points + i * SV_CHANNELS + v, v_load(t->bias + v),
-                           out + (start + 2 * i) * SV_CHANNELS + v, 2 * i + 1 < cells ? 2 : 1, dim);
+    const ptrdiff_t across = (n + 3) / 4, count = across * ((t->rows + 3) / 4);
+    for (ptrdiff_t start = 0; start < count; start += SV_GROUP(dim)) {
+        const int tiles = at_most(SV_GROUP(dim), count - start);
+        const float *next = corner + place_of(t, start + SV_GROUP(dim), across);
+        enter_group(t, corner, start, tiles, across, points, dim);
+        for (int p = 0; p < SV_POINTS(dim); p++) {
+            fetch(t, next, out + place_of(t, start, across), p, dim);
+            multiply_point(points + p * LINE(dim), t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
+        }
+        leave_group(t, points, start, tiles, across, out, n, dim);
     }
 }
 
-static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { whole_row(t, in, out, n, 2); }
+static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { all_tiles(t, in, out, n, 2); }
 
-static void tiles_3d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { whole_row(t, in, out, n, 3); }
+static void tiles_3d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { all_tiles(t, in, out, n, 3); }
 
 extern const struct sv_tile_kernels SV_TABLE(tile_kernels);
 const struct sv_tile_kernels SV_TABLE(tile_kernels) = {.rows = {tiles_2d, tiles_3d}};

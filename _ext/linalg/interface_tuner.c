@@ -33,7 +33,7 @@ static const struct learner {
     {"tsallis-dr", TSALLIS, SV_TSALLIS_DOUBLY_ROBUST, 0, 1, 1,
      {{"discount", 0.998, 0.5, 1, 0}, {"window", 1000, 10, 1e6, 1}, {"change", 25, 1, INFINITY, 0}}},
     {"tsallis", TSALLIS, SV_TSALLIS_PLAIN, 0, 0, 1, {{0}}},
-    {"tsallis-rv", TSALLIS, SV_TSALLIS_HALF, 0, 0, 1, {{0}}},
+    {"tsallis-rv", TSALLIS, SV_TSALLIS_SHIFTED, 0, 0, 1, {{"paper", 0, 0, 1, 1}}},
     {"binned", BINNED, 0, 1, 0, 1, {{"bins", 6, 1, 1000, 1}, {"paper", 0, 0, 1, 1}}},
     {"chebcb", CHEBCB, 0, 1, 0, 1, {{"terms", 6, 2, 12, 1}, {"paper", 0, 0, 1, 1}}},
     {"gp", GAUSSIAN, 0, 1, 0, 0,
@@ -114,8 +114,9 @@ static void tsallis_settings(double settings[], double form, double discount, do
 static int set_tsallis(struct sv_omega_tuner *t, const struct learner *learner, int drift, const double values[])
 {
     double *s = t->settings;
+    const int form = learner->form == SV_TSALLIS_SHIFTED && values[0] ? SV_TSALLIS_HALF : learner->form;
     t->tuner.kind = drift == AUTO ? &sv_tuner_experts : &sv_tuner_tsallis;
-    tsallis_settings(s, learner->form, drift == DISCOUNT ? values[0] : 1, drift == WINDOW ? values[1] : 0,
+    tsallis_settings(s, form, drift == DISCOUNT ? values[0] : 1, drift == WINDOW ? values[1] : 0,
                      drift == RESET ? values[2] : 0);
     if (drift != AUTO)
         return TSALLIS_SETTINGS;

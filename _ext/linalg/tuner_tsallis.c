@@ -2,10 +2,11 @@
  *
  * Source: Khodak, Chow, Balcan, Talwalkar (2024), Learning to Relax, arXiv 2310.02246; the algorithm is that of Zimmert
  * and Seldin (2021), arXiv 1807.07623. With l the estimated sums in units of the mean loss, their least taken as 0, the
- * probabilities are p_i = 4 / (eta (l_i + y))^2 with the y > 0 for which they sum to 1. Three estimates of the sums:
+ * probabilities are p_i = 4 / (eta (l_i + y))^2 with the y > 0 for which they sum to 1. Four estimates of the sums:
  *   plain          a loss over the probability with which its arm was played; eta = 2 / sqrt(t)
  *   half           reduced variance: arms with t p_i >= 16 gain half a mean loss, from which their losses then count;
  *                  eta = 4 / sqrt(t)
+ *   shifted        ours: the same with 2 in place of 16 and 0.8 of a mean loss
  *   doubly robust  ours: every arm gains the mean q_i of its own losses so far, and the one that was played
  *                  (loss - q_i) / (p_i + 0.3 / sqrt(t)) more; eta = 4 / sqrt(t)
  * In the last, only the surprise is divided by the probability, and that is held off 0 (Neu 2015, implicit
@@ -25,6 +26,8 @@
 #include <math.h>
 
 #define EXPLORATION 0.3 /* over sqrt(t): of the doubly robust estimate */
+#define OFTEN 2.0       /* times t p_i: of the shifted estimate, which takes PART of a mean loss */
+#define PART 0.8
 #define STEPS 60
 
 /* The first places of the state; then the arms' vectors, then the window's steps. */
@@ -177,11 +180,13 @@ static double estimate(const struct sv_tuner *tuner, double *state, const struct
                 sums[i] += mean_loss(tuner, state, i);
         return (loss - expected) / (p + EXPLORATION / sqrt(t));
     }
-    if (setting(tuner, TSALLIS_FORM) == SV_TSALLIS_HALF && t >= 16) {
-        const double *drawn = vector(tuner, state, DRAWN), half = state[SUM] / state[TOLD] / 2;
+    if (setting(tuner, TSALLIS_FORM) != SV_TSALLIS_PLAIN) {
+        const int half = setting(tuner, TSALLIS_FORM) == SV_TSALLIS_HALF;
+        const double often = half ? 16 : OFTEN, part = half ? 0.5 : PART, *drawn = vector(tuner, state, DRAWN);
+        const double shift = t >= 16 ? part * state[SUM] / state[TOLD] : 0;
         for (int i = 0; i < tuner->arms; i++)
-            sums[i] += t * drawn[i] >= 16 ? half : 0;
-        return (t * drawn[question->arm] >= 16 ? loss - half : loss) / p;
+            sums[i] += t * drawn[i] >= often ? shift : 0;
+        return (t * drawn[question->arm] >= often ? loss - shift : loss) / p;
     }
     return loss / p;
 }

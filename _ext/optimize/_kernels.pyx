@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 
 import numpy as np
 

@@ -28,13 +28,16 @@ cdef class NLP:
     """The table of functions of a nonlinear program; what runs it calls `check` afterwards."""
 
     cdef sv_nlp table
-    cdef object error, spare
+    cdef object error
+    cdef double[::1] spare
+    cdef int64_t spares
 
-    cdef double[::1] room(self, int64_t count):
+    cdef double *room(self, int64_t count) except NULL:
         """Numbers for the work of a method: the same memory each time, since the system clears new pages."""
-        if self.spare is None or len(self.spare) < count:
-            self.spare = np.empty(count)
-        return self.spare
+        if self.spares <= count:
+            self.spares = count + 1
+            self.spare = np.empty(self.spares)
+        return &self.spare[0]
 
     cdef check(self):
         """Raise what a function of the program has raised."""

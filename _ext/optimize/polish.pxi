@@ -55,16 +55,45 @@ cdef double[::1] numbers(object values, int64_t count):
 
 
 cdef class Sides:
-    """Sides of the variables and of the rows of a program."""
+    """Sides of the variables and of the rows of a program, whose arrays are not to change, and what they make of it."""
 
     cdef sv_sides sides
-    cdef double[::1] lower, upper, row_lower, row_upper
+    cdef const double[::1] lower, upper, row_lower, row_upper
+    #: Whether a variable has a finite side, and whether all rows are equations.
+    cdef readonly bint bounded, equations
 
-    def __init__(self, lower, upper, row_lower, row_upper):
-        self.lower, self.row_lower = numbers(lower, len(lower)), numbers(row_lower, len(row_lower))
-        self.upper, self.row_upper = numbers(upper, len(lower)), numbers(row_upper, len(row_lower))
-        self.sides.lower, self.sides.upper = address(self.lower), address(self.upper)
-        self.sides.row_lower, self.sides.row_upper = address(self.row_lower), address(self.row_upper)
+    def __init__(self, const double[::1] lower not None, const double[::1] upper not None,
+                 const double[::1] row_lower not None, const double[::1] row_upper not None):
+        cdef int64_t i, n = lower.shape[0], m = row_lower.shape[0]
+        self.lower, self.upper, self.row_lower, self.row_upper = lower, upper, row_lower, row_upper
+        self.sides.lower, self.sides.upper = entries(lower, n), entries(upper, n)
+        self.sides.row_lower, self.sides.row_upper = entries(row_lower, m), entries(row_upper, m)
+        self.bounded, self.equations = False, True
+        for i in range(n):
+            self.bounded |= lower[i] > -INFINITY or upper[i] < INFINITY
+        for i in range(m):
+            self.equations &= row_lower[i] == row_upper[i]
+
+    cdef int fits(self, int64_t n, int64_t m) except -1:
+        if self.lower.shape[0] != n or self.row_lower.shape[0] != m:
+            raise ValueError("the sides are those of another program")
+        return 0
+
+
+def sound_sides(const double[:] lower not None, const double[:] upper not None):
+    """Copies of both if each lower side is at most the upper one, and whether each pair has a finite one; else None."""
+    cdef int64_t i, count = lower.shape[0]
+    cdef bint held = True
+    if upper.shape[0] != count:
+        return None
+    low, high = np.empty(count), np.empty(count)
+    cdef double[::1] to_low = low, to_high = high
+    for i in range(count):
+        if not (lower[i] <= upper[i] and lower[i] < INFINITY and upper[i] > -INFINITY):
+            return None
+        held &= lower[i] > -INFINITY or upper[i] < INFINITY
+        to_low[i], to_high[i] = lower[i], upper[i]
+    return low, high, held
 
 
 cdef struct known:
@@ -83,23 +112,20 @@ LARGEST_SCALE = 2000.0
 
 
 def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,
-                const double[::1] product, const double[::1] lower, const double[::1] upper,
-                const double[::1] row_lower, const double[::1] row_upper):
+                const double[::1] product, Sides of_program not None):
     """Stationarity, violation and complementarity of a KKT point in the user's units (polish.h); product: J'y."""
     cdef int64_t n = x.shape[0], m = c.shape[0]
     cdef double[::1] work = np.ones(n + m)
     cdef known of = known(n, entries(product, n))
-    cdef sv_sides sides
     cdef sv_scales scales
     cdef sv_kkt_point at
     cdef sv_nlp table
+    of_program.fits(n, m)
     table.n, table.m, table.data, table.adjoint = n, m, &of, known_adjoint
-    sides.lower, sides.upper = entries(lower, n), entries(upper, n)
-    sides.row_lower, sides.row_upper = entries(row_lower, m), entries(row_upper, m)
     scales.objective, scales.rows = 1, &work[n] if m else &nothing
     at.x, at.g, at.z = <double *>entries(x, n), <double *>entries(g, n), <double *>entries(z, n)
     at.c, at.y = <double *>entries(c, m), <double *>entries(y, m)
-    sv_kkt_measure(&table, &sides, &scales, &work[0], &at)
+    sv_kkt_measure(&table, &of_program.sides, &scales, &work[0], &at)
     # multipliers that dependent sides let grow without end must not make up for what they leave
     s = min(at.s, LARGEST_SCALE)
     return at.stationarity / s, at.violation, at.complementarity / s
@@ -110,8 +136,7 @@ def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_step
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     cdef double[::1] at = numbers(x, n), work = np.empty(sv_restoration_work(n, m) + 1)
     cdef sv_restoration out
-    if sides.lower.shape[0] != n or sides.row_lower.shape[0] != m:
-        raise ValueError("the sides are those of another program")
+    sides.fits(n, m)
     outcome = sv_restore(&nlp.table, &sides.sides, curved, target, tol, max_steps, address(at), &work[0], &out)
     nlp.check()
     words = {SV_RESTORED: "restored", SV_RESTORATION_INFEASIBLE: "infeasible", SV_RESTORATION_STUCK: "stuck"}
@@ -126,8 +151,7 @@ def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=
     cdef sv_kkt_point point
     cdef int improved
     scales.objective, scales.rows = objective, address(scale)
-    if sides.lower.shape[0] != n or sides.row_lower.shape[0] != m:
-        raise ValueError("the sides are those of another program")
+    sides.fits(n, m)
     point.x = &at[0]
     point.g, point.z, point.c = point.x + n, point.x + 2 * n, point.x + 3 * n
     point.y = point.c + m

@@ -90,6 +90,13 @@ class SolveResult(Mapping[str, Any]):
     history: dict[str, np.ndarray] = field(default_factory=dict)
     state: Any = None
 
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """A result of these values, all that have no default among them; `__init__` takes as long as a small solve."""
+        made = object.__new__(cls)
+        made.__dict__.update(options={}, stats={}, history={}, **values)
+        return made
+
     def changed(self, **changes: Any) -> Self:
         """A copy with other values of some fields; `dataclasses.replace` would take as long as a small solve."""
         copy = object.__new__(type(self))

@@ -12,8 +12,9 @@ Array = npt.NDArray[Any]
 
 FLOAT64 = np.dtype(np.float64)
 
-#: Entries up to which each is looked at: a sum takes less time, but to silence its warnings takes more.
-SHORT = 1 << 13
+#: Entries up to which each is looked at: a sum takes less time, but to silence its warnings takes more. And up to which
+#: Python looks at them, before NumPy has begun.
+SHORT, FEW = 1 << 13, 16
 
 
 def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: bool = False) -> Array:
@@ -41,6 +42,8 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
 def check_finite(array: Array, name: str) -> None:
     """ValueError naming the first NaN or infinity."""
     if array.ndim == 0 and math.isfinite(array):
+        return
+    if array.size <= FEW and all(map(math.isfinite, array.ravel().tolist())):
         return
     if array.size <= SHORT and np.isfinite(array).all():
         return

@@ -30,7 +30,9 @@ import numpy.typing as npt
 from .._base.errors import OptionError
 from .._base.method import _registry
 from .._base.result import Status
+from . import _kernels
 from ._precondition import ic0
+from ._problem import fastest
 from ._system import System
 from ._tuner import OmegaTuner
 
@@ -52,6 +54,8 @@ class Outcome(NamedTuple):
     x: Array | None
     nit: int
     status: Status
+    #: The norm of the residual of x where this library's own `solve` has just formed it; else it is formed anew.
+    norm: float | None = None
 
 
 class Estimate(NamedTuple):
@@ -104,6 +108,9 @@ class Arm(ABC):
     def load(self) -> None:  # noqa: B027 (most import nothing)
         """Import what it needs; the time for that is no part of what is learned."""
 
+    def analyse(self, system: System) -> None:  # noqa: B027 (most need nothing)
+        """Work out what all matrices of this pattern share."""
+
     def prepare(self, system: System, previous: Any) -> Any:
         return None
 
@@ -124,6 +131,14 @@ class Method(Arm):
 
     method: str = ""
     options: tuple[tuple[str, Any], ...] = ()
+    #: The order of the unknowns that it sweeps in.
+    ordering: ClassVar[str] = "natural"
+
+    def load(self) -> None:
+        importlib.import_module("._solve", __package__)
+
+    def analyse(self, system: System) -> None:
+        system.operator.operand(fastest(self.ordering, system.operator))
 
     def serves(self, system: System) -> bool:
         record = _registry.get(("linalg", self.method))
@@ -146,7 +161,7 @@ def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any)
     )  # fmt: skip
     # the loop looks at the clock now and then only: a trial may end by its count
     late = limited and result.status is Status.MAX_ITER
-    return Outcome(result.x, result.nit, Status.TIME_LIMIT if late else result.status)
+    return Outcome(result.x, result.nit, Status.TIME_LIMIT if late else result.status, result.residual_norm)
 
 
 @dataclass(frozen=True)
@@ -158,6 +173,8 @@ class ConjugateGradients(Method):
 
 @dataclass(frozen=True)
 class SsorCg(Method):
+    ordering: ClassVar[str] = "auto"
+
     @property
     def omega(self) -> float:
         return float(dict(self.options)["omega"])
@@ -192,9 +209,12 @@ class LearnedSsorCg(SsorCg):
 
 @dataclass(frozen=True)
 class Chebyshev(Method):
+    ordering: ClassVar[str] = "auto"
+
     def estimate(self, system: System, digits: float) -> Estimate:
-        nit, seconds = krylov(system, digits, 1.3 * system.condition, system.entries + 4 * system.size)
-        return Estimate(0.0, seconds, nit)
+        work = system.entries + 4 * system.size
+        nit, seconds = krylov(system, digits, 1.3 * system.condition, work)
+        return Estimate(0.0, seconds + _kernels.LANCZOS * MULTIPLY_ADD * work, nit)  # for the bounds
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,23 @@ each arm; where costs repeat themselves that should not be needed (the two have 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+
+from . import _kernels
 
 Array = npt.NDArray[Any]
 
 #: Standard deviations of the logarithm of cost / estimate: what all costs share (the machine's speed), what the arms of
-#: a family share, what an arm has alone; then of the coefficients of the other features, and of a measurement.
+#: a family share, what an arm has alone; then of the coefficients of the other features, and of a measurement: any, an
+#: arm's first, the first of all, when memory and caches are still cold.
 SHARED, FAMILY, ALONE = 1.0, 0.4, 0.35
 SLOPE = 0.25
-NOISE, FIRST_NOISE = 0.08, 0.25
+NOISE, FIRST_NOISE, COLD_NOISE = 0.08, 0.25, 0.6
 #: Growth a solve, of the variance of every coefficient of the first feature.
 DRIFT = 0.012**2
 #: Distance in log(2 - omega) over which the arms of a family are related.
@@ -36,8 +39,6 @@ RELATED = 0.6
 HORIZON = 50
 #: Trials may cost this many solves of the incumbent before their share is counted.
 FREE_TRIALS = 4.0
-#: Solves after which trials are weighed again, at most.
-LONGEST_REST = 5
 #: A trial is broken off at this multiple of the incumbent's forecast cost.
 PATIENCE = 2.0
 
@@ -86,67 +87,40 @@ class Forecast:
 
     def __init__(self, families: list[tuple[str, float]], features: int, explore_overhead: float):
         """families: for each arm its family and its place there."""
-        self.count, self.features, self.explore_overhead = len(families), features, explore_overhead
-        size = 2 * self.count
-        self.mean = np.zeros((size, features))
-        self.covariance = _prior(families, features)
-        self._bias = np.arange(size) * features  # where the coefficients of the first feature are
-        self.told = np.zeros(self.count, dtype=np.int64)
-        self.failing = np.zeros(self.count, dtype=bool)  # in the last solve
+        self.count, self.explore_overhead = len(families), explore_overhead
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
-        self._rest, self._idle, self._last = 0, 0, -1
         self._pending: int | None = None
         self._asked = 0
+        arms = len(families)
+        self._take(
+            np.zeros((2 * arms, features)), _prior(families, features), np.zeros(arms, np.int64), np.zeros(arms, bool)
+        )
+
+    def _take(self, mean: Array, covariance: Array, told: Array, failing: Array) -> None:
+        """These arrays from now on; told: costs of each arm; failing: whether it failed in its last solve."""
+        self.mean, self.covariance, self.told, self.failing = mean, covariance, told, failing
+        self.features = mean.shape[1]
+        self._arrays = _kernels.ForecastArrays(mean, covariance, told, failing, NOISE**2, FIRST_NOISE**2)
+        # a view: the variances of the first feature's coefficients
+        self._variances = covariance.reshape(-1)[:: self.features * (len(covariance) + 1)]
 
     # ---- the four verbs ---------------------------------------------------------------------------
 
     def ask(self, outlook: Outlook) -> Question:
         """The arm to play."""
-        z = outlook.features
-        with np.errstate(divide="ignore"):
-            setup, solve = np.log(outlook.setup), np.log(outlook.solve)
-        means = self.mean @ z
-        log_setup, log_solve = setup + means[0::2], solve + means[1::2]
-        run, once = np.exp(np.minimum(log_solve, 300.0)), np.exp(np.minimum(log_setup, 300.0))
-        long_run = run + once / outlook.lifetime
-        now = run + once * outlook.due
-        horizon = max(HORIZON, self.solves)
-        steady = long_run + np.maximum(now - long_run, 0.0) / horizon
-        # The best of those that were played and did not fail; else of those not yet played; else of all.
-        serves = np.isfinite(outlook.solve)
-        known = serves & (self.told > 0) & ~self.failing
-        fresh = serves & (self.told == 0)
-        among = known if known.any() else fresh if fresh.any() else serves
-        # at first nobody knows whether there will be a second solve
-        incumbent = int(np.argmin(np.where(among, steady if self.solves else now, np.inf)))
-        best = float(long_run[incumbent])
-        chosen = incumbent
-        self._rest -= 1
-        if known.any() and self.explore_overhead > 0 and (self._rest < 0 or incumbent != self._last):
-            gain = self._improvement(long_run, run, z, incumbent)
-            # What a trial costs beyond the incumbent's solve: a solve is broken off in time, a set-up is not.
-            price = once * outlook.due + np.minimum(run, PATIENCE * best) - best
-            worth = horizon * gain - np.maximum(price, 0.0)
-            allowed = self.explore_overhead * self.spent + FREE_TRIALS * best - self.excess
-            worth[(price > 0) & ~(price <= allowed)] = -np.inf
-            worth[incumbent] = 0.0
-            chosen = int(np.argmax(worth))
-            # where no trial was worth it there is no hurry to look again
-            self._idle = min(self._idle + 1, LONGEST_REST) if chosen == incumbent else 0
-            self._rest, self._last = self._idle, incumbent
-        self._asked += 1
-        self._pending = self._asked
+        horizon = float(max(HORIZON, self.solves)) if self.solves else 0.0
+        budget = self.explore_overhead * self.spent - self.excess if self.explore_overhead > 0 else math.nan
+        arm, incumbent, best, forecast = self._arrays.ask(
+            outlook.setup, outlook.solve, outlook.due, outlook.lifetime, outlook.features, horizon, PATIENCE, budget,
+            FREE_TRIALS,
+        )  # fmt: skip
+        self._pending = self._asked = self._asked + 1
+        made = outlook.setup[arm] * max(outlook.due[arm], 1.0)
         return Question(
-            chosen,
-            z,
-            float(setup[chosen]) + float(np.log(max(outlook.due[chosen], 1.0))),
-            float(solve[chosen]),
-            chosen != incumbent,
-            best,
-            incumbent,
-            float(run[chosen]),
-            self._asked,
-        )
+            arm=arm, features=outlook.features, setup=math.log(made) if made > 0 else -math.inf,
+            solve=math.log(outlook.solve[arm]), trial=arm != incumbent, incumbent=best, best=incumbent,
+            forecast=forecast, number=self._asked,
+        )  # fmt: skip
 
     def tell(
         self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False
@@ -158,15 +132,15 @@ class Forecast:
             raise ValueError(f"costs must be finite and >= 0, not {setup!r} and {solve!r}")
         self._pending = None
         arm = question.arm
-        noise = (NOISE if self.told[arm] else FIRST_NOISE) ** 2
-        if setup is not None and setup > 0 and np.isfinite(question.setup):
-            self._update(2 * arm, question.features, np.log(setup) - question.setup, noise)
+        noise = (NOISE if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
+        if setup is not None and setup > 0 and math.isfinite(question.setup):
+            self._arrays.update(2 * arm, question.features, math.log(setup) - question.setup, noise)
         if solve > 0:
-            seen = np.log(solve) - question.solve
+            seen = math.log(solve) - question.solve
             if broken_off:
                 seen = max(seen + 0.3, float(self.mean[2 * arm + 1] @ question.features))
-            self._update(2 * arm + 1, question.features, seen, noise)
-        self.covariance.reshape(-1)[self._bias * (len(self.covariance) + 1)] += DRIFT
+            self._arrays.update(2 * arm + 1, question.features, seen, noise)
+        self._variances += DRIFT
         self.told[arm] += 1
         self.failing[arm] = failed
         self.solves += 1
@@ -181,55 +155,19 @@ class Forecast:
             "mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "told": self.told.tolist(),
             "failing": self.failing.tolist(),
             "solves": self.solves, "spent": self.spent, "excess": self.excess, "asked": self._asked,
-            "rest": [self._rest, self._idle, self._last],
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mean, covariance = np.array(state["mean"], dtype=np.float64), np.array(state["covariance"], dtype=np.float64)
         if mean.shape != (2 * self.count, mean.shape[-1]) or covariance.shape != (mean.size, mean.size):
             raise ValueError("the state is of other arms or features")
-        self.mean, self.covariance, self.features = mean, covariance, mean.shape[1]
-        self._bias = np.arange(len(mean)) * self.features
-        self.told = np.array(state["told"], dtype=np.int64)
-        self.failing = np.array(state["failing"], dtype=bool)
+        self._take(mean, covariance, np.array(state["told"], np.int64), np.array(state["failing"], bool))
         self.solves, self._asked = int(state["solves"]), int(state["asked"])
-        self._rest, self._idle, self._last = (int(k) for k in state["rest"])
         self.spent, self.excess, self._pending = float(state["spent"]), float(state["excess"]), None
 
-    # ---- what it knows ----------------------------------------------------------------------------
-
-    def variances(self, z: Array) -> Array:
+    def variances(self, features: Array) -> Array:
         """Variances of the logarithms, set-up and solve of each arm in turn."""
-        m, size = self.features, len(self.mean)
-        blocks = self.covariance.reshape(size, m, size, m)[np.arange(size), :, np.arange(size), :]
-        return np.asarray(np.einsum("qij,i,j->q", blocks, z, z))
-
-    def _improvement(self, long_run: Array, run: Array, z: Array, incumbent: int) -> Array:
-        """How much less a solve may be expected to cost once each arm was tried, and taken if it is better."""
-        m, size = self.features, len(self.mean)
-        at = 2 * incumbent + 1
-        both = self.covariance.reshape(size, m, size, m)[:, :, at, :] @ z @ z
-        own = self.variances(z)
-        # How far a trial may move the forecast of the arm relative to the incumbent's: what they share tells nothing,
-        # and what is known well of the arm is not learned again.
-        noise = np.repeat(np.where(self.told > 0, NOISE, FIRST_NOISE), 2) ** 2
-        moved = (own - both) ** 2 / (own + noise)
-        share = run / long_run
-        deviation = np.sqrt(share**2 * moved[1::2] + (1 - share) ** 2 * moved[0::2] + 1e-12)
-        best = long_run[incumbent]
-        distance = np.log(best / long_run) / deviation
-        mean = long_run * np.exp(np.minimum(deviation**2 / 2, 50.0))
-        return np.asarray(best * ndtr(distance) - mean * ndtr(distance - deviation))
-
-    def _update(self, quantity: int, z: Array, seen: float, noise: float) -> None:
-        m = self.features
-        columns = slice(quantity * m, (quantity + 1) * m)
-        cross = self.covariance[:, columns] @ z
-        variance = float(cross[columns] @ z) + noise
-        gain = cross / variance
-        surprise = seen - float(self.mean[quantity] @ z)
-        self.mean += (gain * surprise).reshape(self.mean.shape)
-        self.covariance -= gain[:, None] * cross
+        return np.asarray(self._arrays.variances(features))
 
 
 def _prior(families: list[tuple[str, float]], features: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,11 @@ class Plan:
         pattern = _pattern(given)
         self._take(pattern, _values(given.data, pattern))
         self._pattern, self._given = pattern, (given.indptr, given.indices)
+        self._frame: scipy.sparse.csr_array | None = None
         self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
         self._symmetry = Symmetry(*pattern[:2])
         self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
+        self._stale: set[int] = set()  # those that have earlier values
         self._nodes: dict[int, Nodes] = {}
         self.copies = int(copies or pattern[3] is not None)
 
@@ -80,7 +83,11 @@ class Plan:
     def matrix(self) -> scipy.sparse.csr_array:
         """The matrix: rows sorted by column, without duplicates; float64 or float32."""
         if self._matrix is None:
-            self._matrix = _csr(*self._pattern[:2], self._values)
+            if self._frame is None:
+                self._frame = _csr(*self._pattern[:2], self._values)
+            # SciPy's constructor takes as long as a product with a small matrix
+            self._matrix = copy(self._frame)
+            self._matrix.data = self._values
         return self._matrix
 
     @property
@@ -101,6 +108,8 @@ class Plan:
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix in one order, as the kernels take it; kept for the next call.
 
+        After an `update` of the plan those but the natural one have their new values once they are asked for again.
+
         Parameters
         ----------
         ordering : {"natural", "wavefront", "multicolor", "redblack"}
@@ -118,7 +127,11 @@ class Plan:
             raise ValueError(f"ordering must be one of {', '.join(map(repr, ORDERINGS))}, not {ordering!r}")
         if ordering not in self._operands:
             self._operands[ordering] = self._ordered(ordering)
-        return self._operands[ordering]
+        operand = self._operands[ordering]
+        if id(operand) in self._stale:
+            operand.update(self._values, self._diagonal, self._inverse)
+            self._stale.discard(id(operand))
+        return operand
 
     def _ordered(self, ordering: str) -> _kernels.Csr | _kernels.Sell:
         starts, columns, at, _ = self._pattern
@@ -177,8 +190,10 @@ class Plan:
             if values.shape != (expected,):
                 raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
         self._take(self._pattern, _values(values, self._pattern))
-        for operand in {id(kept): kept for kept in self._operands.values()}.values():
-            operand.update(self._values, self._diagonal, self._inverse)
+        # Groups of rows are copies, made when they are asked for: not every solve of a sequence needs all orders.
+        self._stale = {id(operand) for operand in self._operands.values()}
+        if "natural" in self._operands:
+            self.operand("natural")
         self._nodes.clear()
 
     def _fits(self, other: scipy.sparse.csr_array) -> bool:
@@ -186,8 +201,12 @@ class Plan:
         return other.shape == (self.size, self.size) and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def residual(self, b: Array, x: Array) -> Array:
-        """b - A x in float64, from the matrix itself."""
-        return np.asarray(b - self.matrix.astype(np.float64, copy=False) @ x)
+        """b - A x in float64, from the matrix itself; b and x of shape (n,)."""
+        b, x = np.ascontiguousarray(b, np.float64), np.ascontiguousarray(x, np.float64)
+        if self.size == 0:
+            return b.copy()
+        self.operand("natural").residual(b, x, r := np.empty(self.size))
+        return r
 
     def sweep(
         self,

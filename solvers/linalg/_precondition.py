@@ -73,6 +73,10 @@ class SsorPreconditioner(_Operator):
         self._operand = self.plan.operand(self._ordering)
         self._preconditioner = _kernels.Ssor(self._operand, self.omega, self._sweeps)
 
+    def _matvec(self, r: Array) -> Array:
+        self.plan.operand(self._ordering)  # gets the values that the plan was given meanwhile
+        return super()._matvec(r)
+
     def update(self, data: npt.ArrayLike) -> None:
         """Take new values in the old pattern, see `Plan.update`."""
         self.plan.update(data)  # type: ignore[attr-defined]

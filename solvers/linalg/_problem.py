@@ -45,6 +45,13 @@ class Matrix(Protocol):
     def residual(self, b: Array, x: Array) -> Array: ...
 
 
+def fastest(ordering: str, A: Matrix) -> str:
+    """The ordering, or for "auto" the fastest with the result of the natural one."""
+    if ordering != "auto":
+        return ordering
+    return "wavefront" if A.capability == "sparse-matrix" else "natural"
+
+
 def norm(vector: Array) -> float:
     """The 2-norm of a contiguous vector of float64."""
     return _kernels.norm(vector)
@@ -152,9 +159,7 @@ class LinearProblem:
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix as the kernels take it."""
-        if ordering == "auto":
-            ordering = "wavefront" if self.A.capability == "sparse-matrix" else "natural"
-        operand = self.A.operand(ordering)
+        operand = self.A.operand(fastest(ordering, self.A))
         operand.threads = self.threads
         return operand
 

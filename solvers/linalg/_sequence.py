@@ -186,6 +186,7 @@ class SequenceSolver:
         self._prepared: dict[str, _Prepared] = {}
         self._estimates: tuple[Any, Array, list[Estimate | None]] = (None, np.empty(0), [])
         self._loaded: set[str] = set()
+        self._patterns: set[tuple[str, int]] = set()  # what each family has analysed
         self._serving: list[bool] = []
         self._reference, self._scale = 0.0, np.zeros(0)
         self._per_digit = 2.0
@@ -241,7 +242,7 @@ class SequenceSolver:
         tolerance = max(self.rtol * float(np.linalg.norm(right)), self.atol)
         guess, norm, guessed = self._guesses.start(system, right, given, self._per_digit)
         if not norm > tolerance and guessed == "projection":
-            norm = float(np.linalg.norm(system.residual(right, guess)))  # it was a sum of products
+            norm = system.measure(right, guess)  # it was a sum of products
         if not norm > tolerance:
             return self._finish(start, [], guess, norm, "none", 0, Status.CONVERGED, guessed, False, 0.0)
         digits = float(np.log(norm / tolerance)) if tolerance > 0 else 36.0
@@ -310,6 +311,7 @@ class SequenceSolver:
         if arm.name not in self._loaded:
             arm.load()
             self._loaded.add(arm.name)
+        shared = self._analysed(arm, system)
         before = time.perf_counter()
         outcome = Outcome(None, 0, Status.BREAKDOWN)
         try:
@@ -325,7 +327,7 @@ class SequenceSolver:
             failure = f"{type(error).__name__}: {error}"
             self._prepared.pop(arm.name, None)
         x, status = outcome.x, outcome.status
-        found = np.inf if x is None else float(np.linalg.norm(system.residual(task.b, x)))
+        found = np.inf if x is None else system.measure(task.b, x) if outcome.norm is None else outcome.norm
         if not np.isfinite(found):
             x, found, status = task.x0, norm, status if failure else Status.NONFINITE
         assert x is not None
@@ -334,11 +336,28 @@ class SequenceSolver:
                 "" if status is Status.TIME_LIMIT else f"residual {found:.2e} where {task.tolerance:.2e} was asked"
             )
             status = Status.STAGNATION if status is Status.CONVERGED else status
-        solve = time.perf_counter() - before - (setup or 0.0)
+        solve = time.perf_counter() - before - (setup or 0.0) + shared
         if not failure and found <= task.tolerance:
             status = Status.CONVERGED
             self._prepared[arm.name].used(solve)
         return _Play(arm, x, found, outcome.nit, status, setup, solve, failure)
+
+    def _analysed(self, arm: Arm, system: System) -> float:
+        """Let the arm analyse the pattern; returns the share of this solve in the time.
+
+        Patterns of the sequence so far tell for how many solves one lasts: the first, for good. Charged to one solve it
+        would make the arm that came first look several times as dear as its neighbours, which find the work done.
+        """
+        key = arm.family, system.pattern
+        if key in self._patterns:
+            return 0.0
+        self._patterns = {kept for kept in self._patterns if kept[1] == system.pattern} | {key}
+        before = time.perf_counter()
+        try:
+            arm.analyse(system)
+        except Exception:
+            return 0.0  # its solve will raise it again
+        return (time.perf_counter() - before) * (system.pattern - 1) / system.solves
 
     # ---- the learner ------------------------------------------------------------------------------
 
@@ -374,7 +393,7 @@ class SequenceSolver:
             pairs = zip(self._arms, self._serving, strict=True)
             found = [arm.estimate(system, digits) if serves else None for arm, serves in pairs]
             rows = [(np.inf, np.inf) if e is None else _units(self.cost, e.setup, e) for e in found]
-            self._estimates = key, np.array(rows).T, found
+            self._estimates = key, np.ascontiguousarray(np.array(rows).T), found
         return self._estimates[1], self._estimates[2]
 
     def _features(self, A: Any, b: Array, context: Any) -> Array:

@@ -64,14 +64,18 @@ class System:
             self._update_grid(A)
             return
         given = A if isinstance(A, Plan) else None
-        matrix = A.matrix if given is not None else A if _is_canonical(A) else plan(A).matrix
-        if self.matrix is None or not _same_pattern(self.matrix, matrix):
+        matrix = A.matrix if given is not None else A
+        same = (given is not None or _is_plain(A)) and _same_pattern(self.matrix, matrix)
+        if not same and given is None and not (_is_plain(A) and A.has_canonical_format):
+            matrix = plan(A).matrix
+            same = _same_pattern(self.matrix, matrix)
+        if not same:
             # what raises must not leave half a change behind
             self.operator, self._ours = (plan(matrix), True) if given is None else (given, False)
             self._new_pattern()
             self._take(matrix)
             self._layout = layout(matrix.indptr, matrix.indices)
-        elif not np.array_equal(self._data, matrix.data):
+        elif not _same(self._data, matrix.data):
             if given is not None:
                 self.operator, self._ours = given, False
             elif self._ours:
@@ -116,6 +120,11 @@ class System:
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64."""
         return np.asarray(self.operator.residual(b, x))
+
+    def measure(self, b: Array, x: Array) -> float:
+        """The 2-norm of b - A x."""
+        operand = self.operator.operand("natural")
+        return float(operand.residual_norm(operand.packed(b), x))
 
     def csr(self) -> scipy.sparse.csr_array:
         """The matrix as SciPy's."""
@@ -216,15 +225,20 @@ def _grid_box(grid: GridOperator) -> Box | None:
     return Box(grid.grid_shape, grid.mass - 2 * sum(coupling), coupling, grid.bc)
 
 
-def _is_canonical(A: Any) -> bool:
-    return isinstance(A, scipy.sparse.csr_array) and A.dtype == np.float64 and A.has_canonical_format
+def _is_plain(A: Any) -> bool:
+    return isinstance(A, scipy.sparse.csr_array) and A.dtype == np.float64
 
 
-def _same_pattern(old: scipy.sparse.csr_array, new: scipy.sparse.csr_array) -> bool:
-    if old.shape != new.shape or old.nnz != new.nnz:
-        return False
-    same = old.indices is new.indices or np.array_equal(old.indices, new.indices)
-    return same and (old.indptr is new.indptr or np.array_equal(old.indptr, new.indptr))
+def _same_pattern(old: scipy.sparse.csr_array | None, new: scipy.sparse.csr_array) -> bool:
+    return (
+        old is not None and old.shape == new.shape and _same(old.indices, new.indices) and _same(old.indptr, new.indptr)
+    )
+
+
+def _same(one: Array, other: Array) -> bool:
+    if one.dtype == other.dtype and one.flags.c_contiguous and other.flags.c_contiguous:
+        return bool(_kernels.same(one, other))
+    return np.array_equal(one, other)
 
 
 def _mirror(matrix: scipy.sparse.csr_array) -> tuple[bool, tuple[Array, Array]]:

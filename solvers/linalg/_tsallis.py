@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from .._base.options import option
 from ._learner import Arms, Core, Learner, no_tables, register
 
 #: As `_ext/linalg/tuner_tsallis.h` numbers them.
-PLAIN, HALF, DOUBLY_ROBUST = range(3)
+PLAIN, HALF, DOUBLY_ROBUST, SHIFTED = range(4)
 
 
 def tsallis_settings(form: int, discount: float = 1.0, window: int = 0, change: float = 0.0) -> list[float]:
@@ -23,17 +22,18 @@ def tsallis_settings(form: int, discount: float = 1.0, window: int = 0, change: 
 class Tsallis:
     """Losses over probabilities."""
 
-    form: ClassVar[int] = PLAIN
-
     def core(self, arms: Arms) -> Core:
-        return Core("tsallis", np.array(tsallis_settings(self.form)), no_tables())
+        return Core("tsallis", np.array(tsallis_settings(PLAIN)), no_tables())
 
 
 @dataclass(frozen=True)
-class Half(Tsallis):
-    """Arms that are played often gain half a mean loss, from which their losses then count."""
+class Shifted:
+    """Arms that are played often gain a part of a mean loss, from which their losses then count."""
 
-    form: ClassVar[int] = HALF
+    paper: bool = option(False, "the follow-up's numbers: half a mean loss, for arms with t p >= 16")
+
+    def core(self, arms: Arms) -> Core:
+        return Core("tsallis", np.array(tsallis_settings(HALF if self.paper else SHIFTED)), no_tables())
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ PAPER = register(
 REDUCED = register(
     Learner(
         name="tsallis-rv",
-        summary="Tsallis-INF with the reduced-variance weights of the follow-up",
+        summary="Tsallis-INF with the reduced-variance weights of the follow-up, its two numbers chosen anew",
         reference="PCGBandit (2025), arXiv 2509.08765; Zimmert and Seldin (2021), arXiv 1807.07623",
-        settings=Half,
+        settings=Shifted,
     )
 )
 

@@ -9,7 +9,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 
 #: What takes the place of a derivative that nobody has asked for in particular.
 DEFAULT_SCHEME = "3-point"
+#: Bounds that are none are kept for up to so many variables.
+FEW = 64
 
 
 # ---- bounds --------------------------------------------------------------------------------------
@@ -51,6 +53,8 @@ class Box:
 
     def start(self, x0: Array) -> Array:
         """x0, moved within the bounds; a warning where the user wanted it there."""
+        if self.within is np.ndarray.copy:
+            return x0.copy()
         inside = np.minimum(np.maximum(x0, self.lower), self.upper)
         if self.keep is not None and (self.keep & (inside != x0)).any():
             i = int(np.flatnonzero(self.keep & (inside != x0))[0])
@@ -65,9 +69,9 @@ class Box:
 def box(bounds: Any, n: int) -> Box:
     """Of None, of SciPy's Bounds, or of a sequence of pairs in which None is no bound."""
     if bounds is None:
-        return Box(np.full(n, -np.inf), np.full(n, np.inf))
+        return _free(n) if n <= FEW else Box(np.full(n, -np.inf), np.full(n, np.inf))
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        low, high = sides(bounds.lb, bounds.ub, n, "bounds")
+        low, high, _ = sides(bounds.lb, bounds.ub, n, "bounds")
         return Box(low, high, broadcast(getattr(bounds, "keep_feasible", False), n, "bounds.keep_feasible", bool))
     try:
         pairs = [(low, high) for low, high in bounds]
@@ -77,7 +81,15 @@ def box(bounds: Any, n: int) -> Box:
         raise ValueError(f"bounds must have {n} pairs, one for each variable, not {len(pairs)}")
     lower = [-np.inf if a is None else _number(a) for a, _ in pairs]
     upper = [np.inf if b is None else _number(b) for _, b in pairs]
-    return Box(*sides(lower, upper, n, "bounds"))
+    return Box(*sides(lower, upper, n, "bounds")[:2])
+
+
+@cache
+def _free(n: int) -> Box:
+    """No bounds on a few variables: made once, since that takes as long as some iterations."""
+    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
+    lower.flags.writeable = upper.flags.writeable = False
+    return Box(lower, upper)
 
 
 def _number(value: Any) -> float:

@@ -34,8 +34,8 @@ def direct(
     f = Compiled(n, fun, jac, hess, blocks)
     if not (f.has_gradient and f.has_hessian and f.has_constraints and f.has_jacobian) or n + f.m > LARGE:
         return None
-    if len(rows) == 1:
-        lower, upper, linear = rows[0].lower, rows[0].upper, np.full(rows[0].m, rows[0].linear)
+    if len(rows) == 1 and not rows[0].linear:  # most often, and joining takes as long as some iterations
+        lower, upper, linear = rows[0].lower, rows[0].upper, np.zeros(rows[0].m, bool)
     else:
         lower, upper = (np.concatenate([np.zeros(0), *(getattr(r, s) for r in rows)]) for s in ("lower", "upper"))
         linear = np.concatenate([np.zeros(0, bool), *(np.full(r.m, r.linear) for r in rows)])
@@ -60,7 +60,7 @@ def _rows(given: Any, x0: Array, name: str) -> tuple[Rows | None, Any]:
     if address_of(functions[0]) is None:
         return None, None
     rows = CompiledRows(given, name)
-    return (rows, (rows.m, *functions)) if rows.all_held() else (None, None)
+    return (rows, (rows.m, *functions)) if rows.all_held else (None, None)
 
 
 class CompiledRows(Rows):
@@ -69,8 +69,5 @@ class CompiledRows(Rows):
     def __init__(self, given: Any, name: str) -> None:
         self.name, self.places, self.calls, self.linear = name, None, Calls(), False
         self.total = self.m = max(np.size(given.lb), np.size(given.ub))
-        self.lower, self.upper = sides(given.lb, given.ub, self.m, name)
-
-    def all_held(self) -> bool:
-        """Whether each has a finite side."""
-        return bool(((self.lower > -np.inf) | (self.upper < np.inf)).all())
+        #: Whether each has a finite side.
+        self.lower, self.upper, self.all_held = sides(given.lb, given.ub, self.m, name)

@@ -6,6 +6,7 @@ The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its sy
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,16 @@ ENDS = {int(status): status for status in Status}
 SLICE = 0.05
 #: The interior point gives way to the active-set route when it stagnates, finds no feasible point, or after so many.
 FIRST = 100
+#: What a first route has before it.
+NOTHING = np.zeros(0, np.uint8)
+NOTHING.flags.writeable = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen, which takes as long to make as some iterations of the loop
 class GalaState:
     """The point with the least measure so far, and all that the loop carries, as bytes."""
 
+    varying: ClassVar = ("before",)
     nit: int
     #: Of the current point, in the user's units.
     measure: float
@@ -41,7 +46,7 @@ class GalaState:
     status: int = -1
     #: Iterations of the route before this one, and what it carried at its end; empty: this is the first.
     spent: int = 0
-    before: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    before: npt.NDArray[np.uint8] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,7 @@ class Gala:
             "push": 0.0 if exact == 2 else self.push, "monotone": self.monotone,
             "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
         }  # fmt: skip
-        return _kernels.gala_init(
-            nlp, program.x0, program.lower, program.upper, program.row_lower, program.row_upper, options
-        )
+        return _kernels.gala_init(nlp, program.x0, program.sides, options)
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
@@ -114,12 +117,9 @@ class Gala:
         return state
 
     def _may_change_route(self, problem: NonlinearProblem, state: GalaState) -> bool:
-        program = problem.program
         if self.inequality != "auto" or self.merit == "filter" or len(state.before) or self._served(problem)[0].carried:
             return False
-        sides = np.isfinite(program.lower).any() or np.isfinite(program.upper).any()
-        unequal = (program.row_lower != program.row_upper).any()
-        return bool(sides or unequal)
+        return not problem.program.equalities
 
     def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
         """The loop's own verdict."""
@@ -131,14 +131,12 @@ class Gala:
         core = state.core
         if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, core)[0]:
             core = state.before
-        point, values = _kernels.gala_answer(nlp, core), _kernels.gala_evaluate(nlp, core)
-        return measured(problem, point, values, inner)
+        return measured(problem, *_kernels.gala_answer(nlp, core), inner)
 
     def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
-        core, nit, status, measure = _kernels.gala_run(nlp, state.core, iterations, SLICE)
-        x = _kernels.gala_answer(nlp, core)[0]
-        return replace(state, nit=state.spent + nit, measure=measure, x=x, core=core, status=status)
+        core, nit, status, measure, x = _kernels.gala_run(nlp, state.core, iterations, SLICE)
+        return GalaState(state.spent + nit, measure, x, core, status, state.spent, state.before)
 
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""

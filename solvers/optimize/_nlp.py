@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ._kernels import Compiled
+from ._kernels import Compiled, Sides
 
 Array = npt.NDArray[Any]
 
@@ -53,6 +54,16 @@ class Program:
     compiled: Compiled | None = None
     #: Calls of the objective and of its derivatives, which the functions count.
     calls: Calls = field(default_factory=Calls)
+
+    @cached_property
+    def sides(self) -> Sides:
+        """All four sides, as the kernels take them."""
+        return Sides(self.lower, self.upper, self.row_lower, self.row_upper)
+
+    @property
+    def equalities(self) -> bool:
+        """Whether there are no bounds, and all rows are equations."""
+        return self.sides.equations and not self.sides.bounded
 
     @property
     def n(self) -> int:

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base.validate import FLOAT64
 from ._curvature import Curvature, is_operator, is_sparse
 from ._differences import Differences
+from ._kernels import sound_sides
 from ._nlp import Calls
 
 Array = npt.NDArray[Any]
@@ -128,13 +130,12 @@ class Rows:
         first = np.array(self.fun(x0.copy()), np.float64, ndmin=1).ravel()
         self.calls.nfev += 1
         self.total = self.m = len(first)
-        self.lower, self.upper = sides(lower, upper, self.total, self.name)
+        self.lower, self.upper, held = sides(lower, upper, self.total, self.name)
         self.keep = broadcast(keep, self.total, f"{self.name}.keep_feasible", bool)
         if self.keep.any():
             self.keep &= self.lower != self.upper
-        held = (self.lower > -np.inf) | (self.upper < np.inf)
-        if not held.all():
-            self.places = np.flatnonzero(held)
+        if not held:
+            self.places = np.flatnonzero((self.lower > -np.inf) | (self.upper < np.inf))
             self.m = len(self.places)
             self.lower, self.upper, self.keep = (v[self.places] for v in (self.lower, self.upper, self.keep))
         self.values.kept[x0.tobytes()] = self._held(first)
@@ -261,11 +262,17 @@ def broadcast(values: Any, count: int, name: str, dtype: Any = np.float64) -> Ar
     return np.array(np.broadcast_to(given, count))
 
 
-def sides(lower: Any, upper: Any, count: int, name: str) -> tuple[Array, Array]:
-    """Both sides of rows or of bounds, checked."""
-    low, high = broadcast(lower, count, f"{name}.lb"), broadcast(upper, count, f"{name}.ub")
-    if ((low <= high) & (low < np.inf) & (high > -np.inf)).all():
-        return low, high
+def _is_plain(values: Any, count: int) -> bool:
+    return type(values) is np.ndarray and values.dtype is FLOAT64 and values.shape == (count,)
+
+
+def sides(lower: Any, upper: Any, count: int, name: str) -> tuple[Array, Array, bool]:
+    """Both sides of rows or of bounds, checked and new, and whether each pair has a finite one."""
+    low = lower if _is_plain(lower, count) else broadcast(lower, count, f"{name}.lb")
+    high = upper if _is_plain(upper, count) else broadcast(upper, count, f"{name}.ub")
+    sound = sound_sides(low, high)
+    if sound is not None:
+        return sound
     for side, values in (("lb", low), ("ub", high)):
         if np.isnan(values).any():
             raise ValueError(f"{name}.{side}[{int(np.flatnonzero(np.isnan(values))[0])}] is NaN")

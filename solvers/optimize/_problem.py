@@ -15,6 +15,8 @@ from ._pieces import Rows
 
 Array = npt.NDArray[Any]
 
+EQUALITIES, GENERAL = frozenset({"equality-program"}), frozenset({"nonlinear-program"})
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NonlinearProblem:
@@ -41,10 +43,7 @@ class NonlinearProblem:
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities that a method must have."""
-        p = self.program
-        free = p.lower.max() == -np.inf and p.upper.min() == np.inf
-        equalities = free and bool((p.row_lower == p.row_upper).all())
-        return frozenset({"equality-program" if equalities else "nonlinear-program"})
+        return EQUALITIES if self.program.equalities else GENERAL
 
     @property
     def stats(self) -> Mapping[str, Any]:

@@ -67,13 +67,11 @@ def measured(
 ) -> MinimizeResult:
     """A result at a point x, y, z, from what the user's functions are there: f, grad f, c, J'y."""
     program, (x, y, z), (fun, g, c, product) = problem.program, point, values
-    optimality, violation, complementarity = kkt_numbers(
-        x, g, z, c, y, product, program.lower, program.upper, program.row_lower, program.row_upper
-    )
+    optimality, violation, complementarity = kkt_numbers(x, g, z, c, y, product, program.sides)
     # the sum carries NaN, which max() may lose
     finite = isfinite(optimality + violation + complementarity + fun)
     measure = max(optimality, violation, complementarity) if finite else inf
-    return MinimizeResult(
+    return MinimizeResult.of(
         x=x, success=False, status=Status.MAX_ITER, message="", nit=0, measure=measure, fun=fun, jac=g,
         multipliers=y, bound_multipliers=z, v=problem.shared(y, z),
         nfev=program.nfev, njev=program.njev, nhev=program.nhev, optimality=optimality,

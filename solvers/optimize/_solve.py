@@ -224,7 +224,8 @@ def minimize(
         absolute=keywords.get("eps"), hess_sparsity=hess_sparsity, multipliers=multipliers,
         check=check_derivatives or bool(keywords.get("check_derivatives")),
     )  # fmt: skip
-    lookup("optimize", method, problem.needs)
+    if not record.capabilities >= problem.needs:
+        lookup("optimize", method, problem.needs)  # which says what is missing
     if method == PAPER:
         seed = int(as_generator(0 if rng is None else rng).integers(2**63))
         problem = replace(problem, seed=seed)
@@ -235,7 +236,10 @@ def minimize(
 
 def _first(*values: Any) -> Any:
     """The first that is not None."""
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _chosen(fun: Any, asked: list[str]) -> tuple[str, str]:

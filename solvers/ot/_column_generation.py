@@ -22,7 +22,7 @@ from .._base.method import Method
 from .._base.options import option
 from .._base.result import Status
 from . import _kernels
-from ._exact import ExactProblem, ExactTransportResult, price
+from ._exact import UNITS, ExactProblem, ExactTransportResult, price
 from ._warm_duals import warm_duals
 
 Array = npt.NDArray[Any]
@@ -122,10 +122,10 @@ class ColumnGeneration:
 
 def _measure(problem: ExactProblem, state: Basis, f: Array, g: Array) -> float:
     """The gap between the plan of a state, and feasible potentials, relative to value or potentials."""
-    a, b = problem.units
+    a, b = (weights / UNITS for weights in problem.units)  # exact, and no product with a cost overflows
     unit = float(problem.a.sum()) / float(a.sum())
     used = state.arc[:-1] >= 0
-    value = float(state.flow[:-1][used] @ state.costs[state.arc[:-1][used]])
+    value = float((state.flow[:-1][used] / UNITS) @ state.costs[state.arc[:-1][used]])
     return problem.relative(unit * (value - float(a @ f + b @ g)), min(unit * abs(value), problem.spread(f, g)), f, g)
 
 

@@ -132,6 +132,8 @@ class ExactProblem:
         """The gap beyond what rounding makes of costs and potentials of this size, relative to the value."""
         size = float(self.a.sum()) * self.cost.span + float(self.a @ np.abs(f) + self.b @ np.abs(g))
         rounding = EPSILON * size
+        if not np.isfinite(rounding):
+            return np.inf  # nothing is known of a gap beyond the numbers
         return max(abs(gap) - rounding, 0.0) / max(abs(value), rounding, TINY)
 
     def spread(self, f: Array, g: Array) -> float:

@@ -85,8 +85,8 @@ def solve_unbalanced(
     Notes
     -----
     The rule for ``method=None``: the scaling iteration where the costs span at most 500 times reg or the smaller
-    rho is at most 10 reg, since it converges fast there; else Newton. An iteration of either reads C once and
-    takes one exponential an entry.
+    rho is at most 10 reg, since it converges fast there; else Newton, which lets reg fall in stages where the costs
+    span thousands of it. An iteration of either reads C once and takes one exponential an entry.
 
     The reference measure of the entropy is ``a b'`` (POT: ``reg_type="kl"``). The problem with the reference 1
     (POT: ``reg_type="entropy"``) is this one with the cost ``C + reg * log(a b')``.

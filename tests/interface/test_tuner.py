@@ -119,6 +119,7 @@ def run(python, mine, steps, seed, key=""):
 
 CASES = [
     {"learner": "tsallis-dr"}, {"learner": "tsallis"}, {"learner": "tsallis-rv"},
+    {"learner": "tsallis-rv", "options": {"paper": 1}},
     *({"learner": "tsallis-dr", "drift": drift} for drift in ("auto", "discount", "window", "reset")),
     {"learner": "tsallis-dr", "drift": "window", "options": {"window": 30}},
     {"learner": "binned", "context": (0.0, 1.0), "options": {"bins": 4}},

@@ -39,6 +39,15 @@ def test_ssor_is_symmetric_positive_definite(ordering, sweeps, seed):
     assert np.linalg.eigvalsh(matrix).min() > 0
 
 
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
+def test_ssor_sees_the_values_that_its_plan_gets(ordering):
+    A, r = laplacian(9), np.random.default_rng(4).normal(size=81)
+    made = plan(A)
+    operator = ssor(made, 1.3, ordering=ordering)
+    made.update(3 * A.data)
+    np.testing.assert_array_equal(operator @ r, ssor(3 * A, 1.3, ordering=ordering) @ r)
+
+
 def test_several_sweeps_are_symmetric_sweeps_from_zero():
     A, r = random_spd(40, 11), np.random.default_rng(3).normal(size=40)
     three = ssor(A, 1.2, sweeps=3) @ r

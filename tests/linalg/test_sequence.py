@@ -470,3 +470,15 @@ def test_the_tutorial_runs_as_written(capsys):
     printed = capsys.readouterr().out
     assert "transform" in printed
     assert "learning" in printed
+
+
+def test_a_pattern_is_analysed_once_for_all_arms_of_a_family(monkeypatch):
+    """Beside the clock: else the arm that comes first would look dearer than its neighbours."""
+    seen = []
+    monkeypatch.setattr(_arms.Method, "analyse", lambda arm, system: seen.append((arm.family, system.pattern)))
+    sequence = SequenceSolver(arms=["ssor-cg(1)", "ssor-cg(1.5)", "cg"], cost="iterations", explore_overhead=10.0)
+    for m in (6, 6, 6, 6, 9, 9, 9, 9):
+        A = laplacian(m)
+        assert sequence.solve(A, np.random.default_rng(len(seen)).normal(size=m * m)).success
+    assert len(set(seen)) == len(seen)
+    assert {("ssor-cg", 1), ("ssor-cg", 2)} <= set(seen)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scipy.optimize import Bounds, LinearConstraint
+from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
 
 from solvers import minimize
 from solvers._base.iterate import Control, run
@@ -166,6 +166,26 @@ def test_steps_of_any_length_give_the_same_bits():
     part = _run(known.problem(max_iter=3))
     rest = run(_gala.METHOD, known.problem(), Control(200, resume=part.state), None)
     assert rest.x.tobytes() == whole.x.tobytes()
+
+
+def test_the_second_route_can_be_resumed():
+    """The active-set route begins where the interior point found nothing feasible: |x|^2 + x_0 + 1 <= 0."""
+    disc = NonlinearConstraint(
+        lambda x: x @ x + x[0] + 1, -INF, 0, jac=lambda x: 2 * x + [1, 0], hess=lambda x, v: 2 * v[0] * np.eye(2)
+    )
+
+    def solve(**more):
+        return minimize(
+            lambda x: x @ x, [1.0, 2.0], jac=lambda x: 2 * x, hess=lambda x: 2 * np.eye(2), constraints=disc, **more
+        )
+
+    whole = solve()
+    part = solve(max_iter=whole.state.spent + 3)
+    assert whole.status is Status.LOCALLY_INFEASIBLE
+    assert part.status is Status.MAX_ITER
+    assert len(part.state.before)
+    rest = solve(resume=part.state)
+    assert (rest.nit, rest.status, rest.x.tobytes()) == (whole.nit, whole.status, whole.x.tobytes())
 
 
 def test_an_exception_leaves_with_the_iterate():

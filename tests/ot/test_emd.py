@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import kron, vstack
 from scipy.spatial.distance import cdist
 
+from solvers import Status
 from solvers.ot import _column_generation, emd, emd_sample
 
 
@@ -261,6 +262,24 @@ def test_candidates_are_dropped_where_there_is_no_room(monkeypatch):
     assert result.stats["arcs"] <= 3 * 380
     assert result.success
     assert result.value == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("unit", [1e-290, 1e296, 1e307])
+@pytest.mark.parametrize("shape", [(32, 32), (40, 7)])
+def test_costs_near_the_ends_of_the_numbers(unit, shape, seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random(shape), rng.dirichlet(np.ones(shape[0])), rng.dirichlet(np.ones(shape[1]))
+    result = emd(unit * C, a, b)
+    assert result.success
+    np.testing.assert_allclose(result.value / unit, emd(C, a, b).value, rtol=1e-12)
+
+
+def test_costs_times_masses_beyond_the_numbers_are_no_success(seed):
+    rng = np.random.default_rng(seed)
+    with np.errstate(all="ignore"):
+        result = emd(1e303 * rng.random((9, 9)), np.full(9, 1e9), np.full(9, 1e9))
+    assert not result.success
+    assert result.status == Status.NONFINITE
 
 
 def test_bad_input():

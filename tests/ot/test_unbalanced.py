@@ -50,8 +50,9 @@ def conditions(result, C, a, b, reg, rho):
     """The optimality conditions, from the dense plan and the potentials, relative to the mass."""
     rho1, rho2 = np.broadcast_to(rho, 2)
     plan = result.plan.dense()
-    rounding = 1e-12 + 4e-15 * np.abs(result.f).max() / reg
-    np.testing.assert_allclose(plan, np.outer(a, b) * np.exp((result.f[:, None] + result.g - C) / reg), rtol=rounding)
+    rounding = 1e-12 + 4e-15 * (np.abs(result.f).max() + np.abs(result.g).max()) / reg
+    formula = np.outer(a, b) * np.exp((result.f[:, None] + result.g - C) / reg)
+    np.testing.assert_allclose(plan, formula, rtol=rounding, atol=1e-300)
     rows, columns = plan.sum(1) - a * np.exp(-result.f / rho1), plan.sum(0) - b * np.exp(-result.g / rho2)
     return (np.abs(rows).sum() + np.abs(columns).sum()) / plan.sum()
 
@@ -283,6 +284,42 @@ def test_a_refused_extrapolation_is_a_plain_step(data, monkeypatch):
     monkeypatch.undo()
     plain = solve_unbalanced(C, a, b, options={"memory": 0}, **few)
     np.testing.assert_allclose(refused.history["measure"], plain.history["measure"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "reg"), [("random", 1e-6), ("ties", 1e-5), ("outliers", 1e-5)])
+@pytest.mark.parametrize("rho", [(1e3, 10.0), (INF, 1.0)], ids=str)
+def test_costs_of_up_to_a_million_reg(data, kind, rho, reg):
+    C, a, b = data
+    C = {"random": C, "ties": np.rint(2 * C) / 2, "outliers": C + 2000.0 * (np.arange(45) > 41)}[kind]
+    result = solve_unbalanced(C, a, b, reg=reg, reg_m=rho, method="unbalanced-newton", max_iter=400, tol=1e-8)
+    assert result.success, result.message
+    assert conditions(result, C, a, b, reg, rho) <= 2e-8
+
+
+def test_a_stage_that_is_cut_short(data):
+    """Its potentials are those of the problem, and a later solve goes on from its state to the same bits."""
+    C, a, b = data
+    keywords = {"reg": 1e-5, "reg_m": (1.0, INF), "method": "unbalanced-newton", "max_iter": 400}
+    whole = solve_unbalanced(C, a, b, **keywords)
+    for steps in (0, 1, 7, 25, 60):
+        part = solve_unbalanced(C, a, b, **{**keywords, "max_iter": steps})
+        assert not part.success
+        assert part.state.stage > 1 or steps > 25
+        assert part.marginal_error == pytest.approx(conditions(part, C, a, b, 1e-5, (1.0, INF)), rel=1e-6)
+        resumed = solve_unbalanced(C, a, b, **keywords, resume=part.state)
+        assert resumed.nit == whole.nit
+        np.testing.assert_array_equal(resumed.f, whole.f)
+
+
+def test_a_good_start_needs_no_stages(data):
+    C, a, b = data
+    keywords = {"reg_m": 1.0, "method": "unbalanced-newton"}
+    near = solve_unbalanced(C, a, b, reg=1.2e-5, **keywords)
+    cold, warm = (solve_unbalanced(C, a, b, reg=1e-5, warm_start=w, **keywords) for w in (None, (near.f, near.g)))
+    assert warm.success
+    assert warm.nit < cold.nit / 2
+    again = solve_unbalanced(C, a, b, reg=1e-5, warm_start=(cold.f, cold.g), **keywords)
+    assert again.nit <= 2
 
 
 @pytest.mark.parametrize("method", METHODS)
