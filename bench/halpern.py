@@ -2,7 +2,7 @@
 
 On one thread, by processor time; norm estimates, scaling, polishing and the copy of the data into a solver's own form
 all count. Every solver runs in a process of its own. `--problems` chooses among the cells by how their names begin, or
-by "games", "large", "programs" and "files".
+by "games", "large", "programs", "poker" and "files".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import halpern_match, halpern_peers, halpern_problems, harness
+from . import halpern_match, halpern_peers, halpern_poker, halpern_problems, harness
 from .halpern_match import Effort, Entry, Field, Key, Outcome
 from .halpern_problems import Source
 from .report import Bars, Report, Target
@@ -39,8 +39,14 @@ def report(quick: bool = False, problems: Sequence[str] = ()) -> Report:
         games = _cells(field, cells["games"], GAP, effort, NOT_FOR_GAMES)
         games += _cells(field, cells["large"], 1e-6, LARGE, NOT_FOR_LARGE)
         programs = _cells(field, cells["programs"], ERROR, effort, ())
+        poker = _cells(field, cells["poker"], ERROR, effort, ())
         files = _cells(field, cells["files"], ERROR, effort, ())
-    for title, outcomes in (("Games", games), ("Linear programs by formula", programs), ("Netlib", files)):
+    for title, outcomes in (
+        ("Games", games),
+        ("Linear programs by formula", programs),
+        ("Poker in sequence form", poker),
+        ("Netlib", files),
+    ):
         _add(result, title, outcomes)
     _targets(result, games, programs, files)
     result.notes += [
@@ -58,7 +64,8 @@ def _sources(quick: bool) -> dict[str, list[Source]]:
     return {
         "games": halpern_problems.games((40,) if quick else SIZES, not quick),
         "large": [] if quick else halpern_problems.games((4000,), False)[:1],
-        "programs": halpern_problems.programs(quick), "files": _solvable(quick),
+        "programs": halpern_problems.programs(quick),
+        "poker": halpern_poker.games()[: 1 if quick else None], "files": _solvable(quick),
     }  # fmt: skip
 
 

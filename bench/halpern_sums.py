@@ -1,4 +1,5 @@
-"""Finite sums: the worst mixture of groups, variance-reduced and second-order methods beside tuned deterministic ones.
+"""Finite sums: the worst mixture of groups, variance-reduced and second-order methods beside tuned deterministic ones;
+and two of affine parts (halpern_affine.py).
 
 All read the data by the same compiled pass, on one thread. Deterministic methods get the best constant step of a grid
 of factors of 2 whose best point is not at its end; ours get no step at all. Random methods run with several seeds, of
@@ -19,7 +20,7 @@ import scipy.optimize
 import solvers
 from solvers.equilibrium import _dro_problem
 
-from . import harness
+from . import halpern_affine, harness
 from .report import Lines, Report, Table, Target
 
 Array = npt.NDArray[Any]
@@ -91,21 +92,25 @@ def report(quick: bool = False) -> Report:
             runs = [_ours(given, "sqp", SEEDS[:1]), _ours(given, "vr-eg", SEEDS[: 2 if quick else None])]
             runs += [_tuned(given, name, step) for name, step in (("EG", extragradient), ("FoRB", reflected))]
             runs.append(_smoothed(given))
-        result.tables.append(_table(count, runs))
+        result.tables.append(_table(f"{count} rows", runs))
         for run in runs:
             for goal in GOALS:
                 if np.isfinite(run.seconds[goal]):
                     lines.add(f"{count} rows", run.name, run.seconds[goal], goal)
         _targets(result, count, runs)
+    for make in (halpern_affine.ranking, halpern_affine.policy):
+        problem = make(2000 if quick else halpern_affine.SAMPLES)
+        with harness.threads(1):
+            result.tables.append(_table(f"{problem.name}, {problem.n} samples", halpern_affine.runs(problem)))
     result.curves.append(lines)
     result.header = harness.versions()
     return result
 
 
-def _table(count: int, runs: list[Run]) -> Table:
-    table = Table(f"{count} rows: seconds (passes over the rows) to a natural residual")
+def _table(what: str, runs: list[Any]) -> Table:
+    table = Table(f"{what}: seconds (passes over the rows) to a natural residual")
     for run in runs:
-        cells = {f"{goal:.0e}": f"{run.seconds[goal]:.3g} ({run.passes[goal]:.3g})" for goal in GOALS}
+        cells = {f"{goal:.0e}": f"{run.seconds[goal]:.3g} ({run.passes[goal]:.3g})" for goal in run.seconds}
         table.rows.append({"method": run.name, **cells})
     return table
 

@@ -11,8 +11,6 @@
 /* As in Python: steps at most, and what the search for a feasible point of an unbounded program must reach. */
 enum { STEPS = 100000, MOST_BLOCK = 10000, BLOCK = 40 };
 #define FEASIBILITY_TOL 1e-6
-/* As in Python: a limit of this size is none. As a number it would belong to the data that violations are measured by. */
-#define UNLIMITED 1e20
 
 /* Blocks that go back together. */
 struct memory {
@@ -165,12 +163,12 @@ static const double *limits(const double *given, double otherwise, size_t length
 {
     int usable = given != NULL;
     for (size_t k = 0; usable && k < length; k++)
-        usable = fabs(given[k]) < UNLIMITED || isinf(given[k]);
+        usable = fabs(given[k]) < SV_PROGRAM_INFINITE || isinf(given[k]);
     if (usable)
         return given;
     double *filled = take(memory, length, sizeof *filled);
     for (size_t k = 0; filled && k < length; k++)
-        filled[k] = !given ? otherwise : fabs(given[k]) < UNLIMITED ? given[k] : copysign(INFINITY, given[k]);
+        filled[k] = !given ? otherwise : fabs(given[k]) < SV_PROGRAM_INFINITE ? given[k] : copysign(INFINITY, given[k]);
     return filled;
 }
 

@@ -63,7 +63,7 @@ void sv_program_norms(struct sv_program *program)
     struct sum squares = {{0}, 0};
     for (size_t i = 0; i < lp->m; i++) {
         double side = larger(fabs(finite_or_zero(lp->l[i])), fabs(finite_or_zero(lp->u[i])));
-        add(&squares, i, side * side);
+        add(&squares, i, lp->starts[i] < lp->starts[i + 1] ? side * side : 0); /* rows without entries decide nothing */
     }
     program->side_norm = sqrt(total(&squares));
     program->cost_norm = sqrt(sv_program_dot(lp->c, lp->c, lp->n));

@@ -9,9 +9,13 @@
 
 #include "lp.h"
 
+/* Sides and bounds of this size stand for infinite ones, as elsewhere: the norm of the sides, which violations are measured
+ * by, must not be that of a side that nobody means. */
+#define SV_PROGRAM_INFINITE 1e20
+
 struct sv_program {
     struct sv_lp lp;
-    double side_norm, cost_norm; /* 2-norms of the rows' sides, the larger of two, and of c */
+    double side_norm, cost_norm; /* 2-norms of the sides of rows with entries, the larger of two, and of c */
 };
 
 /* Sets the norms of a program whose lp is there. */

@@ -27,6 +27,8 @@ cdef extern from "lp.h" nogil:
     void sv_equilibrium_lp_transposed(const sv_lp *, const double *, double *) noexcept
 
 cdef extern from "program.h" nogil:
+    double SV_PROGRAM_INFINITE
+
     struct sv_program:
         sv_lp lp
         double side_norm
@@ -110,6 +112,8 @@ cdef extern from "lp_pdhg.h" nogil:
     void sv_lp_pdhg_step(const sv_lp_prepared *, sv_lp_pdhg *, int64_t, double *) noexcept
     int sv_lp_pdhg_done(double, double, int, int64_t, int64_t) noexcept
 
+
+INFINITE = SV_PROGRAM_INFINITE
 
 cdef double _nowhere[1]
 

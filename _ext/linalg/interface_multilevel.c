@@ -125,19 +125,6 @@ int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid)
 
 /* ---- the map ---- */
 
-/* Rows of a level's vector of the cycle's type, times the hierarchy's scale. */
-static void unpack(const struct sv_hierarchy *h, double *z)
-{
-    const struct sv_level *g = &h->M.level[0];
-    const float scale = (float)h->scale;
-    for (ptrdiff_t row = 0; row < g->n[1] * g->n[2]; row++, z += g->n[0]) {
-        const float *single = (const float *)h->result + row * g->pitch + MULTILEVEL_LEAD;
-        const double *full = (const double *)h->result + row * g->pitch + MULTILEVEL_LEAD;
-        for (ptrdiff_t i = 0; i < g->n[0]; i++)
-            z[i] = h->M.single ? (double)(scale * single[i]) : h->scale * full[i];
-    }
-}
-
 int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
 {
     SV_NEED(M);
@@ -150,7 +137,7 @@ int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
     h->M.threads = M->threads;
     sv_setup_kernels(h->M.single)->pack(&h->M.level[0], 1, 0, r, h->given, h->M.threads);
     sv_multilevel_cycle(&h->M, h->given, h->result);
-    unpack(h, z);
+    sv_multilevel_unpack(&h->M, h->scale, h->result, z);
     sv_leave(&M->guard);
     return SV_OK;
 }

@@ -303,3 +303,14 @@ void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
         kernels->prolonged(&M->level[l], &M->level[l + 1], l ? M->level[l].right : r, l ? M->level[l].x : z, M->work,
                            M->threads);
 }
+
+void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z)
+{
+    const struct sv_level *g = &M->level[0];
+    for (ptrdiff_t row = 0; row < g->n[1] * g->n[2]; row++, z += g->n[0]) {
+        const float *single = (const float *)vector + row * g->pitch + MULTILEVEL_LEAD;
+        const double *full = (const double *)vector + row * g->pitch + MULTILEVEL_LEAD;
+        for (ptrdiff_t i = 0; i < g->n[0]; i++)
+            z[i] = M->single ? (double)((float)scale * single[i]) : scale * full[i];
+    }
+}

@@ -128,6 +128,9 @@ SV_BINDING void sv_multilevel_settle(struct sv_multilevel *M);
 /* z = M r: vectors of the first level, of the hierarchy's type. */
 SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);
 
+/* A vector of a cycle times `scale`, in the order of the grid. */
+SV_BINDING void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z);
+
 /* ---- the iteration outside, in float64 ---- */
 
 /* single: whether p, z and cast are float32. `partial` has two numbers a plane. */

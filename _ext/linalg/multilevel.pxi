@@ -76,6 +76,7 @@ cdef extern from "multilevel.h" nogil:
     void sv_multilevel_setup(const sv_multilevel *)
     void sv_multilevel_settle(sv_multilevel *)
     void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
+    void sv_multilevel_unpack(const sv_multilevel *, double, const void *, double *)
 
 cdef extern from "multilevel_plan.h" nogil:
     struct sv_plan:
@@ -531,19 +532,19 @@ cdef class Multilevel(Fields):
             with nogil:
                 sv_multilevel_settle(&self.M)
 
-    def cycle(self, r):
-        """M r in lexicographic order, in the hierarchy's type."""
-        cdef sv_level *g = &self.M.level[0]
-        given = aligned(g.size, self.dtype)
-        result = aligned(g.size, self.dtype)
-        given.fill(0)
-        result.fill(0)
-        cdef size_t source = given.ctypes.data, target = result.ctypes.data
-        self.pack_into(r, <void *>source, 1)
+    def cycle(self, r, double[::1] out):
+        """out = M r, in lexicographic order."""
+        cdef size_t at[2]
+        if out.shape[0] != self.cells:
+            raise ValueError(f"{out.shape[0]} values for {self.cells} cells")
+        for k, name in enumerate(("given", "result")):  # made when they are first wanted, and kept
+            if name not in self.kept:
+                self.make(name, self.M.level[0].size, self.dtype)
+            at[k] = address_of(self.kept[name])
+        self.pack_into(r, <void *>at[0], 1)
         with nogil:
-            sv_multilevel_cycle(&self.M, <const void *>source, <void *>target)
-        rows = result[:g.n[1] * g.n[2] * g.pitch].reshape(-1, g.pitch)
-        return self.scale * np.ascontiguousarray(rows[:, MULTILEVEL_LEAD:MULTILEVEL_LEAD + g.n[0]]).reshape(-1)
+            sv_multilevel_cycle(&self.M, <const void *>at[0], <void *>at[1])
+            sv_multilevel_unpack(&self.M, self.scale, <const void *>at[1], &out[0])
 
     def restricted(self, r):
         """The right-hand side of the second level for a residual on the first, (z, y, x); for tests."""

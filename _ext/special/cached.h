@@ -70,6 +70,19 @@ _Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "
 static inline vreal above_window(vreal term) { return v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM))); }
 #endif
 
+/* `count` vectors of terms (a constant at each call), side by side; x may be where they go. */
+INLINE void store_some_terms(const real *x, size_t left, const struct window *window, struct grid_sum *block,
+                             real *terms, vreal *least, int count)
+{
+    vreal v[TOGETHER];
+    for (int k = 0; k < count; k++)
+        __builtin_prefetch((const char *)(terms + k * SV_W) + PREFETCH_BYTES / 2, 1);
+    for (int k = 0; k < count; k++)
+        v[k] = add_fine_term(block, least, v_load_some(x + k * SV_W, left, -INFINITY), window);
+    for (int k = 0; k < count; k++)
+        v_store_some(terms + k * SV_W, v[k], left);
+}
+
 /* The terms e^x_i in this window; returns their sum. */
 INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least)
 {
@@ -77,12 +90,11 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
     vreal sum = v_set1(0), error = v_set1(0);
     for (size_t j = 0; j < n; j += BLOCK * SV_W) {
         struct grid_sum block = empty_sum(start);
-        size_t end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
-#pragma GCC unroll 4
-        for (size_t i = j; i < end; i += SV_W) {
-            vreal term = add_fine_term(&block, least, v_load_some(x + i, n - i, -INFINITY), &window);
-            v_store_some(terms + i, term, n - i);
-        }
+        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+        for (; i + TOGETHER * SV_W <= end; i += TOGETHER * SV_W)
+            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, TOGETHER);
+        for (; i < end; i += SV_W)
+            store_some_terms(x + i, n - i, &window, &block, terms + i, least, 1);
         add_grid_sum(block, start, &sum, &error);
     }
     return over_lanes(sum, error, 0);

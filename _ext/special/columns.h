@@ -77,6 +77,18 @@ static void move_window(real *state, size_t pitch, size_t c, vreal highest)
 #undef MOVED
 }
 
+/* v_exp_split_above; beside a table without the rounding of 2^(k/16): results are rounded twice, and 2 ULP have no room
+ * for more. */
+INLINE void split_for_columns(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+{
+#ifdef V_HAS_LOOKUP
+    vreal low; /* 0 */
+    v_exp_split_fine(to_grid, x, s, &low, on_grid);
+#else
+    v_exp_split_above(to_grid, x, s, on_grid);
+#endif
+}
+
 /* Up to COLUMN_STEP rows of a vector of columns. */
 INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t left, real *state, size_t pitch, size_t c,
                          int others)
@@ -101,8 +113,8 @@ INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t le
 #pragma GCC unroll 8
     for (size_t k = 0; k < COLUMN_STEP; k++) {
         vreal s, on_grid;
-        v_exp_split_above(to_grid, v_max(lowest_x, v[k]), &s, &on_grid);
-        add_term(&block, s, v_exp_power(base, on_grid));
+        split_for_columns(to_grid, v_max(lowest_x, v[k]), &s, &on_grid);
+        add_power(&block, s, v_exp_power(base, on_grid));
     }
     v_store(WORD(COLUMN_ON_GRID), block.sum);
     v_store(WORD(COLUMN_LOST), block.lost);
@@ -193,50 +205,72 @@ static vreal small_column_quotient(vreal x, const real *state, size_t pitch, siz
     return column_quotient(x, state, pitch, c, 1);
 }
 
-INLINE vreal column_result(vreal x, const real *state, size_t pitch, size_t c, int logarithm)
+/* The results of `rows` vectors of some columns, one below the other (a constant at each call): side by side they take
+ * less time, and share the reading of the state. */
+INLINE void column_results_at(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t c, size_t left,
+                              const real *state, size_t pitch, int logarithm, int stream, int ahead, int rows)
 {
-    if (logarithm)
-        return v_sub(v_sub(x, v_load(WORD(COLUMN_TOP))), v_load(WORD(COLUMN_OFFSET)));
     const vreal small_x = v_add(v_load(WORD(COLUMN_LOWEST_X)), v_set1(SMALL_COLUMN_X));
-    if (v_at_least(small_x, x))
-        return small_column_quotient(x, state, pitch, c);
-    return column_quotient(x, state, pitch, c, 0);
+    vreal v[ROWS_TOGETHER];
+    unsigned small = 0;
+    for (int k = 0; k < rows; k++) {
+        const real *at = x + k * x_stride + c;
+        __builtin_prefetch((const char *)at + ahead);
+        v[k] = v_load_some(at, left, 0);
+        small |= v_at_least(small_x, v[k]);
+    }
+    if (logarithm) {
+        for (int k = 0; k < rows; k++)
+            v[k] = v_sub(v_sub(v[k], v_load(WORD(COLUMN_TOP))), v_load(WORD(COLUMN_OFFSET)));
+    } else if (small) {
+        for (int k = 0; k < rows; k++)
+            v[k] = v_at_least(small_x, v[k]) ? small_column_quotient(v[k], state, pitch, c)
+                                             : column_quotient(v[k], state, pitch, c, 0);
+    } else {
+        for (int k = 0; k < rows; k++)
+            v[k] = column_quotient(v[k], state, pitch, c, 0);
+    }
+    for (int k = 0; k < rows; k++) {
+        if (left < SV_W)
+            v_store_n(y + k * y_stride + c, v[k], left);
+        else
+            store(y + k * y_stride + c, v[k], stream);
+    }
 }
 
-INLINE void column_result_at(const real *x, real *y, size_t c, const real *state, size_t pitch, int logarithm,
-                             int stream, int ahead)
-{
-    __builtin_prefetch((const char *)(x + c) + ahead);
-    store(y + c, column_result(v_load(x + c), state, pitch, c, logarithm), stream);
-}
-
-/* A row of results; whole aligned vectors of it past the cache where `stream`. */
-INLINE void result_row(const real *x, real *y, size_t columns, const real *state, size_t pitch, int logarithm,
-                       int stream)
+/* Some rows of results; whole aligned vectors of them past the cache where `stream`, and then all rows lie alike within
+ * their cache lines. */
+INLINE void result_rows_at(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t columns,
+                           const real *state, size_t pitch, int logarithm, int stream, int rows)
 {
     const size_t head = stream ? unaligned_head(y, columns) : 0, whole = (columns - head) / SV_W;
     const size_t tail = head + whole * SV_W;
     if (head)
-        v_store_n(y, column_result(v_load_n(x, head, 0), state, pitch, 0, logarithm), head);
+        column_results_at(x, x_stride, y, y_stride, 0, head, state, pitch, logarithm, stream, 0, rows);
     if (x != y && follows_in_page(y, x)) {
-#pragma GCC unroll 2
         for (size_t c = tail; c > head; c -= SV_W)
-            column_result_at(x, y, c - SV_W, state, pitch, logarithm, stream, -PREFETCH_BYTES / 4);
+            column_results_at(x, x_stride, y, y_stride, c - SV_W, SV_W, state, pitch, logarithm, stream,
+                              -PREFETCH_BYTES / 4, rows);
     } else {
-#pragma GCC unroll 2
         for (size_t c = head; c < tail; c += SV_W)
-            column_result_at(x, y, c, state, pitch, logarithm, stream, PREFETCH_BYTES / 4);
+            column_results_at(x, x_stride, y, y_stride, c, SV_W, state, pitch, logarithm, stream, PREFETCH_BYTES / 4,
+                              rows);
     }
     if (tail < columns)
-        v_store_n(y + tail, column_result(v_load_n(x + tail, columns - tail, 0), state, pitch, tail, logarithm),
-                  columns - tail);
+        column_results_at(x, x_stride, y, y_stride, tail, columns - tail, state, pitch, logarithm, stream, 0, rows);
 }
 
 INLINE void result_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t length, size_t columns,
                         const real *state, size_t pitch, int logarithm, int stream)
 {
-    for (size_t i = 0; i < length; i++, x += x_stride, y += y_stride)
-        result_row(x, y, columns, state, pitch, logarithm, stream);
+    const int alike = !stream || y_stride % SV_W == 0;
+    size_t i = 0;
+    for (; alike && i + ROWS_TOGETHER <= length; i += ROWS_TOGETHER)
+        result_rows_at(x + (ptrdiff_t)i * x_stride, x_stride, y + (ptrdiff_t)i * y_stride, y_stride, columns, state,
+                       pitch, logarithm, stream, ROWS_TOGETHER);
+    for (; i < length; i++)
+        result_rows_at(x + (ptrdiff_t)i * x_stride, x_stride, y + (ptrdiff_t)i * y_stride, y_stride, columns, state,
+                       pitch, logarithm, stream, 1);
     if (stream)
         v_stream_fence();
 }

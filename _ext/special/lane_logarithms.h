@@ -337,7 +337,7 @@ INLINE size_t logsumexp_groups_of(const real *x, ptrdiff_t stride, size_t rows, 
             for (int k = 0; k < count; k++) {
                 vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
                 split_for_log(v_set1(TO_GRID), v_max(v_set1(lowest_x[r]), v), &s, &on_grid);
-                add_term(&row, s, v_exp_power(base, on_grid));
+                add_power(&row, s, v_exp_power(base, on_grid));
                 __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
             }
             sums[r] = v_sub(row.sum, v_set1(start));

@@ -87,36 +87,46 @@ static double exponential_of(real x)
     return lane[2][0] + (double)lane[2][0] * ((double)lane[0][0] + lane[1][0]);
 }
 
-/* logsumexp of rows until one needs the safe path; returns how many were done. */
+static void logs_of(const struct scaled_sum *sums, size_t count, real *values)
+{
+    for (size_t k = 0; k < count; k++)
+        values[k] = (real)log_near(sums[k].hi, sums[k].lo, sums[k].exponent);
+}
+
+/* Whether pairs without a shift served: comparisons are false for NaN. */
+static int is_safe(struct scaled_sum total)
+{
+    return total.hi > 0 && total.hi < INFINITY && total.exponent >= LOWEST_EXPONENT + NEGLIGIBLE_EXPONENT
+           && total.exponent <= SAFE_EXPONENT;
+}
+
+/* logsumexp of rows until one needs the safe path; returns how many were done. While a row is summed, the maximum of
+ * the next one is found, which brings it into the cache; rows too long to wait there are summed as they come. */
 static size_t logsumexp_rows(const real *x, ptrdiff_t x_stride, size_t rows, size_t length, real *values)
 {
-    enum { TOGETHER = 16 };
-    double hi[TOGETHER], lo[TOGETHER], exponents[TOGETHER];
-    size_t done = 0;
+    enum { MANY = 16 };
+    struct scaled_sum sums[MANY];
+    size_t done = 0, waiting = 0;
 #ifdef V_HAS_TRANSPOSE
     done = short_logsumexp(x, x_stride, rows, length, values);
+    x += (ptrdiff_t)done * x_stride;
 #endif
-    while (done < rows) {
-        const size_t some = rows - done < TOGETHER ? rows - done : TOGETHER;
-        size_t r = 0;
-        for (; r < some; r++) {
-            struct scaled_sum total = sum(x + (ptrdiff_t)(done + r) * x_stride, NULL, length, 0);
-            if (!(total.hi > 0 && total.hi < INFINITY && total.exponent >= LOWEST_EXPONENT + NEGLIGIBLE_EXPONENT
-                  && total.exponent <= SAFE_EXPONENT))
-                break;
-            hi[r] = total.hi, lo[r] = total.lo, exponents[r] = total.exponent;
-        }
-        for (size_t k = r; k < TOGETHER; k++)
-            hi[k] = 1, lo[k] = exponents[k] = 0;
-        real logs[TOGETHER];
-        for (size_t k = 0; k < TOGETHER; k++)
-            logs[k] = (real)log_near(hi[k], lo[k], exponents[k]);
-        memcpy(values + done, logs, r * sizeof(real));
-        done += r;
-        if (r < some)
+    const int ahead = length * sizeof(real) <= NEXT_ROW_BYTES;
+    real top = ahead && done < rows ? max_of(x, length) : 0;
+    for (; done + waiting < rows && is_near(top); x += x_stride) {
+        const real *next = done + waiting + 1 < rows ? x + x_stride : x;
+        const struct scaled_sum total = ahead ? sum_chunk(x, NULL, next, length, 0, 0, exponent_above(top), &top)
+                                              : sum(x, NULL, length, 0);
+        if (!is_safe(total))
             break;
+        sums[waiting++] = total;
+        if (waiting == MANY) {
+            logs_of(sums, waiting, values + done);
+            done += waiting, waiting = 0;
+        }
     }
-    return done;
+    logs_of(sums, waiting, values + done);
+    return done + waiting;
 }
 
 /* ---- log_softmax of rows in cache ------------------------------------------------------------------- */

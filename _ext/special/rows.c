@@ -358,7 +358,7 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
         }
         return;
     }
-    const int together = !batch->b && batch->length && batch->length <= SEGMENT;
+    const int together = !batch->b && batch->length && batch->length < 2 * SEGMENT;
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real sign = 1;

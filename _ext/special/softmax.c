@@ -5,7 +5,7 @@
  *   rows     whole rows that fit the cache, one exponential an element
  *
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
- * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 17, divide 14 (float32; 20 and 17 in float64).
+ * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 16, divide 14 (float32; 19 and 17 in float64).
  * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
  * and sum at 0.75 of that of a read. Rows in cache, streamed: 22 operations a float32 vector (maximum, term, sum,
  * quotient), at best 11 cycles; with 23 of them 16 were reached, a copy's 8.6 hidden behind them (cached.h, groups.h);

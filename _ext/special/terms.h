@@ -10,9 +10,15 @@ enum {
     CHUNK = 128,    /* blocks that share an exponent */
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
+    TOGETHER = 4,   /* vectors that are worked on side by side */
+#ifdef V_HAS_LOOKUP
+    ROWS_TOGETHER = TOGETHER, /* of columns' results */
+#else
+    ROWS_TOGETHER = 1, /* there are too few registers for more */
+#endif
     PREFETCH_BYTES = 4096,
     PAGE_BYTES = 4096,
-    PREFETCH_ROWS = 16,  /* of columns */
+    NEXT_ROW_BYTES = 64 << 10, /* of a row that waits in cache until it is summed */
     PREFETCH_GROUPS = 2, /* of rows that become columns */
     REGISTER_ROW = 8,    /* vectors of a row that is kept in registers */
     TRANSPOSED_ROW = 4,  /* of a row that becomes a column: a lane */
@@ -39,6 +45,19 @@ INLINE vreal add_term(struct grid_sum *acc, vreal s, vreal power)
     acc->lost = v_add(acc->lost, v_fma(s, power, v_sub(power, v_sub(next, acc->sum))));
     acc->sum = next;
     return term;
+}
+
+/* The same where the term itself is not wanted. Beside a table s is so small that the sum of s power loses nothing that
+ * counts. */
+INLINE void add_power(struct grid_sum *acc, vreal s, vreal power)
+{
+#ifdef V_HAS_LOOKUP
+    const vreal next = v_add(acc->sum, power), lost = v_sub(power, v_sub(next, acc->sum));
+    acc->lost = v_add(acc->lost, v_fma(s, power, lost));
+    acc->sum = next;
+#else
+    add_term(acc, s, power);
+#endif
 }
 
 /* sum + error += term, error being what the rounding of the sum lost. */

@@ -21,3 +21,8 @@ def as_generator(rng: RNG) -> np.random.Generator:
     """A Generator from None (fresh entropy), an integer seed, a SeedSequence, or a Generator (returned as it is)."""
     check_rng(rng)
     return np.random.default_rng(rng)
+
+
+def seed_of(rng: RNG) -> int:
+    """The seed of all draws of a solve whose loop is compiled."""
+    return int(as_generator(rng).integers(2**63))

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.iterate import Control
-from .._base.rng import RNG
+from .._base.rng import RNG, seed_of
 from .._base.validate import positive
 from ._dro_problem import GroupDro, GroupDroResult, group_dro_problem
-from ._solve import seed_of, solved
+from ._solve import solved
 
 #: Up to here the quadratic programs of `sqp` cost less than what it saves in passes.
 MOST_FEATURES, MOST_GROUPS = 1000, 200
@@ -124,7 +124,7 @@ def group_dro(
     problem = group_dro_problem(
         X, y, groups, loss, l2, check_finite, x0, tol=positive(tol, "tol"), criterion=_criterion(criterion),
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
-        seed=seed_of(rng), threads=_threads.resolve(threads),
+        seed=seed_of(0 if rng is None else rng), threads=_threads.resolve(threads),
     )  # fmt: skip
     control = Control(max_iter, time_limit, callback, verbose, resume)
     name, why = (method, "") if method else _usual(problem)

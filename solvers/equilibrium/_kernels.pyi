@@ -77,6 +77,8 @@ class GroupRows:
 
 # Linear programs.
 
+INFINITE: float
+
 class SparseRows:
     def __init__(self, matrix: Any) -> None: ...
     def __matmul__(self, x: Array) -> Array: ...

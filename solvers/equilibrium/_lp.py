@@ -68,9 +68,9 @@ def lp(
         A first guess of the point and of the multipliers. Interior points start there only to see whether it is
         optimal already.
     tol : float, default 1e-6
-        What the largest of three numbers must come down to: the 2-norm of what violates the rows over 1 + that of their
-        sides; the 2-norm of the reduced costs that no finite bound takes over 1 + that of c; and the gap of the
-        objectives over 1 + the sum of their sizes.
+        What the largest of three numbers must come down to: the 2-norm of what violates the rows over 1 + that of the
+        sides of rows with entries; the 2-norm of the reduced costs that no finite bound takes over 1 + that of c; and
+        the gap of the objectives over 1 + the sum of their sizes.
     method : {"lp-ipm", "lp-pdhg"}, optional
         By default the former where its factorisations are cheap, else the latter, and the other one where that stands
         still; the message tells.
@@ -125,14 +125,24 @@ def solve_program(
 ) -> LpResult:  # fmt: skip
     """A program solved, and what a ray alone does not tell found out."""
     check_rng(rng)
-    m, n = program.A.shape
-    start_x = (
-        _start(x0, "x0", n) if x0 is not None else np.clip(np.zeros(n), program.lb, np.maximum(program.lb, program.ub))
-    )
-    start_y = _start(y0, "y0", m) if y0 is not None else np.zeros(m)
+    m = program.A.shape[0]
+    start_x, start_y = _origin(program), np.zeros(m)
+    if x0 is not None:
+        start_x = _start(x0, "x0", len(start_x))
+    if y0 is not None:
+        start_y = _start(y0, "y0", m)
     if program.maximize:
         start_y = -start_y
     problem = LpProblem(program, start_x, start_y, positive(tol, "tol"), copies, _threads.resolve(threads))
+    return _solved(problem, method, options, control)
+
+
+def _origin(program: LinearProgram) -> Array:
+    """The point of the bounds nearest to 0."""
+    return np.clip(np.zeros(len(program.c)), program.lb, np.maximum(program.lb, program.ub))
+
+
+def _solved(problem: LpProblem, method: str | None, options: Mapping[str, Any] | None, control: Control) -> LpResult:
     chosen, why = (method, "") if method else _choice(problem)
     record = lookup("equilibrium", chosen, problem.needs)
     at_once = _obvious(problem)
@@ -204,9 +214,10 @@ def _unbounded(problem: LpProblem, result: LpResult, time_limit: float | None) -
     """A ray of descent proves that there is no optimum; whether there is a feasible point, its own solve tells."""
     program = problem.program
     point = dataclasses.replace(program, c=np.zeros_like(program.c), offset=0.0, maximize=False)
+    tol = min(problem.tol, FEASIBILITY_TOL)
+    search = LpProblem(point, _origin(point), np.zeros_like(problem.y0), tol, 0, problem.threads)
     for way in (result.method, None):
-        tol, control = min(problem.tol, FEASIBILITY_TOL), Control(100_000, time_limit)
-        found = solve_program(point, 0, None, None, tol, way, None, control, None, problem.threads)
+        found = _solved(search, way, None, Control(100_000, time_limit))
         if found.success or found.status is Status.INFEASIBLE:
             break
     if found.status is Status.INFEASIBLE:

@@ -20,13 +20,9 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.validate import check_finite, real_array
-from ._kernels import CompiledProgram
+from ._kernels import INFINITE, CompiledProgram
 
 Array = npt.NDArray[Any]
-
-#: Sides and bounds of this size stand for infinite ones, as elsewhere: the norm of the sides, which violations are
-#: measured by, must not be that of a side that nobody means.
-INFINITE = 1e20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,7 +179,7 @@ class Kkt:
     #: 2-norms of what violates the rows, and of what no bound takes of the reduced costs.
     primal: float
     dual: float
-    #: The larger of both, relative to 1 + the norm of the sides, of c, and of the relative gap.
+    #: The larger of both, relative to 1 + the norm of the sides of rows with entries, of c, and of the relative gap.
     measure: float
 
     @property

@@ -15,7 +15,7 @@ from .._base.iterate import run as run
 from .._base.method import Method, lookup
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer, guarded
 from .._base.result import Status
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG, seed_of
 from .._base.state import replace
 from .._base.validate import check_finite, positive, real_array
 from ._finite_sum import FiniteSum
@@ -181,7 +181,7 @@ def _checked(
         criterion=_criterion(criterion), L=None if L is None else positive(L, "L"), monotone=bool(monotone),
         cocoercive=None if cocoercive is None else bool(cocoercive), components=sums,
         max_epochs=math.inf if max_epochs is None else positive(max_epochs, "max_epochs"),
-        seed=seed_of(rng), threads=_threads.resolve(threads), sizes=sizes,
+        seed=seed_of(0 if rng is None else rng), threads=_threads.resolve(threads), sizes=sizes,
     )  # fmt: skip
     if criterion == "gap" and not all(math.isfinite(problem.gap(point, g)) for g in (point * 0 + 1, point * 0 - 1)):
         raise ValueError("criterion 'gap' needs prox to be a bounded set, or a tuple of those")
@@ -269,11 +269,6 @@ def _able(name: str, problem: Inclusion) -> Method:
     """The method, if it serves this kind of problem."""
     record = lookup("equilibrium", name, () if problem.across is SERIAL else ("sharded",))
     return record if record.capabilities & set(problem.kinds) else lookup("equilibrium", name, problem.needs)
-
-
-def seed_of(rng: RNG) -> int:
-    """The seed of all draws of a solve; None is 0, so that the same call always has the same answer."""
-    return int(as_generator(0 if rng is None else rng).integers(2**63))
 
 
 def start(z0: Any, name: str = "z0") -> tuple[Array, tuple[int, ...]]:

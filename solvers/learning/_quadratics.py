@@ -12,11 +12,11 @@ from .._base import threads as _threads
 from .._base.blocks import BlockProblem, BlockResult
 from .._base.blocks.partition import checked
 from .._base.blocks.penalty import make, start
-from .._base.blocks.problem import block_size, kkt, seed_of
+from .._base.blocks.problem import block_size, kkt
 from .._base.iterate import Callback, Control
 from .._base.method import lookup
 from .._base.result import Status
-from .._base.rng import RNG
+from .._base.rng import RNG, seed_of
 from .._base.validate import positive
 from ._quadratic import quadratic_of
 from ._solve import solved

@@ -190,11 +190,35 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         *_, left = self.residuals(b, TRIAL_STEPS)
         return left
 
-    def _matvec(self, r: Array) -> Array:
+    def apply(self, r: npt.ArrayLike, out: Array | None = None) -> Array:
+        """``M r``, as ``M @ r``, into a vector that is at hand.
+
+        Parameters
+        ----------
+        r : array_like of float, shape (n,)
+        out : ndarray of float64, shape (n,), optional
+            Contiguous; may be `r` itself. Without it a new one is made.
+
+        Returns
+        -------
+        ndarray
+            `out`.
+        """
         given = real_array(r, "r")
+        if given.shape != (self.shape[1],):
+            raise ValueError(f"r must have shape ({self.shape[1]},), not {given.shape}")
+        if out is None:
+            out = np.empty(self.shape[0])
+        elif not isinstance(out, np.ndarray) or out.dtype != np.float64 or out.shape != given.shape:
+            raise ValueError(f"out must be an array of {self.shape[0]} float64")
+        elif not out.flags.c_contiguous or not out.flags.writeable:
+            raise ValueError("out must be contiguous and writeable")
         with self.lock:
-            result: Array = self.kernel.cycle(given)
-        return result
+            self.kernel.cycle(given, out)
+        return out
+
+    def _matvec(self, r: Array) -> Array:
+        return self.apply(np.ravel(r))
 
     def _adjoint(self) -> Multilevel:
         return self

@@ -12,11 +12,11 @@ from .._base import threads as _threads
 from .._base.blocks import BlockCoordinateDescent, BlockProblem, BlockResult
 from .._base.blocks.partition import checked
 from .._base.blocks.penalty import make, start, weights
-from .._base.blocks.problem import block_size, seed_of
+from .._base.blocks.problem import block_size
 from .._base.blocks.smooth import Smooth
 from .._base.method import Method, register
 from .._base.result import Status
-from .._base.rng import RNG
+from .._base.rng import RNG, seed_of
 from .._base.validate import positive, real_array
 from ._differences import is_scheme
 from ._function import Function, gradient_function, value_function

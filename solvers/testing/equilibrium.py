@@ -159,12 +159,18 @@ class _Data:
     lower: Array
     upper: Array
 
+    @property
+    def sides(self) -> Array:
+        """The rows' sides, the larger of two; 0 of rows without entries, which no x changes."""
+        sides = np.maximum(abs(_zero_where_infinite(self.low)), abs(_zero_where_infinite(self.high)))
+        return np.where(self.A.absolute().times(np.ones(len(self.c))) > 0, sides, 0)
+
     def residuals(self, x: Array, y: Array) -> dict[str, float]:
         """Relative primal and dual residuals and gap, in 2-norms."""
         product = self.A.times(x)
         violation = np.maximum(_zero_where_infinite(self.low - product), 0)
         violation += np.maximum(_zero_where_infinite(product - self.high), 0)
-        sides = np.maximum(abs(_zero_where_infinite(self.low)), abs(_zero_where_infinite(self.high)))
+        sides = self.sides
         reduced = self.c - self.A.transposed_times(y)
         free = np.concatenate([_unsupported(reduced, self.lower, self.upper), _unsupported(y, self.low, self.high)])
         primal, dual = float(self.c @ x), _support(y, self.low, self.high) + _support(reduced, self.lower, self.upper)
@@ -175,10 +181,8 @@ class _Data:
 
     def terms(self, x: Array, y: Array) -> float:
         """The terms whose sums and differences the residuals are, in their units: what rounding is a part of."""
-        sides, bounds = (
-            np.maximum(abs(_zero_where_infinite(low)), abs(_zero_where_infinite(high)))
-            for low, high in ((self.low, self.high), (self.lower, self.upper))
-        )
+        sides = self.sides
+        bounds = np.maximum(abs(_zero_where_infinite(self.lower)), abs(_zero_where_infinite(self.upper)))
         sizes = self.A.absolute()
         rows, columns = sizes.times(abs(x)) + sides, sizes.transposed_times(abs(y)) + abs(self.c)
         primal, worth = float(self.c @ x), float(abs(self.c) @ abs(x) + abs(y) @ sides + columns @ bounds)

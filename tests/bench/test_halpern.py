@@ -5,6 +5,8 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 
+import solvers
+
 INF = float("inf")
 
 
@@ -20,6 +22,29 @@ def test_problems_have_the_optima_that_were_drawn(bench):
     A = problems.policeman(5, 1)
     assert (A.diagonal() == 0).all()
     np.testing.assert_allclose(problems.policeman(6, 1, "columns"), problems.policeman(6, 1).T)
+
+
+def test_poker_has_the_values_of_the_literature(bench):
+    poker = bench("halpern_poker")
+    for program, value in ((poker.kuhn(), -1 / 18), (poker.leduc(), -0.0856064)):
+        result = solvers.equilibrium.lp(
+            program.c, program.A, program.low, program.high, program.lower, program.upper, tol=1e-8
+        )
+        assert result.success
+        assert result.fun == pytest.approx(value, abs=1e-7)
+        plan = result.y[: len(program.low) - int((program.low == program.high).sum())]
+        assert plan.min() >= -1e-8
+        assert plan[0] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["ranking", "policy"])
+def test_affine_sums_are_means_of_their_parts(bench, name):
+    problem = getattr(bench("halpern_affine"), name)(300)
+    z = np.random.default_rng(11).normal(size=problem.size)
+    np.testing.assert_allclose(problem.whole(z), problem.parts(np.arange(300), z).mean(axis=0), atol=1e-12)
+    M, q = problem.matrix()
+    np.testing.assert_allclose(M @ z + q, problem.whole(z), atol=1e-11)
+    assert np.linalg.eigvalsh(M + M.T).min() >= -1e-12  # monotone
 
 
 def _inequalities(program):

@@ -11,8 +11,9 @@ import scipy.sparse
 from solvers import Status
 from solvers._base.method import lookup
 from solvers.equilibrium import LinearProgram, _lp, linprog, lp, read_mps
-from solvers.equilibrium._program import infeasibility_ray, unboundedness_ray
+from solvers.equilibrium._program import infeasibility_ray, kkt, unboundedness_ray
 from solvers.equilibrium._ray import mended_direction, mended_multipliers
+from solvers.testing import verify
 
 INF = np.inf
 SIDES = ((0.7, -1), (0.4, 1))
@@ -329,3 +330,17 @@ def test_reference_verdicts(name):
     else:
         assert result.status is Status.INFEASIBLE
         check_infeasible(program, result.ray)
+
+
+@pytest.mark.parametrize("method", ["lp-ipm", "lp-pdhg"])
+def test_sides_of_rows_without_entries_dilute_nothing(method):
+    """A side of 1e8 on a row without entries must not make a violation of 1 look like one of 1e-8."""
+    A = np.array([[1.0, 1.0], [0.0, 0.0], [1.0, -1.0]])
+    program = LinearProgram([1.0, 2.0], A, [2.0, -1e8, -INF], [INF, 1e8, 0.5], 0.0, INF)
+    bare = LinearProgram([1.0, 2.0], A[[0, 2]], [2.0, -INF], [INF, 0.5], 0.0, INF)
+    x, y = np.array([0.5, 0.5]), np.zeros(3)
+    assert kkt(program, x, y).measure == kkt(bare, x, y[:2]).measure > 0.3
+    result = lp(program, method=method)
+    assert result.success
+    assert verify(result, program).measure <= 1e-6
+    np.testing.assert_allclose(A @ result.x, [2, 0, 0.5], atol=1e-5)

@@ -50,6 +50,33 @@ def test_restriction_is_the_adjoint(shape, obstacle, constant, seed):
     np.testing.assert_allclose(kernel.restricted(r).ravel(), expected, rtol=1e-11, atol=1e-13 * np.abs(r).max())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_apply_writes_into_what_is_at_hand(dtype):
+    grid = GridOperator((23, 31), unknowns="cells")
+    M, r = multilevel(grid, dtype=dtype), np.random.default_rng(4).standard_normal(23 * 31)
+    expected, out = M @ r, np.full(r.shape, np.nan)
+    assert expected.dtype == np.float64
+    assert M.apply(r, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(M.apply(2 * r) / 2, expected)  # nothing is left of the call before
+    np.testing.assert_array_equal(M.apply(out := r.copy(), out=out), expected)  # r itself
+    assert not M.apply([0] * r.size).any()
+
+
+def test_apply_refuses_what_it_cannot_fill():
+    grid = GridOperator((5, 6))
+    M, r = multilevel(grid), np.ones(30)
+    read_only = np.zeros(30)
+    read_only.flags.writeable = False
+    for out in (np.zeros(29), np.zeros(30, np.float32), np.zeros((5, 6)), np.zeros(60)[::2], read_only, [0.0] * 30):
+        with pytest.raises(ValueError, match="out must be"):
+            M.apply(r, out=out)
+    with pytest.raises(ValueError, match="r must have shape"):
+        M.apply(np.ones(29))
+    with pytest.raises(TypeError, match="real"):
+        M.apply(r + 1j)
+
+
 @pytest.mark.parametrize("constant", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_cycle_is_symmetric_positive_definite(shape, constant, seed):

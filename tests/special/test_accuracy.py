@@ -201,6 +201,18 @@ def test_softmax_of_many_short_rows(n, scale, dtype):
 
 
 @needs_long_double
+@pytest.mark.parametrize("n", [2, 3, 17, 64, 200])
+@pytest.mark.parametrize("scale", [0, 1, 10])
+def test_softmax_of_many_columns(n, scale, dtype):
+    """What all terms have in common is seen here, as the rounding of a table's entry: in columns of one number."""
+    rng = np.random.default_rng(32452843)
+    columns = 60_000 // n
+    x = (rng.standard_normal((columns, n)) * scale + 5 * rng.standard_normal((columns, 1))).astype(dtype)
+    got = softmax(np.ascontiguousarray(x.T), axis=0).T
+    check_softmax(got, split_long(long_softmax(x), dtype), dtype, slack=REFERENCE_ERROR)
+
+
+@needs_long_double
 @pytest.mark.parametrize("name", ["normal10", "far below", "wide", "huge", "ascending", "mask -1e9 half"])
 def test_softmax_of_lines_in_chunks(name, dtype):
     """Lines across memory that are longer than the scratch: their chunks are added up first."""

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..result import SolveResult, Status
-from ..rng import RNG, as_generator
 from .penalty import Penalty, Separable
 from .smooth import Smooth
 
@@ -195,8 +194,3 @@ def block_size(blocks: Any) -> int | None:
     if isinstance(blocks, bool) or blocks < 1:
         raise ValueError(f"blocks must be a list of blocks or an integer >= 1, not {blocks!r}")
     return blocks
-
-
-def seed_of(rng: RNG) -> int:
-    """The seed of the epochs' draws."""
-    return int(as_generator(rng).integers(2**63))
