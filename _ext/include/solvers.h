@@ -646,8 +646,8 @@ typedef struct sv_lp_program {
 
 typedef struct sv_lp_options {
     size_t struct_size;
-    double tol;            /* of the largest of three: what violates the rows, relative to 1 + the 2-norm of the sides,
-                              the reduced costs that no bound takes, to 1 + that of c, and the relative gap */
+    double tol;            /* of the largest of three: what violates the rows, relative to 1 + the 2-norm of the sides
+                              (of rows that have entries), the reduced costs that no bound takes, to 1 + that of c, and the relative gap */
     const double *x0, *y0; /* a start of n and of m numbers, or NULL: the point in the bounds nearest to 0, and zeros */
     int64_t block;         /* iterations between two looks, 2 to 10000; a step that max_iter counts */
 } sv_lp_options;

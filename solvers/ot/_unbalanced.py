@@ -242,13 +242,15 @@ class UnbalancedProblem(TransportProblem):
         mass = float(row_sums.sum())
         with np.errstate(all="ignore"):
             error = float(self.size([row_sums - targets[0], column_sums - targets[1]]) / np.float64(mass))
+            value, dual = self._value(state, row_sums, column_sums), self._dual(state, mass)
         error = error if error >= 0 else np.inf
+        # a plan whose value is beyond the numbers is no answer
+        measure = error if np.isfinite([value, dual]).all() else np.inf
         linear = paid + self.cost.offset_part(row_sums, column_sums)
-        dual = self._dual(state, mass)
         f, g = self._own_potentials(state)
         return UnbalancedResult(
-            x=plan, f=f, g=g, measure=error, marginal_error=error, stats=stats,
-            value=self._value(state, row_sums, column_sums), value_linear=linear, value_dual=dual,
+            x=plan, f=f, g=g, measure=measure, marginal_error=error, stats=stats,
+            value=value, value_linear=linear, value_dual=dual,
             gap=self._gap(state, row_sums, column_sums, targets), mass=mass, rho=self.rho,
             problem=self,
             # the loop fills these in

@@ -387,6 +387,18 @@ def test_bad_input():
         solve(C, reg=1, method="unbalanced-sinkhorn")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_value_beyond_the_numbers_is_no_success(data, method):
+    C, a, b = data
+    size = 1e300 / C.max()
+    fair = solve_unbalanced(size * C, a, b, reg=1e299, reg_m=1e300, method=method)
+    assert fair.success
+    assert np.isfinite([fair.value, fair.value_dual]).all()
+    beyond = solve_unbalanced(size * C, 1e9 * a, 1e9 * b, reg=1e299, reg_m=1e300, method=method)
+    assert beyond.status is Status.NONFINITE
+    assert not beyond.success
+
+
 def test_the_choice_is_said(data):
     C, a, b = data
     easy, hard = solve_unbalanced(C, a, b, reg=0.1, reg_m=1.0), solve_unbalanced(C, a, b, reg=1e-3, reg_m=1.0)
