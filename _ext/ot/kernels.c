@@ -64,15 +64,6 @@ INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *c
     return v_max_lanes(top);
 }
 
-INLINE void add_two_scaled(double *sums, double *const *terms, const double *factors, size_t m)
-{
-    const vreal f0 = v_set1(factors[0]), f1 = v_set1(factors[1]);
-    for (size_t j = 0; j < m; j += SV_W) {
-        vreal sum = v_fma(f0, v_load_some(terms[0] + j, m - j, 0), v_load_some(sums + j, m - j, 0));
-        v_store_some(sums + j, v_fma(f1, v_load_some(terms[1] + j, m - j, 0), sum), m - j);
-    }
-}
-
 /* The terms >= least of a row, times factor, and their columns; returns how many. */
 INLINE size_t keep_large(const double *terms, double least, double factor, double *values, int *columns, size_t m)
 {

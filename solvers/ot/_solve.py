@@ -85,7 +85,7 @@ def solve(
     warm_start : (f, g), optional
         Potentials to start from, as a result has them.
     certify : bool, default True
-        Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
+        Whether the result gets `rounded`, `gap` and `lp_bounds`, for the time of a Sinkhorn iteration or two.
     allow_inf : bool, default False
         Whether a cost of +inf is allowed and forbids its arc (C is then copied). Where no plan exists on the others the
         status is INFEASIBLE, and ``result.stats`` has `unreachable_rows` and `unreachable_columns`.
