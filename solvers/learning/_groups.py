@@ -108,12 +108,19 @@ def grouped(
     fixed = out[labels]
     free = np.full(ones, np.inf)
     norms = (1 - l1_ratio) * strength * np.where(out, 0.0, weights)
+    low, high = (np.where(fixed, 0.0, side) for side in signs)
+    l1 = np.where(fixed, 0.0, l1_ratio * strength)
+    # The norm of a single coordinate is an l1 term: one kink where its own term or a bound has one already.
+    alone = np.bincount(labels, minlength=len(norms))[labels] == 1
+    alone &= (l1 > 0) | (low == 0) | (high == 0)
+    l1[alone] += norms[labels[alone]]
+    norms[labels[alone]] = 0.0
     return Grouped(
         np.append(labels, np.full(ones, len(norms))),
         np.append(norms, np.zeros(min(ones, 1))),
-        np.append(np.where(fixed, 0.0, l1_ratio * strength), np.zeros(ones)),
-        np.append(np.where(fixed, 0.0, signs[0]), -free),
-        np.append(np.where(fixed, 0.0, signs[1]), free),
+        np.append(l1, np.zeros(ones)),
+        np.append(low, -free),
+        np.append(high, free),
     )
 
 

@@ -98,6 +98,17 @@ def test_groups_of_one_are_the_lasso(seed, loss, n):
     np.testing.assert_allclose(ours.coef, lasso.coef, atol=1e-4 * np.abs(lasso.coef).max())
 
 
+def test_groups_of_one_with_terms_of_their_own_end():
+    """Three samples, columns of sizes from 0.01 to 100: two kinks in one place were left at a crawl."""
+    rng = np.random.default_rng(100000)
+    X, y = rng.normal(size=(3, 45)) * 10.0 ** rng.integers(-2, 3, 45), rng.normal(size=3)
+    lam = np.abs(X.T @ y).max() / 124.40625
+    fit = {"lam": lam, "tol": 1e-9}
+    result = glm(X, y, penalty="sparse-group", l1_ratio=0.3, groups=1, **fit)
+    assert result.success
+    assert result.fun == pytest.approx(glm(X, y, **fit).fun, rel=1e-8)
+
+
 def test_one_group_of_ridge_like_norm(seed):
     """One group: SciPy minimises the same smooth objective away from zero."""
     X, y = problem(seed, 60, 6, "logistic")
