@@ -6,8 +6,8 @@
  * over the rows of cells that the interface has, and R g is the share of the neighbouring block in the interpolation.
  * No more than 3, 5 or 7 points a row on any level, and M-matrices on all.
  *
- * Bytes a fine cell, float32, 3-D: read 24, written 20, and some 9 divisions; it should take the time of two cycles.
- * Everything is a sum of positive numbers: some 10 roundings. In NumPy, one axis, blocks (left, right):
+ * Bytes a fine cell, float32, 3-D: read 24, written 20, and some 12 divisions, of vectors; it should take the time of two
+ * cycles. Everything is a sum of positive numbers: some 10 roundings. In NumPy, one axis, blocks (left, right):
  *     R = where(inside > 0, 0.5 / inside, 0.5 / maximum(across, following)); g = 1 / (R[:-1] + 1 / across + R[1:])
  */
 #include "multilevel_rows.h"
@@ -102,75 +102,116 @@ INLINE struct cell look_at(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrd
     return cell;
 }
 
-/* What the fields say of the cells [i, end) of a row: all that one of them is. */
-static void fill_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i, ptrdiff_t end)
+/* What the fields say of a cell. */
+enum { FACE = 0, WALL = 3, MASS, INVERSE, DIAGONAL, FIELDS };
+
+static void describe(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i, real values[FIELDS])
 {
-    const struct sv_level *g = s->g;
     const int there = takes_part(s, k, j, i);
     const struct cell cell = there ? look_at(s, k, j, i) : (struct cell){{0, 0, 0}, 0, 0};
     const double diagonal = there ? s->scale * (cell.all + cell.wall + s->cells->mass) : 0;
-    const real values[] = {
-        (real)(s->scale * cell.before[0]), (real)(s->scale * cell.before[1]), (real)(s->scale * cell.before[2]),
-        (real)(s->scale * cell.wall), there ? (real)(s->scale * s->cells->mass) : 0,
-        diagonal > 0 ? (real)(1 / diagonal) : 0, (real)diagonal,
-    };
-    real *const fields[] = {g->face[0], g->face[1], g->face[2], g->wall, g->mass, g->wall ? g->inverse : NULL, s->to};
-    for (int field = 0; field < 7; field++)
+    for (int axis = 0; axis < 3; axis++)
+        values[FACE + axis] = (real)(s->scale * cell.before[axis]);
+    values[WALL] = (real)(s->scale * cell.wall);
+    values[MASS] = there ? (real)(s->scale * s->cells->mass) : 0;
+    values[INVERSE] = diagonal > 0 ? (real)(1 / diagonal) : 0;
+    values[DIAGONAL] = (real)diagonal;
+}
+
+/* The same for the cells [i, end) of a row. */
+static void put(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i, ptrdiff_t end, const real values[FIELDS])
+{
+    const struct sv_level *g = s->g;
+    real *const fields[FIELDS] = {g->face[0], g->face[1], g->face[2], g->wall, g->mass, g->wall ? g->inverse : NULL, s->to};
+    for (int field = 0; field < FIELDS; field++)
         if (fields[field]) {
             real *to = fields[field] + row_at(g, k, j);
+            const real value = values[field];
             for (ptrdiff_t at = i; at < end; at++)
-                to[at] = values[field];
+                to[at] = value;
         }
 }
 
-/* Whether so many bytes at each of the places are 1. */
+/* A row of the mask, and the rows beside it. */
+struct beside {
+    const uint8_t *row[5];
+    int count;
+    int amid; /* whether there is one wherever some row has one */
+};
+
+static struct beside rows_beside(const struct setup *s, ptrdiff_t k, ptrdiff_t j)
+{
+    const struct sv_level *g = s->g;
+    const uint8_t *mask = s->cells->mask;
+    const ptrdiff_t at[3] = {0, j, k}, stride[3] = {1, g->n[0], g->n[0] * g->n[1]};
+    struct beside b = {.row = {mask ? mask + k * stride[2] + j * stride[1] : NULL}, .count = 1, .amid = 1};
+    for (int axis = 1; axis < 3; axis++)
+        for (int side = -1; side < 2; side += 2) {
+            const ptrdiff_t to = on_axis(at[axis] + side, g->n[axis], g->periodic[axis]);
+            if (to < 0)
+                b.amid &= g->n[axis] == 1;
+            else if (mask)
+                b.row[b.count++] = b.row[0] + (to - at[axis]) * stride[axis];
+        }
+    return b;
+}
+
 enum { FAR = 16 };
 
-INLINE int all_there(const uint8_t *const places[], int count)
+/* Whether the cells [i, i + FAR) of a row, and all around them, take part. */
+INLINE int is_open(const struct beside *b, ptrdiff_t i)
 {
     uint64_t all[2] = {~(uint64_t)0, ~(uint64_t)0}, here[2];
-    for (int place = 0; place < count; place++) {
-        memcpy(here, places[place], FAR);
+    for (int place = -2; place < b->count; place++) {
+        memcpy(here, place < 0 ? b->row[0] + i + 2 * place + 3 : b->row[place] + i, FAR);
         all[0] &= here[0], all[1] &= here[1];
     }
     return (all[0] & all[1]) == 0x0101010101010101;
 }
 
-/* Whether the cells [i, i + FAR) of a row, and all around them, take part. */
-static int open_space(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i)
+/* The end of the open space that begins at cell i of a row of n; i where there is none. */
+static ptrdiff_t open_until(const struct beside *b, ptrdiff_t i, ptrdiff_t n)
 {
-    const struct sv_level *g = s->g;
-    const ptrdiff_t row = g->n[0], plane = row * g->n[1];
-    if (i < 1 || i + FAR >= row)
-        return 0;
-    for (int side = -1; side < 2; side += 2)
-        if ((g->axes > 2 && on_axis(j + side, g->n[1], 0) < 0) || (g->axes > 1 && on_axis(k + side, g->n[2], 0) < 0))
-            return 0;
-    if (!s->cells->mask)
-        return 1;
-    const uint8_t *at = s->cells->mask + k * plane + j * row + i, *places[7] = {at, at - 1, at + 1};
-    int count = 3;
-    for (int side = -1; side < 2; side += 2) {
-        if (g->axes > 1)
-            places[count++] = at + side * plane;
-        if (g->axes > 2)
-            places[count++] = at + side * row;
+    const ptrdiff_t last = n - 1 - FAR; /* the last place where a stretch of it may begin */
+    if (i > 0 && i < n - 1 && !b->row[0])
+        return n - 1;
+    while (i > 0 && i < n - 1) {
+        const ptrdiff_t begin = i < last ? i : last;
+        if (begin < 1 || !is_open(b, begin))
+            break;
+        i = begin + FAR;
     }
-    return all_there(places, count);
+    return i;
+}
+
+/* The end of the cells that are alike from cell i of a row on; whether they are open space. */
+static ptrdiff_t alike_until(const struct beside *b, ptrdiff_t i, ptrdiff_t n, int *open)
+{
+    ptrdiff_t end = open_until(b, i, n);
+    *open = end > i;
+    if (!*open && b->row[0])
+        while (end < n && !b->row[0][end])
+            end++;
+    return end > i ? end : i + 1;
 }
 
 static void fill_part(void *context, size_t index)
 {
     const struct setup *s = context;
     const struct sv_level *g = s->g;
+    real values[FIELDS], amid[FIELDS]; /* of open space that has rows on all sides: all alike */
+    int known = 0, open;
     ptrdiff_t from, to;
     for (range_of(s, index, &from, &to); from < to; from++)
         for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            const ptrdiff_t last = g->n[0] - 1 - FAR; /* the last place where open space may begin */
+            const struct beside b = rows_beside(s, from, j);
             for (ptrdiff_t i = 0, end; i < g->n[0]; i = end) {
-                const ptrdiff_t begin = i < last ? i : last;
-                end = i < g->n[0] - 1 && open_space(s, from, j, begin) ? begin + FAR : i + 1;
-                fill_cells(s, from, j, i, end);
+                end = alike_until(&b, i, g->n[0], &open);
+                if (open && b.amid && !known)
+                    describe(s, from, j, i, amid), known = 1;
+                if (!(open && b.amid))
+                    describe(s, from, j, i, values);
+                put(s, from, j, i, end, open && b.amid ? amid : values);
             }
             if (g->face[0])
                 close_row(g, (real *)g->face[0] + row_at(g, from, j));
@@ -236,10 +277,18 @@ static void invert(const struct sv_level *level, void *diagonal, int threads)
 
 /* ---- the next level ---- */
 
-/* A row of interfaces: the couplings across it, inside the blocks before and after, and across their other sides. */
-struct interface {
+/* Fine cells along x that are worked on at a time, an even number: what comes of them stays in the first cache. Sums are
+ * over rows first, then over the pairs of cells along x, so that all loops but the last run over cells side by side. */
+enum { CHUNK = 128 };
+
+/* Of interfaces side by side the conductances, and the shares of the cells before and after each. */
+struct interfaces {
+    real through[CHUNK + 1], before[CHUNK + 1], after[CHUNK + 1];
+};
+
+/* Rows of couplings: across the interfaces, inside the blocks before and after, and across those blocks' other sides. */
+struct couplings {
     const real *across, *inside[2], *beyond[2];
-    real *share[2]; /* of the cells before and after it; NULL where there are none before */
 };
 
 INLINE real half_block(real inside, real across, real beyond)
@@ -254,152 +303,179 @@ INLINE real clamped(real share)
     return share > LEAST_SHARE ? share : LEAST_SHARE;
 }
 
-/* The conductances g of a row of interfaces across y or z, and the shares of the cells at both sides. */
-static void conduct(const struct interface *f, ptrdiff_t nx, real *g)
+static void conduct(const struct couplings *c, ptrdiff_t count, struct interfaces *restrict out)
 {
-    for (ptrdiff_t i = 0; i < nx; i++) {
-        real c = f->across[i];
-        real before = half_block(f->inside[0][i], c, f->beyond[0][i]);
-        real after = half_block(f->inside[1][i], c, f->beyond[1][i]);
-        real through = 1 / (before + 1 / c + after); /* 0 where c is: all three are infinite then, or 1/c */
-        g[i] = c > 0 ? through : 0;
-        f->share[1][i] = c > 0 ? clamped(after * through) : 0;
-        if (f->share[0])
-            f->share[0][i] = c > 0 ? clamped(before * through) : 0;
+    for (ptrdiff_t i = 0; i < count; i++) {
+        real across = c->across[i];
+        real before = half_block(c->inside[0][i], across, c->beyond[0][i]);
+        real after = half_block(c->inside[1][i], across, c->beyond[1][i]);
+        real through = 1 / (before + 1 / across + after); /* 0 where the coupling is: all three are infinite then */
+        real share[2] = {clamped(before * through), clamped(after * through)};
+        out->through[i] = across > 0 ? through : 0;
+        out->before[i] = across > 0 ? share[0] : 0;
+        out->after[i] = across > 0 ? share[1] : 0;
     }
 }
 
-/* Adds a row of fine values to the coarse row. */
-static void gather(const struct sv_level *g, const real *values, real *coarse)
+/* What a chunk's cells give to the coarse row: sums over the fine rows that it covers, and the largest bound. */
+struct given {
+    real coupling[3][CHUNK], wall[CHUNK], mass[CHUNK], least[CHUNK];
+};
+
+/* A chunk of a row's cells. */
+struct chunk {
+    ptrdiff_t from, cells;
+};
+
+INLINE void add_to(real *restrict sums, const real *restrict values, ptrdiff_t count)
 {
-    for (ptrdiff_t i = 0; i < g->n[0]; i++)
-        coarse[g->halved[0] ? i / 2 : i] += values[i];
+    for (ptrdiff_t i = 0; i < count; i++)
+        sums[i] += values[i];
 }
 
 /* Whether the last block along an axis has one cell, and the first block comes after it. */
 INLINE int single_end(const struct sv_level *g, int axis) { return g->periodic[axis] && g->n[axis] & 1; }
 
 /* Along y or z, for the row (k, j) of fine cells, the first of a block along that axis. */
-static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j, real *coarse)
+static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *sums)
 {
     const struct sv_level *g = s->g;
+    const void *face = g->face[axis];
     ptrdiff_t dk = axis == 2, dj = axis == 1;
     if (!g->halved[axis]) {
-        gather(g, row_of(g, g->face[axis], k, j), coarse);
+        add_to(sums, row_of(g, face, k, j) + at.from, at.cells);
         return;
     }
-    struct interface f = {
-        .across = row_of(g, g->face[axis], k, j),
-        .inside = {row_of(g, g->face[axis], k - dk, j - dj), row_of(g, g->face[axis], k + dk, j + dj)},
-        .beyond = {row_of(g, g->face[axis], k - 2 * dk, j - 2 * dj), row_of(g, g->face[axis], k + 2 * dk, j + 2 * dj)},
+    struct couplings c = {
+        .across = row_of(g, face, k, j),
+        .inside = {row_of(g, face, k - dk, j - dj), row_of(g, face, k + dk, j + dj)},
+        .beyond = {row_of(g, face, k - 2 * dk, j - 2 * dj), row_of(g, face, k + 2 * dk, j + 2 * dj)},
     };
     ptrdiff_t place = axis == 2 ? k : j, before = on_axis(place - 1, g->n[axis], g->periodic[axis]);
     if (single_end(g, axis) && place == g->n[axis] - 1)
-        f.inside[1] = no_row(g), f.beyond[1] = row_of(g, g->face[axis], k + dk, j + dj);
+        c.inside[1] = no_row(g), c.beyond[1] = row_of(g, face, k + dk, j + dj);
     if (single_end(g, axis) && place == 0) {
-        f.inside[0] = no_row(g), f.beyond[0] = row_of(g, g->face[axis], k - dk, j - dj);
+        c.inside[0] = no_row(g), c.beyond[0] = row_of(g, face, k - dk, j - dj);
         before = -1; /* that cell's share is with its other neighbour */
     }
-    f.share[1] = row_in(g, g->share[axis], k, j);
+    struct interfaces found;
+    c.across += at.from;
+    for (int side = 0; side < 2; side++)
+        c.inside[side] += at.from, c.beyond[side] += at.from;
+    conduct(&c, at.cells, &found);
+    add_to(sums, found.through, at.cells);
+    const size_t bytes = (size_t)at.cells * sizeof(real);
+    memcpy(row_in(g, g->share[axis], k, j) + at.from, found.after, bytes);
     if (before >= 0)
-        f.share[0] = row_in(g, g->share[axis], axis == 2 ? before : k, axis == 1 ? before : j);
-    real *conductance = row_in(g, g->scale, k, j); /* which has no other use yet */
-    conduct(&f, g->n[0], conductance);
-    gather(g, conductance, coarse);
+        memcpy(row_in(g, g->share[axis], axis == 2 ? before : k, axis == 1 ? before : j) + at.from, found.before, bytes);
 }
 
-/* An interface across x: the coupling across it, inside the blocks before and after, across their other sides; and what
- * comes of those. The last one found is kept: mostly the next is the same, and needs no divisions. */
-struct link {
-    real across, inside[2], beyond[2];
-    real through, share[2];
-};
+/* Couplings around a chunk along x that tell of its interfaces, and of the first after it. */
+enum { AROUND = 3 };
 
-INLINE void find_link(struct link *l, real across, const real inside[2], const real beyond[2])
+/* The couplings of row (k, j) from AROUND cells before the chunk to as many after it; beyond the ends of the row zeros,
+ * or what follows where x is periodic. A last block of one cell has the coupling 0 inside. */
+static void couplings_along(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *out)
 {
-    if (l->across == across && l->inside[0] == inside[0] && l->inside[1] == inside[1] && l->beyond[0] == beyond[0] &&
-        l->beyond[1] == beyond[1])
-        return;
-    real before = half_block(inside[0], across, beyond[0]), after = half_block(inside[1], across, beyond[1]);
-    real through = 1 / (before + 1 / across + after);
-    *l = (struct link){across, {inside[0], inside[1]}, {beyond[0], beyond[1]}, through,
-                       {clamped(before * through), clamped(after * through)}};
+    const real *c = row_of(g, g->face[0], k, j);
+    const ptrdiff_t nx = g->n[0], length = nx + single_end(g, 0);
+    memcpy(out + AROUND, c + at.from, (size_t)at.cells * sizeof(real));
+    for (ptrdiff_t n = 0; n < 2 * AROUND; n++) {
+        const ptrdiff_t place = n < AROUND ? n : at.cells + n, i = on_axis(at.from + place - AROUND, length, g->periodic[0]);
+        out[place] = i >= 0 && i < nx ? c[i] : 0;
+    }
 }
 
-/* Along x, in the row (k, j). */
-static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *coarse)
+/* Along x, in the row (k, j): interfaces lie before the even cells. */
+static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *sums)
 {
     const struct sv_level *g = s->g;
-    const real *c = row_in(g, g->face[0], k, j);
-    real *share = row_in(g, g->share[0], k, j);
-    ptrdiff_t nx = g->n[0];
-    struct link link = {.across = 0};
+    real row[CHUNK + 2 * AROUND], *own = row + AROUND, *share = row_in(g, g->share[0], k, j) + at.from;
+    struct interfaces found;
     if (!g->halved[0]) {
-        gather(g, c, coarse);
+        add_to(sums, row_of(g, g->face[0], k, j) + at.from, at.cells);
         return;
     }
-    for (ptrdiff_t i = 0; i < nx; i += 2) {
-        ptrdiff_t end = i ? i : g->periodic[0] ? nx : 0; /* the block before ends here */
-        int single = single_end(g, 0) && !i;             /* it is a cell, whose share is with its other neighbour */
-        if (!(c[i] > 0) || !end) {
-            share[i] = 0;
-            if (end && !single)
-                share[end - 1] = 0;
-            continue;
-        }
-        real next = i + 2 <= nx ? c[i + 2] : g->periodic[0] ? c[nx] : 0, inside = i + 1 < nx ? c[i + 1] : 0;
-        real within[2] = {single ? 0 : c[end - 1], inside}, beyond[2] = {single ? c[end - 1] : c[end - 2], next};
-        find_link(&link, c[i], within, beyond);
-        coarse[i / 2] += link.through;
-        share[i] = link.share[1];
-        if (!single)
-            share[end - 1] = link.share[0];
+    couplings_along(g, k, j, at, row);
+    const struct couplings c = {.across = own, .inside = {own - 1, own + 1}, .beyond = {own - 2, own + 2}};
+    conduct(&c, at.cells + 1, &found);
+    add_to(sums, found.through, at.cells);
+    for (ptrdiff_t i = 0; i < at.cells; i++)
+        share[i] = i & 1 ? found.before[i + 1] : found.after[i];
+}
+
+/* A row's sinks, and what the diagonal of a cell must be above to take part. */
+static void sink_row(const struct setup *s, ptrdiff_t k, ptrdiff_t j, struct chunk at, struct given *restrict to)
+{
+    const struct sv_level *g = s->g;
+    const real *wall = row_in(g, g->wall, k, j) + at.from, *mass = row_in(g, g->mass, k, j) + at.from;
+    const real *inverse = row_in(g, g->inverse, k, j) + at.from;
+    for (ptrdiff_t i = 0; i < at.cells; i++) {
+        const real floats = FLOATING / inverse[i], bound = inverse[i] > 0 ? floats : -1;
+        to->wall[i] += inverse[i] > 0 ? (real)0.5 * wall[i] : 0;
+        to->mass[i] += inverse[i] > 0 ? mass[i] : 0;
+        to->least[i] = bound > to->least[i] ? bound : to->least[i];
     }
 }
 
-/* A row's sinks and its largest diagonal, to the coarse cells; -1 stands there for one that takes no part. */
-static void sink_row(const struct setup *s, ptrdiff_t k, ptrdiff_t j, real *wall, real *mass, real *least)
+/* All that the fine rows of coarse row (K, J) give. */
+static void gather(const struct setup *s, ptrdiff_t K, ptrdiff_t J, struct chunk at, struct given *to)
 {
-    const struct sv_level *g = s->g;
-    const real *of_wall = row_in(g, g->wall, k, j), *of_mass = row_in(g, g->mass, k, j);
-    const real *inverse = row_in(g, g->inverse, k, j);
-    real last = 0, floats = 0;
-    for (ptrdiff_t i = 0; i < g->n[0]; i++) {
-        ptrdiff_t to = g->halved[0] ? i / 2 : i;
-        if (!(inverse[i] > 0))
-            continue;
-        if (inverse[i] != last)
-            last = inverse[i], floats = FLOATING / last;
-        wall[to] += (real)0.5 * of_wall[i], mass[to] += of_mass[i];
-        least[to] = floats > least[to] ? floats : least[to];
+    const struct sv_level *g = s->g, *c = s->coarse;
+    const ptrdiff_t two = 1 + g->halved[2], rows = 1 + g->halved[1];
+    memset(to, 0, sizeof *to);
+    for (ptrdiff_t i = 0; i < CHUNK; i++)
+        to->least[i] = -1;
+    for (ptrdiff_t k = two * K; k < two * (K + 1) && k < g->n[2]; k++)
+        for (ptrdiff_t j = rows * J; j < rows * (J + 1) && j < g->n[1]; j++) {
+            link_cells(s, k, j, at, to->coupling[0]);
+            if (c->face[1] && j == rows * J) /* none along an axis of one cell */
+                link_rows(s, 1, k, j, at, to->coupling[1]);
+            if (c->face[2] && k == two * K)
+                link_rows(s, 2, k, j, at, to->coupling[2]);
+            sink_row(s, k, j, at, to);
+        }
+}
+
+/* The coarse cells' sums, or those of the even cells alone. */
+INLINE void fold(const struct setup *s, void *field, size_t row, struct chunk at, const real *sums, int both)
+{
+    const int halved = s->g->halved[0];
+    real *to = (real *)field + row + (halved ? at.from / 2 : at.from);
+    if (!halved)
+        memcpy(to, sums, (size_t)at.cells * sizeof(real));
+    else
+        for (ptrdiff_t i = 0; i < at.cells; i += 2)
+            to[i / 2] = both ? sums[i] + sums[i + 1] : sums[i];
+}
+
+static void coarsen_row(const struct setup *s, ptrdiff_t K, ptrdiff_t J)
+{
+    const struct sv_level *g = s->g, *c = s->coarse;
+    const size_t row = (size_t)row_at(c, K, J);
+    for (struct chunk at = {.from = 0}; at.from < g->n[0]; at.from += CHUNK) {
+        struct given given;
+        at.cells = g->n[0] - at.from < CHUNK ? g->n[0] - at.from : CHUNK;
+        gather(s, K, J, at, &given);
+        for (int axis = 0; axis < 3; axis++)
+            if (c->face[axis])
+                fold(s, c->face[axis], row, at, given.coupling[axis], axis > 0);
+        fold(s, c->wall, row, at, given.wall, 1);
+        fold(s, c->mass, row, at, given.mass, 1);
+        for (ptrdiff_t i = 0; i < at.cells && g->halved[0]; i += 2)
+            given.least[i] = given.least[i] > given.least[i + 1] ? given.least[i] : given.least[i + 1];
+        fold(s, c->inverse, row, at, given.least, 0);
     }
+    close_row(c, (real *)c->face[0] + row);
 }
 
 static void coarsen_part(void *context, size_t index)
 {
     const struct setup *s = context;
-    const struct sv_level *g = s->g, *c = s->coarse;
-    ptrdiff_t K, to, two = 1 + g->halved[2], rows = 1 + g->halved[1];
+    ptrdiff_t K, to;
     for (range_of(s, index, &K, &to); K < to; K++)
-        for (ptrdiff_t J = 0; J < c->n[1]; J++) {
-            ptrdiff_t at = row_at(c, K, J);
-            for (int axis = 0; axis < 3; axis++)
-                if (c->face[axis])
-                    memset((real *)c->face[axis] + at, 0, (size_t)c->n[0] * sizeof(real));
-            real *wall = (real *)c->wall + at, *mass = (real *)c->mass + at, *least = (real *)c->inverse + at;
-            for (ptrdiff_t i = 0; i < c->n[0]; i++)
-                wall[i] = mass[i] = 0, least[i] = -1;
-            for (ptrdiff_t k = two * K; k < two * (K + 1) && k < g->n[2]; k++)
-                for (ptrdiff_t j = rows * J; j < rows * (J + 1) && j < g->n[1]; j++) {
-                    link_cells(s, k, j, (real *)c->face[0] + at);
-                    if (c->face[1] && j == rows * J) /* none along an axis of one cell */
-                        link_rows(s, 1, k, j, (real *)c->face[1] + at);
-                    if (c->face[2] && k == two * K)
-                        link_rows(s, 2, k, j, (real *)c->face[2] + at);
-                    sink_row(s, k, j, wall, mass, least);
-                }
-            close_row(c, (real *)c->face[0] + at);
-        }
+        for (ptrdiff_t J = 0; J < s->coarse->n[1]; J++)
+            coarsen_row(s, K, J);
 }
 
 static void coarsen(const struct sv_level *fine, const struct sv_level *coarse, int threads)

@@ -9,10 +9,17 @@ static const double ROUNDINGS = 8 * 0x1p-52;
 /* Costs of this size in units of reg are those of forbidden arcs. */
 static const double FORBIDDEN_EXPONENT = 1e100;
 
+/* A plan scaled with known column sums is kept where they were as good as rounding allows, so many times, or where that
+ * loses less than this share of the marginal error, about half of which is lost anyway. */
+static const double ROUNDED_SUMS = 16, SMALL_LOSS = 0.1;
+
 struct sums {
     double *rows, *columns; /* of the plan */
     double *below_rows, *below_columns; /* of the plan scaled below its marginals */
     double *u, *v, *product;
+    double paid, paid_below; /* by the plan, and scaled */
+    int examined; /* whether the column maxima are in v */
+    int scaled;   /* whether the plan is scaled */
 };
 
 size_t sv_ot_certify_worksize(size_t n, size_t m) { return 4 * n + 3 * m; }
@@ -56,16 +63,62 @@ static double missing_of(const double *weights, const double *sums, double *miss
     return sv_ot_sum(missing, size);
 }
 
+/* The factor at most 1 that brings a column down to its weight. */
+static double factor_of(double weight, double sum) { return weight / (sum > weight ? sum : weight); }
+
+/* Whether the columns, scaled by y before their sums were known, lost no more and hardly less than they had to; what
+ * they exceed their weights by is then taken off the whole plan. */
+static int fits(const struct ot_problem *p, const struct ot_rounding *rounding, struct sums *s)
+{
+    const double error = sv_ot_distance_l1(s->columns, p->b, p->m) + sv_ot_distance_l1(s->rows, p->a, p->n);
+    const double loss = fmax(SMALL_LOSS * error, ROUNDED_SUMS * p->roundoff) / p->mass_a;
+    double theta = 1;
+    for (size_t j = 0; j < p->m; j++) {
+        if (!(fabs(rounding->column_scale[j] / factor_of(p->b[j], s->columns[j]) - 1) <= loss))
+            return 0;
+        theta = fmin(theta, factor_of(p->b[j], s->below_columns[j]));
+    }
+    if (theta < 1) {
+        for (size_t i = 0; i < p->n; i++)
+            rounding->row_scale[i] *= theta, s->below_rows[i] *= theta;
+        for (size_t j = 0; j < p->m; j++)
+            s->below_columns[j] *= theta;
+        s->paid_below *= theta;
+    }
+    return 1;
+}
+
+/* The sums of the plan; where the column sums are known well enough, also the plan scaled below its marginals. */
+static int look_at(const struct ot_problem *p, const double *u, const double *v, const double *known,
+                   const struct ot_rounding *rounding, struct sums *s)
+{
+    if (!known || !p->passes->examine)
+        return p->passes->marginals(p->cost, p->scale, u, v, s->rows, s->columns, &s->paid, p->threads) ? OT_GAVE_UP
+                                                                                                        : OT_DONE;
+    double *y = rounding->column_scale;
+    for (size_t j = 0; j < p->m; j++)
+        y[j] = factor_of(p->b[j], known[j]);
+    struct ot_examined out = {.row_sums = s->rows, .column_sums = s->columns, .x = rounding->row_scale,
+                              .below_rows = s->below_rows, .below_columns = s->below_columns, .column_max = s->v};
+    if (p->passes->examine(p->cost, p->scale, p->a, u, v, y, &out, p->threads))
+        return OT_GAVE_UP;
+    s->paid = out.paid, s->paid_below = out.paid_below;
+    s->examined = 1;
+    s->scaled = fits(p, rounding, s);
+    return OT_DONE;
+}
+
 /* The plan scaled below its marginals, and what each then lacks: returns the mass, to be spread by a rank-one term;
  * entropy: of what the rows and the columns lack. */
 static int scaled_below(const struct ot_problem *p, const double *u, const double *v, const struct ot_rounding *rounding,
-                        const struct sums *s, double *paid, double *missing, double *entropy)
+                        struct sums *s, double *missing, double *entropy)
 {
     double *y = rounding->column_scale, *share = rounding->column_rest;
-    for (size_t j = 0; j < p->m; j++)
-        y[j] = p->b[j] / (s->columns[j] > p->b[j] ? s->columns[j] : p->b[j]);
-    if (p->passes->scale_below(p->cost, p->scale, p->a, u, v, y, rounding->row_scale, s->below_rows, s->below_columns,
-                               paid, p->threads))
+    for (size_t j = 0; !s->scaled && j < p->m; j++)
+        y[j] = factor_of(p->b[j], s->columns[j]);
+    if (!s->scaled
+        && p->passes->scale_below(p->cost, p->scale, p->a, u, v, y, rounding->row_scale, s->below_rows,
+                                  s->below_columns, &s->paid_below, p->threads))
         return OT_GAVE_UP;
     const double rows = missing_of(p->a, s->below_rows, rounding->row_rest, p->n);
     const double columns = missing_of(p->b, s->below_columns, share, p->m);
@@ -94,10 +147,10 @@ static double divergence(const struct ot_problem *p, const double *u, const doub
 }
 
 static int certificate(const struct ot_problem *p, const double *u, const double *v, const struct ot_rounding *rounding,
-                       const struct sums *s, struct sv_ot_answer *answer)
+                       struct sums *s, struct sv_ot_answer *answer)
 {
-    double paid, missing, entropy;
-    if (p->passes->column_max(p->cost, p->scale, u, s->v, p->threads))
+    double missing, entropy;
+    if (!s->examined && p->passes->column_max(p->cost, p->scale, u, s->v, p->threads))
         return OT_GAVE_UP;
     for (size_t j = 0; j < p->m; j++) {
         s->v[j] = -s->v[j];
@@ -106,12 +159,13 @@ static int certificate(const struct ot_problem *p, const double *u, const double
     answer->gap = answer->lp_upper = INFINITY;
     if (!(sv_ot_all_finite(s->rows, p->n) && sv_ot_all_finite(s->columns, p->m)))
         return lower_bound(p, rounding, s, &answer->lp_lower);
-    if (scaled_below(p, u, v, rounding, s, &paid, &missing, &entropy)
+    if (scaled_below(p, u, v, rounding, s, &missing, &entropy)
         || lower_bound(p, rounding, s, &answer->lp_lower))
         return OT_GAVE_UP;
     const double extra = sv_ot_dot(rounding->row_rest, s->product, p->n), rest = sv_ot_offset_part(p, p->a, p->b);
     if (p->forbidden && !(p->scale * extra < FORBIDDEN_EXPONENT))
         return OT_DONE;
+    const double paid = s->paid_below;
     answer->lp_upper = paid + extra + rest + ROUNDINGS * (fabs(paid) + fabs(extra) + fabs(rest));
     const double kl = divergence(p, u, v, rounding, s, extra, missing, entropy);
     answer->gap = kl == kl ? fmax(kl, 0) / (p->scale * OT_LN2) : INFINITY;
@@ -119,18 +173,17 @@ static int certificate(const struct ot_problem *p, const double *u, const double
     return OT_DONE;
 }
 
-int sv_ot_certify(const struct ot_problem *p, const double *u, const double *v, int certified,
+int sv_ot_certify(const struct ot_problem *p, const double *u, const double *v, const double *known, int certified,
                   struct sv_ot_answer *answer, const struct ot_rounding *rounding, double *work)
 {
     const size_t n = p->n, m = p->m;
     struct sums s = {.rows = work, .below_rows = work + n, .u = work + 2 * n, .product = work + 3 * n,
                      .columns = work + 4 * n, .below_columns = work + 4 * n + m, .v = work + 4 * n + 2 * m};
-    double paid;
-    if (p->passes->marginals(p->cost, p->scale, u, v, s.rows, s.columns, &paid, p->threads))
+    if (look_at(p, u, v, certified ? known : NULL, rounding, &s))
         return OT_GAVE_UP;
     /* sum P log P, from log P = ln2 (u + v) - (C - offset) / reg */
-    const double log_plan = OT_LN2 * (sv_ot_dot(u, s.rows, n) + sv_ot_dot(v, s.columns, m)) - paid / p->reg;
-    const double linear = paid + sv_ot_offset_part(p, s.rows, s.columns);
+    const double log_plan = OT_LN2 * (sv_ot_dot(u, s.rows, n) + sv_ot_dot(v, s.columns, m)) - s.paid / p->reg;
+    const double linear = s.paid + sv_ot_offset_part(p, s.rows, s.columns);
     const double log_product = sv_ot_dot_log(s.rows, p->a, n) + sv_ot_dot_log(s.columns, p->b, m);
     const double dual = (sv_ot_dot(p->a, u, n) + sv_ot_dot(p->b, v, m)) / p->scale;
     const double mass = sv_ot_sum(s.rows, n) - p->mass_a + sv_ot_entropy(p->a, n) + sv_ot_entropy(p->b, m);

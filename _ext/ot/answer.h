@@ -19,10 +19,12 @@ struct ot_rounding {
 /* Doubles of work space for sv_ot_certify. */
 SV_BINDING size_t sv_ot_certify_worksize(size_t n, size_t m);
 
-/* Everything that the result says of the plan at (u, v); with `certified` also the rounded plan and the bounds. Fails as
- * a pass does. */
-SV_BINDING int sv_ot_certify(const struct ot_problem *problem, const double *u, const double *v, int certified,
-                             struct sv_ot_answer *answer, const struct ot_rounding *rounding, double *work);
+/* Everything that the result says of the plan at (u, v); with `certified` also the rounded plan and the bounds. known:
+ * the column sums of the plan as the solve has them, or NULL. They say how to scale the columns before the first pass,
+ * which then is the only one with exponentials; where they are wrong another follows. Fails as a pass does. */
+SV_BINDING int sv_ot_certify(const struct ot_problem *problem, const double *u, const double *v, const double *known,
+                             int certified, struct sv_ot_answer *answer, const struct ot_rounding *rounding,
+                             double *work);
 
 /* The potentials in units of the cost, shifted so that sum b g = 0. */
 SV_BINDING void sv_ot_potentials(const struct ot_problem *problem, const double *u, const double *v, double *f,

@@ -6,8 +6,10 @@
  * what was lost. A leaf of 32 rows costs 6 flops a column beside the 550 of its rows.
  */
 #include "blocks.h"
+#include "certificate.h"
 
 SV_DISPATCH(struct ot_kernels, kernels, ot_kernels_f64)
+SV_DISPATCH(struct ot_certificate_kernels, certificates, ot_certificate_kernels_f64)
 SV_DISPATCH(struct ot_damped_kernels, damped, ot_damped_f64)
 
 struct pass {
@@ -22,11 +24,13 @@ struct pass {
     ptrdiff_t *counts;
     const struct ot_thinning *thinning;
     double *sums, *lost, *leaf, *room; /* for each block m column sums, what they lost, a leaf's; room for two rows */
-    double paid[MAX_BLOCKS];
+    double paid[MAX_BLOCKS], paid_below[MAX_BLOCKS];
     size_t kept[MAX_BLOCKS];
+    const double *y;
+    struct ot_examined *examined;
 };
 
-size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (3 * m + 2 * ot_row_room(m)); }
+size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (5 * m + 2 * ot_row_room(m)); }
 
 static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
 {
@@ -40,6 +44,17 @@ static struct pass prepare(const struct sv_ot_cost *cost, double scale, const do
 static void run(struct pass *pass, sv_task task, int threads)
 {
     run_blocks(pass->rows * pass->cost->m, pass->blocks, task, pass, threads);
+}
+
+/* Where a maximum begins. */
+#define LEAST_EXPONENT (-1e308)
+
+/* top = max(top, x) */
+static void raise_to(double *top, const double *x, size_t m)
+{
+    for (size_t j = 0; j < m; j++)
+        if (x[j] > top[j])
+            top[j] = x[j];
 }
 
 /* Blocks are of whole leaves. */
@@ -216,11 +231,66 @@ void sv_ot_large_entries(const struct sv_ot_cost *cost, double scale, const doub
     }
 }
 
+int sv_ot_row_range(const struct sv_ot_cost *cost, double *least, double *largest)
+{
+    return kernels()->row_range(cost, least, largest, 0, cost->n);
+}
+
+/* What a block has beside the sums of its leaves lies behind all rooms. */
+static double *below_columns_of(const struct pass *pass, size_t block)
+{
+    const size_t m = pass->cost->m;
+    return pass->room + pass->blocks * 2 * ot_row_room(m) + block * m;
+}
+
+static double *column_max_of(const struct pass *pass, size_t block)
+{
+    return below_columns_of(pass, pass->blocks + block);
+}
+
+static void examine_leaf(struct pass *pass, size_t block, double *sums, size_t first, size_t last)
+{
+    struct ot_examined of_leaf = *pass->examined;
+    of_leaf.column_sums = sums, of_leaf.paid = of_leaf.paid_below = 0;
+    of_leaf.below_columns = below_columns_of(pass, block), of_leaf.column_max = column_max_of(pass, block);
+    certificates()->examine(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->y, &of_leaf,
+                            pass->room + block * 2 * ot_row_room(pass->cost->m), first, last);
+    pass->paid[block] += of_leaf.paid;
+    pass->paid_below[block] += of_leaf.paid_below;
+}
+
+static void examine_block(void *context, size_t block)
+{
+    struct pass *pass = context;
+    fill(below_columns_of(pass, block), pass->cost->m, 0);
+    fill(column_max_of(pass, block), pass->cost->m, LEAST_EXPONENT);
+    sum_leaves(pass, block, examine_leaf);
+}
+
+void sv_ot_examine(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
+                   const double *y, struct ot_examined *out, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    const size_t m = cost->m;
+    pass.a = a, pass.y = y, pass.examined = out;
+    run(&pass, examine_block, threads);
+    add_leaves(&pass, out->column_sums, NULL);
+    sum_blocks(below_columns_of(&pass, 0), pass.blocks, m, m, out->below_columns);
+    fill(out->column_max, m, LEAST_EXPONENT);
+    out->paid = out->paid_below = 0;
+    for (size_t block = 0; block < pass.blocks; block++) {
+        out->paid += pass.paid[block], out->paid_below += pass.paid_below[block];
+        raise_to(out->column_max, column_max_of(&pass, block), m);
+    }
+    for (size_t j = 0; j < m; j++)
+        out->below_columns[j] *= y[j];
+}
+
 static void column_max_block(void *context, size_t block)
 {
     struct pass *pass = context;
     const size_t m = pass->cost->m;
-    fill(pass->sums + block * m, m, -1e308);
+    fill(pass->sums + block * m, m, LEAST_EXPONENT);
     kernels()->column_max(pass->cost, pass->scale, pass->u, pass->sums + block * m, start(pass, block),
                           start(pass, block + 1));
 }
@@ -233,7 +303,5 @@ void sv_ot_column_max(const struct sv_ot_cost *cost, double scale, const double 
     run(&pass, column_max_block, threads);
     memcpy(column_max, pass.sums, m * sizeof(double));
     for (size_t block = 1; block < pass.blocks; block++)
-        for (size_t j = 0; j < m; j++)
-            if (pass.sums[block * m + j] > column_max[j])
-                column_max[j] = pass.sums[block * m + j];
+        raise_to(column_max, pass.sums + block * m, m);
 }

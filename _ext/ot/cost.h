@@ -131,6 +131,16 @@ INLINE void add_scaled(double *sums, const double *terms, double factor, size_t 
         v_store_some(sums + j, v_fma(f, v_load_some(terms + j, m - j, 0), v_load_some(sums + j, m - j, 0)), m - j);
 }
 
+/* The same of two rows. */
+INLINE void add_two_scaled(double *sums, double *const *terms, const double *factors, size_t m)
+{
+    const vreal f0 = v_set1(factors[0]), f1 = v_set1(factors[1]);
+    for (size_t j = 0; j < m; j += SV_W) {
+        vreal sum = v_fma(f0, v_load_some(terms[0] + j, m - j, 0), v_load_some(sums + j, m - j, 0));
+        v_store_some(sums + j, v_fma(f1, v_load_some(terms[1] + j, m - j, 0), sum), m - j);
+    }
+}
+
 /* Where in `room` the terms of a row go: at the row's own place within a page. A load that follows stores to the
  * same place within another page waits for them, and a store a little ahead of the loads costs half the speed. */
 INLINE double *place_for(const struct row *row, double *room)

@@ -80,7 +80,7 @@ static int finish(struct ot_task *task, const struct sv_ot_newton_state *state, 
     double *rows = room + sv_ot_certify_worksize(n, m), *columns = rows + 2 * n;
     const struct ot_rounding rounding = {rows, columns, rows + n, columns + m};
     take_answer(task, state);
-    sv_ot_certify(p, task->u, task->v, certified, answer, &rounding, room);
+    sv_ot_certify(p, task->u, task->v, state->at.column_sums, certified, answer, &rounding, room);
     sv_ot_potentials(p, task->u, task->v, rows, columns);
     if (out->f)
         spread(rows, task->rows, n, out->f, task->n);

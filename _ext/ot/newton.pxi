@@ -59,8 +59,8 @@ cdef extern from "answer.h" nogil:
         double *column_rest
 
     size_t sv_ot_certify_worksize(size_t, size_t)
-    int sv_ot_certify(const ot_problem *, const double *, const double *, int, sv_ot_answer *, const ot_rounding *,
-                      double *)
+    int sv_ot_certify(const ot_problem *, const double *, const double *, const double *, int, sv_ot_answer *,
+                      const ot_rounding *, double *)
     void sv_ot_potentials(const ot_problem *, const double *, const double *, double *, double *)
 
 cdef extern from "sums.h" nogil:
@@ -349,8 +349,11 @@ cdef class Problem:
         sv_ot_potentials(&self.problem, vector(u, self.problem.n, "u"), vector(v, self.problem.m, "v"), &f[0], &g[0])
         return f.base, g.base
 
-    def certify(self, const double[::1] u, const double[::1] v, bint certified):
-        """(numbers of the result, f, g, the four vectors of the rounded plan or None) of the plan at (u, v)."""
+    def certify(self, const double[::1] u, const double[::1] v, bint certified, column_sums=None):
+        """(numbers of the result, f, g, the four vectors of the rounded plan or None) of the plan at (u, v).
+
+        column_sums: those of the plan as the method knows them; good ones save two of four passes.
+        """
         cdef Passes passes = Passes(self)
         cdef size_t n = self.problem.n, m = self.problem.m
         cdef const double *pu = vector(u, n, "u")
@@ -358,9 +361,14 @@ cdef class Problem:
         cdef double[::1] x = numpy.empty(n), y = numpy.empty(m), rows = numpy.empty(n), columns = numpy.empty(m)
         cdef ot_rounding rounding = ot_rounding(&x[0], &y[0], &rows[0], &columns[0])
         cdef sv_ot_answer answer
+        cdef const double[::1] known
+        cdef const double *pk = NULL
+        if column_sums is not None:
+            known = column_sums
+            pk = vector(known, m, "column_sums")
         cdef double *work = workspace(sv_ot_certify_worksize(n, m))
         with nogil:
-            status = sv_ot_certify(&passes.problem, pu, pv, certified, &answer, &rounding, work)
+            status = sv_ot_certify(&passes.problem, pu, pv, pk, certified, &answer, &rounding, work)
         free(work)
         passes.check(status)
         f, g = self.potentials(u, v)

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "certificate.h"
 #include "problem.h"
 #include "solvers.h"
 #include "sums.h"
@@ -67,7 +66,15 @@ static int scale_below(void *context, double scale, const double *a, const doubl
     return 0;
 }
 
-const struct ot_passes sv_ot_compiled_passes = {sweep, marginals, plan_rows, column_max, row_max, scale_below};
+static int examine(void *context, double scale, const double *a, const double *u, const double *v, const double *y,
+                   struct ot_examined *out, int threads)
+{
+    struct ot_compiled *c = context;
+    sv_ot_examine(&c->cost, scale, a, u, v, y, out, c->work, threads);
+    return 0;
+}
+
+const struct ot_passes sv_ot_compiled_passes = {sweep, marginals, plan_rows, column_max, row_max, scale_below, examine};
 
 void sv_ot_problem_ready(struct ot_problem *p)
 {

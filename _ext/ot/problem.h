@@ -2,6 +2,7 @@
 #ifndef SOLVERS_OT_PROBLEM_H
 #define SOLVERS_OT_PROBLEM_H
 
+#include "certificate.h"
 #include "ot.h"
 
 #define OT_LN2 0.69314718055994530942
@@ -25,6 +26,9 @@ struct ot_passes {
                    int threads);
     int (*scale_below)(void *cost, double scale, const double *a, const double *u, const double *v, const double *y,
                        double *x, double *row_sums, double *column_sums, double *paid, int threads);
+    /* NULL where marginals, column_max and scale_below are to be called one by one. */
+    int (*examine)(void *cost, double scale, const double *a, const double *u, const double *v, const double *y,
+                   struct ot_examined *out, int threads);
 };
 
 /* A cost that the kernels read or make themselves, with work space of sv_ot_worksize doubles. */

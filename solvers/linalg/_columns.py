@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,39 @@ from .._base.validate import real_array
 from ._problem import LinearResult, Matrix
 
 Array = npt.NDArray[Any]
+
+#: Numbers that are transposed at a time. Column by column each of a long matrix's cache lines would be fetched anew for
+#: every number in it, which takes as long as half of a solve on a grid.
+BLOCK = 2**16
+#: Columns that are copied at a time.
+TOGETHER = 16
+
+
+def each(b: Array) -> Iterator[Array]:
+    """The columns of b, each contiguous."""
+    if b.flags.f_contiguous:
+        yield from b.T
+        return
+    for first in range(0, b.shape[1], TOGETHER):
+        some = b[:, first : first + TOGETHER]
+        columns = np.empty(some.shape[::-1], b.dtype)
+        for rows in _blocks(*some.shape):
+            columns[:, rows] = some[rows].T
+        yield from columns
+
+
+def _joined(columns: Sequence[Array]) -> Array:
+    """The matrix of these columns."""
+    x = np.empty((len(columns[0]), len(columns)), np.result_type(*{column.dtype for column in columns}))
+    for rows in _blocks(*x.shape):
+        np.stack([column[rows] for column in columns], axis=1, out=x[rows])
+    return x
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Ranges of rows."""
+    length = max(BLOCK // max(columns, 1), 16)
+    return (slice(first, first + length) for first in range(0, rows, length))
 
 
 def check_starts(A: Matrix, b: Array, x0: npt.ArrayLike | None) -> Array | None:
@@ -36,5 +69,5 @@ def of_columns(b: Array, columns: Sequence[LinearResult]) -> LinearResult:
     worst = max(columns, key=lambda result: (not result.success, result.measure))
     x = columns[0].x.base  # of those that were solved together
     if not (x is not None and x.shape == b.shape and all(result.x.base is x for result in columns)):
-        x = np.stack([result.x for result in columns], axis=1)
+        x = _joined([result.x for result in columns])
     return replace(worst, x=x, nit=max(result.nit for result in columns), state=None, columns=tuple(columns))

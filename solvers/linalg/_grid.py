@@ -182,7 +182,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
         """Change the coefficient, the mass, the mask or several of them; what is None stays.
 
-        Costs one pass over the grid. Operands made before keep their values; `operand` makes new ones.
+        Costs at most one pass over the grid. Operands made before keep their values; `operand` makes new ones.
         """
         new_coeff, cells = (self.coeff, self._cells) if coeff is None else self._checked_coeff(coeff)
         new_mass = self.mass if mass is None else _checked_values(mass, "mass", self.grid_shape)
@@ -190,11 +190,13 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         numbers = _kernels.GridNumbers(
             self.grid_shape, self.spacing, self.bc, self.unknowns, self.obstacle, new_coeff, cells, new_mass, new_mask
         )
-        constant = isinstance(new_coeff, float) and isinstance(new_mass, float) and new_mask is None
-        diagonal = None if constant else numbers.diagonal()
-        lowest = numbers.least_diagonal() if diagonal is None else float(diagonal.min())
-        if new_mask is None and not lowest >= TINY:
-            raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
+        constant = isinstance(new_coeff, float) and isinstance(new_mass, float)
+        # with a mask it says nothing here, and takes as long as some passes of a hierarchy's set-up, which needs none
+        diagonal = None if constant or new_mask is not None else numbers.diagonal()
+        if new_mask is None:
+            lowest = numbers.least_diagonal() if diagonal is None else float(diagonal.min())
+            if not lowest >= TINY:
+                raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
         self.coeff, self._cells, self.mass, self.mask = new_coeff, cells, new_mass, new_mask
         self._numbers, self._diagonal = numbers, diagonal
         self._operands: dict[tuple[str, str], _kernels.Grid] = {}
@@ -204,7 +206,11 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     def diagonal(self) -> Array:
         """The diagonal, flat; 1 outside of the mask."""
-        return self._numbers.diagonal() if self._diagonal is None else self._diagonal.copy()
+        if self.constant:
+            return self._numbers.diagonal()
+        if self._diagonal is None:
+            self._diagonal = self._numbers.diagonal()
+        return self._diagonal.copy()
 
     def walls(self) -> Array:
         """What Dirichlet walls, of the box and of obstacles, add to the diagonal: an array of the grid's shape."""

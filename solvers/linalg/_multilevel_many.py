@@ -18,9 +18,9 @@ Array = npt.NDArray[Any]
 
 #: With fewer right-hand sides than this a group takes longer than they do one by one.
 LEAST = 9
-#: Cells of a grid for whose groups there is memory (some 45 bytes a cell and right-hand side), and a gain: the longer
-#: vectors of larger grids wait for the memory in either way.
-MOST_CELLS = 2**19
+#: Axes -> cells of the largest grid whose groups gain. From there on a group's vectors, some 45 bytes a cell and
+#: right-hand side, wait for the memory, where those of one right-hand side lie in a cache.
+MOST_CELLS = {1: 2**15, 2: 2**15, 3: 2**16}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,9 @@ def together(
     What is found is the columns' start: whoever is not at its goal goes on alone.
     """
     count = b.shape[1] - (b.shape[1] % _kernels.MULTILEVEL_MANY if b.shape[1] % _kernels.MULTILEVEL_MANY < LEAST else 0)
-    if count == 0 or A.size > MOST_CELLS or not isinstance(A, GridOperator) or serves(A, M, nullspace):
+    if count == 0 or not isinstance(A, GridOperator) or A.size > MOST_CELLS[len(A.grid_shape)]:
+        return []
+    if serves(A, M, nullspace):
         return []
     hierarchy: Multilevel = own(A, nullspace, threads) if M is None else M
     outside = None if A.mask is None else ~A.mask.ravel()

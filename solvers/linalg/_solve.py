@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
-from ._columns import check_starts, of_columns
+from ._columns import check_starts, each, of_columns
 from ._multilevel_cg import serves
 from ._multilevel_many import Known, together
 from ._nullspace import centred, without_constants
@@ -173,10 +174,10 @@ def solve(
     else:
         known = together(matrix, rights, starts, M=M, rtol=rtol, atol=atol, nullspace=nullspace,
                          max_iter=control.max_iter, threads=given.threads)  # fmt: skip
-    columns = [
-        _solved(given, rights[:, k], None if starts is None else starts[:, k], known[k] if k < len(known) else None)
-        for k in range(rights.shape[1])
-    ]
+    columns = [_solved(given, rights[:, k], None, found) for k, found in enumerate(known)]
+    left = slice(len(known), None)
+    each_start = repeat(None) if starts is None else each(starts[:, left])
+    columns += [_solved(given, b, x0, None) for b, x0 in zip(each(rights[:, left]), each_start, strict=False)]
     return of_columns(rights, columns)
 
 

@@ -115,7 +115,8 @@ class Newton:
 
     def finish(self, problem: TransportProblem, state: NewtonState) -> TransportResult:
         if state.stage > 1:  # stopped on the way: the rows are met at the final regularisation all the same
-            state = replace(state, u=problem.sweep(state.u, state.v)[0])
+            u, column_sums = problem.sweep(state.u, state.v)
+            state = replace(state, u=u, column_sums=column_sums)
         problem.forget()
         return problem.certify(state, {name: getattr(state, name) for name in COUNTS})
 

@@ -267,7 +267,8 @@ class TransportProblem:
 
     def certify(self, state: Any, stats: dict[str, Any]) -> TransportResult:
         """The result of a state, its marginal error and values recomputed from the plan that is returned."""
-        certificate = self.compiled.certify(state.u, state.v, self.certified)
+        known = getattr(state, "column_sums", None)
+        certificate = self.compiled.certify(state.u, state.v, self.certified, known)
         return self.result(self.answer(state), *certificate, stats, state.nit)
 
     def result(

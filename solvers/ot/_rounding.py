@@ -1,8 +1,8 @@
 """What certifies an answer: an exactly feasible plan near it, and bounds of how far it is from optimal.
 
-The sums are compiled (`_ext/ot/answer.c`): one pass over the cost with an exponential an entry and two without. There
-is no rounded plan, and the bounds from above are infinite, where the plan's sums are not finite or the rank-one term
-would use forbidden arcs.
+The sums are compiled (`_ext/ot/answer.c`): one pass over the cost with an exponential an entry and one without, or two
+of each where the method does not know the plan's column sums. There is no rounded plan, and the bounds from above are
+infinite, where the plan's sums are not finite or the rank-one term would use forbidden arcs.
 
 With P the plan of the potentials (f, g), a and b the weights, M their mass:
 

@@ -85,7 +85,7 @@ def solve(
     warm_start : (f, g), optional
         Potentials to start from, as a result has them.
     certify : bool, default True
-        Whether the result gets `rounded`, `gap` and `lp_bounds`: three more passes over C, one with exponentials.
+        Whether the result gets `rounded`, `gap` and `lp_bounds`, for the time of a Sinkhorn iteration or two.
     allow_inf : bool, default False
         Whether a cost of +inf is allowed and forbids its arc (C is then copied). Where no plan exists on the others the
         status is INFEASIBLE, and ``result.stats`` has `unreachable_rows` and `unreachable_columns`.
@@ -266,10 +266,10 @@ def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost,
     if not (in_rows and matrix.flags.aligned):
         matrix, copied = matrix.copy("C"), True
     _check_not_empty(matrix.shape, "C")
-    costs = checked_costs(matrix, "C", forbidden)
-    if costs is matrix:
-        return Cost(matrix=matrix), int(copied)
-    return Cost(matrix=costs, forbidden=forbidden), 1
+    cost = Cost(matrix=matrix)
+    if cost.finite:
+        return cost, int(copied)
+    return Cost(matrix=checked_costs(matrix, "C", forbidden), forbidden=forbidden), 1
 
 
 def points_cost(

@@ -123,6 +123,21 @@ def test_columns(method):
         np.testing.assert_array_equal(result.x[:, k], solve(A, B[:, k], method=method, rtol=1e-9).x)
 
 
+@pytest.mark.parametrize("count", [1, 5, 16, 39])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_columns_of_long_matrices(count, order, seed):
+    """They are copied by blocks, on the way in and on the way out."""
+    n = 5003  # no whole number of blocks
+    A = scipy.sparse.diags_array(np.random.default_rng(seed).uniform(1, 2, n), format="csr")
+    B, starts = (np.asarray(part, order=order) for part in np.random.default_rng(seed + 1).normal(size=(2, n, count)))
+    for x0 in (None, starts):
+        result = solve(A, B, method="jacobi", x0=x0, rtol=1e-9)
+        assert result.success
+        np.testing.assert_allclose(result.x, B / A.diagonal()[:, None], rtol=1e-6, atol=1e-6)
+        for k, column in enumerate(result.columns):
+            np.testing.assert_array_equal(result.x[:, k], column.x)
+
+
 def test_columns_tell_the_worst():
     A, B = laplacian(7), np.zeros((49, 2))
     B[3, 1] = 1

@@ -342,3 +342,29 @@ def test_the_last_level_alone_is_an_inverse(link, sinks, seed):
     inverse = np.column_stack([M @ column for column in np.eye(op.size)])
     np.testing.assert_allclose(inverse, inverse.T, rtol=1e-12, atol=1e-12 * np.abs(inverse).max())
     assert np.linalg.eigvalsh(inverse).min() >= -1e-9 * np.abs(inverse).max()
+
+
+@pytest.mark.parametrize("bc", ["neumann", "periodic", ("neumann", "dirichlet"), "dirichlet"])
+@pytest.mark.parametrize("shape", [(300,), (12, 140), (34, 18), (6, 8, 150), (4, 1, 40), (8, 8, 17)])
+@pytest.mark.parametrize("obstacle", ["neumann", "dirichlet"])
+def test_a_constant_coefficient_is_one_that_is_the_same_everywhere(shape, bc, obstacle, seed):
+    """Open space, rows at walls, obstacles, and rows that are longer than what is worked on at a time."""
+    rng = np.random.default_rng(seed)
+    mask = np.ones(shape, bool)
+    for _ in range(3):
+        low = [rng.integers(0, n) for n in shape]
+        mask[tuple(slice(i, i + 1 + n // 5) for i, n in zip(low, shape, strict=True))] = False
+    ends = [bc] * len(shape)
+    for of_mask in (None, mask):
+        same = {"mass": 0.25, "bc": ends, "mask": of_mask, "obstacle": obstacle, "unknowns": "cells"}
+        constant = multilevel(GridOperator(shape, 2.0, **same), dtype="float64")
+        variable = multilevel(GridOperator(shape, np.full(shape, 2.0), **same), dtype="float64")
+        assert constant.shapes == variable.shapes
+        for level in range(len(constant.shapes)):
+            fields = [("inverse", None), ("scale", None), *(("share", axis) for axis in range(3))]
+            for name, axis in fields:
+                ours, theirs = (
+                    M.kernel.field(name, level, axis) * (M.kernel.scale if name == "inverse" else 1)
+                    for M in (constant, variable)
+                )
+                np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)

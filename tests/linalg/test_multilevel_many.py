@@ -107,6 +107,8 @@ def test_what_is_solved_one_by_one():
     closed = GridOperator((24, 24), bc="neumann")
     assert not solve(closed, b, nullspace="constant").stats["together"]
     assert solve(grid, b, M=multilevel(grid)).stats["together"]
+    large = GridOperator((184, 184), unknowns="cells")
+    assert not solve(large, rights(large, 16, 3)).stats["together"]
 
 
 def test_bad_columns():

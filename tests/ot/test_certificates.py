@@ -139,6 +139,31 @@ def test_products_of_the_rounded_plan(seed):
         np.array(rounded, copy=False)
 
 
+@pytest.mark.parametrize("kind", ["right", "near", "ones", "zeros", "huge", "nan"])
+@pytest.mark.parametrize("points", [False, True])
+def test_column_sums_that_the_method_hands_over_decide_on_time_alone(kind, points, seed):
+    rng = np.random.default_rng(seed)
+    n, m = int(rng.integers(1, 80)), int(rng.integers(1, 80))
+    X, Y, a, b = rng.random((n, 3)), rng.random((m, 3)), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
+    result = solve_sample(X, Y, a, b, reg=0.05, tol=1e-7) if points else solve(X @ Y.T, a, b, reg=0.05, tol=1e-7)
+    u, v, problem = result.plan.u, result.plan.v, result.problem
+    right = problem.sums(u, v)[1]
+    known = {
+        "right": right, "near": right * (1 + 1e-3 * rng.normal(size=m)), "ones": np.ones(m), "zeros": np.zeros(m),
+        "huge": np.full(m, np.inf), "nan": np.full(m, np.nan),
+    }[kind]  # fmt: skip
+    with_, without = (problem.compiled.certify(u, v, True, sums) for sums in (known, None))
+    for name in ("marginal_error", "value", "value_linear", "value_entropy", "value_dual", "lp_lower"):
+        assert with_[0][name] == without[0][name]
+    assert with_[0]["gap"] == pytest.approx(without[0]["gap"], rel=1e-6, abs=1e-14)
+    assert with_[0]["lp_upper"] == pytest.approx(without[0]["lp_upper"], rel=1e-12)
+    P = result.plan.dense()
+    x, y, p, q = with_[3]
+    R = P * np.outer(x, y) + np.outer(p, q)
+    np.testing.assert_allclose(R.sum(1), a, rtol=0, atol=4e-16 * (n + m))
+    np.testing.assert_allclose(R.sum(0), b, rtol=0, atol=4e-16 * (n + m))
+
+
 def test_without_a_certificate(seed):
     C = np.random.default_rng(seed).random((9, 8))
     with_, without = solve(C, reg=0.1), solve(C, reg=0.1, certify=False)
