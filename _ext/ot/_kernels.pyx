@@ -65,6 +65,7 @@ cdef extern from "ot.h" nogil:
     void sv_ot_large_entries(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double,
                              double *, int *, Py_ssize_t *, int)
     void sv_ot_column_max(const sv_ot_cost *, double, const double *, double *, double *, int)
+    int sv_ot_row_range(const sv_ot_cost *, double *, double *)
     int sv_ot_newton_cg(const sv_ot_sparse_hessian *, const double *, const double *, double *, double *, double, int,
                         double *)
 
@@ -307,6 +308,15 @@ cdef class Cost:
         with nogil:
             sv_ot_column_max(&self.cost, scale, pu, po, work, threads)
         free(work)
+
+    def row_range(self):
+        """The least and the largest entry of each row of a matrix, without offsets, and whether all are finite."""
+        cdef double[::1] least = numpy.empty(self.cost.n), largest = numpy.empty(self.cost.n)
+        if self.cost.x != NULL:
+            raise ValueError("the cost is not a matrix")
+        with nogil:
+            finite = sv_ot_row_range(&self.cost, &least[0], &largest[0])
+        return least.base, largest.base, bool(finite)
 
     def apply(self, double scale, const double[::1] u, const double[::1] v, const double[:, ::1] x, double[:, ::1] out,
               int threads):

@@ -231,6 +231,11 @@ void sv_ot_large_entries(const struct sv_ot_cost *cost, double scale, const doub
     }
 }
 
+int sv_ot_row_range(const struct sv_ot_cost *cost, double *least, double *largest)
+{
+    return kernels()->row_range(cost, least, largest, 0, cost->n);
+}
+
 /* What a block has beside the sums of its leaves lies behind all rooms. */
 static double *below_columns_of(const struct pass *pass, size_t block)
 {

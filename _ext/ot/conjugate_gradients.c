@@ -2,6 +2,7 @@
  * vectors. In SciPy: scipy.sparse.linalg.cg(S, rhs, x, M=M)
  */
 #include <math.h>
+#include <string.h>
 
 #include "conjugate_gradients.h"
 
@@ -17,14 +18,31 @@ static double dot(const double *x, const double *y, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+static int all_zero(const double *x, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (x[k] != 0)
+            return 0;
+    return 1;
+}
+
+/* r = rhs - S x */
+static void residual_at(const struct ot_linear_system *system, const double *rhs, const double *x, double *r)
+{
+    memcpy(r, rhs, system->size * sizeof(double));
+    if (all_zero(x, system->size))
+        return;
+    system->product(system->context, x, r);
+    for (size_t j = 0; j < system->size; j++)
+        r[j] = rhs[j] - r[j];
+}
+
 int sv_ot_conjugate_gradients(const struct ot_linear_system *system, const double *rhs, double *x, double goal,
                               int max_iter, double *residual, double *work)
 {
     const size_t size = system->size;
     double *r = work, *z = r + size, *direction = z + size, *product = direction + size;
-    system->product(system->context, x, product);
-    for (size_t j = 0; j < size; j++)
-        r[j] = rhs[j] - product[j];
+    residual_at(system, rhs, x, r);
     double rho = 0;
     int iteration = 0;
     for (*residual = sqrt(dot(r, r, size)); *residual > goal && iteration < max_iter; iteration++) {

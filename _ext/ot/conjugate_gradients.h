@@ -14,7 +14,7 @@ struct ot_linear_system {
 /* Doubles of work space for a system of this size. */
 static inline size_t ot_cg_worksize(size_t size) { return 4 * size; }
 
-/* From x, until the residual's 2-norm is at most `goal`. Returns the iterations; *residual becomes that norm. */
+/* From x, without a product where that is 0, until the residual's 2-norm is at most `goal`. Returns the iterations; *residual becomes that norm. */
 int sv_ot_conjugate_gradients(const struct ot_linear_system *system, const double *rhs, double *x, double goal,
                               int max_iter, double *residual, double *work);
 

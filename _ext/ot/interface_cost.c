@@ -177,16 +177,15 @@ static void row_minima(const struct ot_task *task, const double *zeros, double *
 
 int sv_ot_task_span(struct ot_task *task, double *span)
 {
-    const size_t n = task->problem.n, m = task->problem.m;
+    const size_t n = task->problem.n;
     if (!is_matrix(&task->compiled.cost)) {
         *span = sv_ot_cloud_span(&task->compiled.cost);
         return SV_OK;
     }
-    double *low = OT_DOUBLES(task, 2 * n), *high = low + n, *zeros = OT_DOUBLES(task, n + m);
-    if (!low || !zeros)
+    double *low = OT_DOUBLES(task, 2 * n), *high = low + n;
+    if (!low)
         return SV_NO_MEMORY;
-    row_minima(task, zeros, low);
-    row_extreme(task, -1, zeros, high);
+    sv_ot_row_range(&task->compiled.cost, low, high);
     for (size_t i = 0; i < n; i++)
         high[i] -= low[i];
     *span = sv_ot_largest(high, n);
@@ -232,10 +231,9 @@ int sv_ot_task_offset(struct ot_task *task, double scale, double *span)
             return status;
         }
     }
-    memset(zeros, 0, (2 * n + m) * sizeof(double));
     const int huge = scale * *span > HUGE_EXPONENT;
     if (is_matrix(cost)) {
-        row_minima(task, zeros, low);
+        memcpy(low, task->least, n * sizeof(double));
         cost->offset = huge || sv_ot_distance_linf(low, NULL, n) > *span ? low : NULL;
     } else if (huge) {
         cost->offset = memset(low, 0, n * sizeof(double));

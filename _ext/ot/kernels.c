@@ -5,6 +5,7 @@
  *   plan_rows   the plan itself
  *   large_entries  the plan's entries above a threshold, each row at its place in the full matrix
  *   column_max  the largest exponent of each column (for columns whose sum underflows)
+ *   row_range   the least and the largest entry of each row of a matrix, and whether all are finite
  *   add_sums    sums plus sums, with what rounding takes off them (Knuth's two-sum)
  *
  * A sweep moves 8 bytes an entry (float64 C; 4 with float32 C; 0 from points) and does 17 operations, which
@@ -246,6 +247,33 @@ static void column_max(const struct sv_ot_cost *cost, double scale, const double
     FOR_COST(column_max_of_rows, cost, scale, u, column_max, first, last)
 }
 
+INLINE int range_of_rows(const struct sv_ot_cost *cost, double *least, double *largest, size_t first, size_t last,
+                         int kind)
+{
+    const size_t m = cost->m;
+    vreal spoilt = v_set1(0); /* NaN once an entry is not finite */
+    for (size_t i = first; i < last; i++) {
+        const struct row row = row_of(cost, 1, i);
+        vreal low = v_set1(-INFINITY), high = low;
+        for (size_t j = 0; j < m; j += SV_W) {
+            const size_t left = m - j;
+            const vreal c = cost_at(&row, cost, j, left, 0, kind, 0);
+            low = v_max(fill_past(v_sub(v_set1(0), c), left, -INFINITY), low);
+            high = v_max(fill_past(c, left, -INFINITY), high);
+            spoilt = v_fma(fill_past(c, left, 0), v_set1(0), spoilt);
+        }
+        least[i] = 0 - v_max_lanes(low), largest[i] = v_max_lanes(high);
+    }
+    const double sum = v_sum_lanes(spoilt);
+    return sum == sum;
+}
+
+static int row_range(const struct sv_ot_cost *cost, double *least, double *largest, size_t first, size_t last)
+{
+    return cost->kind == SV_COST_FLOAT64 ? range_of_rows(cost, least, largest, first, last, SV_COST_FLOAT64)
+                                         : range_of_rows(cost, least, largest, first, last, SV_COST_FLOAT32);
+}
+
 INLINE void add_sums_at(double *sums, double *lost, const double *x, size_t left)
 {
     const vreal old = v_load_some(sums, left, 0), added = v_load_some(x, left, 0), sum = v_add(old, added);
@@ -263,4 +291,4 @@ static void add_sums(double *sums, double *lost, const double *x, size_t m)
         add_sums_at(sums + j, lost + j, x + j, m - j);
 }
 
-const struct ot_kernels SV_TABLE(ot_kernels) = {sweep, marginals, plan_rows, large_entries, column_max, add_sums};
+const struct ot_kernels SV_TABLE(ot_kernels) = {sweep, marginals, plan_rows, large_entries, column_max, row_range, add_sums};

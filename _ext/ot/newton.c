@@ -22,13 +22,14 @@ static const double LAST_STAGE = 1.5;
 enum { CHEAPER_SWEEPS = 3 };
 /* Share of the entries from which on a stored plan is faster than its large entries. */
 static const double WIDE = 0.12;
-/* A start whose plan has an l1 marginal error of at most this share of the mass needs no annealing; the error that its
- * plan is thinned for, before it is known. */
-static const double WARM_ERROR = 0.5, WARM_EXPECTED = 0.01;
+/* The error that the plan of a warm start is thinned for, before it is known. */
+static const double WARM_EXPECTED = 0.01;
 /* A step is lengthened, by so much each time, while the slope is at least this share of the first. */
 static const double LENGTHEN = 3, SLOPE_LEFT = 0.5;
 /* Of a row the entries below this multiple of the marginal error are left out, as if there were m of them. */
 static const double NEGLIGIBLE = 10, LEAST_ERROR = 1e-9;
+/* Of the error that ends a stage, what a Newton step may leave of its linear model. */
+static const double ENOUGH = 0.25;
 /* Entries kept in all, in a row of a stage before the last, and in any row. */
 enum { MOST_KEPT = 1 << 23, ROW_KEPT = 128, LEAST_KEPT = 8 };
 
@@ -43,6 +44,14 @@ double sv_ot_relative_error(const struct ot_problem *p, const double *column_sum
 {
     const double error = sv_ot_distance_l1(column_sums, p->b, p->m) / p->mass_a;
     return error < 1 ? error : 1;
+}
+
+double sv_ot_enough(const struct sv_ot_newton *s)
+{
+    const struct ot_problem *p = s->problem;
+    const double aim = s->state.stage == 1 ? p->aim : s->options.stage_tol * p->mass_a;
+    const int summed = s->state.stage > 1 || p->norm == SV_OT_NORM_L1;
+    return ENOUGH * (summed ? aim / sqrt((double)p->m) : aim);
 }
 
 double sv_ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new)
@@ -353,8 +362,12 @@ int sv_ot_newton_start(struct sv_ot_newton *s, const double *u0, const double *v
         if (gentle(s) && sv_ot_storable(s))
             return sv_ot_stored_start(s);
     } else { /* a warm start, which may be good enough for the last stage, and for Newton steps at once */
-        int status = swept_by(s, v0, !easy(p), WARM_EXPECTED);
-        if (status || sv_ot_relative_error(p, state->at.column_sums) <= WARM_ERROR)
+        int near = 0, status = easy(p) && sv_ot_storable(s) ? sv_ot_stored_warm(s, &near) : OT_DONE;
+        if (status || near)
+            return status;
+        set_start(s, u0, v0);
+        status = swept_by(s, v0, !easy(p), WARM_EXPECTED);
+        if (status || sv_ot_relative_error(p, state->at.column_sums) <= OT_WARM_ERROR)
             return status;
         set_start(s, u0, v0);
     }

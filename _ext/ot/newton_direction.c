@@ -108,7 +108,8 @@ int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped)
     int status = scaled_system(s, &q, &error);
     if (!status) {
         const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-        status = solve(s, &q, share * sqrt(sv_ot_distance_squared(q.wanted, NULL, 1, m)));
+        const double enough = sv_ot_enough(s) * power_of_two(1 / p->mass_a);
+        status = solve(s, &q, fmax(share * sqrt(sv_ot_distance_squared(q.wanted, NULL, 1, m)), enough));
     }
     free(q.values);
     if (status)

@@ -13,13 +13,15 @@
 #define OT_ARMIJO 1e-4
 #define OT_SHRINK 0.3
 #define OT_MOST_CG 500
+/* A start whose plan has an l1 marginal error of at most this share of the mass needs no annealing. */
+#define OT_WARM_ERROR 0.5
 enum { OT_TRIALS = 8 };
 /* Iterations of a rate that promises no end. */
 #define OT_NEVER 1000000000LL
 /* An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many. */
-#define OT_PATIENCE 25
+#define OT_PATIENCE 8
 /* Iterations on a stored plan before their rate is judged again. */
-#define OT_RATE_SWEEPS 8
+#define OT_RATE_SWEEPS 4
 
 /* Room for the entries that a sweep keeps. */
 struct ot_entries {
@@ -55,6 +57,8 @@ double sv_ot_relative_error(const struct ot_problem *problem, const double *colu
 double sv_ot_gain(const struct sv_ot_newton *s, const double *old_u, const double *old_v, const struct ot_point *new);
 /* What rounding may take from a gain. */
 double sv_ot_gain_rounding(const struct sv_ot_newton *s, const double *u, const double *v);
+/* A residual of the Newton system (2-norm) with which the step ends the stage, as far as the linear model holds. */
+double sv_ot_enough(const struct sv_ot_newton *s);
 /* A sweep at v from the state, which it becomes. keep: whether with the large entries of its plan. */
 int sv_ot_swept(struct sv_ot_newton *s, const double *v, int keep);
 /* A sweep at the best v. */
@@ -69,6 +73,8 @@ int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped);
 int sv_ot_storable(const struct sv_ot_newton *s);
 long long sv_ot_iterations_left(const struct sv_ot_newton *s, int done);
 int sv_ot_stored_start(struct sv_ot_newton *s);
+/* The plan stored at the state's potentials; *near: whether they are so near to the answer that it serves. */
+int sv_ot_stored_warm(struct sv_ot_newton *s, int *near);
 int sv_ot_stored(struct sv_ot_newton *s, long long sweeps);
 int sv_ot_scaled_step(struct sv_ot_newton *s);
 void sv_ot_forget_plan(struct sv_ot_newton *s);

@@ -89,14 +89,19 @@ static void set_ones(double *x, size_t size)
         x[k] = 1;
 }
 
-int sv_ot_stored_start(struct sv_ot_newton *s)
+static int moved_far(const double *x, const double *from, size_t size, double far)
+{
+    for (size_t k = 0; k < size; k++)
+        if (fabs(x[k] - from[k]) > far)
+            return 1;
+    return 0;
+}
+
+/* The state at the plan of (stored_u, stored_v), its columns as they are and its rows met. */
+static int started(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
-    /* The largest entry of a row becomes about 1. */
-    for (size_t i = 0; i < p->n; i++)
-        state->stored_u[i] = s->options.least ? p->scale * s->options.least[i] : 0;
-    memcpy(state->stored_v, state->at.v, p->m * sizeof(double));
     int status = make_plan(s);
     if (status)
         return status;
@@ -107,6 +112,29 @@ int sv_ot_stored_start(struct sv_ot_newton *s)
     state->sweeps_left = OT_RATE_SWEEPS;
     rescaled(s, state->at.measure);
     return OT_DONE;
+}
+
+int sv_ot_stored_start(struct sv_ot_newton *s)
+{
+    struct sv_ot_newton_state *state = &s->state;
+    const struct ot_problem *p = s->problem;
+    /* The largest entry of a row becomes about 1. */
+    for (size_t i = 0; i < p->n; i++)
+        state->stored_u[i] = s->options.least ? p->scale * s->options.least[i] : 0;
+    memcpy(state->stored_v, state->at.v, p->m * sizeof(double));
+    return started(s);
+}
+
+int sv_ot_stored_warm(struct sv_ot_newton *s, int *near)
+{
+    struct sv_ot_newton_state *state = &s->state;
+    const struct ot_problem *p = s->problem;
+    memcpy(state->stored_u, state->at.u, p->n * sizeof(double));
+    memcpy(state->stored_v, state->at.v, p->m * sizeof(double));
+    const int status = started(s);
+    *near = isfinite(state->at.measure) && sv_ot_relative_error(p, state->at.column_sums) <= OT_WARM_ERROR
+            && !moved_far(state->at.u, state->stored_u, p->n, s->options.absorbed);
+    return status;
 }
 
 int sv_ot_stored(struct sv_ot_newton *s, long long sweeps)
@@ -152,7 +180,7 @@ static int scaled_direction(struct sv_ot_newton *s)
         diagonal[j] = c[j] + state->damping * error * p->b[j];
     }
     const double share = fmin(fmax(error, LEAST_GOAL), LARGEST_GOAL);
-    const double goal = share * sqrt(sv_ot_distance_squared(gradient, NULL, 1, m));
+    const double goal = fmax(share * sqrt(sv_ot_distance_squared(gradient, NULL, 1, m)), sv_ot_enough(s));
     const int taken = sv_ot_scaling_cg(&s->plan, state->x, state->y, diagonal, gradient, z, goal, OT_MOST_CG, &residual,
                                        s->plan_work, p->threads);
     state->cg += taken;
@@ -195,14 +223,6 @@ static void scaled_newton(struct sv_ot_newton *s)
     state->newton++;
     state->damping = fmin(fmax(state->damping * (trial ? 8 : 0.25), OT_LEAST_DAMPING), OT_LARGEST_DAMPING);
     state->sweeps_left = clipped;
-}
-
-static int moved_far(const double *x, const double *from, size_t size, double far)
-{
-    for (size_t k = 0; k < size; k++)
-        if (fabs(x[k] - from[k]) > far)
-            return 1;
-    return 0;
 }
 
 int sv_ot_scaled_step(struct sv_ot_newton *s)

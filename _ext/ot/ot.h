@@ -91,6 +91,10 @@ SV_BINDING void sv_ot_large_entries(const struct sv_ot_cost *cost, double scale,
 SV_BINDING void sv_ot_column_max(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max,
                                  double *work, int threads);
 
+/* The least and the largest entry of each row of a stored cost, without offsets; returns whether all are finite (else the
+ * others mean nothing). */
+SV_BINDING int sv_ot_row_range(const struct sv_ot_cost *cost, double *least, double *largest);
+
 /* A plan thinned to its large entries, in compressed rows (an entry of row i and column `columns[k]`
  * at row_starts[i] <= k < row_starts[i + 1]), with the full plan's row and column sums. */
 struct sv_ot_sparse_hessian {
@@ -169,6 +173,7 @@ struct ot_kernels {
                           size_t last);
     void (*column_max)(const struct sv_ot_cost *cost, double scale, const double *u, double *column_max, size_t first,
                        size_t last);
+    int (*row_range)(const struct sv_ot_cost *cost, double *least, double *largest, size_t first, size_t last);
     /* sums += x; what that loses is added to `lost`. */
     void (*add_sums)(double *sums, double *lost, const double *x, size_t m);
 };

@@ -120,7 +120,7 @@ class Cost:
                 return float(self._row_extreme(-1.0).max())
             if self.matrix is not None:
                 low = self.row_minima() if self.offset is None else self.offset
-                return float((self.matrix.max(axis=1) - low).max())
+                return float((self._row_range[1] - low).max())
             assert self.points is not None
             if isinstance(self.kernel, BlockCost):
                 return float((self._row_extreme(-1.0) + self._row_extreme(1.0)).max())
@@ -159,10 +159,18 @@ class Cost:
 
     @cached_property
     def _row_minima(self) -> Array:
-        if self.matrix is not None:
-            low: Array = self.matrix.min(axis=1).astype(np.float64)
-            return low
-        return -self._row_extreme(1.0)
+        return self._row_range[0] if self.matrix is not None else -self._row_extreme(1.0)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all entries of the matrix are."""
+        return self._row_range[2]
+
+    @cached_property
+    def _row_range(self) -> tuple[Array, Array, bool]:
+        """The least and the largest entry of each row of the matrix, and whether all are finite: of one read."""
+        assert isinstance(self.kernel, _kernels.Cost)
+        return self.kernel.row_range()
 
     def _row_extreme(self, scale: float) -> Array:
         """max_j -scale C_ij, without the offsets."""

@@ -266,10 +266,10 @@ def matrix_cost(C: npt.ArrayLike, forbidden: float | None = None) -> tuple[Cost,
     if not (in_rows and matrix.flags.aligned):
         matrix, copied = matrix.copy("C"), True
     _check_not_empty(matrix.shape, "C")
-    costs = checked_costs(matrix, "C", forbidden)
-    if costs is matrix:
-        return Cost(matrix=matrix), int(copied)
-    return Cost(matrix=costs, forbidden=forbidden), 1
+    cost = Cost(matrix=matrix)
+    if cost.finite:
+        return cost, int(copied)
+    return Cost(matrix=checked_costs(matrix, "C", forbidden), forbidden=forbidden), 1
 
 
 def points_cost(

@@ -224,3 +224,18 @@ def test_certificate_passes(m, dtype, seed):
     cost.row_max(scale, v, w, row_max, product, 1)
     np.testing.assert_allclose(row_max, (v - scale * shifted).max(1), rtol=1e-14, atol=1e-14)
     np.testing.assert_allclose(product, shifted @ w, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("m", [*range(1, 18), 64, 129])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_range_of_rows(m, dtype, seed):
+    rng = np.random.default_rng(seed)
+    C = rng.normal(size=(5, m)).astype(dtype)
+    least, largest, finite = Cost(matrix=C).row_range()
+    assert finite
+    np.testing.assert_array_equal(least, C.min(1))
+    np.testing.assert_array_equal(largest, C.max(1))
+    for bad in (np.nan, np.inf, -np.inf):
+        spoilt = C.copy()
+        spoilt[rng.integers(5), rng.integers(m)] = bad
+        assert not Cost(matrix=spoilt).row_range()[2]

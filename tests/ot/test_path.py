@@ -99,3 +99,17 @@ def test_progress_bar(data, capsys, monkeypatch):
 def test_bad_regs(regs, match):
     with pytest.raises(ValueError, match=match):
         solve_path(np.ones((2, 2)), regs=regs)
+
+
+def test_an_easy_start_is_stored_at_once_where_it_is_near(seed):
+    rng = np.random.default_rng(seed)
+    C = rng.random((40, 30))
+    first = solve(C, reg=0.05)
+    again = solve(C, reg=0.05, warm_start=(first.f, first.g))
+    assert again.success
+    assert (again.stats["passes"], again.stats["scalings"]) == (1, 1)
+    # far away it begins anew, and no start is trusted
+    for f, g in ((first.f + 40 * rng.normal(size=40), first.g), (first.f, first.g + 40 * rng.normal(size=30))):
+        result = solve(C, reg=0.05, warm_start=(f, g))
+        assert result.success
+        np.testing.assert_allclose(result.plan.dense(), first.plan.dense(), rtol=0, atol=1e-8)
