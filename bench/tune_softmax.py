@@ -1,4 +1,4 @@
-"""Measures where the methods of softmax should change on this machine, and prints the constants for rows.c.
+"""Measures where the methods of softmax should change on this machine, and prints constants for softmax.c and shares.h.
 
     python -P bench/tune_softmax.py [--quick]
 
@@ -83,7 +83,7 @@ def main() -> None:
             constants.append(f"ONE_EXPONENTIAL_MAX_BYTES {meaning} ({dtype}, {level})")
     found = stream_crossing(outputs, rounds)
     constants.append(f"STREAM_MIN_BYTES {found or 'SIZE_MAX /* never faster here */'}")
-    print("\nFor _ext/special/rows.c:")
+    print("\nFor _ext/special/softmax.c and shares.h:")
     print("\n".join(constants))
 
 

@@ -14,6 +14,7 @@
 
 #include "simd.h"
 
+#define LN2 0x1.62e42fefa39efp-1
 #if SV_REAL == 32
 #define LOG2_E 0x1.715476p+0f
 #ifdef V_HAS_FMA
@@ -93,6 +94,25 @@ static inline void v_exp_split_above(vreal to_grid, vreal x, vreal *s, vreal *on
     vreal t = v_fnma(k, v_set1(LN2_LO), v_fnma(k, v_set1(LN2_HI), x));
     *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
 }
+
+/* The same for sums of which but the logarithm is wanted: where an operation is saved by it, k counts LN2_FOR_LOGS
+ * instead of ln 2. If the logarithm counts the sum's exponent in it too, a term that is 2^-d of the sum's exponent is
+ * wrong by d 2^-29. */
+static inline void v_exp_split_for_log(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+{
+#if SV_REAL == 32 && defined(V_HAS_FMA)
+    *on_grid = v_fma(x, v_set1(LOG2_E), to_grid);
+    vreal t = v_fnma(v_sub(*on_grid, to_grid), v_set1(LN2_HI), x);
+    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+#else
+    v_exp_split_above(to_grid, x, s, on_grid);
+#endif
+}
+#if SV_REAL == 32 && defined(V_HAS_FMA)
+#define LN2_FOR_LOGS ((double)LN2_HI)
+#else
+#define LN2_FOR_LOGS LN2
+#endif
 
 static inline void v_exp_split(vreal x, vreal *s, vreal *on_grid) { v_exp_split_above(v_set1(TO_GRID), x, s, on_grid); }
 

@@ -10,7 +10,7 @@ from libc.string cimport memset
 import numpy as np
 
 from scipy.linalg.cython_blas cimport dsyrk, dtrsv
-from scipy.linalg.cython_lapack cimport dpotrf
+from scipy.linalg.cython_lapack cimport dpotrf, dsyevd
 
 cdef extern from "quadratic.h" nogil:
     struct sv_lapack:
@@ -474,75 +474,7 @@ cdef class Columns:
 
 include "sweeps.pxi"
 include "coordinate_descent.pxi"
-
-
-cdef extern from "group_quadratic.h" nogil:
-    struct sv_group_quadratic:
-        size_t p
-        size_t stride
-        const double *H
-        size_t count
-        const int32_t *start
-        const double *norm
-        const double *l1
-        const double *low
-        const double *high
-        const uint8_t *plain
-        const double *values
-        const double *vectors
-        const int64_t *place
-        double *w
-        double *g
-        double *factor
-        double *step
-        double *origin
-        double *slope
-        int32_t *face
-        sv_lapack lapack
-        int64_t sweeps
-        int64_t newtons
-        int32_t stuck
-
-    double sv_group_quadratic_minimise(sv_group_quadratic *, double, int64_t) noexcept nogil
-
-
-def minimise_groups(const double[:, ::1] H, const int32_t[::1] start, const double[::1] norm, const double[::1] l1,
-                    const double[::1] low, const double[::1] high, const double[::1] values,
-                    const double[::1] vectors, double[::1] w, double[::1] g, double tol, int64_t max_phases):
-    """(violation reached, whether short steps made it give up); w and g are changed in place.
-
-    Groups are the runs of coordinates from start[k] to start[k + 1]; values and vectors: the eigenvalues and, in
-    columns, the eigenvectors of their blocks of H, one after the other."""
-    cdef sv_group_quadratic q
-    cdef size_t p = w.shape[0], count = norm.shape[0]
-    sizes = np.diff(start).astype(np.int64)
-    if start.shape[0] != count + 1 or start[0] != 0 or start[count] != p or np.any(sizes < 1):
-        raise ValueError(f"start must rise from 0 to {p} in {count} steps")
-    if H.shape[0] != p or H.shape[1] < p:
-        raise ValueError(f"H is {H.shape[0]} x {H.shape[1]}, but there are {p} coordinates")
-    for name, vector, length in (("l1", l1, p), ("low", low, p), ("high", high, p), ("g", g, p), ("values", values, p),
-                                 ("vectors", vectors, (sizes * sizes).sum())):
-        if len(vector) != length:
-            raise ValueError(f"{name} has length {len(vector)}, not {length}")
-    if p == 0:
-        return 0.0, False
-    kinked = (np.asarray(l1) > 0) | (np.asarray(low) == 0) | (np.asarray(high) == 0)
-    cdef const uint8_t[::1] plain = (~np.logical_or.reduceat(kinked, start[:count])).astype(np.uint8)
-    cdef const int64_t[::1] place = np.concatenate([[0], np.cumsum(sizes * sizes)])
-    cdef double[:, ::1] factor = np.empty((p, p))
-    cdef double[:, ::1] work = np.empty((7, p))
-    cdef int32_t[::1] face = np.empty(p, np.int32)
-    cdef double violation
-    q.p, q.stride, q.count = p, H.shape[1], count
-    q.H, q.start, q.norm, q.l1, q.low, q.high = &H[0, 0], &start[0], &norm[0], &l1[0], &low[0], &high[0]
-    q.plain, q.values, q.vectors, q.place = &plain[0], &values[0], &vectors[0], &place[0]
-    q.w, q.g, q.factor, q.step, q.face = &w[0], &g[0], &factor[0, 0], &work[0, 0], &face[0]
-    q.origin, q.slope = &work[5, 0], &work[6, 0]
-    q.lapack.potrf, q.lapack.trsv = dpotrf, dtrsv
-    q.sweeps = q.newtons = q.stuck = 0
-    with nogil:
-        violation = sv_group_quadratic_minimise(&q, tol, max_phases)
-    return violation, bool(q.stuck)
+include "groups.pxi"
 
 
 cdef extern from "solvers.h" nogil:

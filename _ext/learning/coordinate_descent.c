@@ -24,7 +24,7 @@
 #include "solvers.h"
 #include "sweeps.h"
 
-enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3 };
+enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
 /* Working sets whose Gram matrix is formed without further ado; sweeps that are given up for one, at least. */
 enum { FEW = 64, SOME_SWEEPS = 30 };
@@ -118,16 +118,20 @@ static void select_first(int32_t *list, size_t count, size_t room, const double 
     }
 }
 
-/* Columns with the largest violations join; screened ones leave, and without a dual bound those that rest at zero.
- * Returns whether the working set stayed as it was. */
+/* Columns with the largest violations join; screened ones leave, and those that rest at zero where there is no dual bound
+ * or the model is another one next time. Returns whether the working set stayed as it was. */
 static int grow(struct sv_fit *fit, struct sv_fit_state *state)
 {
     double *violation = fit->work;
     size_t count = 0, candidates = 0, support = 0, left = 0;
     int32_t *list = fit->places;
+    /* Where Gram matrices are made anew at each step, columns that rest cost more than passes that bring them back; in the
+     * first steps only, so that none comes and goes for ever. */
+    int anew = fit->loss.kind != SV_LOSS_SQUARED && state->nit < LEAVING;
+    int leave = fit->selects && (!fit->kind.has_dual || anew);
     violations(fit, state, violation);
     for (size_t j = 0; j < fit->d; j++) {
-        int rests = !fit->kind.has_dual && state->w[j] == 0 && violation[j] == 0 && fit->selects;
+        int rests = leave && state->w[j] == 0 && violation[j] == 0;
         if (state->working[j] && (!state->alive[j] || rests)) {
             state->working[j] = 0;
             left++;

@@ -199,7 +199,14 @@ cdef class Operand:
     @property
     def least_diagonal(self):
         """The least entry of A's diagonal."""
-        return self.once("least", lambda: float(np.asarray(<double[:self.operand.n]><double *>self.operand.diagonal).min()))
+        return self.once("least", self.find_least_diagonal)
+
+    def find_least_diagonal(self):
+        cdef size_t i
+        cdef double least = float("inf")
+        for i in range(self.operand.n):
+            least = min(least, self.operand.diagonal[i])
+        return least
 
     def once(self, str name, make):
         """What `make` returned when it was first called under this name for the values that the matrix has."""
@@ -308,4 +315,5 @@ include "grid.pxi"
 include "conv.pxi"
 include "tuner.pxi"
 include "forecast.pxi"
+include "glance.pxi"
 include "multilevel.pxi"

@@ -158,7 +158,7 @@ static void close_columns(size_t columns, size_t pitch, real *state, enum column
         v_store(WORD(COLUMN_ERROR), error);
         if (end == COLUMN_LOGARITHM) {
             real logs[SV_W];
-            lane_logs(sum, error, v_load(WORD(COLUMN_LOWER)), logs);
+            lane_logs(sum, error, v_load(WORD(COLUMN_LOWER)), LN2, logs);
             v_store(WORD(COLUMN_LOG), v_load(logs));
         } else if (end == COLUMN_DIFFERENCES) {
             const vreal top = v_min(v_set1(-LOWEST_X), v_max(v_set1(LOWEST_X), v_load(WORD(COLUMN_TOP))));

@@ -40,11 +40,11 @@ static inline double log1p_near(double z)
     return (double)e * 0.69314718055994531 + (2 * s * (one + p) + rest / u);
 }
 
-/* log((hi + lo) 2^exponent), hi > 0 and normal, |lo| < an ULP of it: within 0.8 ULP of the result or of 1. Without a
- * call or a branch, so that a loop over it becomes vectors.
+/* log((hi + lo) e^(exponent ln2)), hi > 0 and normal, |lo| < an ULP of it, and ln2 nearly that number (that number itself
+ * in float64): within 0.8 ULP of the result or of 1. Without a call or a branch, so that a loop over it becomes vectors.
  * With m in [sqrt 1/2, sqrt 2): log m = 2 artanh s, s = (m - 1)/(m + 1), |s| < 0.172; the series ends below 2^-55, or
  * 2^-33 for floats. */
-INLINE double log_near(double hi, double lo, double exponent)
+INLINE double log_near(double hi, double lo, double exponent, double ln2)
 {
     static const double series[11] = {1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9,  1.0 / 11, 1.0 / 13,
                                       1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21, 1.0 / 23};
@@ -65,18 +65,20 @@ INLINE double log_near(double hi, double lo, double exponent)
 #pragma GCC unroll 11
     for (int k = SV_REAL == 32 ? 4 : 10; k >= 0; k--)
         p = p * s2 + series[k];
-    const double n = exponent + e, twice = 2 * s;
+    const double twice = 2 * s;
     double small = twice * s2 * p; /* log m = twice + small */
-#if SV_REAL == 64
+#if SV_REAL == 32
+    (void)lo; /* hi has digits to spare */
+    return exponent * ln2 + (e * LN2 + (twice + small));
+#else
+    (void)ln2;
+    const double n = exponent + e;
     const uint64_t down = (2 * bias - 1 - (whole ^ magic)) << 52; /* the bits of m / hi */
     double power;
     memcpy(&power, &down, sizeof power);
     small += (2 - m) * (lo * power); /* 2 - m for 1/m: lo is tiny */
 #ifdef V_HAS_FMA                     /* what the division and m + 1 lost, over m + 1 = 2 / (1 - s) */
     small += (__builtin_fma(-s, above, below) - s * (m - (above - 1))) * (1 - s);
-#endif
-#else
-    (void)lo; /* hi has digits to spare */
 #endif
 #ifdef V_HAS_FMA
     const double big = n * 0x1.62e42fefa39efp-1;
@@ -86,6 +88,7 @@ INLINE double log_near(double hi, double lo, double exponent)
 #endif
     const double sum = big + twice, added = sum - big;
     return sum + ((big - (sum - added)) + (twice - added) + (small + rest));
+#endif
 }
 
 /* 2^d, d <= 0 and whole; a number that does not count where it is far below, or in a lane of nothing above. */
@@ -124,8 +127,8 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     }
 }
 
-/* Logarithms of the sums of SV_W rows or columns. */
-static void lane_logs(vreal sum, vreal error, vreal lower, real *values)
+/* Logarithms of the sums of SV_W rows or columns, as by log_near. */
+static void lane_logs(vreal sum, vreal error, vreal lower, double ln2, real *values)
 {
     real words[3][SV_W];
     v_store(words[0], sum);
@@ -133,27 +136,30 @@ static void lane_logs(vreal sum, vreal error, vreal lower, real *values)
     v_store(words[2], lower);
     for (int k = 0; k < SV_W; k++) {
         const double total = (double)words[0][k] + words[1][k];
-        values[k] = (real)log_near(total, words[1][k] - (total - words[0][k]), words[2][k]);
+        values[k] = (real)log_near(total, words[1][k] - (total - words[0][k]), words[2][k], ln2);
     }
 }
 
 /* ---- columns ---------------------------------------------------------------------------------------- */
 
-/* v_exp_split_above; in float64 without the rounding of 2^(k/16), of which the logarithm of few terms would show half a
- * ULP. */
-INLINE void split_for_log(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+/* In float64 without the rounding of 2^(k/16), of which the logarithm of few terms would show half a ULP. */
+INLINE void split_for(enum use use, vreal to_grid, vreal x, vreal *s, vreal *on_grid)
 {
 #if SV_REAL == 64
     vreal low;
+    (void)use;
     v_exp_split_fine(to_grid, x, s, &low, on_grid);
 #else
-    v_exp_split_above(to_grid, x, s, on_grid);
+    if (use == FOR_LOG)
+        v_exp_split_for_log(to_grid, x, s, on_grid);
+    else
+        v_exp_split_above(to_grid, x, s, on_grid);
 #endif
 }
 
 /* Sums of the columns' exponentials, at the window's `lower`, without what equals `except`. */
-INLINE void lane_sums(const real *room, size_t length, const struct window *window, vreal except, vreal *sum,
-                      vreal *error)
+INLINE void lane_sums(const real *room, size_t length, const struct window *window, vreal except, enum use use,
+                      vreal *sum, vreal *error)
 {
     const real start = raised(2 * BLOCK);
     *sum = *error = v_set1(0);
@@ -163,7 +169,7 @@ INLINE void lane_sums(const real *room, size_t length, const struct window *wind
         for (size_t i = j; i < end; i++) {
             vreal v = v_load(room + i * SV_W), s, on_grid;
             v = v_max(window->lowest_x, v_if_equal(v, except, window->lowest_x, v));
-            split_for_log(window->to_grid, v, &s, &on_grid);
+            split_for(use, window->to_grid, v, &s, &on_grid);
             add_term(&block, s, v_exp_power(window->base, on_grid));
         }
         add_grid_sum(block, start, sum, error);
@@ -176,7 +182,7 @@ INLINE vreal lane_offsets(const real *room, size_t length, struct two tops)
     const struct window others = window_by_lane(tops.next);
     real logs[SV_W];
     vreal sum, error;
-    lane_sums(room, length, &others, left_out(tops), &sum, &error);
+    lane_sums(room, length, &others, left_out(tops), FOR_QUOTIENTS, &sum, &error);
     log1p_ratios(tops, sum, error, others.lower, logs);
     return v_load(logs);
 }
@@ -223,8 +229,8 @@ static size_t transposed_logsumexp(const real *x, ptrdiff_t x_stride, size_t row
         if (!all_near(top))
             break;
         const struct window window = window_by_lane(top);
-        lane_sums(room, length, &window, v_set1(INFINITY), &sum, &error);
-        lane_logs(sum, error, window.lower, values + done);
+        lane_sums(room, length, &window, v_set1(INFINITY), FOR_LOG, &sum, &error);
+        lane_logs(sum, error, window.lower, LN2_FOR_LOGS, values + done);
     }
     return done;
 }
@@ -316,34 +322,48 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
     return done;
 }
 
+/* Sums of a group of rows with these maxima, a lane each, at `lanes->lower`; `tops` become the maxima of the group that
+ * begins at `next`, so that memory brings one group while another is worked on. */
+INLINE void group_sums(const real *x, const real *next, ptrdiff_t stride, size_t n, const struct window *lanes,
+                       vreal *sum, vreal *error, vreal *tops, int count)
+{
+    const real start = raised(GROUP_START);
+    real to_grid[SV_W], lowest_x[SV_W];
+    vreal sums[SV_W], lost[SV_W], highest[SV_W];
+    v_store(to_grid, lanes->to_grid);
+    v_store(lowest_x, lanes->lowest_x);
+    for (int r = 0; r < SV_W; r++) {
+        const vreal grid = v_set1(to_grid[r]), lowest = v_set1(lowest_x[r]);
+        struct grid_sum row = empty_sum(start);
+        vreal top = v_set1(-INFINITY);
+#pragma GCC unroll 8
+        for (int k = 0; k < count; k++) {
+            vreal s, on_grid;
+            __builtin_prefetch(next + (SV_W + r) * stride + k * SV_W);
+            split_for(FOR_LOG, grid, v_max(lowest, load_of(x + r * stride, n, k, count)), &s, &on_grid);
+            add_power(&row, s, v_exp_power(lanes->base, on_grid));
+            top = v_max(load_of(next + r * stride, n, k, count), top);
+        }
+        sums[r] = v_sub(row.sum, v_set1(start));
+        lost[r] = row.lost;
+        highest[r] = top;
+    }
+    *sum = v_fold(sums, v_add);
+    *error = v_fold(lost, v_add);
+    *tops = v_fold(highest, v_max);
+}
+
 /* The same for rows of `count` vectors (a constant at each call). */
 INLINE size_t logsumexp_groups_of(const real *x, ptrdiff_t stride, size_t rows, size_t n, real *values, int count)
 {
-    const real start = raised(GROUP_START);
     size_t done = 0;
-    for (; done + SV_W <= rows; done += SV_W, x += SV_W * stride) {
-        const vreal top = group_tops(x, stride, n, count);
+    if (rows < SV_W)
+        return 0;
+    vreal top = group_tops(x, stride, n, count), sum, error;
+    for (; done + SV_W <= rows && all_near(top); done += SV_W, x += SV_W * stride) {
         const struct window lanes = window_by_lane(top);
-        real lower[SV_W], lowest_x[SV_W];
-        vreal sums[SV_W], lost[SV_W];
-        if (!all_near(top))
-            break;
-        v_store(lower, lanes.lower);
-        v_store(lowest_x, lanes.lowest_x);
-        for (int r = 0; r < SV_W; r++) {
-            const v_fractions base = v_exp_base(lower[r]);
-            struct grid_sum row = empty_sum(start);
-#pragma GCC unroll 8
-            for (int k = 0; k < count; k++) {
-                vreal v = load_of(x + r * stride, n, k, count), s, on_grid;
-                split_for_log(v_set1(TO_GRID), v_max(v_set1(lowest_x[r]), v), &s, &on_grid);
-                add_power(&row, s, v_exp_power(base, on_grid));
-                __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
-            }
-            sums[r] = v_sub(row.sum, v_set1(start));
-            lost[r] = row.lost;
-        }
-        lane_logs(v_fold(sums, v_add), v_fold(lost, v_add), lanes.lower, values + done);
+        group_sums(x, done + 2 * SV_W <= rows ? x + SV_W * stride : x, stride, n, &lanes, &sum, &error, &top, count);
+        lane_logs(sum, error, lanes.lower, LN2_FOR_LOGS, values + done);
     }
     return done;
 }

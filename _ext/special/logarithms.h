@@ -87,10 +87,10 @@ static double exponential_of(real x)
     return lane[2][0] + (double)lane[2][0] * ((double)lane[0][0] + lane[1][0]);
 }
 
-static void logs_of(const struct scaled_sum *sums, size_t count, real *values)
+static void logs_of(const struct scaled_sum *sums, size_t count, double ln2, real *values)
 {
     for (size_t k = 0; k < count; k++)
-        values[k] = (real)log_near(sums[k].hi, sums[k].lo, sums[k].exponent);
+        values[k] = (real)log_near(sums[k].hi, sums[k].lo, sums[k].exponent, ln2);
 }
 
 /* Whether pairs without a shift served: comparisons are false for NaN. */
@@ -112,20 +112,21 @@ static size_t logsumexp_rows(const real *x, ptrdiff_t x_stride, size_t rows, siz
     x += (ptrdiff_t)done * x_stride;
 #endif
     const int ahead = length * sizeof(real) <= NEXT_ROW_BYTES;
+    const double ln2 = ahead ? LN2_FOR_LOGS : LN2;
     real top = ahead && done < rows ? max_of(x, length) : 0;
     for (; done + waiting < rows && is_near(top); x += x_stride) {
         const real *next = done + waiting + 1 < rows ? x + x_stride : x;
-        const struct scaled_sum total = ahead ? sum_chunk(x, NULL, next, length, 0, 0, exponent_above(top), &top)
+        const struct scaled_sum total = ahead ? sum_chunk(x, NULL, next, length, 0, 0, exponent_above(top), &top, FOR_LOG)
                                               : sum(x, NULL, length, 0);
         if (!is_safe(total))
             break;
         sums[waiting++] = total;
         if (waiting == MANY) {
-            logs_of(sums, waiting, values + done);
+            logs_of(sums, waiting, ln2, values + done);
             done += waiting, waiting = 0;
         }
     }
-    logs_of(sums, waiting, values + done);
+    logs_of(sums, waiting, ln2, values + done);
     return done + waiting;
 }
 

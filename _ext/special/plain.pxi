@@ -96,28 +96,36 @@ def log_softmax_of(x, axis, out, threads):
     return map_plain(x, axis, out, threads, 0, log_softmax_rows)
 
 
-cdef int logsumexp_row(Rows row, double *value, int threads) noexcept nogil:
-    cdef double sign
-    cdef float narrow = 0, narrow_sign
-    cdef int bad
-    if row.dtype == c"d":
-        return sv_logsumexp_f64(<double *>row.view.buf, 0, NULL, 0, value, &sign, 1, row.length, threads)
-    bad = sv_logsumexp_f32(<float *>row.view.buf, 0, NULL, 0, &narrow, &narrow_sign, 1, row.length, threads)
-    value[0] = narrow
-    return bad
+cdef int logsumexp_plain(Rows x, void *values, int threads) noexcept nogil:
+    """The signs of sums without weights tell nothing that the values do not."""
+    if x.dtype == c"d":
+        return sv_logsumexp_f64(<double *>x.view.buf, x.stride, NULL, 0, <double *>values, NULL, x.rows, x.length,
+                                threads)
+    return sv_logsumexp_f32(<float *>x.view.buf, x.stride, NULL, 0, <float *>values, NULL, x.rows, x.length, threads)
 
 
 def logsumexp_of(x, axis, threads):
-    """logsumexp of one row, as softmax_of: a scalar of x's type."""
-    cdef Rows row = hold_plain(x, False)
+    """logsumexp of rows, as softmax_of: an array of their number, or of one row a scalar of x's type."""
+    cdef Rows rows = hold_plain(x, False), values
     cdef int count = threads_of(threads), bad
-    cdef double value = 0
-    if row is None or count == 0 or row.view.ndim != 1 or not is_last(axis, 1):
+    cdef double wide = 0
+    cdef float narrow = 0
+    cdef void *to = <void *>&wide
+    if rows is None or count == 0 or not is_last(axis, rows.view.ndim):
         return None
-    if row.length < NOGIL_MIN:
-        bad = logsumexp_row(row, &value, count)
+    cdef bint many = rows.view.ndim == 2
+    if many:
+        result = new_array(rows.rows, x.dtype)
+        values = hold_plain(result, True)
+        to = values.view.buf
+    elif rows.dtype == c"f":
+        to = <void *>&narrow
+    if rows.rows * rows.length < NOGIL_MIN:
+        bad = logsumexp_plain(rows, to, count)
     else:
         with nogil:
-            bad = logsumexp_row(row, &value, count)
+            bad = logsumexp_plain(rows, to, count)
     check(bad)
-    return float64(value) if row.dtype == c"d" else float32(value)
+    if many:
+        return result
+    return float64(wide) if rows.dtype == c"d" else float32(narrow)

@@ -24,10 +24,7 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 
 enum {
     MAX_SEGMENTS = 64,
-    ROWS_TASKS = 64,
-    /* of the longest row whose terms wait, in the second cache, while the row before it leaves: beyond, two passes are
-     * faster, in float32 sooner since its exponentials cost less */
-    LARGE_ROOM_BYTES = SV_REAL == 32 ? 64 << 10 : 160 << 10
+    ROWS_TASKS = 64
 };
 
 /* ---- one row, cut into segments ------------------------------------------------------------ */
@@ -292,12 +289,15 @@ static void (*by_textbook(int method))(const real *, real *, size_t)
     }
 }
 
-/* Whether the terms of a row wait in cache: those of long rows do not, nor those that several threads share. */
+/* Whether the terms of a row wait in cache: those of long rows do not, nor those that several threads share. Without
+ * AVX-512 terms of rows of up to 2^20 elements might wait: one exponential is ahead by 1.06 to 1.3 there, but not where
+ * a second thread takes its segments. */
 static int wait_in_cache(const struct batch *batch)
 {
     if (batch->method != SV_SOFTMAX_AUTO)
         return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
-    return batch->stream ? batch->length * sizeof(real) <= LARGE_ROOM_BYTES : batch->length < 2 * SEGMENT;
+    return batch->length < 2 * SEGMENT
+           && batch->length * sizeof(real) <= kernels()->one_exponential_max_bytes[batch->stream != 0];
 }
 
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */

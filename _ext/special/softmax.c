@@ -91,6 +91,11 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .leading = leading,
     .sum_others = sum_others,
     .subtract = subtract,
+#ifdef V_HAS_LOOKUP /* what the first cache holds: an exponential costs less than to wait for terms in the second */
+    .one_exponential_max_bytes = {24 << 10, 48 << 10},
+#else
+    .one_exponential_max_bytes = {SIZE_MAX, SV_REAL == 32 ? 64 << 10 : 160 << 10},
+#endif
     .lowest_exponent = LOWEST_EXPONENT + NEGLIGIBLE_EXPONENT,
     .highest_exponent = SAFE_EXPONENT,
 };

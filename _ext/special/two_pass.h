@@ -6,10 +6,13 @@
 
 INLINE vreal shifted_by(vreal x, vreal shift, int shifted) { return shifted ? v_sub(x, shift) : x; }
 
+/* What a sum of terms is for: quotients, or but its logarithm. */
+enum use { FOR_QUOTIENTS, FOR_LOG };
+
 /* Adds the terms of `count` vectors (a constant at each call): side by side they take two thirds of the time that they
  * take one after the other. `highest` becomes at least the maximum of as many of `watched`. */
 INLINE void add_vectors(const real *x, const real *watched, size_t left, vreal shift, int shifted,
-                        const struct window *window, struct grid_sum *block, vreal *highest, int count)
+                        const struct window *window, struct grid_sum *block, vreal *highest, enum use use, int count)
 {
     vreal v[TOGETHER], s[TOGETHER], on_grid[TOGETHER];
     for (int k = 0; k < count; k++) {
@@ -18,23 +21,26 @@ INLINE void add_vectors(const real *x, const real *watched, size_t left, vreal s
         v[k] = shifted_by(v_load_some(x + k * SV_W, left, -INFINITY), shift, shifted);
     }
     for (int k = 0; k < count; k++)
-        v_exp_split(v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
+        if (use == FOR_LOG)
+            v_exp_split_for_log(v_set1(TO_GRID), v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
+        else
+            v_exp_split(v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
     for (int k = 0; k < count; k++)
         add_power(block, s[k], v_exp_power(window->base, on_grid[k]));
 }
 
 /* The same for up to BLOCK vectors, whose sum joins sum + error. */
 INLINE void sum_block(const real *x, const real *watched, size_t n, vreal shift, int shifted,
-                      const struct window *window, vreal *sum, vreal *error, vreal *top)
+                      const struct window *window, vreal *sum, vreal *error, vreal *top, enum use use)
 {
     struct grid_sum block = empty_sum(SUM_START);
     vreal highest = *top;
     const struct window at = *window;
     size_t i = 0;
     for (; i + TOGETHER * SV_W <= n; i += TOGETHER * SV_W)
-        add_vectors(x + i, watched + i, SV_W, shift, shifted, &at, &block, &highest, TOGETHER);
+        add_vectors(x + i, watched + i, SV_W, shift, shifted, &at, &block, &highest, use, TOGETHER);
     for (; i < n; i += SV_W)
-        add_vectors(x + i, watched + i, n - i, shift, shifted, &at, &block, &highest, 1);
+        add_vectors(x + i, watched + i, n - i, shift, shifted, &at, &block, &highest, use, 1);
     *top = highest;
     add_grid_sum(block, SUM_START, sum, error);
 }
@@ -64,7 +70,7 @@ INLINE void sum_weighted_block(const real *x, const real *b, size_t n, vreal shi
 /* The sum of a chunk at this exponent; *top becomes the maximum of what is watched: the chunk, or, without weights, as
  * much of anything else. */
 INLINE struct scaled_sum sum_chunk(const real *x, const real *b, const real *watched, size_t n, real shift, int shifted,
-                                   real exponent, real *top)
+                                   real exponent, real *top, enum use use)
 {
     const struct window window = window_above(exponent);
     const vreal vshift = v_set1(shift);
@@ -74,7 +80,7 @@ INLINE struct scaled_sum sum_chunk(const real *x, const real *b, const real *wat
         if (b)
             sum_weighted_block(x + i, b + i, count, vshift, &window, &sum, &error, &tops);
         else
-            sum_block(x + i, watched + i, count, vshift, shifted, &window, &sum, &error, &tops);
+            sum_block(x + i, watched + i, count, vshift, shifted, &window, &sum, &error, &tops, use);
     }
     *top = v_max_lanes(tops);
     return over_lanes(sum, error, exponent);
@@ -105,7 +111,7 @@ INLINE struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real 
         size_t count = n - i < CHUNK * BLOCK * SV_W ? n - i : CHUNK * BLOCK * SV_W;
         if (exponent == INFINITY)
             return (struct scaled_sum){NAN, 0, 0};
-        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, x + i, count, shift, shifted, exponent, &top);
+        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, x + i, count, shift, shifted, exponent, &top, FOR_QUOTIENTS);
         if (exponent_above(top) > exponent + HEADROOM) { /* once more, at its own exponent */
             exponent = exponent_above(top);
             i -= CHUNK * BLOCK * SV_W;

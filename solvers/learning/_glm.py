@@ -377,7 +377,7 @@ def _on_groups(
 ) -> Grouped:
     """The same for a penalty on groups, which many classes have a share in each."""
     d = len(signs[0])
-    if not np.all(np.isin(signs, [0, -np.inf, np.inf])):
+    if not all(((side == 0) | np.isinf(side)).all() for side in signs):
         raise ValueError(f"bounds must be 0 or infinite with the penalty {penalty!r}")
     labels = np.arange(d) if groups is None and classes > 1 else group_labels(groups, d)
     count = int(labels.max(initial=-1)) + 1

@@ -58,7 +58,7 @@ class GramPath:
         self.z, self.v = np.empty(design.n), np.empty(design.n)
         self._fresh = True
         self.options = {option.name: option.default for option in method.options}
-        self.stats: dict[str, Any] = {"newton_steps": 1, "hessians": 1, "working_set": design.width, "screened": 0}
+        self.stats: dict[str, Any] = {"hessians": 0, "working_set": design.width, "screened": 0}
         self.stats |= {**problem.stats, "isa": threads.build_info()["isa"]}
         self._kept: _kernels.Quadratic | None = None
 
@@ -108,6 +108,7 @@ class GramPath:
         return GlmResult(
             x=coef, coef=coef, intercept=intercept, fun=fun, gap=max(gap, 0.0), kkt=kkt, support=coef.nonzero()[0],
             measure=rows[-1][1], success=True, status=status, message=f"{status.sentence} {self.why}".strip(),
-            nit=rows[-1][0], method=self.name, options=self.options, stats={**self.stats, "seconds": rows[-1][2]},
+            nit=rows[-1][0], method=self.name, options=self.options,
+            stats={"newton_steps": rows[-1][0], **self.stats, "seconds": rows[-1][2]},
             history={"nit": nit, "measure": measure, "seconds": seconds},
         )  # fmt: skip

@@ -25,15 +25,18 @@ from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
 from . import _kernels, _secular
+from ._design import FEWEST
 from ._groups import Grouped
 from ._models import kept_gram
 from ._problem import FitState, GlmProblem, GlmResult
-from ._working_set import _line_search
+from ._working_set import FIRST_PASSES, _line_search
 
 Array = npt.NDArray[Any]
 
 #: Columns whose groups are all taken at once; sweeps and Newton steps in one model; Newton steps between two passes.
 ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
+#: A working set is full where more than this share of it is in use.
+FULL = 0.9
 #: Sweeps and Newton steps in a model of a loss that is not quadratic. A Huber loss has models that fall without end.
 MODEL_PHASES = 20
 
@@ -68,37 +71,55 @@ class GroupState(FitState):
 class GroupWorkingSet:
     """Working sets of groups and prox-Newton steps."""
 
-    first: int = option(100, "columns whose groups join the working set at first, at least", low=1)
+    first: int = option(0, "columns whose groups join the working set at first; 0: by their costs", low=0)
 
     def init(self, problem: GlmProblem) -> GroupState:
         design, penalty = problem.design, _penalty(problem)
-        z = design.product(problem.w0)
-        at_once = design.width <= ALL_AT_ONCE or _fits_by_samples(problem)
-        working = np.full(design.width, at_once) & (penalty.low < penalty.high)
+        working = np.full(design.width, design.width <= ALL_AT_ONCE) & (penalty.low < penalty.high)
         working |= (penalty.sizes(problem.w0) > 0)[penalty.group_of]
         working[design.d :] = True
-        return _evaluated(problem, problem.w0, z, working, 0, 0, 0.0, -np.inf)
+        return _evaluated(problem, problem.w0, working, 0, 0, 0.0, -np.inf)
 
     def step(self, problem: GlmProblem, state: GroupState) -> GroupState:
         working = self._grown(problem, state)
-        w, z, newtons, floor = _minimised(problem, state, working)
-        new = _evaluated(problem, w, z, working, state.nit + 1, state.newtons + newtons, floor, state.dual)
+        solve = _least_squares if problem.loss.quadratic else _minimised
+        w, newtons, floor = solve(problem, state, working)
+        so_far = state.nit + 1, state.newtons + newtons, floor, state.dual
+        new = _evaluated(problem, w, working, *so_far)
+        if not new.primal <= state.primal + _noise(problem, state):
+            new = _evaluated(problem, _shortened(problem, state, w), working, *so_far)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         idle = not gained and floor <= state.floor and bool((working == state.working).all())
         return replace(new, idle=state.idle + 1 if idle else 0)
 
     def _grown(self, problem: GlmProblem, state: GroupState) -> Array:
         """The working set with the groups that violate their conditions most."""
-        penalty = _penalty(problem)
-        residual = np.where(state.working, 0, penalty.residual(state.w, state.g))
-        violation = penalty.sizes(residual) / np.maximum(penalty.sizes(problem.design.norms), 1e-300)
+        if state.working.all():
+            return state.working
+        if np.count_nonzero(state.w) > FULL * np.count_nonzero(state.working) and _serves_all(problem):
+            return np.asarray(state.working | (_penalty(problem).low < _penalty(problem).high))
+        design, penalty = problem.design, _penalty(problem)
+        violation = penalty.kernel.violations(state.w, state.g) / np.maximum(penalty.sizes(design.norms), 1e-300)
+        violation[penalty.group_of[state.working]] = 0
         candidates = np.flatnonzero(violation > 0)
         candidates = candidates[np.argsort(-violation[candidates], kind="stable")]
-        columns = np.cumsum(np.bincount(penalty.group_of)[candidates])
-        room = max(self.first, min(problem.design.n, 10 * self.first), 2 * int(np.count_nonzero(state.w)))
+        counts = np.cumsum(np.bincount(penalty.group_of)[candidates])
+        room = self.first if self.first and state.nit == 0 else self._room(problem, state, candidates)
         joins = np.zeros(len(violation), bool)
-        joins[candidates[: 1 + int(np.searchsorted(columns, room))]] = True
+        joins[candidates[: 1 + int(np.searchsorted(counts, room))]] = True
         return np.asarray(state.working | joins[penalty.group_of])
+
+    def _room(self, problem: GlmProblem, state: GroupState, candidates: Array) -> int:
+        """How many columns may join, of these groups in this order: a step may cost a few times those before it."""
+        design, penalty = problem.design, _penalty(problem)
+        rank = np.full(len(penalty.norms), -1)
+        rank[candidates] = np.arange(len(candidates))
+        of_group = rank[penalty.group_of]
+        new = np.flatnonzero((of_group >= 0) & ~state.working)
+        both = np.concatenate([np.flatnonzero(state.working), new[np.argsort(of_group[new], kind="stable")]])
+        affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - int(np.count_nonzero(state.working))
+        # Twice as many as are in use are a guess of what lacks.
+        return max(FEWEST, affordable, 2 * int(np.count_nonzero(state.w)))
 
     def done(self, problem: GlmProblem, state: GroupState) -> Status | None:
         return problem.status(state)
@@ -111,15 +132,16 @@ class GroupWorkingSet:
 
 
 def _evaluated(
-    problem: GlmProblem, w: Array, z: Array, working: Array, nit: int, newtons: int, floor: float, dual: float
+    problem: GlmProblem, w: Array, working: Array, nit: int, newtons: int, floor: float, dual: float
 ) -> GroupState:
-    """The state at w, its certificate recomputed."""
-    known = problem.certificate(w, z)
+    """The state at w, its certificate computed from w."""
+    known = problem.certificate(w, problem.design.product(w), not problem.loss.quadratic)
+    problem.remember(known)
     dual = max(dual, known.dual)
     measure = problem.measure(known, dual)
     return GroupState(
-        w=w, z=z, g=known.g, working=working, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit, measure=measure,
-        newtons=newtons, floor=floor,
+        w=w, z=known.z, g=known.g, working=working, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
+        measure=measure, newtons=newtons, floor=floor,
     )  # fmt: skip
 
 
@@ -127,11 +149,11 @@ def _penalty(problem: GlmProblem) -> Grouped:
     return cast(Grouped, problem.penalty)
 
 
-def _fits_by_samples(problem: GlmProblem) -> bool:
-    """Whether all groups can be worked on at once by their samples, which costs little where they stay zero."""
+def _serves_all(problem: GlmProblem) -> bool:
+    """Whether all groups can be worked on at once: few columns, or by the samples, where zero groups cost little."""
     design, penalty = problem.design, _penalty(problem)
     plain = not penalty.kinked[penalty.low < penalty.high].any() and not problem.loss.coupled
-    return plain and design.d > design.n and design.n * design.d <= LARGEST_PANEL
+    return design.width <= design.n or (plain and design.n * design.d <= LARGEST_PANEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,39 +181,64 @@ def _working_groups(problem: GlmProblem, working: Array) -> _Groups:
     return _Groups(columns, np.append(start, len(columns)).astype(np.int32), norm, penalty.part(columns))
 
 
-def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, Array, int, float]:
-    """w, X w, the Newton steps taken and the next floor: the working set solved as far as it pays."""
-    design, loss, groups = problem.design, problem.loss, _working_groups(problem, working)
+def _noise(problem: GlmProblem, state: GroupState) -> float:
+    """By how much rounding may let the objective rise."""
+    return NOISE * max(abs(problem.at_zero), abs(state.primal))
+
+
+def _tolerances(state: GroupState, groups: _Groups) -> tuple[float, float]:
+    """What a model is solved to on the way, and at the end.
+
+    On the way: the square of the present violation, in units of the largest gradient: superlinear, not below rounding.
+    """
+    size = max(float(np.abs(state.g).max(initial=0.0)), float(groups.norm.max(initial=0.0)))
+    return max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0, FINAL * size
+
+
+def _least_squares(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, int, float]:
+    """As `_minimised`, where the model is the loss itself."""
+    groups = _working_groups(problem, working)
+    columns, width = groups.columns, problem.design.width
+    tol, last = _tolerances(state, groups)
+    if len(columns) == width or len(columns) <= problem.design.n:  # no group is left out, or they cost next to nothing
+        tol = min(tol, last)
+    w, g = state.w[columns], state.g[columns]
+    target = _model_minimum(problem, groups, w, state.z, g, state.floor, tol, state.idle > 0)
+    return _placed(target, columns, width), 1, state.floor
+
+
+def _shortened(problem: GlmProblem, state: GroupState, target: Array) -> Array:
+    """The part of the step to the target that lowers the objective: w itself, where rounding leaves none."""
+    penalty, way, noise = problem.penalty, problem.design.product(target - state.w), _noise(problem, state)
+    value = state.primal - penalty.value(state.w)
+    found = _line_search(problem, penalty, state.w, target, state.z, way, state.g, value, noise)
+    return state.w if found is None else state.w + found[0] * (target - state.w)
+
+
+def _minimised(problem: GlmProblem, state: GroupState, working: Array) -> tuple[Array, int, float]:
+    """w, the Newton steps taken and the next floor: the working set solved as far as it pays."""
+    design, groups = problem.design, _working_groups(problem, working)
     columns, floor = groups.columns, state.floor
     w, z, g = state.w[columns], state.z, state.g[columns]
-    size = max(float(np.abs(state.g).max(initial=0.0)), float(groups.norm.max(initial=0.0)))
-    # The square of the present violation, in units of the largest gradient: superlinear, and not below rounding. Where
-    # the model is the loss and no group is left out, all that is asked for.
-    tol = max(1e-3 * state.kkt * min(1e-2, state.kkt / size), 1e-16 * size) if size > 0 else 0.0
-    if loss.quadratic and len(columns) == design.width:
-        tol = min(tol, FINAL * size)
+    tol, noise = _tolerances(state, groups)[0], _noise(problem, state)
     value, steps = state.primal - problem.penalty.value(state.w), 0
-    noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
-    for _ in range(1 if loss.quadratic else NEWTON_STEPS):
+    while steps < NEWTON_STEPS:
         target = _model_minimum(problem, groups, w, z, g, floor, tol, state.idle > 0)
         steps += 1
         way = design.product(_placed(target - w, columns, design.width))
         found = _line_search(problem, groups.penalty, w, target, z, way, g, value, noise)
         share = 0.0 if found is None else found[0]
         floor = 0.1 * floor if share == 1 else floor
-        if share < SHORT and not loss.quadratic:
+        if share < SHORT:
             floor = min(max(100 * floor, FIRST_FLOOR), 1.0)
         if found is None:
             break
         w = target if share == 1 else w + share * (target - w)
         _, z, v, _, value = found
-        if loss.quadratic:
-            break
         g = design.transposed(v)[columns]
-        if groups.penalty.residual(w, g).max(initial=0.0) <= 0.1 * state.kkt:
+        if groups.penalty.kernel.measure(w, g)[1] <= 0.1 * state.kkt:
             break
-    w = _placed(w, columns, design.width)
-    return w, design.product(w) if loss.quadratic else z, steps, floor
+    return _placed(w, columns, design.width), steps, floor
 
 
 def _placed(values: Array, columns: Array, width: int) -> Array:
@@ -220,7 +267,7 @@ def _model_minimum(
     kept = problem._memory.get("model") if problem.loss.quadratic else None
     if kept is None or not np.array_equal(kept[0], groups.columns):
         H = _hessian(problem, groups.columns, z, floor)
-        kept = groups.columns, H, _eigen(H, groups.start)
+        kept = groups.columns, H, _kernels.group_eigen(H, groups.start)
         if problem.loss.quadratic:
             problem._memory["model"] = kept
     most = PHASES if problem.loss.quadratic else MODEL_PHASES
@@ -255,20 +302,6 @@ def _by_columns(
         slope += H @ (found - target)
         target = found
     return target
-
-
-def _eigen(H: Array, start: npt.NDArray[np.int32]) -> tuple[Array, Array]:
-    """Eigenvalues and eigenvectors of the groups' blocks, one after the other."""
-    sizes = np.diff(start)
-    values, vectors = np.empty(start[-1]), np.empty(int((sizes.astype(np.int64) ** 2).sum()))
-    places = np.concatenate([[0], np.cumsum(sizes.astype(np.int64) ** 2)])
-    for size in np.unique(sizes):
-        which = np.flatnonzero(sizes == size)
-        at = start[which][:, None] + np.arange(size)
-        e, V = np.linalg.eigh(H[at[:, :, None], at[:, None, :]])
-        values[at] = e
-        vectors[places[which][:, None] + np.arange(size * size)] = V.reshape(len(which), -1)
-    return values, vectors
 
 
 def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float) -> Array:

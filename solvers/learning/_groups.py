@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from . import _kernels
+
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
-
-#: Newton steps for the scale at which a group's dual norm is met, of which a handful are taken.
-SCALE_STEPS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,55 +52,17 @@ class Grouped:
         """The 2-norms of the groups of x."""
         return np.asarray(np.sqrt(np.bincount(self.group_of, x * x, len(self.norms))))
 
+    @cached_property
+    def kernel(self) -> _kernels.GroupTerms:
+        """The penalty as the kernels want it."""
+        return _kernels.GroupTerms(self.group_of, self.norms, self.l1, self.low, self.high)
+
     def value(self, w: Array) -> float:
-        return float(self.norms @ self.sizes(w)) + float(self.l1 @ np.abs(w))
+        return self.kernel.value(w)
 
-    def _pull(self, u: Array) -> Array:
-        """What is left of u beyond the l1 terms, towards where the bounds allow."""
-        beyond = np.sign(u) * np.maximum(np.abs(u) - self.l1, 0)
-        low, high = np.where(self.low == 0, 0, -np.inf), np.where(self.high == 0, 0, np.inf)
-        return np.asarray(np.clip(beyond, low, high))
-
-    def residual(self, w: Array, g: Array) -> Array:
-        """How far each coordinate's equation is from being met, in units of the gradient g of the loss."""
-        sizes = self.sizes(w)
-        smooth = np.divide(self.norms, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-        slope = g + smooth[self.group_of] * w
-        pull = self._pull(-slope)
-        pulls = self.sizes(pull)
-        short = 1 - self.norms / np.maximum(np.maximum(pulls, self.norms), np.finfo(float).tiny)
-        share = np.where(sizes > 0, 1.0, short)[self.group_of]
-        return np.abs(np.where(w == 0, share * pull, slope + self.l1 * np.sign(w)))
-
-    def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
+    def limits(self, u: Array, slack: Array | None = None) -> tuple[float, float]:
         """The t >= 0 for which the conjugate at t u, known to `slack`, is finite."""
-        size = np.where(self.high > 0, np.maximum(u, 0), 0) + np.where(self.low < 0, np.maximum(-u, 0), 0)
-        size = np.where((self.high > 0) | (self.low < 0), size + slack, 0)
-        return 0.0, self._most(size)
-
-    def _most(self, size: Array) -> float:
-        """The largest t with ``|max(t size - l1, 0)| <= norm`` for every group.
-
-        The left side is convex in t: Newton's method comes down to the root from above.
-        """
-        some = self.sizes(size) > 0
-        if not some.any():
-            return np.inf
-        t = (self.norms[some] + self.sizes(self.l1)[some]) / self.sizes(size)[some]
-        if not self.l1.any():
-            return float(t.min())
-        full = np.zeros(len(self.norms))
-        for _ in range(SCALE_STEPS):
-            full[some] = t
-            left = np.maximum(full[self.group_of] * size - self.l1, 0)
-            lengths = self.sizes(left)[some]
-            slopes = np.bincount(self.group_of, left * size, len(self.norms))[some]
-            excess = lengths - self.norms[some]
-            step = np.where(slopes > 0, excess * lengths / np.maximum(slopes, 1e-300), 0)
-            t = t - np.maximum(step, 0)
-            if np.all(step <= 1e-15 * t):
-                break
-        return float(t.min())
+        return 0.0, self.kernel.limit(-u, slack)
 
     def conjugate(self, u: Array, slack: Array | float = 0.0) -> float:
         """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`."""
@@ -130,8 +92,8 @@ class GroupedTerms:
 
     def measure(self, w: Array, g: Array) -> tuple[float, float, float, float]:
         """The value, the largest violation, and the limits of t between which the conjugate at -t g is finite."""
-        p = self.penalty
-        return p.value(w), float(p.residual(w, g).max(initial=0.0)), *p.limits(-g)
+        value, violation, above = self.penalty.kernel.measure(w, g)
+        return value, violation, 0.0, above
 
     def conjugate(self, g: Array, share: float) -> float:
         """The conjugate at -share g, within the limits."""
@@ -146,12 +108,19 @@ def grouped(
     fixed = out[labels]
     free = np.full(ones, np.inf)
     norms = (1 - l1_ratio) * strength * np.where(out, 0.0, weights)
+    low, high = (np.where(fixed, 0.0, side) for side in signs)
+    l1 = np.where(fixed, 0.0, l1_ratio * strength)
+    # The norm of a single coordinate is an l1 term: one kink where its own term or a bound has one already.
+    alone = np.bincount(labels, minlength=len(norms))[labels] == 1
+    alone &= (l1 > 0) | (low == 0) | (high == 0)
+    l1[alone] += norms[labels[alone]]
+    norms[labels[alone]] = 0.0
     return Grouped(
         np.append(labels, np.full(ones, len(norms))),
         np.append(norms, np.zeros(min(ones, 1))),
-        np.append(np.where(fixed, 0.0, l1_ratio * strength), np.zeros(ones)),
-        np.append(np.where(fixed, 0.0, signs[0]), -free),
-        np.append(np.where(fixed, 0.0, signs[1]), free),
+        np.append(l1, np.zeros(ones)),
+        np.append(low, -free),
+        np.append(high, free),
     )
 
 

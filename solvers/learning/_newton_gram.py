@@ -161,7 +161,7 @@ def _minimum(problem: GlmProblem, state: NewtonGramState, H: Array) -> Array:
     whole = len(state.columns) == len(state.w)
     w, g = (state.w, state.g) if whole else (state.w[state.columns], state.g[state.columns])
     penalty = problem.penalty if whole else problem.penalty.part(state.columns)
-    violation = float(penalty.residual(w, g).max(initial=0.0))
+    violation = penalty.terms().measure(w, g)[1]
     found, ridge = least(problem, H, penalty, w, g, violation), RIDGE
     diagonal = H.diagonal().copy()
     diagonal = np.maximum(diagonal, LEAST * float(diagonal.max(initial=1.0)))

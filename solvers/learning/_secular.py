@@ -12,7 +12,9 @@ As in the exact step on one group, the equations |u_k| = norm_k are solved as 1 
 linear in s. A Levenberg-Marquardt term and the decrease of h keep the steps safe: h bounds the objective from above and
 equals it at the start, so that the objective does not rise.
 
-A step forms and factors I + R D R': m^2 p + m^3 / 3 operations for m rows and p columns in groups that are not zero.
+A step forms and factors I + R D R': m^2 p + m^3 / 3 operations for m rows and p columns in groups that are not zero;
+or, where these are fewer than the rows, I + D^1/2 R'R D^1/2 of p^3 / 3 operations, from a Gram matrix that grows by the
+groups that join.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.linalg
 from scipy.linalg import blas, lapack
 
 Array = npt.NDArray[np.float64]
@@ -31,29 +32,73 @@ STEPS, TRIALS, DROPS = 100, 12, 6
 ROUNDING = 1e-13
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-13
 SUFFICIENT = 1e-4
+#: Rounding of h, relatively.
+NOISE = 1e-15
 #: Steps in a row that bring the equations no nearer.
 IDLE = 2
+#: The Gram matrix serves where there are fewer columns in use than this share of the rows.
+FEWER = 0.8
+
+
+class Samples:
+    """R, r, where each group's columns begin, and the norms; and the Gram matrix of the columns used so far."""
+
+    def __init__(self, R: Array, r: Array, start: npt.NDArray[np.intp], norm: Array) -> None:
+        self.R, self.r, self.start, self.norm = R, r, start, norm
+        #: Where each column stands in the Gram matrix, -1: not there.
+        self._place = np.full(R.shape[1], -1)
+        self._columns = np.empty(0, np.intp)
+        self._H = np.empty((0, 0))
+
+    def gram(self, used: npt.NDArray[np.intp]) -> Array | None:
+        """R'R of these columns; None where rows serve better."""
+        most, new = FEWER * len(self.R), used[self._place[used] < 0]
+        if len(used) > most:
+            return None
+        if len(self._columns) + len(new) > most:  # many came and went: anew
+            self._place[:], self._columns, self._H, new = -1, self._columns[:0], self._H[:0, :0], used
+        both = np.concatenate([self._columns, new])
+        if len(new):
+            old, H = len(self._columns), np.empty((len(both), len(both)))
+            H[:old, :old] = self._H
+            H[:, old:] = self.R[:, both].T @ self.R[:, new]
+            H[old:, :old] = H[:old, old:].T
+            self._place[new] = np.arange(old, len(both))
+            self._columns, self._H = both, H
+        places = self._place[used]
+        return np.asarray(self._H[np.ix_(places, places)])
 
 
 class Secular:
     """h at some scales: its value, u, and the factor from which Newton's matrix comes."""
 
-    def __init__(self, R: Array, r: Array, start: npt.NDArray[np.intp], norm: Array, scales: Array) -> None:
-        self.R, self.start, self.norm, self.scales = R, start, norm, scales
+    def __init__(self, samples: Samples, scales: Array) -> None:
+        self.samples, self.scales = samples, scales
+        R, r, start, self.norm = samples.R, samples.r, samples.start, samples.norm
         each = np.repeat(scales, np.diff(start))
         used = np.flatnonzero(each)
-        panel = R[:, used] * np.sqrt(each[used])
-        S = blas.dsyrk(1.0, panel, lower=1) if len(used) else np.zeros((len(r), len(r)), order="F")
+        roots = np.sqrt(each[used])
+        self.panel, H = R[:, used] * roots, samples.gram(used)
+        self.by_rows = H is None
+        S = blas.dsyrk(1.0, self.panel, lower=1) if H is None else (roots[:, None] * H * roots).T
         S[np.diag_indices_from(S)] += 1
         self.factor, info = lapack.dpotrf(S, lower=1, overwrite_a=1)
         self.defined = info == 0
         if not self.defined:
             return
-        v = scipy.linalg.cho_solve((self.factor, True), r, check_finite=False)
+        v = self._solved(r)
         self.u = R.T @ v
         self.lengths = np.sqrt(np.add.reduceat(self.u * self.u, start[:-1]))
-        self.value = 0.5 * float(r @ v) + 0.5 * float(norm**2 @ scales)
+        self.value = 0.5 * float(r @ v) + 0.5 * float(self.norm**2 @ scales)
         self.w = each * self.u
+
+    def _solved(self, r: Array) -> Array:
+        """(I + R D R')^-1 r."""
+        if self.by_rows:
+            return lapack.dpotrs(self.factor, r, lower=1)[0]  # type: ignore[no-any-return]
+        if not self.panel.shape[1]:
+            return r
+        return np.asarray(r - self.panel @ lapack.dpotrs(self.factor, self.panel.T @ r, lower=1)[0])
 
     @property
     def gradient(self) -> Array:
@@ -67,12 +112,18 @@ class Secular:
 
     def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         """Q' (I + R D R')^-1 Q with the columns R_k u_k."""
-        Q = np.empty((len(self.factor), len(groups)), order="F")
+        R, start = self.samples.R, self.samples.start
+        Q = np.empty((len(R), len(groups)), order="F")
         for column, k in enumerate(groups.tolist()):
-            of_group = slice(self.start[k], self.start[k + 1])
-            np.dot(self.R[:, of_group], self.u[of_group], out=Q[:, column])
-        Z = lapack.dtrtrs(self.factor, Q, lower=1, overwrite_b=1)[0]
-        return Z.T @ Z  # type: ignore[no-any-return]
+            of_group = slice(start[k], start[k + 1])
+            np.dot(R[:, of_group], self.u[of_group], out=Q[:, column])
+        if self.by_rows:
+            Z = lapack.dtrtrs(self.factor, Q, lower=1, overwrite_b=1)[0]
+            return Z.T @ Z  # type: ignore[no-any-return]
+        if not self.panel.shape[1]:
+            return np.asarray(Q.T @ Q)
+        Z = lapack.dtrtrs(self.factor, self.panel.T @ Q, lower=1)[0]
+        return np.asarray(Q.T @ Q - Z.T @ Z)
 
 
 def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) -> Array:
@@ -81,7 +132,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
     `start`: where each group's columns begin, and their number; norm > 0.
     """
     first = np.sqrt(np.add.reduceat(w * w, start[:-1])) / norm
-    here = Secular(R, r, np.asarray(start, np.intp), norm, first)
+    here = Secular(Samples(R, r, np.asarray(start, np.intp), norm), first)
     if not here.defined:
         return w
     damping, idle, least = FIRST_DAMPING, 0, here
@@ -89,7 +140,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
     for _ in range(STEPS):
         if least.violation <= tol or idle == IDLE:
             break
-        there, damping = _step(here, r, damping)
+        there, damping = _step(here, damping)
         if there is None:
             break
         idle = 0 if there.violation < 0.9 * least.violation or there.value < here.value else idle + 1
@@ -98,7 +149,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
     return np.asarray(least.w)
 
 
-def _step(here: Secular, r: Array, damping: float) -> tuple[Secular | None, float]:
+def _step(here: Secular, damping: float) -> tuple[Secular | None, float]:
     """Where a damped step leads, None where h does not fall any more; and the damping of the next one."""
     gradient, free = here.gradient, np.flatnonzero((here.scales > 0) | (here.lengths > here.norm))
     H = here.hessian(free)
@@ -107,10 +158,14 @@ def _step(here: Secular, r: Array, damping: float) -> tuple[Secular | None, floa
     for _ in range(TRIALS):
         scales = here.scales.copy()
         scales[free] = _moved(H + (damping + LEAST_DAMPING) * np.diag(H.diagonal()), wanted, here.scales[free])
-        there = Secular(here.R, r, here.start, here.norm, scales)
-        expected = SUFFICIENT * float(gradient @ (scales - here.scales))
-        if there.defined and there.value <= here.value + min(expected, 0.0) + 1e-15 * abs(here.value):
+        there = Secular(here.samples, scales)
+        hoped, rise = float(gradient @ (scales - here.scales)), there.value - here.value if there.defined else np.inf
+        falls = rise <= SUFFICIENT * min(hoped, 0.0) + NOISE * abs(here.value)
+        # The equations tell of progress where the values cannot any more.
+        if falls or (rise <= 10 * NOISE * abs(here.value) and there.violation <= 0.5 * here.violation):
             return there, 0.1 * damping
+        if abs(hoped) <= NOISE * abs(here.value):
+            break
         damping = max(damping, 1e-6) * 10
     return None, damping
 

@@ -18,12 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
+from operator import mul
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+
+from . import _kernels
 
 Array = npt.NDArray[Any]
 
@@ -41,8 +44,6 @@ _FAST = {
     ("neumann", "half"): ("dct", 4, 0.5, 0),
 }
 
-#: Entries that are looked at before all are.
-FIRST_LOOK = 512
 #: The other ends take a product with the axis's eigenvectors; a longer axis would take more than iterations do.
 LONGEST_DENSE_AXIS = 1500
 
@@ -136,17 +137,13 @@ class Layout:
         self._first[kinds[::-1]] = at[::-1]
 
     def box(self, data: Array) -> Box | None:
-        """The stencil, where the values are constant in this sense."""
-        table = np.where(self._first >= 0, data[self._first], 0.0).astype(np.float64)
-        scale = float(np.abs(table).max())
-        if not 0 < scale < np.inf:
+        """The stencil, where the values, of float64, are constant in this sense."""
+        table = _kernels.values_of_kinds(data, self._at, self._kinds, self._first, 1e-13)
+        if table is None:
             return None
-        for few in (slice(FIRST_LOOK), slice(None)):  # values that vary are seen to do so at once
-            if not np.abs(data[self._at[few]] - table[self._kinds[few]]).max() <= 1e-13 * scale:
-                return None
-        axes = len(self.shape)
-        coupling = tuple(float(c) for c in table[:axes])
-        diagonal = float(table[axes + 3**axes // 2])
+        axes, numbers = len(self.shape), table.tolist()
+        error = 1e-12 * max(map(abs, numbers))
+        coupling, diagonal = tuple(numbers[:axes]), numbers[axes + 3**axes // 2]
         ends: list[Ends] = []
         for axis in range(axes):
             if self.periodic[axis]:
@@ -154,26 +151,23 @@ class Layout:
                 continue
             # amid all other axes
             step, amid = 3 ** (axes - 1 - axis), axes + 3**axes // 2
-            extra = (float(table[amid + way * step]) - diagonal for way in (-1, 1))
-            found = [_end(e, coupling[axis], 1e-12 * scale) for e in extra]
-            if not all(found):
+            low, high = (_end(numbers[amid + way * step] - diagonal, coupling[axis], error) for way in (-1, 1))
+            if not low or not high:
                 return None
-            ends.append((found[0], found[1]))
-        box = Box(self.shape, diagonal, coupling, tuple(ends))
-        longest = max(
-            (m for e, m in zip(ends, self.shape, strict=True) if e[0] != "periodic" and e not in _FAST), default=0
-        )
-        return box if longest <= LONGEST_DENSE_AXIS and self._corners_fit(box, table, 1e-12 * scale) else None
+            ends.append((low, high))
+            if ends[-1] not in _FAST and self.shape[axis] > LONGEST_DENSE_AXIS:
+                return None
+        # where diagonal entries are at several ends at once, they have the sum of what each end adds
+        for first, found, extra in zip(self._first[axes:], numbers[axes:], _extras(tuple(ends)), strict=True):
+            if first >= 0 and not abs(found - diagonal - sum(map(mul, coupling, extra))) <= error:
+                return None
+        return Box(self.shape, diagonal, coupling, tuple(ends))
 
-    def _corners_fit(self, box: Box, table: Array, error: float) -> bool:
-        """Whether diagonal entries at several ends at once have the sum of what each end adds."""
-        expected: Any = box.diagonal
-        for axis, (ends, coupling) in enumerate(zip(box.ends, box.coupling, strict=True)):
-            low, high = (0, 0) if self.periodic[axis] else (EXTRA[end] * coupling for end in ends)
-            expected = np.add.outer(expected, (low, 0.0, high)) if axis else expected + np.array((low, 0.0, high))
-        axes = len(self.shape)
-        seen = self._first[axes:] >= 0
-        return bool((np.abs(table[axes:] - expected.ravel())[seen] <= error).all())
+
+@cache
+def _extras(ends: tuple[Ends, ...]) -> list[tuple[int, ...]]:
+    """What is added at each place of the box, in units of the axes' couplings; places as in `_diagonal_kind`."""
+    return list(product(*((EXTRA.get(low, 0), 0, EXTRA.get(high, 0)) for low, high in ends)))
 
 
 def _end(extra: float, coupling: float, error: float) -> str:

@@ -156,7 +156,9 @@ class System:
     def _take(self, matrix: scipy.sparse.csr_array) -> None:
         """Keep the values aside: the user may write the next ones into the same array."""
         self.matrix = self.operator.matrix
-        self._data = matrix.data.copy()
+        if self._data.shape != matrix.data.shape or self._data.dtype != matrix.data.dtype:
+            self._data = np.empty_like(matrix.data)
+        np.copyto(self._data, matrix.data)  # pages that are there already: new ones take longer than the copy
         self.size, self.entries = int(self.operator.size), len(self._data)
         per_row = self.entries / max(self.size, 1)
         self.dimension = 1 if per_row <= 3.1 else 2 if per_row <= 5.1 else 3
@@ -182,8 +184,7 @@ class System:
             every, self._pairs = _mirror(self.matrix)
             return every
         here, there = self._pairs
-        data = self.matrix.data
-        return len(here) > 0 and bool((np.abs(data[here] - data[there]) <= 1e-12 * np.abs(data[here])).all())
+        return len(here) > 0 and _kernels.pairs_agree(self._wide(), here, there, 1e-12)
 
     def _positive(self) -> bool:
         if self.matrix is None:
@@ -193,24 +194,28 @@ class System:
     def _box(self) -> Box | None:
         if self.matrix is None:
             return _grid_box(self.operator)
-        return None if self._layout is None else self._layout.box(self.matrix.data)
+        return None if self._layout is None else self._layout.box(self._wide())
 
     def _condition(self) -> float:
         floor: float = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
         if self.matrix is None:
             mass = float(np.mean(self.operator.mass))
             return 2 / max(mass / float(np.mean(self.operator.diagonal())), floor)
-        at, starts, centre = self._sample or self._sample_rows(self.matrix)
-        sizes = np.abs(self.matrix.data[at])
-        whole, diagonal = np.add.reduceat(sizes, starts), sizes[centre]
-        off = np.sort(whole / diagonal)
-        return float(2 / max(2 - off[len(off) // 2], floor))
+        ratio = _kernels.median_row(self._wide(), *(self._sample or self._sample_rows(self.matrix)))
+        return float(2 / max(2 - ratio, floor))
+
+    def _wide(self) -> Array:
+        """The matrix's values in float64."""
+        if self._data.dtype == np.float64:
+            return self._data
+        wide: Array = self._fact("wide", lambda: self._data.astype(np.float64))
+        return wide
 
     def _sample_rows(self, matrix: scipy.sparse.csr_array) -> tuple[Array, Array, Array]:
         rows = np.unique(np.linspace(0, self.size - 1, SAMPLE).astype(np.int64))
         counts = (matrix.indptr[rows + 1] - matrix.indptr[rows]).astype(np.int64)
-        starts = np.cumsum(counts) - counts
-        at = np.arange(counts.sum()) + np.repeat(matrix.indptr[rows] - starts, counts)
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        at = np.arange(starts[-1]) + np.repeat(matrix.indptr[rows] - starts[:-1], counts)
         centre = np.flatnonzero(matrix.indices[at] == np.repeat(rows, counts))
         self._sample = at, starts, centre
         return self._sample

@@ -98,6 +98,17 @@ def test_groups_of_one_are_the_lasso(seed, loss, n):
     np.testing.assert_allclose(ours.coef, lasso.coef, atol=1e-4 * np.abs(lasso.coef).max())
 
 
+def test_groups_of_one_with_terms_of_their_own_end():
+    """Three samples, columns of sizes from 0.01 to 100: two kinks in one place were left at a crawl."""
+    rng = np.random.default_rng(100000)
+    X, y = rng.normal(size=(3, 45)) * 10.0 ** rng.integers(-2, 3, 45), rng.normal(size=3)
+    lam = np.abs(X.T @ y).max() / 124.40625
+    fit = {"lam": lam, "tol": 1e-9}
+    result = glm(X, y, penalty="sparse-group", l1_ratio=0.3, groups=1, **fit)
+    assert result.success
+    assert result.fun == pytest.approx(glm(X, y, **fit).fun, rel=1e-8)
+
+
 def test_one_group_of_ridge_like_norm(seed):
     """One group: SciPy minimises the same smooth objective away from zero."""
     X, y = problem(seed, 60, 6, "logistic")
@@ -222,6 +233,91 @@ def test_the_model_is_refused_where_arrays_do_not_fit():
         changed[place] = wrong
         with pytest.raises(ValueError, match=r"must rise|H is|has length"):
             _kernels.minimise_groups(*changed, 1e-9, 10)
+
+
+def test_few_columns_in_use_are_solved_by_their_gram_matrix(seed):
+    """The same steps as by the rows, also where groups come and go and more are met than the matrix may have."""
+    rng = np.random.default_rng(seed)
+    R, r = rng.normal(size=(60, 240)), rng.normal(size=60)
+    R[:, 5:10] = R[:, :5]
+    start, norm = np.arange(0, 241, 5), np.full(48, 3.0)
+    samples = _secular.Samples(R, r, start, norm)
+    for _ in range(8):
+        scales = np.zeros(48)
+        scales[rng.permutation(46)[:6] + 2] = rng.uniform(0.1, 2, 6)
+        scales[:2] = 1.0
+        by_gram, few = _secular.Secular(samples, scales), np.flatnonzero(scales)
+        assert not by_gram.by_rows
+        S = np.eye(60) + (R * np.repeat(scales, 5)) @ R.T
+        v = np.linalg.solve(S, r)
+        np.testing.assert_allclose(by_gram.u, R.T @ v, atol=1e-11)
+        Q = np.column_stack([R[:, 5 * k : 5 * k + 5] @ by_gram.u[5 * k : 5 * k + 5] for k in few])
+        np.testing.assert_allclose(by_gram.hessian(few), Q.T @ np.linalg.solve(S, Q), atol=1e-9 * np.sum(Q * Q))
+    assert _secular.Secular(samples, np.ones(48)).by_rows
+
+
+# ---- what the kernels tell of the penalty ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+@pytest.mark.parametrize("positive", [False, True])
+def test_measures_written_down_once_more(seed, l1, positive):
+    rng = np.random.default_rng(seed)
+    labels, norms = rng.integers(0, 5, 23), np.array([0.5, 0.0, 1.0, 2.0, 0.7, 1.0])  # the last one has no coordinates
+    groups = [np.flatnonzero(labels == k) for k in range(6)]
+    w, g = rng.normal(size=(2, 23))
+    w[labels == 3], w[::4] = 0, 0
+    w = np.abs(w) if positive else w
+    low = np.full(23, 0.0 if positive else -np.inf)
+    terms = _kernels.GroupTerms(labels, norms, np.full(23, l1), low, np.full(23, np.inf))
+    value, worst, above = terms.measure(w, g)
+    sizes = np.array([np.linalg.norm(w[k]) for k in groups])
+    assert value == pytest.approx(l1 * np.abs(w).sum() + norms @ sizes)
+    assert value == pytest.approx(terms.value(w))
+    assert worst == pytest.approx(violation_over(w, g, groups, norms, l1, positive))
+
+    def excess(t):  # the dual norm, less what it may be
+        pull = np.maximum(-g, 0) if positive else np.abs(g)
+        left = np.maximum(t * pull - l1, 0)
+        return max(np.linalg.norm(left[k]) - n for n, k in zip(norms, groups, strict=True))
+
+    assert above == pytest.approx(terms.limit(g))
+    assert (above == 0 and l1 == 0) or excess(above * (1 - 1e-9)) <= 1e-12 < excess(above * (1 + 1e-6))
+    assert terms.limit(g, np.full(23, 0.1)) <= above
+    wide = terms.violations(w, g)
+    assert wide[5] == 0
+    assert all(wide[k] == pytest.approx(violation_over(w, g, groups, norms, l1, positive, k, 2)) for k in range(5))
+    assert np.isnan(terms.measure(np.full(23, np.nan), g)[1])
+
+
+def violation_over(w, g, groups, norms, l1, positive, which=None, order=np.inf):
+    """The violations of a group, or of all, in the largest or another norm."""
+    found = []
+    for k, (members, norm) in enumerate(zip(groups, norms, strict=True)):
+        if which not in (None, k):
+            continue
+        size = np.linalg.norm(w[members])
+        slope = g[members] + (norm / size * w[members] if size else 0)
+        pull = np.sign(-slope) * np.maximum(np.abs(slope) - l1, 0)
+        pull = np.maximum(pull, 0) if positive else pull
+        pulls = np.linalg.norm(pull)
+        share = 1.0 if size else max(0.0, 1 - norm / pulls) if pulls else 0.0
+        found.append(np.where(w[members] == 0, share * pull, slope + l1 * np.sign(w[members])))
+    return np.linalg.norm(np.concatenate([*found, [0.0]]), order)
+
+
+def test_eigenvalues_of_the_blocks(seed):
+    rng = np.random.default_rng(seed)
+    H = np.cov(rng.normal(size=(12, 40)))
+    values, vectors = _kernels.group_eigen(H, np.array([0, 1, 5, 12], np.int32))
+    at = 0
+    for a, b in ((0, 1), (1, 5), (5, 12)):
+        V = vectors[at : at + (b - a) ** 2].reshape(b - a, b - a)
+        np.testing.assert_allclose(V * values[a:b] @ V.T, H[a:b, a:b], atol=1e-13)
+        assert np.all(np.diff(values[a:b]) >= 0)
+        at += (b - a) ** 2
+    with pytest.raises(ValueError, match="do not fit"):
+        _kernels.group_eigen(H, np.array([0, 13], np.int32))
 
 
 # ---- invariants -----------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def test_one_gram_matrix_serves_a_path_of_few_columns(seed, form, more):
     assert many.success
     assert all(result.stats["working_set"] == 30 + ("fit_intercept" in more) for result in one.results)
     assert [result.method for result in one.results] == ["working-set"] * 25
+    assert all(result.stats["newton_steps"] == result.nit for result in one.results)
     np.testing.assert_allclose(one.coefs, many.coefs, atol=1e-5)
     np.testing.assert_allclose(one.intercepts, many.intercepts, atol=1e-5)
     for k, result in enumerate(one.results):
