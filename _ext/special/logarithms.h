@@ -116,8 +116,8 @@ static size_t logsumexp_rows(const real *x, ptrdiff_t x_stride, size_t rows, siz
     real top = ahead && done < rows ? max_of(x, length) : 0;
     for (; done + waiting < rows && is_near(top); x += x_stride) {
         const real *next = done + waiting + 1 < rows ? x + x_stride : x;
-        const struct scaled_sum total = ahead ? sum_chunk(x, NULL, next, length, 0, 0, exponent_above(top), &top, FOR_LOG)
-                                              : sum(x, NULL, length, 0);
+        const struct scaled_sum total =
+            ahead ? sum_chunk(x, NULL, next, length, 0, 0, exponent_above(top), &top, FOR_LOG) : sum(x, NULL, length, 0);
         if (!is_safe(total))
             break;
         sums[waiting++] = total;

@@ -111,7 +111,8 @@ INLINE struct scaled_sum sum_terms(const real *x, const real *b, size_t n, real 
         size_t count = n - i < CHUNK * BLOCK * SV_W ? n - i : CHUNK * BLOCK * SV_W;
         if (exponent == INFINITY)
             return (struct scaled_sum){NAN, 0, 0};
-        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, x + i, count, shift, shifted, exponent, &top, FOR_QUOTIENTS);
+        struct scaled_sum sum = sum_chunk(x + i, b ? b + i : NULL, x + i, count, shift, shifted, exponent, &top,
+                                          FOR_QUOTIENTS);
         if (exponent_above(top) > exponent + HEADROOM) { /* once more, at its own exponent */
             exponent = exponent_above(top);
             i -= CHUNK * BLOCK * SV_W;

@@ -75,8 +75,8 @@ class Basis:
 class ColumnGeneration:
     """Network simplex on candidate arcs; all arcs are priced in each round."""
 
-    candidates: int = option(20, "arcs of each row to start with", low=1, high=_kernels.PRICE_MOST, unit="arcs")
-    additions: int = option(6, "arcs of a row that a round adds at most", low=1, high=_kernels.PRICE_MOST, unit="arcs")
+    candidates: int = option(24, "arcs of each row to start with", low=1, high=_kernels.PRICE_MOST, unit="arcs")
+    additions: int = option(24, "arcs of a row that a round adds at most", low=1, high=_kernels.PRICE_MOST, unit="arcs")
 
     def init(self, problem: ExactProblem) -> Basis:
         n, m = problem.cost.shape

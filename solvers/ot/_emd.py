@@ -48,7 +48,7 @@ def emd(
     a, b : array_like, shapes (n,) and (m,), optional
         Weights >= 0 of equal total mass; uniform with mass 1 where not given. Zero weights are allowed.
     options : mapping, optional
-        ``candidates`` (default 20) and ``additions`` (default 6): arcs of each row that the restricted problem
+        ``candidates`` (default 24) and ``additions`` (default 24): arcs of each row that the restricted problem
         starts with, and that a round adds at most.
     tol : float, default 1e-12
         Bound on the relative gap between the plan's cost and the dual value.

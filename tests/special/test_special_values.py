@@ -268,3 +268,16 @@ def test_subnormal_weights(dtype):
     for n in (2, 9, 500):
         value = logsumexp(np.zeros(n, dtype), b=np.full(n, smallest, dtype))
         assert near(value, math.log(smallest) + math.log(n))
+
+
+@pytest.mark.parametrize("length", [5, 64, 200])
+@pytest.mark.parametrize("place", [0, 15, 16, 49])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e30, -1e30])
+def test_logsumexp_of_many_rows_goes_on_behind_one_that_is_far_from_0(length, place, value, dtype):
+    x = np.random.default_rng(length).standard_normal((50, length)).astype(dtype)
+    x[place] = value
+    expected = np.array([logsumexp(row) for row in x])
+    got = logsumexp(x, axis=1)
+    assert got.dtype == dtype
+    assert got.shape == (50,)
+    np.testing.assert_allclose(got, expected, rtol=2 * np.finfo(dtype).eps)
