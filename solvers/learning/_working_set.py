@@ -160,9 +160,7 @@ class WorkingSet:
             "newton_steps": state.newtons, "hessians": state.hessians,
             "working_set": len(state.columns), "screened": len(state.w) - state.left,
         }  # fmt: skip
-        return problem.certified(
-            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
-        )
+        return problem.certified(state.w, state.dual, state.nit, stats)
 
 
 def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
