@@ -53,6 +53,7 @@ def potentials_elsewhere(problem: TransportProblem, at: Potentials, kappa: tuple
         top, sums, ignored = np.empty(len(columns)), np.empty(len(columns)), np.empty(len(kept))
         cost.kernel.column_max(problem.scale, at.u, top, problem.threads)
         cost.kernel.marginals(problem.scale, at.u, -top, ignored, sums, problem.threads)
+        sums = np.clip(sums, 1, len(kept))  # so it is but for rounding, which is large where all arcs are forbidden
         psi = _joined(
             m, problem.kept_columns, psi, columns, -(top + np.log2(sums) + kappa[1] * at.gauge) / (1 + kappa[1])
         )

@@ -69,7 +69,7 @@ class Gradients:
     def _weights(self) -> tuple[Array, Array]:
         result, reg = self.result, self.result.problem.reg
         if isinstance(result, UnbalancedResult) and result.rho != (np.inf, np.inf):
-            masses = float(result.problem.a.sum()), float(result.problem.b.sum())
+            masses = result.problem.masses
             sides = zip((result.f, result.g), result.rho, masses[::-1], strict=True)
             first, second = (_priced(f, rho, reg) + reg * other for f, rho, other in sides)
             return first, second

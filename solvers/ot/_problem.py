@@ -288,22 +288,27 @@ class TransportProblem:
 
     def infeasible(self, method: str) -> TransportResult:
         """The result where no plan exists: the zero plan, and who cannot be served."""
+        error = self.error(np.zeros_like(self.a), np.zeros_like(self.b))
+        inf = float("inf")
+        return TransportResult(
+            measure=error, marginal_error=error, value=inf, value_linear=inf, value_entropy=inf, value_dual=inf,
+            rounded=None, gap=inf, lp_bounds=(inf, inf), problem=self, **self._of_nothing(method),
+        )  # fmt: skip
+
+    def _of_nothing(self, method: str) -> dict[str, Any]:
+        """What a result of any kind has where no plan exists."""
         assert self.unreachable is not None
         u, v = np.full_like(self.a, -FAR), np.zeros_like(self.b)
-        plan = Plan(self.cost, self.scale, u, v, self.kept_rows, self.kept_columns, self.shape, self.threads)
-        error = self.error(np.zeros_like(self.a), np.zeros_like(self.b))
         kept = self.kept_rows, self.kept_columns
         rows, columns = (at if all_ is None else all_[at] for at, all_ in zip(self.unreachable, kept, strict=True))
         missed = ((rows, "sources", "send"), (columns, "targets", "receive"))
         parts = [f"{who} {_some(at)} cannot {what} all of their weight" for at, who, what in missed if len(at)]
-        message = f"{Status.INFEASIBLE.sentence} On the allowed arcs {', '.join(parts)}."
-        inf = float("inf")
-        return TransportResult(
-            x=plan, f=np.full(self.shape[0], -inf), g=np.full(self.shape[1], -inf), measure=error, marginal_error=error,
-            value=inf, value_linear=inf, value_entropy=inf, value_dual=inf, rounded=None, gap=inf, lp_bounds=(inf, inf),
-            success=False, status=Status.INFEASIBLE, message=message, nit=0, method=method,
-            stats={**self.stats, "unreachable_rows": rows, "unreachable_columns": columns}, problem=self,
-        )  # fmt: skip
+        return {
+            "x": self.plan_at(u, v), "f": np.full(self.shape[0], -np.inf), "g": np.full(self.shape[1], -np.inf),
+            "success": False, "status": Status.INFEASIBLE, "nit": 0, "method": method,
+            "message": f"{Status.INFEASIBLE.sentence} On the allowed arcs {', '.join(parts)}.",
+            "stats": {**self.stats, "unreachable_rows": rows, "unreachable_columns": columns},
+        }  # fmt: skip
 
 
 def _some(indices: Array) -> str:

@@ -153,7 +153,7 @@ def solve(
             as_reducer(comm), lambda: matrix_cost(C), a, b, reg, tol, norm, warm_start, certify,
             threads, method, options, lambda: Control(max_iter, time_limit, callback, verbose, resume), allow_inf,
         )  # fmt: skip
-    cost, copies = matrix_cost(C, _forbidden_cost(reg) if allow_inf else None)
+    cost, copies = matrix_cost(C, forbidden_cost(reg) if allow_inf else None)
     if np.ndim(b) == 2:  # type: ignore[arg-type]
         if resume is not None:
             raise ValueError("resume is for a solve with one target: b has two dimensions")
@@ -251,7 +251,7 @@ def solve_sample(
             as_reducer(comm), lambda: (points_cost(X, Y, metric, p), 0), a, b, reg, tol, norm, warm_start, certify,
             threads, method, options, lambda: Control(max_iter, time_limit, callback, verbose, resume), allow_inf,
         )  # fmt: skip
-    cost = points_cost(X, Y, metric, p, _forbidden_cost(reg) if allow_inf else None)
+    cost = points_cost(X, Y, metric, p, forbidden_cost(reg) if allow_inf else None)
     problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, choose, options, control)
@@ -413,10 +413,11 @@ def assembled(
     threads: int | None,
     across: Reducer = SERIAL,
     mass: float | None = None,
+    missed: Callable[[Cost, Array, Array], tuple[Array, Array] | None] = unreachable,
 ) -> Kind:
     """A problem of that kind, rows and columns of zero weight left out.
 
-    Where ranks share the rows, `mass` is that of all.
+    Where ranks share the rows, `mass` is that of all. `missed` finds who cannot be served on the allowed arcs.
     """
     n, m = cost.shape
     reg, tol = positive(reg, "reg"), positive(tol, "tol")
@@ -424,28 +425,27 @@ def assembled(
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
     f, g = _start(warm_start, n, m)
     whole = cost
-    kept_rows, kept_columns = _positive_places(weights_a, mass), _positive_places(weights_b)
+    rows, columns = places_of_weight(weights_a, mass), places_of_weight(weights_b)
+    kept_rows, kept_columns = (None if len(at) == size else at for at, size in ((rows, n), (columns, m)))
     if kept_rows is not None or kept_columns is not None:
-        rows = np.arange(n) if kept_rows is None else kept_rows
-        columns = np.arange(m) if kept_columns is None else kept_columns
         cost, copies = cost.restricted(rows, columns), copies + 1
         weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
     scale = 1.0 / (reg * LN2)
     span = cost.span_of_all(across)
     if not np.isfinite(scale * span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {span:g}, reg is {reg:g}")
-    missed = unreachable(cost, weights_a, weights_b)
+    out_of_reach = missed(cost, weights_a, weights_b)
     cost = cost.with_offset(scale, across)
     return kind(
         cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
         threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
         v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
-        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, unreachable=missed,
+        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, unreachable=out_of_reach,
     )  # fmt: skip
 
 
-def _forbidden_cost(reg: float) -> float:
+def forbidden_cost(reg: float) -> float:
     """What stands for an infinite cost: finite also in units of reg."""
     return 1e290 * min(1.0, positive(reg, "reg"))
 
@@ -487,9 +487,10 @@ def of_mass(b: Array, mass_a: float) -> Array:
     return b if difference == 0 else b * (mass_a / mass_b)
 
 
-def _positive_places(weights: Array, mass: float | None = None) -> Array | None:
+def places_of_weight(weights: Array, mass: float | None = None) -> Array:
+    """Where the weights count, beside their mass or the one given."""
     least = NEGLIGIBLE_WEIGHT * (_kernels.total(weights) if mass is None else mass)
-    return None if weights.min() > least else np.flatnonzero(weights > least)
+    return np.flatnonzero(weights > least)
 
 
 def _start(warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None, n: int, m: int) -> tuple[Array, Array]:

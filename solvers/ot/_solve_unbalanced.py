@@ -13,8 +13,20 @@ from .._base.iterate import Callback, Control
 from .._base.rng import RNG, check_rng
 from ._blocks import BlockFunction
 from ._cost import Cost
-from ._solve import assembled, checked_weights, equal_mass, matrix_cost, points_cost, run_method
+from ._solve import (
+    assembled,
+    checked_weights,
+    equal_mass,
+    forbidden_cost,
+    matrix_cost,
+    places_of_weight,
+    points_cost,
+    run_method,
+)
+from ._support import unreachable
 from ._unbalanced import UnbalancedProblem, UnbalancedResult
+
+Array = npt.NDArray[Any]
 
 
 def solve_unbalanced(
@@ -29,6 +41,7 @@ def solve_unbalanced(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -63,6 +76,10 @@ def solve_unbalanced(
         The norm of that error.
     warm_start : (f, g), optional
         Potentials to start from, as a result of this function has them.
+    allow_inf : bool, default False
+        Whether a cost of +inf is allowed and forbids its arc (C is then copied). What no allowed arc serves stays where
+        it is, at the price of its side; where that side is hard the status is INFEASIBLE, and ``result.stats`` has
+        `unreachable_rows` and `unreachable_columns`.
     options, max_iter, time_limit, callback, verbose, resume, rng, threads
         As in `solve`.
 
@@ -76,7 +93,7 @@ def solve_unbalanced(
     ------
     ValueError
         NaN or infinity, negative weights, shapes that do not fit, reg or reg_m not positive, an empty problem,
-        both sides hard with different masses.
+        both sides hard with different masses, no allowed arc at all.
     TypeError
         Data that is not real.
     MethodError, OptionError
@@ -105,7 +122,7 @@ def solve_unbalanced(
     >>> bool(np.allclose(result.plan.dense().sum(1), a * np.exp(-result.f / 1.0)))
     True
     """
-    cost, copies = matrix_cost(C)
+    cost, copies = matrix_cost(C, forbidden_cost(reg) if allow_inf else None)
     check_rng(rng)
     problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, copies, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
@@ -128,6 +145,7 @@ def solve_unbalanced_sample(
     tol: float = 1e-9,
     norm: str = "l1",
     warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+    allow_inf: bool = False,
     max_iter: int = 10_000,
     time_limit: float | None = None,
     callback: Callback | None = None,
@@ -148,6 +166,8 @@ def solve_unbalanced_sample(
         Exponent > 0 of "minkowski", 2 by default; inf is "chebyshev".
     a, b, reg, reg_m, method, options, tol, norm, warm_start
         As in `solve_unbalanced`.
+    allow_inf : bool, default False
+        Whether a function given as metric may return +inf for arcs that are forbidden, see `solve_unbalanced`.
     max_iter, time_limit, callback, verbose, resume, rng, threads
         As in `solve_unbalanced`.
 
@@ -171,7 +191,7 @@ def solve_unbalanced_sample(
     >>> result.success, bool(result.plan.marginals()[1][0] < 1e-30)
     (True, True)
     """
-    cost = points_cost(X, Y, metric, p)
+    cost = points_cost(X, Y, metric, p, forbidden_cost(reg) if allow_inf else None)
     check_rng(rng)
     problem = _problem(cost, a, b, reg, reg_m, tol, norm, warm_start, 0, threads)
     control = Control(max_iter, time_limit, callback, verbose, resume)
@@ -206,11 +226,39 @@ def _problem(
     weights_a, weights_b = checked_weights(cost, a, b)
     if rho == (np.inf, np.inf):
         weights_b = equal_mass(weights_a, weights_b)
-    kind = functools.partial(UnbalancedProblem, rho=rho)
-    problem = assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads)
+    served_a, served_b = _served(cost, weights_a, weights_b, rho)
+    unserved = float((weights_a - served_a).sum()), float((weights_b - served_b).sum())
+    kind = functools.partial(UnbalancedProblem, rho=rho, unserved=unserved)
+    problem = assembled(
+        kind, cost, served_a, served_b, reg, tol, norm, warm_start, copies, threads,
+        missed=functools.partial(_missed, rho),
+    )  # fmt: skip
     if not np.isfinite(max(problem.kappa)):
         raise ValueError(f"reg_m is too small for reg = {reg:g}: their ratio overflows at {min(rho):g}")
     return problem
+
+
+def _served(cost: Cost, a: Array, b: Array, rho: tuple[float, float]) -> tuple[Array, Array]:
+    """The weights, 0 on a soft side where no allowed arc leads to positive weight: nothing moves there."""
+    if cost.forbidden is None:
+        return a, b
+    kept = places_of_weight(a), places_of_weight(b)
+    empty = cost.restricted(*kept).unreachable()
+    if len(empty[0]) == len(kept[0]) and max(rho) < np.inf:
+        raise ValueError("every arc between positive weights is forbidden: the only plan is 0")
+    served = [np.zeros_like(a), np.zeros_like(b)]
+    for weights, places, without, penalty, some in zip(served, kept, empty, rho, (a, b), strict=True):
+        left = np.delete(places, without) if penalty < np.inf and len(without) < len(places) else places
+        weights[left] = some[left]
+    return served[0], served[1]
+
+
+def _missed(rho: tuple[float, float], cost: Cost, a: Array, b: Array) -> tuple[Array, Array] | None:
+    """Who of a hard side cannot be served on the allowed arcs; None if nobody is found."""
+    if min(rho) == np.inf:
+        return unreachable(cost, a, b)
+    rows, columns = (at if side == np.inf else at[:0] for at, side in zip(cost.unreachable(), rho, strict=True))
+    return (rows, columns) if len(rows) or len(columns) else None
 
 
 def _penalties(reg_m: float | tuple[float, float]) -> tuple[float, float]:

@@ -16,6 +16,7 @@ have not.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -44,9 +45,9 @@ class UnbalancedResult(SolveResult):
         The transport plan, made on demand: ``plan.dense()``, ``plan.matvec(x)``, ``plan.barycentric(Y)``.
     f, g : ndarray, shapes (n,) and (m,)
         Potentials: ``P_ij = a_i b_j exp((f_i + g_j - C_ij) / reg)``, and at the optimum the plan's sums are
-        ``a * exp(-f / rho1)`` and ``b * exp(-g / rho2)``. In units of the cost, finite also at zero weights. Those
-        of `solve` have the weights in them: its f is this f + reg * log(a). Where both sides are hard they are
-        shifted so that ``sum(b * g) = 0``.
+        ``a * exp(-f / rho1)`` and ``b * exp(-g / rho2)``. In units of the cost, finite also at zero weights, and so
+        large that those sums are 0 where all arcs are forbidden. Those of `solve` have the weights in them: its f is
+        this f + reg * log(a). Where both sides are hard they are shifted so that ``sum(b * g) = 0``.
     value : float
         ``<C, P> + reg * KL(P | a b') + rho1 * KL(P 1 | a) + rho2 * KL(P' 1 | b)``, a side with rho = inf left out.
     value_linear : float
@@ -109,6 +110,8 @@ class UnbalancedProblem(TransportProblem):
     """An unbalanced problem with positive weights, ready for the methods; a and b may differ in mass."""
 
     rho: tuple[float, float]
+    #: The masses of sources and targets that no allowed arc serves, left out like those of zero weight.
+    unserved: tuple[float, float] = (0.0, 0.0)
 
     @property
     def needs(self) -> frozenset[str]:
@@ -122,6 +125,11 @@ class UnbalancedProblem(TransportProblem):
     def kappa(self) -> tuple[float, float]:
         """reg / rho of both sides."""
         return self.reg / self.rho[0], self.reg / self.rho[1]
+
+    @property
+    def masses(self) -> tuple[float, float]:
+        """Of both sides, with what is left out."""
+        return float(self.a.sum()) + self.unserved[0], float(self.b.sum()) + self.unserved[1]
 
     @cached_property
     def log_weights(self) -> tuple[Array, Array]:
@@ -257,16 +265,29 @@ class UnbalancedProblem(TransportProblem):
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
 
+    @property
+    def _apart(self) -> float:
+        """What the penalties charge for the unserved."""
+        return sum(rho * mass for rho, mass in zip(self.rho, self.unserved, strict=True) if mass > 0)
+
+    def infeasible(self, method: str) -> UnbalancedResult:  # type: ignore[override]
+        """The result where a hard side cannot be met: the zero plan, and who cannot be served."""
+        inf = float("inf")
+        return UnbalancedResult(
+            measure=inf, marginal_error=inf, value=inf, value_linear=inf, value_dual=inf, gap=inf, mass=0.0,
+            rho=self.rho, problem=self, **self._of_nothing(method),
+        )  # fmt: skip
+
     def _value(self, state: UnbalancedState, row_sums: Array, column_sums: Array) -> float:
         # <C, P> + reg sum P log(P / ab') = <f, P 1> + <g, P' 1>, in which the gauge cancels
         total = LN2 * self.reg * float(state.phi @ row_sums + state.psi @ column_sums)
-        total += self.reg * float(self.a.sum() * self.b.sum() - row_sums.sum())
+        total += self._apart + self.reg * (math.prod(self.masses) - float(row_sums.sum()))
         for rho, sums, weights in zip(self.rho, (row_sums, column_sums), (self.a, self.b), strict=True):
             total += 0.0 if rho == np.inf else rho * divergence(sums, weights)
         return total
 
     def _dual(self, state: UnbalancedState, mass: float) -> float:
-        total = self.reg * float(self.a.sum() * self.b.sum() - mass)
+        total = self._apart + self.reg * (math.prod(self.masses) - mass)
         for kappa, potential, weights in zip(
             self.kappa, (state.phi - state.gauge, state.psi + state.gauge), (self.a, self.b), strict=True
         ):
