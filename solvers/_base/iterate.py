@@ -86,7 +86,8 @@ class Control:
     resume: Any = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int | np.integer) or self.max_iter < 0:
+        whole = isinstance(self.max_iter, (int, np.integer))
+        if not whole or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise OptionError(f"max_iter must be an integer >= 0, not {self.max_iter!r}")
         if self.time_limit is not None and not self.time_limit >= 0:
             raise OptionError(f"time_limit must be >= 0 seconds or None, not {self.time_limit!r}")

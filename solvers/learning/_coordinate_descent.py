@@ -110,7 +110,9 @@ def _guess(problem: GlmProblem) -> Array | None:
 
 
 def _state(arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> DescentState:
-    return made(DescentState, **dict(zip(NAMES, arrays + numbers, strict=True)))
+    state = object.__new__(DescentState)
+    state.__dict__.update(zip(NAMES, arrays + numbers, strict=True))
+    return state
 
 
 NAMES = ARRAYS + NUMBERS
