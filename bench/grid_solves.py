@@ -278,11 +278,11 @@ def _moving(result: Report, peers: Peers, n: int, steps: int) -> None:
 # ---- the memory's share ----------------------------------------------------------------------------
 
 #: Bytes a cell and iteration that the kernels must move, by their own headers: the cycle on the first level and on the
-#: others, and the three passes of the iteration outside. In space; constant coefficients without a mask, whose rows are
+#: others, a product on the way up, and the two passes outside. In space; constant coefficients without a mask, whose rows are
 #: shared (one of them stays in the cache), and variable ones.
 BYTES = {
-    "constant": (4 + 12) + 1 / 7 * (36 + 44) + (12 + 28 + 48),
-    "variable": 8 / 7 * (36 + 44) + (12 + 60 + 48),
+    "constant": (4 + 12) + 1 / 7 * (36 + 44) + (8 + 28 + 48),
+    "variable": 8 / 7 * (36 + 44) + (8 + 60 + 48),
 }
 
 
