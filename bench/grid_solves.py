@@ -278,8 +278,8 @@ def _moving(result: Report, peers: Peers, n: int, steps: int) -> None:
 # ---- the memory's share ----------------------------------------------------------------------------
 
 #: Bytes a cell and iteration that the kernels must move, by their own headers: the cycle on the first level and on the
-#: others, a product on the way up, and the two passes outside. In space; constant coefficients without a mask, whose rows
-#: are shared (one of them stays in the cache), and variable ones.
+#: others, a product on the way up, and the two passes outside. In space; constant coefficients without a mask, whose
+#: rows are shared (one of them stays in the cache), and variable ones.
 BYTES = {
     "constant": (4 + 12) + 1 / 7 * (36 + 44) + (8 + 28 + 48),
     "variable": 8 / 7 * (36 + 44) + (8 + 60 + 48),
