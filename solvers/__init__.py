@@ -22,13 +22,14 @@ from . import _base as _base  # tells what to do where the compiled part is miss
 if TYPE_CHECKING:
     from . import datasets, equilibrium, learning, linalg, optimize, ot, special, testing
     from ._base.config import get_include, get_library_dir, show_config
-    from ._base.errors import MethodError, OptionError, SolveError, SolversError
+    from ._base.errors import CopyWarning, MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
     from ._base.result import SolveResult, Status
     from .linalg import solve as linsolve
     from .optimize import minimize
 
 _LAZY = {
+    "CopyWarning": "_base.errors",
     "Method": "_base.method",
     "MethodError": "_base.errors",
     "OptionError": "_base.errors",
@@ -57,9 +58,9 @@ _LAZY = {
 _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
-    "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status", "datasets",
-    "equilibrium", "get_include", "get_library_dir", "learning", "linalg", "linsolve", "methods", "minimize",
-    "optimize", "ot", "register", "show_config", "special", "testing",
+    "CopyWarning", "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status",
+    "datasets", "equilibrium", "get_include", "get_library_dir", "learning", "linalg", "linsolve", "methods",
+    "minimize", "optimize", "ot", "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 

@@ -3,6 +3,10 @@
 import os
 import zlib
 
+# NumPy's linear algebra waits busily for its threads: with a test process on every core a factorisation of a few
+# hundred rows takes a hundred times as long. It reads this when it is loaded, hence here.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -1,9 +1,11 @@
 /* The thread pool.
  *
  * Workers are started on first demand and then wait for work: they spin for some 50 microseconds,
- * then sleep on a condition variable. A job is a counter of task indices that the workers and the
- * caller draw from. Only one job runs at a time; whoever finds the pool taken runs its own job alone,
- * which gives the same bits, since a task depends on its index only.
+ * then sleep on a condition variable. A job's indices are cut into one range a thread, each a counter.
+ * A thread draws from its own range first and then from the others', so that of jobs over the same
+ * data each thread gets about the same part every time, and finds it in its own cache. Only one job
+ * runs at a time; whoever finds the pool taken runs its own job alone, which gives the same bits,
+ * since a task depends on its index only.
  *
  * fork(): threads do not survive it, so the child handler makes the pool as new: no workers, fresh
  * locks. (An OpenMP runtime hangs there; that is why this pool exists.)
@@ -21,11 +23,17 @@
 
 enum { MAX_THREADS = 256, DEFAULT_MAX_THREADS = 8, SPIN_NANOSECONDS = 50000 };
 
+/* Task indices from `next` on, that are left to be drawn. A cache line of its own. */
+struct range {
+    _Alignas(64) atomic_size_t next;
+    size_t end;
+};
+
 struct job {
     sv_task task;
     void *context;
-    size_t tasks;
-    atomic_size_t next_index;  /* the next task to be drawn */
+    int ranges;
+    struct range range[MAX_THREADS];
 };
 
 static struct {
@@ -33,6 +41,7 @@ static struct {
     pthread_mutex_t lock;   /* guards `workers` and the sleep of the workers */
     pthread_cond_t work;
     int workers;
+    atomic_int numbered;    /* workers that have taken their number */
     struct job job;
     atomic_uint generation;      /* one more for each job */
     atomic_int seats, running;   /* workers that may still join the job; workers that may be reading it */
@@ -57,14 +66,30 @@ static long long nanoseconds(void)
     return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-static void draw_tasks(struct job *job)
+static void cut_tasks(struct job *job, size_t tasks, int ranges)
+{
+    const size_t each = tasks / (size_t)ranges, more = tasks % (size_t)ranges; /* the first ones have one more */
+    size_t from = 0;
+    job->ranges = ranges;
+    for (int k = 0; k < ranges; k++) {
+        atomic_store(&job->range[k].next, from);
+        from += each + ((size_t)k < more);
+        job->range[k].end = from;
+    }
+}
+
+/* `number`: 0 for the caller, from 1 on for workers. */
+static void draw_tasks(struct job *job, int number)
 {
     inside_task = 1;
-    for (;;) {
-        size_t index = atomic_fetch_add(&job->next_index, 1);
-        if (index >= job->tasks)
-            break;
-        job->task(job->context, index);
+    for (int k = 0; k < job->ranges; k++) {
+        struct range *range = &job->range[(number + k) % job->ranges];
+        for (;;) {
+            size_t index = atomic_fetch_add(&range->next, 1);
+            if (index >= range->end)
+                break;
+            job->task(job->context, index);
+        }
     }
     inside_task = 0;
 }
@@ -92,13 +117,14 @@ static unsigned wait_for_job(unsigned seen)
 static void *worker(void *first_generation)
 {
     unsigned seen = (unsigned)(size_t)first_generation;
+    const int number = 1 + atomic_fetch_add(&pool.numbered, 1);
     for (;;) {
         seen = wait_for_job(seen);
         /* `running` is raised before the job is read, so the caller, once it has closed the doors
          * (seats = 0) and seen running = 0, knows that nobody reads the job any more. */
         atomic_fetch_add(&pool.running, 1);
         if (atomic_fetch_sub(&pool.seats, 1) > 0)
-            draw_tasks(&pool.job);
+            draw_tasks(&pool.job, number);
         atomic_fetch_sub(&pool.running, 1);
     }
     return NULL;
@@ -110,6 +136,7 @@ static void forget_workers(void)
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     pool.workers = 0;
+    atomic_store(&pool.numbered, 0);
     atomic_store(&pool.seats, 0);
     atomic_store(&pool.running, 0);
     inside_task = 0;
@@ -154,15 +181,14 @@ void sv_parallel_for(int threads, size_t tasks, sv_task task, void *context)
     int helpers = ensure_workers(threads - 1);
     pool.job.task = task;
     pool.job.context = context;
-    pool.job.tasks = tasks;
-    atomic_store(&pool.job.next_index, 0);
+    cut_tasks(&pool.job, tasks, helpers + 1);
     atomic_store(&pool.seats, helpers);
     pthread_mutex_lock(&pool.lock);
     atomic_fetch_add(&pool.generation, 1);
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.lock);
 
-    draw_tasks(&pool.job);
+    draw_tasks(&pool.job, 0);
     atomic_store(&pool.seats, 0);  /* close the doors: late workers find no place */
     while (atomic_load(&pool.running) != 0)
         relax();

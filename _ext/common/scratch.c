@@ -1,12 +1,13 @@
-/* Memory for the long vectors of a solve, kept from one solve to the next.
+/* Memory for the vectors of a solve, kept from one solve to the next.
  *
- * The first touch of a page costs more than some passes of arithmetic over it, and malloc hands large blocks back to the
- * system at once, so a program that solves again and again would pay each time. Here blocks of at least LEAST bytes rest
- * in a list of free ones, for the next solve of about their size. While they rest the system may take their pages
- * (MADV_FREE) where it is short of memory; what it left is at hand without a fault.
+ * The first touch of a page costs more than some passes of arithmetic over it, and malloc hands blocks back to the system
+ * as soon as 128 KiB are free at its end, so a program that solves again and again would pay each time: a solve with a
+ * dozen vectors of 80 KB loses a third of its time. Here blocks rest in a list of free ones, for the next solve of about
+ * their size. Middling ones are malloc's. Large ones are the system's, in huge pages, which it may take (MADV_FREE) while
+ * they rest if it is short of memory; what it left is at hand without a fault. Small ones go straight to malloc.
  *
- * No more than MOST bytes rest. Nobody waits for the list: who finds it taken (in a child of fork() it may stay so) goes
- * to the system instead. Where there is no mmap, or addresses are watched, blocks are malloc's.
+ * No more than a store's `most` bytes rest in it. Nobody waits for a list: who finds it taken (in a child of fork() it may
+ * stay so) goes without. Where there is no mmap, or addresses are watched, all blocks are malloc's.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -40,20 +41,25 @@ static void *from_heap(size_t bytes)
 #include <stdatomic.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define LEAST (2 * HUGE_PAGE)
-#define MOST ((size_t)1 << 30)
+#define PAGE ((size_t)4 << 10)
+/* Bytes from which blocks are middling, and large. */
+#define MIDDLING (4 * PAGE)
+#define LARGE (2 * HUGE_PAGE)
 enum { PLACES = 64 };
 
-/* The free blocks, the one that has rested longest first. */
-static struct {
+/* The free blocks of a kind, the one that has rested longest first. */
+struct store {
     pthread_mutex_t taken;
-    size_t count;
+    size_t most, count;
     atomic_size_t bytes; /* read without the lock */
     struct {
         void *block;
         size_t bytes;
     } at[PLACES];
-} rest = {.taken = PTHREAD_MUTEX_INITIALIZER};
+};
+
+static struct store middling = {.taken = PTHREAD_MUTEX_INITIALIZER, .most = (size_t)32 << 20},
+                    large = {.taken = PTHREAD_MUTEX_INITIALIZER, .most = (size_t)1 << 30};
 
 static void *from_system(size_t bytes)
 {
@@ -71,51 +77,60 @@ static void *from_system(size_t bytes)
     return room + before;
 }
 
-/* Takes the k-th block off the list. */
-static void *remove_at(size_t k, size_t *bytes)
+static void back_to_system(const struct store *store, void *block, size_t bytes)
 {
-    void *block = rest.at[k].block;
-    *bytes = rest.at[k].bytes;
-    rest.bytes -= *bytes;
-    rest.count--;
-    memmove(rest.at + k, rest.at + k + 1, (rest.count - k) * sizeof *rest.at);
+    if (store == &large)
+        munmap(block, bytes);
+    else
+        free(block);
+}
+
+/* Takes the k-th block off the list. */
+static void *remove_at(struct store *store, size_t k, size_t *bytes)
+{
+    void *block = store->at[k].block;
+    *bytes = store->at[k].bytes;
+    store->bytes -= *bytes;
+    store->count--;
+    memmove(store->at + k, store->at + k + 1, (store->count - k) * sizeof *store->at);
     return block;
 }
 
-static void *from_rest(size_t bytes)
+static void *from_rest(struct store *store, size_t bytes)
 {
     void *block = NULL;
-    if (pthread_mutex_trylock(&rest.taken))
+    if (pthread_mutex_trylock(&store->taken))
         return NULL;
-    for (size_t k = rest.count; k-- > 0 && !block;)
-        if (rest.at[k].bytes == bytes)
-            block = remove_at(k, &bytes);
-    pthread_mutex_unlock(&rest.taken);
+    for (size_t k = store->count; k-- > 0 && !block;)
+        if (store->at[k].bytes == bytes)
+            block = remove_at(store, k, &bytes);
+    pthread_mutex_unlock(&store->taken);
     return block;
 }
 
-static void put_to_rest(void *block, size_t bytes)
+static void put_to_rest(struct store *store, void *block, size_t bytes)
 {
-    if (bytes > MOST || pthread_mutex_trylock(&rest.taken)) {
-        munmap(block, bytes);
+    if (bytes > store->most || pthread_mutex_trylock(&store->taken)) {
+        back_to_system(store, block, bytes);
         return;
     }
-    madvise(block, bytes, MADV_FREE);
-    while (rest.count == PLACES || rest.bytes + bytes > MOST) {
+    if (store == &large)
+        madvise(block, bytes, MADV_FREE);
+    while (store->count == PLACES || store->bytes + bytes > store->most) {
         size_t oldest;
-        void *gone = remove_at(0, &oldest);
-        munmap(gone, oldest);
+        void *gone = remove_at(store, 0, &oldest);
+        back_to_system(store, gone, oldest);
     }
-    rest.at[rest.count].block = block;
-    rest.at[rest.count++].bytes = bytes;
-    rest.bytes += bytes;
-    pthread_mutex_unlock(&rest.taken);
+    store->at[store->count].block = block;
+    store->at[store->count++].bytes = bytes;
+    store->bytes += bytes;
+    pthread_mutex_unlock(&store->taken);
 }
 
 /* Blocks come in steps of an eighth, so that solves of nearly the same size share them. */
 static size_t block_size(size_t bytes)
 {
-    size_t step = HUGE_PAGE;
+    size_t step = bytes < LARGE ? PAGE : HUGE_PAGE;
     while (8 * step < bytes)
         step *= 2;
     return rounded(bytes, step);
@@ -124,35 +139,44 @@ static size_t block_size(size_t bytes)
 void *sv_scratch_take(size_t bytes, int *used)
 {
     *used = 0;
-    if (bytes < LEAST)
+    if (bytes < MIDDLING)
         return from_heap(bytes);
     if (bytes > SIZE_MAX / 2)
         return NULL;
-    void *block = from_rest(block_size(bytes));
+    struct store *store = bytes < LARGE ? &middling : &large;
+    void *block = from_rest(store, block_size(bytes));
     *used = block != NULL;
-    return block ? block : from_system(block_size(bytes));
+    if (block)
+        return block;
+    return store == &large ? from_system(block_size(bytes)) : from_heap(block_size(bytes));
 }
 
 void sv_scratch_give(void *block, size_t bytes)
 {
-    if (bytes < LEAST)
+    if (bytes < MIDDLING)
         free(block);
     else
-        put_to_rest(block, block_size(bytes));
+        put_to_rest(bytes < LARGE ? &middling : &large, block, block_size(bytes));
 }
 
-size_t sv_scratch_resting(void) { return rest.bytes; }
+size_t sv_scratch_resting(void) { return middling.bytes + large.bytes; }
+
+static void release(struct store *store)
+{
+    if (pthread_mutex_trylock(&store->taken))
+        return;
+    while (store->count) {
+        size_t bytes;
+        void *block = remove_at(store, store->count - 1, &bytes);
+        back_to_system(store, block, bytes);
+    }
+    pthread_mutex_unlock(&store->taken);
+}
 
 void sv_scratch_release(void)
 {
-    if (pthread_mutex_trylock(&rest.taken))
-        return;
-    while (rest.count) {
-        size_t bytes;
-        void *block = remove_at(rest.count - 1, &bytes);
-        munmap(block, bytes);
-    }
-    pthread_mutex_unlock(&rest.taken);
+    release(&middling);
+    release(&large);
 }
 
 #else

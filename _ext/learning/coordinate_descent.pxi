@@ -131,23 +131,32 @@ cdef class Descent:
         if numbers is not None:
             state.primal, state.dual, state.kkt, state.measure = numbers[:4]
             (state.nit, state.idle, state.crawls, state.newtons, state.grams, state.sweeps,
-             state.products) = numbers[4:]
+             state.products) = numbers[4:11]
         return 0
 
     cdef numbers(self, const sv_fit_state *state):
+        """With the number of the status that ends the fit there, -1 to go on, as the last."""
         return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.crawls, state.newtons,
-                state.grams, state.sweeps, state.products)
+                state.grams, state.sweeps, state.products, sv_fit_reached(&self.fit, state))
 
-    def begin(self, arrays, const uint8_t[::1] guess=None):
-        """The numbers of the state at w, whose other arrays are written."""
-        cdef sv_fit_state state
-        self.place(&state, arrays, None)
-        if guess is not None and <size_t>guess.shape[0] != self.fit.d + (self.fit.ones != 0):
-            raise ValueError("guess must have the length of w")
-        cdef const uint8_t *guessed = &guess[0] if guess is not None and guess.shape[0] else NULL
+    cdef begun(self, sv_fit_state *state, w0, const uint8_t[::1] guessed):
+        """The arrays of the state at w0, which `state` borrows."""
+        cdef size_t n = self.fit.n, width = self.fit.d + (self.fit.ones != 0)
+        if guessed is not None and <size_t>guessed.shape[0] != width:
+            raise ValueError("guess must have the length of w0")
+        arrays = (w0.copy(), np.empty(n), np.empty(n), np.empty(width), np.empty(width, np.uint8),
+                  np.empty(width, np.uint8))
+        self.place(state, arrays, None)
+        cdef const uint8_t *likely = &guessed[0] if guessed is not None and width else NULL
         with nogil:
-            sv_fit_begin(&self.fit, &state, guessed)
-        return self.numbers(&state)
+            sv_fit_begin(&self.fit, state, likely)
+        return arrays
+
+    def begin(self, w0, guess=None):
+        """The arrays and the numbers of the state at w0; `guess` marks columns that are likely to be in use."""
+        cdef sv_fit_state state
+        arrays = self.begun(&state, w0, guess)
+        return arrays, self.numbers(&state)
 
     def step(self, arrays, numbers):
         """The numbers after a step, which changes the arrays."""
@@ -157,24 +166,18 @@ cdef class Descent:
             sv_fit_step(&self.fit, &state)
         return self.numbers(&state)
 
-    def advance(self, arrays, numbers, int64_t most, double start):
-        """The numbers where the fit ends, or after `most` steps in all, and a row for each state before: its steps, its
-        measure, and the seconds since the start. The arrays are changed."""
+    def advance(self, w0, guess, int64_t most, double start):
+        """From w0 on until the fit ends, or `most` steps: the arrays and the numbers there, and a row for each state
+        before: its steps, its measure, and the seconds since the start."""
         cdef sv_fit_state state
-        self.place(&state, arrays, numbers)
+        arrays = self.begun(&state, w0, guess)
         rows = []
         while state.nit < most and sv_fit_reached(&self.fit, &state) < 0:
             rows.append((state.nit, state.measure, perf_counter() - start))
             with nogil:
                 sv_fit_step(&self.fit, &state)
             PyErr_CheckSignals()
-        return self.numbers(&state), rows
-
-    def reached(self, arrays, numbers):
-        """The number of the status that ends the fit here, -1 to go on."""
-        cdef sv_fit_state state
-        self.place(&state, arrays, numbers)
-        return sv_fit_reached(&self.fit, &state)
+        return arrays, self.numbers(&state), rows
 
     def bound(self, const double[::1] w, double[::1] z, double[::1] v, double[::1] g):
         """The loss's four sums, and the objective, its bound, the violation and the dual point's share; z, v and g are

@@ -16,15 +16,15 @@ from cpython.buffer cimport (
 )
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
 import numpy as np
 
 from solvers._base._runtime import Scratch
 
-cdef extern from "stdlib.h" nogil:
-    void *aligned_alloc(size_t, size_t)
+cdef extern from "runtime.h" nogil:
+    void *sv_scratch_take(size_t, int *)
+    void sv_scratch_give(void *, size_t)
 
 cdef extern from "operand.h" nogil:
     enum sv_direction:
@@ -106,46 +106,43 @@ def same(one, other):
     return equal
 
 
-#: Bytes from which NumPy's zeros are better: their pages come from the system as zeros, and large.
-LARGE = 1 << 18
-
-
 cdef class Room:
-    """Zeros that begin at a cache line, freed with the last view of them: the loads of a chunk then cross none."""
+    """Memory that begins at a cache line, zeros unless told otherwise: the loads of a chunk then cross none.
+
+    It is what an earlier solve has left, where that left some (see scratch.c), and goes back with the last view.
+    """
 
     cdef void *at
-    cdef Py_ssize_t size
-    cdef object array
+    cdef size_t size
 
-    def __cinit__(self, Py_ssize_t size):
+    def __cinit__(self, size_t size, bint clear=True):
+        cdef int used
         self.size = size
-        if size < LARGE:
-            self.at = workspace((size + 8) // 8)
-            return
-        self.array = np.zeros(size + 64, np.int8)
-        cdef size_t address = address_of(self.array)
-        self.at = <void *>(address + (-address) % 64)
+        self.at = sv_scratch_take(size, &used)
+        if self.at == NULL:
+            raise MemoryError(f"no memory for {size} bytes")
+        if used and clear:
+            memset(self.at, 0, size)
 
     def __dealloc__(self):
-        if self.array is None:
-            free(self.at)
+        if self.at != NULL:
+            sv_scratch_give(self.at, self.size)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.at, self.size, 0, flags)
 
 
-cdef aligned_zeros(Py_ssize_t size, dtype):
-    """Zeros that begin at a cache line."""
-    return np.frombuffer(Room.__new__(Room, size * dtype().itemsize), dtype) if size else np.zeros(0, dtype)
+cdef aligned(Py_ssize_t size, dtype, bint clear=False):
+    """A new vector that begins at a cache line; not yet filled, or zeros."""
+    return np.frombuffer(Room.__new__(Room, size * dtype.itemsize, clear), dtype) if size else np.zeros(0, dtype)
 
 
-cdef double *workspace(size_t doubles) except NULL:
-    """Room that begins at a cache line, of zeros: the padding of an operand's order must not be left undefined."""
-    cdef double *work = <double *>aligned_alloc(64, (doubles * sizeof(double) + 63) // 64 * 64)
-    if work == NULL:
-        raise MemoryError
-    memset(work, 0, doubles * sizeof(double))
-    return work
+cdef Room workspace(size_t doubles):
+    """Zeros: the padding of an operand's order must not be left undefined."""
+    return Room.__new__(Room, doubles * sizeof(double))
+
+
+FLOAT64 = np.dtype(np.float64)
 
 
 cdef class Operand:
@@ -177,11 +174,17 @@ cdef class Operand:
 
     def zeros(self):
         """A new vector of zeros in the operand's order, which begins at a cache line."""
-        return aligned_zeros(self.operand.n, np.float64)
+        return aligned(self.operand.n, FLOAT64, True)
+
+    def copied(self, vector):
+        """A new vector of the same numbers, both in the operand's order."""
+        new = aligned(self.operand.n, FLOAT64)
+        new[:] = vector
+        return new
 
     def pack(self, values):
         """A new vector in the operand's order, from one in the user's."""
-        return np.array(values, np.float64)
+        return self.copied(values)
 
     def packed(self, values):
         """As `pack`, but not to be changed: where the orders are the same it is the vector itself."""
@@ -190,6 +193,10 @@ cdef class Operand:
     def unpack(self, values):
         """A new vector in the user's order."""
         return np.array(values)
+
+    def unpacked(self, values):
+        """As `unpack`, in memory that is used again: for what the user seldom looks at."""
+        return self.copied(values)
 
     @property
     def diagonal(self):
@@ -240,11 +247,10 @@ cdef class Operand:
         cdef const double *pb = self.vector(b, "b")
         packed = self.packed(x)
         cdef const double *px = self.vector(packed, "x")
-        cdef double *work = workspace(self.operand.n)
+        cdef Room work = workspace(self.operand.n)
         cdef double square
         with nogil:
-            square = self.operand.does.residual(&self.operand, pb, px, work)
-        free(work)
+            square = self.operand.does.residual(&self.operand, pb, px, <double *>work.at)
         return sqrt(square)
 
     def sweep(self, double omega, bint backward, b, x):

@@ -64,16 +64,8 @@ cdef extern from "interface_grid.h" nogil:
     double sv_grid_least_diagonal(const sv_grid_of_cells *)
     void sv_grid_constant_numbers(const sv_grid_of_cells *, double *, double *)
 
-#: Elements of the longest vector, by size in bytes; arrays begin at a cache line.
+#: Bytes of a cache line.
 LINE = 64
-
-
-cdef aligned(Py_ssize_t length, dtype):
-    """A new array that begins at a cache line, not yet filled."""
-    bytes_ = length * dtype.itemsize
-    room = np.empty(bytes_ + LINE, np.uint8)
-    cdef Py_ssize_t skip = -address_of(room) % LINE
-    return room[skip:skip + bytes_].view(dtype)
 
 
 cdef dict ENDS = {"dirichlet": SV_DIRICHLET, "neumann": SV_NEUMANN, "periodic": SV_PERIODIC}
@@ -179,8 +171,8 @@ cdef class Grid(Operand):
         if given.shape[given.axes - 1] != <size_t>g.n[0] or numbers.size != <size_t>(g.n[0] * g.n[1] * g.n[2]):
             raise ValueError("the numbers are those of another grid")
         cdef double[::1] rows = np.empty(16 * g.n[0])
-        table, inverse = aligned_zeros(32 * g.pitch, self.dtype.type).reshape(2, 16, g.pitch)
-        cdef double[::1] seen = aligned(g.size, np.dtype(np.float64))
+        table, inverse = aligned(32 * g.pitch, self.dtype, True).reshape(2, 16, g.pitch)
+        cdef double[::1] seen = aligned(g.size, FLOAT64)
         g.constant = 1
         g.diagonal = self.hold("diagonal", table, table.size)
         g.inverse = self.hold("inverse", inverse, table.size)
@@ -194,7 +186,7 @@ cdef class Grid(Operand):
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""
         cdef sv_grid *g = &self.grid
-        cdef double[::1] seen = aligned(g.size, np.dtype(np.float64))
+        cdef double[::1] seen = aligned(g.size, FLOAT64)
         g.constant = 0
         for axis in range(3):
             g.faces[axis] = self.hold(f"faces {axis}", self.pack(faces[2 - axis]), g.size)
@@ -208,7 +200,7 @@ cdef class Grid(Operand):
         self.operand.diagonal = &seen[0]
 
     def zeros(self):
-        return aligned_zeros(self.grid.size, self.dtype.type)
+        return aligned(self.grid.size, self.dtype, True)
 
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]
@@ -233,6 +225,9 @@ cdef class Grid(Operand):
         with nogil:
             self.layout.unpack(&self.grid, <const void *>source, <void *>target)
         return result
+
+    def unpacked(self, values):
+        return self.unpack(values, aligned(self.grid.n[0] * self.grid.n[1] * self.grid.n[2], self.dtype))
 
     def sweeps(self, double omega, bint backward, b, x, size_t count, size_t depth=0, int threads=1):
         """`count` red-black sweeps of the packed x, in place, `depth` a pass over memory (0: what fits the cache)."""

@@ -1,6 +1,8 @@
 /* The layout of a grid's vectors, and the arrays that its kernels read: see grid.h. Nothing here takes time that would
  * be seen beside a sweep.
  */
+#include <string.h>
+
 #include "grid.h"
 
 enum { LINE = 64 }; /* bytes of a cache line, and of the longest vector */
@@ -64,9 +66,12 @@ void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void 
     for (ptrdiff_t k = 0; k < grid->n[2]; k++)
         for (ptrdiff_t j = 0; j < grid->n[1]; j++) {
             const ptrdiff_t kind = (j == 0) + 2 * (j == grid->n[1] - 1) + 4 * ((k == 0) + 2 * (k == grid->n[2] - 1));
-            for (ptrdiff_t i = 0; i < nx; i++)
-                seen[row_at(grid, k, j) + (grid->half ? ((i + j + k) & 1) * grid->half + i / 2 : i)] =
-                    rows[kind * nx + i];
+            double *row = seen + row_at(grid, k, j);
+            const double *from = rows + kind * nx;
+            if (!grid->half)
+                memcpy(row, from, (size_t)nx * sizeof *row);
+            for (ptrdiff_t i = 0; grid->half && i < nx; i++)
+                row[((i + j + k) & 1) * grid->half + i / 2] = from[i];
         }
 }
 

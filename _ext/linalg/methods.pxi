@@ -110,10 +110,9 @@ def sor(Operand A, str kind, double goal, int check_every, bint adaptive, bint m
         raise ValueError("check_every must be at least 1")
     settings.kind, settings.goal, settings.check_every = SWEEPS[kind], goal, check_every
     settings.adaptive, settings.measure_last = adaptive, measure_last
-    cdef double *work = workspace(2 * A.operand.n)
+    cdef Room work = workspace(2 * A.operand.n)
     with nogil:
-        sweeps = sv_linalg_sor(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, work)
-    free(work)
+        sweeps = sv_linalg_sor(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, <double *>work.at)
     return sweeps, residual, <int>outcome
 
 
@@ -129,14 +128,13 @@ def jacobi(Operand A, double goal, bint measure_last, b, x, back, kept, numbers,
     cdef double residual = 0
     cdef int done
     settings.goal, settings.measure_last = goal, measure_last
-    cdef double *work = workspace(A.operand.n)
+    cdef Room work = workspace(A.operand.n)
     with nogil:
         if before == NULL:
-            done = sv_linalg_jacobi(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, work)
+            done = sv_linalg_jacobi(&A.operand, &settings, pb, px, pk, pn, nit, most, &residual, &outcome, <double *>work.at)
         else:
             done = sv_linalg_chebyshev(&A.operand, &settings, pb, px, before, pk, pn, nit, most, &residual, &outcome,
-                                       work)
-    free(work)
+                                       <double *>work.at)
     return done, residual, <int>outcome
 
 
@@ -155,11 +153,10 @@ def norm(vector):
 def row_sum_omega(Operand A, ones):
     """SSOR's omega from the Rayleigh quotient of the constant vector; ones: packed."""
     cdef const double *given = A.vector(ones, "ones")
-    cdef double *work = workspace(A.operand.n)
+    cdef Room work = workspace(A.operand.n)
     cdef double omega
     with nogil:
-        omega = sv_linalg_row_sum_omega(&A.operand, given, work)
-    free(work)
+        omega = sv_linalg_row_sum_omega(&A.operand, given, <double *>work.at)
     return omega
 
 
@@ -175,11 +172,10 @@ def young(Operand A, ones, size_t unknowns):
     cdef const double *given = A.vector(ones, "ones")
     start = noise(A, unknowns)
     cdef double *begun = A.out(start, "start")
-    cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
+    cdef Room work = workspace((SV_LANCZOS + 3) * A.operand.n)
     cdef double omega
     with nogil:
-        omega = sv_linalg_young(&A.operand, given, begun, unknowns, work)
-    free(work)
+        omega = sv_linalg_young(&A.operand, given, begun, unknowns, <double *>work.at)
     return omega
 
 
@@ -188,10 +184,9 @@ def chebyshev_bounds(Operand A, residual, size_t unknowns, double low, double hi
     cdef const double *given = A.vector(residual, "residual")
     start = noise(A, unknowns)
     cdef double *begun = A.out(start, "start")
-    cdef double *work = workspace((SV_LANCZOS + 3) * A.operand.n)
+    cdef Room work = workspace((SV_LANCZOS + 3) * A.operand.n)
     with nogil:
-        sv_linalg_chebyshev_bounds(&A.operand, given, begun, unknowns, &low, &high, work)
-    free(work)
+        sv_linalg_chebyshev_bounds(&A.operand, given, begun, unknowns, &low, &high, <double *>work.at)
     return low, high
 
 
@@ -304,14 +299,13 @@ cdef class ConjugateGradients:
 
     def start(self, double omega=0):
         """r, v and the numbers from x; in Eisenstat's variables with an omega."""
-        cdef double *work = workspace(2 * self.A.operand.n)
+        cdef Room work = workspace(2 * self.A.operand.n)
         cdef const sv_preconditioner *M = self.preconditioner()
         with nogil:
             if omega == 0:
-                sv_linalg_cg_start(&self.A.operand, M, self.b, &self.state, work)
+                sv_linalg_cg_start(&self.A.operand, M, self.b, &self.state, <double *>work.at)
             else:
-                sv_linalg_ssor_cg_start(&self.A.operand, omega, self.b, &self.state, work)
-        free(work)
+                sv_linalg_ssor_cg_start(&self.A.operand, omega, self.b, &self.state, <double *>work.at)
         if self.M is not None:
             self.M.raise_error()
 
@@ -319,14 +313,13 @@ cdef class ConjugateGradients:
         """Iterations, plain or with an omega Eisenstat's: (how many, the residual's norm, outcome)."""
         cdef int done
         self.state.residual = residual
-        cdef double *work = workspace(2 * self.A.operand.n)
+        cdef Room work = workspace(2 * self.A.operand.n)
         cdef const sv_preconditioner *M = self.preconditioner()
         with nogil:
             if omega == 0:
-                done = sv_linalg_cg(&self.A.operand, M, self.b, &self.state, goal, floor, nit, most, work)
+                done = sv_linalg_cg(&self.A.operand, M, self.b, &self.state, goal, floor, nit, most, <double *>work.at)
             else:
-                done = sv_linalg_ssor_cg(&self.A.operand, omega, self.b, &self.state, goal, floor, nit, most, work)
-        free(work)
+                done = sv_linalg_ssor_cg(&self.A.operand, omega, self.b, &self.state, goal, floor, nit, most, <double *>work.at)
         if self.M is not None:
             self.M.raise_error()
         return done, self.state.residual, <int>self.state.outcome

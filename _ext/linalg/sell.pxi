@@ -275,7 +275,7 @@ cdef class Sell(Operand):
             raise ValueError(f"a vector has length {length}, not {self.unknowns}")
         if step < 0 or step % <Py_ssize_t>sizeof(double):
             return self.pack(np.ascontiguousarray(given))
-        packed = aligned_zeros(self.operand.n, np.float64)
+        packed = aligned(self.operand.n, FLOAT64, True)
         cdef double *target = self.out(packed, "packed")
         cdef size_t stride = step // sizeof(double)
         with nogil:
@@ -284,8 +284,13 @@ cdef class Sell(Operand):
 
     def unpack(self, values):
         """A new vector in the user's order."""
+        return self.unpacked_into(values, np.empty(self.unknowns))
+
+    def unpacked(self, values):
+        return self.unpacked_into(values, aligned(self.unknowns, FLOAT64))
+
+    cdef unpacked_into(self, values, out):
         cdef const double *packed = self.vector(values, "values")
-        out = np.empty(self.unknowns)
         cdef double *target = doubles(out, self.unknowns, "out", True)
         with nogil:
             sv_linalg_unpack(self.unknowns, self.place, packed, target, 1)

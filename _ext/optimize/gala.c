@@ -218,7 +218,9 @@ static int restore(struct gala *w)
 static int iterate(struct gala *w)
 {
     if (w->s->exact) {
-        int code = w->s->exact == 2 ? sv_gala_active_step(w) : sv_gala_equality_step(w);
+        int code = w->s->exact == 3   ? sv_gala_sequential_step(w)
+                   : w->s->exact == 2 ? sv_gala_active_step(w)
+                                      : sv_gala_equality_step(w);
         w->s->nit += code == 0;
         return code;
     }
@@ -257,7 +259,9 @@ static int again(struct gala *w)
 {
     sv_gala *s = w->s;
     s->infeasible += s->status == SV_GALA_INFEASIBLE;
-    int gives_up = s->best <= 100 * s->options.tol || s->infeasible == 2 ||
+    if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
+        return sv_gala_hand_over(w);
+    int gives_up = fmax(s->best, s->handed ? s->least : 0) <= 100 * s->options.tol || s->infeasible == 2 ||
                    s->attempt == (int64_t)(sizeof ATTEMPTS / sizeof *ATTEMPTS);
     if (gives_up || (s->status != SV_GALA_INFEASIBLE && s->status != SV_GALA_STAGNATION)) {
         if (s->status == SV_GALA_INFEASIBLE) { /* that point is the answer */

@@ -13,7 +13,7 @@
  * Sources: Waechter and Biegler, Math. Program. 106 (2006), sections 2 and 3; Nocedal, Waechter and Waltz, SIAM J. Optim. 19
  * (2009), for mu. Differs from them in: 1. slacks are condensed; 2. the end is judged in the user's units (polish.h), with
  * c(x) itself and not with s; 3. restoration minimises the violation in x alone (restoration.h); 4. a candidate near the
- * solution is polished on its active set.
+ * solution is polished on its active set; 5. small programs are tried by quadratic programs first (sequential.c).
  *
  * All that is carried from iteration to iteration lies in one block of plain numbers (`sv_gala`, followed by its vectors):
  * a copy of it goes on to the same bits. Nothing is allocated.
@@ -31,13 +31,16 @@ enum {
     SV_GALA_INFEASIBLE = 27,
 };
 
-enum { SV_FILTER_CAPACITY = 256 };
+/* Quadratic programs come first up to so many variables and rows. */
+enum { SV_FILTER_CAPACITY = 256, SV_GALA_SEQUENTIAL = 150 };
 
 struct sv_gala_options {
     double tol, mu, push, max_shift;
     int64_t monotone;
     /* Of the exact augmented Lagrangian: 1: it serves where all are equalities, 2: on active sets, too; its form, the window of its line search. */
     int64_t exact, projected, window;
+    /* 1: quadratic programs first (sequential.c). */
+    int64_t sequential;
 };
 
 /* The head of the state; the vectors lie behind it. Members are numbers of eight bytes alone. */
@@ -54,7 +57,10 @@ typedef struct sv_gala {
     int64_t restorations;
     int64_t free, references;    /* 1: mu is chosen anew each time; how many errors are kept */
     double reference[4];         /* errors that free choices of mu must keep reducing */
-    int64_t exact;               /* 1: the exact augmented Lagrangian and no filter; 2: on the sides that hold (active.c) */
+    int64_t exact;               /* 1: the exact augmented Lagrangian and no filter; 2: on the sides that hold (active.c);
+                                  * 3: quadratic programs (sequential.c) */
+    int64_t handed, refusals;    /* 1: the interior point has taken over from these; their steps that were refused */
+    double radius;               /* of the box around their steps */
     struct sv_merit merit;
     double polished;             /* the measure of the point that was polished last */
     double least;                /* measure of this attempt, and the iterations since it last fell by a tenth */

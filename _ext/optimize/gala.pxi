@@ -10,6 +10,7 @@ cdef extern from "gala.h" nogil:
         int64_t exact
         int64_t projected
         int64_t window
+        int64_t sequential
 
     ctypedef struct sv_gala:
         int64_t n

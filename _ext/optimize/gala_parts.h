@@ -26,6 +26,7 @@ struct gala {
     double *kept_d, *kept_dy;
     double *point_g, *point_z, *point_y, *point_x, *point_c;
     double *view;           /* of active.c */
+    double *sequential;     /* of sequential.c */
     double *more;           /* of the parts that have work of their own */
 };
 
@@ -113,6 +114,15 @@ int sv_gala_equality_step(struct gala *w);
 int64_t sv_gala_active_work(int64_t n, int64_t m);
 /* An iteration of the active-set route; where that fails, the interior point goes on from there. */
 int sv_gala_active_step(struct gala *w);
+
+/* ---- sequential.c ---- */
+
+/* Doubles of work, and those of a loop without it. */
+int64_t sv_gala_sequential_work(int64_t n, int64_t m);
+int64_t sv_gala_plain_work(int64_t n, int64_t m);
+/* An iteration by a quadratic program; where that fails, the interior point starts from x0. */
+int sv_gala_sequential_step(struct gala *w);
+int sv_gala_hand_over(struct gala *w);
 
 /* ---- filter.c ---- */
 

@@ -3,6 +3,7 @@
 
 #include "gala_parts.h"
 #include "restoration.h"
+#include "vectors.h"
 
 static double *take(double **from, int64_t count)
 {
@@ -17,12 +18,17 @@ int64_t sv_gala_bytes(int64_t n, int64_t m)
     return (int64_t)sizeof(sv_gala) + numbers * (int64_t)sizeof(double);
 }
 
-int64_t sv_gala_work(int64_t n, int64_t m)
+int64_t sv_gala_plain_work(int64_t n, int64_t m)
 {
     int64_t more = sv_merit_work(n, m);
     more = more > sv_restoration_work(n, m) ? more : sv_restoration_work(n, m);
     more = more > sv_polish_work(n, m) ? more : sv_polish_work(n, m);
     return 7 * (n + m) + 5 * n + 8 * m + sv_gala_active_work(n, m) + more;
+}
+
+int64_t sv_gala_work(int64_t n, int64_t m)
+{
+    return sv_gala_plain_work(n, m) + sv_gala_sequential_work(n, m);
 }
 
 void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *work)
@@ -50,6 +56,7 @@ void sv_gala_lay_out(struct gala *w, const sv_nlp *nlp, sv_gala *state, double *
         *of_m[k] = take(&p, m);
     w->view = take(&p, sv_gala_active_work(n, m));
     w->more = p;
+    w->sequential = work + sv_gala_plain_work(n, m);
 }
 
 struct sv_sides sv_gala_sides(const struct gala *w)
@@ -122,7 +129,7 @@ static double scale_of(double slope)
     return slope > 100 ? exp2(floor(log2(fmax(100 / slope, 1e-8)))) : 1;
 }
 
-static int find_scales(struct gala *w, const struct sv_sides *sides)
+static int find_scales(struct gala *w)
 {
     double largest = 0;
     int code = w->nlp->rows(w->nlp->data, w->c_scale);
@@ -133,17 +140,25 @@ static int find_scales(struct gala *w, const struct sv_sides *sides)
     w->s->f_scale = scale_of(largest);
     for (int64_t j = 0; j < w->m; j++) {
         w->c_scale[j] = scale_of(w->c_scale[j]);
-        w->lower[w->n + j] = sides->row_lower[j] * w->c_scale[j];
-        w->upper[w->n + j] = sides->row_upper[j] * w->c_scale[j];
+        w->lower[w->n + j] *= w->c_scale[j];
+        w->upper[w->n + j] *= w->c_scale[j];
     }
     return w->nlp->scale(w->nlp->data, w->s->f_scale, w->c_scale);
+}
+
+/* Whether quadratic programs come first. */
+static int sequential(const struct gala *w)
+{
+    const sv_gala *s = w->s;
+    return s->options.sequential && !s->handed && w->N <= SV_GALA_SEQUENTIAL && !(s->options.exact && sv_gala_equalities_only(w));
 }
 
 int sv_gala_begin(struct gala *w, double mu, double push)
 {
     sv_gala *state = w->s;
+    int first = sequential(w);
     memcpy(w->v, w->x0, (size_t)w->n * sizeof *w->v);
-    sv_gala_push_inside(w, w->v, push, NULL);
+    sv_gala_push_inside(w, w->v, first ? 0 : push, NULL);
     int code = w->nlp->values(w->nlp->data, w->v, &state->f, w->c);
     if (code == 0)
         code = w->nlp->slopes(w->nlp->data, w->v, w->g);
@@ -162,7 +177,7 @@ int sv_gala_begin(struct gala *w, double mu, double push)
     state->references = 0;
     state->filtered = state->acceptable = state->tiny = state->stalled = 0;
     int64_t wanted = state->options.exact; /* 2: also where there are inequalities */
-    state->exact = wanted && sv_gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : 0;
+    state->exact = wanted && sv_gala_equalities_only(w) ? 1 : wanted == 2 ? 2 : first ? 3 : 0;
     sv_merit_begin(&state->merit, (int)state->options.projected, state->options.window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {
@@ -176,6 +191,19 @@ int sv_gala_begin(struct gala *w, double mu, double push)
     return code;
 }
 
+/* Values at the start. Where they are not finite at x0 itself, they may be inside. */
+static int first_values(struct gala *w)
+{
+    int first = sequential(w), code;
+    for (;; first = 0, w->s->handed = 1) {
+        memcpy(w->v, w->x0, (size_t)w->n * sizeof *w->v);
+        sv_gala_push_inside(w, w->v, first ? 0 : w->s->options.push, NULL);
+        code = w->nlp->values(w->nlp->data, w->v, &w->s->f, w->c);
+        if (code || !first || isfinite(w->s->f + vector_largest(w->m, w->c)))
+            return code;
+    }
+}
+
 int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *x0, const struct sv_gala_options *options,
                  sv_gala *state, double *work)
 {
@@ -187,17 +215,18 @@ int sv_gala_init(const sv_nlp *nlp, const struct sv_sides *sides, const double *
     memcpy(w->lower, sides->lower, (size_t)w->n * sizeof *w->lower);
     memcpy(w->upper, sides->upper, (size_t)w->n * sizeof *w->upper);
     memcpy(w->x0, x0, (size_t)w->n * sizeof *w->x0);
-    memcpy(w->v, x0, (size_t)w->n * sizeof *w->v);
-    sv_gala_push_inside(w, w->v, options->push, NULL);
-    for (int64_t j = 0; j < w->m; j++)
+    for (int64_t j = 0; j < w->m; j++) {
+        w->lower[w->n + j] = sides->row_lower[j];
+        w->upper[w->n + j] = sides->row_upper[j];
         w->c_scale[j] = 1; /* those of a solve before this one are forgotten */
+    }
     int code = nlp->scale(nlp->data, 1, w->c_scale);
     if (code == 0)
-        code = nlp->values(nlp->data, w->v, &state->f, w->c);
+        code = first_values(w);
     if (code == 0)
         code = nlp->slopes(nlp->data, w->v, w->g);
     if (code == 0)
-        code = find_scales(w, sides);
+        code = find_scales(w);
     return code ? code : sv_gala_begin(w, options->mu, options->push);
 }
 

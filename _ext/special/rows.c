@@ -73,15 +73,20 @@ static void sum_segment(void *context, size_t k)
     row->sums[k] = kernels()->sum(row->x + start, row->b ? row->b + start : NULL, segment_length(row, k), row->shift);
 }
 
+static struct scaled_sum merged(const struct row *row)
+{
+    struct scaled_sum total = row->sums[0];
+    for (size_t k = 1; k < segments(row); k++)
+        total = sv_merge(total, row->sums[k]);
+    return total;
+}
+
 static struct scaled_sum row_sum(struct row *row, int threads)
 {
     if (row->length == 0)
         return (struct scaled_sum){0, 0, -INFINITY};
     for_segments(row, sum_segment, threads);
-    struct scaled_sum total = row->sums[0];
-    for (size_t k = 1; k < segments(row); k++)
-        total = sv_merge(total, row->sums[k]);
-    return total;
+    return merged(row);
 }
 
 static void max_segment(void *context, size_t k)
@@ -125,20 +130,26 @@ static int is_near(real top) { return fabs((double)top) < 0.6 * kernels()->highe
 
 /* ---- softmax ------------------------------------------------------------------------------- */
 
+/* The results of a row whose sum is known. */
+static void finish_softmax_row(struct row *row, int threads)
+{
+    if (!is_safe(row->total)) { /* far from 0, infinite or NaN: shift by the maximum */
+        row->shift = row_max(row, threads);
+        if (!(fabs((double)row->shift) < INFINITY)) {
+            fill(row->y, row->length, NAN);
+            return;
+        }
+        row->total = row_sum(row, threads);
+    }
+    for_segments(row, divide_segment, threads);
+}
+
 static void softmax_row(const real *x, real *y, size_t length, int stream, int threads)
 {
     struct row row = cut(x, NULL, y, length);
     row.total = row_sum(&row, threads);
     row.stream = stream;
-    if (!is_safe(row.total)) { /* far from 0, infinite or NaN: shift by the maximum */
-        row.shift = row_max(&row, threads);
-        if (!(fabs((double)row.shift) < INFINITY)) {
-            fill(y, length, NAN);
-            return;
-        }
-        row.total = row_sum(&row, threads);
-    }
-    for_segments(&row, divide_segment, threads);
+    finish_softmax_row(&row, threads);
 }
 
 /* ---- log_softmax --------------------------------------------------------------------------- */
@@ -300,6 +311,35 @@ static int wait_in_cache(const struct batch *batch)
            && batch->length * sizeof(real) <= kernels()->one_exponential_max_bytes[batch->stream != 0];
 }
 
+/* Rows of two passes past the cache, one after the other: the results of each leave while the next one is summed. */
+static void softmax_rows_in_turn(const struct batch *batch, size_t first, size_t last)
+{
+    struct row rows[2];
+    for (size_t r = first; r < last; r++) {
+        struct row *row = &rows[r % 2], *next = &rows[(r + 1) % 2];
+        if (r == first) {
+            *row = cut(batch->x + (ptrdiff_t)r * batch->x_stride, NULL, batch->y + (ptrdiff_t)r * batch->y_stride,
+                       batch->length);
+            row->total = row_sum(row, 1);
+        }
+        row->stream = 1;
+        if (r + 1 < last)
+            *next = cut(row->x + batch->x_stride, NULL, row->y + batch->y_stride, batch->length);
+        if (r + 1 == last || !is_safe(row->total)) {
+            finish_softmax_row(row, 1);
+            if (r + 1 < last)
+                next->total = row_sum(next, 1);
+            continue;
+        }
+        for (size_t k = 0; k < segments(row); k++) {
+            const size_t start = k * row->segment;
+            next->sums[k] = kernels()->divide_beside_sum(row->x + start, row->y + start, segment_length(row, k),
+                                                         row->total, next->x + start);
+        }
+        next->total = merged(next);
+    }
+}
+
 /* Rows that the cache holds are done many at a time; each that needs the safe path alone. */
 static void some_softmax(const struct batch *batch, size_t first, size_t last)
 {
@@ -309,6 +349,11 @@ static void some_softmax(const struct batch *batch, size_t first, size_t last)
     if (cached && batch->stream && batch->length * sizeof(real) > ROOM_BYTES) {
         rooms = malloc(2 * (batch->length * sizeof(real) + ROOM_SLACK_BYTES));
         cached = rooms != NULL; /* without memory, two passes */
+    }
+    if (!cached && !textbook_row && batch->stream && batch->length > 1 && batch->threads == 1
+        && kernels()->divide_beside_sum) {
+        softmax_rows_in_turn(batch, first, last);
+        return;
     }
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;

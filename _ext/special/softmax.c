@@ -87,12 +87,15 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .log_softmax_rows = log_softmax_rows,
     .logsumexp_rows = logsumexp_rows,
     .divide = divide,
+#ifdef V_HAS_LOOKUP
+    .divide_beside_sum = divide_beside_sum,
+#endif
     .max = max,
     .leading = leading,
     .sum_others = sum_others,
     .subtract = subtract,
 #ifdef V_HAS_LOOKUP /* what the first cache holds: an exponential costs less than to wait for terms in the second */
-    .one_exponential_max_bytes = {24 << 10, 48 << 10},
+    .one_exponential_max_bytes = {24 << 10, SV_REAL == 32 ? 64 << 10 : 160 << 10},
 #else
     .one_exponential_max_bytes = {SIZE_MAX, SV_REAL == 32 ? 64 << 10 : 160 << 10},
 #endif

@@ -327,6 +327,69 @@ static void divide(const real *x, real *y, size_t n, real shift, struct scaled_s
         write_results(x, y, n, &by, QUOTIENTS, 0);
 }
 
+#ifdef V_HAS_LOOKUP /* and 32 registers: with 16, one after the other takes no longer */
+/* Results of a row on their way past the cache, the last ones first: `left` elements of it are still to be written, those
+ * before `head` and behind the last whole line by themselves. */
+struct leaving {
+    const real *x;
+    real *y;
+    struct divisor by;
+    size_t head, left;
+};
+
+INLINE void leave_some(struct leaving *row, int count)
+{
+    row->left -= (size_t)count * SV_W;
+    write_at(row->x, row->y, row->left, &row->by, QUOTIENTS, 1, -PREFETCH_BYTES, count);
+}
+
+/* The sum of a chunk as by sum_chunk, while results leave. */
+INLINE struct scaled_sum sum_chunk_beside(const real *next, size_t n, real exponent, real *top, struct leaving *row)
+{
+    enum { STEP = TOGETHER * SV_W };
+    const struct window window = window_above(exponent);
+    const vreal none = v_set1(0);
+    vreal sum = v_set1(0), error = v_set1(0), highest = v_set1(-INFINITY);
+    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+        struct grid_sum block = empty_sum(SUM_START);
+        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+        for (; i + STEP <= end && row->left >= row->head + STEP; i += STEP) {
+            add_vectors(next + i, next + i, SV_W, none, 0, &window, &block, &highest, FOR_QUOTIENTS, TOGETHER);
+            leave_some(row, TOGETHER);
+        }
+        for (; i < end; i += SV_W)
+            add_vectors(next + i, next + i, n - i, none, 0, &window, &block, &highest, FOR_QUOTIENTS, 1);
+        add_grid_sum(block, SUM_START, &sum, &error);
+    }
+    *top = v_max_lanes(highest);
+    return over_lanes(sum, error, exponent);
+}
+
+/* divide(x, y, n, 0, total, 1) and sum(next, NULL, n, 0), bit for bit, in one pass: the stores, which on their own wait
+ * for the memory, leave while the sum is worked out. */
+static struct scaled_sum divide_beside_sum(const real *x, real *y, size_t n, struct scaled_sum total, const real *next)
+{
+    const real exponent = exponent_above(max_of(next, n < PROBE ? n : PROBE));
+    /* going down beside a sum that goes up, unless x follows y in the page: see follows_in_page */
+    if (n > CHUNK * BLOCK * SV_W || exponent == INFINITY || follows_in_page(x, y)) {
+        divide(x, y, n, 0, total, 1);
+        return sum(next, NULL, n, 0);
+    }
+    const size_t head = unaligned_head(y, n), tail = head + (n - head) / SV_W * SV_W;
+    struct leaving row = {x, y, divide_by(total, 0), head, tail};
+    real top;
+    if (tail < n)
+        v_store_n(y + tail, result_of(v_load_n(x + tail, n - tail, 0), &row.by, QUOTIENTS), n - tail);
+    struct scaled_sum found = sum_chunk_beside(next, n, exponent, &top, &row);
+    while (row.left > head)
+        leave_some(&row, 1);
+    if (head)
+        v_store_n(y, result_of(v_load_n(x, head, 0), &row.by, QUOTIENTS), head);
+    v_stream_fence();
+    return exponent_above(top) > exponent + HEADROOM ? sum(next, NULL, n, 0) : found;
+}
+#endif
+
 static void subtract(const real *x, real *y, size_t n, real a, real b, int stream)
 {
     const struct divisor by = {.shift = v_set1(a), .offset = v_set1(b)};

@@ -36,6 +36,10 @@ class SolveError(SolversError, RuntimeError):
         self.result = result
 
 
+class CopyWarning(UserWarning):
+    """A copy of an argument takes more than a GiB; the words say what would be read in place."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The hint '; did you mean ...?' where a known word is like this one, else the known words."""
     known = sorted(known)

@@ -69,9 +69,10 @@ class Solver(Protocol):
 Row = tuple[int, float, float]
 
 
-#: What a compiled solver may have beside, as `all_steps`: the steps that the loop would take where nobody looks at
-#: them, in one call. From (problem, state, max_iter, start of the clock) to the last state, and a row for each before.
-AllSteps = Callable[[Any, Any, int, float], tuple[Any, list[Row]]]
+#: What a compiled solver may have beside, as `all_steps`: the first state and the steps that the loop would take where
+#: nobody looks at them, in one call. From (problem, max_iter, start of the clock) to the last state, and a row for each
+#: before.
+AllSteps = Callable[[Any, int, float], tuple[Any, list[Row]]]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class Control:
     resume: Any = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int | np.integer) or self.max_iter < 0:
+        whole = isinstance(self.max_iter, (int, np.integer))
+        if not whole or isinstance(self.max_iter, bool) or self.max_iter < 0:
             raise OptionError(f"max_iter must be an integer >= 0, not {self.max_iter!r}")
         if self.time_limit is not None and not self.time_limit >= 0:
             raise OptionError(f"time_limit must be >= 0 seconds or None, not {self.time_limit!r}")
@@ -105,13 +107,42 @@ def run(
     solver: Solver = build(method.solver, method.name, options)
     across: Reducer = getattr(problem, "across", SERIAL)
     start = time.perf_counter()
+    all_steps: AllSteps | None = getattr(solver, "all_steps", None)
+    if all_steps is not None and _unwatched(across, control):
+        # Where a whole solve takes some microseconds, so does what the loop does around it.
+        state, history = all_steps(problem, control.max_iter, start)
+        history.append((state.nit, state.measure, time.perf_counter() - start))
+        reached = solver.done(problem, state)
+        status = Status.MAX_ITER if reached is None else reached
+        result = solver.finish(problem, state)
+    else:
+        status, state, result, history = _looped(method, solver, problem, across, control, start)
+    status = _verified(status, result.measure, problem.tol)
+    nit, measure, seconds = map(np.array, zip(*history, strict=True))
+    return result.changed(
+        status=status,
+        success=status is Status.CONVERGED,
+        message=f"{status.sentence} {why}".strip(),
+        nit=state.nit,
+        method=method.name,
+        options={o.name: getattr(solver, o.name) for o in method.options},
+        state=state,
+        history={"nit": nit, "measure": measure, "seconds": seconds},
+        stats={
+            **problem.stats, **result.stats, "isa": threads.build_info()["isa"],
+            "seconds": time.perf_counter() - start,
+        },
+    )  # fmt: skip
+
+
+def _looped(
+    method: Method, solver: Solver, problem: Problem, across: Reducer, control: Control, start: float
+) -> tuple[Status, Any, SolveResult, list[Row]]:
+    """How the loop ended, the last state, its answer, and a row a state."""
     with guarded(across):
         limited = _any_limited(across, control)
         state = _initial_state(solver, problem, control.resume)
         history: list[Row] = []
-        all_steps: AllSteps | None = getattr(solver, "all_steps", None)
-        if all_steps is not None and _unwatched(across, control):
-            state, history = all_steps(problem, state, control.max_iter, start)
         verbose = control.verbose if across.rank == 0 else 0
         title = problem.title if verbose or across is not SERIAL else ""  # all ranks have a part in it
         with Log(verbose, method.name, title) as log:
@@ -135,21 +166,8 @@ def run(
                     break
                 state = solver.step(problem, state)
             result = solver.finish(problem, state)
-            status = _verified(status, result.measure, problem.tol)
-            log.close(status, result.measure)
-    nit, measure, seconds = (np.array(column) for column in zip(*history, strict=True))
-    stats = {**problem.stats, **result.stats, "isa": threads.build_info()["isa"]}
-    return result.changed(
-        status=status,
-        success=status is Status.CONVERGED,
-        message=f"{status.sentence} {why}".strip(),
-        nit=state.nit,
-        method=method.name,
-        options={o.name: getattr(solver, o.name) for o in method.options},
-        state=state,
-        history={"nit": nit, "measure": measure, "seconds": seconds},
-        stats={**stats, "seconds": time.perf_counter() - start},
-    )
+            log.close(_verified(status, result.measure, problem.tol), result.measure)
+    return status, state, result, history
 
 
 def _any_limited(across: Reducer, control: Control) -> bool:
@@ -160,8 +178,9 @@ def _any_limited(across: Reducer, control: Control) -> bool:
 
 
 def _unwatched(across: Reducer, control: Control) -> bool:
-    """Whether nobody looks at the steps, or may stop them."""
-    return across is SERIAL and control.callback is None and control.time_limit is None and not control.verbose
+    """Whether nobody looks at the steps from the first on, or may stop them."""
+    watched = control.callback or control.verbose or control.time_limit is not None or control.resume is not None
+    return across is SERIAL and not watched
 
 
 def _verified(status: Status, measure: float, tol: float) -> Status:

@@ -10,7 +10,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -169,23 +169,23 @@ def as_reducer(comm: Any) -> Reducer:
     )
 
 
-@contextmanager
-def agreed(across: Reducer) -> Iterator[dict[str, Any]]:
+def agreed(across: Reducer) -> AbstractContextManager[dict[str, Any]]:
     """Checks that one rank fails, or that come out differently, are failed by all ranks, with the same words.
 
     Within it nothing may be reduced. What is put into the dictionary must be the same everywhere: arrays are compared
     by their bits.
     """
+    return nullcontext({}) if across.size == 1 else _agreed(across)
+
+
+@contextmanager
+def _agreed(across: Reducer) -> Iterator[dict[str, Any]]:
     same: dict[str, Any] = {}
     error: Exception | None = None
     try:
         yield same
     except Exception as raised:
         error = raised
-    if across.size == 1:
-        if error is not None:
-            raise error
-        return
     told = across.gather((None if error is None else (type(error), str(error)), _digests(same)))
     for rank, (failure, _) in enumerate(told):
         if failure is not None:

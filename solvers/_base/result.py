@@ -94,7 +94,7 @@ class SolveResult(Mapping[str, Any]):
     def of(cls, **values: Any) -> Self:
         """A result of these values, all that have no default among them; `__init__` takes as long as a small solve."""
         made = object.__new__(cls)
-        made.__dict__.update(options={}, stats={}, history={}, **values)
+        made.__dict__.update({"options": {}, "stats": {}, "history": {}}, **values)
         return made
 
     def changed(self, **changes: Any) -> Self:

@@ -9,11 +9,11 @@ RNG = None | int | np.random.Generator | np.random.SeedSequence
 
 def check_rng(rng: RNG) -> None:
     """TypeError for what `as_generator` does not take."""
+    if rng is None:
+        return
     if isinstance(rng, np.random.RandomState):
         raise TypeError("rng: RandomState is not taken; pass numpy.random.default_rng(seed)")
-    if rng is not None and (
-        isinstance(rng, bool) or not isinstance(rng, int | np.integer | np.random.Generator | np.random.SeedSequence)
-    ):
+    if isinstance(rng, bool) or not isinstance(rng, int | np.integer | np.random.Generator | np.random.SeedSequence):
         raise TypeError(f"rng must be None, an integer, a Generator or a SeedSequence, not {type(rng).__name__}")
 
 

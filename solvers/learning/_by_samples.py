@@ -37,31 +37,39 @@ def serves(problem: GlmProblem) -> bool:
     return bool(free and (penalty.l2[:d] > 0).all())
 
 
-def newton_step(problem: GlmProblem, w: Array, g: Array, D: Array) -> tuple[Array, Array]:
-    """The Newton step at w, where the loss has the gradient g and the curvatures D of the samples; and X times it."""
-    design, d, l2 = problem.design, problem.design.d, problem.penalty.l2[: problem.design.d]
-    memory = problem._memory
-    if "kernel" not in memory:
-        memory["kernel"] = _kernel(design.X, l2)
-    K = memory["kernel"]
-    root, ones = np.sqrt(np.maximum(D, LEAST)), np.ones(design.n)
-    r = g + problem.penalty.l2 * w
-    c = design.product(np.append(r[:d] / l2, np.zeros(design.width - d)))
-    A = K * root * root[:, None]
-    A[np.diag_indices_from(A)] += 1
-    factor = lapack.dpotrf(A, lower=1, overwrite_a=1)[0]
+class Newton:
+    """Newton steps one after another."""
 
-    def solved(b: Array) -> Array:
-        return root * lapack.dpotrs(factor, root * b, lower=1)[0]  # type: ignore[no-any-return]
+    def __init__(self, problem: GlmProblem) -> None:
+        self.problem, self.l2 = problem, problem.penalty.l2[: problem.design.d]
+        memory = problem._memory
+        if "kernel" not in memory:
+            memory["kernel"] = _kernel(problem.design.X, self.l2)
+        self.K = memory["kernel"]
 
-    t, q = 0.0, -solved(c)
-    if design.ones:
-        of_ones = solved(ones)
-        t = (-r[-1] - q.sum()) / of_ones.sum()
-        q = q + t * of_ones
-    back = design.transposed(q)
-    step = -(r[:d] + back[:d]) / l2
-    return (np.append(step, t) if design.ones else step), t - c - K @ q
+    def step(self, w: Array, g: Array, D: Array, goal: float) -> tuple[Array, Array, int]:
+        """The step at w, where the loss has the gradient g and the curvatures D of the samples; X times it; and 1, the
+        matrices that were formed. It is exact, whatever the goal."""
+        design, l2 = self.problem.design, self.l2
+        d = design.d
+        root, ones = np.sqrt(np.maximum(D, LEAST)), np.ones(design.n)
+        r = g + self.problem.penalty.l2 * w
+        c = design.product(np.append(r[:d] / l2, np.zeros(design.width - d)))
+        A = self.K * root * root[:, None]
+        A[np.diag_indices_from(A)] += 1
+        factor = lapack.dpotrf(A, lower=1, overwrite_a=1)[0]
+
+        def solved(b: Array) -> Array:
+            return root * lapack.dpotrs(factor, root * b, lower=1)[0]  # type: ignore[no-any-return]
+
+        t, q = 0.0, -solved(c)
+        if design.ones:
+            of_ones = solved(ones)
+            t = (-r[-1] - q.sum()) / of_ones.sum()
+            q = q + t * of_ones
+        back = design.transposed(q)
+        step = -(r[:d] + back[:d]) / l2
+        return (np.append(step, t) if design.ones else step), t - c - self.K @ q, 1
 
 
 def _kernel(X: Any, l2: Array) -> Array:

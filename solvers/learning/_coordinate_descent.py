@@ -29,7 +29,7 @@ Array = npt.NDArray[Any]
 #: The state's arrays and numbers as the kernels take them.
 ARRAYS = ("w", "z", "v", "g", "alive", "working")
 NUMBERS = (
-    "primal", "dual", "kkt", "measure", "nit", "idle", "crawls", "newtons", "grams", "sweeps", "products",
+    "primal", "dual", "kkt", "measure", "nit", "idle", "crawls", "newtons", "grams", "sweeps", "products", "ended",
 )  # fmt: skip
 
 
@@ -48,6 +48,8 @@ class DescentState(FitState):
     grams: int = 0
     sweeps: int = 0
     products: int = 0
+    #: The number of the status that ends the fit here, -1 to go on.
+    ended: int = -1
 
 
 @dataclass(frozen=True)
@@ -70,54 +72,50 @@ class CoordinateDescent:
         return cast(_kernels.Descent, memory[key])
 
     def init(self, problem: GlmProblem) -> DescentState:
-        width, n = problem.design.width, problem.design.n
-        arrays = (
-            problem.w0.copy(), np.empty(n), np.empty(n), np.empty(width), np.empty(width, np.uint8),
-            np.empty(width, np.uint8),
-        )  # fmt: skip
-        guess = None if problem.guess is None else problem.guess.astype(np.uint8)
-        return _state(arrays, self._fit(problem).begin(arrays, guess))
+        return _state(*self._fit(problem).begin(problem.w0, _guess(problem)))
 
     def step(self, problem: GlmProblem, state: DescentState) -> DescentState:
-        arrays = _copies(state)
+        arrays = tuple([array.copy() for array in _arrays(state)])
         return _state(arrays, self._fit(problem).step(arrays, _numbers(state)))
 
-    def all_steps(
-        self, problem: GlmProblem, state: DescentState, max_iter: int, start: float
-    ) -> tuple[DescentState, list[Row]]:
-        """All steps in one call."""
-        arrays = _copies(state)
-        numbers, rows = self._fit(problem).advance(arrays, _numbers(state), max_iter, start)
+    def all_steps(self, problem: GlmProblem, max_iter: int, start: float) -> tuple[DescentState, list[Row]]:
+        """The first state and all steps, in one call."""
+        arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), max_iter, start)
         return _state(arrays, numbers), rows
 
     def done(self, problem: GlmProblem, state: DescentState) -> Status | None:
-        reached = self._fit(problem).reached(_arrays(state), _numbers(state))
-        return None if reached < 0 else Status(reached)  # type: ignore[call-arg]
+        return None if state.ended < 0 else Status(state.ended)  # type: ignore[call-arg]
 
     def finish(self, problem: GlmProblem, state: DescentState) -> GlmResult:
-        fit, w = self._fit(problem), state.w
-        z, v, g = np.empty_like(state.z), np.empty_like(state.v), np.empty_like(state.g)
+        fit, w, best = self._fit(problem), state.w, state.dual
+        z, v, g = np.empty(len(state.z)), np.empty(len(state.z)), np.empty(len(w))
         sums, (primal, dual, kkt, share) = fit.bound(w, z, v, g)
-        problem.remember(Certificate(w, z, v, None, g, Sums(*sums), primal, dual, kkt, share, None))
+        problem.remember(
+            made(
+                Certificate, w=w, z=z, v=v, D=None, g=g, sums=Sums(*sums), primal=primal, dual=dual, kkt=kkt,
+                share=share, slack=None, alive=None,
+            )
+        )  # fmt: skip
         stats = {
             "newton_steps": state.newtons, "grams": state.grams, "sweeps": state.sweeps, "products": state.products,
             "working_set": int(np.count_nonzero(state.working)),
             "screened": len(w) - int(np.count_nonzero(state.alive)),
         }  # fmt: skip
-        return problem.certified(
-            w, state.dual, stats, fit.measure(primal, max(dual, state.dual), kkt), success=False,
-            status=Status.MAX_ITER, message="", nit=state.nit,
-        )  # fmt: skip
+        return problem.certified(w, best, state.nit, stats, fit.measure(primal, max(dual, best), kkt))
+
+
+def _guess(problem: GlmProblem) -> Array | None:
+    """Which columns are likely to be in use, as the kernels take it."""
+    return None if problem.guess is None else problem.guess.astype(np.uint8)
 
 
 def _state(arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> DescentState:
-    return made(DescentState, **dict(zip(ARRAYS, arrays, strict=True)), **dict(zip(NUMBERS, numbers, strict=True)))
+    state = object.__new__(DescentState)
+    state.__dict__.update(zip(NAMES, arrays + numbers, strict=True))
+    return state
 
 
-def _copies(state: DescentState) -> tuple[Array, ...]:
-    return tuple([array.copy() for array in _arrays(state)])
-
-
+NAMES = ARRAYS + NUMBERS
 _arrays: Callable[[DescentState], tuple[Array, ...]] = attrgetter(*ARRAYS)
 _numbers: Callable[[DescentState], tuple[float, ...]] = attrgetter(*NUMBERS)
 

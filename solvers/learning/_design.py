@@ -6,6 +6,7 @@ Column `d` is the intercept's wherever columns are named.
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base.errors import CopyWarning
 from . import _kernels
 from ._panels import DensePanel, Panel, SegmentPanel, SparsePanel
 
@@ -25,6 +27,9 @@ DENSE_ENOUGH = 0.2
 #: Columns that are worth a Gram matrix in any case, and operations that take less than what a step has beside them.
 FEWEST, CHEAP = 10, 4e6
 
+
+#: Bytes beyond which a copy of X is told.
+LARGE_COPY = 1 << 30
 
 #: Matrices of no more entries and columns are small: coordinate descent, wholly in C, takes less time for them than
 #: what is done in Python around kernels. The columns are those that its Gram matrices may have.
@@ -166,7 +171,7 @@ class Dense(Matrix):
 
     @property
     def _columns_to_read(self) -> _kernels.Columns:
-        return self._columns or _kernels.Columns(np.asfortranarray(self.X))
+        return self._columns or _kernels.Columns(_by_columns(self.X))
 
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
@@ -200,7 +205,7 @@ class Dense(Matrix):
         every = len(features) == self.d
         if self._columns is not None:  # read in place
             return DensePanel(self.X, None if every else features, ones)
-        return DensePanel(np.asfortranarray(self.X) if every else self._taken(features), None, ones)
+        return DensePanel(_by_columns(self.X) if every else self._taken(features), None, ones)
 
     def _swept(self, features: Array) -> Panel:
         return self._panel(features, self.ones)
@@ -210,6 +215,16 @@ class Dense(Matrix):
         if weights is not None:
             panel *= weights[:, None]
         return panel.T @ self._taken(right)
+
+
+def _by_columns(X: Array) -> Array:
+    """The matrix in Fortran order; a copy of some size is told."""
+    if X.nbytes > LARGE_COPY and not X.flags.f_contiguous:
+        warnings.warn(
+            f"X in C order is copied by columns ({X.nbytes / 2**30:.1f} GiB); numpy.asfortranarray(X) is read in place",
+            CopyWarning, stacklevel=2,
+        )  # fmt: skip
+    return np.asfortranarray(X)
 
 
 class Sparse(Matrix):

@@ -126,9 +126,7 @@ class GroupWorkingSet:
 
     def finish(self, problem: GlmProblem, state: GroupState) -> GlmResult:
         stats = {"newton_steps": state.newtons, "working_set": int(state.working.sum())}
-        return problem.certified(
-            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
-        )
+        return problem.certified(state.w, state.dual, state.nit, stats)
 
 
 def _evaluated(

@@ -106,9 +106,7 @@ class NewtonCG:
 
     def finish(self, problem: MultinomialProblem, state: NewtonCGState) -> GlmResult:
         stats = {"hessian_products": state.products}
-        return problem.certified(
-            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
-        )
+        return problem.certified(state.w, state.dual, state.nit, stats)
 
 
 def _forcing(problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> float:

@@ -126,9 +126,7 @@ class NewtonGram:
 
     def finish(self, problem: GlmProblem, state: NewtonGramState) -> GlmResult:
         stats = {"passes": state.passes, "hessian_products": state.products, "refused": state.refused}
-        return problem.certified(
-            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
-        )
+        return problem.certified(state.w, state.dual, state.nit, stats)
 
 
 def _is_smooth(problem: GlmProblem) -> bool:

@@ -306,7 +306,7 @@ class GlmProblem:
         return last if last is not None and last.w is w else None
 
     def certified(
-        self, w: Array, best_dual: float, stats: dict[str, Any], measure: float | None = None, **common: Any
+        self, w: Array, best_dual: float, nit: int, stats: dict[str, Any], measure: float | None = None
     ) -> GlmResult:
         """The result at w, all of it computed from w and the data; its measure, where the method has it already."""
         certificate = self.known(w)
@@ -315,9 +315,10 @@ class GlmProblem:
             self.remember(certificate)
         dual = max(certificate.dual, best_dual)
         coef, intercept = self.split(w)
-        return GlmResult(
+        return GlmResult.of(
             x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
             gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
-            support=np.nonzero(coef if coef.ndim == 1 else coef.any(axis=0))[0],
-            measure=self.measure(certificate, dual) if measure is None else measure, stats=stats, **common,
+            support=coef.nonzero()[0] if coef.ndim == 1 else np.nonzero(coef.any(axis=0))[0],
+            measure=self.measure(certificate, dual) if measure is None else measure,
+            success=False, status=Status.MAX_ITER, message="", nit=nit, stats=stats,
         )  # fmt: skip

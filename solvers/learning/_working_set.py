@@ -27,7 +27,7 @@ from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
-from . import _by_samples, _kernels
+from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
 from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
@@ -38,7 +38,7 @@ Array = npt.NDArray[Any]
 NEWTON_STEPS = 3
 
 #: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
-SMOOTH_STEPS = 10
+SMOOTH_STEPS = 20
 
 #: What the Gram matrix of the first columns may cost, in passes over the data.
 FIRST_PASSES = 2.0
@@ -160,9 +160,7 @@ class WorkingSet:
             "newton_steps": state.newtons, "hessians": state.hessians,
             "working_set": len(state.columns), "screened": len(state.w) - state.left,
         }  # fmt: skip
-        return problem.certified(
-            state.w, state.dual, stats, success=False, status=Status.MAX_ITER, message="", nit=state.nit
-        )
+        return problem.certified(state.w, state.dual, state.nit, stats)
 
 
 def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
@@ -187,7 +185,9 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _
     """The objective minimised over the columns, as far as it pays."""
     penalty, width = problem.penalty, problem.design.width
     if _by_samples.serves(problem) and by_samples_pays(problem):
-        return _steps_by_samples(problem, state)
+        return _smooth_steps(problem, state, _by_samples.Newton(problem))
+    if _smooth.serves(problem):
+        return _smooth_steps(problem, state, _smooth.Newton(problem))
     part = penalty if len(columns) == width else penalty.part(columns)
     model = model_of(problem, columns, part, state.may_sweep)
     walk = _Walk(problem, state, model)
@@ -310,34 +310,42 @@ class _Walk:
         self.violation = self.terms.measure(self.w, self.g)[1]
 
 
-def _steps_by_samples(problem: GlmProblem, state: WorkingSetState) -> _Minimised:
+def _smooth_steps(problem: GlmProblem, state: WorkingSetState, newton: Any) -> _Minimised:
     """Newton steps on all columns, with a line search each."""
     loss, penalty = problem.loss, problem.penalty
     w, z, g, violation = state.w, state.z, state.g, state.kkt
     value = state.primal - penalty.value(w)
     noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
+    # The gap falls with the square of the violation.
+    left = problem.tol / max(state.measure, problem.tol)
+    aim = 0.3 * (np.sqrt(left) if problem.has_dual else left) * state.kkt
     # Curvatures whose model lies above the objective.
     above = loss.above(z)
-    D, bounded, steps = loss.second(z), False, 0
+    D, bounded, steps, made = loss.second(z), False, 0, 0
+    share = 0.1
     while steps < SMOOTH_STEPS:
         steps += 1
-        step, way = _by_samples.newton_step(problem, w, g, D)
+        # What the model leaves of the violation falls as the last step did, at best with its square.
+        goal = max(min(share, 0.2), 0.5 * aim / max(violation, TINY))
+        step, way, formed = newton.step(w, g, D, goal)
+        made += formed
         found = _line_search(problem, penalty, w, w + step, z, way, g, value, noise)
         if found is None:
             if bounded or above is None:
                 break
             D, bounded = above, True
             continue
-        share, z, v, D, value = found
+        length, z, v, D, value = found
         above = loss.above(z)
-        if share < SHORT and above is not None:
+        if length < SHORT and above is not None:
             D = above
-        w = w + share * step
+        w = w + length * step
         g = problem.design.transposed(v)
-        violation = problem.terms.measure(w, g)[1]
-        if loss.quadratic or violation <= 0.1 * np.sqrt(problem.tol / max(state.measure, problem.tol)) * state.kkt:
+        before, violation = violation, problem.terms.measure(w, g)[1]
+        share = (violation / max(before, TINY)) ** 2
+        if loss.quadratic or violation <= aim:
             break
-    return _Minimised(w, steps, steps, state.may_sweep)
+    return _Minimised(w, steps, made, state.may_sweep)
 
 
 def _line_search(

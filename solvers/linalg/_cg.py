@@ -69,7 +69,7 @@ def iterated(
     numbers = state.numbers.copy()
     if state.nit == 0:
         x = operand.pack(state.x)
-        kept, r, v = x.copy(), operand.zeros(), operand.zeros()
+        kept, r, v = operand.copied(x), operand.zeros(), operand.zeros()
     else:
         x, r, v, kept = problem.packed(state, operand, ("x", "r", "v", "kept"))
     loop = _kernels.ConjugateGradients(operand, M, problem.packed_b(operand), x, r, v, kept, numbers)

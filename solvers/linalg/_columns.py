@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base import state as _state
 from .._base.result import Status
 from .._base.validate import real_array
 from ._problem import LinearResult, Matrix
@@ -17,7 +18,7 @@ Array = npt.NDArray[Any]
 
 #: Numbers that are transposed at a time. Column by column each of a long matrix's cache lines would be fetched anew for
 #: every number in it, which takes as long as half of a solve on a grid.
-BLOCK = 2**16
+BLOCK = 2**12
 #: Columns that are copied at a time.
 TOGETHER = 16
 
@@ -35,12 +36,20 @@ def each(b: Array) -> Iterator[Array]:
         yield from columns
 
 
-def _joined(columns: Sequence[Array]) -> Array:
-    """The matrix of these columns."""
-    x = np.empty((len(columns[0]), len(columns)), np.result_type(*{column.dtype for column in columns}))
-    for rows in _blocks(*x.shape):
-        np.stack([column[rows] for column in columns], axis=1, out=x[rows])
-    return x
+def gathered(x: Array, results: Iterable[LinearResult]) -> Iterator[LinearResult]:
+    """The results of the columns, with the columns of x for their answers.
+
+    Each answer goes there as soon as it is known, and its own memory to the next: memory that is new takes as long as
+    some of the iteration's passes.
+    """
+    for k, result in enumerate(results):
+        if result.x.base is x:  # of those that were solved together
+            yield result
+            continue
+        column = x[:, k]
+        column[:] = result.x
+        held = {name: column for name, value in vars(result.state).items() if value is result.x}
+        yield replace(result, x=column, state=_state.replace(result.state, **held))
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:
@@ -60,14 +69,13 @@ def check_starts(A: Matrix, b: Array, x0: npt.ArrayLike | None) -> Array | None:
 
 
 def of_columns(b: Array, columns: Sequence[LinearResult]) -> LinearResult:
-    """The result of all columns: x of b's shape, the rest that of the worst column."""
+    """The result of all columns, whose answers are columns of one array; what is no answer is that of the worst."""
     if not columns:
         return LinearResult(
             x=np.empty(b.shape), success=True, status=Status.CONVERGED, message=Status.CONVERGED.sentence, nit=0,
             measure=0.0, residual_norm=0.0,
         )  # fmt: skip
     worst = max(columns, key=lambda result: (not result.success, result.measure))
-    x = columns[0].x.base  # of those that were solved together
-    if not (x is not None and x.shape == b.shape and all(result.x.base is x for result in columns)):
-        x = _joined([result.x for result in columns])
-    return replace(worst, x=x, nit=max(result.nit for result in columns), state=None, columns=tuple(columns))
+    x, nit = columns[0].x.base, max(result.nit for result in columns)
+    assert x is not None
+    return replace(worst, x=x, nit=nit, state=None, columns=tuple(columns))

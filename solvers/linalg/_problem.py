@@ -243,5 +243,6 @@ def following(
     changed: dict[str, Any] = {"nit": state.nit + done, "measure": measure, "outcome": outcome}
     if outcome != NOT_FINITE:
         changed["numbers"] = vectors.pop("numbers")
-        changed |= {name: operand.unpack(vector) for name, vector in vectors.items()}
+        changed["x"] = operand.unpack(vectors.pop("x"))
+        changed |= {name: operand.unpacked(vector) for name, vector in vectors.items()}
     return replace(state, **changed)

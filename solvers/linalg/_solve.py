@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -17,7 +17,7 @@ from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
-from ._columns import check_starts, each, of_columns
+from ._columns import check_starts, each, gathered, of_columns
 from ._multilevel_cg import serves
 from ._multilevel_many import Known, together
 from ._nullspace import centred, without_constants
@@ -174,11 +174,7 @@ def solve(
     else:
         known = together(matrix, rights, starts, M=M, rtol=rtol, atol=atol, nullspace=nullspace,
                          max_iter=control.max_iter, threads=given.threads)  # fmt: skip
-    columns = [_solved(given, rights[:, k], None, found) for k, found in enumerate(known)]
-    left = slice(len(known), None)
-    each_start = repeat(None) if starts is None else each(starts[:, left])
-    columns += [_solved(given, b, x0, None) for b, x0 in zip(each(rights[:, left]), each_start, strict=False)]
-    return of_columns(rights, columns)
+    return of_columns(rights, list(_each_solved(given, rights, starts, known)))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -197,6 +193,17 @@ class Given:
     nullspace: str | None
     check_finite: bool
     threads: int
+
+
+def _each_solved(given: Given, b: Array, x0: Array | None, known: list[Known]) -> Iterator[LinearResult]:
+    """The results of the columns of b, of which the first ones are known."""
+    x = known[0].x.base if known and len(known) == b.shape[1] else None
+    x = np.empty(b.shape, order="F") if x is None else x
+    left = slice(len(known), None)
+    starts = repeat(None) if x0 is None else each(x0[:, left])
+    found = (_solved(given, b[:, k], None, what) for k, what in enumerate(known))
+    others = (_solved(given, column, start, None) for column, start in zip(each(b[:, left]), starts, strict=False))
+    return gathered(x, chain(found, others))
 
 
 def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Known | None) -> LinearResult:

@@ -199,8 +199,7 @@ class System:
     def _condition(self) -> float:
         floor: float = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
         if self.matrix is None:
-            mass = float(np.mean(self.operator.mass))
-            return 2 / max(mass / float(np.mean(self.operator.diagonal())), floor)
+            return 2 / max(float(np.mean(self.operator.mass)) / _usual_diagonal(self.operator), floor)
         ratio = _kernels.median_row(self._wide(), *(self._sample or self._sample_rows(self.matrix)))
         return float(2 / max(2 - ratio, floor))
 
@@ -219,6 +218,13 @@ class System:
         centre = np.flatnonzero(matrix.indices[at] == np.repeat(rows, counts))
         self._sample = at, starts, centre
         return self._sample
+
+
+def _usual_diagonal(grid: GridOperator) -> float:
+    """The diagonal's mean; of constant coefficients what it is away from the ends, which takes no look at the cells."""
+    if grid.constant:
+        return float(grid.mass + 2 * sum(grid.coeff / h**2 for h in grid.spacing))
+    return float(np.mean(grid.diagonal()))
 
 
 def _grid_box(grid: GridOperator) -> Box | None:

@@ -26,7 +26,7 @@ ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
 #: The interior point gives way to the active-set route when it stagnates, finds no feasible point, or after so many.
-FIRST = 100
+FIRST = 140
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -66,7 +66,8 @@ class Gala:
     )
     inequality: str = option(
         "auto",
-        "interior point, then active sets where that fails; active-set: those first, for starts near the answer",
+        "auto: quadratic programs where all is small, dense and exact, then the interior point, then active sets; "
+        "interior: that alone, inside the sides; active-set: those first, for starts near the answer",
         choices=("auto", "interior", "active-set"),
     )
     merit_form: str = option(
@@ -98,8 +99,13 @@ class Gala:
             "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
             "push": 0.0 if exact == 2 else self.push, "monotone": self.monotone,
             "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
+            "sequential": self._sequential(nlp),
         }  # fmt: skip
         return _kernels.gala_init(nlp, program.x0, program.sides, options)
+
+    def _sequential(self, nlp: _kernels.NLP) -> bool:
+        """Whether quadratic programs come first: dense ones, with Hessians that are exact."""
+        return self.inequality == "auto" and isinstance(nlp, _kernels.DenseNLP) and not nlp.carried
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""

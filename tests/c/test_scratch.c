@@ -8,7 +8,7 @@
 #include "check.h"
 #include "runtime.h"
 
-enum { SMALL = 1000, LARGE = 9 << 20, ROUNDS = 200, CALLERS = 4 };
+enum { SMALL = 1000, MIDDLING = 80000, LARGE = 9 << 20, ROUNDS = 200, CALLERS = 4 };
 
 static int is_zero(const char *block, size_t bytes)
 {
@@ -20,7 +20,7 @@ static int is_zero(const char *block, size_t bytes)
 
 static void test_new_blocks_are_zeros_at_a_line(void)
 {
-    const size_t sizes[] = {0, 1, 64, SMALL, 4 << 20, (4 << 20) + 1, LARGE};
+    const size_t sizes[] = {0, 1, 64, SMALL, (16 << 10) - 1, 16 << 10, MIDDLING, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, LARGE};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         int used;
         sv_scratch_release();
@@ -31,22 +31,37 @@ static void test_new_blocks_are_zeros_at_a_line(void)
     }
 }
 
-static void test_a_block_comes_back(void)
+static void test_a_block_comes_back(size_t bytes)
 {
-    int used;
+    int used, again;
     sv_scratch_release();
-    char *first = sv_scratch_take(LARGE, &used);
-    memset(first, 1, LARGE);
-    sv_scratch_give(first, LARGE);
+    char *first = sv_scratch_take(bytes, &used);
+    memset(first, 1, bytes);
+    sv_scratch_give(first, bytes);
     if (sv_scratch_resting() == 0) /* a sanitizer watches: blocks are malloc's */
         return;
-    char *second = sv_scratch_take(LARGE - 5, &used), *third = sv_scratch_take(LARGE, &used);
+    char *second = sv_scratch_take(bytes - 5, &again), *third = sv_scratch_take(bytes, &used);
     CHECK(second == first && third != first && !used, "%p, %p, %p", (void *)first, (void *)second, (void *)third);
-    sv_scratch_give(second, LARGE - 5);
-    sv_scratch_give(third, LARGE);
-    CHECK(sv_scratch_resting() >= 2 * (size_t)LARGE, "%zu", sv_scratch_resting());
+    CHECK(again && is_zero(third, bytes), "%zu bytes", bytes);
+    sv_scratch_give(second, bytes - 5);
+    sv_scratch_give(third, bytes);
+    CHECK(sv_scratch_resting() >= 2 * bytes, "%zu", sv_scratch_resting());
     sv_scratch_release();
     CHECK(sv_scratch_resting() == 0, "%zu", sv_scratch_resting());
+}
+
+/* Blocks below four megabytes. */
+static void test_no_more_than_32_middling_megabytes_rest(void)
+{
+    void *blocks[50];
+    int used;
+    sv_scratch_release();
+    for (size_t k = 0; k < 50; k++)
+        blocks[k] = sv_scratch_take((size_t)MIDDLING * (1 + k % 41), &used);
+    for (size_t k = 0; k < 50; k++)
+        sv_scratch_give(blocks[k], (size_t)MIDDLING * (1 + k % 41));
+    CHECK(sv_scratch_resting() <= (size_t)32 << 20, "%zu", sv_scratch_resting());
+    sv_scratch_release();
 }
 
 static void test_no_more_than_a_gigabyte_rests(void)
@@ -66,7 +81,7 @@ static void *use(void *number)
 {
     char own = *(char *)number;
     for (int round = 0; round < ROUNDS; round++) {
-        size_t bytes = (size_t)(5 + round % 3) << 20;
+        size_t bytes = (size_t)(5 + round % 3) << (round % 2 ? 20 : 14);
         int used;
         char *block = sv_scratch_take(bytes, &used);
         for (size_t k = 0; k < bytes; k += 4096)
@@ -112,7 +127,9 @@ int main(void)
 {
     alarm(240); /* a lock that hangs fails the test */
     test_new_blocks_are_zeros_at_a_line();
-    test_a_block_comes_back();
+    test_a_block_comes_back(MIDDLING);
+    test_a_block_comes_back(LARGE);
+    test_no_more_than_32_middling_megabytes_rest();
     test_no_more_than_a_gigabyte_rests();
     test_threads_own_what_they_take();
     test_a_child_has_its_own();

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import scipy.sparse
 from scipy.special import xlogy
 from sklearn import linear_model, svm
 
-from solvers import Status, learning
-from solvers.learning import _by_samples
+from solvers import CopyWarning, Status, learning
+from solvers.learning import _by_samples, _design
 
 #: Small matrices go to coordinate descent, whose tests are in test_coordinate_descent.py.
 glm = functools.partial(learning.glm, method="working-set")
@@ -242,6 +243,17 @@ def test_layouts_and_types(kind):
     np.testing.assert_allclose(result.coef, expected.coef, atol=1e-12)
     assert result.intercept == pytest.approx(expected.intercept, abs=1e-12)
     assert abs(before - given).sum() == 0
+
+
+def test_a_copy_of_some_size_is_told(monkeypatch):
+    monkeypatch.setattr(_design, "LARGE_COPY", 1000)
+    X, y = problem(3)
+    for method in ("coordinate-descent", "working-set"):
+        with pytest.warns(CopyWarning, match="copied by columns"):
+            learning.glm(X, y, lam=1.0, method=method)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            learning.glm(np.asfortranarray(X), y, lam=1.0, method=method)
 
 
 def test_degenerate_sizes():

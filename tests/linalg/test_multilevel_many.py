@@ -111,6 +111,17 @@ def test_what_is_solved_one_by_one():
     assert not solve(large, rights(large, 16, 3)).stats["together"]
 
 
+@pytest.mark.parametrize("count", [3, 16, 19])
+def test_answers_are_columns_of_one_array(count):
+    """Those that were solved together, alone, or partly so; what a state holds of them is no second copy."""
+    grid = GRIDS[4]
+    result = solve(grid, rights(grid, count, 3), rtol=1e-8)
+    for k, column in enumerate(result.columns):
+        assert column.x.base is result.x
+        np.testing.assert_array_equal(column.x, result.x[:, k])
+        assert column.state.x is column.x
+
+
 def test_bad_columns():
     grid = GRIDS[4]
     b = rights(grid, 16, 3)

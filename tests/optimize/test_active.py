@@ -121,6 +121,7 @@ def test_the_interior_point_takes_over():
 
 def test_active_sets_where_the_interior_point_gives_up(monkeypatch):
     monkeypatch.setattr(_gala, "FIRST", 2)
+    monkeypatch.setattr(_gala.Gala, "_sequential", lambda self, nlp: False)
     for name in INEQUALITIES:
         result = solved(inequalities(name))
         assert result.success

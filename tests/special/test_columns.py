@@ -179,6 +179,28 @@ def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     assert (room[offset + rows * length :] == 7).all()
 
 
+@pytest.mark.parametrize("length", [20_001, 32_768, 50_257])
+@pytest.mark.parametrize("offset", [0, 1, 4])
+def test_a_batch_of_long_rows_is_each_row_alone(length, offset, dtype):
+    """The results of one row leave while the next one is summed, whatever either of them is."""
+    rows = (9 << 20) // (length * np.dtype(dtype).itemsize) + 7
+    x = matrix((rows, length), dtype)
+    x[2, :2000] -= 300  # the first guess at its exponent is wrong
+    x[3] += 1e30
+    x[4, 7], x[5], x[6, -1] = np.nan, -np.inf, np.inf
+    x[8] = np.linspace(-500, 500, length)  # with results that are subnormal
+    room = np.full(rows * length + 16, 7, dtype)
+    out = room[offset : offset + rows * length].reshape(rows, length)
+    alone = np.stack([softmax(row, method="two-pass") for row in x])
+    for threads in (1, 3):
+        softmax(x, axis=1, out=out, method="two-pass", threads=threads)
+        assert out.tobytes() == alone.tobytes()
+    softmax(x, axis=1, out=out)
+    assert_close(out, alone)
+    assert (room[:offset] == 7).all()
+    assert (room[offset + rows * length :] == 7).all()
+
+
 @both
 @pytest.mark.parametrize("length", [5, 8, 100, 301])
 def test_columns_whose_largest_element_comes_late(length, function, dtype):
