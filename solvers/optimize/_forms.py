@@ -23,6 +23,7 @@ from ._nlp import Calls
 from ._pieces import Objective, Rows, vector
 from ._problem import NonlinearProblem
 from ._program import Sum, program
+from ._squares import GAUSS_NEWTON, squares
 
 Array = npt.NDArray[Any]
 
@@ -152,6 +153,12 @@ def _multipliers(given: Any, rows: list[Rows], n: int) -> tuple[Array, Array] | 
 
 def _objective(fun: Any, args: Any, jac: Any, hess: Any, hessp: Any, n: int, steps: Steps) -> Objective:
     args = args if isinstance(args, tuple) else (args,)
+    if isinstance(hess, str) and hess == GAUSS_NEWTON:
+        if hessp is not None:
+            raise ValueError(f"hessp: hess={hess!r} takes its place")
+        residual = squares(fun, args, _gradient(jac, steps), n)
+        residual.within = steps.box.within
+        return residual
     f = Objective(value_function(fun), args, _gradient(jac, steps), n)
     f.raw, f.within = (fun, jac, hess), steps.box.within
     if args and any(address_of(given) is not None for given in f.raw):

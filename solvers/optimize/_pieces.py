@@ -41,6 +41,9 @@ class Remembered:
 class Objective:
     """f: `value(x)` and its `derivative(x)`, remembered."""
 
+    #: Whether the curvature is meant to be another one than f's.
+    approximated = False
+
     def __init__(self, fun: Callable[..., Any], args: tuple[Any, ...], jac: Any, n: int) -> None:
         self.fun, self.args, self.jac, self.n = fun, args, jac, n
         self.calls = Calls()
@@ -101,6 +104,8 @@ class Rows:
 
     Rows without a finite side are left out; `places` says which of the user's there are.
     """
+
+    approximated = False
 
     def __init__(self, fun: Callable[[Array], Any], jac: Any, n: int, name: str) -> None:
         self.fun, self.jac, self.n, self.name = fun, jac, n, name

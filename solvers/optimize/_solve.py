@@ -80,9 +80,11 @@ def minimize(
         the bounds.
     hess : callable, str or HessianUpdateStrategy, optional
         ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
-        `SR1`. Whatever part of the Lagrangian's Hessian is not given is approximated from gradients; but beside a hess,
-        constraints without one that have a jac are differentiated, up to 50 variables. "bfgs" (damped), "sr1" and
-        "lbfgs" approximate the whole Lagrangian's. Compiled: ``void (int n, double *x, double *H, void *user_data)``,
+        `SR1`; or "gauss-newton", which makes ``|fun(x)|^2 / 2`` the objective: fun returns residuals, jac their
+        Jacobian (dense or sparse), and J'J stands for the Hessian. Whatever part of the Lagrangian's Hessian is not
+        given is approximated from gradients; but beside a hess, constraints without one that have a jac are
+        differentiated, up to 50 variables. "bfgs" (damped), "sr1" and "lbfgs" approximate the whole Lagrangian's.
+        Compiled: ``void (int n, double *x, double *H, void *user_data)``,
         the lower triangle of a matrix of zeros.
     hessp : callable, optional
         ``hessp(x, p, *args)``, the Hessian times p, where there is no hess.
