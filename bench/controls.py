@@ -18,8 +18,12 @@ from .problems import Array
 
 HERE = Path(__file__).resolve().parent
 
-READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
+MEMORY = READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
 TRIAD, STREAM_TRIAD = "control triad", "control NT triad"
+ARITHMETIC = "control arithmetic"
+
+#: Multiply-adds of a vector in one call of `ARITHMETIC`.
+MULTIPLY_ADDS = 12 * 25_000
 
 #: Bytes that a triad counts an element.
 TRIAD_BYTES = 24
@@ -46,6 +50,7 @@ def library() -> ctypes.CDLL | None:
         function = getattr(found, f"control_{name}")
         function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_double, ctypes.c_size_t]
         function.restype = None
+    found.control_arithmetic.argtypes, found.control_arithmetic.restype = [ctypes.c_size_t], ctypes.c_float
     found.control_read.argtypes, found.control_read.restype = [ctypes.c_void_p, ctypes.c_size_t], ctypes.c_int64
     return found
 
@@ -62,6 +67,12 @@ def calls(x: Array, y: Array) -> dict[str, Callable[[], Any]]:
         MEMCPY: lambda: built.control_memcpy(target, source, size),
         COPY: lambda: built.control_copy(target, source, size),
     }
+
+
+def arithmetic() -> dict[str, Callable[[], Any]]:
+    """`MULTIPLY_ADDS` of vectors, in registers: tells a core that others slow down from one that has all its pipes."""
+    built = library()
+    return {} if built is None else {ARITHMETIC: lambda: built.control_arithmetic(MULTIPLY_ADDS // 12)}
 
 
 def triads(a: Array, b: Array, c: Array, threads: int = 1) -> dict[str, Callable[[], Any]]:

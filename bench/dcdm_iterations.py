@@ -80,7 +80,7 @@ def _solvers(grid: GridOperator, A: Any, b: Array) -> dict[str, Callable[[], Sol
 
     calls = {
         "cg": ours("cg", grid), "ic-cg": ours("cg", A, M="ic0"), "ssor-cg": ours("ssor-cg", grid),
-        "dcdm": ours("dcdm", grid),
+        "dcdm": ours("dcdm", grid), "multilevel-cg": ours("multilevel-cg", grid),
     }  # fmt: skip
     if len(grid.grid_shape) == 2 or grid.size <= LARGEST_3D:
         calls["deflated cg"] = lambda: deflated_cg(A, b)

@@ -51,8 +51,8 @@ def data_sets(length: int, dtype: str) -> Iterator[tuple[str, Array]]:
 
 def add(result: Report, peers: Peers, quick: bool) -> None:
     """softmax on all sets, its kin on those of the first kinds; the entry whose probability is nearly 1."""
-    length, long = (32, 64) if quick else (4096, 2**20)
-    table = result.table(f"Error in ULP, rows of {length} against mpmath, of {long} against long double on a sample")
+    length, long, longest = (32, 64, 128) if quick else (4096, 2**20, 2**24)
+    table = result.table(f"Error in ULP, rows of {length} against mpmath, longer ones against long double on a sample")
     cells = [(dtype, name, x) for dtype in ("float32", "float64") for name, x in data_sets(length, dtype)]
     for dtype, name, x in harness.progress(cells, "softmax, ULP"):
         exact = check.exact_rows(x[None])
@@ -62,6 +62,7 @@ def add(result: Report, peers: Peers, quick: bool) -> None:
     for dtype in ("float32", "float64"):
         for name in RANGES:
             table.rows.append(_long_row(dtype, name, exponents(name, (long,), dtype, seed=1), peers))
+        table.rows.append(_long_row(dtype, "normal*10", exponents("normal*10", (longest,), dtype, seed=0), peers))
     table.rows.sort(key=lambda row: (FUNCTIONS.index(row["function"]), row["dtype"], row["length"]))
     for dtype in ("float32", "float64"):
         rows = [row for row in table.rows if row["function"] == "softmax" and row["dtype"] == dtype]

@@ -123,7 +123,7 @@ def _time(case: Case, peers: Peers, quick: bool) -> tuple[dict[str, Timing], dic
         if name != OTHER_AXIS and not name.startswith("control"):
             errors[name] = judge.ulp(np.asarray(got))
 
-    calls |= controls.calls(x, y)
+    calls |= controls.calls(x, y) | controls.arithmetic()
     rounds = 3 if quick else ROUNDS
     return harness.interleave(calls, rounds, BUDGET, inspect, fewest=1 if quick else FEWEST), errors
 
@@ -203,7 +203,8 @@ def _beside_memory(case: Case, times: dict[str, Timing]) -> Row:
     size = int(np.prod(case.shape)) * np.dtype(case.dtype).itemsize
     row: Row = {
         "function": case.function, "dtype": case.dtype, "shape": shape_name(case.shape), "axis": case.axis,
-        **{name.removeprefix("control "): times[name] for name in times if name.startswith("control")},
+        **{name.removeprefix("control "): times[name] for name in times if name in controls.MEMORY},
+        "vector multiply-adds a ns": 1e-9 * controls.MULTIPLY_ADDS / times[controls.ARITHMETIC].median,
         "GB/s of read": size / times[controls.READ].median / 1e9, "ours": best(times), "limit": named,
         "efficiency (limit / ours)": limit / best(times).median,
     }  # fmt: skip

@@ -287,21 +287,41 @@ void sv_multilevel_settle(struct sv_multilevel *M)
     }
 }
 
-void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
+static void cycle(const struct sv_multilevel *M, const void *r, void *z, const double *q, double *partial)
 {
     const struct sv_cycle_kernels *kernels = sv_cycle_kernels(M->single);
+    const struct sv_level *level = M->level;
     int last = M->levels - 1;
-    if (M->general) {
-        general_cycle(M, 0, r, z);
-        sv_general_kernels(M->single)->open_rows(&M->level[0], z);
+    for (int l = 0; l < last; l++)
+        kernels->restricted(&level[l], &level[l + 1], l ? level[l].right : r, M->work, M->threads);
+    solve_last(M, last ? level[last].right : r, last ? level[last].x : z);
+    for (int l = last - 1; l >= 0; l--)
+        kernels->prolonged(&level[l], &level[l + 1], l ? level[l].right : r, l ? level[l].x : z, l ? NULL : q, partial,
+                           M->work, M->threads);
+}
+
+void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
+{
+    if (!M->general) {
+        cycle(M, r, z, NULL, NULL);
         return;
     }
-    for (int l = 0; l < last; l++)
-        kernels->restricted(&M->level[l], &M->level[l + 1], l ? M->level[l].right : r, M->work, M->threads);
-    solve_last(M, last ? M->level[last].right : r, last ? M->level[last].x : z);
-    for (int l = last - 1; l >= 0; l--)
-        kernels->prolonged(&M->level[l], &M->level[l + 1], l ? M->level[l].right : r, l ? M->level[l].x : z, M->work,
-                           M->threads);
+    general_cycle(M, 0, r, z);
+    sv_general_kernels(M->single)->open_rows(&M->level[0], z);
+}
+
+double sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *r, void *z, const double *q, double *partial)
+{
+    const struct sv_level *g = &M->level[0];
+    double sum = 0;
+    if (M->general || M->levels == 1) { /* no pass up makes z */
+        sv_multilevel_cycle(M, r, z);
+        return outer_table()->dot(g, M->single, z, q, partial, M->threads);
+    }
+    cycle(M, r, z, q, partial);
+    for (ptrdiff_t k = 0; k < g->n[2]; k++)
+        sum += partial[k];
+    return sum;
 }
 
 void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z)

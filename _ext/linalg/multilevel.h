@@ -84,9 +84,10 @@ struct sv_cycle_kernels {
     /* The coarse right-hand side after a sweep on `right` from zero. */
     void (*restricted)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *work,
                        int threads);
-    /* x = that sweep, the coarse x interpolated and added, and the reverse sweep. */
+    /* x = that sweep, the coarse x interpolated and added, and the reverse sweep. Where q is not NULL, also (x, q), a
+     * number a plane. */
     void (*prolonged)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *x,
-                      void *work, int threads);
+                      const double *q, double *partial, void *work, int threads);
     /* x = the coarse x interpolated, without the scale of the rows. */
     void (*interpolate)(const struct sv_level *fine, const struct sv_level *coarse, void *x, void *work, int threads);
 };
@@ -127,6 +128,10 @@ SV_BINDING void sv_multilevel_settle(struct sv_multilevel *M);
 
 /* z = M r: vectors of the first level, of the hierarchy's type. */
 SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);
+
+/* The same, and (z, q). partial: a number for each plane of the first level. */
+SV_BINDING double sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *r, void *z, const double *q,
+                                           double *partial);
 
 /* A vector of a cycle times `scale`, in the order of the grid. */
 SV_BINDING void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z);

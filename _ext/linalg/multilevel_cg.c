@@ -51,11 +51,11 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
     const struct sv_outer_kernels *outer = sv_outer_kernels();
     struct sv_multilevel_numbers *numbers = s->numbers;
     int single = s->M->single, threads = s->M->threads;
-    sv_multilevel_cycle(s->M, s->cast, s->z);
-    double beta = 0;
+    double beta = 0, sums[2];
     if (numbers->curvature > 0)
-        beta = -outer->dot(s->A, single, s->z, s->q, s->partial, threads) / numbers->curvature;
-    double sums[2];
+        beta = -sv_multilevel_cycle_with(s->M, s->cast, s->z, s->q, s->partial) / numbers->curvature;
+    else
+        sv_multilevel_cycle(s->M, s->cast, s->z);
     outer->direction(s->A, single, s->diagonal, beta, s->z, s->r, s->p, s->q, sums, s->partial, threads);
     double curvature = sums[0], along = sums[1];
     if (!isfinite(curvature) || !isfinite(along))

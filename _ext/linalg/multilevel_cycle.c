@@ -8,8 +8,9 @@
  * neither threads nor ranges.
  *
  * Bytes a cell, float32, 3-D: down 36 (r, 3 couplings, 1/d, 3 shares, scale), up 40 + 4; with constant couplings 24 and
- * 32, and where the rows of 1/d, shares and scale are shared, as away from obstacles, 4 and 12. Down some 45 flops a
- * cell, up 50; without shared rows it should wait for memory. Accuracy: each sum within 8 roundings of its terms.
+ * 32, and where the rows of 1/d, shares and scale are shared, as away from obstacles, 4 and 12; up 8 more where the
+ * product with a vector of the outer iteration is asked for. Down some 30 flops a cell, up 50; without shared rows it should
+ * wait for memory. Accuracy: each sum within 8 roundings of its terms.
  * In NumPy, with R, B the diagonal matrices that keep one colour:
  *     u = R @ (r / d); u = u + B @ ((r - A @ u) / d); coarse_r = P.T @ (R @ (r - A @ u))
  *     u = R @ (r / d + P @ e); u = u + B @ ((r - A @ u) / d); u = u + R @ ((r - A @ u) / d)
@@ -52,6 +53,13 @@ static void clear_beside(const struct sv_level *g, real *ring, ptrdiff_t rows)
         memset(end, 0, (size_t)(g->pitch - g->n[0]) * sizeof(real));
 }
 
+/* The same beside a row of coarse cells, one for two of the fine level's. */
+INLINE void close_coarse(const struct sv_level *fine, real *row, ptrdiff_t count)
+{
+    if (fine->periodic[0])
+        row[-1] = row[count - 1], row[count] = row[0];
+}
+
 /* A thread's part of a pass, and its memory: the rings, what is restricted or prolonged. */
 struct pass {
     const struct sv_level *fine, *coarse;
@@ -59,8 +67,9 @@ struct pass {
     real *out, *work;
     ptrdiff_t planes, parts;
     size_t part;
+    const double *q;        /* a vector of the outer iteration; NULL: none */
+    double *partial;        /* (out, q), a number a plane */
 };
-
 
 /* ---- half sweeps into the rings ---- */
 
@@ -107,93 +116,130 @@ INLINE ptrdiff_t coarse_of(ptrdiff_t k, int side, int halved)
     return halved ? (k >> 1) + side * (k & 1 ? 1 : -1) : side ? -2 : k;
 }
 
-/* Two sums for each row of a coarse plane, at the places of fine cells along x: what goes to the own coarse cell and
- * what to the neighbour's; two coarse planes are at work. */
-INLINE real *sums_of(const struct pass *p, real *sums, ptrdiff_t K, ptrdiff_t J)
+/* A row's red cells. Where x is halved a block has one of them, so that they lie at the places of their coarse cells; else
+ * black ones, with nothing of their own, lie between. */
+struct reds {
+    real *own, *other;      /* what goes to the own coarse cell along x, and to the neighbour */
+    real *share[2];         /* of the neighbours along y and z */
+    real *t;                /* at the places of fine cells */
+    real *nowhere;          /* takes what goes to rows that are not there, or another part's */
+    ptrdiff_t count;
+};
+
+/* Rows in the memory of a pass, with zeros around. */
+static struct reds reds_in(const struct sv_level *g, real *rows)
 {
-    return sums + ((K & 1) * p->coarse->n[1] + J) * 2 * p->fine->pitch + MULTILEVEL_LEAD;
+    struct reds reds = {.t = rows, .own = rows + g->pitch, .other = rows + 2 * g->pitch,
+                        .share = {rows + 3 * g->pitch, rows + 4 * g->pitch}, .nowhere = rows + 5 * g->pitch};
+    reds.count = g->halved[0] ? (g->n[0] + 1) / 2 : g->n[0];
+    memset(rows - MULTILEVEL_LEAD, 0, (6 * (size_t)g->pitch + MULTILEVEL_LEAD) * sizeof(real));
+    return reds;
 }
 
-INLINE void add_row(const struct pass *p, const real *t, real *own, ptrdiff_t k, ptrdiff_t j, int sz, int sy)
+/* From t in row (k, j), whose first red cell is `first`. */
+INLINE void pick_reds(const struct sv_level *g, struct reds *reds, ptrdiff_t k, ptrdiff_t j, int first)
 {
-    const struct sv_level *g = p->fine;
-    const real *ax = share_row(g, 0, k, j), *ay = share_row(g, 1, k, j), *az = share_row(g, 2, k, j);
-    real *other = own + g->pitch;
-    const vreal one = v_set1(1);
-    for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
-        vreal y = v_load(ay + i), z = v_load(az + i);
-        vreal weight = v_mul(sz ? z : v_sub(one, z), sy ? y : v_sub(one, y));
-        vreal value = v_mul(weight, v_load(t + i)), x = v_mul(value, v_load(ax + i));
-        v_store(own + i, v_add(v_load(own + i), v_sub(value, x)));
-        v_store(other + i, v_add(v_load(other + i), x));
+    const real *ax = share_row(g, 0, k, j) + first, *ay = share_row(g, 1, k, j) + first, *az = share_row(g, 2, k, j) + first;
+    const real *t = reds->t + first;
+    real *own = reds->own, *other = reds->other, *y = reds->share[0], *z = reds->share[1];
+    if (!g->halved[0]) {
+        size_t bytes = (size_t)reds->count * sizeof(real);
+        memcpy(own, t - first, bytes), memcpy(y, ay - first, bytes), memcpy(z, az - first, bytes);
+        return;
+    }
+#pragma GCC ivdep
+    for (ptrdiff_t i = 0; i < reds->count; i++) {
+        real whole = t[2 * i], part = whole * ax[2 * i];
+        own[i] = whole - part, other[i] = part;
+        y[i] = ay[2 * i], z[i] = az[2 * i];
+    }
+    close_coarse(g, other, reds->count), close_coarse(g, y, reds->count), close_coarse(g, z, reds->count);
+}
+
+/* What goes to the coarse cells that are near or far along z and y. */
+struct quarters {
+    vreal part[2][2];
+};
+
+INLINE struct quarters quartered(vreal value, vreal y, vreal z)
+{
+    vreal far = v_mul(z, value), near = v_sub(value, far), far_far = v_mul(y, far), near_far = v_mul(y, near);
+    return (struct quarters){{{v_sub(near, near_far), near_far}, {v_sub(far, far_far), far_far}}};
+}
+
+/* Adds them to the coarse rows. from: where, beside a coarse cell, lies the one whose neighbour it is; 0 where x is not
+ * halved, and each cell's own is all. */
+INLINE void add_reds(const struct reds *reds, real *const to[2][2], ptrdiff_t from)
+{
+    const real *y = reds->share[0], *z = reds->share[1];
+    for (ptrdiff_t i = 0; i < reds->count; i += SV_W) {
+        struct quarters own = quartered(v_load(reds->own + i), v_load(y + i), v_load(z + i)), other;
+        if (from)
+            other = quartered(v_load(reds->other + i + from), v_load(y + i + from), v_load(z + i + from));
+        for (int sz = 0; sz < 2; sz++)
+            for (int sy = 0; sy < 2; sy++) {
+                vreal part = from ? v_add(own.part[sz][sy], other.part[sz][sy]) : own.part[sz][sy];
+                real *at = to[sz][sy] + i;
+                v_store_some(at, v_add(v_load(at), part), (size_t)(reds->count - i));
+            }
     }
 }
 
-/* The residual of plane k at red cells, times scale, into the sums of the coarse planes [from, to). */
-INLINE void residual_plane(const struct pass *p, real *ring, real *sums, real *t, ptrdiff_t k, ptrdiff_t from,
-                           ptrdiff_t to, int axes, int constant)
+/* The residual of plane k at red cells, times scale, to the coarse planes [from, to). */
+INLINE void residual_plane(const struct pass *p, real *ring, struct reds *reds, ptrdiff_t k, ptrdiff_t from, ptrdiff_t to,
+                           int axes, int constant)
 {
     const struct sv_level *g = p->fine, *c = p->coarse;
     ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
         struct around a = ring_around(g, ring, k, j, axes, constant);
         const real *scale = scale_row(g, at, j);
+        const int first = (at + j) & 1;
         vreal lanes = red_lanes(at, j);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
             vreal sum = add_around(&a, i, v_set1(0), axes, constant);
-            v_store(t + i, v_mul(v_mul(lanes, v_load(scale + i)), sum));
+            v_store(reds->t + i, v_mul(v_mul(lanes, v_load(scale + i)), sum));
         }
+        real *rows[2][2];
         for (int sz = 0; sz < 2; sz++)
             for (int sy = 0; sy < 2; sy++) {
                 ptrdiff_t K = coarse_of(k, sz, g->halved[2]);
                 ptrdiff_t J = on_axis(coarse_of(j, sy, g->halved[1]), c->n[1], c->periodic[1] && g->halved[1]);
-                if (K >= from && K < to && J >= 0)
-                    add_row(p, t, sums_of(p, sums, K, J), at, j, sz, sy);
+                rows[sz][sy] = K >= from && K < to && J >= 0 ? p->out + row_at(c, K, J) : reds->nowhere;
             }
+        pick_reds(g, reds, at, j, first);
+        if (g->halved[0] && first)
+            add_reds(reds, rows, -1);
+        else
+            add_reds(reds, rows, g->halved[0] ? 1 : 0);
     }
 }
 
-/* The coarse right-hand side of plane K from the sums, which are cleared for the next but one. */
-static void sum_plane(const struct pass *p, real *sums, ptrdiff_t K)
+static void clear_plane(const struct sv_level *c, real *right, ptrdiff_t K)
 {
-    const struct sv_level *g = p->fine, *c = p->coarse;
-    ptrdiff_t nx = g->n[0];
-    for (ptrdiff_t J = 0; J < c->n[1]; J++) {
-        real *own = sums_of(p, sums, K, J), *other = own + g->pitch, *to = p->out + row_at(c, K, J);
-        close_row(g, other);
-        if (!g->halved[0])
-            memcpy(to, own, (size_t)nx * sizeof(real));
-        else
-            for (ptrdiff_t i = 0; i < nx; i += 2) {
-                real right = i + 1 < nx ? own[i + 1] : 0, after = i + 2 <= nx ? other[i + 2] : 0;
-                to[i / 2] = (own[i] + right) + (other[i - 1] + after);
-            }
-        memset(own - MULTILEVEL_LEAD, 0, 2 * (size_t)g->pitch * sizeof(real));
-    }
+    for (ptrdiff_t J = 0; J < c->n[1]; J++)
+        memset(right + row_at(c, K, J), 0, (size_t)c->n[0] * sizeof(real));
 }
 
 INLINE void down(const struct pass *p, size_t index, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
     ptrdiff_t plane = g->n[1] * g->pitch, two = g->halved[2];
-    real *red = p->work + index * p->part + MULTILEVEL_LEAD, *both = red + 3 * plane, *sums = both + 3 * plane;
-    real *t = sums + (4 * p->coarse->n[1] + 1) * g->pitch + MULTILEVEL_LEAD;
+    real *red = p->work + index * p->part + MULTILEVEL_LEAD, *both = red + 3 * plane;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
     ptrdiff_t first = two ? 2 * from - 1 : from, last = two ? 2 * to : to - 1;
+    struct reds reds = reds_in(g, both + 3 * plane + MULTILEVEL_LEAD);
     clear_beside(g, red, 6 * g->n[1]);
-    memset(sums, 0, (4 * (size_t)p->coarse->n[1] + 3) * (size_t)g->pitch * sizeof(real));
     for (ptrdiff_t front = first - 2; front <= last + 2; front++) {
         red_plane(p, red, front);
         if (front - 1 >= first - 1)
             black_plane(p, red, both, front - 1, axes, constant);
-        ptrdiff_t k = front - 2;
+        ptrdiff_t k = front - 2, K = two ? (k + 1) >> 1 : k; /* the first plane that coarse plane K gets something from */
         if (k < first)
             continue;
-        residual_plane(p, both, sums, t, k, from, to, axes, constant);
-        if (!two)
-            sum_plane(p, sums, k);
-        else if (!(k & 1) && k > first + 1)
-            sum_plane(p, sums, k / 2 - 1);
+        if ((!two || k & 1) && K < to)
+            clear_plane(p->coarse, p->out, K);
+        residual_plane(p, both, &reds, k, from, to, axes, constant);
     }
 }
 
@@ -290,10 +336,25 @@ INLINE void corrected_plane(const struct pass *p, real *spread, real *red, ptrdi
     }
 }
 
+/* (x, q) of a row; zeros lie beside the cells. */
+INLINE double row_product(const real *x, const double *q, ptrdiff_t n)
+{
+    enum { LANES = 16 };
+    double sums[LANES] = {0};
+    for (ptrdiff_t i = 0; i < n; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sums[lane] += (double)x[i + lane] * q[i + lane];
+    for (int half = LANES / 2; half; half /= 2)
+        for (int lane = 0; lane < half; lane++)
+            sums[lane] += sums[lane + half];
+    return sums[0];
+}
+
 /* x = black where black, (r + sum c black) / d where red */
 INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
+    double with_q = 0;
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         struct around a = ring_around(g, black, k, j, axes, constant);
         const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j);
@@ -303,7 +364,11 @@ INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes
             vreal red = v_mul(v_load(inverse + i), add_around(&a, i, v_load(r + i), axes, constant));
             v_store(x + i, v_if_equal(lanes, v_set1(1), red, v_load(a.own + i)));
         }
+        if (p->q)
+            with_q += row_product(x, p->q + row_at(g, k, j), g->n[0]);
     }
+    if (p->q)
+        p->partial[k] = with_q;
 }
 
 INLINE void up(const struct pass *p, size_t index, int axes, int constant)
@@ -341,10 +406,10 @@ static void restricted(const struct sv_level *fine, const struct sv_level *coars
 }
 
 static void prolonged(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *x,
-                      void *work, int threads)
+                      const double *q, double *partial, void *work, int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .right = right, .out = x, .work = work, .planes = fine->n[2],
-                     .part = multilevel_work(fine)};
+                     .part = multilevel_work(fine), .q = q, .partial = partial};
     p.parts = parts_of(fine, p.planes, threads);
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(up, fine), &p);
 }

@@ -196,16 +196,15 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
 /* The power of two that is the unit of the weights: their mass is from 1 to 2 of it. */
 static int mass_exponent(const double *weights, size_t size)
 {
-    double mass = 0;
-    for (size_t i = 0; i < size; i++)
-        mass += weights[i];
-    const int exponent = ilogb(mass);
+    vreal mass = v_set1(0);
+    for (size_t i = 0; i < size; i += SV_W)
+        mass = v_add(mass, v_load_some(weights + i, size - i, 0));
+    const int exponent = ilogb(v_sum_lanes(mass));
     return exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
 }
 
 static void take_weights(struct solve *s, const double *a, const double *b)
 {
-    int closed = 0; /* columns of zero weight or past the end */
     s->exponent = mass_exponent(a, s->n);
     const double unit = ldexp(1, -s->exponent);
     s->tol = s->batch->tol * unit;
@@ -213,16 +212,22 @@ static void take_weights(struct solve *s, const double *a, const double *b)
         s->offset[i] = 0;
         if (a[i] > 0) {
             s->kept[s->rows] = (int)i;
-            s->a[s->rows] = a[i] * unit;
-            s->mass += s->a[s->rows++];
+            s->a[s->rows++] = a[i] * unit;
         }
     }
-    for (size_t j = 0; j < s->ld; j++) {
-        s->b[j] = j < s->m ? b[j] * unit : 0;
-        s->line[j] = INFINITY;
-        closed |= !(s->b[j] > 0);
+    vreal mass = v_set1(0);
+    for (size_t i = 0; i < s->rows; i += SV_W)
+        mass = v_add(mass, v_load_some(s->a + i, s->rows - i, 0));
+    s->mass = v_sum_lanes(mass);
+    const vreal zero = v_set1(0);
+    vreal least = v_set1(INFINITY); /* 0 where there are columns of zero weight or past the end */
+    for (size_t j = 0; j < s->ld; j += SV_W) {
+        const vreal weight = j < s->m ? v_mul(v_load_some(b + j, s->m - j, 0), v_set1(unit)) : zero;
+        v_store(s->b + j, weight);
+        v_store(s->line + j, v_set1(INFINITY));
+        least = v_min(weight, least);
     }
-    s->in_place = s->batch->cost.kind == SV_COST_FLOAT64 && !closed;
+    s->in_place = s->batch->cost.kind == SV_COST_FLOAT64 && v_max_lanes(v_sub(zero, least)) < 0;
 }
 
 /* p += log2 q for q >= 0; a subnormal q, of weights near the end of the numbers, by the library. */

@@ -36,8 +36,26 @@ INLINE double largest_exponent(const struct solve *s, const double *line, vreal 
 
 /* Of a row's entries, the largest being 1: what is smaller is left out, lest products with it be subnormal, at hundreds of
  * cycles an operation. Those in float32 are for directions alone. */
-#define LEAST_ENTRY 0x1p-900
-#define LEAST_FLOAT 0x1p-90
+enum { LEAST_ENTRY = -900, LEAST_FLOAT = -90 }; /* exponents */
+
+/* The entries 2^z in both widths. */
+INLINE void store_entries(double *row, float *row_float, vreal z, vreal entries)
+{
+    double lanes[SV_W];
+#ifdef V_HAS_LOOKUP /* and masks */
+    v_store(row, v_masked(entries, v_not_below(z, v_set1(LEAST_ENTRY))));
+    v_store(lanes, v_masked(entries, v_not_below(z, v_set1(LEAST_FLOAT))));
+    for (int k = 0; k < SV_W; k++)
+        row_float[k] = (float)lanes[k];
+#else
+    v_store(lanes, z);
+    v_store(row, entries);
+    for (int k = 0; k < SV_W; k++) {
+        row[k] = lanes[k] >= LEAST_ENTRY ? row[k] : 0;
+        row_float[k] = (float)(lanes[k] >= LEAST_FLOAT ? row[k] : 0);
+    }
+#endif
+}
 
 INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, vreal offset, double *row,
                        float *row_float, double u, int careful)
@@ -45,11 +63,7 @@ INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, v
     const vreal vu = v_set1(u);
     for (size_t j = 0; j < s->ld; j += SV_W) {
         vreal z = v_fnma(scale, v_sub(v_load(line + j), offset), v_add(v_load(s->v + j), vu));
-        v_store(row + j, careful ? v_exp2(z) : v_exp2_near(z, 1));
-    }
-    for (size_t j = 0; j < s->ld; j++) {
-        row[j] = row[j] >= LEAST_ENTRY ? row[j] : 0;
-        row_float[j] = (float)(row[j] >= LEAST_FLOAT ? row[j] : 0);
+        store_entries(row + j, row_float + j, z, careful ? v_exp2(z) : v_exp2_near(z, 1));
     }
 }
 

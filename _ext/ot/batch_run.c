@@ -7,6 +7,8 @@ SV_DISPATCH(struct ot_kernels, passes, ot_kernels_f64)
 SV_DISPATCH(struct ot_batch_kernel, kernel, ot_batch_f64)
 SV_DISPATCH(struct ot_float_kernel, float_kernel, ot_float_f32)
 
+/* Plans of more bytes than this in all leave the cache before they are read. */
+enum { PAST_CACHE_BYTES = 8 << 20 };
 enum { MAX_SLOTS = 256, TASK_ENTRIES = 8192 /* entries of a task at least: some 20 microseconds */, ALIGNMENT = 8 };
 
 struct run {
@@ -92,10 +94,11 @@ static void make_some(void *context, size_t task)
     const struct making *making = context;
     const struct sv_ot_batch *batch = making->batch;
     const size_t n = batch->cost.n, m = batch->cost.m, first = task * making->per_task;
+    const int past_cache = batch->problems * n * m > PAST_CACHE_BYTES / sizeof(double);
     for (size_t index = first; index < first + making->per_task && index < batch->problems; index++) {
         const struct sv_ot_cost cost = cost_of(batch, index);
         passes()->plan_rows(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride], batch->u + index * n,
-                            batch->v + index * m, making->plans + index * n * m, m, 0, n);
+                            batch->v + index * m, making->plans + index * n * m, m, 0, n, past_cache);
     }
 }
 

@@ -197,7 +197,7 @@ static void plan_block(void *context, size_t block)
     struct pass *pass = context;
     size_t first = start(pass, block), last = start(pass, block + 1);
     kernels()->plan_rows(pass->cost, pass->scale, pass->u, pass->v,
-                         pass->sums + (first - pass->first) * pass->stride, pass->stride, first, last);
+                         pass->sums + (first - pass->first) * pass->stride, pass->stride, first, last, 0);
 }
 
 void sv_ot_plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, size_t first,

@@ -173,12 +173,22 @@ INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, con
 }
 
 INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                         size_t stride, size_t first, size_t last, int kind, size_t d)
+                         size_t stride, size_t first, size_t last, int past_cache, int kind, size_t d)
 {
+    const size_t m = cost->m;
+    const int streamed = past_cache && !((uintptr_t)plan % sizeof(vreal) || stride % SV_W || m % SV_W);
     for (size_t i = first; i < last; i++, plan += stride) {
         struct row row = row_of(cost, scale, i);
-        terms_of(&row, cost, u[i], v, plan, 1, kind, d);
+        if (!streamed) {
+            terms_of(&row, cost, u[i], v, plan, 1, kind, d);
+            continue;
+        }
+        const vreal vu = v_set1(u[i]);
+        for (size_t j = 0; j < m; j += SV_W)
+            v_stream(plan + j, term_at(&row, cost, vu, v_load(v + j), j, SV_W, 1, kind, d));
     }
+    if (streamed)
+        v_stream_fence();
 }
 
 INLINE void large_entries_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
@@ -230,9 +240,9 @@ static double marginals(const struct sv_ot_cost *cost, double scale, const doubl
 }
 
 static void plan_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                      size_t stride, size_t first, size_t last)
+                      size_t stride, size_t first, size_t last, int past_cache)
 {
-    FOR_COST(plan_of_rows, cost, scale, u, v, plan, stride, first, last)
+    FOR_COST(plan_of_rows, cost, scale, u, v, plan, stride, first, last, past_cache)
 }
 
 static void large_entries(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,

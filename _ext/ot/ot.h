@@ -166,8 +166,9 @@ struct ot_kernels {
                   double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
+    /* past_cache: whether rows of whole vectors at aligned places leave past the cache. */
     void (*plan_rows)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
-                      size_t stride, size_t first, size_t last);
+                      size_t stride, size_t first, size_t last, int past_cache);
     void (*large_entries)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                           double threshold, double *values, int *columns, ptrdiff_t *counts, size_t first,
                           size_t last);

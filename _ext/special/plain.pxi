@@ -65,18 +65,20 @@ cdef bint lie_apart(Rows x, Rows y) noexcept:
 
 cdef object map_plain(object x, object axis, object out, object threads, int method, Kernel kernel):
     """kernel of plain rows, into `out` or a new array; None where something is not plain."""
-    cdef Rows source = hold_plain(x, False), target
+    cdef Rows source, target = None
     cdef int count = threads_of(threads)
-    if source is None or count == 0 or not is_last(axis, source.view.ndim):
+    if count == 0:
         return None
-    if out is None:
-        if source.rows * source.length <= FEW:
-            out = x.copy()
-            target = source = hold_plain(out, True)
-        else:
-            out = new_array(x.shape, x.dtype)
-            target = hold_plain(out, True)
+    if out is None and type(x) is ndarray and x.size <= FEW:  # worked on in the copy, which is contiguous
+        out = x.copy()
+        target = source = hold_plain(out, True)
     else:
+        source = hold_plain(x, False)
+    if source is None or not is_last(axis, source.view.ndim):
+        return None
+    if target is None:
+        if out is None:
+            out = new_array(x.shape, x.dtype)
         target = hold_plain(out, True)
         if target is None or target.view.ndim != source.view.ndim:
             return None
@@ -86,14 +88,19 @@ cdef object map_plain(object x, object axis, object out, object threads, int met
     return out
 
 
-def softmax_of(x, axis, out, threads, int method=0):
+cdef bint counts_all(object where, object temperature):
+    """Whether neither a mask nor a temperature is given."""
+    return where is None and type(temperature) is float and <double>temperature == 1.0
+
+
+def softmax_of(x, axis, where, temperature, out, threads, int method=0):
     """softmax of rows, with the arguments as users give them, by a method of rows.h; None where something is not plain."""
-    return map_plain(x, axis, out, threads, method, softmax_rows)
+    return map_plain(x, axis, out, threads, method, softmax_rows) if counts_all(where, temperature) else None
 
 
-def log_softmax_of(x, axis, out, threads):
+def log_softmax_of(x, axis, where, temperature, out, threads):
     """log(softmax), as softmax_of."""
-    return map_plain(x, axis, out, threads, 0, log_softmax_rows)
+    return map_plain(x, axis, out, threads, 0, log_softmax_rows) if counts_all(where, temperature) else None
 
 
 cdef int logsumexp_plain(Rows x, void *values, int threads) noexcept nogil:

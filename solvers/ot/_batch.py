@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,9 @@ Array = npt.NDArray[Any]
 
 #: A compiled call takes problems with about this many entries in all, so that Ctrl-C is heard between calls.
 CALL_ENTRIES = 1 << 25
+
+#: Numbers in a cache line.
+LINE = 8
 
 #: The columns of what is counted for each problem.
 STATUS, SINKHORN, NEWTON, CG = range(4)
@@ -163,7 +167,7 @@ class Plans(Sequence[Plan]):
     def dense(self) -> Array:
         """All plans, float64 of shape (k, n, m), in parallel over the problems; to the bits of each plan's `dense`."""
         result, batch = self._result, self._result.batch
-        plans = np.empty(batch.shape)
+        plans = _at_a_line(batch.shape)
         for some in _calls(batch):
             part = batch.part(some)
             _kernels.batch_plans(
@@ -317,6 +321,14 @@ def _calls(batch: Batch) -> Iterator[slice]:
     k, n, m = batch.shape
     at_once = max(1, CALL_ENTRIES // (n * m))
     return (slice(first, first + at_once) for first in range(0, k, at_once))
+
+
+def _at_a_line(shape: tuple[int, ...]) -> Array:
+    """An array that starts at a cache line, so that whole lines of it can be written past the cache."""
+    size = math.prod(shape)
+    room = np.empty(size + LINE)
+    start = -(room.ctypes.data // room.itemsize) % LINE
+    return room[start : start + size].reshape(shape)
 
 
 def _weighted(weights: Array, values: Array) -> Array:

@@ -16,6 +16,7 @@ algorithm 2. Differs from it in:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ NEGLIGIBLE = 1e-30
 FIRST_PAUSE = 10
 #: Room for entries, over those to keep. Whenever it is full the least are dropped: more would be quicker.
 ROOM = 1.25
+#: Entries are selected in pieces of so many, by their bits without so many trailing ones.
+PIECE, TRAILING = 1 << 16, 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +183,7 @@ def _largest_entries(plan: Plan, count: int, guess: float, floor: float) -> tupl
         )  # fmt: skip
         found = int(here.sum())
         if size + found > len(values):
-            threshold, equal = _smallest(np.concatenate([values[:size], found_values[:found]]), count)
+            threshold, equal = _smallest([values[:size], found_values[:found]], count)
             size, equal = _keep(values, columns, counts[: rows.start], size, threshold, equal)
             found, _ = _keep(found_values, found_columns, here, found, threshold, equal)
         values[size : size + found], columns[size : size + found] = found_values[:found], found_columns[:found]
@@ -188,7 +191,7 @@ def _largest_entries(plan: Plan, count: int, guess: float, floor: float) -> tupl
     if size < count and 0.5 * guess > floor:
         return _largest_entries(plan, count, 0.0, floor)
     if size > count:
-        threshold, equal = _smallest(values[:size].copy(), count)
+        threshold, equal = _smallest([values[:size]], count)
         size, _ = _keep(values, columns, counts, size, threshold, equal)
     values, columns = values[:size], columns[:size]
     return np.concatenate([[0], np.cumsum(counts)]), columns, values, float(values.min()) if size else 0.0
@@ -199,29 +202,50 @@ def _room(entries: int) -> tuple[Array, Array]:
     return np.empty(entries), np.empty(entries, np.intc)
 
 
-def _smallest(values: Array, count: int) -> tuple[float, int]:
-    """The smallest of the `count` largest values, and how many equal to it are among them; reorders the values."""
-    if len(values) <= count:
+def _smallest(parts: list[Array], count: int) -> tuple[float, int]:
+    """The smallest of the `count` largest values of all parts, and how many equal to it are among them.
+
+    By the leading bits, which are ordered as the values are, none being negative, it is found among a few, so that
+    no copy of all is made.
+    """
+    if sum(map(len, parts)) <= count:
         return 0.0, 0
-    values.partition(len(values) - count)
-    threshold = float(values[len(values) - count])
-    return threshold, count - int((values > threshold).sum())
+    pieces = [piece for some in parts for piece in _pieces(some.view(np.int64))]
+    low, high = (int(end) >> TRAILING for end in (min(p.min() for p in pieces), max(p.max() for p in pieces)))
+    counts = np.zeros(high - low + 1, np.intp)
+    for piece in pieces:
+        counts += np.bincount((piece >> TRAILING) - low, minlength=len(counts))
+    ends = np.cumsum(counts[::-1])
+    place = int(np.searchsorted(ends, count))
+    left = count - (int(ends[place - 1]) if place else 0)
+    few = np.concatenate([piece[piece >> TRAILING == high - place] for piece in pieces])
+    few.partition(len(few) - left)
+    smallest = few[len(few) - left]
+    return float(smallest.view(np.float64)), left - int((few > smallest).sum())
 
 
 def _keep(values: Array, columns: Array, counts: Array, size: int, threshold: float, equal: int) -> tuple[int, int]:
     """Of `size` entries those above the threshold and the first `equal` at it, in place; how many, and what is left."""
-    if size == 0:
-        return 0, equal
-    large = values[:size] > threshold
-    ties = np.flatnonzero(values[:size] == threshold)[:equal]
-    large[ties] = True
-    ends = np.cumsum(counts)
-    so_far = np.cumsum(large, dtype=np.int32)
-    counts[:] = np.diff(np.where(ends > 0, so_far[ends - 1], 0), prepend=0)
-    kept = int(so_far[-1])
-    del so_far  # what comes next needs as much room
-    values[:kept], columns[:kept] = values[:size][large], columns[:size][large]
-    return kept, equal - len(ties)
+    ends, kept = np.cumsum(counts), 0
+    ends_kept = np.zeros_like(ends)
+    for first in range(0, size, PIECE):
+        here = slice(first, min(first + PIECE, size))
+        large = values[here] > threshold
+        ties = np.flatnonzero(values[here] == threshold)[:equal]
+        large[ties] = True
+        equal -= len(ties)
+        rows = slice(*np.searchsorted(ends, [first, here.stop], side="right"))
+        so_far = np.cumsum(large)
+        ends_kept[rows] = kept + so_far[ends[rows] - first - 1]
+        taken = slice(kept, kept + int(so_far[-1]))  # never ahead of what is read
+        values[taken], columns[taken] = values[here][large], columns[here][large]
+        kept = taken.stop
+    counts[:] = np.diff(ends_kept, prepend=0)
+    return kept, equal
+
+
+def _pieces(values: Array) -> Iterator[Array]:
+    return (values[first : first + PIECE] for first in range(0, len(values), PIECE))
 
 
 METHOD = register(

@@ -110,10 +110,9 @@ def softmax(
     array([0.25, 0.75])
     """
     number = 0 if method == "auto" else _number_of(method)
-    if where is None and type(temperature) is float and temperature == 1.0:
-        result = _kernels.softmax_of(x, axis, out, threads, number)
-        if result is not None:
-            return result
+    result = _kernels.softmax_of(x, axis, where, temperature, out, threads, number)
+    if result is not None:
+        return result
     function = _softmax_by(number) if number else _panels.SOFTMAX
     return _map(function, x, axis, where, temperature, out, threads)
 
@@ -157,10 +156,9 @@ def log_softmax(
     >>> print(log_softmax(np.array([40.0, 0.0])))
     [-4.24835426e-18 -4.00000000e+01]
     """
-    if where is None and type(temperature) is float and temperature == 1.0:
-        result = _kernels.log_softmax_of(x, axis, out, threads)
-        if result is not None:
-            return result
+    result = _kernels.log_softmax_of(x, axis, where, temperature, out, threads)
+    if result is not None:
+        return result
     return _map(_panels.LOG_SOFTMAX, x, axis, where, temperature, out, threads)
 
 
