@@ -108,7 +108,7 @@ cdef int known_adjoint(void *data, const double *y, double *out) noexcept nogil:
 
 
 #: How far large multipliers loosen the measure of a result, at most.
-LARGEST_SCALE = 2000.0
+LARGEST_SCALE = 1000.0
 
 
 def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,

@@ -59,6 +59,10 @@ class GlmPath:
         return all(result.success for result in self.results)
 
 
+#: What fits at other strengths may use again: Gram matrices of least squares, and copies of X.
+SHARED = ("gram", "panel", "all columns", "single")
+
+
 def glm_path(
     X: Any,
     y: npt.ArrayLike,
@@ -214,7 +218,7 @@ class _Fits:
         control = Control(self.one.max_iter)
         result = cast(GlmResult, solved(problem, self.method, WORKING_SET, WHY, control, self.options))
         self.last = _certificate(problem, result)
-        self.shared = {name: value for name, value in problem._memory.items() if name in ("gram", "panel")}
+        self.shared = {name: value for name, value in problem._memory.items() if name in SHARED}
         return result.changed(state=None), self.last.sums.value
 
 

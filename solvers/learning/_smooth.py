@@ -40,6 +40,9 @@ SAMPLE, SAMPLE_NS, RENEWED = 8, 0.02, 3
 #: What single precision may have to hold of X.
 LARGEST_SINGLE = 1e18
 
+#: A direction of less curvature, beside the preconditioner's, has none.
+FLAT = 1e-15
+
 #: What makes a matrix definite along directions that cost nothing, relative to its diagonal.
 RIDGE = 1e-12
 
@@ -93,7 +96,7 @@ class Newton:
             self.since += 1
             self.recent += 1
             bend = float(p @ q)
-            if not bend > 0:
+            if not bend > FLAT * down:
                 break
             x, r = x + (down / bend) * p, r - (down / bend) * q
             y = solve(r)

@@ -37,7 +37,7 @@ class MinimizeResult(SolveResult):
     v : list of ndarray
         The multipliers of each constraint object, in their order; after them those of the bounds, where there are any.
     optimality : float
-        ``|grad f + J'y + z|_inf / s``, with ``s = mean |multipliers| / 100`` within [1, 2000].
+        ``|grad f + J'y + z|_inf / s``, with ``s = mean |multipliers| / 100`` within [1, 1000].
     constr_violation : float
         How far x is outside its bounds, or a row outside its sides, at most.
     complementarity : float

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 #: What a reported number may differ by from the recomputed one, in parts of the terms that cancel in it.
 ROUNDING = 2.0**-40
 #: How far large multipliers loosen what the tolerance is compared with, at most.
-LARGEST_SCALE = 2000.0
+LARGEST_SCALE = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class MinimumReport:
         ``|grad f + J'y + z|_inf`` with the multipliers that were returned; the largest violation; the largest product
         of a multiplier and the slack of its side, or 1 where that side is infinite. Equations have no slack.
     scale : float
-        ``mean |multipliers| / 100`` within [1, 2000], the mean over y and z together. Multipliers without end, as
+        ``mean |multipliers| / 100`` within [1, 1000], the mean over y and z together. Multipliers without end, as
         dependent sides let them grow, must not make up for what they leave.
     kkt : KKTReport
         The same point judged without the multipliers that were returned.

@@ -308,3 +308,16 @@ def test_binding_refuses_what_does_not_fit():
             plans_kernel(**rest, plans=np.empty(shape))
     with pytest.raises(ValueError, match="offset"):
         plans_kernel(**{**rest, "offset": np.empty((k, 7))}, plans=np.empty((k, n, m)))
+
+
+@pytest.mark.parametrize("m", [64, 61])
+def test_plans_of_more_than_the_cache_holds(m):
+    """Whole lines of them are written past it, to the same bits."""
+    count, n = 300, 64
+    C = np.random.default_rng(17).random((count, n, m))
+    result = solve_batch(C, reg=0.1)
+    plans = result.plan.dense()
+    assert plans.nbytes > 8 << 20
+    assert plans.flags.c_contiguous
+    for k in (0, 1, 150, 299):
+        np.testing.assert_array_equal(plans[k], result.plan[k].dense())
