@@ -195,12 +195,11 @@ def test_where_sweeps_cost_less_they_are_taken(seed):
     assert result.stats["working_set"] > 2000
 
 
-@pytest.mark.parametrize("loss", ["logistic", "squared", "poisson"])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_ridge_fits_by_conjugate_gradients_alone(monkeypatch, seed, loss, sparse):
-    X, y = problem(seed, 60, 150, loss, 0.4 if sparse else None)
+def test_ridge_fits_by_conjugate_gradients_alone(monkeypatch, seed, sparse):
+    X, y = problem(seed, 60, 150, "squared", 0.4 if sparse else None)
     given = scipy.sparse.csc_matrix(X) if sparse else np.asfortranarray(X)
-    keywords = {"loss": loss, "penalty": "l2", "lam": 3.0, "fit_intercept": True, "tol": 1e-11}
+    keywords = {"loss": "squared", "penalty": "l2", "lam": 3.0, "fit_intercept": True, "tol": 1e-11}
     plain = glm(given, y, **keywords)
     _forced(monkeypatch)
     monkeypatch.setattr(_working_set, "by_samples_pays", lambda problem: False)
