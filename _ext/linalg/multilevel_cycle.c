@@ -336,14 +336,17 @@ INLINE void corrected_plane(const struct pass *p, real *spread, real *red, ptrdi
     }
 }
 
-/* (x, q) of a row; zeros lie beside the cells. */
+/* (x, q) of a row, with the same bits whatever a vector holds. Beyond the last vector that was written nothing is known. */
 INLINE double row_product(const real *x, const double *q, ptrdiff_t n)
 {
     enum { LANES = 16 };
     double sums[LANES] = {0};
-    for (ptrdiff_t i = 0; i < n; i += LANES)
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
         for (int lane = 0; lane < LANES; lane++)
             sums[lane] += (double)x[i + lane] * q[i + lane];
+    for (int lane = 0; lane < n - i; lane++)
+        sums[lane] += (double)x[i + lane] * q[i + lane];
     for (int half = LANES / 2; half; half /= 2)
         for (int lane = 0; lane < half; lane++)
             sums[lane] += sums[lane + half];
