@@ -85,6 +85,12 @@ class Control:
     verbose: int = 0
     resume: Any = None
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks at the steps from the first on, or may stop them."""
+        looks = self.callback is not None or self.verbose > 0
+        return looks or self.time_limit is not None or self.resume is not None
+
     def __post_init__(self) -> None:
         whole = isinstance(self.max_iter, (int, np.integer))
         if not whole or isinstance(self.max_iter, bool) or self.max_iter < 0:
@@ -108,7 +114,7 @@ def run(
     across: Reducer = getattr(problem, "across", SERIAL)
     start = time.perf_counter()
     all_steps: AllSteps | None = getattr(solver, "all_steps", None)
-    if all_steps is not None and _unwatched(across, control):
+    if all_steps is not None and across is SERIAL and not control.watched:
         # Where a whole solve takes some microseconds, so does what the loop does around it.
         state, history = all_steps(problem, control.max_iter, start)
         history.append((state.nit, state.measure, time.perf_counter() - start))
@@ -175,12 +181,6 @@ def _any_limited(across: Reducer, control: Control) -> bool:
     if across.size == 1:
         return False
     return stops(across, [control.callback is not None or control.time_limit is not None])[0]
-
-
-def _unwatched(across: Reducer, control: Control) -> bool:
-    """Whether nobody looks at the steps from the first on, or may stop them."""
-    watched = control.callback or control.verbose or control.time_limit is not None or control.resume is not None
-    return across is SERIAL and not watched
 
 
 def _verified(status: Status, measure: float, tol: float) -> Status:

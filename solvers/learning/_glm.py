@@ -198,9 +198,8 @@ def glm(
 
 def _may_be_flat(problem: GlmProblem, control: Control) -> bool:
     """Whether the loss may have no curvature at most samples, on data so small that another method may follow."""
-    watched = control.callback or control.verbose or control.time_limit is not None or control.resume is not None
     hinge = isinstance(problem.loss, LOSSES["squared_hinge"]) and _usual(problem) == USUAL["small"]
-    return hinge and not watched and control.max_iter > PATIENCE
+    return hinge and not control.watched and control.max_iter > PATIENCE
 
 
 def _handed_over(problem: GlmProblem, control: Control) -> GlmResult:
