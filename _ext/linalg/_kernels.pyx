@@ -10,7 +10,6 @@ from cpython.buffer cimport (
     PyBUF_SIMPLE,
     PyBUF_STRIDES,
     PyBUF_WRITABLE,
-    PyBuffer_FillInfo,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
@@ -21,10 +20,6 @@ from libc.string cimport memcmp, memcpy, memset
 import numpy as np
 
 from solvers._base._runtime import Scratch
-
-cdef extern from "runtime.h" nogil:
-    void *sv_scratch_take(size_t, int *)
-    void sv_scratch_give(void *, size_t)
 
 cdef extern from "operand.h" nogil:
     enum sv_direction:
@@ -107,34 +102,25 @@ def same(one, other):
 
 
 cdef class Room:
-    """Memory that begins at a cache line, zeros unless told otherwise: the loads of a chunk then cross none.
-
-    It is what an earlier solve has left, where that left some (see scratch.c), and goes back with the last view.
-    """
+    """Memory that begins at a cache line, zeros unless told otherwise: the loads of a chunk then cross none."""
 
     cdef void *at
-    cdef size_t size
+    cdef object block
 
     def __cinit__(self, size_t size, bint clear=True):
-        cdef int used
-        self.size = size
-        self.at = sv_scratch_take(size, &used)
-        if self.at == NULL:
-            raise MemoryError(f"no memory for {size} bytes")
-        if used and clear:
+        self.block = Scratch(size)
+        cdef size_t address = address_of(self.block, True)
+        self.at = <void *>address
+        if clear and self.block.used:
             memset(self.at, 0, size)
-
-    def __dealloc__(self):
-        if self.at != NULL:
-            sv_scratch_give(self.at, self.size)
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self.at, self.size, 0, flags)
 
 
 cdef aligned(Py_ssize_t size, dtype, bint clear=False):
     """A new vector that begins at a cache line; not yet filled, or zeros."""
-    return np.frombuffer(Room.__new__(Room, size * dtype.itemsize, clear), dtype) if size else np.zeros(0, dtype)
+    if size == 0:
+        return np.zeros(0, dtype)
+    cdef Room room = Room.__new__(Room, size * dtype.itemsize, clear)
+    return np.frombuffer(room.block, dtype)
 
 
 cdef Room workspace(size_t doubles):
