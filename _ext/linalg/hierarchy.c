@@ -257,9 +257,13 @@ static int fill_variable(struct sv_hierarchy *h, const sv_grid *grid, struct blo
         !(g->mass = field(lent, g, width)))
         return no_memory(h->cells);
     for (int k = 0; k < 3; k++)
-        if (axis_of(grid, k) >= 0 && !(h->A.face[k] = field(&h->kept, &h->A, sizeof(double))))
+        if (axis_of(grid, k) >= 0 && (!(h->A.face[k] = field(&h->kept, &h->A, sizeof(double))) ||
+                                      !(h->M.ways.half[k] = field(lent, g, width)) ||
+                                      !(h->M.ways.through[k] = field(lent, g, width))))
             return no_memory(h->cells);
     pack_variable(h, grid, values);
+    if (!sv_setup_kernels(h->M.single)->rough(g))
+        h->M.ways = (struct sv_ways){{NULL}, {NULL}};
     return SV_OK;
 }
 
@@ -279,6 +283,7 @@ static int fill(struct sv_hierarchy *h, const sv_grid *grid)
     if (!status && h->twice)
         sv_multilevel_settle(&h->M);
     g->wall = g->mass = NULL;
+    h->M.ways = (struct sv_ways){{NULL}, {NULL}};
     if (constant)
         g->face[0] = g->face[1] = g->face[2] = NULL;
     release(&lent);

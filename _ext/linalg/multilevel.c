@@ -115,7 +115,7 @@ static ptrdiff_t place(const struct sv_level *g, ptrdiff_t cell)
 
 void sv_multilevel_coarsen(const struct sv_multilevel *M, int l)
 {
-    sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], M->threads);
+    sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], &M->ways, M->threads);
 }
 
 static void share(const struct sv_multilevel *M, int l, int which, const void *field)

@@ -52,6 +52,12 @@ struct sv_cells {
     double mass;
 };
 
+/* Fields of the set-up, for each axis; NULL where they are not needed. */
+struct sv_ways {
+    void *half[3];          /* resistances of half a block, with the block's first cells; below 0: nothing joins its cells */
+    void *through[3];       /* conductances across interfaces, with the cells after them */
+};
+
 /* The set-up, in this order; `scale` multiplies all that comes in. The diagonal is written too where it is not NULL. */
 struct sv_setup_kernels {
     void (*fill)(const struct sv_level *level, const struct sv_cells *cells, double scale, void *diagonal, int threads);
@@ -60,8 +66,9 @@ struct sv_setup_kernels {
     void (*pack)(const struct sv_level *level, double scale, int close, const double *from, void *to, int threads);
     /* The inverse of the diagonal where `inverse` is not negative, and the diagonal is above it. */
     void (*invert)(const struct sv_level *level, void *diagonal, int threads);
+    int (*rough)(const struct sv_level *level);
     /* The fine level's shares; the coarse level's couplings, walls, masses and inverse. */
-    void (*coarsen)(const struct sv_level *fine, const struct sv_level *coarse, int threads);
+    void (*coarsen)(const struct sv_level *fine, const struct sv_level *coarse, const struct sv_ways *ways, int threads);
     /* The fine level's scale, from its interpolation of the cells that take part, which it holds. */
     void (*weigh)(const struct sv_level *fine, int threads);
 };
@@ -114,6 +121,7 @@ struct sv_multilevel {
     const double *last;     /* the inverse of the last level's matrix, cells in lexicographic order */
     double *ends;           /* twice as many numbers as the last level has cells */
     void *work;             /* sv_multilevel_work() elements of the largest level for each thread */
+    struct sv_ways ways;    /* where the first level is rough */
 };
 
 /* Level l + 1 from level l, which gets its shares; then what scales the rows of level l, once those are final. */

@@ -45,10 +45,15 @@ cdef extern from "multilevel.h" nogil:
         void (*fill)(const sv_level *, const sv_cells *, double, void *, int) noexcept nogil
         void (*pack)(const sv_level *, double, int, const double *, void *, int) noexcept nogil
         void (*invert)(const sv_level *, void *, int) noexcept nogil
+        int (*rough)(const sv_level *) noexcept nogil
 
     struct sv_cycle_kernels:
         void (*restricted)(const sv_level *, const sv_level *, const void *, void *, int) noexcept nogil
         void (*interpolate)(const sv_level *, const sv_level *, void *, void *, int) noexcept nogil
+
+    struct sv_ways:
+        void *half[3]
+        void *through[3]
 
     struct sv_multilevel:
         int levels
@@ -59,6 +64,7 @@ cdef extern from "multilevel.h" nogil:
         const double *last
         double *ends
         void *work
+        sv_ways ways
 
     struct sv_outer_kernels:
         double (*residual)(const sv_level *, const double *, const double *, const double *, double *, double *,
@@ -390,7 +396,9 @@ cdef class Multilevel(Fields):
         cdef sv_level *g = &self.M.level[0]
         cdef size_t width = self.dtype.itemsize
         cdef size_t address
-        names = [f"face 0 {axis}" for axis in range(3) if faces and (axis == 0 or g.n[axis] > 1)] + ["wall 0", "mass 0"]
+        axes = [axis for axis in range(3) if axis == 0 or g.n[axis] > 1]
+        kinds = ["face"] if faces else ["half", "through"]
+        names = [f"{kind} 0 {axis}" for kind in kinds for axis in axes] + ["wall 0", "mass 0"]
         for first in range(0, len(names), 2):
             pair = names[first:first + 2]
             room = np.frombuffer(Scratch(len(pair) * g.size * width), self.dtype)
@@ -402,19 +410,28 @@ cdef class Multilevel(Fields):
                     g.wall = <void *>address
                 elif name == "mass 0":
                     g.mass = <void *>address
-                else:
+                elif faces:
                     g.face[int(name[-1])] = <void *>address
+                elif name.startswith("half"):
+                    self.M.ways.half[int(name[-1])] = <void *>address
+                else:
+                    self.M.ways.through[int(name[-1])] = <void *>address
         return 0
 
     cdef int give_back(self, bint faces) except -1:
         cdef sv_level *g = &self.M.level[0]
         if self.M.levels == 1:  # the last level's matrix is made from them
             return 0
-        for name in ["wall 0", "mass 0"] + ["face 0 0", "face 0 1", "face 0 2"] * faces:
-            self.kept.pop(name, None)
+        for kind in ["wall", "mass"]:
+            self.kept.pop(f"{kind} 0", None)
+        for kind in ["face"] if faces else ["half", "through"]:
+            for axis in range(3):
+                self.kept.pop(f"{kind} 0 {axis}", None)
         g.wall = g.mass = NULL
-        if faces:
-            g.face[0] = g.face[1] = g.face[2] = NULL
+        for axis in range(3):
+            self.M.ways.half[axis] = self.M.ways.through[axis] = NULL
+            if faces:
+                g.face[axis] = NULL
         return 0
 
     @property
@@ -486,6 +503,8 @@ cdef class Multilevel(Fields):
         self.pack_into(np.zeros(self.cells) if mask is None else np.where(mask, 0.0, -1.0), g.inverse, 1)
         with nogil:
             sv_setup_kernels_of(self.M.single).invert(g, NULL, self.M.threads)
+            if not sv_setup_kernels_of(self.M.single).rough(g):
+                self.M.ways.half[0] = NULL
         self.make_levels(learned)
         self.give_back(False)
 

@@ -6,8 +6,15 @@
  * over the rows of cells that the interface has, and R g is the share of the neighbouring block in the interpolation.
  * No more than 3, 5 or 7 points a row on any level, and M-matrices on all.
  *
+ * Where the coefficient varies two rules are added, or blocks that a jump cuts at a slant fall to pieces. The way to the
+ * middle of the block may lead over the cell beside, in the block, where that is shorter: R = min(R, 1 / c' + R'), c' the
+ * coupling with that cell, R' its own way. And a row of cells that follows the next block across the axis gives its
+ * conductance to that block's interface in the same part, as the interpolation has it. On uniform coefficients neither
+ * changes anything; beside obstacles of a constant coefficient they save an iteration in fifty, and are left out.
+ *
  * Bytes a fine cell, float32, 3-D: read 24, written 20, and some 12 divisions, of vectors; it should take the time of two
- * cycles. Everything is a sum of positive numbers: some 10 roundings. In NumPy, one axis, blocks (left, right):
+ * cycles; with the rules for coefficients that vary, which keep R and g and read them again, twice as long.
+ * Everything is a sum of positive numbers: some 10 roundings. In NumPy, one axis, blocks (left, right):
  *     R = where(inside > 0, 0.5 / inside, 0.5 / maximum(across, following)); g = 1 / (R[:-1] + 1 / across + R[1:])
  */
 #include "multilevel_rows.h"
@@ -25,6 +32,7 @@ struct setup {
     real *to;
     double scale;
     int close;
+    struct sv_ways ways; /* NULL along axes that are not halved, and where the coefficient is constant */
     ptrdiff_t parts, planes;
 };
 
@@ -275,6 +283,24 @@ static void invert(const struct sv_level *level, void *diagonal, int threads)
     over_planes(&s, level->n[2], invert_part, threads);
 }
 
+/* Whether the rules for coefficients that vary are to be taken: couplings along some axis, where there are any, differ.
+ * Around lines that are relaxed at once the others are better (6 iterations for 9). */
+static int rough(const struct sv_level *g)
+{
+    for (int axis = 0; axis < 3 && g->line < 0; axis++) {
+        real first = 0;
+        for (ptrdiff_t row = 0; row < g->n[1] * g->n[2] && g->face[axis]; row++) {
+            const real *c = (const real *)g->face[axis] + row * g->pitch + MULTILEVEL_LEAD;
+            for (ptrdiff_t i = 0; i < g->n[0]; i++) {
+                if (c[i] > 0 && first > 0 && c[i] != first)
+                    return 1;
+                first = c[i] > 0 ? c[i] : first;
+            }
+        }
+    }
+    return 0;
+}
+
 /* ---- the next level ---- */
 
 /* Fine cells along x that are worked on at a time, an even number: what comes of them stays in the first cache. Sums are
@@ -286,15 +312,42 @@ struct interfaces {
     real through[CHUNK + 1], before[CHUNK + 1], after[CHUNK + 1];
 };
 
-/* Rows of couplings: across the interfaces, inside the blocks before and after, and across those blocks' other sides. */
-struct couplings {
-    const real *across, *inside[2], *beyond[2];
+/* Half a block's resistance, below zero where the block has no coupling inside. */
+static void halve(const real *inside, const real *across, const real *beyond, ptrdiff_t count, real *restrict out)
+{
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const real other = across[i] > beyond[i] ? across[i] : beyond[i];
+        out[i] = (inside[i] > 0 ? (real)0.5 : (real)-0.5) / (inside[i] > 0 ? inside[i] : other);
+    }
+}
+
+/* Halves of the blocks on a side of the interfaces; for ways over cells beside those of the blocks that hold both cells,
+ * and those beside. */
+struct side {
+    const real *half, *over[2], *beside[2];
 };
 
-INLINE real half_block(real inside, real across, real beyond)
+struct couplings {
+    const real *across;
+    struct side side[2]; /* before and after */
+    int ways;
+};
+
+/* The ways to the middle of the blocks on a side: over a cell beside where both have couplings inside, if that is less. */
+static void measure(const struct side *side, int ways, ptrdiff_t count, real *restrict least)
 {
-    real other = across > beyond ? across : beyond, c = inside > 0 ? inside : other;
-    return (real)0.5 / c;
+    const real *half = side->half;
+    for (ptrdiff_t i = 0; i < count; i++)
+        least[i] = half[i] > 0 ? half[i] : -half[i];
+    for (int way = 0; way < ways; way++) {
+        const real *over = side->over[way], *beside = side->beside[way];
+        for (ptrdiff_t i = 0; i < count; i++) {
+            real around = half[i] > 0 ? 2 * over[i] + beside[i] : least[i];
+            around = over[i] > 0 ? around : least[i];
+            around = beside[i] > 0 ? around : least[i];
+            least[i] = around < least[i] ? around : least[i];
+        }
+    }
 }
 
 INLINE real clamped(real share)
@@ -305,10 +358,11 @@ INLINE real clamped(real share)
 
 static void conduct(const struct couplings *c, ptrdiff_t count, struct interfaces *restrict out)
 {
+    real least[2][CHUNK + 1];
+    for (int side = 0; side < 2; side++)
+        measure(&c->side[side], c->ways, count, least[side]);
     for (ptrdiff_t i = 0; i < count; i++) {
-        real across = c->across[i];
-        real before = half_block(c->inside[0][i], across, c->beyond[0][i]);
-        real after = half_block(c->inside[1][i], across, c->beyond[1][i]);
+        real across = c->across[i], before = least[0][i], after = least[1][i];
         real through = 1 / (before + 1 / across + after); /* 0 where the coupling is: all three are infinite then */
         real share[2] = {clamped(before * through), clamped(after * through)};
         out->through[i] = across > 0 ? through : 0;
@@ -336,70 +390,176 @@ INLINE void add_to(real *restrict sums, const real *restrict values, ptrdiff_t c
 /* Whether the last block along an axis has one cell, and the first block comes after it. */
 INLINE int single_end(const struct sv_level *g, int axis) { return g->periodic[axis] && g->n[axis] & 1; }
 
-/* Along y or z, for the row (k, j) of fine cells, the first of a block along that axis. */
-static void link_rows(const struct setup *s, int axis, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *sums)
+/* A row of cells. */
+struct place {
+    ptrdiff_t k, j;
+};
+
+INLINE struct place moved(struct place at, int axis, ptrdiff_t by)
 {
-    const struct sv_level *g = s->g;
-    const void *face = g->face[axis];
-    ptrdiff_t dk = axis == 2, dj = axis == 1;
-    if (!g->halved[axis]) {
-        add_to(sums, row_of(g, face, k, j) + at.from, at.cells);
-        return;
-    }
-    struct couplings c = {
-        .across = row_of(g, face, k, j),
-        .inside = {row_of(g, face, k - dk, j - dj), row_of(g, face, k + dk, j + dj)},
-        .beyond = {row_of(g, face, k - 2 * dk, j - 2 * dj), row_of(g, face, k + 2 * dk, j + 2 * dj)},
-    };
-    ptrdiff_t place = axis == 2 ? k : j, before = on_axis(place - 1, g->n[axis], g->periodic[axis]);
-    if (single_end(g, axis) && place == g->n[axis] - 1)
-        c.inside[1] = no_row(g), c.beyond[1] = row_of(g, face, k + dk, j + dj);
-    if (single_end(g, axis) && place == 0) {
-        c.inside[0] = no_row(g), c.beyond[0] = row_of(g, face, k - dk, j - dj);
-        before = -1; /* that cell's share is with its other neighbour */
-    }
-    struct interfaces found;
-    c.across += at.from;
-    for (int side = 0; side < 2; side++)
-        c.inside[side] += at.from, c.beyond[side] += at.from;
-    conduct(&c, at.cells, &found);
-    add_to(sums, found.through, at.cells);
-    const size_t bytes = (size_t)at.cells * sizeof(real);
-    memcpy(row_in(g, g->share[axis], k, j) + at.from, found.after, bytes);
-    if (before >= 0)
-        memcpy(row_in(g, g->share[axis], axis == 2 ? before : k, axis == 1 ? before : j) + at.from, found.before, bytes);
+    return (struct place){at.k + (axis == 2) * by, at.j + (axis == 1) * by};
 }
 
-/* Couplings around a chunk along x that tell of its interfaces, and of the first after it. */
+INLINE ptrdiff_t along(struct place at, int axis) { return axis == 2 ? at.k : at.j; }
+
+/* The couplings along y or z that tell of the block that begins with a row: inside, and across its two interfaces. */
+static void halve_rows(const struct sv_level *g, int axis, struct place first, struct chunk at, real *out)
+{
+    const void *face = g->face[axis];
+    const struct place second = moved(first, axis, 1), next = moved(first, axis, 2);
+    const int single = along(first, axis) + 1 >= g->n[axis];
+    const struct place beyond = single ? second : next;
+    halve((single ? no_row(g) : row_of(g, face, second.k, second.j)) + at.from, row_of(g, face, first.k, first.j) + at.from,
+          row_of(g, face, beyond.k, beyond.j) + at.from, at.cells, out);
+}
+
+/* The halves of a row's blocks along y or z, which the set-up keeps with the blocks' first rows where the coefficient
+ * varies; else they are made in `room`. */
+static const real *halves_of(const struct setup *s, int axis, struct place row, struct chunk at, real *room)
+{
+    const struct sv_level *g = s->g;
+    const ptrdiff_t here = on_axis(along(row, axis), g->n[axis], g->periodic[axis]);
+    if (here < 0)
+        return no_row(g);
+    const struct place first = moved(row, axis, (here & ~(ptrdiff_t)1) - along(row, axis));
+    if (s->ways.half[axis])
+        return row_of(g, s->ways.half[axis], first.k, first.j) + at.from;
+    halve_rows(g, axis, first, at, room);
+    return room;
+}
+
+/* The row beside, in the same blocks along y or z. */
+static int has_beside(const struct sv_level *g, int axis, struct place row, struct place *beside)
+{
+    const ptrdiff_t here = g->n[axis] > 1 ? on_axis(along(row, axis), g->n[axis], g->periodic[axis]) : -1;
+    if (!g->halved[axis] || here < 0 || (here ^ 1) >= g->n[axis])
+        return 0;
+    *beside = moved(row, axis, (here ^ 1) - along(row, axis));
+    return 1;
+}
+
+/* What a chunk's ways over cells beside take that is in no field as such. */
+struct made {
+    real half[2][CHUNK], beside[2][CHUNK];
+};
+
+/* Along y or z, which is halved, for the first row of blocks along that axis. */
+static void conduct_rows(const struct setup *s, int axis, struct place row, struct chunk at, struct interfaces *out)
+{
+    const struct sv_level *g = s->g;
+    const int other = 3 - axis;
+    struct couplings c = {.across = row_of(g, g->face[axis], row.k, row.j) + at.from};
+    struct made made;
+    for (int i = 0; i < 2; i++) {
+        const struct place here = moved(row, axis, i - 1);
+        struct side *side = &c.side[i];
+        struct place beside;
+        side->half = halves_of(s, axis, here, at, made.half[i]);
+        c.ways = 0;
+        if (s->ways.half[0]) {
+            side->over[c.ways] = row_of(g, s->ways.half[0], here.k, here.j) + at.from;
+            for (ptrdiff_t n = 0; n < at.cells; n += 2)
+                made.beside[i][n] = side->half[n + 1], made.beside[i][n + 1] = side->half[n];
+            side->beside[c.ways++] = made.beside[i];
+        }
+        if (s->ways.half[other]) {
+            const int there = has_beside(g, other, here, &beside);
+            side->over[c.ways] = there ? halves_of(s, other, here, at, NULL) : no_row(g);
+            side->beside[c.ways++] = there ? halves_of(s, axis, beside, at, NULL) : no_row(g);
+        }
+    }
+    conduct(&c, at.cells, out);
+}
+
+/* Adds the conductances, and keeps the shares. */
+static void link_rows(const struct setup *s, int axis, struct place row, struct chunk at, real *sums)
+{
+    const struct sv_level *g = s->g;
+    if (!g->halved[axis]) {
+        add_to(sums, row_of(g, g->face[axis], row.k, row.j) + at.from, at.cells);
+        return;
+    }
+    const ptrdiff_t here = axis == 2 ? row.k : row.j, before = on_axis(here - 1, g->n[axis], g->periodic[axis]);
+    const size_t bytes = (size_t)at.cells * sizeof(real);
+    struct interfaces found;
+    conduct_rows(s, axis, row, at, &found);
+    add_to(sums, found.through, at.cells);
+    if (s->ways.through[axis])
+        memcpy(row_in(g, s->ways.through[axis], row.k, row.j) + at.from, found.through, bytes);
+    memcpy(row_in(g, g->share[axis], row.k, row.j) + at.from, found.after, bytes);
+    if (before >= 0 && !(single_end(g, axis) && here == 0)) { /* the share of a single last cell is with its other side */
+        const struct place to = moved(row, axis, before - here);
+        memcpy(row_in(g, g->share[axis], to.k, to.j) + at.from, found.before, bytes);
+    }
+}
+
+/* Cells around a chunk along x that tell of its interfaces, and of the first after it. */
 enum { AROUND = 3 };
 
-/* The couplings of row (k, j) from AROUND cells before the chunk to as many after it; beyond the ends of the row zeros,
- * or what follows where x is periodic. A last block of one cell has the coupling 0 inside. */
-static void couplings_along(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *out)
+/* A row's values from AROUND cells before the chunk to as many after it; beyond the ends of the row zeros, or what
+ * follows where x is periodic. A last block of one cell has the coupling 0 inside. */
+static void values_along(const struct sv_level *g, const real *row, struct chunk at, real *out)
 {
-    const real *c = row_of(g, g->face[0], k, j);
     const ptrdiff_t nx = g->n[0], length = nx + single_end(g, 0);
-    memcpy(out + AROUND, c + at.from, (size_t)at.cells * sizeof(real));
+    memcpy(out + AROUND, row + at.from, (size_t)at.cells * sizeof(real));
     for (ptrdiff_t n = 0; n < 2 * AROUND; n++) {
         const ptrdiff_t place = n < AROUND ? n : at.cells + n, i = on_axis(at.from + place - AROUND, length, g->periodic[0]);
-        out[place] = i >= 0 && i < nx ? c[i] : 0;
+        out[place] = i >= 0 && i < nx ? row[i] : 0;
     }
 }
 
-/* Along x, in the row (k, j): interfaces lie before the even cells. */
-static void link_cells(const struct setup *s, ptrdiff_t k, ptrdiff_t j, struct chunk at, real *sums)
+/* The halves of a row's blocks along x, at both cells of each. */
+static void halve_cells(const struct sv_level *g, struct place row, struct chunk at, real *out)
+{
+    real around[CHUNK + 2 * AROUND], halves[CHUNK];
+    const real *c = around + AROUND;
+    values_along(g, row_of(g, g->face[0], row.k, row.j), at, around);
+    halve(c + 1, c, c + 2, at.cells, halves);
+    for (ptrdiff_t i = 0; i < at.cells; i++)
+        out[i] = halves[i & ~(ptrdiff_t)1];
+}
+
+/* Along x, which is halved: interfaces lie before the even cells; one more than the chunk has cells. */
+static void conduct_cells(const struct setup *s, struct place row, struct chunk at, struct interfaces *out)
 {
     const struct sv_level *g = s->g;
-    real row[CHUNK + 2 * AROUND], *own = row + AROUND, *share = row_in(g, g->share[0], k, j) + at.from;
+    enum { ROOM = CHUNK + 2 * AROUND };
+    real across[ROOM], half[ROOM], over[2][ROOM], beside[2][ROOM];
+    struct couplings c = {.across = across + AROUND, .side = {{.half = half + AROUND - 1}, {.half = half + AROUND}}};
+    struct place to;
+    values_along(g, row_of(g, g->face[0], row.k, row.j), at, across);
+    if (s->ways.half[0])
+        values_along(g, row_of(g, s->ways.half[0], row.k, row.j), at, half);
+    else
+        halve(across + 1, across, across + 2, at.cells + 2 * AROUND - 2, half);
+    for (ptrdiff_t i = AROUND % 2; i < at.cells + 2 * AROUND - 2; i += 2)
+        half[i + 1] = half[i]; /* both cells of a block */
+    for (int axis = 1; axis < 3; axis++)
+        if (s->ways.half[axis] && has_beside(g, axis, row, &to)) {
+            values_along(g, halves_of(s, axis, row, (struct chunk){0, g->n[0]}, NULL), at, over[c.ways]);
+            values_along(g, row_of(g, s->ways.half[0], to.k, to.j), at, beside[c.ways]);
+            for (int side = 0; side < 2; side++) {
+                c.side[side].over[c.ways] = over[c.ways] + AROUND - 1 + side;
+                c.side[side].beside[c.ways] = beside[c.ways] + AROUND - 1 + side;
+            }
+            c.ways++;
+        }
+    conduct(&c, at.cells + 1, out);
+}
+
+static void link_cells(const struct setup *s, struct place row, struct chunk at, real *sums)
+{
+    const struct sv_level *g = s->g;
     struct interfaces found;
     if (!g->halved[0]) {
-        add_to(sums, row_of(g, g->face[0], k, j) + at.from, at.cells);
+        add_to(sums, row_of(g, g->face[0], row.k, row.j) + at.from, at.cells);
         return;
     }
-    couplings_along(g, k, j, at, row);
-    const struct couplings c = {.across = own, .inside = {own - 1, own + 1}, .beyond = {own - 2, own + 2}};
-    conduct(&c, at.cells + 1, &found);
+    conduct_cells(s, row, at, &found);
     add_to(sums, found.through, at.cells);
+    if (s->ways.through[0])
+        memcpy(row_in(g, s->ways.through[0], row.k, row.j) + at.from, found.through, (size_t)at.cells * sizeof(real));
+    real *share = row_in(g, g->share[0], row.k, row.j) + at.from;
     for (ptrdiff_t i = 0; i < at.cells; i++)
         share[i] = i & 1 ? found.before[i + 1] : found.after[i];
 }
@@ -428,11 +588,11 @@ static void gather(const struct setup *s, ptrdiff_t K, ptrdiff_t J, struct chunk
         to->least[i] = -1;
     for (ptrdiff_t k = two * K; k < two * (K + 1) && k < g->n[2]; k++)
         for (ptrdiff_t j = rows * J; j < rows * (J + 1) && j < g->n[1]; j++) {
-            link_cells(s, k, j, at, to->coupling[0]);
+            link_cells(s, (struct place){k, j}, at, to->coupling[0]);
             if (c->face[1] && j == rows * J) /* none along an axis of one cell */
-                link_rows(s, 1, k, j, at, to->coupling[1]);
+                link_rows(s, 1, (struct place){k, j}, at, to->coupling[1]);
             if (c->face[2] && k == two * K)
-                link_rows(s, 2, k, j, at, to->coupling[2]);
+                link_rows(s, 2, (struct place){k, j}, at, to->coupling[2]);
             sink_row(s, k, j, at, to);
         }
 }
@@ -478,10 +638,156 @@ static void coarsen_part(void *context, size_t index)
             coarsen_row(s, K, J);
 }
 
-static void coarsen(const struct sv_level *fine, const struct sv_level *coarse, int threads)
+/* ---- conductances that follow the interpolation ---- */
+
+/* The fine rows along an axis that give to a coarse one: its own, and the nearest of the blocks beside it. */
+struct givers {
+    ptrdiff_t at[4];
+    int beside[4], count;
+};
+
+static void give(struct givers *to, ptrdiff_t at, int beside) { to->at[to->count] = at, to->beside[to->count++] = beside; }
+
+/* Along the interface's own axis the row after it alone. */
+static struct givers givers_of(const struct sv_level *g, int axis, int own, ptrdiff_t block)
+{
+    struct givers all = {.count = 0};
+    const ptrdiff_t n = g->n[axis], first = block << g->halved[axis];
+    give(&all, first, 0);
+    if (own || !g->halved[axis])
+        return all;
+    if (first + 1 < n)
+        give(&all, first + 1, 0);
+    if (first > 0 || (g->periodic[axis] && !(n & 1)))
+        give(&all, first > 0 ? first - 1 : n - 1, 1);
+    if (first + 2 < n || g->periodic[axis])
+        give(&all, first + 2 < n ? first + 2 : 0, 1);
+    return all;
+}
+
+/* Of the cells on both sides of a row's interfaces the mean share along `along` with the block beside; 0 where one of
+ * them has none there. */
+static void mean_shares(const struct sv_level *g, int along, int axis, struct place row, struct chunk at, real *out)
+{
+    const struct place before = moved(row, axis, -1);
+    const real *after = row_of(g, g->share[along], row.k, row.j);
+    real around[CHUNK + 2 * AROUND];
+    const real *b = row_of(g, g->share[along], before.k, before.j) + at.from;
+    if (axis == 0)
+        values_along(g, after, at, around), b = around + AROUND - 1;
+    after += at.from;
+    for (ptrdiff_t i = 0; i < at.cells; i++)
+        out[i] = after[i] > 0 && b[i] > 0 ? (real)0.5 * (after[i] + b[i]) : 0;
+}
+
+/* A chunk's conductances for the interfaces of its own coarse row: those of the cells' own blocks along x, and what
+ * goes to the blocks beside. */
+struct spread {
+    real own[CHUNK], beside[CHUNK];
+};
+
+static void add_spread(const struct setup *s, int axis, struct place row, const int beside[3], struct chunk at,
+                       struct spread *to)
+{
+    const struct sv_level *g = s->g;
+    real through[CHUNK], share[CHUNK];
+    const void *field = g->halved[axis] ? s->ways.through[axis] : g->face[axis];
+    memcpy(through, row_of(g, field, row.k, row.j) + at.from, (size_t)at.cells * sizeof(real));
+    for (int other = 1; other < 3; other++)
+        if (other != axis && g->halved[other]) {
+            mean_shares(g, other, axis, row, at, share);
+            for (ptrdiff_t i = 0; i < at.cells; i++)
+                through[i] *= beside[other] ? share[i] : 1 - share[i];
+        }
+    if (axis == 0 || !g->halved[0]) {
+        add_to(to->own, through, at.cells);
+        return;
+    }
+    mean_shares(g, 0, axis, row, at, share);
+    for (ptrdiff_t i = 0; i < at.cells; i++)
+        to->own[i] += through[i] * (1 - share[i]), to->beside[i] += through[i] * share[i];
+}
+
+/* Adds a chunk to the coarse row, which is zero at first. */
+static void fold_spread(const struct setup *s, int axis, struct chunk at, const struct spread *from, real *row)
+{
+    const ptrdiff_t n = s->coarse->n[0];
+    if (!s->g->halved[0]) {
+        add_to(row + at.from, from->own, at.cells);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < at.cells; i += 1 + (axis == 0))
+        row[(at.from + i) / 2] += from->own[i];
+    for (ptrdiff_t i = 0; i < at.cells && axis; i++) {
+        const ptrdiff_t to = on_axis((at.from + i) / 2 + (i & 1 ? 1 : -1), n, s->coarse->periodic[0]);
+        if (to >= 0)
+            row[to] += from->beside[i];
+    }
+}
+
+static void spread_row(const struct setup *s, int axis, ptrdiff_t K, ptrdiff_t J)
+{
+    const struct sv_level *g = s->g;
+    real *row = row_in(s->coarse, s->coarse->face[axis], K, J);
+    const struct givers planes = givers_of(g, 2, axis == 2, K), rows = givers_of(g, 1, axis == 1, J);
+    memset(row, 0, (size_t)s->coarse->n[0] * sizeof(real));
+    for (struct chunk at = {.from = 0}; at.from < g->n[0]; at.from += CHUNK) {
+        struct spread sums = {{0}, {0}};
+        at.cells = g->n[0] - at.from < CHUNK ? g->n[0] - at.from : CHUNK;
+        for (int k = 0; k < planes.count; k++)
+            for (int j = 0; j < rows.count; j++) {
+                const int beside[3] = {0, rows.beside[j], planes.beside[k]};
+                add_spread(s, axis, (struct place){planes.at[k], rows.at[j]}, beside, at, &sums);
+            }
+        fold_spread(s, axis, at, &sums, row);
+    }
+    if (axis == 0)
+        close_row(s->coarse, row);
+}
+
+static void spread_part(void *context, size_t index)
+{
+    const struct setup *s = context;
+    ptrdiff_t K, to;
+    for (range_of(s, index, &K, &to); K < to; K++)
+        for (ptrdiff_t J = 0; J < s->coarse->n[1]; J++)
+            for (int axis = 0; axis < 3; axis++)
+                if (s->coarse->face[axis])
+                    spread_row(s, axis, K, J);
+}
+
+static void halve_part(void *context, size_t index)
+{
+    const struct setup *s = context;
+    const struct sv_level *g = s->g;
+    ptrdiff_t k, to;
+    for (range_of(s, index, &k, &to); k < to; k++)
+        for (ptrdiff_t j = 0; j < g->n[1]; j++)
+            for (struct chunk at = {.from = 0}; at.from < g->n[0]; at.from += CHUNK) {
+                const struct place row = {k, j};
+                at.cells = g->n[0] - at.from < CHUNK ? g->n[0] - at.from : CHUNK;
+                if (s->ways.half[0])
+                    halve_cells(g, row, at, row_in(g, s->ways.half[0], k, j) + at.from);
+                for (int axis = 1; axis < 3; axis++)
+                    if (s->ways.half[axis] && along(row, axis) % 2 == 0)
+                        halve_rows(g, axis, row, at, row_in(g, s->ways.half[axis], k, j) + at.from);
+            }
+}
+
+static void coarsen(const struct sv_level *fine, const struct sv_level *coarse, const struct sv_ways *ways, int threads)
 {
     struct setup s = {.g = fine, .coarse = coarse};
+    const int spreads = ways->half[0] && fine->axes > 1;
+    for (int axis = 0; axis < 3 && spreads; axis++)
+        if (fine->halved[axis]) {
+            s.ways.half[axis] = ways->half[axis], s.ways.through[axis] = ways->through[axis];
+            sv_level_clear(fine, sizeof(real), s.ways.half[axis]);
+        }
+    if (spreads)
+        over_planes(&s, fine->n[2], halve_part, threads);
     over_planes(&s, coarse->n[2], coarsen_part, threads);
+    if (spreads)
+        over_planes(&s, coarse->n[2], spread_part, threads);
     invert(coarse, NULL, threads);
 }
 
@@ -512,4 +818,4 @@ static void weigh(const struct sv_level *fine, int threads)
     over_planes(&s, fine->n[2], weigh_part, threads);
 }
 
-const struct sv_setup_kernels SV_TABLE(setup_kernels) = {fill, pack, invert, coarsen, weigh};
+const struct sv_setup_kernels SV_TABLE(setup_kernels) = {fill, pack, invert, rough, coarsen, weigh};

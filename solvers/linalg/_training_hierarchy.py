@@ -28,6 +28,8 @@ Array = npt.NDArray[Any]
 
 #: As in multilevel_setup.c.
 LEAST_SHARE, LARGEST_SHARE, LEAST_WEIGHT = 1e-6, 0.99, 0.2
+#: In place of 0, which has no gradient as a divisor.
+NO_COUPLING = 1e-300
 #: As in multilevel_plan.c: cells of the last level, at most; and of its shortest axis.
 MOST_LAST, SHORTEST = 256, 4
 
@@ -78,6 +80,8 @@ class Level:
     mass: torch.Tensor
     active: torch.Tensor
     shares: list[torch.Tensor]
+    #: Whether the couplings of the operator vary, of shape (batch, 1, ...).
+    varies: torch.Tensor
     scale: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -102,31 +106,77 @@ class Level:
 
 def halved(fine: Level) -> Level:
     """The next level as it is made by hand; the fine one gets its shares."""
-    coarse = []
-    for a, c in enumerate(fine.couplings):
-        across, inside = pooled(c, 1 + a)
-        beyond_before, beyond_after = (shifted(across, 1 + a, step, False) for step in (-1, 1))
-        before = _half_block(shifted(inside, 1 + a, -1, False), across, beyond_before)
-        after = _half_block(inside, across, beyond_after)
-        there = across > 0
-        through = torch.where(there, 1 / (before + 1 / torch.where(there, across, 1.0) + after), 0.0)
-        of_first = torch.where(there, (after * through).clamp(LEAST_SHARE, LARGEST_SHARE), 0.0)
-        of_second = torch.where(there, (before * through).clamp(LEAST_SHARE, LARGEST_SHARE), 0.0)
-        second = shifted(of_second, 1 + a, 1, False)
-        fine.shares.append(torch.stack([of_first, second], 2 + a).flatten(1 + a, 2 + a))
-        for other in range(len(fine.couplings)):
-            if other != a:
-                through = added(pooled(through, 1 + other))
-        coarse.append(through)
+    through = [_conducted(fine, a) for a in range(len(fine.couplings))]
+    coarse = [_summed(fine, a, g) for a, g in enumerate(through)]
     wall, mass, active = 0.5 * fine.wall * fine.part, fine.mass * fine.part, fine.part
     for a in range(len(fine.couplings)):
         wall, mass, active = (added(pooled(x, 1 + a)) for x in (wall, mass, active))
-    return Level(coarse, wall, mass, active > 0, [])
+    return Level(coarse, wall, mass, active > 0, [], fine.varies)
 
 
-def _half_block(inside: torch.Tensor, across: torch.Tensor, beyond: torch.Tensor) -> torch.Tensor:
-    c = torch.where(inside > 0, inside, torch.maximum(across, beyond))
-    return 0.5 / torch.where(c > 0, c, 1.0)
+def _conducted(fine: Level, a: int) -> torch.Tensor:
+    """Conductances across the interfaces along an axis; the shares along it are added to the level's."""
+    across, inside = pooled(fine.couplings[a], 1 + a)
+    least = [_half_block(fine, a, inside, side) for side in (0, 1)]
+    before = _where_none(shifted(inside, 1 + a, -1, False), shifted(least[1], 1 + a, -1, False),
+                         across, shifted(across, 1 + a, -1, False))  # fmt: skip
+    after = _where_none(inside, least[0], across, shifted(across, 1 + a, 1, False))
+    there = across > 0
+    through = torch.where(there, 1 / (before + 1 / torch.where(there, across, 1.0) + after), 0.0)
+    of_first, of_second = (
+        torch.where(there, (half * through).clamp(LEAST_SHARE, LARGEST_SHARE), 0.0) for half in (after, before)
+    )
+    second = shifted(of_second, 1 + a, 1, False)
+    fine.shares.append(torch.stack([of_first, second], 2 + a).flatten(1 + a, 2 + a))
+    return through
+
+
+def _half_block(fine: Level, a: int, inside: torch.Tensor, side: int) -> torch.Tensor:
+    """Resistances from the first or second cell of each block to its middle, over a cell beside where that is less."""
+    own = 0.5 / torch.where(inside > 0, inside, NO_COUPLING)
+    least = own
+    for t, c in enumerate(fine.couplings):
+        if t != a:
+            joins = pooled(pooled(c, 1 + a)[side], 1 + t)[1].repeat_interleave(2, 1 + t)
+            beside = own.unflatten(1 + t, (-1, 2)).flip(2 + t).flatten(1 + t, 2 + t)
+            around = 1 / torch.where(joins > 0, joins, NO_COUPLING) + beside
+            least = torch.where(fine.varies, torch.minimum(least, around), least)
+    return least
+
+
+def _where_none(
+    inside: torch.Tensor, least: torch.Tensor, across: torch.Tensor, beyond: torch.Tensor
+) -> torch.Tensor:
+    """The resistance of half a block, by couplings across its interfaces where it has none inside."""
+    c = torch.maximum(across, beyond)
+    return torch.where(inside > 0, least, 0.5 / torch.where(c > 0, c, 1.0))
+
+
+def _summed(fine: Level, a: int, through: torch.Tensor) -> torch.Tensor:
+    """Coarse couplings: sums over the rows of an interface, of which each gives to the block beside what it takes
+    from there in the interpolation."""
+    others = [t for t in range(len(fine.couplings)) if t != a]
+    plain, means = through, {}
+    for t in others:
+        plain = added(pooled(plain, 1 + t))
+        after, second = pooled(fine.shares[t], 1 + a)
+        before = shifted(second, 1 + a, -1, False)
+        means[t] = torch.where((after > 0) & (before > 0), 0.5 * (after + before), 0.0)
+    for k, t in enumerate(others):
+        later = others[k + 1 :]
+        share = means[t]
+        given = {u: _given(through * means[u], share, 1 + t) for u in later}
+        through = _given(through, share, 1 + t)
+        for u in later:
+            means[u] = torch.where(through > 0, given[u] / torch.where(through > 0, through, 1.0), 0.0)
+    return torch.where(fine.varies, through, plain)
+
+
+def _given(values: torch.Tensor, share: torch.Tensor, axis: int) -> torch.Tensor:
+    """Sums over the blocks of rows along an axis, a share of each row to the block beside."""
+    first, second = pooled(values * share, axis)
+    own = added(pooled(values * (1 - share), axis))
+    return own + shifted(first, axis, 1, False) + shifted(second, axis, -1, False)
 
 
 def corrected(fine: Level, coarse: Level, parameters: dict[str, torch.Tensor]) -> tuple[Level, torch.Tensor]:
@@ -137,7 +187,7 @@ def corrected(fine: Level, coarse: Level, parameters: dict[str, torch.Tensor]) -
     fine.shares = [moved_share(s, logit) for s, logit in zip(fine.shares, heads.share, strict=True)]
     links = [c * shift.exp() for c, shift in zip(coarse.couplings, heads.link, strict=True)]
     sinks = heads.sinks.exp()
-    moved = Level(links, coarse.wall * sinks[..., 0], coarse.mass * sinks[..., 1], coarse.active, [])
+    moved = Level(links, coarse.wall * sinks[..., 0], coarse.mass * sinks[..., 1], coarse.active, [], fine.varies)
     return moved, heads.scale.exp()
 
 
@@ -239,7 +289,9 @@ def finest_level(operators: list[GridOperator]) -> Level:
         for a, c in enumerate(op.couplings()):
             faces[a].append(c.reshape(op.grid_shape) / largest)
     wall, mass, active = (torch.from_numpy(np.stack(fields[name])) for name in ("wall", "mass", "active"))
-    return Level([torch.from_numpy(np.stack(each)) for each in faces], wall, mass, active, [])
+    varies = torch.tensor([any(np.ptp(c[c > 0]) > 0 for c in op.couplings() if c.any()) for op in operators])
+    return Level([torch.from_numpy(np.stack(each)) for each in faces], wall, mass, active, [],
+                 varies.reshape(-1, *(1,) * len(faces)))  # fmt: skip
 
 
 def usable(M: Multilevel) -> bool:
@@ -267,7 +319,7 @@ class Problems:
         """A batch of them."""
         some = torch.randperm(self._count, generator=generator)[:count]
         g = self._all
-        return Level([c[some] for c in g.couplings], g.wall[some], g.mass[some], g.active[some], [])
+        return Level([c[some] for c in g.couplings], g.wall[some], g.mass[some], g.active[some], [], g.varies[some])
 
 
 def loss_of(M: Hierarchy, generator: torch.Generator, steps: int, of_error: bool) -> torch.Tensor:
