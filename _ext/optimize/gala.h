@@ -89,8 +89,8 @@ SV_BINDING int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x,
  * of the last iteration that was completed. */
 SV_BINDING int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work);
 
-/* Whether a first route that has come so far is to give way, of `max_iter` iterations that both may take. */
-SV_BINDING int sv_gala_gives_up(const sv_gala *state, int64_t max_iter);
+/* Whether a first route that may take `first` iterations, of `max_iter` for both, is to give way in this state. */
+SV_BINDING int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter);
 
 /* What the answer's functions are, in the user's units: f, c, grad f, J'y (y: that of the answer). 0 or SV_STOP. */
 SV_BINDING int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product);

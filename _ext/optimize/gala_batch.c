@@ -135,7 +135,7 @@ static const sv_gala *routes(const struct sv_gala_batch *batch, struct desk *des
     if (route(desk, sides, x0, &options, most, first))
         return NULL;
     counts[SV_PROGRAM_STATUS] = first->status, counts[SV_PROGRAM_NIT] = first->nit;
-    if (one || !sv_gala_gives_up(first, max_iter))
+    if (one || !sv_gala_gives_up(first, SV_GALA_FIRST, max_iter))
         return first;
     options.exact = 2, options.push = 0;
     if (route(desk, sides, x0, &options, max_iter - first->nit, second))

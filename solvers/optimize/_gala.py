@@ -25,6 +25,8 @@ Array = npt.NDArray[np.float64]
 ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
+#: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many.
+FIRST = _kernels.FIRST
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -111,9 +113,9 @@ class Gala:
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
         changes = self._may_change_route(problem, state)
-        most = min(_kernels.FIRST, problem.max_iter) if changes else problem.max_iter
+        most = min(FIRST, problem.max_iter) if changes else problem.max_iter
         state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
-        gives_up = changes and _kernels.gala_gives_up(self._served(problem)[0], state.core, problem.max_iter)
+        gives_up = changes and _kernels.gala_gives_up(self._served(problem)[0], state.core, FIRST, problem.max_iter)
         if gives_up and (core := self._started(problem, 2)) is not None:
             return self._run(problem, replace(state, core=core, spent=state.nit, before=state.core), 0)
         first = _kernels.gala_best(self._served(problem)[0], state.before)[1] if len(state.before) else -1
