@@ -1,6 +1,8 @@
 # The loop of method gala (gala.h): its state is an array of bytes.
 
 cdef extern from "gala.h" nogil:
+    enum: SV_GALA_FIRST
+
     struct sv_gala_options:
         double tol
         double mu
@@ -25,8 +27,13 @@ cdef extern from "gala.h" nogil:
     int sv_gala_init(const sv_nlp *, const sv_sides *, const double *, const sv_gala_options *, sv_gala *, double *)
     int sv_gala_offer(const sv_nlp *, sv_gala *, const double *, const double *, const double *, double *)
     int sv_gala_run(const sv_nlp *, sv_gala *, int64_t, double, double *)
+    int sv_gala_gives_up(const sv_gala *, int64_t, int64_t)
     int sv_gala_evaluate(const sv_nlp *, const sv_gala *, double *, double *, double *, double *)
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
+
+
+#: A first route has so many iterations.
+FIRST = SV_GALA_FIRST
 
 
 cdef int64_t state_bytes(NLP nlp):
@@ -97,6 +104,11 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
             pass
     nlp.check()
     return block, held.nit, held.status, held.measure, x
+
+
+def gala_gives_up(NLP nlp, const uint8_t[::1] state not None, int64_t first, int64_t max_iter):
+    """Whether a first route in this state is to give way to the one on active sets."""
+    return bool(sv_gala_gives_up(gala_of(nlp, state), first, max_iter))
 
 
 def gala_best(NLP nlp, const uint8_t[::1] state not None):

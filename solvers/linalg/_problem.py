@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._base.result import SolveResult, Status
 from .._base.state import replace
 from . import _kernels
-from ._matrix import plan
+from ._matrix import planned
 
 Array = npt.NDArray[Any]
 
@@ -58,10 +58,10 @@ def norm(vector: Array) -> float:
 
 
 def prepared(A: Any, check_finite: bool = True) -> Matrix:
-    """What the methods work on: A itself where it is a plan or a grid operator, else its plan."""
+    """What the methods work on: A itself where it is a plan or a grid operator, else its plan; real."""
     if callable(getattr(A, "operand", None)):
         return A  # type: ignore[no-any-return]
-    return plan(A, check_finite=check_finite)
+    return planned(A, check_finite)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

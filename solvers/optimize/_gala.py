@@ -6,7 +6,7 @@ The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its sy
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,8 @@ Array = npt.NDArray[np.float64]
 ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
-#: The interior point gives way to the active-set route when it stagnates, finds no feasible point, or after so many.
-FIRST = 140
+#: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many.
+FIRST = _kernels.FIRST
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -95,13 +95,16 @@ class Gala:
 
     def _started(self, problem: NonlinearProblem, exact: int) -> npt.NDArray[np.uint8] | None:
         program, nlp = problem.program, self._served(problem)[0]
-        options = {
-            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
-            "push": 0.0 if exact == 2 else self.push, "monotone": self.monotone,
-            "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
-            "sequential": self._sequential(nlp),
+        settings = self.settings(problem.tol, exact, self._sequential(nlp))
+        return _kernels.gala_init(nlp, program.x0, program.sides, settings)
+
+    def settings(self, tol: float, exact: int, sequential: bool) -> dict[str, Any]:
+        """What the loop is told (`sv_gala_options`)."""
+        return {
+            "tol": tol, "mu": self.mu, "max_shift": 1e40, "push": 0.0 if exact == 2 else self.push,
+            "monotone": self.monotone, "exact": exact, "projected": self.merit_form == "projected",
+            "window": self.window, "sequential": sequential,
         }  # fmt: skip
-        return _kernels.gala_init(nlp, program.x0, program.sides, options)
 
     def _sequential(self, nlp: _kernels.NLP) -> bool:
         """Whether quadratic programs come first: dense ones, with Hessians that are exact."""
@@ -112,10 +115,8 @@ class Gala:
         changes = self._may_change_route(problem, state)
         most = min(FIRST, problem.max_iter) if changes else problem.max_iter
         state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
-        gave_up = state.status in (Status.STAGNATION, Status.LOCALLY_INFEASIBLE) or (
-            state.status == -1 and FIRST <= state.nit < problem.max_iter
-        )
-        if changes and gave_up and (core := self._started(problem, 2)) is not None:
+        gives_up = changes and _kernels.gala_gives_up(self._served(problem)[0], state.core, FIRST, problem.max_iter)
+        if gives_up and (core := self._started(problem, 2)) is not None:
             return self._run(problem, replace(state, core=core, spent=state.nit, before=state.core), 0)
         first = _kernels.gala_best(self._served(problem)[0], state.before)[1] if len(state.before) else -1
         if first == Status.LOCALLY_INFEASIBLE and state.status == Status.STAGNATION:

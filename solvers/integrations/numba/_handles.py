@@ -113,7 +113,7 @@ class System(Handle):
             self.size = A.size
             done(LIBRARY.sv_linear_from_grid(ctypes.byref(grid), ctypes.byref(self._handle)))
         else:
-            matrix = linalg.plan(A).matrix
+            matrix = (A if isinstance(A, linalg.Plan) else linalg.Plan(A)).matrix
             self.size = matrix.shape[0]
             wide = matrix.indices.dtype == np.int64
             values = matrix.data.astype(np.float64, copy=False)
