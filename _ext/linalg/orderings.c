@@ -146,6 +146,72 @@ int64_t sv_linalg_levels(const struct sv_pattern *A, int32_t *level)
     return (int64_t)top + 1;
 }
 
+/* The level of each row among those of its own block; count: of each block. */
+static void levels_in_blocks(const struct sv_pattern *A, size_t rows, int32_t *level, int32_t *count)
+{
+    memset(level, 0, A->n * sizeof *level);
+    for (size_t i = 0; i < A->n; i++) {
+        const size_t block = i / rows, begin = block * rows, end = begin + rows;
+        int32_t mine = level[i];
+        for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
+            const size_t j = column(A, k);
+            if (j >= begin && j < i && level[j] >= mine)
+                mine = level[j] + 1;
+        }
+        level[i] = mine;
+        for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
+            const size_t j = column(A, k);
+            if (j > i && j < end && level[j] <= mine)
+                level[j] = mine + 1;
+        }
+        count[block] = mine >= count[block] ? mine + 1 : count[block];
+    }
+}
+
+/* A colour for each block, the first that no block before it which shares an entry has; returns their number. */
+static size_t color_blocks(const struct sv_pattern *A, size_t rows, size_t blocks, size_t *color)
+{
+    uint32_t near[SV_BLOCKS] = {0};
+    size_t colors = 0;
+    for (size_t i = 0; i < A->n; i++)
+        for (int64_t k = start(A, i); k < start(A, i + 1); k++) {
+            const size_t mine = i / rows, other = column(A, k) / rows;
+            near[mine] |= (uint32_t)1 << other;
+            near[other] |= (uint32_t)1 << mine;
+        }
+    for (size_t block = 0; block < blocks; block++) {
+        uint32_t taken = 0;
+        for (size_t other = 0; other < block; other++)
+            if (near[block] >> other & 1)
+                taken |= (uint32_t)1 << color[other];
+        for (color[block] = 0; taken >> color[block] & 1;)
+            color[block]++;
+        colors = color[block] >= colors ? color[block] + 1 : colors;
+    }
+    return colors;
+}
+
+void sv_linalg_blocks(const struct sv_pattern *A, int32_t *group, int32_t *work, struct sv_blocks *blocks)
+{
+    size_t rows = (A->n + SV_BLOCKS - 1) / SV_BLOCKS, color[SV_BLOCKS];
+    rows = rows < SV_BLOCK_ROWS ? SV_BLOCK_ROWS : rows;
+    const size_t count = (A->n + rows - 1) / rows;
+    int32_t levels[SV_BLOCKS] = {0}, first[SV_BLOCKS], groups = 0, *level = work;
+    levels_in_blocks(A, rows, level, levels);
+    blocks->colors = color_blocks(A, rows, count, color);
+    blocks->count = 0;
+    for (size_t c = 0; c < blocks->colors; c++)
+        for (size_t block = 0; block < count; block++)
+            if (color[block] == c) {
+                blocks->color[blocks->count] = (int32_t)c;
+                blocks->group[blocks->count++] = first[block] = groups;
+                groups += levels[block];
+            }
+    blocks->group[blocks->count] = groups;
+    for (size_t i = 0; i < A->n; i++)
+        group[i] = first[i / rows] + level[i];
+}
+
 /* From each row not yet coloured, breadth first. */
 int64_t sv_linalg_two_colors(const struct sv_pattern *A, int32_t *color, int32_t *work)
 {
@@ -384,6 +450,17 @@ size_t sv_linalg_pieces(size_t groups, const int64_t *chunks, struct sv_piece *p
         total += (size_t)count;
     }
     return total;
+}
+
+void sv_linalg_block_pieces(const struct sv_blocks *blocks, const int64_t *chunks, struct sv_piece *piece)
+{
+    for (size_t k = 0, first = 0, last = 0; k < blocks->count; k++) {
+        if (k == last)
+            for (first = last; last < blocks->count && blocks->color[last] == blocks->color[k];)
+                last++;
+        piece[k] = (struct sv_piece){chunks[blocks->group[k]], chunks[blocks->group[k + 1]], (int64_t)first,
+                                     (int64_t)last};
+    }
 }
 
 #define FILL(index, value)                                           \

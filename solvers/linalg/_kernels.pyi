@@ -119,11 +119,26 @@ class ConjugateGradients:
         self, goal: float, floor: float, residual: float, nit: int, most: int, omega: float = 0
     ) -> tuple[int, float, int]: ...
 
+class Blocks:
+    group: Array
+    groups: int
+    count: int
+    colors: int
+    def __init__(self, row_starts: Array, columns: Array) -> None: ...
+
 class Sell(Operand):
     groups: int
     stored: int
     gathered: float
-    def __init__(self, row_starts: Array, columns: Array, group: Array, groups: int, threads: int = 1) -> None: ...
+    def __init__(
+        self,
+        row_starts: Array,
+        columns: Array,
+        group: Array,
+        groups: int,
+        threads: int = 1,
+        blocks: Blocks | None = None,
+    ) -> None: ...
     def update(self, values: Array, diagonal: Array, inverse_diagonal: Array) -> None: ...
 
 def diagonal_places(row_starts: Array, columns: Array) -> tuple[Array, str | None, int]: ...

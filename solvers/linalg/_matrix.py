@@ -188,11 +188,13 @@ class Plan(Analysed):
 
         Parameters
         ----------
-        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+        ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}
             "natural" is the order of the rows. "wavefront" has the same results up to rounding, from groups of rows
             that are independent of one another; where such groups are too small to pay it is the natural order itself.
             "multicolor" has few large groups, but its sweeps are another iteration; "redblack" is that with two groups,
             for graphs without a cycle of odd length.
+            "blocks" is the natural order inside blocks of rows, 16 at most, that have colours: an iteration between
+            "wavefront" and "multicolor", in which threads wait for one another once a colour.
 
         Raises
         ------
@@ -261,7 +263,7 @@ class Plan(Analysed):
             Relaxation, between 0 and 2; 1 is Gauss and Seidel's.
         direction : {"forward", "backward", "symmetric"}
             A symmetric sweep is a forward and then a backward one.
-        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+        ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}
             As of `operand`. All but the natural one reorder x and b, once a call.
         sweeps : int, default 1
             Their number.

@@ -94,7 +94,7 @@ def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int =
         The matrix.
     omega : float, default 1
         Relaxation, between 0 and 2.
-    ordering : {"natural", "wavefront", "multicolor", "redblack"}, default "natural"
+    ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}, default "natural"
         Order of the unknowns.
     sweeps : int, default 1
         Symmetric sweeps an application.

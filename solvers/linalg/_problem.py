@@ -23,7 +23,7 @@ STEP_WORK = 50_000_000
 ROUNDING = 2.0**-54
 
 #: Orders in which the unknowns can be swept; "auto" is the fastest with the result of "natural".
-ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "auto")
+ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "blocks", "auto")
 
 #: What the kernels say of an iteration (enum sv_outcome); 0 is to go on, 1 that the goal was reached.
 OUTCOMES = {2: Status.DIVERGED, 3: Status.STAGNATION, 4: Status.NOT_SPD, 5: Status.NONFINITE}

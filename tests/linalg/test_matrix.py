@@ -13,7 +13,7 @@ from solvers.linalg import Plan, plan, solve
 sys.path.insert(0, str(Path(__file__).parent))
 from matrices import laplacian, random
 
-ORDERINGS = ["natural", "wavefront", "multicolor"]
+ORDERINGS = ["natural", "wavefront", "multicolor", "blocks"]
 
 
 def swept(made, ordering, seed=3):

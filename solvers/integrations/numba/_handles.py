@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 #: Directions of a sweep.
 FORWARD, BACKWARD, SYMMETRIC = 0, 1, 2
 #: Orderings of the unknowns, as solvers.h numbers them.
-ORDERINGS = {"natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5}
+ORDERINGS = {"natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5, "blocks": 6}
 
 DOUBLES = types.CPointer(types.float64)
 SWEEP = external(
