@@ -61,11 +61,13 @@ cdef int _place_matrix(sv_fit *fit, X, bint ones) except -1:
     fit.ones = ones
     if isinstance(X, Columns):
         dense = X
-        if dense.list != NULL:
-            raise ValueError("X must be all columns")
+        if dense.list != NULL or dense.single != NULL:
+            raise ValueError("X must be all columns, in double precision")
         fit.dense, fit.stride, fit.n, fit.d = dense.X, dense.stride, dense.n, dense.count
     else:
         sparse = X
+        if sparse.X.single != NULL:
+            raise ValueError("X must be in double precision")
         fit.sparse, fit.n, fit.d = sparse.X, sparse.width, sparse.count
     return 0
 

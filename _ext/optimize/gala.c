@@ -333,3 +333,10 @@ int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double se
     }
     return code;
 }
+
+int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter)
+{
+    if (state->status == SV_GALA_RUNNING)
+        return state->nit >= first && state->nit < max_iter;
+    return state->status == SV_GALA_STAGNATION || state->status == SV_GALA_INFEASIBLE;
+}

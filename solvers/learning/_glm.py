@@ -16,7 +16,7 @@ from .._base.result import Status
 from .._base.rng import RNG, check_rng
 from .._base.state import made, replace
 from .._base.validate import check_finite, positive, real_array
-from ._design import Design, design
+from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
@@ -79,9 +79,9 @@ def glm(
     Parameters
     ----------
     X : array_like or sparse matrix, shape (n, d)
-        Samples in rows. Float64 arrays of either order, CSC and CSR matrices are read in place (columns that have more
-        than a fifth of their entries, as dense copies); Fortran order and CSC are the fastest. Other types are
-        converted once, float32 too.
+        Samples in rows. Float64 and float32 arrays of either order, CSC and CSR matrices are read in place (columns
+        that have more than a fifth of their entries, as dense copies); Fortran order and CSC are the fastest. Other
+        types are converted once, float32 too where X is small or the loss "multinomial". All arithmetic is in float64.
     y : array_like, shape (n,)
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
         "poisson" numbers >= 0; for "multinomial" labels of K >= 2 classes.
@@ -263,7 +263,7 @@ def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: b
 
 def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
     """The samples of weight > 0."""
-    matrix, copies = _matrix(X, fit_intercept)
+    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial")
     targets, s = _targets(y, matrix.n, loss), filled(matrix.n, 1.0)
     labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
     if sample_weight is not None:
@@ -294,15 +294,18 @@ def _model(samples: Samples, loss: str, targets: Array) -> Loss:
     return model
 
 
-def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
-    """The checked matrix, and how many copies of it were made."""
+def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
+    """The checked matrix, and how many copies of it were made; large ones in single precision are read in place."""
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X must be real numbers, not {X.dtype}")
-        checked: Any = X.astype(np.float64, copy=False)
+        single = keep_float32 and X.dtype == np.float32 and not is_small(X.nnz, X.shape[1] + ones)
+        checked: Any = X.astype(np.float32 if single else np.float64, copy=False)
         check_finite(checked.data, "X")
     else:
-        checked = real_array(X, "X", ndim=2)
+        checked = real_array(X, "X", ndim=2, keep_float32=keep_float32)
+        if checked.dtype == np.float32 and is_small(checked.size, checked.shape[1] + ones):
+            checked = checked.astype(np.float64)
         check_finite(checked, "X")
     if checked.shape[0] == 0:
         raise ValueError("X has no samples")

@@ -135,16 +135,9 @@ class WorkingSet:
         self, problem: GlmProblem, w: Array, columns: Array, alive: Array, left: int, dual: float
     ) -> WorkingSetState:
         """The state at w, its certificate computed from w, and the columns that are left."""
-        design, seen = problem.design, None
-        if design.by_columns and left < FEW_LEFT * design.d:
-            seen = alive[: design.d].nonzero()[0].astype(np.int32)
-        if problem.warm is not None and problem.warm.w is w:
-            known = problem.certificate_again(problem.warm)
-        else:
-            known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
-        problem.remember(known)
-        if self.screening == "gap-safe" and len(columns) < design.width:
-            alive = alive & _may_be_nonzero(problem, known)
+        known = look(problem, w, alive, left)
+        if self.screening == "gap-safe" and len(columns) < problem.design.width:
+            alive = alive & may_be_nonzero(problem, known)
             left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
         return WorkingSetState(
@@ -163,22 +156,36 @@ class WorkingSet:
         return problem.certified(state.w, state.dual, state.nit, stats)
 
 
-def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
+def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
+    """The certificate at w, remembered; where few columns are left, of the problem without the others."""
+    design, seen = problem.design, None
+    if design.by_columns and left < FEW_LEFT * design.d:
+        seen = alive[: design.d].nonzero()[0].astype(np.int32)
+    if problem.warm is not None and problem.warm.w is w:
+        known = problem.certificate_again(problem.warm)
+    else:
+        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
+    problem.remember(known)
+    return known
+
+
+def may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
     """Columns of which the gap does not show that they are zero at the optimum.
 
     The dual objective is strongly concave: with curvatures of at most c s_i, the optimal dual point is within
     ``sqrt(2 c gap)`` of a known one in the norm ``sum v_i^2 / s_i``, and so are its products with a column of norm
     ``sum s_i x_i^2``.
     """
-    loss, penalty = problem.loss, problem.penalty
+    loss, penalty, d = problem.loss, problem.penalty, problem.design.d
     if loss.curvature is None or not np.isfinite(known.dual):
         return np.full(problem.design.width, True)
     radius = np.sqrt(2 * loss.curvature * max(known.primal - known.dual, 0.0) * loss.s.max())
-    most = abs(known.share) * np.abs(known.g) + radius * problem.design.norms
+    slack = radius * problem.design.norms
     if known.slack is not None:
-        most[: problem.design.d] += abs(known.share) * known.slack
-        most[problem.design.d :] = np.inf
-    return (most >= (1 - SCREENING_MARGIN) * penalty.l1) | (known.w != 0)  # type: ignore[no-any-return]
+        slack[:d] += abs(known.share) * known.slack
+    may = penalty.may_be_nonzero(-known.share * known.g, slack, SCREENING_MARGIN) | penalty.used(known.w)
+    may[d:] = True
+    return may
 
 
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _Minimised:

@@ -11,7 +11,7 @@ import scipy.sparse
 from . import _kernels
 from ._box import Box, Layout, layout
 from ._grid import GridOperator
-from ._matrix import Plan, plan
+from ._matrix import Plan, planned
 
 Array = npt.NDArray[Any]
 
@@ -67,11 +67,11 @@ class System:
         matrix = A.matrix if given is not None else A
         same = (given is not None or _is_plain(A)) and _same_pattern(self.matrix, matrix)
         if not same and given is None and not (_is_plain(A) and A.has_canonical_format):
-            matrix = plan(A).matrix
+            matrix = planned(A).matrix
             same = _same_pattern(self.matrix, matrix)
         if not same:
             # what raises must not leave half a change behind
-            self.operator, self._ours = (plan(matrix), True) if given is None else (given, False)
+            self.operator, self._ours = (planned(matrix), True) if given is None else (given, False)
             self._new_pattern()
             self._take(matrix)
             self._layout = layout(matrix.indptr, matrix.indices)
@@ -81,7 +81,7 @@ class System:
             elif self._ours:
                 self.operator.update(matrix.data)
             else:
-                self.operator, self._ours = plan(matrix), True
+                self.operator, self._ours = planned(matrix), True
             self._new_values()
             self._take(matrix)
         elif given is not None:
