@@ -28,6 +28,7 @@ cdef extern from "coordinate_descent.h" nogil:
         double dual
         double kkt
         double measure
+        double floor
         int64_t nit
         int64_t idle
         int64_t crawls
@@ -131,15 +132,15 @@ cdef class Descent:
         if width:
             state.w, state.g, state.alive, state.working = &w[0], &g[0], &alive[0], &working[0]
         if numbers is not None:
-            state.primal, state.dual, state.kkt, state.measure = numbers[:4]
+            state.primal, state.dual, state.kkt, state.measure, state.floor = numbers[:5]
             (state.nit, state.idle, state.crawls, state.newtons, state.grams, state.sweeps,
-             state.products) = numbers[4:11]
+             state.products) = numbers[5:12]
         return 0
 
     cdef numbers(self, const sv_fit_state *state):
         """With the number of the status that ends the fit there, -1 to go on, as the last."""
-        return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.crawls, state.newtons,
-                state.grams, state.sweeps, state.products, sv_fit_reached(&self.fit, state))
+        return (state.primal, state.dual, state.kkt, state.measure, state.floor, state.nit, state.idle, state.crawls,
+                state.newtons, state.grams, state.sweeps, state.products, sv_fit_reached(&self.fit, state))
 
     cdef begun(self, sv_fit_state *state, w0, const uint8_t[::1] guessed):
         """The arrays of the state at w0, which `state` borrows."""

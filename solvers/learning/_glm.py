@@ -12,9 +12,8 @@ import scipy.sparse
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer
-from .._base.result import Status
 from .._base.rng import RNG, check_rng
-from .._base.state import made, replace
+from .._base.state import made
 from .._base.validate import check_finite, positive, real_array
 from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
@@ -41,11 +40,7 @@ USUAL = {
     "multinomial": ("working-set", "which serves penalties with kinks"),
     "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
     "sharded": ("newton-gram", "whose passes over the samples take one reduction each"),
-    "flat": ("newton-gram", "since the steps of coordinate-descent became short"),
 }
-
-#: Steps of the usual method on small data after which another one follows where the loss may be flat.
-PATIENCE = 40
 
 
 def glm(
@@ -191,30 +186,7 @@ def glm(
         kind, design=data.design, loss=data.loss, penalty=terms, w0=_start(x0, data.design, terms), tol=tol,
         max_iter=max_iter, copies=data.copies, threads=_threads.resolve(threads), across=across, _memory={},
     )  # fmt: skip
-    if method is None and options is None and _may_be_flat(problem, control):
-        return _handed_over(problem, control)
     return cast(GlmResult, solved(problem, method, *_usual(problem), control, options))
-
-
-def _may_be_flat(problem: GlmProblem, control: Control) -> bool:
-    """Whether the loss may have no curvature at most samples, on data so small that another method may follow."""
-    hinge = isinstance(problem.loss, LOSSES["squared_hinge"]) and _usual(problem) == USUAL["small"]
-    return hinge and not control.watched and control.max_iter > PATIENCE
-
-
-def _handed_over(problem: GlmProblem, control: Control) -> GlmResult:
-    """By the usual method, and where its steps become short by one that works on all columns."""
-    first = cast(GlmResult, solved(problem, None, *USUAL["small"], replace(control, max_iter=PATIENCE), None))
-    if first.status is not Status.MAX_ITER:
-        return first
-    rest = replace(control, max_iter=control.max_iter - first.nit)
-    last = cast(GlmResult, solved(replace(problem, w0=first.state.w), None, *USUAL["flat"], rest, None))
-    lengths = {"nit": first.nit, "measure": 0, "seconds": first.stats["seconds"]}
-    history = {
-        name: np.concatenate([first.history[name], last.history[name][1:] + more]) for name, more in lengths.items()
-    }
-    seconds = first.stats["seconds"] + last.stats["seconds"]
-    return last.changed(nit=first.nit + last.nit, history=history, stats={**last.stats, "seconds": seconds})
 
 
 def _usual(problem: GlmProblem) -> tuple[str, str]:
