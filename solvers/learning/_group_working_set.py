@@ -360,10 +360,10 @@ def _penalised(groups: _Groups) -> tuple[Array, Array]:
 
 
 def _panel(design: Any, columns: Array) -> Array:
-    """These columns of X, dense."""
+    """These columns of X, dense and in double precision."""
     features = columns[columns < design.d]
     panel = design.X if np.array_equal(features, np.arange(design.d)) else design.X[:, features]
-    panel = panel.toarray() if scipy.sparse.issparse(panel) else panel
+    panel = (panel.toarray() if scipy.sparse.issparse(panel) else panel).astype(np.float64, copy=False)
     return panel if panel.shape[1] == len(columns) else np.column_stack([panel, np.ones(design.n)])
 
 
