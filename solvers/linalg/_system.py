@@ -222,9 +222,7 @@ class System:
 
 def _usual_diagonal(grid: GridOperator) -> float:
     """The diagonal's mean; of constant coefficients what it is away from the ends, which takes no look at the cells."""
-    if grid.constant:
-        return float(grid.mass + 2 * sum(grid.coeff / h**2 for h in grid.spacing))
-    return float(np.mean(grid.diagonal()))
+    return float(_stencil(grid)[0] if grid.constant else np.mean(grid.diagonal()))
 
 
 def _grid_box(grid: GridOperator) -> Box | None:
@@ -232,8 +230,13 @@ def _grid_box(grid: GridOperator) -> Box | None:
     short = any(n < 3 and ends[0] == "periodic" for n, ends in zip(grid.grid_shape, grid.bc, strict=True))
     if not grid.constant or short:
         return None
+    return Box(grid.grid_shape, *_stencil(grid), grid.bc)
+
+
+def _stencil(grid: GridOperator) -> tuple[float, tuple[float, ...]]:
+    """The entry on the diagonal away from the ends, and those beside it along each axis; of constant coefficients."""
     coupling = tuple(-grid.coeff / h**2 for h in grid.spacing)
-    return Box(grid.grid_shape, grid.mass - 2 * sum(coupling), coupling, grid.bc)
+    return grid.mass - 2 * sum(coupling), coupling
 
 
 def _is_plain(A: Any) -> bool:
