@@ -55,6 +55,7 @@ typedef struct sv_gala {
     double shift;                /* the last shift of H that was wanted, 0: none yet */
     int64_t filtered;            /* entries of the filter */
     int64_t acceptable;          /* iterations on end below 100 tol that brought nothing */
+    int64_t further;             /* iterations beyond the tolerance, for a polish that found no sides to stand on */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
     int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;
