@@ -62,10 +62,6 @@ class Multinomial(Loss):
         P[self.own] += 1
         return np.maximum(P, 0)
 
-    def above(self, z: Array) -> Array | None:
-        """None: curvatures of one predictor alone would not do."""
-        return None
-
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         P = self._shares(share * v)
         return float(self.s @ xlogy(P, P).sum(1))
