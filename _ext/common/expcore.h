@@ -192,6 +192,35 @@ static inline void v_exp_split_fine(vreal to_grid, vreal x, vreal *s, vreal *low
 #endif
 }
 
+#ifdef V_HAS_LOOKUP
+/* The same for terms of which but the ratios count, all of them of exponents around `middle`, an integral number: what
+ * k ln2_lo has in common is left aside. In float32 the rest of it is so small that it may join the table's rests, which
+ * saves an operation: at 2^-d of the middle s is wrong by d 2^-34. */
+static inline v_fractions v_exp_rests(vreal middle)
+{
+    v_fractions rests = v_load_table(ROOT_RESTS);
+#if SV_REAL == 32
+    rests.all = v_fma(middle, v_set1(LN2_LO), rests.all);
+#else
+    (void)middle;
+#endif
+    return rests;
+}
+
+static inline void v_exp_split_near(v_fractions rests, vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+{
+#if SV_REAL == 32
+    *on_grid = v_fma(x, v_set1(LOG2_E), to_grid);
+    const vreal k = v_sub(*on_grid, to_grid), t = v_fnma(k, v_set1(LN2_HI), x);
+    const vreal rest = v_fnma(k, v_set1(LN2_LO), v_pick(rests, *on_grid));
+    *s = v_fma(t, v_fma(v_exp_tail(t), t, v_set1(1)), rest);
+#else
+    v_exp_split_above(to_grid, x, s, on_grid);
+    *s = v_add(*s, v_pick(rests, *on_grid));
+#endif
+}
+#endif
+
 /* What v_exp_power needs to make 2^(k - lower), lower integral; 2^(k/16) itself is rounded once. */
 static inline v_fractions v_exp_base(real lower)
 {
