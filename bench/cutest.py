@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from . import cutest_match, cutest_peers, cutest_sets, cutest_small, harness
+from . import cutest_batch, cutest_match, cutest_peers, cutest_sets, cutest_small, harness
 from .cutest_match import Run
 from .cutest_small import geometric_mean
 from .report import Bars, Lines, Report, Row, Target
@@ -36,6 +36,9 @@ def report(
         _equality(result, name, {peer: {p: runs[p] for p in lists[name]} for peer, runs in small.items()})
     general = cutest_match.run(peers, lists["general"], 1 if quick else 3, fresh)
     _general(result, general)
+    if not problems:
+        table = result.table(f"Batches of {cutest_batch.PROGRAMS} programs with compiled functions")
+        table.rows = cutest_batch.rows(quick)
     _targets(result, small, general)
     _notes(result, peers)
     packages = sorted({cutest_peers.release(cutest_peers.PEERS[peer]) for peer in peers})

@@ -17,7 +17,8 @@ from .sor_peers import OMEGA
 
 Array = npt.NDArray[Any]
 
-NATURAL, WAVEFRONT, MULTICOLOR = "ours CSR natural", "ours CSR wavefront", "ours CSR multicolor"
+NATURAL, WAVEFRONT = "ours CSR natural", "ours CSR wavefront"
+MULTICOLOR, BLOCKS = "ours CSR multicolor", "ours CSR blocks"
 LEXICOGRAPHIC, RED_BLACK, TILED = (
     "ours stencil lexicographic",
     "ours stencil red-black",
@@ -27,7 +28,8 @@ PACKING = f"{TILED}, packing included"
 
 #: Ours on compressed rows -> the plan's ordering, and the order of the points that this is on a stencil.
 ORDERINGS = {
-    NATURAL: ("natural", "natural"), WAVEFRONT: ("wavefront", "natural"), MULTICOLOR: ("multicolor", "red-black")
+    NATURAL: ("natural", "natural"), WAVEFRONT: ("wavefront", "natural"), MULTICOLOR: ("multicolor", "red-black"),
+    BLOCKS: ("blocks", "blocks"),
 }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ class Kernel:
     """One of ours: `run` does some sweeps on some threads, `reset` begins again, `iterate` gives the user's vector."""
 
     run: Callable[[int, int], Any]
-    #: The order in which the points are relaxed ("natural", "red-black"); empty for what is no sweep.
+    #: The order in which the points are relaxed ("natural", "red-black", "blocks"), or "triangle" of what is no sweep.
     order: str
     #: Bytes a row and sweep that must come from memory or go there, by the model of the kernel.
     bytes: float
@@ -105,6 +107,15 @@ def make(shape: linear_problems.Shape, plain: bool = False) -> Iterator[Data]:
         for dtype in ("float64",) if plain else ("float64", "float32"):
             case = Case(shape, variable, dtype)
             yield Data(case, faces, _as(wide, dtype), order, _as(reordered, dtype), b, x)
+
+
+def in_blocks(A: scipy.sparse.csr_array) -> tuple[Array, scipy.sparse.csr_array]:
+    """The points in the order of the plan's blocks, and the matrix in that order."""
+    operand = linalg.plan(A).operand("blocks")
+    order = np.argsort(operand.unpack(np.arange(operand.size, dtype=np.float64)))
+    reordered = scipy.sparse.csr_array(A[order][:, order])
+    reordered.sort_indices()
+    return order, reordered
 
 
 def _as(matrix: scipy.sparse.csr_array, dtype: str) -> scipy.sparse.csr_array:

@@ -14,6 +14,7 @@ from . import check, controls, harness, linear_problems, sor_peers
 from .harness import Timing, ratio
 from .report import Panels, Report, Row, Target, speed
 from .sor_kernels import (
+    BLOCKS,
     MULTICOLOR,
     RED_BLACK,
     TILED,
@@ -21,6 +22,7 @@ from .sor_kernels import (
     Case,
     Data,
     Kernel,
+    in_blocks,
     kernels,
     make,
     shape_name,
@@ -42,7 +44,7 @@ COMPARED = 4
 
 THREADS = 2
 
-PARALLEL = (WAVEFRONT, f"{WAVEFRONT}, triangular solve", MULTICOLOR, RED_BLACK, TILED)
+PARALLEL = (WAVEFRONT, f"{WAVEFRONT}, triangular solve", MULTICOLOR, BLOCKS, RED_BLACK, TILED)
 
 #: A gain by two threads that is aimed at where the triad has it too.
 GAIN = 1.7
@@ -146,8 +148,8 @@ def _compare(mine: dict[str, Kernel], data: Data, peers: Peers) -> dict[str, flo
         if order == "natural":
             references[order] = sor_peers.reference_sweeps(peers.pyamg, data.A.astype("d"), data.b, data.x, COMPARED)
         else:
-            at, swept = data.order, np.empty_like(data.x)
-            matrix = data.reordered.astype("d")
+            at, matrix = (data.order, data.reordered) if order == "red-black" else in_blocks(data.A)
+            matrix, swept = matrix.astype("d"), np.empty_like(data.x)
             swept[at] = sor_peers.reference_sweeps(peers.pyamg, matrix, data.b[at], data.x[at], COMPARED)
             references[order] = swept
     distances = {}

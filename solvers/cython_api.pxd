@@ -46,6 +46,7 @@ cdef extern from "solvers.h" nogil:
         SV_ORDERING_MULTICOLOR
         SV_ORDERING_REDBLACK
         SV_ORDERING_AUTO
+        SV_ORDERING_BLOCKS
 
     enum sv_linear_method:
         SV_SSOR_CG

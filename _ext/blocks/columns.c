@@ -7,6 +7,7 @@
 #include "columns.h"
 
 SV_DISPATCH(struct columns_kernels, kernel_table, columns_kernels_f64)
+SV_DISPATCH(struct columns_float_kernels, float_table, columns_float_kernels_f64)
 
 void sv_columns_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                      double *out)
@@ -40,24 +41,62 @@ static size_t rows_of(size_t p)
 
 size_t sv_columns_gram_work(size_t p) { return rows_of(p) * p; }
 
-void sv_columns_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
-                     const double *roots, double *H, double *work, sv_syrk syrk)
+/* H += the products of `rows` rows of p columns, which lie one after the other (kept = 0: instead of what is in H). The
+ * lower triangle to Fortran is the upper one of the rows of H. */
+static void add_products(double *block, size_t rows, size_t stride, size_t p, double kept, double *H, sv_syrk syrk)
 {
-    /* The lower triangle to Fortran is the upper one of the rows of H. */
     char lower = 'L', transposed = 'T';
-    double one = 1, kept = 0;
-    int columns = (int)p, lda = (int)stride, rows = (int)n;
-    if (!list && !roots) {
-        syrk(&lower, &transposed, &columns, &rows, &one, (double *)X, &lda, &kept, H, &columns);
-    } else {
-        for (size_t from = 0; from < n; from += rows_of(p), kept = 1) {
-            size_t to = from + rows_of(p) < n ? from + rows_of(p) : n;
-            rows = (int)(to - from);
-            kernel_table()->scaled_rows(X, stride, p, list, from, to, roots, work);
-            syrk(&lower, &transposed, &columns, &rows, &one, work, &rows, &kept, H, &columns);
-        }
-    }
+    double one = 1;
+    int columns = (int)p, count = (int)rows, lda = (int)stride;
+    syrk(&lower, &transposed, &columns, &count, &one, block, &lda, &kept, H, &columns);
+}
+
+static void mirror(double *H, size_t p)
+{
     for (size_t a = 0; a < p; a++)
         for (size_t b = 0; b < a; b++)
             H[a * p + b] = H[b * p + a];
+}
+
+void sv_columns_gram(const double *X, size_t n, size_t stride, size_t p, const int32_t *list,
+                     const double *roots, double *H, double *work, sv_syrk syrk)
+{
+    size_t block = list || roots ? rows_of(p) : 0;
+    if (!block)
+        add_products((double *)X, n, stride, p, 0, H, syrk);
+    for (size_t from = 0; block && from < n; from += block) {
+        size_t to = from + block < n ? from + block : n;
+        kernel_table()->scaled_rows(X, stride, p, list, from, to, roots, work);
+        add_products(work, to - from, to - from, p, from > 0, H, syrk);
+    }
+    mirror(H, p);
+}
+
+void sv_columns_float_dots(const float *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+                           double *out)
+{
+    float_table()->dots(X, n, stride, count, list, v, out);
+}
+
+void sv_columns_float_combine(const float *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                              const double *factor, double *z)
+{
+    float_table()->combine(X, n, stride, count, list, factor, z);
+}
+
+void sv_columns_float_squares(const float *X, size_t n, size_t stride, size_t count, double *out)
+{
+    float_table()->squares(X, n, stride, count, out);
+}
+
+void sv_columns_float_gram(const float *X, size_t n, size_t stride, size_t p, const int32_t *list, const double *roots,
+                           double *H, double *work, sv_syrk syrk)
+{
+    size_t block = rows_of(p);
+    for (size_t from = 0; from < n; from += block) {
+        size_t to = from + block < n ? from + block : n;
+        float_table()->scaled_rows(X, stride, p, list, from, to, roots, work);
+        add_products(work, to - from, to - from, p, from > 0, H, syrk);
+    }
+    mirror(H, p);
 }

@@ -34,6 +34,15 @@ SV_BINDING void sv_columns_gram(const double *X, size_t n, size_t stride, size_t
                                 const double *roots, double *H, double *work, sv_syrk syrk);
 SV_BINDING size_t sv_columns_gram_work(size_t p);
 
+/* The same for columns stored in single precision: they are widened as they are read, and all sums are in double. */
+SV_BINDING void sv_columns_float_dots(const float *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                                      const double *v, double *out);
+SV_BINDING void sv_columns_float_combine(const float *X, size_t n, size_t stride, size_t count, const int32_t *list,
+                                         const double *factor, double *z);
+SV_BINDING void sv_columns_float_squares(const float *X, size_t n, size_t stride, size_t count, double *out);
+SV_BINDING void sv_columns_float_gram(const float *X, size_t n, size_t stride, size_t p, const int32_t *list,
+                                      const double *roots, double *H, double *work, sv_syrk syrk);
+
 struct columns_kernels {
     void (*dots)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                  double *out);
@@ -43,6 +52,16 @@ struct columns_kernels {
     void (*products)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *weights,
                      double *H, size_t order);
     void (*scaled_rows)(const double *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
+                        const double *roots, double *out);
+};
+
+struct columns_float_kernels {
+    void (*dots)(const float *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+                 double *out);
+    void (*combine)(const float *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,
+                    double *z);
+    void (*squares)(const float *X, size_t n, size_t stride, size_t count, double *out);
+    void (*scaled_rows)(const float *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
                         const double *roots, double *out);
 };
 

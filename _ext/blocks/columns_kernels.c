@@ -1,5 +1,8 @@
 /* Columns of a dense matrix against a vector, four at a time: see columns.h.
  *
+ * Compiled twice, for entries stored in double and, by columns_float_kernels.c, in single precision, which are widened as
+ * they are loaded; all arithmetic is in double precision.
+ *
  * Each entry of a chosen column is read once, 8 bytes for 2 flops; the vector (in blocks that stay in the first cache
  * where it is written) serves four columns a load. The bound is the memory's or the cache's bandwidth. In NumPy:
  *     out = X[:, list].T @ v;  z = X[:, list] @ factor;  panel = roots[:, None] * X[from:to, list]
@@ -10,13 +13,36 @@
 
 enum { COLUMNS = 4, ROWS = 1024 };
 
-INLINE const double *column_of(const double *X, size_t stride, const int32_t *list, size_t k)
+#ifdef STORED_FLOAT
+typedef float stored;
+INLINE vreal s_load(const stored *x) { return v_load_float(x); }
+#else
+typedef double stored;
+INLINE vreal s_load(const stored *x) { return v_load(x); }
+#endif
+
+/* What is left of a column, zeros past its end. */
+INLINE vreal s_load_some(const stored *x, size_t left)
+{
+#ifdef STORED_FLOAT
+    double lane[SV_W];
+    if (left >= SV_W)
+        return s_load(x);
+    for (size_t k = 0; k < SV_W; k++)
+        lane[k] = k < left ? x[k] : 0;
+    return v_load(lane);
+#else
+    return v_load_some(x, left, 0);
+#endif
+}
+
+INLINE const stored *column_of(const stored *X, size_t stride, const int32_t *list, size_t k)
 {
     return X + (list ? (size_t)list[k] : k) * stride;
 }
 
 /* The dots of four columns, of which two may be the same. */
-INLINE void four_dots(const double *const x[], const double *v, size_t n, double *out)
+INLINE void four_dots(const stored *const x[], const double *v, size_t n, double *out)
 {
     vreal sum[COLUMNS], more[COLUMNS];
     for (int c = 0; c < COLUMNS; c++)
@@ -25,24 +51,24 @@ INLINE void four_dots(const double *const x[], const double *v, size_t n, double
     for (; k + 2 * SV_W <= n; k += 2 * SV_W) {
         vreal here = v_load(v + k), next = v_load(v + k + SV_W);
         for (int c = 0; c < COLUMNS; c++) {
-            sum[c] = v_fma(v_load(x[c] + k), here, sum[c]);
-            more[c] = v_fma(v_load(x[c] + k + SV_W), next, more[c]);
+            sum[c] = v_fma(s_load(x[c] + k), here, sum[c]);
+            more[c] = v_fma(s_load(x[c] + k + SV_W), next, more[c]);
         }
     }
     for (; k < n; k += SV_W) {
         vreal here = v_load_some(v + k, n - k, 0);
         for (int c = 0; c < COLUMNS; c++)
-            sum[c] = v_fma(v_load_some(x[c] + k, n - k, 0), here, sum[c]);
+            sum[c] = v_fma(s_load_some(x[c] + k, n - k), here, sum[c]);
     }
     for (int c = 0; c < COLUMNS; c++)
         out[c] = v_sum_lanes(v_add(sum[c], more[c]));
 }
 
-static void dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
+static void dots(const stored *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                  double *out)
 {
     for (size_t k = 0; k < count; k += COLUMNS) {
-        const double *x[COLUMNS];
+        const stored *x[COLUMNS];
         double some[COLUMNS];
         for (size_t c = 0; c < COLUMNS; c++)
             x[c] = column_of(X, stride, list, k + c < count ? k + c : count - 1);
@@ -52,14 +78,14 @@ static void dots(const double *X, size_t n, size_t stride, size_t count, const i
     }
 }
 
-static void combine(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,
+static void combine(const stored *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,
                     double *z)
 {
     memset(z, 0, n * sizeof *z);
     for (size_t from = 0; from < n; from += ROWS) {
         size_t rows = n - from < ROWS ? n - from : ROWS;
         for (size_t k = 0; k < count; k += COLUMNS) {
-            const double *x[COLUMNS];
+            const stored *x[COLUMNS];
             vreal by[COLUMNS];
             for (size_t c = 0; c < COLUMNS; c++) {
                 x[c] = column_of(X, stride, list, k + c < count ? k + c : count - 1) + from;
@@ -68,37 +94,38 @@ static void combine(const double *X, size_t n, size_t stride, size_t count, cons
             for (size_t i = 0; i < rows; i += SV_W) {
                 vreal sum = v_load_some(z + from + i, rows - i, 0);
                 for (int c = 0; c < COLUMNS; c++)
-                    sum = v_fma(by[c], v_load_some(x[c] + i, rows - i, 0), sum);
+                    sum = v_fma(by[c], s_load_some(x[c] + i, rows - i), sum);
                 v_store_some(z + from + i, sum, rows - i);
             }
         }
     }
 }
 
-static void squares(const double *X, size_t n, size_t stride, size_t count, double *out)
+static void squares(const stored *X, size_t n, size_t stride, size_t count, double *out)
 {
     for (size_t j = 0; j < count; j++) {
-        const double *x = X + j * stride;
+        const stored *x = X + j * stride;
         vreal sum[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
         size_t k = 0;
         for (; k + 4 * SV_W <= n; k += 4 * SV_W)
             for (int c = 0; c < 4; c++) {
-                vreal here = v_load(x + k + c * SV_W);
+                vreal here = s_load(x + k + c * SV_W);
                 sum[c] = v_fma(here, here, sum[c]);
             }
         for (; k < n; k += SV_W) {
-            vreal here = v_load_some(x + k, n - k, 0);
+            vreal here = s_load_some(x + k, n - k);
             sum[0] = v_fma(here, here, sum[0]);
         }
         out[j] = v_sum_lanes(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
     }
 }
 
+#ifndef STORED_FLOAT
 /* Four columns against as many as the registers have sums for: of 16 registers, eight sums. */
 enum { ACROSS = SV_W >= 8 ? 4 : 2, PRODUCT_ROWS = 512 };
 
 /* sum[a][b] = x_a' D y_b over the rows; D of ones where `weights` is NULL. */
-INLINE void tile(const double *const x[], const double *const y[], const double *weights, size_t rows,
+INLINE void tile(const stored *const x[], const stored *const y[], const double *weights, size_t rows,
                  double sum[COLUMNS][ACROSS])
 {
     vreal sums[COLUMNS][ACROSS];
@@ -108,12 +135,12 @@ INLINE void tile(const double *const x[], const double *const y[], const double 
     for (size_t k = 0; k < rows; k += SV_W) {
         vreal here[ACROSS];
         for (int b = 0; b < ACROSS; b++) {
-            here[b] = v_load_some(y[b] + k, rows - k, 0);
+            here[b] = s_load_some(y[b] + k, rows - k);
             if (weights)
                 here[b] = v_mul(here[b], v_load_some(weights + k, rows - k, 0));
         }
         for (int a = 0; a < COLUMNS; a++) {
-            vreal other = v_load_some(x[a] + k, rows - k, 0);
+            vreal other = s_load_some(x[a] + k, rows - k);
             for (int b = 0; b < ACROSS; b++)
                 sums[a][b] = v_fma(other, here[b], sums[a][b]);
         }
@@ -125,7 +152,7 @@ INLINE void tile(const double *const x[], const double *const y[], const double 
 
 /* A block of rows at a time, of which four columns stay in the first cache while the others pass by: 2 flops a product,
  * bound by the multipliers. */
-static void products(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *weights,
+static void products(const stored *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *weights,
                      double *H, size_t order)
 {
     for (size_t a = 0; a < count; a++)
@@ -133,11 +160,11 @@ static void products(const double *X, size_t n, size_t stride, size_t count, con
     for (size_t from = 0; from < n; from += PRODUCT_ROWS) {
         size_t rows = n - from < PRODUCT_ROWS ? n - from : PRODUCT_ROWS;
         for (size_t a = 0; a < count; a += COLUMNS) {
-            const double *x[COLUMNS];
+            const stored *x[COLUMNS];
             for (size_t c = 0; c < COLUMNS; c++)
                 x[c] = column_of(X, stride, list, a + c < count ? a + c : count - 1) + from;
             for (size_t b = a; b < count; b += ACROSS) {
-                const double *y[ACROSS];
+                const stored *y[ACROSS];
                 double sum[COLUMNS][ACROSS];
                 for (size_t c = 0; c < ACROSS; c++)
                     y[c] = column_of(X, stride, list, b + c < count ? b + c : count - 1) + from;
@@ -152,15 +179,16 @@ static void products(const double *X, size_t n, size_t stride, size_t count, con
         }
     }
 }
+#endif
 
-static void scaled_rows(const double *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
+static void scaled_rows(const stored *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
                         const double *roots, double *out)
 {
     size_t rows = to - from;
     for (size_t k = 0; k < count; k++, out += rows) {
-        const double *x = column_of(X, stride, list, k) + from;
+        const stored *x = column_of(X, stride, list, k) + from;
         for (size_t i = 0; i < rows; i += SV_W) {
-            vreal here = v_load_some(x + i, rows - i, 0);
+            vreal here = s_load_some(x + i, rows - i);
             if (roots)
                 here = v_mul(here, v_load_some(roots + from + i, rows - i, 0));
             v_store_some(out + i, here, rows - i);
@@ -168,4 +196,8 @@ static void scaled_rows(const double *X, size_t stride, size_t count, const int3
     }
 }
 
+#ifdef STORED_FLOAT
+const struct columns_float_kernels SV_TABLE(columns_float_kernels) = {dots, combine, squares, scaled_rows};
+#else
 const struct columns_kernels SV_TABLE(columns_kernels) = {dots, combine, squares, products, scaled_rows};
+#endif

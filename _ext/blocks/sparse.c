@@ -17,49 +17,52 @@ void sv_compressed_gather(const struct sv_compressed *X, size_t count, const int
     kernel_table()->gather(X, count, list, x, out);
 }
 
-void sv_compressed_scatter(const struct sv_compressed *X, size_t count, const int32_t *list, const double *factor,
+void sv_compressed_scatter(const struct sv_compressed *matrix, size_t count, const int32_t *list, const double *factor,
                          double *out)
 {
+    const struct sv_compressed X = *matrix;
     for (size_t k = 0; k < count; k++) {
         size_t j = list ? (size_t)list[k] : k;
         double by = factor[k];
         if (by == 0)
             continue;
-        for (int32_t e = X->starts[j]; e < X->starts[j + 1]; e++)
-            out[X->index[e]] += by * X->value[e];
+        for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++)
+            out[X.index[e]] += by * sv_compressed_entry(&X, (size_t)e);
     }
 }
 
-int sv_compressed_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
+int sv_compressed_squares(const struct sv_compressed *matrix, size_t count, size_t width, double *by_segment,
                         double *by_index)
 {
+    const struct sv_compressed X = *matrix;
     for (size_t j = 0; j < count; j++) {
-        int32_t last = -1, rising = X->starts[j] <= X->starts[j + 1];
+        int32_t last = -1, rising = X.starts[j] <= X.starts[j + 1];
         double sum[4] = {0, 0, 0, 0};
-        for (int32_t e = X->starts[j]; e < X->starts[j + 1]; e++) {
-            rising &= X->index[e] > last;
-            last = X->index[e];
-            sum[e & 3] += X->value[e] * X->value[e];
+        for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++) {
+            rising &= X.index[e] > last;
+            last = X.index[e];
+            sum[e & 3] += sv_compressed_entry(&X, (size_t)e) * sv_compressed_entry(&X, (size_t)e);
         }
         if (!rising || (last >= 0 && (size_t)last >= width))
             return 0;
         if (by_index)
-            for (int32_t e = X->starts[j]; e < X->starts[j + 1]; e++)
-                by_index[X->index[e]] += X->value[e] * X->value[e];
+            for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++)
+                by_index[X.index[e]] += sv_compressed_entry(&X, (size_t)e) * sv_compressed_entry(&X, (size_t)e);
         if (by_segment)
             by_segment[j] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     }
     return 1;
 }
 
-void sv_compressed_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n, int32_t *starts,
+void sv_compressed_csc_rows(const struct sv_compressed *matrix, size_t p, const int32_t *list, size_t n, int32_t *starts,
                           int32_t *place, double *value)
 {
+    const struct sv_compressed X = *matrix;
     /* starts[i + 1] counts, then is where row i goes on, and in the end where it ends. */
     memset(starts, 0, (n + 1) * sizeof *starts);
     for (size_t k = 0; k < p; k++)
-        for (int32_t e = X->starts[list[k]]; e < X->starts[list[k] + 1]; e++)
-            starts[X->index[e] + 1]++;
+        for (int32_t e = X.starts[list[k]]; e < X.starts[list[k] + 1]; e++)
+            starts[X.index[e] + 1]++;
     int32_t sum = 0;
     for (size_t i = 0; i < n; i++) {
         int32_t count = starts[i + 1];
@@ -67,53 +70,56 @@ void sv_compressed_csc_rows(const struct sv_compressed *X, size_t p, const int32
         sum += count;
     }
     for (size_t k = 0; k < p; k++)
-        for (int32_t e = X->starts[list[k]]; e < X->starts[list[k] + 1]; e++) {
-            int32_t at = starts[X->index[e] + 1]++;
+        for (int32_t e = X.starts[list[k]]; e < X.starts[list[k] + 1]; e++) {
+            int32_t at = starts[X.index[e] + 1]++;
             place[at] = (int32_t)k;
-            value[at] = X->value[e];
+            value[at] = sv_compressed_entry(&X, (size_t)e);
         }
 }
 
-void sv_compressed_spread(const struct sv_compressed *X, size_t count, const int32_t *list, size_t width, double *out)
+void sv_compressed_spread(const struct sv_compressed *matrix, size_t count, const int32_t *list, size_t width, double *out)
 {
+    const struct sv_compressed X = *matrix;
     for (size_t k = 0; k < count; k++)
-        for (int32_t e = X->starts[list[k]]; e < X->starts[list[k] + 1]; e++)
-            out[k * width + (size_t)X->index[e]] = X->value[e];
+        for (int32_t e = X.starts[list[k]]; e < X.starts[list[k] + 1]; e++)
+            out[k * width + (size_t)X.index[e]] = sv_compressed_entry(&X, (size_t)e);
 }
 
-void sv_compressed_csc_cross(const struct sv_compressed *X, size_t count_left, const int32_t *left, size_t count_right,
+void sv_compressed_csc_cross(const struct sv_compressed *matrix, size_t count_left, const int32_t *left, size_t count_right,
                            const int32_t *right, const double *weights, double *work, double *out)
 {
+    const struct sv_compressed X = *matrix;
     for (size_t a = 0; a < count_left; a++) {
-        int32_t from = X->starts[left[a]], to = X->starts[left[a] + 1];
+        int32_t from = X.starts[left[a]], to = X.starts[left[a] + 1];
         for (int32_t e = from; e < to; e++)
-            work[X->index[e]] = X->value[e] * (weights ? weights[X->index[e]] : 1);
+            work[X.index[e]] = sv_compressed_entry(&X, (size_t)e) * (weights ? weights[X.index[e]] : 1);
         if (right) {
-            sv_compressed_gather(X, count_right, right, work, out + a * count_right);
+            sv_compressed_gather(&X, count_right, right, work, out + a * count_right);
         } else {
-            sv_compressed_gather(X, count_left - a, left + a, work, out + a * count_left + a);
+            sv_compressed_gather(&X, count_left - a, left + a, work, out + a * count_left + a);
             for (size_t b = a + 1; b < count_left; b++)
                 out[b * count_left + a] = out[a * count_left + b];
         }
         for (int32_t e = from; e < to; e++)
-            work[X->index[e]] = 0;
+            work[X.index[e]] = 0;
     }
 }
 
-size_t sv_compressed_csr_rows(const struct sv_compressed *X, size_t n, const int32_t *where, int32_t *starts,
+size_t sv_compressed_csr_rows(const struct sv_compressed *matrix, size_t n, const int32_t *where, int32_t *starts,
                             int32_t *place, double *value)
 {
+    const struct sv_compressed X = *matrix;
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         if (place)
             starts[i] = (int32_t)count;
-        for (int32_t e = X->starts[i]; e < X->starts[i + 1]; e++) {
-            int32_t at = where[X->index[e]];
+        for (int32_t e = X.starts[i]; e < X.starts[i + 1]; e++) {
+            int32_t at = where[X.index[e]];
             if (at < 0)
                 continue;
             if (place) {
                 place[count] = at;
-                value[count] = X->value[e];
+                value[count] = sv_compressed_entry(&X, (size_t)e);
             }
             count++;
         }
@@ -126,12 +132,14 @@ size_t sv_compressed_csr_rows(const struct sv_compressed *X, size_t n, const int
 void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H, size_t stride,
                       size_t p)
 {
+    const struct sv_compressed X = *rows;
     for (size_t i = 0; i < n; i++) {
-        const int32_t end = rows->starts[i + 1], *place = rows->index;
-        for (int32_t a = rows->starts[i]; a < end; a++) {
-            double *row = H + (size_t)place[a] * stride, scaled = (weights ? weights[i] : 1) * rows->value[a];
+        const int32_t end = X.starts[i + 1], *place = X.index;
+        for (int32_t a = X.starts[i]; a < end; a++) {
+            double *row = H + (size_t)place[a] * stride;
+            double scaled = (weights ? weights[i] : 1) * sv_compressed_entry(&X, (size_t)a);
             for (int32_t b = a; b < end; b++)
-                row[place[b]] += scaled * rows->value[b];
+                row[place[b]] += scaled * sv_compressed_entry(&X, (size_t)b);
         }
     }
     for (size_t a = 0; a < p; a++)

@@ -11,7 +11,14 @@
 struct sv_compressed {
     const int32_t *starts, *index; /* index: the row within a column of CSC, the column within a row of CSR */
     const double *value;
+    const float *single; /* the entries in place of `value`, where it is not NULL: they are widened as they are read */
 };
+
+/* Entry e. Loops over entries take a copy of the matrix, which no store can change, so that the question leaves them. */
+static inline double sv_compressed_entry(const struct sv_compressed *X, size_t e)
+{
+    return X->single ? (double)X->single[e] : X->value[e];
+}
 
 /* out[k] = segment k . x, for the `count` segments that `list` names, or the first ones where it is NULL. */
 SV_BINDING void sv_compressed_gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x,

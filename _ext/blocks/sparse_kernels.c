@@ -10,8 +10,9 @@
 static void gather(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x, double *out)
 {
     for (size_t k = 0; k < count; k++) {
-        size_t j = list ? (size_t)list[k] : k, from = (size_t)X->starts[j];
-        out[k] = segment_dot(X->index + from, X->value + from, x, (size_t)X->starts[j + 1] - from);
+        size_t j = list ? (size_t)list[k] : k, from = (size_t)X->starts[j], entries = (size_t)X->starts[j + 1] - from;
+        out[k] = X->single ? segment_dot_single(X->index + from, X->single + from, x, entries)
+                           : segment_dot(X->index + from, X->value + from, x, entries);
     }
 }
 

@@ -4,9 +4,10 @@ Run as ``python _ext/common/fit_exp.py`` (needs mpmath). The fits are near-minim
 fits of the analytic remainder, so that the leading coefficients stay exact:
 
 * ``e^t  = 1 + t + t^2 q(t)``   on |t| <= 1.0005 ln2/2, or ln2/32 beside a table   (softmax family)
-* ``2^t  = 1 + t r(t)``         on |t| <= 1/2 or 1/32    (optimal transport works in base 2)
+* ``2^t  = 1 + t r(t)``         on |t| <= 1/2, or from 0 to 1/16 beside a table (optimal transport works in base 2)
 
-All but one of the fits of e^t are free to be off by a common factor, of 2e-9 in float32 and 1e-17 in float64 at most.
+All but one of the fits of e^t are free to be off by a common factor, of 2e-9 in float32 and 1e-17 in float64 at most;
+so is the shortest of 2^t, by 5e-15.
 The printed error is that of the rounded coefficients, measured in 60-digit arithmetic. Then come the tables of
 2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it.
 """
@@ -23,10 +24,10 @@ def rounded(value, bits):
     return float(value) if bits == 64 else struct.unpack("f", struct.pack("f", float(value)))[0]
 
 
-def fit(function, assemble, half_width, degree, bits):
-    coefficients = mp.chebyfit(function, [-half_width, half_width], degree + 1)[::-1]
+def fit(function, assemble, low, high, degree, bits):
+    coefficients = mp.chebyfit(function, [low, high], degree + 1)[::-1]
     coefficients = [rounded(c, bits) for c in coefficients]
-    grid = [half_width * (mp.mpf(2 * k) / 400 - 1) for k in range(401)]
+    grid = [low + (high - low) * mp.mpf(k) / 400 for k in range(401)]
     error = max(abs(assemble(t, mp.polyval([mp.mpf(c) for c in coefficients[::-1]], t))) for t in grid if t)
     return coefficients, error
 
@@ -61,6 +62,15 @@ def spread(q, half_width):
     return (max(errors) - min(errors)) / 2
 
 
+def fit_from_zero(width, degree):
+    """The coefficients of t r(t) in 2^t = (1 + t r(t)) (1 + a tiny number) for 0 <= t <= width, and half its range."""
+    constant, *others = mp.chebyfit(lambda t: mp.power(2, t), [0, width], degree + 1)[::-1]
+    coefficients = [rounded(c / constant, 64) for c in others]
+    grid = [width * mp.mpf(k) / 400 for k in range(401)]
+    errors = [(1 + t * mp.polyval([mp.mpf(c) for c in coefficients[::-1]], t)) / mp.power(2, t) for t in grid]
+    return coefficients, (max(errors) - min(errors)) / 2
+
+
 def fit_beside_half(half_width, degree, bits, nodes=120, rounds=60):
     """The same with t^2/2 exact, whose rounding to float32 would cost as much as the fit.
 
@@ -87,6 +97,7 @@ def main():
     q, error = fit(
         lambda t: (mp.exp(t) - 1 - t) / t**2 if t else mp.mpf(1) / 2,
         lambda t, q: (1 + t + t * t * q) / mp.exp(t) - 1,
+        -half / 16,
         half / 16,
         4,  # 1 + t + t^2 q(t) has degree 6
         64,
@@ -99,15 +110,19 @@ def main():
     ):
         q, error = fitted(half_e, degree, bits)
         report(f"e^t but for a common factor, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
-    for half_2, degree in ((mp.mpf(1) / 2, 11), (mp.mpf(1) / 2, 10), (mp.mpf(1) / 32, 6), (mp.mpf(1) / 32, 5)):
+    half = mp.mpf(1) / 2
+    for low, high, degree in ((-half, half, 11), (-half, half, 10), (mp.mpf(0), half / 8, 6)):
         r, error = fit(
             lambda t: (mp.power(2, t) - 1) / t if t else mp.log(2),
             lambda t, r: (1 + t * r) / mp.power(2, t) - 1,
-            half_2,
+            low,
+            high,
             degree - 1,
             64,
         )
-        report(f"2^t, |t| <= {mp.nstr(half_2)}, degree {degree}", r, error)
+        report(f"2^t, {mp.nstr(low)} <= t <= {mp.nstr(high)}, degree {degree}", r, error)
+    r, error = fit_from_zero(half / 8, 5)
+    report(f"2^t but for a common factor, 0 <= t <= {mp.nstr(half / 8)}, degree 5", r, error)
     for bits in (32, 64):
         print(f"/* 2^(k/16), float{bits} */")
         roots(bits)

@@ -23,6 +23,7 @@
  *       v_masked(v, mask)     0 in the other lanes,
  *       v_min_where(mask, a, b)  a there,
  *       v_ldexp_where(mask, p, d)  float64: 0 there, and no time lost on what would underflow
+ *       v_add_down(a, b), v_above_sixteenth(a)  float64: a + b rounded down, and a less the next 1/16 below it
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name
  *   v_transpose(v)            where V_HAS_TRANSPOSE: SV_W vectors as a matrix, transposed
  *   v_fold(v, join)           there too: lane k is vector k joined over its lanes by v_max or v_add

@@ -147,6 +147,12 @@ static inline vreal v_exponent(vreal a) { return _mm512_getexp_pd(a); }
 static inline vreal v_mantissa(vreal a) { return _mm512_getmant_pd(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero); }
 static inline vreal v_ldexp(vreal p, vreal d) { return _mm512_scalef_pd(p, d); }
 static inline vreal v_ldexp_where(v_mask mask, vreal p, vreal d) { return _mm512_maskz_scalef_pd(mask, p, d); }
+static inline vreal v_add_down(vreal a, vreal b)
+{
+    return _mm512_add_round_pd(a, b, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline vreal v_above_sixteenth(vreal a) { return _mm512_reduce_pd(a, 4 << 4 | _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+static inline void v_store_float_where(v_mask mask, float *p, vreal v) { _mm256_storeu_ps(p, _mm512_maskz_cvtpd_ps(mask, v)); }
 static inline vreal v_choose(vreal a, vreal b, const int64_t *lanes)
 {
     return _mm512_permutex2var_pd(a, _mm512_loadu_si512(lanes), b);

@@ -45,6 +45,7 @@ module solvers
     integer(c_int), parameter :: SV_ORDERING_MULTICOLOR = 3
     integer(c_int), parameter :: SV_ORDERING_REDBLACK = 4
     integer(c_int), parameter :: SV_ORDERING_AUTO = 5
+    integer(c_int), parameter :: SV_ORDERING_BLOCKS = 6
 
     integer(c_int), parameter :: SV_SSOR_CG = 0
     integer(c_int), parameter :: SV_CG = 1

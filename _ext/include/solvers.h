@@ -181,7 +181,8 @@ enum sv_ordering {
     SV_ORDERING_WAVEFRONT = 2,  /* groups of rows that are independent: the natural order's results, to rounding */
     SV_ORDERING_MULTICOLOR = 3, /* few large groups; its sweeps are another iteration */
     SV_ORDERING_REDBLACK = 4,   /* two groups, where the matrix' graph has no cycle of odd length */
-    SV_ORDERING_AUTO = 5        /* the fastest with the natural order's results */
+    SV_ORDERING_AUTO = 5,       /* the fastest with the natural order's results */
+    SV_ORDERING_BLOCKS = 6      /* the natural order inside blocks of rows that have colours: threads wait less often */
 };
 
 /* The methods, as in Python. */

@@ -255,6 +255,7 @@ cdef extern from "sparse.h" nogil:
         const int32_t *starts
         const int32_t *index
         const double *value
+        const float *single
 
     void sv_compressed_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
     void sv_compressed_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
@@ -270,20 +271,28 @@ cdef extern from "sparse.h" nogil:
 
 
 cdef class Compressed:
-    """A sparse matrix of `count` segments, rows of CSR or columns of CSC, and `width` indices."""
+    """A sparse matrix of `count` segments, rows of CSR or columns of CSC, and `width` indices; its entries may be in
+    single precision."""
 
     cdef sv_compressed X
     cdef object kept
     cdef readonly size_t count
     cdef readonly size_t width
 
-    def __init__(self, const int32_t[::1] starts, const int32_t[::1] index, const double[::1] value, size_t width):
+    def __init__(self, const int32_t[::1] starts, const int32_t[::1] index, value, size_t width):
+        cdef const double[::1] entries
+        cdef const float[::1] single
         self.count, self.width, self.kept = starts.shape[0] - 1, width, (starts, index, value)
-        if starts[0] != 0 or starts[self.count] > index.shape[0] or starts[self.count] > value.shape[0]:
+        if starts[0] != 0 or starts[self.count] > index.shape[0] or starts[self.count] > len(value):
             raise ValueError("the starts of a sparse matrix do not fit its entries")
         self.X.starts = &starts[0]
         self.X.index = &index[0] if index.shape[0] else NULL
-        self.X.value = &value[0] if value.shape[0] else NULL
+        if value.dtype == np.float32:
+            single = value
+            self.X.single = &single[0] if len(value) else NULL
+        else:
+            entries = value
+            self.X.value = &entries[0] if len(value) else NULL
 
     cdef int check_segments(self, const int32_t[::1] segments) except -1:
         cdef Py_ssize_t k
@@ -330,7 +339,7 @@ cdef class Compressed:
         cdef double[::1] value = np.empty(max(entries, 1))
         with nogil:
             sv_compressed_csc_rows(&self.X, p, &columns[0] if p else NULL, self.width, &starts[0], &place[0], &value[0])
-        return Compressed(starts, place, value, p)
+        return Compressed(starts, place, np.asarray(value), p)
 
     def entries_of(self, const int32_t[::1] segments):
         """How many entries these segments store."""
@@ -376,7 +385,7 @@ cdef class Compressed:
         cdef double[::1] value = np.empty(max(entries, 1))
         with nogil:
             sv_compressed_csr_rows(&self.X, self.count, &where[0], &starts[0], &place[0], &value[0])
-        return Compressed(starts, place, value, p)
+        return Compressed(starts, place, np.asarray(value), p)
 
     @property
     def entries(self):
@@ -406,19 +415,29 @@ cdef extern from "columns.h" nogil:
     void sv_columns_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
                                 double *, sv_syrk) noexcept
     size_t sv_columns_gram_work(size_t) noexcept
+    void sv_columns_float_dots(const float *, size_t, size_t, size_t, const int32_t *, const double *,
+                               double *) noexcept
+    void sv_columns_float_combine(const float *, size_t, size_t, size_t, const int32_t *, const double *,
+                                  double *) noexcept
+    void sv_columns_float_squares(const float *, size_t, size_t, size_t, double *) noexcept
+    void sv_columns_float_gram(const float *, size_t, size_t, size_t, const int32_t *, const double *, double *,
+                               double *, sv_syrk) noexcept
 
 
 cdef class Columns:
-    """Chosen columns, or all, of a matrix whose columns are contiguous."""
+    """Chosen columns, or all, of a matrix whose columns are contiguous; its entries may be in single precision."""
 
     cdef object kept
     cdef const double *X
+    cdef const float *single
     cdef const int32_t *list
     cdef readonly size_t n
     cdef readonly size_t count
     cdef size_t stride
 
-    def __init__(self, const double[::1, :] X, const int32_t[::1] columns=None):
+    def __init__(self, X, const int32_t[::1] columns=None):
+        cdef const double[::1, :] entries
+        cdef const float[::1, :] single
         self.kept = X, columns
         self.n = self.stride = X.shape[0]
         self.count = X.shape[1] if columns is None else columns.shape[0]
@@ -427,14 +446,23 @@ cdef class Columns:
             for k in range(columns.shape[0]):
                 if not 0 <= columns[k] < X.shape[1]:
                     raise ValueError("a column that X does not have")
-        self.X = &X[0, 0] if X.shape[0] and X.shape[1] else NULL
+        self.X, self.single = NULL, NULL
+        if X.dtype == np.float32:
+            single = X
+            self.single = &single[0, 0] if X.size else NULL
+        else:
+            entries = X
+            self.X = &entries[0, 0] if X.size else NULL
         self.list = &columns[0] if columns is not None and columns.shape[0] else NULL
 
     def dots(self, const double[::1] v, double[::1] out):
         """out = X' v."""
         if <size_t>v.shape[0] != self.n or <size_t>out.shape[0] < self.count:
             raise ValueError("v or out does not fit X")
-        if self.n and self.count:
+        if self.single != NULL and self.n and self.count:
+            with nogil:
+                sv_columns_float_dots(self.single, self.n, self.stride, self.count, self.list, &v[0], &out[0])
+        elif self.n and self.count:
             with nogil:
                 sv_columns_dots(self.X, self.n, self.stride, self.count, self.list, &v[0], &out[0])
 
@@ -442,16 +470,22 @@ cdef class Columns:
         """z = X factor."""
         if <size_t>factor.shape[0] < self.count or <size_t>z.shape[0] != self.n:
             raise ValueError("factor or z does not fit X")
-        if self.n:
+        cdef const double *factors = &factor[0] if self.count else NULL
+        if self.single != NULL and self.n:
             with nogil:
-                sv_columns_combine(self.X, self.n, self.stride, self.count, self.list,
-                                    &factor[0] if self.count else NULL, &z[0])
+                sv_columns_float_combine(self.single, self.n, self.stride, self.count, self.list, factors, &z[0])
+        elif self.n:
+            with nogil:
+                sv_columns_combine(self.X, self.n, self.stride, self.count, self.list, factors, &z[0])
 
     def squares(self):
         """The sums of the squares of all columns of X."""
         out = np.zeros(self.count)
         cdef double[::1] sums = out
-        if self.n and self.count:
+        if self.single != NULL and self.n and self.count:
+            with nogil:
+                sv_columns_float_squares(self.single, self.n, self.stride, self.count, &sums[0])
+        elif self.n and self.count:
             with nogil:
                 sv_columns_squares(self.X, self.n, self.stride, self.count, &sums[0])
         return out
@@ -463,12 +497,17 @@ cdef class Columns:
         H = np.zeros((self.count, self.count))
         cdef double[:, ::1] into = H
         # All columns as they are go to BLAS in place.
-        scaled = self.list != NULL or roots is not None
+        scaled = self.list != NULL or roots is not None or self.single != NULL
         cdef double[::1] work = np.empty(sv_columns_gram_work(self.count) if scaled else 1)
-        if self.n and self.count:
+        cdef const double *weights = &roots[0] if roots is not None else NULL
+        if self.single != NULL and self.n and self.count:
             with nogil:
-                sv_columns_gram(self.X, self.n, self.stride, self.count, self.list,
-                                       &roots[0] if roots is not None else NULL, &into[0, 0], &work[0], dsyrk)
+                sv_columns_float_gram(self.single, self.n, self.stride, self.count, self.list, weights, &into[0, 0],
+                                      &work[0], dsyrk)
+        elif self.n and self.count:
+            with nogil:
+                sv_columns_gram(self.X, self.n, self.stride, self.count, self.list, weights, &into[0, 0], &work[0],
+                                dsyrk)
         return H
 
 

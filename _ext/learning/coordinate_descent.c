@@ -5,7 +5,7 @@
  * sweeps of exact coordinate steps against a kept residual, then by conjugate gradients on the face that the sweeps settle
  * on (sweeps.h); small sets, and those where sweeps crawl, by sweeps with the gradient at hand and an active-set method on
  * their Gram matrix (coordinate_gram.c). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
- * on the kept predictors follows; where it takes little of a step, the next model lies above the objective.
+ * on the kept predictors follows; where it takes little of a step, the next models have more curvature.
  *
  * The frame is that of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and skglm (Bertrand and others, 2022,
  * arXiv 2204.07826); exact steps on coordinates and many of them at once: Nutini, Laradji, Schmidt, 2022, arXiv 1712.08859.
@@ -36,6 +36,12 @@ enum { FEW = 64, SOME_SWEEPS = 30 };
 #define ARMIJO 1e-4
 #define SHORT 0.05
 #define LEAST 1e-15
+/* The share of the largest curvature that all samples have after a short step, by how much it grows with the next one, falls
+ * with a whole step, and where it is given up. */
+#define FIRST_FLOOR 1e-4
+#define STEEPER 100
+#define FLATTER 10
+#define LEAST_FLOOR 1e-8
 /* A coefficient beyond which there seems to be no minimum. */
 #define LARGEST 1e8
 
@@ -338,17 +344,29 @@ static double line_search(struct walk *walk)
     return 0;
 }
 
-/* D = curvatures of a quadratic that touches the loss at z and lies nowhere below it; returns whether there is one. */
-static int curvatures_above(struct walk *walk)
+/* The least curvature of a sample in the next models, as a share of the largest that its loss can have. */
+static void keep_above(struct walk *walk)
 {
     const struct sv_loss *loss = &walk->fit->loss;
-    if (isinf(walk->fit->curvature))
+    double floor = walk->state->floor > 0 ? walk->state->floor * walk->fit->curvature : 0;
+    for (size_t i = 0; i < loss->n; i++)
+        walk->D[i] = fmax(walk->D[i], fmax(LEAST, floor * (loss->s ? loss->s[i] : 1)));
+}
+
+/* After a step of which little was taken: the next model has more curvature. Of Huber's loss the slope over the distance,
+ * with which it lies above the objective: reweighted least squares. Of the others a share of the largest that there is,
+ * which stays until whole steps are taken, since samples without any let a step go as far as the penalty does. Returns
+ * whether there is more. */
+static int lift(struct walk *walk, int lifted)
+{
+    const struct sv_loss *loss = &walk->fit->loss;
+    double *floor = &walk->state->floor;
+    if (isinf(walk->fit->curvature) || (loss->kind == SV_LOSS_HUBER ? lifted : *floor == 1))
         return 0;
-    for (size_t i = 0; i < loss->n; i++) {
-        double s = loss->s ? loss->s[i] : 1;
-        /* Of Huber's loss the slope over the distance, which never rises: reweighted least squares. */
-        walk->D[i] = loss->kind == SV_LOSS_HUBER ? s / fmax(1, fabs(walk->z[i] - loss->y[i])) : walk->fit->curvature * s;
-    }
+    if (loss->kind != SV_LOSS_HUBER)
+        *floor = fmin(fmax(STEEPER * *floor, FIRST_FLOOR), 1);
+    for (size_t i = 0; loss->kind == SV_LOSS_HUBER && i < loss->n; i++)
+        walk->D[i] = (loss->s ? loss->s[i] : 1) / fmax(1, fabs(walk->z[i] - loss->y[i]));
     return 1;
 }
 
@@ -381,26 +399,24 @@ static void newton(struct walk *walk)
     const struct sv_fit *fit = walk->fit;
     const struct sv_fit_state *state = walk->state;
     struct sv_loss_sums sums;
-    int bounded = 0, taken_step;
+    int lifted = 0;
     memcpy(walk->z, state->z, fit->n * sizeof *walk->z);
     sv_learning_loss(&fit->loss, walk->z, NULL, 0, NULL, walk->v, walk->D, &sums);
     walk->value = sums.value;
     walk->noise = NOISE * fmax(fabs(fit->at_zero), fabs(state->primal));
     for (int steps = 1;; steps++) {
-        for (size_t i = 0; i < fit->n; i++)
-            walk->D[i] = fmax(walk->D[i], LEAST);
+        keep_above(walk);
         minimise_model(walk, walk->D, share_of_newton(walk) * walk->violation);
         predictors_of_step(walk);
         double share = line_search(walk);
-        taken_step = share > 0;
-        if (taken_step)
+        if (share > 0)
             look(walk);
-        if (!taken_step && bounded)
+        if (share == 1)
+            walk->state->floor = walk->state->floor > LEAST_FLOOR ? walk->state->floor / FLATTER : 0;
+        lifted = share < SHORT && lift(walk, lifted && share == 0);
+        if (share == 0 && !lifted)
             return;
-        bounded = share < SHORT && curvatures_above(walk); /* the next model lies above the objective */
-        if (!taken_step && !bounded)
-            return;
-        if ((taken_step && !bounded && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
+        if ((share > 0 && !lifted && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
             return;
     }
 }
@@ -448,6 +464,7 @@ void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t 
         state->working[j] = all || state->w[j] != 0 || (guess && guess[j]) || j == fit->d;
     }
     state->dual = -INFINITY;
+    state->floor = 0;
     state->nit = state->idle = state->crawls = state->newtons = state->grams = state->sweeps = state->products = 0;
     look_at_all(fit, state);
 }

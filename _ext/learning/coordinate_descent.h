@@ -44,6 +44,7 @@ struct sv_fit_state {
     uint8_t *alive, *working;    /* coordinates that may be nonzero at the optimum; that are worked on */
     double primal, dual, kkt;    /* the objective, the best lower bound so far, the violation */
     double measure;              /* what is compared with tol: see sv_fit_measure */
+    double floor;                /* the least curvature of a sample in a model, as a share of the largest */
     int64_t nit, idle;           /* steps; those in a row that brought nothing */
     int64_t crawls;              /* whether sweeps were given up for a Gram matrix */
     int64_t newtons, grams, sweeps, products;

@@ -28,6 +28,7 @@ cdef extern from "coordinate_descent.h" nogil:
         double dual
         double kkt
         double measure
+        double floor
         int64_t nit
         int64_t idle
         int64_t crawls
@@ -61,11 +62,13 @@ cdef int _place_matrix(sv_fit *fit, X, bint ones) except -1:
     fit.ones = ones
     if isinstance(X, Columns):
         dense = X
-        if dense.list != NULL:
-            raise ValueError("X must be all columns")
+        if dense.list != NULL or dense.single != NULL:
+            raise ValueError("X must be all columns, in double precision")
         fit.dense, fit.stride, fit.n, fit.d = dense.X, dense.stride, dense.n, dense.count
     else:
         sparse = X
+        if sparse.X.single != NULL:
+            raise ValueError("X must be in double precision")
         fit.sparse, fit.n, fit.d = sparse.X, sparse.width, sparse.count
     return 0
 
@@ -129,15 +132,15 @@ cdef class Descent:
         if width:
             state.w, state.g, state.alive, state.working = &w[0], &g[0], &alive[0], &working[0]
         if numbers is not None:
-            state.primal, state.dual, state.kkt, state.measure = numbers[:4]
+            state.primal, state.dual, state.kkt, state.measure, state.floor = numbers[:5]
             (state.nit, state.idle, state.crawls, state.newtons, state.grams, state.sweeps,
-             state.products) = numbers[4:11]
+             state.products) = numbers[5:12]
         return 0
 
     cdef numbers(self, const sv_fit_state *state):
         """With the number of the status that ends the fit there, -1 to go on, as the last."""
-        return (state.primal, state.dual, state.kkt, state.measure, state.nit, state.idle, state.crawls, state.newtons,
-                state.grams, state.sweeps, state.products, sv_fit_reached(&self.fit, state))
+        return (state.primal, state.dual, state.kkt, state.measure, state.floor, state.nit, state.idle, state.crawls,
+                state.newtons, state.grams, state.sweeps, state.products, sv_fit_reached(&self.fit, state))
 
     cdef begun(self, sv_fit_state *state, w0, const uint8_t[::1] guessed):
         """The arrays of the state at w0, which `state` borrows."""

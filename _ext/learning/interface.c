@@ -126,7 +126,7 @@ static int place_sparse(sv_glm *glm, const sv_design *X, const double *s)
     struct sv_fit *fit = &glm->fit;
     size_t entries = (size_t)X->starts[X->d];
     int32_t *number, count = 0;
-    fit->sparse = (struct sv_compressed){X->starts, X->index, X->value};
+    fit->sparse = (struct sv_compressed){X->starts, X->index, X->value, NULL};
     if (fit->n == X->n)
         return SV_OK;
     glm->columns = malloc((entries + 1) * sizeof(double));
@@ -147,7 +147,7 @@ static int place_sparse(sv_glm *glm, const sv_design *X, const double *s)
             }
         glm->starts[j + 1] = count;
     }
-    fit->sparse = (struct sv_compressed){glm->starts, index, glm->columns};
+    fit->sparse = (struct sv_compressed){glm->starts, index, glm->columns, NULL};
     return SV_OK;
 }
 

@@ -18,8 +18,9 @@
 /* The caller owns all arrays. */
 struct sv_sweeps {
     size_t n, p;                 /* samples; coordinates */
-    struct sv_compressed sparse; /* CSC, where `dense` is NULL */
+    struct sv_compressed sparse; /* CSC, where `dense` and `single` are NULL */
     const double *dense;         /* columns of n entries that begin `stride` apart */
+    const float *single;         /* the same, stored in single precision: they are widened as they are read */
     size_t stride;
     const int32_t *list;         /* the column of each feature; NULL: its number */
     int ones;                    /* whether the last coordinate's column is of ones, and stored nowhere */
@@ -38,7 +39,7 @@ struct sv_sweeps {
 static inline size_t sv_sweeps_column(const struct sv_sweeps *s, size_t j) { return s->list ? (size_t)s->list[j] : j; }
 static inline size_t sv_sweeps_entries(const struct sv_sweeps *s, size_t j)
 {
-    if (s->dense || (s->ones && j + 1 == s->p))
+    if (s->dense || s->single || (s->ones && j + 1 == s->p))
         return s->n;
     const int32_t *starts = s->sparse.starts + sv_sweeps_column(s, j);
     return (size_t)(starts[1] - starts[0]);

@@ -4,6 +4,7 @@ cdef extern from "sweeps.h" nogil:
         size_t p
         sv_compressed sparse
         const double *dense
+        const float *single
         size_t stride
         const int32_t *list
         int ones
@@ -42,7 +43,8 @@ cdef class Sweeps:
         cdef Columns dense
         if isinstance(X, Columns):
             dense = X
-            self.s.dense, self.s.stride, self.s.list, rows, p = dense.X, dense.stride, dense.list, dense.n, dense.count
+            self.s.dense, self.s.single, self.s.stride, self.s.list = dense.X, dense.single, dense.stride, dense.list
+            rows, p = dense.n, dense.count
         else:
             sparse = X
             self.s.sparse, rows, p = sparse.X, sparse.width, columns.shape[0]

@@ -12,33 +12,8 @@
  */
 #include "csr.h"
 
+#include "csr_blocks.h"
 #include "simd.h"
-
-/* Passes without an order in the rows run in at most BLOCKS tasks, no less than BLOCK_ROWS each. */
-enum { BLOCKS = 64, BLOCK_ROWS = 4096 };
-
-struct csr_pass {
-    const struct sv_operand *A;
-    double factor, momentum;
-    const double *b, *x;
-    double *out;
-    size_t rows; /* of a block */
-    double sums[BLOCKS];
-};
-
-/* Runs the task on blocks of rows, which depend on n alone; returns the sum of what they summed. */
-static double in_blocks(struct csr_pass *pass, sv_task task)
-{
-    size_t n = pass->A->n, blocks = n / BLOCK_ROWS < 1 ? 1 : n / BLOCK_ROWS;
-    if (blocks > BLOCKS)
-        blocks = BLOCKS;
-    pass->rows = (n + blocks - 1) / blocks;
-    sv_parallel_for(pass->A->threads, blocks, task, pass);
-    double sum = 0;
-    for (size_t k = 0; k < blocks; k++)
-        sum += pass->sums[k];
-    return sum;
-}
 
 #define ROWS_FILE "csr_rows.h"
 #include "each_type.h"

@@ -16,6 +16,10 @@ struct sv_csr {
 /* The kernels for these types. */
 SV_BINDING const struct sv_operand_kernels *sv_csr_kernels(int wide_indices, int float32_values);
 
+/* Those for complex matrices, whose values and inverses are pairs of parts: vectors, and the operand's n, have two numbers
+ * for each row. Products, residuals, sweeps and Jacobi's steps alone; the other kernels are NULL. */
+SV_BINDING const struct sv_operand_kernels *sv_complex_kernels(int wide_indices, int float32_parts);
+
 /* A sweep for `count` right-hand sides at once; b and x: (n, count), row-major. */
 typedef void (*sv_csr_columns)(const struct sv_operand *A, double omega, enum sv_direction direction, size_t count,
                                const double *b, double *x);

@@ -9,6 +9,7 @@ cdef extern from "csr.h" nogil:
         const double *inverse_diagonal
 
     const sv_operand_kernels *sv_csr_kernels(int, int)
+    const sv_operand_kernels *sv_complex_kernels(int, int)
     void sv_csr_sweep_columns(int, int, const sv_operand *, double, sv_direction, size_t, const double *, double *)
 
 cdef extern from "bsr.h" nogil:
@@ -61,14 +62,20 @@ cdef class Csr(Operand):
     cdef sv_csr csr
     cdef Rows rows
     cdef bint narrow_values
+    cdef int parts
     cdef object pattern
 
-    def __cinit__(self, row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal, int threads=1):
-        """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32."""
+    def __cinit__(self, row_starts, columns, values, diagonal_at, diagonal, inverse_diagonal, int threads=1,
+                  bint paired=False):
+        """row_starts, columns, diagonal_at: all int32 or all int64; values: float64 or float32.
+
+        paired: values, diagonals and vectors are pairs, the parts of complex numbers.
+        """
+        self.parts = 2 if paired else 1
         self.rows = compressed(row_starts, columns)
         self.csr.row_starts, self.csr.columns = self.rows.starts, self.rows.columns
         self.csr.diagonal_at = integers(diagonal_at, self.rows.count, self.rows.wide, "diagonal_at")
-        self.operand.n, self.operand.threads = self.rows.count, threads
+        self.operand.n, self.operand.threads = self.parts * self.rows.count, threads
         self.operand.matrix = &self.csr
         self.pattern = row_starts, columns, diagonal_at
         self.update(values, diagonal, inverse_diagonal)
@@ -80,16 +87,19 @@ cdef class Csr(Operand):
         """Other values in the same places; they are read where they are."""
         self.operand.diagonal = self.vector(diagonal, "diagonal")
         self.csr.inverse_diagonal = self.vector(inverse_diagonal, "inverse_diagonal")
-        self.csr.values = entries_of(values, self.rows.entries)
+        self.csr.values = entries_of(values, self.parts * self.rows.entries)
         self.known = None
         self.narrow_values = values.itemsize == 4
-        self.operand.does = sv_csr_kernels(self.rows.wide, self.narrow_values)
+        if self.parts == 2:
+            self.operand.does = sv_complex_kernels(self.rows.wide, self.narrow_values)
+        else:
+            self.operand.does = sv_csr_kernels(self.rows.wide, self.narrow_values)
         self.kept = values, diagonal, inverse_diagonal
 
     def sweep_columns(self, double omega, bint backward, const double[:, ::1] b, double[:, ::1] x):
-        """One SOR sweep of each column of x, in place."""
+        """One SOR sweep of each column of x, in place; of a real matrix."""
         cdef size_t count = x.shape[1]
-        if b.shape[0] != self.rows.count or x.shape[0] != self.rows.count or b.shape[1] != x.shape[1]:
+        if self.parts != 1 or b.shape[0] != self.rows.count or x.shape[0] != self.rows.count or b.shape[1] != x.shape[1]:
             raise ValueError("b and x do not fit the matrix")
         if count == 0:
             return

@@ -216,7 +216,7 @@ static void NAME(multiply_block)(void *context, size_t index)
 static double NAME(multiply)(const struct sv_operand *A, const double *x, double *out)
 {
     struct csr_pass pass = {.A = A, .x = x, .out = out};
-    return in_blocks(&pass, NAME(multiply_block));
+    return in_blocks(&pass, A->n, NAME(multiply_block));
 }
 
 static void NAME(residual_block)(void *context, size_t index)
@@ -232,7 +232,7 @@ static void NAME(residual_block)(void *context, size_t index)
 static double NAME(residual)(const struct sv_operand *A, const double *b, const double *x, double *r)
 {
     struct csr_pass pass = {.A = A, .b = b, .x = x, .out = r};
-    return in_blocks(&pass, NAME(residual_block));
+    return in_blocks(&pass, A->n, NAME(residual_block));
 }
 
 static void NAME(jacobi_block)(void *context, size_t index)
@@ -252,7 +252,7 @@ static double NAME(jacobi)(const struct sv_operand *A, double omega, double mome
                            double *out)
 {
     struct csr_pass pass = {.A = A, .factor = omega, .momentum = momentum, .b = b, .x = x, .out = out};
-    return in_blocks(&pass, NAME(jacobi_block));
+    return in_blocks(&pass, A->n, NAME(jacobi_block));
 }
 
 static void NAME(lower_product_block)(void *context, size_t index)
@@ -269,7 +269,7 @@ static void NAME(lower_product_block)(void *context, size_t index)
 static double NAME(lower_product)(const struct sv_operand *A, double omega, const double *r, double *out)
 {
     struct csr_pass pass = {.A = A, .factor = 1 / omega, .x = r, .out = out};
-    return in_blocks(&pass, NAME(lower_product_block));
+    return in_blocks(&pass, A->n, NAME(lower_product_block));
 }
 
 static const struct sv_operand_kernels NAME(kernels) = {

@@ -146,7 +146,7 @@ static void take(struct sv_linear *A)
     sv_linalg_diagonal_values(&pattern, A->at, A->values, 0, A->diagonal, A->inverse);
     A->symmetric = -1;
     A->factor.valid = 0;
-    for (int k = 0; k < SV_ORDERING_AUTO; k++)
+    for (int k = 0; k < SV_ORDERINGS; k++)
         if (A->orders[k])
             sv_order_update(A, A->orders[k]);
 }
@@ -269,7 +269,7 @@ int sv_linear_from_csr_i64(size_t n, size_t entries, const int64_t *row_starts, 
 
 void sv_linear_forget(sv_linear *A)
 {
-    for (int k = SV_ORDERING_AUTO; k-- > 0;) {
+    for (int k = SV_ORDERINGS; k-- > 0;) {
         if (k == SV_ORDERING_NATURAL || A->orders[k] != A->orders[SV_ORDERING_NATURAL])
             sv_order_destroy(A->orders[k]);
         A->orders[k] = NULL;

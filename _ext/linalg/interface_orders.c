@@ -81,12 +81,20 @@ static int natural(const struct sv_linear *A, struct sv_order *order)
     return SV_OK;
 }
 
+/* Which group each row is in, and where the groups are those of blocks, these. */
+struct grouping {
+    int32_t *group;
+    size_t groups;
+    int in_blocks;
+    struct sv_blocks blocks;
+};
+
 /* The layout of the groups; *stored: the numbers kept of the matrix. row: of each place, the operand's length. */
-static int laid_out(const struct sv_linear *A, struct sv_order *order, const int32_t *group, size_t groups,
-                    const int64_t *bounds, size_t *stored)
+static int laid_out(const struct sv_linear *A, struct sv_order *order, const struct grouping *by, const int64_t *bounds,
+                    size_t *stored)
 {
     const struct sv_pattern pattern = pattern_of(A);
-    const size_t chunks = (size_t)bounds[groups];
+    const size_t groups = by->groups, chunks = (size_t)bounds[groups];
     int64_t slots = 0, indices = 0;
     struct sv_chunk *chunk = order->owned[0] = sv_zeros(chunks, sizeof *chunk);
     int32_t *row = order->owned[1] = sv_zeros(SV_CHUNK * chunks, sizeof *row);
@@ -96,10 +104,10 @@ static int laid_out(const struct sv_linear *A, struct sv_order *order, const int
         free(work);
         return no_memory(A);
     }
-    sv_linalg_places(A->n, group, groups, bounds, order->place, row, work);
+    sv_linalg_places(A->n, by->group, groups, bounds, order->place, row, work);
     free(work);
     sv_linalg_layout(&pattern, chunks, order->place, row, chunk, &slots, &indices);
-    const size_t pieces = sv_linalg_pieces(groups, bounds, NULL);
+    const size_t pieces = by->in_blocks ? by->blocks.count : sv_linalg_pieces(groups, bounds, NULL);
     struct sv_piece *piece = order->owned[2] = sv_zeros(pieces, sizeof *piece);
     int32_t *index = order->owned[3] = sv_zeros((size_t)indices, sizeof *index);
     order->to.wide = SV_CHUNK * slots >= (int64_t)1 << 31;
@@ -107,29 +115,33 @@ static int laid_out(const struct sv_linear *A, struct sv_order *order, const int
     if (!piece || !index || !order->to.to)
         return no_memory(A);
     sv_linalg_slots(&pattern, chunks, order->place, row, chunk, index, order->to);
-    sv_linalg_pieces(groups, bounds, piece);
+    if (by->in_blocks)
+        sv_linalg_block_pieces(&by->blocks, bounds, piece);
+    else
+        sv_linalg_pieces(groups, bounds, piece);
     order->sell.chunks = chunks, order->sell.chunk = chunk;
     order->sell.pieces = pieces, order->sell.piece = piece;
     order->sell.index = index;
+    order->sell.in_blocks = by->in_blocks;
     *stored = SV_CHUNK * (size_t)slots;
     return SV_OK;
 }
 
-static int in_groups(const struct sv_linear *A, struct sv_order *order, const int32_t *group, size_t groups,
-                     size_t *stored)
+static int in_groups(const struct sv_linear *A, struct sv_order *order, const struct grouping *by, size_t *stored)
 {
+    const size_t groups = by->groups, waits = by->in_blocks ? by->blocks.colors : groups;
     int64_t *bounds = sv_zeros(groups + 1, sizeof *bounds);
     if (!bounds)
         return no_memory(A);
-    sv_linalg_group_chunks(A->n, group, groups, bounds);
+    sv_linalg_group_chunks(A->n, by->group, groups, bounds);
     const size_t chunks = (size_t)bounds[groups], size = SV_CHUNK * chunks;
     int status = size < (size_t)1 << 31
-                     ? laid_out(A, order, group, groups, bounds, stored)
+                     ? laid_out(A, order, by, bounds, stored)
                      : sv_fail(SV_INVALID, "ordering: this one takes less than 2^31 rows with its padding, not %zu", size);
     free(bounds);
     if (status)
         return status;
-    order->sell.split = chunks >= SPLIT_CHUNKS && chunks >= GROUP_CHUNKS * groups;
+    order->sell.split = chunks >= SPLIT_CHUNKS && chunks >= GROUP_CHUNKS * waits;
     order->operand.n = size, order->operand.matrix = &order->sell;
     order->operand.does = sv_sell_kernels(0);
     order->stored = sv_zeros(*stored, sizeof(double));
@@ -141,16 +153,32 @@ static int in_groups(const struct sv_linear *A, struct sv_order *order, const in
     return SV_OK;
 }
 
-/* *pays: whether the levels are long enough. */
-static int wavefront(const struct sv_linear *A, struct sv_order *order, int32_t *group, int *pays)
+/* The level sets of the whole matrix, or of blocks; by->group: room. */
+static int find_levels(const struct sv_linear *A, struct grouping *by)
 {
     const struct sv_pattern pattern = pattern_of(A);
-    const size_t groups = (size_t)sv_linalg_levels(&pattern, group);
-    size_t stored = 0;
-    *pays = 8 * groups <= PADDING * A->n + 64;
-    if (!*pays)
+    if (!by->in_blocks) {
+        by->groups = (size_t)sv_linalg_levels(&pattern, by->group);
         return SV_OK;
-    int status = in_groups(A, order, group, groups, &stored);
+    }
+    int32_t *work = sv_zeros(A->n, sizeof *work);
+    if (!work)
+        return no_memory(A);
+    sv_linalg_blocks(&pattern, by->group, work, &by->blocks);
+    by->groups = (size_t)by->blocks.group[by->blocks.count];
+    free(work);
+    return SV_OK;
+}
+
+/* *pays: whether the levels are long enough. */
+static int wavefront(const struct sv_linear *A, struct sv_order *order, struct grouping *by, int *pays)
+{
+    size_t stored = 0;
+    int status = find_levels(A, by);
+    *pays = 8 * by->groups <= PADDING * A->n + 64;
+    if (status || !*pays)
+        return status;
+    status = in_groups(A, order, by, &stored);
     *pays = stored <= PADDING * A->entries + 512;
     return status;
 }
@@ -212,19 +240,20 @@ static int grouped(const struct sv_linear *A, int ordering, struct sv_order *ord
 {
     if (A->n >= (size_t)1 << 31)
         return sv_fail(SV_INVALID, "ordering: any but the natural one takes less than 2^31 rows, not %zu", A->n);
-    int32_t *group = sv_zeros(A->n, sizeof *group);
-    if (!group)
+    struct grouping by = {.in_blocks = ordering == SV_ORDERING_BLOCKS};
+    by.group = sv_zeros(A->n, sizeof *by.group);
+    if (!by.group)
         return no_memory(A);
-    size_t groups = 0, stored;
+    size_t stored;
     int status;
-    if (ordering == SV_ORDERING_WAVEFRONT) {
-        status = wavefront(A, order, group, pays);
+    if (ordering == SV_ORDERING_WAVEFRONT || by.in_blocks) {
+        status = wavefront(A, order, &by, pays);
     } else {
-        status = coloured(A, ordering, group, &groups);
+        status = coloured(A, ordering, by.group, &by.groups);
         if (!status)
-            status = in_groups(A, order, group, groups, &stored);
+            status = in_groups(A, order, &by, &stored);
     }
-    free(group);
+    free(by.group);
     return status;
 }
 
@@ -266,7 +295,7 @@ int sv_linear_order(struct sv_linear *A, int ordering, int otherwise, struct sv_
         ordering = otherwise;
     if (ordering == SV_ORDERING_AUTO)
         ordering = A->box ? SV_ORDERING_NATURAL : SV_ORDERING_WAVEFRONT;
-    if (ordering < SV_ORDERING_NATURAL || ordering >= SV_ORDERING_AUTO)
+    if (ordering < SV_ORDERING_NATURAL || ordering >= SV_ORDERINGS)
         return sv_fail(SV_INVALID, "ordering is %d, no enum sv_ordering", ordering);
     if (!A->orders[ordering]) {
         int status = make(A, ordering, &A->orders[ordering]);

@@ -67,7 +67,7 @@ static int check_options(const sv_linear_options *o)
 {
     int status = within(o->method, SV_JACOBI, "method", "sv_linear_method");
     if (!status)
-        status = within(o->ordering, SV_ORDERING_AUTO, "ordering", "sv_ordering");
+        status = within(o->ordering, SV_ORDERING_BLOCKS, "ordering", "sv_ordering");
     if (!status)
         status = within(o->direction, SV_SYMMETRIC_SWEEP, "direction", "sv_sweep_direction");
     if (!status)
@@ -164,6 +164,8 @@ static int begin_ssor_cg(struct solve *s)
     sv_order_take(s->order, s->one, ones);
     memset(product, 0, s->order->operand.n * sizeof *product);
     s->omega = sv_linalg_row_sum_omega(&s->order->operand, ones, product);
+    if (s->order->sell.in_blocks)
+        s->omega = fmin(s->omega, SV_BLOCKS_OMEGA);
     return SV_OK;
 }
 

@@ -9,6 +9,8 @@
 #include "precondition.h"
 #include "sell.h"
 
+enum { SV_ORDERINGS = SV_ORDERING_BLOCKS + 1 };
+
 /* The matrix in one order. */
 struct sv_order {
     struct sv_operand operand;
@@ -49,7 +51,7 @@ struct sv_linear {
     void *starts, *columns, *at; /* sorted rows without duplicates, and the places of the diagonal */
     int64_t *sources;  /* the entry that each of the user's adds to; NULL where they are the same */
     double *values, *diagonal, *inverse;
-    struct sv_order *orders[SV_ORDERING_AUTO]; /* by enum sv_ordering; that of short wavefronts is the natural one's */
+    struct sv_order *orders[SV_ORDERINGS]; /* by enum sv_ordering; that of short wavefronts is the natural one's */
     struct sv_box *box; /* of a grid, which has none of the arrays above; NULL else */
     struct sv_factor factor;
     int symmetric;     /* -1: not looked at yet */

@@ -157,7 +157,7 @@ def row_sum_omega(Operand A, ones):
     cdef double omega
     with nogil:
         omega = sv_linalg_row_sum_omega(&A.operand, given, <double *>work.at)
-    return omega
+    return min(omega, SV_BLOCKS_OMEGA) if isinstance(A, Sell) and (<Sell>A).sell.in_blocks else omega
 
 
 cdef noise(Operand A, size_t unknowns):

@@ -34,6 +34,21 @@ SV_BINDING int sv_linalg_symmetric(const struct sv_pattern *A, const void *value
 /* The level of each row: above the levels of all rows before it with which it shares an entry. Returns their number. */
 SV_BINDING int64_t sv_linalg_levels(const struct sv_pattern *A, int32_t *level);
 
+/* Blocks of rows that stand together, at most SV_BLOCKS and of at least SV_BLOCK_ROWS rows but the last; blocks of one
+ * colour share no entry, and they stand in the order of the colours. Blocks are the pieces for threads. */
+enum { SV_BLOCKS = SV_PIECES, SV_BLOCK_ROWS = 1024 };
+/* Above this omega SSOR-CG takes more iterations in blocks, not less: what a block tells another passes two a sweep. */
+#define SV_BLOCKS_OMEGA 1.65
+struct sv_blocks {
+    size_t count, colors;
+    int32_t group[SV_BLOCKS + 1]; /* where each block's groups begin; the last is the number of groups */
+    int32_t color[SV_BLOCKS];     /* of each block, ascending */
+};
+
+/* The group of each row: the level sets of the triangles inside each block, block after block, colour after colour.
+ * work: n of int32. */
+SV_BINDING void sv_linalg_blocks(const struct sv_pattern *A, int32_t *group, int32_t *work, struct sv_blocks *blocks);
+
 /* A colour for each row, another than those of the rows with which it shares an entry; the pattern is symmetric.
  * Returns the number of colours; `two` finds two or returns 0. work: n of int32. */
 SV_BINDING int64_t sv_linalg_two_colors(const struct sv_pattern *A, int32_t *color, int32_t *work);
@@ -63,6 +78,9 @@ SV_BINDING void sv_linalg_slots(const struct sv_pattern *A, size_t chunks, const
 
 /* The pieces of the groups for threads, at most SV_PIECES a group; returns their number. piece may be NULL. */
 SV_BINDING size_t sv_linalg_pieces(size_t groups, const int64_t *chunks, struct sv_piece *piece);
+
+/* The same where the groups are those of blocks, which are the pieces. */
+SV_BINDING void sv_linalg_block_pieces(const struct sv_blocks *blocks, const int64_t *chunks, struct sv_piece *piece);
 
 /* values[to[k]] = data[k]; both float64, or both float32. */
 SV_BINDING void sv_linalg_fill(size_t entries, struct sv_destinations to, const void *data, int float32, void *values);

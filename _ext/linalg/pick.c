@@ -11,6 +11,7 @@ typedef const sv_csr_columns column_tables[4];
 typedef const sv_bsr_sweep node_tables[4];
 
 SV_DISPATCH(csr_tables, csr_table, csr_kernels_f64)
+SV_DISPATCH(csr_tables, complex_table, complex_kernels_f64)
 SV_DISPATCH(column_tables, column_table, csr_columns_f64)
 SV_DISPATCH(node_tables, node_table, bsr_sweeps_f64)
 SV_DISPATCH(sell_tables, sell_table, sell_kernels_f64)
@@ -20,6 +21,11 @@ SV_DISPATCH(struct sv_tuner_kind, gaussian_table, tuner_gaussian_f64)
 const struct sv_operand_kernels *sv_csr_kernels(int wide_indices, int float32_values)
 {
     return (*csr_table())[2 * !!wide_indices + !!float32_values];
+}
+
+const struct sv_operand_kernels *sv_complex_kernels(int wide_indices, int float32_parts)
+{
+    return (*complex_table())[2 * !!wide_indices + !!float32_parts];
 }
 
 void sv_csr_sweep_columns(int wide_indices, int float32_values, const struct sv_operand *A, double omega,

@@ -1,8 +1,9 @@
 /* A matrix whose rows stand in groups, each group's rows independent of one another, as an operand: sliced ELLPACK in
  * chunks of eight rows.
  *
- * The groups are the level sets of the triangles (wavefront: the sums of the natural order, up to rounding) or the
- * colours of a colouring (another iteration than the natural one). Unknowns are kept in the order of the groups, each
+ * The groups are the level sets of the triangles (wavefront: the sums of the natural order, up to rounding), the colours
+ * of a colouring (another iteration than the natural one), or the level sets inside of blocks of rows that have colours
+ * (between the two: threads wait for one another once a colour). Unknowns are kept in the order of the groups, each
  * group padded to whole chunks by rows of the identity. L is what stands before the diagonal in that order; with level
  * sets that is L in the user's order as well.
  */
@@ -26,7 +27,7 @@ struct sv_chunk {
     uint32_t upper : 31, gathered : 1;
 };
 
-/* Chunks [chunk, end) of a group; that group's pieces are [first, last). */
+/* Chunks [chunk, end) of a group, or of all groups of a block; that group's, or colour's, pieces are [first, last). */
 struct sv_piece {
     int64_t chunk, end, first, last;
 };
@@ -38,6 +39,7 @@ struct sv_sell {
     const int32_t *index;
     const void *values; /* float64 or float32 */
     const double *inverse_diagonal;
+    int in_blocks; /* whether the groups are those of blocks with colours */
     int split; /* whether groups are large enough to be shared by threads */
 };
 
@@ -54,7 +56,8 @@ struct sv_sell_pass {
 /* The operation on chunks [first, last), its terms added to the lanes of `sum`. */
 typedef void (*sv_sell_kernel)(const struct sv_sell_pass *pass, size_t first, size_t last, double sum[SV_CHUNK]);
 
-/* Runs the kernel on all chunks, group after group (backward: from the last), or in any order; returns the sum. Both in
+/* Runs the kernel on all chunks, group after group (backward: from the last, and the kernel goes through its chunks from
+ * the last too), or in any order; returns the sum. Both in
  * threads, whose number does not change a bit. */
 double sv_sell_in_groups(const struct sv_sell_pass *pass, sv_sell_kernel kernel, int backward);
 double sv_sell_everywhere(const struct sv_sell_pass *pass, sv_sell_kernel kernel);

@@ -26,6 +26,7 @@ cdef extern from "sell.h" nogil:
         const int32_t *index
         const void *values
         const double *inverse_diagonal
+        int in_blocks
         int split
 
     const sv_operand_kernels *sv_sell_kernels(int)
@@ -48,6 +49,15 @@ cdef extern from "orderings.h" nogil:
         SV_NOT_SORTED
         SV_NO_DIAGONAL
 
+    double SV_BLOCKS_OMEGA
+
+    struct sv_blocks:
+        size_t count
+        size_t colors
+        int32_t *group
+
+    void sv_linalg_blocks(const sv_pattern *, int32_t *, int32_t *, sv_blocks *)
+    void sv_linalg_block_pieces(const sv_blocks *, const int64_t *, sv_piece *)
     sv_flaw sv_linalg_diagonal(const sv_pattern *, size_t, void *, size_t *)
     ptrdiff_t sv_linalg_diagonal_values(const sv_pattern *, const void *, const void *, int, double *, double *)
     int sv_linalg_symmetric_pattern(const sv_pattern *, int64_t *, int64_t *)
@@ -163,6 +173,40 @@ def levels(row_starts, columns):
     return level.base, count
 
 
+cdef class Blocks:
+    """Blocks of rows: see orderings.h.
+
+    Attributes
+    ----------
+    group : ndarray, shape (n,)
+        The group of each row, a level set of the triangles inside its block.
+    count, groups, colors : int
+        The number of blocks, of groups, of the blocks' colours.
+    """
+
+    cdef sv_blocks found
+    cdef readonly object group
+
+    def __cinit__(self, row_starts, columns):
+        cdef sv_pattern A = pattern_of(row_starts, columns)
+        cdef int32_t[::1] group = of_each_row(&A), work = of_each_row(&A)
+        with nogil:
+            sv_linalg_blocks(&A, &group[0], &work[0], &self.found)
+        self.group = group.base
+
+    @property
+    def groups(self):
+        return self.found.group[self.found.count]
+
+    @property
+    def count(self):
+        return self.found.count
+
+    @property
+    def colors(self):
+        return self.found.colors
+
+
 def colors(row_starts, columns, bint two):
     """A colouring of a symmetric pattern: (the colour of each row, their number), 0 where `two` do not suffice."""
     cdef sv_pattern A = pattern_of(row_starts, columns)
@@ -196,16 +240,18 @@ cdef class Sell(Operand):
     cdef readonly Py_ssize_t groups, stored
     cdef readonly double gathered
 
-    def __cinit__(self, row_starts, columns, const int32_t[::1] group, Py_ssize_t groups, int threads=1):
-        """group: (n,), the group of each row. `update` gives the values."""
+    def __cinit__(self, row_starts, columns, const int32_t[::1] group, Py_ssize_t groups, int threads=1,
+                  Blocks blocks=None):
+        """group: (n,), the group of each row, in `blocks` or not. `update` gives the values."""
         cdef sv_pattern A = pattern_of(row_starts, columns)
         cdef size_t chunks, pieces, k
         cdef int64_t slots, indices, gathered = 0
         cdef bint fit = <size_t>group.shape[0] == A.n < 2**31 and groups > 0
         for k in range(A.n if fit else 0):
             fit &= 0 <= group[k] < groups
-        if not fit:
+        if not fit or (blocks is not None and groups != blocks.groups):
             raise ValueError("the groups do not fit")
+        cdef size_t waits = groups if blocks is None else blocks.found.colors
         cdef Room bounds = Room.__new__(Room, 8 * (groups + 1)), work = Room.__new__(Room, 8 * groups)
         with nogil:
             sv_linalg_group_chunks(A.n, &group[0], groups, <int64_t *>bounds.at)
@@ -220,20 +266,27 @@ cdef class Sell(Operand):
         with nogil:
             sv_linalg_places(A.n, &group[0], groups, <int64_t *>bounds.at, places, rows, <int64_t *>work.at)
             sv_linalg_layout(&A, chunks, places, rows, described, &slots, &indices)
-            pieces = sv_linalg_pieces(groups, <int64_t *>bounds.at, NULL)
+            if blocks is None:
+                pieces = sv_linalg_pieces(groups, <int64_t *>bounds.at, NULL)
+            else:
+                pieces = blocks.found.count
         self.entries, self.destinations.wide = len(columns), SV_CHUNK * slots >= 2**31
         cdef Room piece = Room.__new__(Room, pieces * sizeof(sv_piece)), index = Room.__new__(Room, 4 * indices)
         cdef Room to = Room.__new__(Room, self.entries * (8 if self.destinations.wide else 4))
         self.destinations.to = to.at
         with nogil:
             sv_linalg_slots(&A, chunks, places, rows, described, <int32_t *>index.at, self.destinations)
-            sv_linalg_pieces(groups, <int64_t *>bounds.at, <sv_piece *>piece.at)
+            if blocks is None:
+                sv_linalg_pieces(groups, <int64_t *>bounds.at, <sv_piece *>piece.at)
+            else:
+                sv_linalg_block_pieces(&blocks.found, <int64_t *>bounds.at, <sv_piece *>piece.at)
             for k in range(chunks):
                 gathered += described[k].gathered
         self.sell.chunks, self.sell.chunk = chunks, described
         self.sell.pieces, self.sell.piece = pieces, <sv_piece *>piece.at
         self.sell.index = <int32_t *>index.at
-        self.sell.split = chunks >= max(SPLIT_CHUNKS, GROUP_CHUNKS * groups)
+        self.sell.in_blocks = blocks is not None
+        self.sell.split = chunks >= max(SPLIT_CHUNKS, GROUP_CHUNKS * waits)
         self.unknowns, self.place = A.n, places
         self.pattern = place, chunk, piece, index, to
         self.operand.n, self.operand.threads, self.operand.matrix = SV_CHUNK * chunks, threads, &self.sell

@@ -36,24 +36,41 @@ INLINE rows8 NAME(triangle)(rows8 sum, int minus, const struct sv_sell *S, const
     double *out = (pass)->out, omega = (pass)->omega;                             \
     (void)b, (void)x, (void)inverse, (void)omega
 #define EACH_CHUNK for (size_t c = first, at = SV_CHUNK * first; c < last; c++, at += SV_CHUNK)
+/* From the last one where `backward`: a piece may hold groups that depend on one another. */
+#define EACH_CHUNK_TOWARDS(backward)                                                         \
+    for (size_t count = last - first, c = (backward) ? last - 1 : first, at = SV_CHUNK * c;  \
+         count-- > 0; c += (backward) ? (size_t)-1 : 1, at = SV_CHUNK * c)
 
-
-static void NAME(sweep_chunks)(const struct sv_sell_pass *pass, size_t first, size_t last, double sum[SV_CHUNK])
+INLINE void NAME(sweep_chunks)(const struct sv_sell_pass *pass, size_t first, size_t last, int backward)
 {
     CHUNKS(pass);
-    (void)sum;
-    EACH_CHUNK {
+    EACH_CHUNK_TOWARDS(backward) {
         rows8 r = LESS_LOWER(LESS_UPPER(rows_load(b + at), c, out), c, out);
         rows8 kept = rows_scaled(1 - omega, rows_load(out + at));
         rows_store(out + at, rows_fma(rows_scaled(omega, rows_load(inverse + at)), r, kept));
     }
 }
 
+static void NAME(sweep_forward)(const struct sv_sell_pass *pass, size_t first, size_t last, double sum[SV_CHUNK])
+{
+    (void)sum;
+    NAME(sweep_chunks)(pass, first, last, 0);
+}
+
+static void NAME(sweep_backward)(const struct sv_sell_pass *pass, size_t first, size_t last, double sum[SV_CHUNK])
+{
+    (void)sum;
+    NAME(sweep_chunks)(pass, first, last, 1);
+}
+
 static void NAME(sweep)(const struct sv_operand *A, double omega, enum sv_direction direction, const double *b,
                         double *x)
 {
     struct sv_sell_pass pass = {.A = A, .omega = omega, .b = b, .out = x};
-    sv_sell_in_groups(&pass, NAME(sweep_chunks), direction == SV_BACKWARD);
+    if (direction == SV_FORWARD)
+        sv_sell_in_groups(&pass, NAME(sweep_forward), 0);
+    else
+        sv_sell_in_groups(&pass, NAME(sweep_backward), 1);
 }
 
 /* What earlier rows changed, times the entries there, leads back to the residual before the sweep. */
@@ -62,7 +79,7 @@ INLINE void NAME(measure_chunks)(const struct sv_sell_pass *pass, size_t first, 
 {
     CHUNKS(pass);
     rows8 squares = rows_load(sum);
-    EACH_CHUNK {
+    EACH_CHUNK_TOWARDS(backward) {
         rows8 now = LESS_LOWER(LESS_UPPER(rows_load(b + at), c, out), c, out), old = rows_load(out + at);
         now = rows_minus(now, rows_times(rows_load(A->diagonal + at), old));
         rows8 before = backward ? PLUS_UPPER(now, c, pass->d) : PLUS_LOWER(now, c, pass->d);
@@ -106,7 +123,7 @@ static void NAME(upper_chunks)(const struct sv_sell_pass *pass, size_t first, si
 {
     CHUNKS(pass);
     (void)sum;
-    EACH_CHUNK {
+    EACH_CHUNK_TOWARDS(1) {
         rows8 r = LESS_UPPER(rows_load(b + at), c, out);
         rows_store(out + at, rows_times(rows_scaled(omega, rows_load(inverse + at)), r));
     }
@@ -248,6 +265,7 @@ static const struct sv_operand_kernels NAME(kernels) = {
 
 #undef CHUNKS
 #undef EACH_CHUNK
+#undef EACH_CHUNK_TOWARDS
 #undef LESS_LOWER
 #undef LESS_UPPER
 #undef PLUS_LOWER

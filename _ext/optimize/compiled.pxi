@@ -1,7 +1,5 @@
 # Nonlinear programs' functions that users have compiled (compiled.h).
 
-from libc.stdlib cimport calloc, free
-
 from .._base.compiled import address_of
 
 cdef extern from "compiled.h" nogil:
@@ -86,21 +84,22 @@ cdef class Compiled:
     def __init__(self, int64_t n, fun=None, jac=None, hess=None, constraints=()):
         cdef int64_t k
         cdef double[:, ::1] matrix
-        cdef double[::1] work = np.empty(n * n)
+        cdef int64_t blocks = len(constraints)
         cdef sv_compiled_block *block
-        self.table.n, self.table.blocks = n, len(constraints)
+        self.table.n, self.table.blocks = n, blocks
         self.table.fun = <sv_compiled_fun *>compiled_address(fun, &self.table.fun_data)
         self.table.jac = <sv_compiled_vector *>compiled_address(jac, &self.table.jac_data)
         self.table.hess = <sv_compiled_vector *>compiled_address(hess, &self.table.hess_data)
         self.has_fun, self.has_gradient, self.has_hessian = (
             self.table.fun != NULL, self.table.jac != NULL, self.table.hess != NULL)
         free(self.block)
-        self.block = <sv_compiled_block *>calloc(len(constraints) + 1, sizeof(sv_compiled_block))
+        # the numbers for work lie behind the blocks
+        self.block = <sv_compiled_block *>calloc(1, (blocks + 1) * sizeof(sv_compiled_block) + n * n * sizeof(double))
         if self.block == NULL:
             raise MemoryError
-        self.table.block, self.table.work = self.block, &work[0] if n else NULL
+        self.table.block, self.table.work = self.block, <double *>(self.block + blocks + 1)
         self.has_constraints = self.has_jacobian = True
-        self.m, kept = 0, [fun, jac, hess, work]
+        self.m, kept = 0, [fun, jac, hess]
         for k, rows in enumerate(constraints):
             block = self.block + k
             if isinstance(rows, tuple):

@@ -23,6 +23,7 @@ cdef extern from "ldl.h" nogil:
 
 cdef extern from "quasi.h" nogil:
     enum: SV_QUASI_NONE, SV_QUASI_BFGS, SV_QUASI_SR1, SV_QUASI_LBFGS
+    int64_t sv_quasi_size(int, int64_t, int64_t) noexcept
 
 cdef extern from "dense_nlp.h" nogil:
     struct sv_dense:
@@ -104,11 +105,15 @@ cdef class DenseNLP(NLP):
     cdef object program
     cdef Compiled compiled
     cdef sv_dense dense
-    cdef double[::1] memory, own
+    cdef double *memory
+
+    def __dealloc__(self):
+        free(self.memory)
 
     def __init__(self, program):
         cdef Compiled compiled = program.compiled if program.compiled is not None else Compiled(program.n)
         cdef sv_dense *dense = &self.dense
+        cdef int64_t size
         dense.n, dense.m = program.n, program.m
         if dense.n == 0 or (program.compiled is not None and (compiled.m != dense.m or compiled.table.n != dense.n)):
             raise ValueError(f"compiled functions of {compiled.table.n} variables and {compiled.m} rows do not fit "
@@ -134,18 +139,24 @@ cdef class DenseNLP(NLP):
         elif compiled.has_hessian:
             dense.hessian, dense.hessian_data = sv_compiled_hessian, &compiled.table
         dense.ldl.sytrf, dense.ldl.sytrs = <sv_sytrf>dsytrf, <sv_sytrs>dsytrs
-        self.memory = np.zeros(sv_dense_size(dense.n, dense.m))
-        sv_dense_begin(dense, &self.memory[0], &self.table)
-        self.own = room(self.table.carried)  # until a method brings its own
-        self.table.carry(self.table.data, &self.own[0])
+        free(self.memory)
+        # behind them what an approximation learns, until a method brings memory of its own for it
+        size = sv_dense_size(dense.n, dense.m)
+        self.memory = <double *>calloc(size + sv_quasi_size(dense.quasi, dense.n, dense.m) + 1, sizeof(double))
+        if self.memory == NULL:
+            raise MemoryError(f"no memory for a dense program of {dense.n} variables and {dense.m} rows")
+        sv_dense_begin(dense, self.memory, &self.table)
+        self.table.carry(self.table.data, self.memory + size)
 
     cdef check(self):
         """Raise what a function of the program has raised; calls of compiled functions are counted."""
-        program, dense = self.program, &self.dense
-        program.nfev += dense.nfev if self.compiled.has_fun else 0
-        program.njev += dense.njev if self.compiled.has_gradient else 0
-        program.nhev += dense.nhev if self.compiled.has_hessian else 0
-        dense.nfev = dense.njev = dense.nhev = 0
+        dense = &self.dense
+        if dense.nfev or dense.njev or dense.nhev:
+            calls = self.program.calls
+            calls.nfev += dense.nfev if self.compiled.has_fun else 0
+            calls.njev += dense.njev if self.compiled.has_gradient else 0
+            calls.nhev += dense.nhev if self.compiled.has_hessian else 0
+            dense.nfev = dense.njev = dense.nhev = 0
         NLP.check(self)
 
 

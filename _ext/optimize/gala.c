@@ -16,6 +16,10 @@ enum { PATIENCE = 60 };
 /* So many that brought nothing near the tolerance: what holds may be known by now, whatever the last polish has made of it,
  * and an approximate Hessian takes more steps on it. */
 enum { LAST_TRY = 5 };
+/* Where the tolerance is met by products of slacks and multipliers that are both small, the polish may not know which side
+ * holds; so many iterations more, with a mu that goes on to fall, tell. */
+enum { FURTHER = 3 };
+static const double LESS_MU = 1e-2;
 /* What further attempts start with, with a mu that falls when its problem is solved. Which serves is a matter of the program:
  * a large mu keeps to its middle, a small one or a small push to x0. */
 static const struct {
@@ -86,6 +90,17 @@ static int measure(struct gala *w)
     return code;
 }
 
+/* Whether the loop goes on although a point that was kept meets the tolerance. */
+static int goes_further(struct gala *w)
+{
+    if (w->s->status != SV_GALA_CONVERGED || w->s->further == FURTHER || w->nlp->carried)
+        return 0;
+    w->s->further++;
+    w->s->tiny = 0;
+    w->s->status = SV_GALA_RUNNING;
+    return 1;
+}
+
 /* Measures the point; near a solution the polished one, too. */
 static int judge(struct gala *w)
 {
@@ -102,6 +117,8 @@ static int judge(struct gala *w)
         return 0;
     double tol = w->s->options.tol, plain = fmax(at.stationarity, fmax(at.violation, at.complementarity));
     int solved = at.measure <= tol;
+    if (!solved && w->s->further)
+        goes_further(w);
     int last = w->s->acceptable == LAST_TRY, due = at.measure <= 1e-2 * w->s->polished || last;
     if ((solved && plain <= tol && at.complementarity <= tol / 100) || !(at.measure <= POLISHED) || (!solved && !due))
         return 0;
@@ -113,6 +130,8 @@ static int judge(struct gala *w)
     if (improved) {
         keep(w, &at);
         conclude(w, &at);
+    } else if (solved) {
+        goes_further(w);
     }
     return w->s->status == SV_GALA_RUNNING ? sv_gala_move(w, w->v, w->c, w->s->f) : 0;
 }
@@ -120,7 +139,8 @@ static int judge(struct gala *w)
 /* Products of slacks and multipliers are mu / f_scale in the user's units. */
 static double least_mu(const struct gala *w)
 {
-    return fmax(w->s->options.tol / 10, 1e-14) * w->s->f_scale;
+    double tol = w->s->options.tol * (w->s->further ? LESS_MU : 1);
+    return fmax(tol / 10, 1e-14) * w->s->f_scale;
 }
 
 static void set_mu(struct gala *w, double mu)
@@ -258,6 +278,10 @@ static int iterate(struct gala *w)
 static int again(struct gala *w)
 {
     sv_gala *s = w->s;
+    if (s->best <= s->options.tol) { /* what came of further iterations does not matter */
+        s->status = SV_GALA_CONVERGED;
+        return 0;
+    }
     s->infeasible += s->status == SV_GALA_INFEASIBLE;
     if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
         return sv_gala_hand_over(w);
@@ -332,4 +356,11 @@ int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double se
             break;
     }
     return code;
+}
+
+int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter)
+{
+    if (state->status == SV_GALA_RUNNING)
+        return state->nit >= first && state->nit < max_iter;
+    return state->status == SV_GALA_STAGNATION || state->status == SV_GALA_INFEASIBLE;
 }

@@ -34,6 +34,9 @@ enum {
 /* Quadratic programs come first up to so many variables and rows. */
 enum { SV_FILTER_CAPACITY = 256, SV_GALA_SEQUENTIAL = 150 };
 
+/* The first route gives way to the one on active sets when it stagnates, finds no feasible point, or after so many. */
+enum { SV_GALA_FIRST = 140 };
+
 struct sv_gala_options {
     double tol, mu, push, max_shift;
     int64_t monotone;
@@ -52,6 +55,7 @@ typedef struct sv_gala {
     double shift;                /* the last shift of H that was wanted, 0: none yet */
     int64_t filtered;            /* entries of the filter */
     int64_t acceptable;          /* iterations on end below 100 tol that brought nothing */
+    int64_t further;             /* iterations beyond the tolerance, for a polish that found no sides to stand on */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
     int64_t still;               /* steps on end along M that move nothing but last digits */
     int64_t restorations;
@@ -85,6 +89,9 @@ SV_BINDING int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x,
 /* At most `iterations` more, fewer where the state's status is set or `seconds` are over. 0 or SV_STOP; then the state is that
  * of the last iteration that was completed. */
 SV_BINDING int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work);
+
+/* Whether a first route that may take `first` iterations, of `max_iter` for both, is to give way in this state. */
+SV_BINDING int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter);
 
 /* What the answer's functions are, in the user's units: f, c, grad f, J'y (y: that of the answer). 0 or SV_STOP. */
 SV_BINDING int sv_gala_evaluate(const sv_nlp *nlp, const sv_gala *state, double *f, double *c, double *g, double *product);

@@ -1,6 +1,8 @@
 # The loop of method gala (gala.h): its state is an array of bytes.
 
 cdef extern from "gala.h" nogil:
+    enum: SV_GALA_FIRST, SV_GALA_RUNNING
+
     struct sv_gala_options:
         double tol
         double mu
@@ -25,8 +27,13 @@ cdef extern from "gala.h" nogil:
     int sv_gala_init(const sv_nlp *, const sv_sides *, const double *, const sv_gala_options *, sv_gala *, double *)
     int sv_gala_offer(const sv_nlp *, sv_gala *, const double *, const double *, const double *, double *)
     int sv_gala_run(const sv_nlp *, sv_gala *, int64_t, double, double *)
+    int sv_gala_gives_up(const sv_gala *, int64_t, int64_t)
     int sv_gala_evaluate(const sv_nlp *, const sv_gala *, double *, double *, double *, double *)
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
+
+
+#: A first route has so many iterations.
+FIRST = SV_GALA_FIRST
 
 
 cdef int64_t state_bytes(NLP nlp):
@@ -46,47 +53,43 @@ cdef sv_gala *gala_of(NLP nlp, const uint8_t[::1] state) except NULL:
     return held
 
 
-def gala_init(NLP nlp, const double[::1] x0 not None, Sides sides not None, dict options):
-    """The first state, as bytes; None where the functions are not finite at x0."""
+def gala_init(NLP nlp, const double[::1] x0 not None, Sides sides not None, dict options, offered=None,
+              int64_t iterations=0, double seconds=0):
+    """The first state, its measure, and what `gala_run` makes of it in so many iterations.
+
+    None where the functions are not finite at x0. `offered`: multipliers y, z of x0.
+    """
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     cdef sv_gala_options chosen = options
-    block = np.zeros(state_bytes(nlp), np.uint8)
+    block = np.zeros(state_bytes(nlp), np.uint8) if nlp.table.carried else np.empty(state_bytes(nlp), np.uint8)
     cdef uint8_t[::1] state = block
+    cdef sv_gala *held = <sv_gala *>&state[0]
     cdef double *work = nlp.room(sv_gala_work(n, m))
     cdef const double *start = entries(x0, n)
+    cdef const double[::1] y, z
     cdef int code
+    cdef double measure
     carry(nlp, state)
     sides.fits(n, m)
     with nogil:
-        code = sv_gala_init(&nlp.table, &sides.sides, start, &chosen, <sv_gala *>&state[0], work)
+        code = sv_gala_init(&nlp.table, &sides.sides, start, &chosen, held, work)
     nlp.check()
-    return None if code else block
-
-
-def gala_offer(NLP nlp, uint8_t[::1] state not None, const double[::1] x0 not None, const double[::1] y not None,
-               const double[::1] z not None):
-    """Let the first state take up x0 with its multipliers, in place."""
-    cdef int64_t n = nlp.table.n, m = nlp.table.m
-    cdef sv_gala *held = gala_of(nlp, state)
-    cdef const double *at = entries(x0, n)
-    cdef const double *rows = entries(y, m)
-    cdef const double *bounds = entries(z, n)
-    cdef double *work = nlp.room(sv_gala_work(n, m))
-    carry(nlp, state)
+    if code:
+        return None
+    if offered is not None:
+        y, z = offered
+        sv_gala_offer(&nlp.table, held, start, entries(y, m), entries(z, n), work)
+        nlp.check()
     with nogil:
-        sv_gala_offer(&nlp.table, held, at, rows, bounds, work)
-    nlp.check()
+        code = sv_gala_run(&nlp.table, held, 0, 0, work)
+        measure = held.measure
+        if code == 0 and iterations > 0 and held.status == SV_GALA_RUNNING:
+            sv_gala_run(&nlp.table, held, iterations, seconds, work)
+    return measure, gala_told(nlp, block, held, work)
 
 
-def gala_run(NLP nlp, state, int64_t iterations, double seconds):
-    """A state some iterations on, the iterations done, its status (-1: running), its measure, and the best x so far."""
-    block = np.array(state, np.uint8)
-    cdef uint8_t[::1] bytes_of = block
-    cdef sv_gala *held = gala_of(nlp, bytes_of)
-    cdef double *work = nlp.room(sv_gala_work(nlp.table.n, nlp.table.m))
-    carry(nlp, bytes_of)
-    with nogil:
-        sv_gala_run(&nlp.table, held, iterations, seconds, work)
+cdef gala_told(NLP nlp, block, sv_gala *held, double *work):
+    """A state, its iterations, its status (-1: running), its measure, and the best x so far."""
     x = np.empty(nlp.table.n)
     cdef double[::1] to_x = x
     sv_gala_answer(held, &to_x[0], work, work + nlp.table.m)  # the multipliers to where they are not in the way
@@ -99,26 +102,47 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
     return block, held.nit, held.status, held.measure, x
 
 
+def gala_run(NLP nlp, state, int64_t iterations, double seconds):
+    """A state some iterations on, the iterations done, its status (-1: running), its measure, and the best x so far."""
+    block = np.array(state, np.uint8)
+    cdef uint8_t[::1] bytes_of = block
+    cdef sv_gala *held = gala_of(nlp, bytes_of)
+    cdef double *work = nlp.room(sv_gala_work(nlp.table.n, nlp.table.m))
+    carry(nlp, bytes_of)
+    with nogil:
+        sv_gala_run(&nlp.table, held, iterations, seconds, work)
+    return gala_told(nlp, block, held, work)
+
+
+def gala_gives_up(NLP nlp, const uint8_t[::1] state not None, int64_t first, int64_t max_iter):
+    """Whether a first route in this state is to give way to the one on active sets."""
+    return bool(sv_gala_gives_up(gala_of(nlp, state), first, max_iter))
+
+
 def gala_best(NLP nlp, const uint8_t[::1] state not None):
     """The least measure of a state, and its status."""
     held = gala_of(nlp, state)
     return held.best, held.status
 
 
-def gala_answer(NLP nlp, state):
-    """The best point of a state with its multipliers: x, y, z; and there, in the user's units: f, grad f, c, J'y."""
+def gala_answer(NLP nlp, const uint8_t[::1] state not None, Sides sides not None):
+    """The best point of a state with its multipliers: x, y, z; there f, grad f; and its `kkt_numbers`, all recomputed."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
-    cdef uint8_t[::1] bytes_of = np.array(state, np.uint8)
-    cdef sv_gala *held = gala_of(nlp, bytes_of)
-    x, z, g, product = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    y, c = np.empty(m), np.empty(m)
-    cdef double[::1] to_x = x, to_z = z, to_g = g, to_product = product, to_y = y, to_c = c
-    cdef double *row_y = &to_y[0] if m else NULL
-    cdef double *row_c = &to_c[0] if m else NULL
-    cdef double f = 0
-    sv_gala_answer(held, &to_x[0], row_y, &to_z[0])
-    carry(nlp, bytes_of)
+    x, z, g, y = np.empty(n), np.empty(n), np.empty(n), np.empty(m)
+    cdef double[::1] to_x = x, to_z = z, to_g = g, to_y = y
+    cdef double *work = nlp.room(2 * n + 2 * m)
+    cdef sv_kkt_point at
+    cdef uint8_t[::1] copy
+    cdef sv_gala *held = gala_of(nlp, state)
+    if nlp.table.carried:  # what an approximation learns there is no part of the state
+        copy = np.array(state, np.uint8)
+        carry(nlp, copy)
+        held = gala_of(nlp, copy)
+    sides.fits(n, m)
+    at.x, at.z, at.g, at.y, at.c = &to_x[0], &to_z[0], &to_g[0], &to_y[0] if m else &nothing, work
+    sv_gala_answer(held, at.x, at.y, at.z)
     with nogil:
-        sv_gala_evaluate(&nlp.table, held, &f, row_c, &to_g[0], &to_product[0])
+        sv_gala_evaluate(&nlp.table, held, &at.f, at.c, at.g, work + m)
+        sv_kkt_numbers(n, m, &sides.sides, work + m, work + m + n, &at)
     nlp.check()
-    return (x, y, z), (f, g, c, product)
+    return (x, y, z), (at.f, g), (at.stationarity, at.violation, at.complementarity)

@@ -2,6 +2,8 @@
 # m and the functions below by the same names (`Backend` in solvers/optimize/_nlp.py says what each takes and returns). An
 # exception in one of them ends the solve and is raised by whoever called it.
 
+from libc.stdlib cimport calloc, free, malloc
+
 cdef extern from "nlp.h" nogil:
     enum: SV_STOP, SV_FAILED
 
@@ -29,15 +31,21 @@ cdef class NLP:
 
     cdef sv_nlp table
     cdef object error
-    cdef double[::1] spare
+    cdef double *spare
     cdef int64_t spares
+
+    def __dealloc__(self):
+        free(self.spare)
 
     cdef double *room(self, int64_t count) except NULL:
         """Numbers for the work of a method: the same memory each time, since the system clears new pages."""
         if self.spares <= count:
-            self.spares = count + 1
-            self.spare = np.empty(self.spares)
-        return &self.spare[0]
+            free(self.spare)
+            self.spares, self.spare = count + 1, <double *>malloc((count + 1) * sizeof(double))
+            if self.spare == NULL:
+                self.spares = 0
+                raise MemoryError(f"no memory for {count} numbers")
+        return self.spare
 
     cdef check(self):
         """Raise what a function of the program has raised."""

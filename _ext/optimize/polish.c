@@ -56,6 +56,33 @@ int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct
     return 0;
 }
 
+struct known {
+    int64_t n;
+    const double *product;
+};
+
+/* J'y where that has been computed. */
+static int known_adjoint(void *data, const double *y, double *out)
+{
+    const struct known *of = data;
+    (void)y;
+    memcpy(out, of->product, (size_t)of->n * sizeof *out);
+    return 0;
+}
+
+void sv_kkt_numbers(int64_t n, int64_t m, const struct sv_sides *sides, const double *product, double *work,
+                    struct sv_kkt_point *at)
+{
+    struct known of = {n, product};
+    const sv_nlp table = {.n = n, .m = m, .data = &of, .adjoint = known_adjoint};
+    for (int64_t j = 0; j < m; j++)
+        work[n + j] = 1;
+    sv_kkt_measure(&table, sides, &(struct sv_scales){1, work + n}, work, at);
+    double s = fmin(at->s, SV_LARGEST_SCALE);
+    at->stationarity /= s;
+    at->complementarity /= s;
+}
+
 /* Which sides hold: the side's value, or NaN. */
 struct space {
     const sv_nlp *nlp;

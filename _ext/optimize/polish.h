@@ -29,6 +29,13 @@ struct sv_kkt_point {
 SV_BINDING int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, double *work,
                               struct sv_kkt_point *at);
 
+/* The same in the user's units of a point whose J'y is `product`, stationarity and complementarity over s, which here is at
+ * most SV_LARGEST_SCALE: multipliers that dependent sides let grow without end must not make up for what they leave.
+ * work: n + m. */
+enum { SV_LARGEST_SCALE = 1000 };
+SV_BINDING void sv_kkt_numbers(int64_t n, int64_t m, const struct sv_sides *sides, const double *product, double *work,
+                               struct sv_kkt_point *at);
+
 SV_BINDING int64_t sv_polish_work(int64_t n, int64_t m);
 
 /* At most `steps` Newton steps, no more once stationarity, violation and complementarity are `enough`, on the sides that are

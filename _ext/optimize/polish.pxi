@@ -37,6 +37,7 @@ cdef extern from "polish.h" nogil:
         double measure
         double s
 
+    void sv_kkt_numbers(int64_t, int64_t, const sv_sides *, const double *, double *, sv_kkt_point *) noexcept
     int64_t sv_polish_work(int64_t, int64_t) noexcept
     int sv_kkt_measure(const sv_nlp *, const sv_sides *, const sv_scales *, double *, sv_kkt_point *) noexcept
     int sv_polish(const sv_nlp *, const sv_sides *, const sv_scales *, int64_t, double, int, double *, sv_kkt_point *,
@@ -96,39 +97,17 @@ def sound_sides(const double[:] lower not None, const double[:] upper not None):
     return low, high, held
 
 
-cdef struct known:
-    int64_t n
-    const double *product
-
-
-cdef int known_adjoint(void *data, const double *y, double *out) noexcept nogil:
-    """J'y where that has been computed."""
-    memcpy(out, (<known *>data).product, (<known *>data).n * sizeof(double))
-    return 0
-
-
-#: How far large multipliers loosen the measure of a result, at most.
-LARGEST_SCALE = 1000.0
-
-
 def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,
                 const double[::1] product, Sides of_program not None):
     """Stationarity, violation and complementarity of a KKT point in the user's units (polish.h); product: J'y."""
     cdef int64_t n = x.shape[0], m = c.shape[0]
-    cdef double[::1] work = np.ones(n + m)
-    cdef known of = known(n, entries(product, n))
-    cdef sv_scales scales
+    cdef double[::1] work = np.empty(n + m)
     cdef sv_kkt_point at
-    cdef sv_nlp table
     of_program.fits(n, m)
-    table.n, table.m, table.data, table.adjoint = n, m, &of, known_adjoint
-    scales.objective, scales.rows = 1, &work[n] if m else &nothing
     at.x, at.g, at.z = <double *>entries(x, n), <double *>entries(g, n), <double *>entries(z, n)
     at.c, at.y = <double *>entries(c, m), <double *>entries(y, m)
-    sv_kkt_measure(&table, &of_program.sides, &scales, &work[0], &at)
-    # multipliers that dependent sides let grow without end must not make up for what they leave
-    s = min(at.s, LARGEST_SCALE)
-    return at.stationarity / s, at.violation, at.complementarity / s
+    sv_kkt_numbers(n, m, &of_program.sides, entries(product, n), &work[0], &at)
+    return at.stationarity, at.violation, at.complementarity
 
 
 def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_steps, *, bint curved=True):

@@ -13,6 +13,7 @@ cdef extern from "sketch.h" nogil:
         const int32_t *starts
         const int32_t *index
         const double *value
+        const float *single
 
     struct sv_alias:
         size_t n
@@ -237,7 +238,7 @@ def gram(const int32_t[::1] starts, const int32_t[::1] index, const double[::1] 
     if <size_t>weights.shape[0] != rows or index.shape[0] != value.shape[0] or starts[rows] > index.shape[0]:
         raise ValueError(f"{weights.shape[0]} weights, {rows} rows, {index.shape[0]} entries")
     if cols and index.shape[0]:
-        X.starts, X.index, X.value = &starts[0], &index[0], &value[0]
+        X.starts, X.index, X.value, X.single = &starts[0], &index[0], &value[0], NULL
         if not sv_compressed_squares(&X, rows, cols, NULL, NULL):
             raise ValueError("the columns of a row must rise and be below the number of columns")
         with nogil:

@@ -54,8 +54,12 @@ static void absorb(struct solve *s, double scale)
 
 static void sinkhorn_iteration(struct solve *s, double scale)
 {
-    for (size_t j = 0; j < s->ld; j++)
-        s->x[j] *= s->c[j] > COLUMN_MIN * s->b[j] ? s->b[j] / s->c[j] : 1;
+    const vreal zero = v_set1(0), one = v_set1(1);
+    for (size_t j = 0; j < s->ld; j += SV_W) {
+        const vreal b = v_load(s->b + j), c = v_load(s->c + j);
+        const vreal factor = v_if_equal(v_max(v_mul(v_set1(COLUMN_MIN), b), c), c, v_div(b, c), one);
+        v_store(s->x + j, v_mul(v_load(s->x + j), v_if_equal(c, zero, one, factor)));
+    }
     evaluate(s);
     s->sinkhorn++;
     if (out_of_range(s))

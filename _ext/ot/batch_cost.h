@@ -5,7 +5,7 @@
 #include "batch_state.h"
 #include "expcore.h"
 
-enum { PREFETCH_BYTES = 4096 };
+enum { PREFETCH_BYTES = 4096, ROWS_TOGETHER = 8 };
 
 /* Row i of C in float64, +inf in the columns of zero weight and past the end. */
 static const double *cost_row(const struct solve *s, size_t i)
@@ -36,35 +36,52 @@ INLINE double largest_exponent(const struct solve *s, const double *line, vreal 
 
 /* Of a row's entries, the largest being 1: what is smaller is left out, lest products with it be subnormal, at hundreds of
  * cycles an operation. Those in float32 are for directions alone. */
-enum { LEAST_ENTRY = -900, LEAST_FLOAT = -90 }; /* exponents */
+#define LEAST_ENTRY (-900.0) /* exponents */
+#define LEAST_FLOAT 0x1p-90f
 
-/* The entries 2^z in both widths. */
-INLINE void store_entries(double *row, float *row_float, vreal z, vreal entries)
+/* The entries in float32. */
+INLINE void store_floats(float *out, vreal entries)
 {
-    double lanes[SV_W];
 #ifdef V_HAS_LOOKUP /* and masks */
-    v_store(row, v_masked(entries, v_not_below(z, v_set1(LEAST_ENTRY))));
-    v_store(lanes, v_masked(entries, v_not_below(z, v_set1(LEAST_FLOAT))));
-    for (int k = 0; k < SV_W; k++)
-        row_float[k] = (float)lanes[k];
+    v_store_float_where(v_not_below(entries, v_set1(LEAST_FLOAT)), out, entries);
 #else
-    v_store(lanes, z);
-    v_store(row, entries);
-    for (int k = 0; k < SV_W; k++) {
-        row[k] = lanes[k] >= LEAST_ENTRY ? row[k] : 0;
-        row_float[k] = (float)(lanes[k] >= LEAST_FLOAT ? row[k] : 0);
-    }
+    double lanes[SV_W];
+    v_store(lanes, entries);
+    for (int k = 0; k < SV_W; k++)
+        out[k] = (float)(lanes[k] >= LEAST_FLOAT ? lanes[k] : 0);
 #endif
 }
 
+/* Entries j, j + 1, ... of a row, in both widths. *span becomes at least the largest finite cost less the offset. */
+INLINE void kernel_entries(const struct solve *s, const double *line, vreal scale, vreal offset, double *row,
+                           float *row_float, vreal u, vreal *span, size_t j, int vectors, int careful)
+{
+    const vreal infinite = v_set1(INFINITY), zero = v_set1(0);
+    vreal z[4];
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W;
+        const vreal c = v_sub(v_load(line + at), offset);
+        *span = v_max(careful ? v_if_equal(c, infinite, zero, c) : c, *span);
+        z[w] = v_fnma(scale, c, v_add(v_load(s->v + at), u));
+    }
+    v_exp2_each(z, vectors, !careful, LEAST_ENTRY);
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W;
+        v_store(row + at, z[w]);
+        store_floats(row_float + at, z[w]);
+    }
+}
+
+/* ld is a multiple of two vectors. */
 INLINE void kernel_row(const struct solve *s, const double *line, vreal scale, vreal offset, double *row,
-                       float *row_float, double u, int careful)
+                       float *row_float, double u, vreal *span, int careful)
 {
     const vreal vu = v_set1(u);
-    for (size_t j = 0; j < s->ld; j += SV_W) {
-        vreal z = v_fnma(scale, v_sub(v_load(line + j), offset), v_add(v_load(s->v + j), vu));
-        store_entries(row + j, row_float + j, z, careful ? v_exp2(z) : v_exp2_near(z, 1));
-    }
+    size_t j = 0;
+    for (; j + 4 * SV_W <= s->ld; j += 4 * SV_W)
+        kernel_entries(s, line, scale, offset, row, row_float, vu, span, j, 4, careful);
+    for (; j < s->ld; j += 2 * SV_W)
+        kernel_entries(s, line, scale, offset, row, row_float, vu, span, j, 2, careful);
 }
 
 static void open_columns(struct solve *s)
@@ -83,6 +100,7 @@ static void make_kernel(struct solve *s, double scale, int first)
     const double mean = dot(s->b, s->v, s->ld) / s->mass; /* a common part of v would cost u and v digits */
     for (size_t j = 0; j < s->ld; j++)
         s->v[j] -= mean;
+    vreal span = v_set1(0);
     for (size_t i = 0; i < s->rows; i++) {
         const double *line = cost_row(s, (size_t)s->kept[i]);
         const vreal offset = v_set1(s->offset[s->kept[i]]);
@@ -90,46 +108,56 @@ static void make_kernel(struct solve *s, double scale, int first)
         double *row = s->K + i * s->ld;
         float *row_float = s->K_float + i * s->ld;
         if (careful)
-            kernel_row(s, line, vscale, offset, row, row_float, s->u[i], 1);
+            kernel_row(s, line, vscale, offset, row, row_float, s->u[i], &span, 1);
         else
-            kernel_row(s, line, vscale, offset, row, row_float, s->u[i], 0);
+            kernel_row(s, line, vscale, offset, row, row_float, s->u[i], &span, 0);
     }
     open_columns(s);
 }
 
-/* Row minima as offsets, and the largest span of a row. Where no row spans more than `most` the kernel of v = 0 comes of
- * the same read, each row while it is in the first cache; returns whether it did. */
+static double least_of(const double *line, size_t ld)
+{
+    const vreal zero = v_set1(0);
+    vreal low = v_set1(-INFINITY);
+    for (size_t j = 0; j < ld; j += SV_W)
+        low = v_max(v_sub(zero, v_load(line + j)), low);
+    return -v_max_lanes(low);
+}
+
+/* Row minima as offsets, the largest span of a row, and, of the same read, the kernel of v = 0: it serves where no row
+ * spans more than `most`; returns whether it does. The minima of some rows are found together: each by itself would
+ * hold up its exponentials. While these are formed the rows after them are fetched. */
 static int find_offsets(struct solve *s, double scale, double most)
 {
-    const vreal infinite = v_set1(INFINITY), least = v_set1(-INFINITY), zero = v_set1(0), vscale = v_set1(scale);
-    double span = 0;
+    const size_t together = s->in_place ? ROWS_TOGETHER : 1; /* rows that are copied share one line */
+    const vreal vscale = v_set1(scale);
+    vreal span = v_set1(0);
     for (size_t j = 0; j < s->ld; j++)
         s->v[j] = 0;
-    for (size_t i = 0; i < s->rows; i++) {
-        const double *line = cost_row(s, (size_t)s->kept[i]);
-        vreal low = least, high = least;
-        for (size_t j = 0; j < s->ld; j += SV_W) {
-            __builtin_prefetch((const char *)(line + j) + PREFETCH_BYTES);
-            vreal c = v_load(line + j);
-            low = v_max(v_sub(zero, c), low);
-            high = v_max(v_if_equal(c, infinite, least, c), high);
+    for (size_t first = 0; first < s->rows; first += together) {
+        const size_t last = first + together < s->rows ? first + together : s->rows;
+        const double *lines[ROWS_TOGETHER];
+        for (size_t i = first; i < last; i++) {
+            lines[i - first] = cost_row(s, (size_t)s->kept[i]);
+            s->offset[s->kept[i]] = least_of(lines[i - first], s->ld);
+            s->u[i] = 0;
         }
-        const double offset = -v_max_lanes(low);
-        span = fmax(v_max_lanes(high) - offset, span);
-        s->offset[s->kept[i]] = offset;
-        if (!(span <= most))
-            continue;
-        s->u[i] = 0;
-        double *row = s->K + i * s->ld;
-        float *row_float = s->K_float + i * s->ld;
-        if (s->in_place)
-            kernel_row(s, line, vscale, v_set1(offset), row, row_float, 0, 0);
-        else
-            kernel_row(s, line, vscale, v_set1(offset), row, row_float, 0, 1);
+        for (size_t i = first; i < last; i++) {
+            const double *line = lines[i - first];
+            for (size_t j = 0; j < s->ld; j += 64 / sizeof *line)
+                __builtin_prefetch((const char *)(line + j) + PREFETCH_BYTES);
+            const vreal offset = v_set1(s->offset[s->kept[i]]);
+            double *row = s->K + i * s->ld;
+            float *row_float = s->K_float + i * s->ld;
+            if (s->in_place)
+                kernel_row(s, line, vscale, offset, row, row_float, 0, &span, 0);
+            else
+                kernel_row(s, line, vscale, offset, row, row_float, 0, &span, 1);
+        }
     }
-    s->span = span;
+    s->span = v_max_lanes(span);
     open_columns(s);
-    return span <= most;
+    return s->span <= most;
 }
 
 /* Columns whose sum underflows: v_j such that the largest entry, not the sum, is b_j. Returns how many there are. */

@@ -37,20 +37,14 @@ INLINE double dot(const double *p, const double *q, size_t ld)
     return v_sum_lanes(sum);
 }
 
-/* p += factor q */
-INLINE void add_scaled(double *p, double factor, const double *q, size_t ld)
-{
-    const vreal f = v_set1(factor);
-    for (size_t j = 0; j < ld; j += SV_W)
-        v_store(p + j, v_fma(f, v_load(q + j), v_load(p + j)));
-}
-
-/* The errors of the columns. */
+/* The column sums are those of K' y times x; the errors of the columns. */
 static void measure(struct solve *s)
 {
     vreal sum = v_set1(0), squares = sum, most = sum;
     for (size_t j = 0; j < s->ld; j += SV_W) {
-        vreal gap = v_sub(v_load(s->b + j), v_load(s->c + j)), size = v_max(gap, v_sub(v_set1(0), gap));
+        const vreal c = v_mul(v_load(s->c + j), v_load(s->x + j));
+        v_store(s->c + j, c);
+        const vreal gap = v_sub(v_load(s->b + j), c), size = v_max(gap, v_sub(v_set1(0), gap));
         sum = v_add(sum, size);
         squares = v_fma(gap, gap, squares);
         most = v_max(size, most);
@@ -65,8 +59,6 @@ static void measure(struct solve *s)
 static void evaluate(struct solve *s)
 {
     fused_product(s->K, s->rows, s->ld, s->x, s->a, s->y, s->c, 1);
-    for (size_t j = 0; j < s->ld; j++)
-        s->c[j] *= s->x[j];
     measure(s);
 }
 

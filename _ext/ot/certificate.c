@@ -17,23 +17,34 @@
 #include "certificate.h"
 #include "cost.h"
 
+/* What is summed of a row: its terms, and those times their costs. */
+struct weighted {
+    vreal sum, paid;
+};
+
+INLINE void add_weighted(size_t j, int vectors, const struct row *row, const struct sv_ot_cost *cost, const vreal *u,
+                         const double *v, const double *y, double *out, struct weighted *totals, int kind, size_t d)
+{
+    vreal costs[TOGETHER], terms[TOGETHER];
+    terms_at(row, cost, u, v, j, 1, vectors, costs, terms, 1, kind, d);
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+        const vreal p = v_mul(fill_past(terms[w], left, 0), v_load_some(y + at, left, 0));
+        totals->sum = v_add(totals->sum, p);
+        totals->paid = v_fma(costs[w], p, totals->paid);
+        v_store_some(out + at, p, left);
+    }
+}
+
 /* The terms P_ij y_j of a row; returns their sum, and in *paid sum_j (C_ij - offset_i) P_ij y_j. */
 INLINE double weighted_terms(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v,
                              const double *y, double *terms, double *paid, int kind, size_t d)
 {
     const vreal vu = v_set1(u);
-    vreal sum = v_set1(0), costs = v_set1(0);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        size_t left = m - j;
-        vreal c = cost_at(row, cost, j, left, 1, kind, d);
-        vreal p = v_exp2(v_fnma(row->scale, c, v_add(v_load_some(v + j, left, 0), vu)));
-        p = v_mul(fill_past(p, left, 0), v_load_some(y + j, left, 0));
-        sum = v_add(sum, p);
-        costs = v_fma(c, p, costs);
-        v_store_some(terms + j, p, left);
-    }
-    *paid = v_sum_lanes(costs);
-    return v_sum_lanes(sum);
+    struct weighted totals = {v_set1(0), v_set1(0)};
+    FOR_COLUMNS(add_weighted, row, cost, &vu, v, y, terms, &totals, kind, d);
+    *paid = v_sum_lanes(totals.paid);
+    return v_sum_lanes(totals.sum);
 }
 
 INLINE double scale_rows_below(const struct sv_ot_cost *cost, double scale, const double *a, const double *u,
@@ -58,59 +69,67 @@ struct row_totals {
     vreal sum, below, paid, below_paid;
 };
 
-/* The terms P_ij of columns j, j + 1, ..., into the totals; *top becomes at least u - scale c_j. */
-INLINE vreal examined_term(const struct row *row, const struct sv_ot_cost *cost, vreal u, vreal v, vreal y, vreal *top,
-                           struct row_totals *totals, size_t j, size_t left, int kind, size_t d)
+/* What a pass over one row or two reads and writes of their own. */
+struct examined_rows {
+    struct row rows[2];
+    vreal u[2];
+    struct row_totals totals[2];
+    double *terms[2];
+};
+
+/* The entries of the columns from j on, into the totals. All loads come before the stores of the terms. */
+INLINE void examine_columns(size_t j, int vectors, struct examined_rows *group, const struct sv_ot_cost *cost,
+                            const double *v, const double *y, struct ot_examined *out, int count, int kind, size_t d)
 {
-    const vreal c = cost_at(row, cost, j, left, 1, kind, d);
-    const vreal p = fill_past(v_exp2(v_fnma(row->scale, c, v_add(v, u))), left, 0), weighted = v_mul(p, y);
-    *top = v_max(v_fnma(row->scale, c, u), *top);
-    totals->sum = v_add(totals->sum, p);
-    totals->below = v_add(totals->below, weighted);
-    totals->paid = v_fma(c, p, totals->paid);
-    totals->below_paid = v_fma(c, weighted, totals->below_paid);
-    return p;
+    vreal costs[2 * TOGETHER], terms[2 * TOGETHER];
+    terms_at(group->rows, cost, group->u, v, j, count, vectors, costs, terms, 1, kind, d);
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+        const vreal yj = v_load_some(y + at, left, 0);
+        vreal top = v_load_some(out->column_max + at, left, 0), sum = v_load_some(out->column_sums + at, left, 0);
+        for (int k = 0; k < count; k++) {
+            struct row_totals *totals = &group->totals[k];
+            const vreal c = costs[k * vectors + w], p = fill_past(terms[k * vectors + w], left, 0), weighted = v_mul(p, yj);
+            top = v_max(v_fnma(group->rows[k].scale, c, group->u[k]), top);
+            totals->sum = v_add(totals->sum, p);
+            totals->below = v_add(totals->below, weighted);
+            totals->paid = v_fma(c, p, totals->paid);
+            totals->below_paid = v_fma(c, weighted, totals->below_paid);
+            sum = v_add(sum, p);
+            v_store_some(group->terms[k] + at, p, left);
+        }
+        v_store_some(out->column_sums + at, sum, left);
+        v_store_some(out->column_max + at, top, left);
+    }
 }
 
-/* Rows i to i + count - 1: two at once load and store what belongs to the columns once. All loads come before the stores. */
+/* Rows i to i + count - 1: two at once load and store what belongs to the columns once. */
 INLINE void examine_group(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
                           const double *y, struct ot_examined *out, double *room, size_t i, int count, int kind, size_t d)
 {
     const size_t m = cost->m;
     const vreal zero = v_set1(0);
-    struct row rows[2];
-    struct row_totals totals[2];
-    double *terms[2];
+    struct examined_rows group;
     for (int k = 0; k < count; k++) {
-        rows[k] = row_of(cost, scale, i + k);
-        terms[k] = place_for(&rows[k], room + k * ot_row_room(m));
-        totals[k] = (struct row_totals){zero, zero, zero, zero};
+        group.rows[k] = row_of(cost, scale, i + k);
+        group.u[k] = v_set1(u[i + k]);
+        group.terms[k] = place_for(&group.rows[k], room + k * ot_row_room(m));
+        group.totals[k] = (struct row_totals){zero, zero, zero, zero};
     }
-    for (size_t j = 0; j < m; j += SV_W) {
-        const size_t left = m - j;
-        const vreal vj = v_load_some(v + j, left, 0), yj = v_load_some(y + j, left, 0);
-        vreal top = v_load_some(out->column_max + j, left, 0), sum = v_load_some(out->column_sums + j, left, 0), p[2];
-        for (int k = 0; k < count; k++) {
-            p[k] = examined_term(&rows[k], cost, v_set1(u[i + k]), vj, yj, &top, &totals[k], j, left, kind, d);
-            sum = v_add(sum, p[k]);
-        }
-        for (int k = 0; k < count; k++)
-            v_store_some(terms[k] + j, p[k], left);
-        v_store_some(out->column_sums + j, sum, left);
-        v_store_some(out->column_max + j, top, left);
-    }
+    FOR_COLUMNS(examine_columns, &group, cost, v, y, out, count, kind, d);
     for (int k = 0; k < count; k++) {
-        const double below = v_sum_lanes(totals[k].below);
-        out->row_sums[i + k] = v_sum_lanes(totals[k].sum);
-        out->paid += v_sum_lanes(totals[k].paid);
+        const struct row_totals *totals = &group.totals[k];
+        const double below = v_sum_lanes(totals->below);
+        out->row_sums[i + k] = v_sum_lanes(totals->sum);
+        out->paid += v_sum_lanes(totals->paid);
         out->x[i + k] = below > a[i + k] ? a[i + k] / below : 1;
         out->below_rows[i + k] = out->x[i + k] * below;
-        out->paid_below += out->x[i + k] * v_sum_lanes(totals[k].below_paid);
+        out->paid_below += out->x[i + k] * v_sum_lanes(totals->below_paid);
     }
     if (count == 2)
-        add_two_scaled(out->below_columns, terms, out->x + i, m);
+        add_two_scaled(out->below_columns, group.terms, out->x + i, m);
     else
-        add_scaled(out->below_columns, terms[0], out->x[i], m);
+        add_scaled(out->below_columns, group.terms[0], out->x[i], m);
 }
 
 INLINE void examine_rows(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,

@@ -101,26 +101,96 @@ INLINE vreal fill_past(vreal v, size_t left, double fill)
     return v_load(lane);
 }
 
-/* 2^(u + v_j - scale c_j) for the columns j, j + 1, ... */
-INLINE vreal term_at(const struct row *row, const struct sv_ot_cost *cost, vreal u, vreal v, size_t j, size_t left,
-                     int careful, int kind, size_t d)
+/* Vectors of columns that a pass takes at a time, while there are so many whole ones: two where their exponentials can
+ * alternate and the costs are read or short to make, else one, for the sake of less code. */
+enum { TOGETHER = 2 };
+INLINE int columns_together(int kind, size_t d)
 {
-    vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, careful, kind, d), v_add(v, u));
-    return careful ? v_exp2(z) : v_exp2_near(z, 1);
+#ifdef V_HAS_LOOKUP
+    return kind == SV_COST_FLOAT64 || kind == SV_COST_FLOAT32 || (kind == SV_COST_SQEUCLIDEAN && d <= 3) ? TOGETHER : 1;
+#else
+    (void)kind, (void)d;
+    return 1;
+#endif
+}
+
+/* What is left of the columns from j on, for one of so many vectors: several are whole, which spares a question each. */
+INLINE size_t left_of(const struct sv_ot_cost *cost, size_t j, int vectors) { return vectors > 1 ? SV_W : cost->m - j; }
+
+/* The costs without offsets, and the terms 2^(u + v_j - scale c_j), of `count` rows in `vectors` vectors of columns from j
+ * on, all constants at each call: those of row k are k * vectors and on. What is past the end is of no use. */
+INLINE void terms_at(const struct row *rows, const struct sv_ot_cost *cost, const vreal *u, const double *v, size_t j,
+                     int count, int vectors, vreal *costs, vreal *terms, int careful, int kind, size_t d)
+{
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+        const vreal vj = v_load_some(v + at, left, 0);
+        for (int k = 0; k < count; k++) {
+            const vreal c = cost_at(&rows[k], cost, at, left, careful, kind, d);
+            costs[k * vectors + w] = c;
+            terms[k * vectors + w] = v_fnma(rows[k].scale, c, v_add(vj, u[k]));
+        }
+    }
+    v_exp2_each(terms, count * vectors, !careful, -1022);
+}
+
+/* Calls part(j, vectors, ...) for the columns; uses `cost`, `kind` and `d`. */
+#define FOR_COLUMNS(part, ...)                                                                      \
+    do {                                                                                            \
+        const size_t last = cost->m;                                                                \
+        const int together = columns_together(kind, d);                                             \
+        size_t column = 0;                                                                          \
+        for (; together > 1 && column + TOGETHER * SV_W <= last; column += TOGETHER * SV_W)         \
+            part(column, TOGETHER, __VA_ARGS__);                                                    \
+        for (; column < last; column += SV_W)                                                       \
+            part(column, 1, __VA_ARGS__);                                                           \
+    } while (0)
+
+/* All loads come before the stores, see place_for. */
+INLINE void add_terms(size_t j, int vectors, const struct row *rows, const struct sv_ot_cost *cost, const vreal *u,
+                      const double *v, int count, double *const *out, vreal *sums, int careful, int kind, size_t d)
+{
+    vreal costs[2 * TOGETHER], terms[2 * TOGETHER];
+    terms_at(rows, cost, u, v, j, count, vectors, costs, terms, careful, kind, d);
+    for (int w = 0; w < vectors; w++)
+        for (int k = 0; k < count; k++) {
+            const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+            v_store_some(out[k] + at, terms[k * vectors + w], left);
+            sums[k] = v_add(sums[k], fill_past(terms[k * vectors + w], left, 0));
+        }
+}
+
+/* The terms of one row or two, and their sums: v is loaded once for both. */
+INLINE void terms_of_rows(const struct row *rows, const struct sv_ot_cost *cost, const double *u, const double *v, int count,
+                     double *const *out, double *sums, int careful, int kind, size_t d)
+{
+    struct row own[2];
+    vreal each[2], added[2];
+    for (int k = 0; k < count; k++)
+        own[k] = rows[k], each[k] = v_set1(u[k]), added[k] = v_set1(0);
+    FOR_COLUMNS(add_terms, own, cost, each, v, count, out, added, careful, kind, d);
+    for (int k = 0; k < count; k++)
+        sums[k] = v_sum_lanes(added[k]);
 }
 
 /* The terms of a row; returns their sum. */
 INLINE double terms_of(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
                        int careful, int kind, size_t d)
 {
-    const vreal vu = v_set1(u);
-    vreal sum = v_set1(0);
+    double sum;
+    terms_of_rows(row, cost, &u, v, 1, &out, &sum, careful, kind, d);
+    return sum;
+}
+
+/* The largest of v_j - scale c_j. */
+INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *cost, const double *v, int kind, size_t d)
+{
+    vreal top = v_set1(-INFINITY);
     for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
-        v_store_some(out + j, term, m - j);
-        sum = v_add(sum, fill_past(term, m - j, 0));
+        vreal z = v_fnma(row->scale, cost_at(row, cost, j, m - j, 1, kind, d), v_load_some(v + j, m - j, 0));
+        top = v_max(fill_past(z, m - j, -INFINITY), top);
     }
-    return v_sum_lanes(sum);
+    return v_max_lanes(top);
 }
 
 /* sums += factor * terms */

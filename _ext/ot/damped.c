@@ -19,50 +19,20 @@
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
 
-/* The terms of a row at the potential u; returns their sum. */
-INLINE double form_terms(const struct row *row, const struct sv_ot_cost *cost, double u, const double *v, double *out,
-                         int careful, int kind, size_t d)
-{
-    const vreal vu = v_set1(u);
-    vreal sum = v_set1(0);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal term = term_at(row, cost, vu, v_load_some(v + j, m - j, 0), j, m - j, careful, kind, d);
-        v_store_some(out + j, term, m - j);
-        sum = v_add(sum, fill_past(term, m - j, 0));
-    }
-    return v_sum_lanes(sum);
-}
-
-INLINE double highest_exponent(const struct row *row, const struct sv_ot_cost *cost, const double *v, int kind,
-                               size_t d)
-{
-    vreal top = v_set1(-INFINITY);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal z = v_fnma(row->scale, cost_at(row, cost, j, m - j, 1, kind, d), v_load_some(v + j, m - j, 0));
-        top = v_max(fill_past(z, m - j, -INFINITY), top);
-    }
-    return v_max_lanes(top);
-}
-
 INLINE void damped_rows(const struct sv_ot_cost *cost, double scale, const struct ot_response *response, double *u,
                         const double *v, double *column_sums, double *room, size_t first, size_t last, int careful,
                         int kind, size_t d)
 {
-    const size_t m = cost->m;
     for (size_t i = first; i < last; i++) {
         struct row row = row_of(cost, scale, i);
-        double at = u[i], sum = form_terms(&row, cost, at, v, room, careful, kind, d);
+        double at = u[i], sum = terms_of(&row, cost, at, v, room, careful, kind, d);
         if (!(sum > SUM_MIN && sum < SUM_MAX)) {
-            at = -highest_exponent(&row, cost, v, kind, d);
-            sum = form_terms(&row, cost, at, v, room, 1, kind, d);
+            at = -largest_exponent(&row, cost, v, kind, d);
+            sum = terms_of(&row, cost, at, v, room, 1, kind, d);
         }
         response->q[i] = log2(sum) - at;
         u[i] = response->base[i] - response->damping * response->q[i];
-        const vreal factor = v_set1(exp2(u[i] - at));
-        for (size_t j = 0; j < m; j += SV_W) {
-            vreal column_sum = v_load_some(column_sums + j, m - j, 0);
-            v_store_some(column_sums + j, v_fma(factor, v_load_some(room + j, m - j, 0), column_sum), m - j);
-        }
+        add_scaled(column_sums, room, exp2(u[i] - at), cost->m);
     }
 }
 

@@ -39,9 +39,10 @@ INLINE void fused_group(const real *matrix, size_t ld, const real *x, const real
 }
 
 #ifdef V_HAS_TRANSPOSE
-/* `count` rows of `vectors` vectors, at most SV_W rows. Their lanes are summed together, in two operations a row. */
-INLINE void fused_block(const real *matrix, const vreal *x, const real *weight, real *row, vreal *total, size_t count,
-                        int vectors, int divide)
+/* What `count` rows of `vectors` vectors, at most SV_W rows, have in `row`. Their lanes are summed together, in two
+ * operations a row. */
+INLINE void fused_rows(const real *matrix, const vreal *x, const real *weight, real *row, size_t count, int vectors,
+                       int divide)
 {
     vreal sums[SV_W];
     const int stride = vectors * SV_W;
@@ -58,24 +59,38 @@ INLINE void fused_block(const real *matrix, const vreal *x, const real *weight, 
     v_store_some(row, v_mul(weights, sum), count);
 #endif
     __asm__ volatile("" ::: "memory"); /* each factor is loaded to all lanes: to shuffle it there would hold up the sums */
-    for (size_t k = 0; k < count; k++)
-        for (int j = 0; j < vectors; j++)
-            total[j] = v_fma(v_load(matrix + k * (size_t)stride + j * SV_W), v_set1(row[k]), total[j]);
 }
 
-/* Rows of `vectors` vectors, a constant: x and the sums stay in registers. */
+/* total += M' row of these rows. */
+INLINE void fused_columns(const real *matrix, const real *row, vreal *total, size_t count, int vectors)
+{
+    for (size_t k = 0; k < count; k++)
+        for (int j = 0; j < vectors; j++)
+            total[j] = v_fma(v_load(matrix + (k * (size_t)vectors + (size_t)j) * SV_W), v_set1(row[k]), total[j]);
+}
+
+/* Rows of `vectors` vectors, a constant: x and the sums stay in registers. From the first product of some rows to what
+ * they add to the sums is a long way, through the sum of their lanes and memory: the next rows' products go before it. */
 INLINE void fused_narrow(const real *matrix, size_t rows, const real *x, const real *weight, real *row, real *sums,
                          int vectors, int divide)
 {
     vreal factor[8], total[8];
     for (int j = 0; j < vectors; j++)
         factor[j] = v_load(x + j * SV_W), total[j] = v_set1(0);
+    const size_t ld = (size_t)vectors * SV_W, whole = rows - rows % SV_W;
     size_t i = 0;
-    const size_t ld = (size_t)vectors * SV_W;
-    for (; i + SV_W <= rows; i += SV_W)
-        fused_block(matrix + i * ld, factor, weight + i, row + i, total, SV_W, vectors, divide);
-    if (i < rows)
-        fused_block(matrix + i * ld, factor, weight + i, row + i, total, rows - i, vectors, divide);
+    if (whole)
+        fused_rows(matrix, factor, weight, row, SV_W, vectors, divide);
+    for (; i + 2 * SV_W <= rows; i += SV_W) {
+        fused_rows(matrix + (i + SV_W) * ld, factor, weight + i + SV_W, row + i + SV_W, SV_W, vectors, divide);
+        fused_columns(matrix + i * ld, row + i, total, SV_W, vectors);
+    }
+    if (whole < rows)
+        fused_rows(matrix + whole * ld, factor, weight + whole, row + whole, rows - whole, vectors, divide);
+    if (whole)
+        fused_columns(matrix + i * ld, row + i, total, SV_W, vectors);
+    if (whole < rows)
+        fused_columns(matrix + whole * ld, row + whole, total, rows - whole, vectors);
     for (int j = 0; j < vectors; j++)
         v_store(sums + j * SV_W, total[j]);
 }

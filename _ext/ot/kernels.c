@@ -8,10 +8,10 @@
  *   row_range   the least and the largest entry of each row of a matrix, and whether all are finite
  *   add_sums    sums plus sums, with what rounding takes off them (Knuth's two-sum)
  *
- * A sweep moves 8 bytes an entry (float64 C; 4 with float32 C; 0 from points) and does 17 operations, which
- * with 512-bit vectors on 256-bit pipes (Zen 4) take at least 1.1 cycles an entry: 0.29 ns at 3.7 GHz, against
+ * A sweep moves 8 bytes an entry (float64 C; 4 with float32 C; 0 from points) and does 16 operations, which
+ * with 512-bit vectors on 256-bit pipes (Zen 4) take at least 1 cycle an entry: 0.27 ns at 3.7 GHz, against
  * 0.08 ns to read C from the last cache. Reached: 0.44 ns; the chain of each exponential is 50 cycles long and the
- * scheduler holds four of them. `make bench` prints what is reached.
+ * scheduler holds four of them, so that those of four vectors alternate (expcore.h). `make bench` prints what is reached.
  *
  * The exponent's reference is the row's previous potential: after the first sweep it is nearly right,
  * so no maximum is searched and the terms are the entries of the previous plan. A row whose sum leaves
@@ -32,38 +32,6 @@
 #define SUM_MIN 1e-250
 #define SUM_MAX 1e250
 #define FACTOR_MIN 1e-300
-
-/* terms_of for two rows: v is loaded once. All loads come before the stores, see place_for. */
-INLINE void terms_of_two(const struct row *rows, const struct sv_ot_cost *cost, const double *u, const double *v,
-                         double *const *out, double *sums, int careful, int kind, size_t d)
-{
-    const vreal u0 = v_set1(u[0]), u1 = v_set1(u[1]);
-    const struct row first = rows[0], second = rows[1];
-    vreal sum0 = v_set1(0), sum1 = v_set1(0);
-    for (size_t j = 0, m = cost->m; j < m; j += SV_W) {
-        vreal vj = v_load_some(v + j, m - j, 0);
-        vreal term0 = term_at(&first, cost, u0, vj, j, m - j, careful, kind, d);
-        vreal term1 = term_at(&second, cost, u1, vj, j, m - j, careful, kind, d);
-        v_store_some(out[0] + j, term0, m - j);
-        v_store_some(out[1] + j, term1, m - j);
-        sum0 = v_add(sum0, fill_past(term0, m - j, 0));
-        sum1 = v_add(sum1, fill_past(term1, m - j, 0));
-    }
-    sums[0] = v_sum_lanes(sum0), sums[1] = v_sum_lanes(sum1);
-}
-
-INLINE double largest_exponent(const struct row *row, const struct sv_ot_cost *cost, const double *v, int kind,
-                               size_t d)
-{
-    const size_t m = cost->m;
-    vreal top = v_set1(-INFINITY);
-    for (size_t j = 0; j < m; j += SV_W) {
-        size_t left = m - j;
-        vreal z = v_fnma(row->scale, cost_at(row, cost, j, left, 1, kind, d), v_load_some(v + j, left, 0));
-        top = v_max(fill_past(z, left, -INFINITY), top);
-    }
-    return v_max_lanes(top);
-}
 
 /* The terms >= least of a row, times factor, and their columns; returns how many. */
 INLINE size_t keep_large(const double *terms, double least, double factor, double *values, int *columns, size_t m)
@@ -114,10 +82,7 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
         rows[k] = row_of(cost, scale, i + k);
         terms[k] = place_for(&rows[k], room + k * ot_row_room(cost->m));
     }
-    if (count == 2)
-        terms_of_two(rows, cost, u + i, v, terms, sums, careful, kind, d);
-    else
-        sums[0] = terms_of(rows, cost, u[i], v, terms[0], careful, kind, d);
+    terms_of_rows(rows, cost, u + i, v, count, terms, sums, careful, kind, d);
     for (int k = 0; k < count; k++) {
         double *uk = u + i + k;
         if (!(sums[k] > SUM_MIN && sums[k] < SUM_MAX && a[i + k] > FACTOR_MIN * sums[k])) {
@@ -149,27 +114,67 @@ INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double
         sweep_group(cost, scale, a, u, v, column_sums, room, thinning, &used, i, 1, careful, kind, d);
 }
 
+/* What the marginals add up over the columns of a row: its entries, and those times their costs. */
+struct row_totals {
+    vreal sum, paid;
+};
+
+INLINE void add_marginals(size_t j, int vectors, const struct row *rows, const struct sv_ot_cost *cost, const vreal *u,
+                          const double *v, int count, double *column_sums, struct row_totals *totals, int kind, size_t d)
+{
+    vreal costs[2 * TOGETHER], terms[2 * TOGETHER];
+    terms_at(rows, cost, u, v, j, count, vectors, costs, terms, 1, kind, d);
+    for (int w = 0; w < vectors; w++) {
+        const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+        vreal column = v_load_some(column_sums + at, left, 0);
+        for (int k = 0; k < count; k++) {
+            const vreal p = fill_past(terms[k * vectors + w], left, 0);
+            totals[k].sum = v_add(totals[k].sum, p);
+            totals[k].paid = v_fma(costs[k * vectors + w], p, totals[k].paid);
+            column = v_add(column, p);
+        }
+        v_store_some(column_sums + at, column, left);
+    }
+}
+
+/* Rows i to i + count - 1; *paid grows by their <C, P>. */
+INLINE void marginals_group(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
+                              double *row_sums, double *column_sums, double *paid, size_t i, int count, int kind, size_t d)
+{
+    struct row rows[2];
+    struct row_totals totals[2];
+    vreal each[2];
+    for (int k = 0; k < count; k++) {
+        rows[k] = row_of(cost, scale, i + k);
+        totals[k] = (struct row_totals){v_set1(0), v_set1(0)};
+        each[k] = v_set1(u[i + k]);
+    }
+    FOR_COLUMNS(add_marginals, rows, cost, each, v, count, column_sums, totals, kind, d);
+    for (int k = 0; k < count; k++) {
+        row_sums[i + k] = v_sum_lanes(totals[k].sum);
+        *paid += v_sum_lanes(totals[k].paid);
+    }
+}
+
 INLINE double marginals_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                                 double *row_sums, double *column_sums, size_t first, size_t last, int kind, size_t d)
 {
-    const size_t m = cost->m;
     double total = 0;
-    for (size_t i = first; i < last; i++) {
-        struct row row = row_of(cost, scale, i);
-        const vreal vu = v_set1(u[i]);
-        vreal sum = v_set1(0), paid = v_set1(0);
-        for (size_t j = 0; j < m; j += SV_W) {
-            size_t left = m - j;
-            vreal c = cost_at(&row, cost, j, left, 1, kind, d);
-            vreal p = fill_past(v_exp2(v_fnma(row.scale, c, v_add(v_load_some(v + j, left, 0), vu))), left, 0);
-            sum = v_add(sum, p);
-            paid = v_fma(c, p, paid);
-            v_store_some(column_sums + j, v_add(v_load_some(column_sums + j, left, 0), p), left);
-        }
-        row_sums[i] = v_sum_lanes(sum);
-        total += v_sum_lanes(paid);
-    }
+    size_t i = first;
+    for (; i + 2 <= last; i += 2)
+        marginals_group(cost, scale, u, v, row_sums, column_sums, &total, i, 2, kind, d);
+    if (i < last)
+        marginals_group(cost, scale, u, v, row_sums, column_sums, &total, i, 1, kind, d);
     return total;
+}
+
+INLINE void stream_terms(size_t j, int vectors, const struct row *row, const struct sv_ot_cost *cost, const vreal *u,
+                         const double *v, double *plan, int kind, size_t d)
+{
+    vreal costs[TOGETHER], terms[TOGETHER];
+    terms_at(row, cost, u, v, j, 1, vectors, costs, terms, 1, kind, d);
+    for (int w = 0; w < vectors; w++)
+        v_stream(plan + j + w * SV_W, terms[w]);
 }
 
 INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *plan,
@@ -179,13 +184,11 @@ INLINE void plan_of_rows(const struct sv_ot_cost *cost, double scale, const doub
     const int streamed = past_cache && !((uintptr_t)plan % sizeof(vreal) || stride % SV_W || m % SV_W);
     for (size_t i = first; i < last; i++, plan += stride) {
         struct row row = row_of(cost, scale, i);
-        if (!streamed) {
-            terms_of(&row, cost, u[i], v, plan, 1, kind, d);
-            continue;
-        }
         const vreal vu = v_set1(u[i]);
-        for (size_t j = 0; j < m; j += SV_W)
-            v_stream(plan + j, term_at(&row, cost, vu, v_load(v + j), j, SV_W, 1, kind, d));
+        if (streamed)
+            FOR_COLUMNS(stream_terms, &row, cost, &vu, v, plan, kind, d);
+        else
+            terms_of(&row, cost, u[i], v, plan, 1, kind, d);
     }
     if (streamed)
         v_stream_fence();

@@ -19,7 +19,15 @@ static inline real raised(int start)
  * count could lie below LOWEST_X. */
 static inline int is_near(real top) { return top < -LOWEST_X && top > (real)0.9 * LOWEST_X; }
 
-static inline struct window terms_window(real top) { return window_above(exponent_above(top) - TERM_EXPONENT); }
+/* Of the terms of a row with this maximum. */
+static inline struct window terms_window(real top)
+{
+    struct window window = window_above(exponent_above(top) - TERM_EXPONENT);
+#ifdef V_HAS_LOOKUP
+    window.rests = v_exp_rests(v_add(window.lower, v_set1(TERM_EXPONENT)));
+#endif
+    return window;
+}
 
 /* power (1 + s + low), rounded once: low * power alone might be subnormal. */
 INLINE vreal rounded_term(vreal s, vreal low, vreal power)
@@ -70,21 +78,119 @@ _Static_assert(R_EXPONENT_BIAS - 2 - GUARD_BITS == (SV_REAL == 32 ? 95 : 961), "
 static inline vreal above_window(vreal term) { return v_max(v_set1(0), v_sub(term, v_set1(LEAST_TERM))); }
 #endif
 
-/* `count` vectors of terms (a constant at each call), side by side; x may be where they go. */
+/* The largest and the least element of a row; NaNs are passed over. */
+struct ends {
+    vreal top, least;
+};
+
+static inline struct ends no_ends(void) { return (struct ends){v_set1(-INFINITY), v_set1(INFINITY)}; }
+
+INLINE void reach(struct ends *ends, vreal v)
+{
+    ends->top = v_max(v, ends->top);
+    ends->least = v_min(v, ends->least);
+}
+
+/* What is known of a row before its terms are made. Plain is one that is so near its maximum that all its terms lie in
+ * the window and their quotients, of rows of up to 2^30, are normal numbers: nothing needs to be clamped, masked or
+ * raised, which are two operations of 23 with AVX-512 and five of 32 without. */
+struct outlook {
+    real top;
+    int plain;
+};
+
+enum { PLAIN_EXPONENTS = R_EXPONENT_BIAS - 30 - R_MANTISSA_BITS - 3 };
+
+static inline int is_plain(real top, real least)
+{
+    return least > top - (real)((PLAIN_EXPONENTS - 2) * 0.69314718055994530942);
+}
+
+static inline struct outlook outlook_of(struct ends ends)
+{
+    const real top = v_max_lanes(ends.top);
+    return (struct outlook){top, is_plain(top, -v_max_lanes(v_sub(v_set1(0), ends.least)))};
+}
+
+static struct outlook look_at(const real *x, size_t n)
+{
+    struct ends ends[TOGETHER];
+    size_t i = 0;
+    for (int k = 0; k < TOGETHER; k++)
+        ends[k] = no_ends();
+    for (; i + TOGETHER * SV_W <= n; i += TOGETHER * SV_W)
+        for (int k = 0; k < TOGETHER; k++)
+            reach(&ends[k], v_load(x + i + k * SV_W));
+    for (; i < n; i += SV_W)
+        reach(&ends[0], v_load_some(x + i, n - i, x[0]));
+    for (int k = 1; k < TOGETHER; k++)
+        reach(&ends[0], ends[k].top), reach(&ends[0], ends[k].least);
+    return outlook_of(ends[0]);
+}
+
+/* add_fine_term of `count` vectors of one row (a constant at each call), which become the terms; side by side, for the
+ * steps of an exponential wait for each other. The same bits whether `plain` or not. */
+INLINE void add_fine_terms(struct grid_sum *acc, vreal *least, vreal *v, const struct window *window, int plain,
+                           int count)
+{
+#ifdef V_HAS_LOOKUP
+    vreal s[TOGETHER], power[TOGETHER];
+    v_mask counts[TOGETHER];
+    for (int k = 0; k < count; k++) {
+        vreal on_grid;
+        if (!plain)
+            counts[k] = v_not_below(v[k], window->lowest_x);
+        v_exp_split_near(window->rests, window->to_grid, v[k], &s[k], &on_grid);
+        power[k] = v_exp_power(v_exp_base(0), on_grid);
+        if (!plain)
+            power[k] = v_masked(power[k], counts[k]);
+        v[k] = v_fma(s[k], power[k], power[k]);
+        if (!plain)
+            v[k] = v_masked(v[k], counts[k]);
+    }
+    for (int k = 0; k < count; k++) {
+        const vreal next = v_add(acc->sum, v[k]);
+        vreal lost = v_fma(s[k], power[k], v_sub(power[k], v_sub(next, acc->sum)));
+        if (!plain) {
+            lost = v_masked(lost, counts[k]);
+            *least = v_min_where(counts[k], *least, v[k]);
+        }
+        acc->lost = v_add(acc->lost, lost);
+        acc->sum = next;
+    }
+#else
+    for (int k = 0; k < count; k++) {
+        vreal s, low, on_grid;
+        if (!plain)
+            v[k] = v_max(window->lowest_x, v[k]);
+        v_exp_split_fine(window->to_grid, v[k], &s, &low, &on_grid);
+        const vreal power = v_exp_power(v_exp_base(0), on_grid);
+        add_term(acc, s, power);
+        v[k] = rounded_term(s, low, power);
+        if (!plain)
+            *least = v_min(*least, v[k]);
+    }
+#endif
+}
+
+/* The terms of `count` vectors (a constant at each call); x may be where they go. */
 INLINE void store_some_terms(const real *x, size_t left, const struct window *window, struct grid_sum *block,
-                             real *terms, vreal *least, int count)
+                             real *terms, vreal *least, int plain, int count)
 {
     vreal v[TOGETHER];
-    for (int k = 0; k < count; k++)
+    for (int k = 0; k < count; k++) {
         __builtin_prefetch((const char *)(terms + k * SV_W) + PREFETCH_BYTES / 2, 1);
-    for (int k = 0; k < count; k++)
-        v[k] = add_fine_term(block, least, v_load_some(x + k * SV_W, left, -INFINITY), window);
+        v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
+    }
+    add_fine_terms(block, least, v, window, plain, count);
     for (int k = 0; k < count; k++)
         v_store_some(terms + k * SV_W, v[k], left);
 }
 
-/* The terms e^x_i in this window; returns their sum. */
-INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least)
+/* The terms e^x_i in this window; returns their sum. *least is not that of the row where it is plain: what lies behind
+ * its end may have come in. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least,
+                                     int plain)
 {
     const real start = raised(2 * BLOCK);
     vreal sum = v_set1(0), error = v_set1(0);
@@ -92,9 +198,11 @@ INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window wind
         struct grid_sum block = empty_sum(start);
         size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
         for (; i + TOGETHER * SV_W <= end; i += TOGETHER * SV_W)
-            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, TOGETHER);
-        for (; i < end; i += SV_W)
-            store_some_terms(x + i, n - i, &window, &block, terms + i, least, 1);
+            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, plain, TOGETHER);
+        for (; i + SV_W <= end; i += SV_W)
+            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, plain, 1);
+        if (i < end)
+            store_some_terms(x + i, end - i, &window, &block, terms + i, least, 0, 1);
         add_grid_sum(block, start, &sum, &error);
     }
     return over_lanes(sum, error, 0);
@@ -108,7 +216,7 @@ struct scale {
 
 /* Quotients of this term and of larger ones, and all that is made on the way, are normal numbers: of rows of up to 2^30.
  */
-#define PLAIN_TERM ((real)ldexp(1, TERM_EXPONENT + 30 + R_MANTISSA_BITS + 3 - R_EXPONENT_BIAS))
+#define PLAIN_TERM ((real)ldexp(1, TERM_EXPONENT - PLAIN_EXPONENTS))
 
 static inline struct scale scale_of(vreal hi, vreal lo, vreal least)
 {
@@ -127,46 +235,60 @@ static inline struct scale scale_by(struct scaled_sum total, vreal least)
 
 static inline vreal no_least(void) { return v_set1(INFINITY); }
 
+INLINE vreal plainly_scaled(vreal term, const struct scale *by) { return v_fma(term, by->hi, v_mul(term, by->lo)); }
+
 static inline vreal scaled(vreal term, const struct scale *by)
 {
-    term = above_window(term);
-    const vreal quotient = v_fma(term, by->hi, v_mul(term, by->lo));
+    const vreal quotient = plainly_scaled(above_window(term), by);
     return by->raised ? lowered(quotient) : quotient;
 }
 
-/* y gets the scaled terms, which may lie there. On the way the maximum of the next row is found, which also brings it
- * into the cache; `next` may be this row itself where there is none. */
-INLINE real scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale)
+INLINE vreal scaled_as(vreal term, const struct scale *by, int plain)
 {
-    vreal top = v_load_some(next, n, -INFINITY);
+    return plain ? plainly_scaled(term, by) : scaled(term, by);
+}
+
+/* y gets the scaled terms, which may lie there. On the way one looks at the next row, which also brings it into the
+ * cache; `next` may be this row itself where there is none. */
+INLINE struct outlook scale_terms(const real *terms, real *y, const real *next, size_t n, struct scale scale, int plain)
+{
+    struct ends ends = no_ends();
     size_t i = 0;
 #pragma GCC unroll 2
     for (; i + SV_W <= n; i += SV_W) {
-        vreal quotient = scaled(v_load(terms + i), &scale);
-        top = v_max(v_load(next + i), top);
+        vreal quotient = scaled_as(v_load(terms + i), &scale, plain);
+        reach(&ends, v_load(next + i));
         __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
         v_store(y + i, quotient);
     }
-    vreal rest = scaled(v_load_some(terms + i, n - i, 0), &scale);
-    top = v_max(v_load_some(next + i, n - i, -INFINITY), top);
-    v_store_n(y + i, rest, n - i);
-    return v_max_lanes(top);
+    if (i < n) {
+        reach(&ends, v_load_n(next + i, n - i, next[0]));
+        v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), &scale), n - i);
+    }
+    return outlook_of(ends);
+}
+
+/* A row of cached_rows; *row becomes what is known of the next one. 0 where there is a NaN. */
+INLINE int cached_row(const real *x, real *y, const real *next, size_t n, struct outlook *row, int plain)
+{
+    vreal least = no_least();
+    const struct scaled_sum total = store_terms(x, n, terms_window(row->top), y, &least, plain);
+    if (!(total.hi < INFINITY))
+        return 0;
+    *row = scale_terms(y, y, next, n, scale_by(total, plain ? no_least() : least), plain);
+    return 1;
 }
 
 /* Softmax of rows of more than a vector until one needs the safe path; returns how many were done. The terms wait in
  * y. */
 INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n)
 {
-    real top = max_of(x, n);
+    struct outlook row = look_at(x, n);
     size_t r = 0;
-    for (; r < rows && is_near(top); r++, x += x_stride, y += y_stride) {
+    for (; r < rows && is_near(row.top); r++, x += x_stride, y += y_stride) {
         const real *next = r + 1 < rows ? x + x_stride : y;
-        const struct window window = terms_window(top);
-        vreal least = no_least();
-        struct scaled_sum total = store_terms(x, n, window, y, &least);
-        if (!(total.hi < INFINITY)) /* a NaN */
+        if (!(row.plain ? cached_row(x, y, next, n, &row, 1) : cached_row(x, y, next, n, &row, 0)))
             break;
-        top = scale_terms(y, y, next, n, scale_by(total, least));
     }
     return r;
 }
@@ -177,41 +299,69 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
 struct waiting {
     const real *terms;
     struct scale scale;
+    int plain;
 };
 
-/* A vector of terms into `terms`; the next row's maximum. */
+/* `count` vectors of terms into `terms` (a constant at each call), and what they tell of the next row. */
 INLINE void step(const real *x, const real *next, size_t left, const struct window *window, struct grid_sum *block,
-                 real *terms, vreal *least, vreal *top)
+                 real *terms, vreal *least, struct ends *ends, int plain, int count)
 {
-    *top = v_max(v_load_some(next, left, -INFINITY), *top);
-    __builtin_prefetch((const char *)next + PREFETCH_BYTES / 2);
-    v_store(terms, add_fine_term(block, least, v_load_some(x, left, -INFINITY), window));
+    vreal v[TOGETHER];
+    for (int k = 0; k < count; k++) {
+        reach(ends, v_load_some(next + k * SV_W, left, next[0]));
+        __builtin_prefetch((const char *)(next + k * SV_W) + PREFETCH_BYTES / 2);
+        v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
+    }
+    add_fine_terms(block, least, v, window, plain, count);
+    for (int k = 0; k < count; k++)
+        v_store(terms + k * SV_W, v[k]);
+}
+
+/* `count` vectors of quotients of what waits leave, the last of those before `end`. */
+INLINE void leave_terms(struct outflow *out, const real *from, size_t end, int count, const struct scale *scale,
+                        int plain)
+{
+    vreal v[TOGETHER];
+    for (int k = 1; k <= count; k++)
+        v[k - 1] = scaled_as(v_load(from + end - k * SV_W), scale, plain);
+    real *to = out->to + end;
+    for (int k = 1; k <= count; k++)
+        v_stream(to - k * SV_W, v[k - 1]);
 }
 
 /* The terms of x as by store_terms, while the quotients of the row before it leave, the last ones first: streams that
- * run towards each other meet but once in the page, see follows_in_page. *top becomes the maximum of `next`. */
-INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, struct waiting row,
-                                  struct outflow *out, const real *next, vreal *least, real *top)
+ * run towards each other meet but once in the page, see follows_in_page. *ends become those of `next`. */
+INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, const struct waiting *row,
+                                  struct outflow *out, const real *next, vreal *least, struct ends *ends, int plain)
 {
+    enum { STEP = STEPS_TOGETHER * SV_W };
     const real start = raised(2 * BLOCK);
-    const size_t taken = complete(out, scaled(v_load(row.terms), &row.scale)), flows = (n - taken) / SV_W;
-    const real *from = row.terms + taken;
-    vreal sum = v_set1(0), error = v_set1(0), tops = v_set1(-INFINITY);
-    for (size_t j = 0, flowed = 0; j < n; j += BLOCK * SV_W) {
+    const struct scale scale = row->scale;
+    const size_t taken = complete(out, scaled(v_load(row->terms), &scale)), flows = (n - taken) / SV_W * SV_W;
+    const real *from = row->terms + taken;
+    vreal sum = v_set1(0), error = v_set1(0);
+    *ends = no_ends();
+    for (size_t j = 0, left = flows; j < n; j += BLOCK * SV_W) {
         struct grid_sum block = empty_sum(start);
         size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
-        for (; i + SV_W <= end && flowed < flows; i += SV_W, flowed++) {
-            const size_t at = (flows - 1 - flowed) * SV_W;
-            step(x + i, next + i, SV_W, &window, &block, terms + i, least, &tops);
-            v_stream(out->to + at, scaled(v_load(from + at), &row.scale));
+        for (; i + STEP <= end && left >= STEP; i += STEP, left -= STEP) {
+            step(x + i, next + i, SV_W, &window, &block, terms + i, least, ends, plain, STEPS_TOGETHER);
+            leave_terms(out, from, left, STEPS_TOGETHER, &scale, plain);
         }
-        for (; i < end; i += SV_W)
-            step(x + i, next + i, n - i, &window, &block, terms + i, least, &tops);
+        for (; i + SV_W <= end; i += SV_W) {
+            step(x + i, next + i, SV_W, &window, &block, terms + i, least, ends, plain, 1);
+            if (left)
+                leave_terms(out, from, left, 1, &scale, plain), left -= SV_W;
+        }
+        if (i < end) {
+            step(x + i, next + i, end - i, &window, &block, terms + i, least, ends, 0, 1);
+            if (left)
+                leave_terms(out, from, left, 1, &scale, 0), left -= SV_W;
+        }
         add_grid_sum(block, start, &sum, &error);
     }
-    out->to += flows * SV_W;
-    hold(out, scaled(v_load(from + flows * SV_W), &row.scale), n - taken - flows * SV_W);
-    *top = v_max_lanes(tops);
+    out->to += flows;
+    hold(out, scaled(v_load(from + flows), &scale), n - taken - flows);
     return over_lanes(sum, error, 0);
 }
 
@@ -230,40 +380,54 @@ static inline real *away_from(const real *x, char *room)
     return (real *)(room + (place - (uintptr_t)room) % PAGE_BYTES);
 }
 
+/* The terms of a row that is to wait, while the one before it leaves if there is one; *row becomes what is known of the
+ * next row. */
+static struct scaled_sum terms_beside(const real *x, size_t n, real *terms, const struct waiting *before,
+                                      struct outflow *out, const real *next, vreal *least, struct outlook *row)
+{
+    const struct window window = terms_window(row->top);
+    struct scaled_sum total;
+    struct ends ends;
+    if (!before->terms) {
+        total = store_terms(x, n, window, terms, least, 0);
+        *row = look_at(next, n);
+        return total;
+    }
+    if (row->plain && before->plain)
+        total = step_row(x, n, window, terms, before, out, next, least, &ends, 1);
+    else
+        total = step_row(x, n, window, terms, before, out, next, least, &ends, 0);
+    *row = outlook_of(ends);
+    return total;
+}
+
 /* cached_rows streamed. `rooms` has space for two rows, each with ROOM_SLACK_BYTES. */
 static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
                             char *rooms)
 {
     const size_t room = n * sizeof(real) + ROOM_SLACK_BYTES;
     struct outflow out = outflow_to(y);
-    struct waiting row = {NULL, {v_set1(0), v_set1(0), 0}};
-    real top = max_of(x, n);
+    struct waiting waiting = {.terms = NULL};
+    struct outlook row = look_at(x, n);
     size_t r = 0;
-    for (; r < rows && is_near(top); r++, x += x_stride) {
-        const real *next = r + 1 < rows ? x + x_stride : x;
-        const struct window window = terms_window(top);
+    for (; r < rows && is_near(row.top); r++, x += x_stride) {
+        const int plain = row.plain;
         real *terms = away_from(x, rooms + r % 2 * room);
-        struct scaled_sum total;
+        const real *next = r + 1 < rows ? x + x_stride : x;
         vreal least = no_least();
-        if (row.terms) {
-            total = step_row(x, n, window, terms, row, &out, next, &least, &top);
-        } else {
-            total = store_terms(x, n, window, terms, &least);
-            top = max_of(next, n);
-        }
+        const struct scaled_sum total = terms_beside(x, n, terms, &waiting, &out, next, &least, &row);
         if (r && y_stride != (ptrdiff_t)n) {
             finish(&out);
             out = outflow_to(y += y_stride);
         }
-        row.terms = terms;
-        if (!(total.hi < INFINITY)) { /* a NaN */
-            row.terms = NULL;
+        waiting.terms = total.hi < INFINITY ? terms : NULL;
+        if (!waiting.terms) /* a NaN */
             break;
-        }
-        row.scale = scale_by(total, least);
+        waiting.scale = scale_by(total, plain ? no_least() : least);
+        waiting.plain = plain;
     }
-    if (row.terms)
-        flow_waiting(row, n, &out);
+    if (waiting.terms)
+        flow_waiting(waiting, n, &out);
     finish(&out);
     return r;
 }
@@ -290,7 +454,7 @@ INLINE int register_row(const real *x, size_t readable, real *y, int roomy, size
     struct grid_sum row = empty_sum(start);
     vreal least = no_least();
     for (int k = 0; k < count; k++)
-        v[k] = add_fine_term(&row, &least, v[k], &window);
+        add_fine_terms(&row, &least, &v[k], &window, 0, 1);
     struct scaled_sum total = over_lanes(v_sub(row.sum, v_set1(start)), row.lost, 0);
     if (!(total.hi < INFINITY))
         return 0;

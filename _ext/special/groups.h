@@ -5,10 +5,10 @@
  * while the terms of the next one are made: streaming stores on their own wait for the memory. So do loads that come all
  * at once (a core keeps some 16 lines in flight), so each vector of terms also calls one of the group after the next.
  *
- * Bound, float32 with AVX-512 on Zen 4, in operations of a vector of a row of 4: 2 for the maximum, 20 for the term, its
- * sum and its minimum, 2 for the quotient, some 4 for what is one number a row: 28, of which products (10) and the rest
- * have two pipes each, so 14 cycles at best; a streaming copy takes 8.6. Reached in cache, with 29 operations: maximum
- * 1.7, terms 13.6, quotients 2.7, in all 22 with the stores. The sum without lost digits is 4 of the 28.
+ * Bound, float32 with AVX-512, in operations of a vector of a row of 4: 2 for the two ends, 17 for the term and its sum,
+ * 2 for the quotient, some 6 for what is one number a row (three folds over lanes among it, at two shuffles for each
+ * join): 27, so 13.5 cycles at best where there are two pipes for them; Sapphire Rapids takes 18 in the first cache. The
+ * sum without lost digits is 4 of the 27.
  */
 #ifndef SOLVERS_SOFTMAX_GROUPS_H
 #define SOLVERS_SOFTMAX_GROUPS_H
@@ -20,18 +20,39 @@
 /* Sums of a row's lanes start here: so coarse a grid that the lanes too add up exactly. */
 enum { GROUP_START = 2 * REGISTER_ROW * SV_W };
 
-/* Whole vectors on their way past the cache, `left` numbers, the last ones first: see follows_in_page. */
+/* Vectors of terms that are made side by side: with more, loads and stores come too many at a time. */
+enum { PAIR = 2 };
+
+/* What turns the terms of each row of a group into quotients. */
+struct scales {
+    real hi[SV_W], lo[SV_W];
+    int raised;
+};
+
+INLINE struct scale scale_of_row(const struct scales *scales, size_t r)
+{
+    return (struct scale){v_set1(scales->hi[r]), v_set1(scales->lo[r]), scales->raised};
+}
+
+/* Whole vectors on their way past the cache, `left` numbers, the last ones first: see follows_in_page. With `scales`
+ * they are terms of whole vectors, and become quotients on the way. */
 struct drip {
     const real *from;
     real *to;
     size_t left;
+    const struct scales *scales;
 };
 
-INLINE void drip(struct drip *pending)
+INLINE void drip(struct drip *pending, int count)
 {
     if (pending->left) {
         pending->left -= SV_W;
-        v_stream(pending->to + pending->left, v_load(pending->from + pending->left));
+        vreal v = v_load(pending->from + pending->left);
+        if (pending->scales) {
+            const struct scale scale = scale_of_row(pending->scales, pending->left / (size_t)(count * SV_W));
+            v = scaled(v, &scale);
+        }
+        v_stream(pending->to + pending->left, v);
     }
 }
 
@@ -39,52 +60,75 @@ INLINE void drip(struct drip *pending)
 INLINE struct drip start_drip(struct outflow *out, const real *from, size_t n)
 {
     size_t taken = complete(out, v_load(from)), whole = (n - taken) / SV_W * SV_W;
-    struct drip pending = {from + taken, out->to, whole};
+    struct drip pending = {from + taken, out->to, whole, NULL};
     out->to += whole;
     hold(out, v_load(from + taken + whole), n - taken - whole);
     return pending;
 }
 
 /* A row's k-th vector of `count`. */
-INLINE vreal load_of(const real *row, size_t n, int k, int count)
+INLINE vreal load_filled(const real *row, size_t n, int k, int count, real fill)
 {
-    return k < count - 1 ? v_load(row + k * SV_W) : v_load_n(row + k * SV_W, n - (size_t)k * SV_W, -INFINITY);
+    return k < count - 1 ? v_load(row + k * SV_W) : v_load_n(row + k * SV_W, n - (size_t)k * SV_W, fill);
 }
 
-/* The maximum of each row. */
-INLINE vreal group_tops(const real *x, ptrdiff_t stride, size_t n, int count)
+INLINE vreal load_of(const real *row, size_t n, int k, int count) { return load_filled(row, n, k, count, -INFINITY); }
+
+/* What is known of a group before its terms are made: the maximum of each row, and whether all rows are plain. */
+struct group {
+    vreal top;
+    int plain;
+};
+
+INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int count)
 {
-    vreal tops[SV_W];
+    vreal tops[SV_W], least = v_set1(INFINITY);
     for (int r = 0; r < SV_W; r++) {
         const real *row = x + r * stride;
         tops[r] = load_of(row, n, 0, count);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++) {
-            tops[r] = v_max(load_of(row, n, k, count), tops[r]);
+            const vreal v = load_filled(row, n, k, count, row[0]);
+            tops[r] = v_max(v, tops[r]);
+            least = v_min(v, least);
         }
     }
-    return v_fold(tops, v_max);
+    const vreal top = v_fold(tops, v_max);
+    return (struct group){top, outlook_of((struct ends){top, least}).plain};
 }
 
 /* The terms of a group of rows with these maxima, a vector leaving for each. */
 INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal top, real *terms, struct drip *pending,
-                                int count)
+                                int plain, int count)
 {
     const struct window lanes = window_by_lane(top);
     const real start = raised(GROUP_START);
-    real to_grid[SV_W], lowest_x[SV_W];
+    const int whole = n == (size_t)count * SV_W;
+    real to_grid[SV_W], lowest_x[SV_W], middle[SV_W];
     vreal sums[SV_W], lost[SV_W], least = no_least();
     v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
+    v_store(middle, v_add(lanes.lower, v_set1(TERM_EXPONENT)));
     for (int r = 0; r < SV_W; r++) {
-        const struct window window = {.lowest_x = v_set1(lowest_x[r]), .to_grid = v_set1(to_grid[r])};
+        const struct window window = {.lowest_x = v_set1(lowest_x[r]), .to_grid = v_set1(to_grid[r]),
+                                      .rests = v_exp_rests(v_set1(middle[r]))};
         struct grid_sum row = empty_sum(start);
+        vreal v[REGISTER_ROW];
 #pragma GCC unroll 8
-        for (int k = 0; k < count; k++) {
-            vreal term = add_fine_term(&row, &least, load_of(x + r * stride, n, k, count), &window);
-            v_store(terms + (r * count + k) * SV_W, term);
-            __builtin_prefetch(x + (2 * SV_W + r) * stride + k * SV_W);
-            drip(pending);
+        for (int k = 0; k < count; k++)
+            v[k] = load_of(x + r * stride, n, k, count);
+#pragma GCC unroll 8
+        for (int k = 0; k < count; k += PAIR) {
+            const int some = count - k < PAIR ? count - k : PAIR;
+            if (plain && (k + some < count || whole))
+                add_fine_terms(&row, &least, v + k, &window, 1, some);
+            else
+                add_fine_terms(&row, &least, v + k, &window, 0, some);
+            for (int j = k; j < k + some; j++) {
+                v_store(terms + (r * count + j) * SV_W, v[j]);
+                __builtin_prefetch(x + (2 * SV_W + r) * stride + j * SV_W);
+                drip(pending, count);
+            }
         }
         sums[r] = v_sub(row.sum, v_set1(start));
         lost[r] = row.lost;
@@ -92,17 +136,22 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
     return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add), least);
 }
 
-/* Terms in whole vectors become quotients without gaps between the rows, in place. */
-INLINE void scale_group(real *terms, size_t n, struct scale scale, int count)
+static inline struct scales scales_of(struct scale scale)
 {
-    real hi[SV_W], lo[SV_W];
-    v_store(hi, scale.hi);
-    v_store(lo, scale.lo);
+    struct scales scales = {.raised = scale.raised};
+    v_store(scales.hi, scale.hi);
+    v_store(scales.lo, scale.lo);
+    return scales;
+}
+
+/* Terms in whole vectors become quotients without gaps between the rows, where they are or in y. */
+INLINE void scale_group(const real *terms, real *y, size_t n, const struct scales *scales, int count)
+{
     for (int r = 0; r < SV_W; r++) {
-        const struct scale by = {v_set1(hi[r]), v_set1(lo[r]), scale.raised};
+        const struct scale by = scale_of_row(scales, (size_t)r);
 #pragma GCC unroll 8
         for (int k = 0; k < count; k++)
-            v_store(terms + r * n + k * SV_W, scaled(v_load(terms + (r * count + k) * SV_W), &by));
+            v_store(y + r * n + k * SV_W, scaled(v_load(terms + (r * count + k) * SV_W), &by));
     }
 }
 
@@ -111,26 +160,37 @@ INLINE void scale_group(real *terms, size_t n, struct scale scale, int count)
 INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t n, int stream,
                         struct outflow *out, real *room, int count)
 {
-    struct drip pending = {NULL, NULL, 0};
+    const int whole = n == (size_t)count * SV_W, direct = whole && out->held == 0;
+    struct drip pending = {NULL, NULL, 0, NULL};
+    struct scales scales[2];
     size_t done = 0;
     if (rows < SV_W)
         return 0;
-    vreal top = group_tops(x, x_stride, n, count);
-    for (; done + SV_W <= rows && all_near(top); done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
+    struct group group = look_at_group(x, x_stride, n, count);
+    for (; done + SV_W <= rows && all_near(group.top); done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
         real *terms = room + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real));
-        const struct scale scale = group_terms(x, x_stride, n, top, terms, &pending, count);
+        const struct scale scale = group.plain
+                                       ? group_terms(x, x_stride, n, group.top, terms, &pending, 1, count)
+                                       : group_terms(x, x_stride, n, group.top, terms, &pending, 0, count);
         while (pending.left)
-            drip(&pending);
+            drip(&pending, count);
         if (done + 2 * SV_W <= rows)
-            top = group_tops(x + SV_W * x_stride, x_stride, n, count);
-        scale_group(terms, n, scale, count);
+            group = look_at_group(x + SV_W * x_stride, x_stride, n, count);
+        struct scales *by = &scales[done / SV_W % 2];
+        *by = scales_of(scale);
+        if (stream && direct) {
+            pending = (struct drip){terms, out->to, SV_W * n, by};
+            out->to += SV_W * n;
+            continue;
+        }
+        scale_group(terms, whole && !stream ? y : terms, n, by, count);
         if (stream)
             pending = start_drip(out, terms, SV_W * n);
-        else
+        else if (!whole)
             copy(terms, y, SV_W * n);
     }
     while (pending.left)
-        drip(&pending);
+        drip(&pending, count);
     return done;
 }
 

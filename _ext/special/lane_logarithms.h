@@ -279,7 +279,7 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
             v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
             add_term(&row, s, v_exp_power(lanes.base, on_grid));
             __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
-            drip(pending);
+            drip(pending, count);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
         lost[r] = row.lost;
@@ -293,7 +293,7 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
     char space[ROOM_BYTES + PAGE_BYTES + 64];
     real *room = away_from(x, space), offsets[SV_W], highest[SV_W];
     struct outflow out = outflow_to(y);
-    struct drip pending = {NULL, NULL, 0};
+    struct drip pending = {NULL, NULL, 0, NULL};
     size_t done = 0;
     for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
         real *results = room + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real));
@@ -302,7 +302,7 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
             break;
         group_offsets(x, x_stride, n, tops, &pending, offsets, count);
         while (pending.left)
-            drip(&pending);
+            drip(&pending, count);
         v_store(highest, tops.top);
         for (int r = 0; r < SV_W; r++) {
             const vreal top = v_set1(highest[r]), offset = v_set1(offsets[r]);
@@ -316,7 +316,7 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
             copy(results, y, SV_W * n);
     }
     while (pending.left)
-        drip(&pending);
+        drip(&pending, count);
     if (stream)
         finish(&out);
     return done;
@@ -359,7 +359,7 @@ INLINE size_t logsumexp_groups_of(const real *x, ptrdiff_t stride, size_t rows, 
     size_t done = 0;
     if (rows < SV_W)
         return 0;
-    vreal top = group_tops(x, stride, n, count), sum, error;
+    vreal top = look_at_group(x, stride, n, count).top, sum, error;
     for (; done + SV_W <= rows && all_near(top); done += SV_W, x += SV_W * stride) {
         const struct window lanes = window_by_lane(top);
         group_sums(x, done + 2 * SV_W <= rows ? x + SV_W * stride : x, stride, n, &lanes, &sum, &error, &top, count);

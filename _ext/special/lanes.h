@@ -13,7 +13,8 @@ static inline struct window window_by_lane(vreal top)
     vreal lower = v_sub(exponent, v_set1(TERM_EXPONENT));
     vreal lowest = v_sub(lower, v_set1(R_EXPONENT_BIAS - 2 - GUARD_BITS));
     vreal lowest_x = v_max(v_set1(LOWEST_X), v_mul(lowest, v_set1((real)0.69314718055994530942)));
-    return (struct window){v_exp_base(0), lowest_x, lower, v_sub(v_set1(TO_GRID), lower)};
+    return (struct window){
+        .base = v_exp_base(0), .lowest_x = lowest_x, .lower = lower, .to_grid = v_sub(v_set1(TO_GRID), lower)};
 }
 
 /* Each lane's terms become its quotients. */

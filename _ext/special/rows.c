@@ -24,7 +24,8 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 
 enum {
     MAX_SEGMENTS = 64,
-    ROWS_TASKS = 64
+    ROWS_TASKS = 64,
+    LONE_ROW = 256 /* elements from which a row's bits depend on it alone: shorter ones go in groups */
 };
 
 /* ---- one row, cut into segments ------------------------------------------------------------ */
@@ -263,7 +264,7 @@ struct batch {
     const real *x, *b;
     real *y, *sign;
     ptrdiff_t x_stride, b_stride, y_stride;
-    size_t rows, length;
+    size_t rows, length, tasks;
     int method, stream, threads; /* threads for one row: those of the batch where there is one task */
     void (*some)(const struct batch *, size_t first, size_t last);
 };
@@ -271,8 +272,18 @@ struct batch {
 static void run_block(void *context, size_t k)
 {
     const struct batch *batch = context;
-    size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
-    batch->some(batch, batch->rows * k / tasks, batch->rows * (k + 1) / tasks);
+    batch->some(batch, batch->rows * k / batch->tasks, batch->rows * (k + 1) / batch->tasks);
+}
+
+/* Short rows fall into tasks by their number alone, since those that fill no group take another way. A task of longer
+ * ones is as large as the threads allow: its first and its last row have no other beside them to hide the memory behind,
+ * and two rows a task would take half as long again. */
+static size_t tasks_of(const struct batch *batch, int threads)
+{
+    if (threads <= 0)
+        threads = sv_get_num_threads();
+    const size_t most = batch->length < LONE_ROW ? ROWS_TASKS : threads == 1 ? 1 : 4 * (size_t)threads;
+    return batch->rows < most ? batch->rows : most;
 }
 
 /* Few long rows: the threads share each row. Many rows: each thread takes whole rows. */
@@ -281,12 +292,12 @@ static void run_batch(struct batch *batch, int threads)
     int small = batch->rows * batch->length < PARALLEL_MIN;
     int wide = !small && batch->rows < 8 && batch->length >= 2 * SEGMENT;
     batch->threads = wide ? threads : 1;
-    size_t tasks = batch->rows < ROWS_TASKS ? batch->rows : ROWS_TASKS;
+    batch->tasks = tasks_of(batch, small || wide ? 1 : threads);
     if (small || wide)
-        for (size_t k = 0; k < tasks; k++)
+        for (size_t k = 0; k < batch->tasks; k++)
             run_block(batch, k);
     else
-        sv_parallel_for(threads, tasks, run_block, batch);
+        sv_parallel_for(threads, batch->tasks, run_block, batch);
 }
 
 /* The textbook's method; NULL for ours. */

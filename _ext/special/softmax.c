@@ -7,8 +7,8 @@
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
  * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 16, divide 14 (float32; 19 and 17 in float64).
  * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
- * and sum at 0.75 of that of a read. Rows in cache, streamed: 22 operations a float32 vector (maximum, term, sum,
- * quotient), at best 11 cycles; with 23 of them 16 were reached, a copy's 8.6 hidden behind them (cached.h, groups.h);
+ * and sum at 0.75 of that of a read. Rows in cache, streamed: 21 operations a float32 vector (the two ends, term, sum,
+ * quotient), at best 10.5 cycles; on Sapphire Rapids 13 are reached, in the first cache (cached.h, groups.h);
  * log_softmax takes 24 (the two largest, sum of the others, differences).
  * `make bench-softmax` prints what is reached.
  *
@@ -95,7 +95,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .sum_others = sum_others,
     .subtract = subtract,
 #ifdef V_HAS_LOOKUP /* what the first cache holds: an exponential costs less than to wait for terms in the second */
-    .one_exponential_max_bytes = {24 << 10, SV_REAL == 32 ? 64 << 10 : 160 << 10},
+    .one_exponential_max_bytes = {24 << 10, 160 << 10},
 #else
     .one_exponential_max_bytes = {SIZE_MAX, SV_REAL == 32 ? 64 << 10 : 160 << 10},
 #endif

@@ -13,8 +13,10 @@ enum {
     TOGETHER = 4,   /* vectors that are worked on side by side */
 #ifdef V_HAS_LOOKUP
     ROWS_TOGETHER = TOGETHER, /* of columns' results */
+    STEPS_TOGETHER = TOGETHER, /* where a row leaves beside */
 #else
     ROWS_TOGETHER = 1, /* there are too few registers for more */
+    STEPS_TOGETHER = 1,
 #endif
     PREFETCH_BYTES = 4096,
     PAGE_BYTES = 4096,
@@ -99,6 +101,9 @@ static inline struct scaled_sum over_lanes(vreal sum, vreal error, double expone
 struct window {
     v_fractions base;
     vreal lowest_x, lower, to_grid; /* to_grid: TO_GRID - lower, for a base without `lower` */
+#ifdef V_HAS_LOOKUP
+    v_fractions rests; /* of a row's terms: see v_exp_split_near */
+#endif
 };
 
 enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
@@ -106,8 +111,10 @@ enum { GUARD_BITS = SV_REAL == 32 ? 30 : 60 };
 static inline struct window window_above(real lower)
 {
     real lowest_x = (real)((lower - (R_EXPONENT_BIAS - 2 - GUARD_BITS)) * 0.69314718055994530942);
-    return (struct window){v_exp_base(lower), v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X), v_set1(lower),
-                           v_set1(TO_GRID - lower)};
+    return (struct window){.base = v_exp_base(lower),
+                           .lowest_x = v_set1(lowest_x > LOWEST_X ? lowest_x : LOWEST_X),
+                           .lower = v_set1(lower),
+                           .to_grid = v_set1(TO_GRID - lower)};
 }
 
 /* A whole exponent above that of e^x, within the safe range; for +inf and what lies above that range: infinity. */

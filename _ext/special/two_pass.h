@@ -270,16 +270,15 @@ INLINE vreal result_of(vreal x, const struct divisor *by, enum pass pass)
 INLINE void write_at(const real *x, real *y, size_t i, const struct divisor *by, enum pass pass, int stream, int ahead,
                      int count)
 {
-    vreal v[TOGETHER];
-    unsigned small = 0;
+    vreal v[TOGETHER], least = v_set1(INFINITY);
     for (int k = 0; k < count; k++) {
         __builtin_prefetch((const char *)(x + i + k * SV_W) + ahead);
         if (!stream)
             __builtin_prefetch((const char *)(y + i + k * SV_W) + ahead, 1);
         v[k] = shifted_by(v_load(x + i + k * SV_W), by->shift, pass != QUOTIENTS);
-        small |= v_at_least(by->small_x, v[k]);
+        least = k ? v_min(v[k], least) : v[k];
     }
-    if (pass != DIFFERENCES && small)
+    if (pass != DIFFERENCES && v_at_least(by->small_x, least))
         for (int k = 0; k < count; k++)
             v[k] = quotient(v[k], by);
     else

@@ -75,7 +75,7 @@ Row = tuple[int, float, float]
 AllSteps = Callable[[Any, int, float], tuple[Any, list[Row]]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen, which takes longer to make
 class Control:
     """The common keywords of all solves, checked."""
 

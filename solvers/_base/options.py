@@ -108,10 +108,16 @@ def declared(solver: type) -> tuple[Option, ...]:
     return tuple(found)
 
 
+@cache
+def _default(solver: type[T]) -> T:
+    """The solver without options: one object for all solves."""
+    return solver()
+
+
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
     if not given:
-        return solver()
+        return _default(solver) if solver.__dataclass_params__.frozen else solver()  # type: ignore[arg-type, attr-defined]
     known = {o.name: o for o in declared(solver)}  # type: ignore[arg-type]
     for name in given:
         if name not in known:

@@ -9,7 +9,7 @@ RNG = None | int | np.random.Generator | np.random.SeedSequence
 
 def check_rng(rng: RNG) -> None:
     """TypeError for what `as_generator` does not take."""
-    if rng is None:
+    if rng is None or type(rng) is int:
         return
     if isinstance(rng, np.random.RandomState):
         raise TypeError("rng: RandomState is not taken; pass numpy.random.default_rng(seed)")

@@ -27,6 +27,9 @@ Array = npt.NDArray[Any]
 #: The least curvature of a sample.
 LEAST = 1e-15
 
+#: Entries of columns that are scaled at once.
+BLOCK = 4_000_000
+
 
 def serves(problem: GlmProblem) -> bool:
     """Whether the penalty is l2 alone, on every feature, and there are more of those than samples."""
@@ -73,7 +76,12 @@ class Newton:
 
 
 def _kernel(X: Any, l2: Array) -> Array:
-    """X diag(1 / l2) X'."""
-    scaled = X / np.sqrt(l2) if not scipy.sparse.issparse(X) else X @ scipy.sparse.diags_array(1 / np.sqrt(l2))
-    K = scaled @ scaled.T
-    return K.toarray() if scipy.sparse.issparse(K) else K  # type: ignore[no-any-return]
+    """X diag(1 / l2) X', in double precision; of dense columns, some at a time."""
+    if scipy.sparse.issparse(X):
+        scaled = X @ scipy.sparse.diags_array(1 / np.sqrt(l2))
+        return (scaled @ scaled.T).toarray()  # type: ignore[no-any-return]
+    K, some = np.zeros((len(X), len(X))), max(BLOCK // max(len(X), 1), 64)
+    for k in range(0, X.shape[1], some):
+        scaled = X[:, k : k + some] / np.sqrt(l2[k : k + some])
+        K += scaled @ scaled.T
+    return K

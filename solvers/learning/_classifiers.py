@@ -24,6 +24,9 @@ Array = npt.NDArray[Any]
 
 SPARSE = ("csr", "csc")
 
+#: Types of X that are kept; many classes convert it.
+FLOATS = (np.float64, np.float32)
+
 
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression of two classes, multinomial of more: ``C sum_i s_i loss_i + penalty(W)``.
@@ -85,7 +88,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
         """Fit to X, shape (n, d), and labels y, shape (n,)."""
-        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=np.float64)
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=FLOATS)
         check_classification_targets(y)
         if sample_weight is not None:  # samples without weight are none
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
@@ -123,7 +126,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Array:
         """The predictors: shape (n,) for two classes, positive for the second of `classes_`, else (n, K)."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=SPARSE, dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse=SPARSE, dtype=FLOATS, reset=False)
         z = np.asarray(X @ self.coef_.T + self.intercept_)
         return z[:, 0] if len(self.classes_) == 2 else z
 

@@ -29,7 +29,8 @@ Array = npt.NDArray[Any]
 #: The state's arrays and numbers as the kernels take them.
 ARRAYS = ("w", "z", "v", "g", "alive", "working")
 NUMBERS = (
-    "primal", "dual", "kkt", "measure", "nit", "idle", "crawls", "newtons", "grams", "sweeps", "products", "ended",
+    "primal", "dual", "kkt", "measure", "floor", "nit", "idle", "crawls", "newtons", "grams", "sweeps", "products",
+    "ended",
 )  # fmt: skip
 
 
@@ -42,6 +43,8 @@ class DescentState(FitState):
     #: Whether coordinates may be nonzero at the optimum, and whether they are worked on.
     alive: Array
     working: Array
+    #: The least curvature of a sample in a model, as a share of the largest.
+    floor: float = 0.0
     #: Whether sweeps were given up for a Gram matrix; what was done.
     crawls: int = 0
     newtons: int = 0

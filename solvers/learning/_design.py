@@ -36,6 +36,11 @@ LARGE_COPY = 1 << 30
 SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
 
 
+def is_small(entries: int, width: int) -> bool:
+    """Whether fits take less time than what Python adds to them."""
+    return entries <= SMALL_ENTRIES and width <= SMALL_WIDTH
+
+
 class Design(ABC):
     """What the methods ask of the matrix; `ones` tells whether there is an intercept."""
 
@@ -89,7 +94,7 @@ class Design(ABC):
 
 
 class Matrix(Design):
-    """A matrix as it is given."""
+    """A matrix as it is given, in double or in single precision; all that is computed from it is in double."""
 
     def __init__(self, X: Any, ones: bool) -> None:
         self.X = X
@@ -97,7 +102,7 @@ class Matrix(Design):
         self.ones = ones
         self.width = self.d + ones
         entries = X.nnz if scipy.sparse.issparse(X) else X.size
-        self.small = entries <= SMALL_ENTRIES and self.width <= SMALL_WIDTH
+        self.small = is_small(entries, self.width)
 
     @cached_property
     def norms(self) -> Array:
@@ -160,6 +165,9 @@ class Dense(Matrix):
         super().__init__(X, ones)
         self.by_columns = X.flags.f_contiguous
         self._columns = _kernels.Columns(X) if self.by_columns else None
+        #: In single precision BLAS would have to convert all of X: its rows are read like columns.
+        by_rows = not self.by_columns and X.dtype == np.float32
+        self._rows = _kernels.Columns(np.ascontiguousarray(X).T) if by_rows else None
 
     def affordable(self, columns: Array, passes: float) -> int:
         # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
@@ -171,15 +179,23 @@ class Dense(Matrix):
 
     @property
     def _columns_to_read(self) -> _kernels.Columns:
-        return self._columns or _kernels.Columns(_by_columns(self.X))
+        if self._columns is not None and self.X.dtype == np.float64:
+            return self._columns
+        return _kernels.Columns(_by_columns(self.X, np.float64))
 
     def _squares(self) -> Array:
-        return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X)
+        return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X, dtype=np.float64)
 
     def _combine(self, w: Array) -> Array:
         used = w[: self.d].nonzero()[0].astype(np.int32)
         if len(used) == 0:
             return np.zeros(self.n)
+        if self._rows is not None:
+            if 8 * len(used) <= self.d:
+                return self._taken(used) @ w[used]
+            z = np.empty(self.n)
+            self._rows.dots(w[: self.d], z)
+            return z
         if self._columns is None:
             return self.X @ w[: self.d] if 8 * len(used) > self.d else self.X[:, used] @ w[used]  # type: ignore[no-any-return]
         z = np.empty(self.n)
@@ -188,7 +204,9 @@ class Dense(Matrix):
         return z
 
     def _dots(self, v: Array, out: Array, columns: Array | None) -> None:
-        if self._columns is None:
+        if self._rows is not None:
+            self._rows.combine(v, out[: self.d])
+        elif self._columns is None:
             out[: self.d] = self.X.T @ v
         elif columns is None:
             self._columns.dots(v, out)
@@ -198,8 +216,8 @@ class Dense(Matrix):
             out[columns] = some
 
     def _taken(self, features: Array) -> Array:
-        """A copy of these columns, in Fortran order."""
-        return np.take(self.X.T, features, axis=0).T
+        """A copy of these columns, in Fortran order and double precision."""
+        return np.take(self.X.T, features, axis=0).astype(np.float64, copy=False).T
 
     def _panel(self, features: Array, ones: bool) -> Panel:
         every = len(features) == self.d
@@ -217,14 +235,16 @@ class Dense(Matrix):
         return panel.T @ self._taken(right)
 
 
-def _by_columns(X: Array) -> Array:
-    """The matrix in Fortran order; a copy of some size is told."""
-    if X.nbytes > LARGE_COPY and not X.flags.f_contiguous:
+def _by_columns(X: Array, dtype: type[np.floating[Any]] | None = None) -> Array:
+    """The matrix in Fortran order, its precision kept unless another is named; a copy of some size is told."""
+    size = X.size * np.dtype(dtype or X.dtype).itemsize
+    if size > LARGE_COPY and not (X.flags.f_contiguous and X.dtype == (dtype or X.dtype)):
+        how = "C order" if X.flags.c_contiguous else "single precision"
         warnings.warn(
-            f"X in C order is copied by columns ({X.nbytes / 2**30:.1f} GiB); numpy.asfortranarray(X) is read in place",
+            f"X in {how} is copied by columns ({size / 2**30:.1f} GiB); numpy.asfortranarray(X) is read in place",
             CopyWarning, stacklevel=2,
         )  # fmt: skip
-    return np.asfortranarray(X)
+    return np.asfortranarray(X, dtype)
 
 
 class Sparse(Matrix):
@@ -298,12 +318,16 @@ class Sparse(Matrix):
             return DensePanel(self.compressed.spread(features), None, ones)
         rows = self._rows(features)
         if rows.entries > enough:
-            return DensePanel(np.asfortranarray(self.X[:, features].toarray()), None, ones)
+            return DensePanel(np.asfortranarray(self.X[:, features].toarray(), np.float64), None, ones)
         return SparsePanel(rows, ones)
 
     @property
     def _columns_to_read(self) -> _kernels.Compressed:
-        return self._by_columns
+        if self.X.dtype == np.float64:
+            return self._by_columns
+        X = self.X.tocsc().astype(np.float64)
+        starts, index = X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False)
+        return _kernels.Compressed(starts, index, X.data, self.n)
 
     @cached_property
     def _by_columns(self) -> _kernels.Compressed:

@@ -24,13 +24,16 @@ Array = npt.NDArray[Any]
 
 SPARSE = ("csr", "csc", "coo")
 
+#: Types of X that are kept.
+FLOATS = (np.float64, np.float32)
+
 
 class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """What the regressors share: checked data, a fit by `glm`, predictions."""
 
     def _fitted(self, X: Any, y: Any, sample_weight: Any, alpha: float, **keywords: Any) -> GlmResult:
         """The fit of ``sum_i s_i loss_i / sum_i s_i + alpha penalty``."""
-        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=np.float64, y_numeric=True)
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=FLOATS, y_numeric=True)
         s = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         total = len(y) if s is None else float(s.sum())
         result = glm(
@@ -52,7 +55,7 @@ class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """The linear predictor, shape (n,)."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=SPARSE, dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse=SPARSE, dtype=FLOATS, reset=False)
         return np.asarray(X @ self.coef_ + self.intercept_)
 
     def __sklearn_tags__(self) -> Any:
@@ -200,7 +203,7 @@ class LassoCV(_LinearModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LassoCV:
         """Fit to X, shape (n, d), and y, shape (n,); weights of samples act on the fits and on the errors."""
-        X, y = validate_data(self, X, y, accept_sparse=SPARSE[:2], dtype=np.float64, y_numeric=True)
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE[:2], dtype=FLOATS, y_numeric=True)
         s = _check_sample_weight(sample_weight, X, dtype=np.float64)
         keywords = {
             "weights": self.weights, "bounds": (0, np.inf) if self.positive else None, "tol": self.tol,

@@ -12,11 +12,10 @@ import scipy.sparse
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer
-from .._base.result import Status
 from .._base.rng import RNG, check_rng
-from .._base.state import made, replace
+from .._base.state import made
 from .._base.validate import check_finite, positive, real_array
-from ._design import Design, design
+from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
@@ -41,11 +40,7 @@ USUAL = {
     "multinomial": ("working-set", "which serves penalties with kinks"),
     "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
     "sharded": ("newton-gram", "whose passes over the samples take one reduction each"),
-    "flat": ("newton-gram", "since the steps of coordinate-descent became short"),
 }
-
-#: Steps of the usual method on small data after which another one follows where the loss may be flat.
-PATIENCE = 40
 
 
 def glm(
@@ -79,9 +74,9 @@ def glm(
     Parameters
     ----------
     X : array_like or sparse matrix, shape (n, d)
-        Samples in rows. Float64 arrays of either order, CSC and CSR matrices are read in place (columns that have more
-        than a fifth of their entries, as dense copies); Fortran order and CSC are the fastest. Other types are
-        converted once, float32 too.
+        Samples in rows. Float64 and float32 arrays of either order, CSC and CSR matrices are read in place (columns
+        that have more than a fifth of their entries, as dense copies); Fortran order and CSC are the fastest. Other
+        types are converted once, float32 too where X is small or the loss "multinomial". All arithmetic is in float64.
     y : array_like, shape (n,)
         Targets. For "logistic" and "squared_hinge" labels of two classes, of which the larger counts as +1; for
         "poisson" numbers >= 0; for "multinomial" labels of K >= 2 classes.
@@ -191,30 +186,7 @@ def glm(
         kind, design=data.design, loss=data.loss, penalty=terms, w0=_start(x0, data.design, terms), tol=tol,
         max_iter=max_iter, copies=data.copies, threads=_threads.resolve(threads), across=across, _memory={},
     )  # fmt: skip
-    if method is None and options is None and _may_be_flat(problem, control):
-        return _handed_over(problem, control)
     return cast(GlmResult, solved(problem, method, *_usual(problem), control, options))
-
-
-def _may_be_flat(problem: GlmProblem, control: Control) -> bool:
-    """Whether the loss may have no curvature at most samples, on data so small that another method may follow."""
-    hinge = isinstance(problem.loss, LOSSES["squared_hinge"]) and _usual(problem) == USUAL["small"]
-    return hinge and not control.watched and control.max_iter > PATIENCE
-
-
-def _handed_over(problem: GlmProblem, control: Control) -> GlmResult:
-    """By the usual method, and where its steps become short by one that works on all columns."""
-    first = cast(GlmResult, solved(problem, None, *USUAL["small"], replace(control, max_iter=PATIENCE), None))
-    if first.status is not Status.MAX_ITER:
-        return first
-    rest = replace(control, max_iter=control.max_iter - first.nit)
-    last = cast(GlmResult, solved(replace(problem, w0=first.state.w), None, *USUAL["flat"], rest, None))
-    lengths = {"nit": first.nit, "measure": 0, "seconds": first.stats["seconds"]}
-    history = {
-        name: np.concatenate([first.history[name], last.history[name][1:] + more]) for name, more in lengths.items()
-    }
-    seconds = first.stats["seconds"] + last.stats["seconds"]
-    return last.changed(nit=first.nit + last.nit, history=history, stats={**last.stats, "seconds": seconds})
 
 
 def _usual(problem: GlmProblem) -> tuple[str, str]:
@@ -263,7 +235,7 @@ def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: b
 
 def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
     """The samples of weight > 0."""
-    matrix, copies = _matrix(X, fit_intercept)
+    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial")
     targets, s = _targets(y, matrix.n, loss), filled(matrix.n, 1.0)
     labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
     if sample_weight is not None:
@@ -294,15 +266,18 @@ def _model(samples: Samples, loss: str, targets: Array) -> Loss:
     return model
 
 
-def _matrix(X: Any, ones: bool) -> tuple[Design, int]:
-    """The checked matrix, and how many copies of it were made."""
+def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
+    """The checked matrix, and how many copies of it were made; large ones in single precision are read in place."""
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X must be real numbers, not {X.dtype}")
-        checked: Any = X.astype(np.float64, copy=False)
+        single = keep_float32 and X.dtype == np.float32 and not is_small(X.nnz, X.shape[1] + ones)
+        checked: Any = X.astype(np.float32 if single else np.float64, copy=False)
         check_finite(checked.data, "X")
     else:
-        checked = real_array(X, "X", ndim=2)
+        checked = real_array(X, "X", ndim=2, keep_float32=keep_float32)
+        if checked.dtype == np.float32 and is_small(checked.size, checked.shape[1] + ones):
+            checked = checked.astype(np.float64)
         check_finite(checked, "X")
     if checked.shape[0] == 0:
         raise ValueError("X has no samples")

@@ -36,7 +36,8 @@ ROUNDS = 3
 def pays(problem: GlmProblem, points: int, memory: float) -> bool:
     """Whether the Gram matrix of all columns costs less than the passes over the data that the points take anyway."""
     design, width = problem.design, problem.design.width
-    if not problem.loss.quadratic or not 0 < width <= MOST_COLUMNS or 8.0 * width * width > memory:
+    serves = problem.penalty.kind == "glm" and problem.loss.quadratic and design.X.dtype == np.float64
+    if not serves or not 0 < width <= MOST_COLUMNS or 8.0 * width * width > memory:
         return False
     entries = float(design.X.nnz) if hasattr(design.X, "nnz") else float(design.X.size)
     return bool(design.costs(np.arange(width))[0] <= points * entries)

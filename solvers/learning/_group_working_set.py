@@ -29,7 +29,7 @@ from ._design import FEWEST
 from ._groups import Grouped
 from ._models import kept_gram
 from ._problem import FitState, GlmProblem, GlmResult
-from ._working_set import FIRST_PASSES, _line_search
+from ._working_set import FIRST_PASSES, _line_search, look, may_be_nonzero
 
 Array = npt.NDArray[Any]
 
@@ -60,8 +60,9 @@ SHORT, FIRST_FLOOR = 0.05, 1e-4
 class GroupState(FitState):
     """Where the fit is."""
 
-    #: Whether each column is worked on.
+    #: Whether each column is worked on, and whether it may be nonzero at the optimum.
     working: Array
+    alive: Array
     newtons: int
     #: The least curvature of a sample in the model, as a share of the largest that its loss can have.
     floor: float
@@ -72,42 +73,48 @@ class GroupWorkingSet:
     """Working sets of groups and prox-Newton steps."""
 
     first: int = option(0, "columns whose groups join the working set at first; 0: by their costs", low=0)
+    screening: str = option("gap-safe", "what drops groups that are zero at the optimum", choices=("gap-safe", "none"))
 
     def init(self, problem: GlmProblem) -> GroupState:
         design, penalty = problem.design, _penalty(problem)
-        working = np.full(design.width, design.width <= ALL_AT_ONCE) & (penalty.low < penalty.high)
-        working |= (penalty.sizes(problem.w0) > 0)[penalty.group_of]
+        # Models of more columns than samples are flat along many of them, but for least squares made once.
+        few = design.width <= (ALL_AT_ONCE if problem.loss.quadratic else min(ALL_AT_ONCE, design.n))
+        working = np.full(design.width, few) & (penalty.low < penalty.high)
+        working |= penalty.used(problem.w0)
+        if problem.guess is not None:
+            working |= problem.guess
         working[design.d :] = True
-        return _evaluated(problem, problem.w0, working, 0, 0, 0.0, -np.inf)
+        return self._evaluated(problem, problem.w0, working, np.ones(design.width, bool), 0, 0, 0.0, -np.inf)
 
     def step(self, problem: GlmProblem, state: GroupState) -> GroupState:
         working = self._grown(problem, state)
         solve = _least_squares if problem.loss.quadratic else _minimised
         w, newtons, floor = solve(problem, state, working)
-        so_far = state.nit + 1, state.newtons + newtons, floor, state.dual
-        new = _evaluated(problem, w, working, *so_far)
+        so_far = state.alive, state.nit + 1, state.newtons + newtons, floor, state.dual
+        new = self._evaluated(problem, w, working, *so_far)
         if not new.primal <= state.primal + _noise(problem, state):
-            new = _evaluated(problem, _shortened(problem, state, w), working, *so_far)
+            new = self._evaluated(problem, _shortened(problem, state, w), working, *so_far)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         idle = not gained and floor <= state.floor and bool((working == state.working).all())
         return replace(new, idle=state.idle + 1 if idle else 0)
 
     def _grown(self, problem: GlmProblem, state: GroupState) -> Array:
-        """The working set with the groups that violate their conditions most."""
-        if state.working.all():
-            return state.working
+        """The working set with the groups that violate their conditions most, less those that were screened."""
+        kept = state.working & state.alive
+        if (kept == state.alive).all():
+            return kept
         if np.count_nonzero(state.w) > FULL * np.count_nonzero(state.working) and _serves_all(problem):
-            return np.asarray(state.working | (_penalty(problem).low < _penalty(problem).high))
+            return np.asarray(kept | (state.alive & (_penalty(problem).low < _penalty(problem).high)))
         design, penalty = problem.design, _penalty(problem)
         violation = penalty.kernel.violations(state.w, state.g) / np.maximum(penalty.sizes(design.norms), 1e-300)
-        violation[penalty.group_of[state.working]] = 0
+        violation[penalty.group_of[state.working | ~state.alive]] = 0
         candidates = np.flatnonzero(violation > 0)
         candidates = candidates[np.argsort(-violation[candidates], kind="stable")]
         counts = np.cumsum(np.bincount(penalty.group_of)[candidates])
         room = self.first if self.first and state.nit == 0 else self._room(problem, state, candidates)
         joins = np.zeros(len(violation), bool)
         joins[candidates[: 1 + int(np.searchsorted(counts, room))]] = True
-        return np.asarray(state.working | joins[penalty.group_of])
+        return np.asarray(kept | joins[penalty.group_of])
 
     def _room(self, problem: GlmProblem, state: GroupState, candidates: Array) -> int:
         """How many columns may join, of these groups in this order: a step may cost a few times those before it."""
@@ -121,26 +128,30 @@ class GroupWorkingSet:
         # Twice as many as are in use are a guess of what lacks.
         return max(FEWEST, affordable, 2 * int(np.count_nonzero(state.w)))
 
+    def _evaluated(
+        self, problem: GlmProblem, w: Array, working: Array, alive: Array, nit: int, newtons: int, floor: float,
+        dual: float,
+    ) -> GroupState:  # fmt: skip
+        """The state at w, its certificate computed from w, and the columns that are left."""
+        known = look(problem, w, alive, int(np.count_nonzero(alive)))
+        if self.screening == "gap-safe" and not working.all():
+            alive = alive & may_be_nonzero(problem, known)
+        dual = max(dual, known.dual)
+        measure = problem.measure(known, dual)
+        return GroupState(
+            w=w, z=known.z, g=known.g, working=working, alive=alive, primal=known.primal, dual=dual, kkt=known.kkt,
+            nit=nit, measure=measure, newtons=newtons, floor=floor,
+        )  # fmt: skip
+
     def done(self, problem: GlmProblem, state: GroupState) -> Status | None:
         return problem.status(state)
 
     def finish(self, problem: GlmProblem, state: GroupState) -> GlmResult:
-        stats = {"newton_steps": state.newtons, "working_set": int(state.working.sum())}
+        stats = {
+            "newton_steps": state.newtons, "working_set": int(state.working.sum()),
+            "screened": len(state.w) - int(np.count_nonzero(state.alive)),
+        }  # fmt: skip
         return problem.certified(state.w, state.dual, state.nit, stats)
-
-
-def _evaluated(
-    problem: GlmProblem, w: Array, working: Array, nit: int, newtons: int, floor: float, dual: float
-) -> GroupState:
-    """The state at w, its certificate computed from w."""
-    known = problem.certificate(w, problem.design.product(w), not problem.loss.quadratic)
-    problem.remember(known)
-    dual = max(dual, known.dual)
-    measure = problem.measure(known, dual)
-    return GroupState(
-        w=w, z=known.z, g=known.g, working=working, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
-        measure=measure, newtons=newtons, floor=floor,
-    )  # fmt: skip
 
 
 def _penalty(problem: GlmProblem) -> Grouped:
@@ -198,7 +209,8 @@ def _least_squares(problem: GlmProblem, state: GroupState, working: Array) -> tu
     groups = _working_groups(problem, working)
     columns, width = groups.columns, problem.design.width
     tol, last = _tolerances(state, groups)
-    if len(columns) == width or len(columns) <= problem.design.n:  # no group is left out, or they cost next to nothing
+    whole = bool((working >= state.alive).all())
+    if whole or len(columns) <= problem.design.n:  # no group is left out, or they cost next to nothing
         tol = min(tol, last)
     w, g = state.w[columns], state.g[columns]
     target = _model_minimum(problem, groups, w, state.z, g, state.floor, tol, state.idle > 0)
@@ -348,10 +360,10 @@ def _penalised(groups: _Groups) -> tuple[Array, Array]:
 
 
 def _panel(design: Any, columns: Array) -> Array:
-    """These columns of X, dense."""
+    """These columns of X, dense and in double precision."""
     features = columns[columns < design.d]
     panel = design.X if np.array_equal(features, np.arange(design.d)) else design.X[:, features]
-    panel = panel.toarray() if scipy.sparse.issparse(panel) else panel
+    panel = (panel.toarray() if scipy.sparse.issparse(panel) else panel).astype(np.float64, copy=False)
     return panel if panel.shape[1] == len(columns) else np.column_stack([panel, np.ones(design.n)])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -57,6 +57,18 @@ class Grouped:
         """The penalty as the kernels want it."""
         return _kernels.GroupTerms(self.group_of, self.norms, self.l1, self.low, self.high)
 
+    def used(self, w: Array) -> npt.NDArray[np.bool_]:
+        """The coordinates of groups that are not zero."""
+        return np.asarray(self.sizes(w) > 0)[self.group_of]
+
+    def may_be_nonzero(self, u: Array, slack: Array, margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """The coordinates whose groups are not zero for certain where the products with the dual point are within
+        `slack` of u: what exceeds the l1 terms, on the sides that the bounds leave, may reach the norm."""
+        l1, norms = (1 - margin) * self.l1, (1 - margin) * self.norms
+        up = np.where(self.high > 0, u + slack - l1, 0)
+        down = np.where(self.low < 0, slack - u - l1, 0)
+        return np.asarray(self.sizes(np.maximum(np.maximum(up, down), 0)) > norms)[self.group_of]
+
     def value(self, w: Array) -> float:
         return self.kernel.value(w)
 
@@ -71,6 +83,10 @@ class Grouped:
     def terms(self) -> GroupedTerms:
         """The penalty as a pass over the data wants it."""
         return GroupedTerms(self)
+
+    def scaled(self, lam: float) -> Grouped:
+        """lam times the penalty."""
+        return replace(self, norms=lam * self.norms, l1=lam * self.l1)
 
     def part(self, columns: npt.NDArray[Any]) -> Grouped:
         """The penalty of some of the coordinates, whole groups of them."""

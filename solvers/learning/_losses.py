@@ -50,6 +50,8 @@ class Loss:
     coupled: ClassVar[bool] = False
     #: Whether there is a least value at finite z, whatever the targets are.
     attained: ClassVar[bool] = True
+    #: Whether `above` follows the loss where it is far from quadratic, so that models by it serve well.
+    reweighted: ClassVar[bool] = False
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
@@ -87,9 +89,9 @@ class Loss:
         self.terms.evaluate(z, None, D)
         return D
 
-    def above(self, z: Array) -> Array | None:
-        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it; None where there is none."""
-        return None if self.curvature is None else self.curvature * self.s
+    def above(self, z: Array) -> Array:
+        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it, where it is `reweighted`."""
+        raise NotImplementedError
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         """The greatest ``share v @ z - value(z)`` over z, for v = t derivative(z), 0 <= share t <= 1.
@@ -145,6 +147,7 @@ class Huber(Loss):
     """1/2 (z - y)^2 where \\|z - y\\| <= 1, else \\|z - y\\| - 1/2."""
 
     kind = 2
+    reweighted = True
 
     def above(self, z: Array) -> Array:
         """An even loss whose slope over the distance never rises: that quotient (reweighted least squares)."""

@@ -26,6 +26,10 @@ Array = npt.NDArray[Any]
 #: Phases of the active-set method in one model.
 PHASES = 10_000
 
+#: The same of a loss that is not quadratic, whose next model is another one: where samples have next to no curvature,
+#: as with Huber's loss, and there are more columns than samples, ten thousand phases may take a minute.
+MODEL_PHASES = 200
+
 #: Sweeps are tried where so many of them cost less than the Gram matrix and what follows: for least squares, and for
 #: one Newton step of many.
 SWEEPS, FEWER_SWEEPS = 40, 15
@@ -121,7 +125,7 @@ def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, viola
         H, gradient = H + np.diag(penalty.l2), g + penalty.l2 * w
     tol = tolerance(problem.kind, g, violation)
     before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
-    endless = np.isinf(model.minimise(tol, PHASES))
+    endless = np.isinf(model.minimise(tol, PHASES if problem.loss.quadratic else MODEL_PHASES))
     # What rounding makes of a matrix that is all but singular may lie above w.
     smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
     rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())

@@ -32,7 +32,7 @@ class Multinomial(Loss):
     """log(sum_k exp(z_k)) - z_y, y = 0, ..., K - 1."""
 
     coupled = True
-    curvature = None
+    curvature = 0.5  # the largest eigenvalue of diag(p) - p p' is no more
     attained = by_sums = False
 
     @cached_property
@@ -235,8 +235,14 @@ class MultinomialProblem(GlmProblem):
         p, d = self.penalty, self.design.d
         if isinstance(p, Grouped):
             return self.shared | {p.kind}
-        smooth = not p.l1.any() and np.isinf(p.low[:d]).all() and np.isinf(p.high[:d]).all()
+        free = np.isinf(p.low[:d]) & np.isinf(p.high[:d])
+        smooth = not p.l1.any() and bool((free | ~self.moves[:d]).all())
         return self.shared | {"smooth-multinomial" if smooth else "multinomial"}
+
+    @cached_property
+    def moves(self) -> npt.NDArray[np.bool_]:
+        """Coordinates that an infinite weight does not keep at zero."""
+        return self.penalty.low < self.penalty.high
 
     @property
     def predictors(self) -> int:

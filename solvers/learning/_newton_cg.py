@@ -60,7 +60,7 @@ class NewtonCG:
         return _evaluated(problem, problem.w0, z, z, -np.inf, 0, 0)
 
     def step(self, problem: MultinomialProblem, state: NewtonCGState) -> NewtonCGState:
-        gradient = state.g + problem.penalty.l2 * state.w
+        gradient = np.where(problem.moves, state.g + problem.penalty.l2 * state.w, 0.0)
         anchor, products = state.anchor, 0
         if problem.design.width <= self.whole:
             way = _solved_whole(problem, state.z, gradient)
@@ -84,9 +84,9 @@ class NewtonCG:
     def _solved(self, problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> tuple[Array, int]:
         """-H^-1 gradient by conjugate gradients, and the products it took."""
         H, M = _Hessian(problem, state.z), _preconditioner(problem, state.anchor)
-        goal = _forcing(problem, state, gradient)
+        goal, moves = _forcing(problem, state, gradient), problem.moves
         x, r = np.zeros_like(gradient), -gradient
-        y = M.solve(r)
+        y = np.where(moves, M.solve(r), 0.0)
         p, product = y, float(r @ y)
         first, products = product, 0
         while products < self.max_products and product > goal**2 * first:
@@ -95,8 +95,8 @@ class NewtonCG:
             bend = float(p @ q)
             if not bend > 0:
                 break
-            x, r = x + (product / bend) * p, r - (product / bend) * q
-            y = M.solve(r)
+            x, r = x + (product / bend) * p, r - (product / bend) * np.where(moves, q, 0.0)
+            y = np.where(moves, M.solve(r), 0.0)
             before, product = product, float(r @ y)
             p = y + (product / before) * p
         return (x if x.any() else y), products
@@ -216,7 +216,9 @@ def _weighted_gram(inner: Design, weights: Array) -> Array:
 
 def _solved_whole(problem: MultinomialProblem, z: Array, gradient: Array) -> Array:
     """-H^-1 gradient by the whole Hessian; directions that cost nothing are left alone."""
-    H = problem.design.gram(np.arange(problem.design.width), problem.loss.second(z))
+    H, held = problem.design.gram(np.arange(problem.design.width), problem.loss.second(z)), ~problem.moves
+    H[held] = H[:, held] = 0.0
+    H[held, held] = 1.0
     diagonal, ridge = H.diagonal() + problem.penalty.l2, RIDGE
     largest = float(diagonal.max(initial=0.0))
     while largest > 0 and ridge < 1:

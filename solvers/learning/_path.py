@@ -15,9 +15,11 @@ from .._base.iterate import Control
 from .._base.method import lookup
 from .._base.progress import with_bar
 from .._base.validate import check_finite, positive, real_array
-from ._glm import ON_GROUPS, Data, checked_data, penalty_terms
+from ._glm import USUAL, checked_data, penalty_terms
 from ._gram import GramCache
 from ._gram_path import GramPath, pays
+from ._groups import Grouped
+from ._multinomial import MultinomialProblem
 from ._penalty import Separable
 from ._problem import Certificate, GlmProblem, GlmResult
 from ._solve import solved
@@ -27,8 +29,10 @@ Array = npt.NDArray[Any]
 #: Bytes of Gram matrices that are kept.
 MEMORY = 512 * 2**20
 
-#: The usual method of a path, and why.
-WORKING_SET, WHY = "working-set", "for a path"
+#: Why the usual method of a path is that.
+WHY = "for a path"
+
+Penalty = Separable | Grouped
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +43,8 @@ class GlmPath:
     ----------
     lams : ndarray, shape (k,)
         Strengths of the penalty; fewer than asked for where the path was stopped early.
-    coefs : ndarray, shape (k, d)
-    intercepts : ndarray, shape (k,)
+    coefs : ndarray, shape (k, d), of classes (k, K, d)
+    intercepts : ndarray, shape (k,), of classes (k, K)
     gaps : ndarray, shape (k,)
         Bounds of how far each objective is from its least value.
     results : list of GlmResult
@@ -73,6 +77,7 @@ def glm_path(
     loss: str = "squared",
     penalty: str = "l1",
     l1_ratio: float = 0.5,
+    groups: Any = None,
     weights: npt.ArrayLike | None = None,
     bounds: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
     sample_weight: npt.ArrayLike | None = None,
@@ -95,7 +100,7 @@ def glm_path(
 
     Parameters
     ----------
-    X, y, loss, penalty, l1_ratio, weights, bounds, sample_weight, fit_intercept
+    X, y, loss, penalty, l1_ratio, groups, weights, bounds, sample_weight, fit_intercept
         As in `glm`.
     tol, method, options, max_iter, threads
         As in `glm`, for each fit.
@@ -126,7 +131,7 @@ def glm_path(
     ------
     ValueError, TypeError, MethodError, OptionError
         As from `glm`; also where `lams` is empty, negative or not one-dimensional, or must be given since the penalty
-        has no l1 part.
+        has no kink at zero.
 
     Notes
     -----
@@ -147,34 +152,33 @@ def glm_path(
     >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
     (True, (5, 200), [0, 1, 2])
     """
-    if loss == "multinomial" or penalty in ON_GROUPS:
-        raise ValueError(
-            f"glm_path serves one predictor and penalties on single coefficients, not {loss!r}, {penalty!r}"
-        )
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
     terms: Any = penalty_terms(
-        1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.design.d, fit_intercept
-    )
-    one = GlmProblem(
-        data.design, data.loss, terms, np.zeros(data.design.width), positive(tol, "tol"), max_iter, data.copies,
-        _threads.resolve(threads),
+        1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.features, fit_intercept, groups,
+        data.classes,
+    )  # fmt: skip
+    kind: type[GlmProblem] = MultinomialProblem if loss == "multinomial" else GlmProblem
+    one = kind(
+        design=data.design, loss=data.loss, penalty=terms, w0=np.zeros(data.design.width), tol=positive(tol, "tol"),
+        max_iter=max_iter, copies=data.copies, threads=_threads.resolve(threads),
     )  # fmt: skip
     null = _null(one, method, options)
-    strengths = _strengths(lams, n_lams, eps, terms, null, data)
+    strengths = _strengths(lams, n_lams, eps, terms, null)
     shared: dict[str, Any] = {}
     if data.loss.quadratic:
         weighted = None if data.loss.uniform else data.loss.s
         shared["gram"] = GramCache(data.design, weighted, positive(memory, "memory"))
     fits, points = _Fits(one, method, options, shared, null), None
-    if method in (None, WORKING_SET) and not options and max_iter > 0 and pays(one, len(strengths), memory):
-        record, why = lookup("learning", WORKING_SET, one.needs), "" if method else f"Chose {WORKING_SET}, {WHY}."
+    usual = _usual(one)
+    if method in (None, usual) and not options and max_iter > 0 and pays(one, len(strengths), memory):
+        record, why = lookup("learning", usual, one.needs), "" if method else f"Chose {usual}, {WHY}."
         points = GramPath(dataclasses.replace(one, _memory=shared), record, why)
         points.start(null.w)
     found: dict[int, GlmResult] = {}
     before = float(strengths.max())
     for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "glm_path", "lam"):
         lam = float(strengths[k])
-        scaled = Separable(lam * terms.l1, lam * terms.l2, terms.low, terms.high)
+        scaled = terms.scaled(lam)
         point = points.at(scaled) if points is not None else None
         if point is None:
             fits.start(points)
@@ -209,17 +213,23 @@ class _Fits:
             w = points.w.copy()
             self.last = self.one.certificate(w, self.one.design.product(w))
 
-    def at(self, penalty: Separable, ratio: float) -> tuple[GlmResult, float]:
+    def at(self, penalty: Penalty, ratio: float) -> tuple[GlmResult, float]:
         """The fit under a penalty, which fell to `ratio` of the one before, and the loss there."""
         guess = _strong(penalty, self.last.g, ratio)
         problem = dataclasses.replace(
             self.one, penalty=penalty, w0=self.last.w, guess=guess, warm=self.last, _memory=dict(self.shared)
         )
         control = Control(self.one.max_iter)
-        result = cast(GlmResult, solved(problem, self.method, WORKING_SET, WHY, control, self.options))
+        result = cast(GlmResult, solved(problem, self.method, _usual(problem), WHY, control, self.options))
         self.last = _certificate(problem, result)
         self.shared = {name: value for name, value in problem._memory.items() if name in SHARED}
         return result.changed(state=None), self.last.sums.value
+
+
+def _usual(problem: GlmProblem) -> str:
+    """The usual method of the points of a path."""
+    (kind,) = problem.needs
+    return USUAL[kind][0]
 
 
 def _explained(loss: float, null: Certificate) -> float:
@@ -237,17 +247,26 @@ def _certificate(problem: GlmProblem, result: GlmResult) -> Certificate:
 def _null(problem: GlmProblem, method: str | None, options: Mapping[str, Any] | None) -> Certificate:
     """The fit without penalised coefficients."""
     terms = problem.penalty
-    free = (terms.l1 == 0) & (terms.l2 == 0)
+    none, free = np.zeros(problem.design.width), ~_penalised(terms)
     if not free.any():
-        return problem.certificate(problem.w0, np.zeros(problem.design.n), not problem.loss.quadratic)
-    none = np.zeros(problem.design.width)
+        return problem.certificate(problem.w0, np.zeros(problem.predictors), not problem.loss.quadratic)
     held = Separable(none, none, np.where(free, terms.low, 0), np.where(free, terms.high, 0))
     alone = dataclasses.replace(problem, penalty=held, tol=min(problem.tol, 1e-10), _memory={})
-    result = solved(alone, method, WORKING_SET, WHY, Control(problem.max_iter), options)
-    return _certificate(alone, cast(GlmResult, result))
+    own = method is not None and held.kind == terms.kind
+    result = solved(
+        alone, method if own else None, _usual(alone), WHY, Control(problem.max_iter), options if own else None
+    )
+    return problem.certificate(result.state.w, alone.design.product(result.state.w), not problem.loss.quadratic)
 
 
-def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Separable, null: Certificate, data: Data) -> Array:
+def _penalised(terms: Penalty) -> npt.NDArray[np.bool_]:
+    """The coordinates with a penalty."""
+    if isinstance(terms, Grouped):
+        return np.asarray((terms.l1 > 0) | (terms.norms > 0)[terms.group_of])
+    return np.asarray((terms.l1 > 0) | (terms.l2 > 0))
+
+
+def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Penalty, null: Certificate) -> Array:
     """The strengths, checked, or in geometric progression."""
     if lams is not None:
         given = real_array(lams, "lams", ndim=1)
@@ -262,18 +281,29 @@ def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Separable, null: Certifi
         raise ValueError(f"n_lams must be an integer >= 1, not {n_lams!r}")
     if not 0 < (ratio := positive(eps, "eps")) < 1:
         raise ValueError(f"eps must be between 0 and 1, not {eps!r}")
-    bent = terms.l1 > 0
-    if not bent.any():
-        raise ValueError("lams must be given where the penalty has no l1 part")
-    downhill = np.maximum(np.where(terms.high > 0, -null.g, 0), np.where(terms.low < 0, null.g, 0))
-    largest = float(np.max(downhill[bent] / terms.l1[bent], initial=0.0))
+    largest = _largest(terms, null.g)
     if largest == 0:  # all strengths leave zero
         largest = 1.0
     return largest * np.geomspace(1, ratio, n_lams)
 
 
-def _strong(penalty: Separable, g: Array, ratio: float) -> Array | None:
+def _largest(terms: Penalty, g: Array) -> float:
+    """The least strength that leaves all penalised coefficients at zero, where the loss has the gradient g."""
+    if isinstance(terms, Grouped):  # 1 / t for the largest t g that the penalty's dual norm lets be
+        held = _penalised(terms)
+        if not held.any():
+            raise ValueError("lams must be given where the penalty has no norms")
+        return 1.0 / terms.kernel.limit(np.where(held, g, 0.0))
+    bent = terms.l1 > 0
+    if not bent.any():
+        raise ValueError("lams must be given where the penalty has no l1 part")
+    downhill = np.maximum(np.where(terms.high > 0, -g, 0), np.where(terms.low < 0, g, 0))
+    return float(np.max(downhill[bent] / terms.l1[bent], initial=0.0))
+
+
+def _strong(penalty: Penalty, g: Array, ratio: float) -> Array | None:
     """Columns that come into use if their gradients change as fast as the penalty, which fell to `ratio` of itself."""
     if ratio < 0.6:  # the rule keeps nearly all of them
         return None
-    return (penalty.l1 > 0) & (np.abs(g) >= (2 - 1 / ratio) * penalty.l1)
+    before = penalty.scaled(2 - 1 / ratio)
+    return np.asarray(_penalised(penalty) & before.may_be_nonzero(-g, np.zeros_like(g)))

@@ -80,5 +80,17 @@ class Separable:
         best[np.isinf(best)] = 0.0  # what is left there is the rounding of `limits`
         return beyond * best - 0.5 * self.l2 * best * best
 
+    def used(self, w: Array) -> npt.NDArray[np.bool_]:
+        """The coordinates that are not zero."""
+        return np.asarray(w != 0)
+
+    def may_be_nonzero(self, u: Array, slack: Array | float, margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """The coordinates that are not zero for certain where products with the dual point are within `slack` of u."""
+        return np.asarray(np.abs(u) + slack >= (1 - margin) * self.l1)
+
+    def scaled(self, lam: float) -> Separable:
+        """lam times the penalty."""
+        return Separable(lam * self.l1, lam * self.l2, self.low, self.high)
+
     def part(self, columns: npt.NDArray[Any]) -> Separable:
         return Separable(self.l1[columns], self.l2[columns], self.low[columns], self.high[columns])

@@ -29,6 +29,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
+from ._losses import Loss
 from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
@@ -48,6 +49,10 @@ ARMIJO, HALVINGS = 1e-4, 60
 
 #: A share of a step that tells of a bad model.
 SHORT = 0.05
+
+#: The share of the largest curvature that all samples have in the models after a short step, by how much it grows with
+#: the next one, falls with a whole step, and where it is given up.
+FIRST_FLOOR, STEEPER, FLATTER, LEAST_FLOOR = 1e-4, 100.0, 10.0, 1e-8
 
 #: Rounding of the objective, relative to it or to that at zero.
 NOISE = 1e-15
@@ -70,6 +75,8 @@ class WorkingSetState(FitState):
     left: int
     newtons: int = 0
     hessians: int = 0
+    #: The least curvature of a sample in a model, as a share of the largest.
+    floor: float = 0.0
     #: Whether sweeps may serve: so far they did what was asked for.
     may_sweep: bool = True
 
@@ -100,10 +107,10 @@ class WorkingSet:
         found = _minimised(problem, state, columns)
         new = self._evaluated(problem, found.w, columns, state.alive, state.left, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
-        idle = not gained and len(columns) == len(state.columns)
+        idle = not gained and len(columns) == len(state.columns) and found.floor <= state.floor
         return replace(
             new, nit=state.nit + 1, newtons=state.newtons + found.newtons, hessians=state.hessians + found.hessians,
-            idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep,
+            idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep, floor=found.floor,
         )  # fmt: skip
 
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
@@ -135,16 +142,9 @@ class WorkingSet:
         self, problem: GlmProblem, w: Array, columns: Array, alive: Array, left: int, dual: float
     ) -> WorkingSetState:
         """The state at w, its certificate computed from w, and the columns that are left."""
-        design, seen = problem.design, None
-        if design.by_columns and left < FEW_LEFT * design.d:
-            seen = alive[: design.d].nonzero()[0].astype(np.int32)
-        if problem.warm is not None and problem.warm.w is w:
-            known = problem.certificate_again(problem.warm)
-        else:
-            known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
-        problem.remember(known)
-        if self.screening == "gap-safe" and len(columns) < design.width:
-            alive = alive & _may_be_nonzero(problem, known)
+        known = look(problem, w, alive, left)
+        if self.screening == "gap-safe" and len(columns) < problem.design.width:
+            alive = alive & may_be_nonzero(problem, known)
             left = int(np.count_nonzero(alive))
         dual = max(dual, known.dual)
         return WorkingSetState(
@@ -163,22 +163,36 @@ class WorkingSet:
         return problem.certified(state.w, state.dual, state.nit, stats)
 
 
-def _may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
+def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
+    """The certificate at w, remembered; where few columns are left, of the problem without the others."""
+    design, seen = problem.design, None
+    if design.by_columns and left < FEW_LEFT * design.d:
+        seen = alive[: design.d].nonzero()[0].astype(np.int32)
+    if problem.warm is not None and problem.warm.w is w:
+        known = problem.certificate_again(problem.warm)
+    else:
+        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
+    problem.remember(known)
+    return known
+
+
+def may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
     """Columns of which the gap does not show that they are zero at the optimum.
 
     The dual objective is strongly concave: with curvatures of at most c s_i, the optimal dual point is within
     ``sqrt(2 c gap)`` of a known one in the norm ``sum v_i^2 / s_i``, and so are its products with a column of norm
     ``sum s_i x_i^2``.
     """
-    loss, penalty = problem.loss, problem.penalty
+    loss, penalty, d = problem.loss, problem.penalty, problem.design.d
     if loss.curvature is None or not np.isfinite(known.dual):
         return np.full(problem.design.width, True)
     radius = np.sqrt(2 * loss.curvature * max(known.primal - known.dual, 0.0) * loss.s.max())
-    most = abs(known.share) * np.abs(known.g) + radius * problem.design.norms
+    slack = radius * problem.design.norms
     if known.slack is not None:
-        most[: problem.design.d] += abs(known.share) * known.slack
-        most[problem.design.d :] = np.inf
-    return (most >= (1 - SCREENING_MARGIN) * penalty.l1) | (known.w != 0)  # type: ignore[no-any-return]
+        slack[:d] += abs(known.share) * known.slack
+    may = penalty.may_be_nonzero(-known.share * known.g, slack, SCREENING_MARGIN) | penalty.used(known.w)
+    may[d:] = True
+    return may
 
 
 def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _Minimised:
@@ -192,7 +206,8 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _
     model = model_of(problem, columns, part, state.may_sweep)
     walk = _Walk(problem, state, model)
     w = walk.quadratic() if problem.loss.quadratic else walk.newton()
-    return _Minimised(_spread(w, columns, width), walk.steps, model.made, state.may_sweep and model.sufficed)
+    may_sweep = state.may_sweep and model.sufficed
+    return _Minimised(_spread(w, columns, width), walk.steps, model.made, may_sweep, walk.lift.floor)
 
 
 class _Minimised(NamedTuple):
@@ -201,6 +216,45 @@ class _Minimised(NamedTuple):
     newtons: int
     hessians: int
     may_sweep: bool
+    floor: float
+
+
+class _Lift:
+    """What curvatures the models have beside those of the samples, after steps of which little was taken.
+
+    Of Huber's loss the slope over the distance, with which the next model lies above the objective. Of the others a
+    share of the largest that there is, which stays until whole steps are taken: a squared hinge has none at many
+    samples, and a model of the others goes too far.
+    """
+
+    def __init__(self, loss: Loss, floor: float) -> None:
+        self.loss, self.floor = loss, floor
+        #: Whether the present model lies above the objective.
+        self.above = False
+        self._largest = loss.s * loss.curvature if loss.curvature is not None and not loss.coupled else None
+
+    def curvatures(self, D: Array) -> Array:
+        """Those of the next model."""
+        return D if self.floor == 0 or self._largest is None else np.maximum(D, self.floor * self._largest)
+
+    def taken(self, share: float) -> None:
+        """Of a step."""
+        if share == 1:
+            self.floor = self.floor / FLATTER if self.floor > LEAST_FLOOR else 0.0
+
+    def after(self, share: float, z: Array, D: Array) -> Array | None:
+        """The samples' curvatures for the model after a short step, which led to z; None where there are no others."""
+        if self._largest is None:
+            return None
+        if self.loss.reweighted:
+            if self.above and share == 0:
+                return None
+            self.above = True
+            return self.loss.above(z)
+        if self.floor == 1:
+            return None
+        self.floor = min(max(STEEPER * self.floor, FIRST_FLOOR), 1.0)
+        return D
 
 
 def _spread(values: Array, columns: Array, width: int) -> Array:
@@ -224,7 +278,7 @@ class _Walk:
         if known is None:  # of a fit that goes on
             known = problem.certificate(state.w, state.z, not problem.loss.quadratic)
         self.v, self.curvatures = known.v, known.D
-        self.violation, self.steps, self.bounded = state.kkt, 0, False
+        self.violation, self.steps, self.lift = state.kkt, 0, _Lift(problem.loss, state.floor)
 
     def quadratic(self) -> Array:
         """Least squares are their own model."""
@@ -282,7 +336,7 @@ class _Walk:
     def _step(self) -> bool:
         """A Newton step; whether there is more to hope for."""
         problem, model, before = self.problem, self.model, self.violation
-        new = model.renewed(np.maximum(self.D, LEAST), self._error())
+        new = model.renewed(np.maximum(self.lift.curvatures(self.D), LEAST), self._error())
         target = model.minimum(self.w, self.v, self.g, self.violation, self._newton_share())
         self.steps += 1
         found = None
@@ -291,15 +345,15 @@ class _Walk:
             found = _line_search(problem, model.penalty, self.w, target, self.z, way, self.g, self.value, self.noise)
         if target is not None and found is not None:
             self._take(target, *found)
-        self.taken, short = found is not None, found is None or found[0] < SHORT
+        share = 0.0 if found is None else found[0]
+        self.taken, short = share > 0, share < SHORT
         model.slow = short or (not new and self.violation > 0.5 * before)
-        above = problem.loss.above(self.z) if short else None
-        if above is None:
-            self.bounded = False
+        self.lift.taken(share)
+        D = self.lift.after(share, self.z, self.D) if short else None
+        if D is None:
+            self.lift.above = False
             return self.taken
-        if not self.taken and self.bounded:
-            return False
-        self.D, self.bounded = above, True  # next time with a model that lies above the objective
+        self.D = D
         return True
 
     def _take(self, target: Array, share: float, z: Array, v: Array, D: Array, value: float) -> None:
@@ -319,33 +373,33 @@ def _smooth_steps(problem: GlmProblem, state: WorkingSetState, newton: Any) -> _
     # The gap falls with the square of the violation.
     left = problem.tol / max(state.measure, problem.tol)
     aim = 0.3 * (np.sqrt(left) if problem.has_dual else left) * state.kkt
-    # Curvatures whose model lies above the objective.
-    above = loss.above(z)
-    D, bounded, steps, made = loss.second(z), False, 0, 0
+    lift, D, steps, made = _Lift(loss, state.floor), loss.second(z), 0, 0
     share = 0.1
     while steps < SMOOTH_STEPS:
         steps += 1
         # What the model leaves of the violation falls as the last step did, at best with its square.
         goal = max(min(share, 0.2), 0.5 * aim / max(violation, TINY))
-        step, way, formed = newton.step(w, g, D, goal)
+        step, way, formed = newton.step(w, g, lift.curvatures(D), goal)
         made += formed
         found = _line_search(problem, penalty, w, w + step, z, way, g, value, noise)
+        length = 0.0 if found is None else found[0]
+        if found is not None:
+            length, z, v, D, value = found
+        lift.taken(length)
+        other = lift.after(length, z, D) if length < SHORT else None
+        D = D if other is None else other
         if found is None:
-            if bounded or above is None:
+            if other is None:
                 break
-            D, bounded = above, True
             continue
-        length, z, v, D, value = found
-        above = loss.above(z)
-        if length < SHORT and above is not None:
-            D = above
+        lift.above = other is not None
         w = w + length * step
         g = problem.design.transposed(v)
         before, violation = violation, problem.terms.measure(w, g)[1]
         share = (violation / max(before, TINY)) ** 2
         if loss.quadratic or violation <= aim:
             break
-    return _Minimised(w, steps, made, state.may_sweep)
+    return _Minimised(w, steps, made, state.may_sweep, lift.floor)
 
 
 def _line_search(

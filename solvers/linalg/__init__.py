@@ -3,14 +3,16 @@
 from . import _binned, _chebcb, _gaussian, _tsallis  # noqa: F401  (they register their learners)
 from ._cg import ConjugateGradients
 from ._chebyshev import Chebyshev
+from ._complex import ComplexPlan
 from ._dcdm import DeepConjugateDirections
 from ._grid import GridOperator
 from ._jacobi import Jacobi
 from ._learner import Learner, learners
-from ._matrix import Plan, plan
+from ._matrix import Plan
 from ._multilevel import Multilevel, multilevel
 from ._multilevel_cg import MultilevelCg
 from ._network import LearnedDirection
+from ._plan import plan
 from ._precondition import Ic0Preconditioner, SsorPreconditioner, ic0, ssor
 from ._problem import LinearResult
 from ._sequence import SequenceResult, SequenceSolver
@@ -23,6 +25,7 @@ from ._tuner import ArmTuner, OmegaTuner, omega_grid
 __all__ = [
     "ArmTuner",
     "Chebyshev",
+    "ComplexPlan",
     "ConjugateGradients",
     "DeepConjugateDirections",
     "GaussSeidel",

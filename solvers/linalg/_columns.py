@@ -23,6 +23,13 @@ BLOCK = 2**12
 TOGETHER = 16
 
 
+def answers(A: Matrix, shape: tuple[int, ...]) -> Array:
+    """Room for the answers to right-hand sides, whose array has this shape, in columns."""
+    if A.capability == "complex-matrix":  # its right-hand sides are in parts
+        return np.empty((shape[0] // 2, *shape[1:]), np.complex128, order="F")
+    return np.empty(shape, order="F")
+
+
 def each(b: Array) -> Iterator[Array]:
     """The columns of b, each contiguous."""
     if b.flags.f_contiguous:
@@ -68,11 +75,11 @@ def check_starts(A: Matrix, b: Array, x0: npt.ArrayLike | None) -> Array | None:
     return starts
 
 
-def of_columns(b: Array, columns: Sequence[LinearResult]) -> LinearResult:
+def of_columns(A: Matrix, b: Array, columns: Sequence[LinearResult]) -> LinearResult:
     """The result of all columns, whose answers are columns of one array; what is no answer is that of the worst."""
     if not columns:
         return LinearResult(
-            x=np.empty(b.shape), success=True, status=Status.CONVERGED, message=Status.CONVERGED.sentence, nit=0,
+            x=answers(A, b.shape), success=True, status=Status.CONVERGED, message=Status.CONVERGED.sentence, nit=0,
             measure=0.0, residual_norm=0.0,
         )  # fmt: skip
     worst = max(columns, key=lambda result: (not result.success, result.measure))

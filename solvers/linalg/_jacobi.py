@@ -49,6 +49,6 @@ METHOD = register(
         reference="Jacobi (1845), Ueber eine neue Aufloesungsart der bei der Methode der kleinsten Quadrate "
         "vorkommenden linearen Gleichungen",
         solver=Jacobi,
-        capabilities=frozenset({"sparse-matrix", "grid"}),
+        capabilities=frozenset({"sparse-matrix", "complex-matrix", "grid"}),
     )
 )

@@ -43,6 +43,7 @@ class Csr(Operand):
         diagonal: Array,
         inverse_diagonal: Array,
         threads: int = 1,
+        paired: bool = False,
     ) -> None: ...
     def update(self, values: Array, diagonal: Array, inverse_diagonal: Array) -> None: ...
     def sweep_columns(self, omega: float, backward: bool, b: Array, x: Array) -> None: ...
@@ -118,11 +119,26 @@ class ConjugateGradients:
         self, goal: float, floor: float, residual: float, nit: int, most: int, omega: float = 0
     ) -> tuple[int, float, int]: ...
 
+class Blocks:
+    group: Array
+    groups: int
+    count: int
+    colors: int
+    def __init__(self, row_starts: Array, columns: Array) -> None: ...
+
 class Sell(Operand):
     groups: int
     stored: int
     gathered: float
-    def __init__(self, row_starts: Array, columns: Array, group: Array, groups: int, threads: int = 1) -> None: ...
+    def __init__(
+        self,
+        row_starts: Array,
+        columns: Array,
+        group: Array,
+        groups: int,
+        threads: int = 1,
+        blocks: Blocks | None = None,
+    ) -> None: ...
     def update(self, values: Array, diagonal: Array, inverse_diagonal: Array) -> None: ...
 
 def diagonal_places(row_starts: Array, columns: Array) -> tuple[Array, str | None, int]: ...

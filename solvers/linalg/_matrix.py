@@ -25,7 +25,122 @@ Array = npt.NDArray[Any]
 Pattern = tuple[Array, Array, Array, Array | None]
 
 
-class Plan:
+class Analysed:
+    """A pattern, looked at once, and the values in it: what the plans of real and of complex matrices share."""
+
+    size: int
+    entries: int
+    copies: int
+    #: Of the numbers that the matrix may have.
+    kinds: str = "biuf"
+    _pattern: Pattern
+    _values: Array
+
+    def __init__(self, A: Any, *, check_finite: bool = True) -> None:
+        self._check = check_finite
+        self._analyse(A)
+
+    def _analyse(self, A: Any) -> None:
+        given, copies = _as_csr(A, self.kinds)
+        pattern = _pattern(given)
+        self._take(pattern, _values(given.data, pattern))
+        self._pattern, self._given = pattern, (given.indptr, given.indices)
+        self._frame: scipy.sparse.csr_array | None = None
+        self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
+        self.copies = int(copies or pattern[3] is not None)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what was made for an earlier pattern."""
+        raise NotImplementedError
+
+    def _take(self, pattern: Pattern, data: Array) -> None:
+        """The values, checked before anything is changed."""
+        starts, columns, at, _ = pattern
+        diagonal, inverse, flaw = self._inverted(starts, columns, at, data)
+        if flaw >= 0:
+            value = data[at[flaw]].item()
+            what = f"{value}, subnormal" if value != 0 and np.isfinite(value) else f"{value}"
+            raise ValueError(f"A must have a nonzero, finite diagonal; A[{flaw}, {flaw}] is {what}")
+        if self._check:
+            _check_finite(data)
+        self._values, self._diagonal, self._inverse = data, diagonal, inverse
+        self._matrix: scipy.sparse.csr_array | None = None
+
+    def _inverted(self, starts: Array, columns: Array, at: Array, data: Array) -> tuple[Array, Array, int]:
+        """The diagonal, one over it, and the first row where that is no number, else -1."""
+        raise NotImplementedError
+
+    @property
+    def matrix(self) -> scipy.sparse.csr_array:
+        """The matrix: rows sorted by column, without duplicates; float64 or float32, or complex numbers of these."""
+        if self._matrix is None:
+            if self._frame is None:
+                self._frame = _csr(*self._pattern[:2], self._values)
+            # SciPy's constructor takes as long as a product with a small matrix
+            self._matrix = copy(self._frame)
+            self._matrix.data = self._values
+        return self._matrix
+
+    def __repr__(self) -> str:
+        return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self._values.dtype}>"
+
+    def update(self, data: Any, *, allow_replan: bool = False) -> None:
+        """Give the matrix other values in the same places; O(z), the pattern is not looked at again.
+
+        Parameters
+        ----------
+        data : array_like, shape (entries,), or sparse matrix, shape (n, n)
+            The new values in the order of those that the plan was made of: of ``A.data`` where A was CSR, of
+            ``plan.matrix.data`` else. Contiguous float64 or float32 is read in place by later solves. A sparse matrix
+            must have the pattern of the first.
+        allow_replan : bool, default False
+            Whether a sparse matrix of another pattern is analysed anew instead of refused.
+
+        Raises
+        ------
+        ValueError
+            Another number of values, another pattern, a diagonal entry that is zero, subnormal or not finite, NaN or
+            infinity elsewhere. The plan is then as before.
+        TypeError
+            Values that are not real, where the plan is of a real matrix.
+
+        Examples
+        --------
+        >>> import scipy.sparse, solvers
+        >>> A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(4, 4), format="csr")
+        >>> plan = solvers.linalg.plan(A)
+        >>> plan.update(2 * A.data)
+        >>> solvers.linalg.solve(plan, [2.0, 0.0, 0.0, 2.0]).x.round(6).tolist()
+        [1.0, 1.0, 1.0, 1.0]
+        """
+        if scipy.sparse.issparse(data):
+            given, _ = _as_csr(data, self.kinds)
+            if not self._fits(given):
+                if not allow_replan:
+                    raise ValueError("data has another pattern than the plan; allow_replan=True would analyse it anew")
+                self._analyse(data)
+                return
+            values = given.data
+        else:
+            values = np.asarray(data)
+            _check_kind(values.dtype, "data", self.kinds)
+            expected = len(self._given[1])
+            if values.shape != (expected,):
+                raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
+        self._take(self._pattern, _values(values, self._pattern))
+        self._renew()
+
+    def _renew(self) -> None:
+        """Pass the new values on."""
+        raise NotImplementedError
+
+    def _fits(self, other: scipy.sparse.csr_array) -> bool:
+        pairs = zip((other.indptr, other.indices), self._given, strict=True)
+        return other.shape == (self.size, self.size) and all(a is b or np.array_equal(a, b) for a, b in pairs)
+
+
+class Plan(Analysed):
     """A square sparse matrix made ready for solves; made by `plan`, and taken by `solve` in place of the matrix.
 
     What an ordering needs is analysed when it is first asked for, and kept. `update` gives the matrix other values
@@ -41,54 +156,18 @@ class Plan:
         Copies of the user's arrays that were made.
     """
 
-    size: int
-    entries: int
-    copies: int
-    _pattern: Pattern
-    _values: Array
-
-    def __init__(self, A: Any, *, check_finite: bool = True) -> None:
-        self._check = check_finite
-        self._analyse(A)
-
-    def _analyse(self, A: Any) -> None:
-        given, copies = _as_csr(A)
-        pattern = _pattern(given)
-        self._take(pattern, _values(given.data, pattern))
-        self._pattern, self._given = pattern, (given.indptr, given.indices)
-        self._frame: scipy.sparse.csr_array | None = None
-        self.size, self.entries = len(pattern[0]) - 1, len(pattern[1])
-        self._symmetry = Symmetry(*pattern[:2])
+    def _begin(self) -> None:
+        self._symmetry = Symmetry(*self._pattern[:2])
         self._operands: dict[str, _kernels.Csr | _kernels.Sell] = {}
         self._stale: set[int] = set()  # those that have earlier values
         self._nodes: dict[int, Nodes] = {}
-        self.copies = int(copies or pattern[3] is not None)
 
     def _take(self, pattern: Pattern, data: Array) -> None:
-        """The values, checked before anything is changed."""
-        starts, columns, at, _ = pattern
-        diagonal, inverse, flaw = _kernels.diagonal_values(starts, columns, at, data)
-        if flaw >= 0:
-            value = float(data[at[flaw]])
-            what = f"{value}, subnormal" if value != 0 and np.isfinite(value) else f"{value}"
-            raise ValueError(f"A must have a nonzero, finite diagonal; A[{flaw}, {flaw}] is {what}")
-        # a norm is the cheapest look
-        if self._check and not (data.dtype == np.float64 and math.isfinite(_kernels.norm(data))):
-            check_finite(data, "A.data")
-        self._values, self._diagonal, self._inverse = data, diagonal, inverse
-        self._matrix: scipy.sparse.csr_array | None = None
+        super()._take(pattern, data)
         self._symmetric: bool | None = None
 
-    @property
-    def matrix(self) -> scipy.sparse.csr_array:
-        """The matrix: rows sorted by column, without duplicates; float64 or float32."""
-        if self._matrix is None:
-            if self._frame is None:
-                self._frame = _csr(*self._pattern[:2], self._values)
-            # SciPy's constructor takes as long as a product with a small matrix
-            self._matrix = copy(self._frame)
-            self._matrix.data = self._values
-        return self._matrix
+    def _inverted(self, starts: Array, columns: Array, at: Array, data: Array) -> tuple[Array, Array, int]:
+        return _kernels.diagonal_values(starts, columns, at, data)
 
     @property
     def symmetric(self) -> bool:
@@ -102,9 +181,6 @@ class Plan:
         """What a method must be able to serve."""
         return "sparse-matrix"
 
-    def __repr__(self) -> str:
-        return f"<plan of a {self.size} x {self.size} matrix, {self.entries} entries, {self._values.dtype}>"
-
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix in one order, as the kernels take it; kept for the next call.
 
@@ -112,11 +188,13 @@ class Plan:
 
         Parameters
         ----------
-        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+        ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}
             "natural" is the order of the rows. "wavefront" has the same results up to rounding, from groups of rows
             that are independent of one another; where such groups are too small to pay it is the natural order itself.
             "multicolor" has few large groups, but its sweeps are another iteration; "redblack" is that with two groups,
             for graphs without a cycle of odd length.
+            "blocks" is the natural order inside blocks of rows, 16 at most, that have colours: an iteration between
+            "wavefront" and "multicolor", in which threads wait for one another once a colour.
 
         Raises
         ------
@@ -146,59 +224,12 @@ class Plan:
             return natural
         return _kernels.Csr(starts, columns, values[0], at, *values[1:])
 
-    def update(self, data: Any, *, allow_replan: bool = False) -> None:
-        """Give the matrix other values in the same places; O(z), the pattern is not looked at again.
-
-        Parameters
-        ----------
-        data : array_like, shape (entries,), or sparse matrix, shape (n, n)
-            The new values in the order of those that the plan was made of: of ``A.data`` where A was CSR, of
-            ``plan.matrix.data`` else. Contiguous float64 or float32 is read in place by later solves. A sparse matrix
-            must have the pattern of the first.
-        allow_replan : bool, default False
-            Whether a sparse matrix of another pattern is analysed anew instead of refused.
-
-        Raises
-        ------
-        ValueError
-            Another number of values, another pattern, a diagonal entry that is zero, subnormal or not finite, NaN or
-            infinity elsewhere. The plan is then as before.
-        TypeError
-            Values that are not real.
-
-        Examples
-        --------
-        >>> import scipy.sparse, solvers
-        >>> A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(4, 4), format="csr")
-        >>> plan = solvers.linalg.plan(A)
-        >>> plan.update(2 * A.data)
-        >>> solvers.linalg.solve(plan, [2.0, 0.0, 0.0, 2.0]).x.round(6).tolist()
-        [1.0, 1.0, 1.0, 1.0]
-        """
-        if scipy.sparse.issparse(data):
-            given, _ = _as_csr(data)
-            if not self._fits(given):
-                if not allow_replan:
-                    raise ValueError("data has another pattern than the plan; allow_replan=True would analyse it anew")
-                self._analyse(data)
-                return
-            values = given.data
-        else:
-            values = np.asarray(data)
-            _check_real(values.dtype, "data")
-            expected = len(self._given[1])
-            if values.shape != (expected,):
-                raise ValueError(f"data must have shape ({expected},), as the plan's, not {values.shape}")
-        self._take(self._pattern, _values(values, self._pattern))
+    def _renew(self) -> None:
         # Groups of rows are copies, made when they are asked for: not every solve of a sequence needs all orders.
         self._stale = {id(operand) for operand in self._operands.values()}
         if "natural" in self._operands:
             self.operand("natural")
         self._nodes.clear()
-
-    def _fits(self, other: scipy.sparse.csr_array) -> bool:
-        pairs = zip((other.indptr, other.indices), self._given, strict=True)
-        return other.shape == (self.size, self.size) and all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64, from the matrix itself; b and x of shape (n,)."""
@@ -232,7 +263,7 @@ class Plan:
             Relaxation, between 0 and 2; 1 is Gauss and Seidel's.
         direction : {"forward", "backward", "symmetric"}
             A symmetric sweep is a forward and then a backward one.
-        ordering : {"natural", "wavefront", "multicolor", "redblack"}
+        ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}
             As of `operand`. All but the natural one reorder x and b, once a call.
         sweeps : int, default 1
             Their number.
@@ -279,68 +310,54 @@ class Plan:
         return self._nodes[block_size]
 
 
-def plan(A: Any, *, check_finite: bool = True) -> Plan:
-    """Analyse a matrix once, for any number of solves with it.
-
-    Parameters
-    ----------
-    A : sparse matrix or array_like, shape (n, n)
-        The matrix. CSR in float64 or float32 with sorted rows is read in place, with its indices of 32 or 64 bits; all
-        else is converted once. A dense array becomes sparse.
-    check_finite : bool, default True
-        Whether NaN and infinity are looked for, here and in `Plan.update`. The diagonal is always looked at.
-
-    Returns
-    -------
-    Plan
-        What `solve` takes in place of A.
-
-    Raises
-    ------
-    ValueError
-        A that is not square, not finite, or has a diagonal entry that is zero, missing, subnormal or not finite; index
-        arrays that are not those of a matrix.
-    TypeError
-        A that is not real.
-
-    Warns
-    -----
-    UserWarning
-        Rows that are not sorted or have duplicates: they are sorted and summed, in a copy.
-
-    Examples
-    --------
-    >>> import scipy.sparse, solvers
-    >>> A = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(5, 5))
-    >>> plan = solvers.linalg.plan(A)
-    >>> solvers.linalg.solve(plan, [1.0, 0.0, 0.0, 0.0, 1.0]).x.round(6).tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0]
-    """
+def planned(A: Any, check_finite: bool = True) -> Plan:
+    """The plan of a real matrix: A itself where it is one."""
+    if isinstance(A, Analysed) and not isinstance(A, Plan):
+        A = A.matrix  # complex: refused in the words that fit
     return A if isinstance(A, Plan) else Plan(A, check_finite=check_finite)
 
 
-def _check_real(dtype: np.dtype[Any], name: str) -> None:
-    if dtype.kind == "c":
-        raise TypeError(f"{name} must be real numbers, not {dtype}: take real and imaginary parts as unknowns")
-    if dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be real numbers, not {dtype}")
+def is_complex(A: Any) -> bool:
+    """Whether A is a matrix, or array, of complex numbers."""
+    return getattr(A if hasattr(A, "dtype") else np.asarray(A), "dtype", np.dtype(float)).kind == "c"
 
 
-def _as_csr(A: Any) -> tuple[scipy.sparse.csr_array, bool]:
-    """A as CSR of float64 or float32, and whether that took a copy."""
+def _check_kind(dtype: np.dtype[Any], name: str, kinds: str) -> None:
+    if dtype.kind not in kinds:
+        advice = ": complex matrices are for solve's sor, gauss-seidel and jacobi" if dtype.kind == "c" else ""
+        raise TypeError(f"{name} must be {'real ' if 'c' not in kinds else ''}numbers, not {dtype}{advice}")
+
+
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The precision in which such numbers are kept."""
+    kept = dtype in (np.float32, np.complex64)
+    return dtype if kept else np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+
+
+def _as_csr(A: Any, kinds: str) -> tuple[scipy.sparse.csr_array, bool]:
+    """A as CSR in a precision that is kept, and whether that took a copy."""
     given: Any = A if scipy.sparse.issparse(A) else np.asarray(A)
     if given.dtype == object and given.ndim == 0:
         raise TypeError(
             f"A must be a matrix, a plan or a GridOperator, not {type(A).__name__}: the methods read entries "
             "(scipy.sparse.linalg.cg takes operators, and ssor and multilevel precondition it)"
         )
-    _check_real(given.dtype, "A")
+    _check_kind(given.dtype, "A", kinds)
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
         raise ValueError(f"A must be a square matrix, not of shape {given.shape}")
-    dtype = np.float32 if given.dtype == np.float32 else np.float64
+    dtype = _stored(given.dtype)
     if scipy.sparse.issparse(A) and given.format == "csr" and given.dtype == dtype:
         return given, False
     return scipy.sparse.csr_array(given, dtype=dtype), True
+
+
+def _check_finite(data: Array) -> None:
+    parts = data.view(data.real.dtype)
+    # a norm is the cheapest look
+    if parts.dtype == np.float64 and math.isfinite(_kernels.norm(parts)):
+        return
+    for part in (data.real, data.imag) if data.dtype.kind == "c" else (data,):
+        check_finite(part, "A.data")
 
 
 def _csr(starts: Array, columns: Array, data: Array) -> scipy.sparse.csr_array:
@@ -394,7 +411,13 @@ def _sorted(starts: Array, columns: Array) -> tuple[Array, Array, Array]:
 
 def _values(data: Array, pattern: Pattern) -> Array:
     """The values of a pattern's entries, from those in the user's order."""
-    dtype = np.float32 if data.dtype == np.float32 else np.float64
+    dtype = _stored(data.dtype)
     if pattern[3] is None:
         return np.ascontiguousarray(data[: len(pattern[1])], dtype=dtype)
-    return np.bincount(pattern[3], weights=data[: len(pattern[3])], minlength=len(pattern[1])).astype(dtype, copy=False)
+
+    def summed(weights: Array) -> Array:
+        return np.bincount(sources, weights=weights[: len(sources)], minlength=len(pattern[1]))
+
+    sources = pattern[3]
+    sums = summed(data.real) + 1j * summed(data.imag) if dtype.kind == "c" else summed(data)
+    return sums.astype(dtype, copy=False)

@@ -26,7 +26,7 @@ def without_constants(A: Matrix, b: Array, nullspace: str | None) -> Array:
         raise ValueError(f"nullspace must be None, 'constant' or 'components', not {nullspace!r}")
     off = norm(A.residual(np.zeros(A.size), np.ones(A.size)))
     if not (off <= SLACK * norm(A.operand("natural").diagonal) and is_symmetric(A)):
-        raise ValueError("nullspace='constant' is for a symmetric A with A @ ones = 0")
+        raise ValueError("nullspace='constant' is for a real, symmetric A with A @ ones = 0")
     return np.asarray(b - b.mean())
 
 

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .._base.validate import check_finite, real_array
 from . import _kernels
-from ._matrix import Plan, plan
+from ._matrix import Plan, planned
 from ._problem import ORDERINGS, LinearProblem, Matrix, prepared
 from ._symmetry import is_symmetric
 
@@ -94,7 +94,7 @@ def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int =
         The matrix.
     omega : float, default 1
         Relaxation, between 0 and 2.
-    ordering : {"natural", "wavefront", "multicolor", "redblack"}, default "natural"
+    ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}, default "natural"
         Order of the unknowns.
     sweeps : int, default 1
         Symmetric sweeps an application.
@@ -162,7 +162,7 @@ class Ic0Preconditioner(_Operator):
         places = np.arange(matrix.nnz)
         np.copyto(values, values[self._mirror], where=self._mirror > places)
         factor = scipy.sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-        self._operand = plan(factor, check_finite=False).operand("natural")
+        self._operand = planned(factor, False).operand("natural")
         self._preconditioner = _kernels.Ssor(self._operand, 1.0)
 
 
@@ -213,7 +213,7 @@ def ic0(A: Any) -> Ic0Preconditioner:
     >>> solvers.linalg.solve(A, np.ones(50), method="cg", M=solvers.linalg.ic0(A)).nit  # exact without fill
     1
     """
-    return Ic0Preconditioner(plan(A.to_csr() if hasattr(A, "to_csr") else A))
+    return Ic0Preconditioner(planned(A.to_csr() if hasattr(A, "to_csr") else A))
 
 
 def preconditioner(problem: LinearProblem) -> _kernels.Preconditioner | None:

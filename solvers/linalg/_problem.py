@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._base.result import SolveResult, Status
 from .._base.state import replace
 from . import _kernels
-from ._matrix import plan
+from ._matrix import planned
 
 Array = npt.NDArray[Any]
 
@@ -23,7 +23,7 @@ STEP_WORK = 50_000_000
 ROUNDING = 2.0**-54
 
 #: Orders in which the unknowns can be swept; "auto" is the fastest with the result of "natural".
-ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "auto")
+ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "blocks", "auto")
 
 #: What the kernels say of an iteration (enum sv_outcome); 0 is to go on, 1 that the goal was reached.
 OUTCOMES = {2: Status.DIVERGED, 3: Status.STAGNATION, 4: Status.NOT_SPD, 5: Status.NONFINITE}
@@ -58,10 +58,10 @@ def norm(vector: Array) -> float:
 
 
 def prepared(A: Any, check_finite: bool = True) -> Matrix:
-    """What the methods work on: A itself where it is a plan or a grid operator, else its plan."""
+    """What the methods work on: A itself where it is a plan or a grid operator, else its plan; real."""
     if callable(getattr(A, "operand", None)):
         return A  # type: ignore[no-any-return]
-    return plan(A, check_finite=check_finite)
+    return planned(A, check_finite)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

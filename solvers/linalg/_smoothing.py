@@ -11,7 +11,7 @@ import scipy.sparse
 from . import _kernels
 
 if TYPE_CHECKING:
-    from ._matrix import Plan
+    from ._matrix import Analysed, Plan
 
 Array = npt.NDArray[Any]
 
@@ -52,7 +52,7 @@ def sweep(
     threads: int,
 ) -> Array:
     """See `Plan.sweep`."""
-    _check_options(plan, omega, direction, ordering, sweeps, block_size)
+    check_options(plan, omega, direction, ordering, sweeps, block_size)
     iterate = np.asarray(x)
     right = np.ascontiguousarray(_real(b, "b"))
     in_place = iterate.dtype == np.float64 and iterate.flags.c_contiguous and iterate.flags.writeable
@@ -84,7 +84,7 @@ def sweep(
     return iterate
 
 
-def _check_options(plan: Plan, omega: float, direction: str, ordering: str, sweeps: int, block_size: int) -> None:
+def check_options(plan: Analysed, omega: float, direction: str, ordering: str, sweeps: int, block_size: int) -> None:
     if not 0 < omega < 2:
         raise ValueError(f"omega must lie between 0 and 2, not {omega!r}")
     if direction not in HALVES:

@@ -17,11 +17,13 @@ from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
-from ._columns import check_starts, each, gathered, of_columns
+from ._columns import answers, check_starts, each, gathered, of_columns
+from ._complex import ComplexPlan, ComplexProblem, in_parts
 from ._multilevel_cg import serves
 from ._multilevel_many import Known, together
 from ._nullspace import centred, without_constants
-from ._problem import LinearProblem, LinearResult, Matrix, norm, prepared
+from ._plan import plan
+from ._problem import LinearProblem, LinearResult, Matrix, norm
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -65,7 +67,8 @@ def solve(
     Parameters
     ----------
     A : sparse matrix, array_like, Plan or GridOperator, shape (n, n)
-        The matrix, or what `plan` made of it: then nothing is analysed again.
+        The matrix, or what `plan` made of it: then nothing is analysed again. A complex matrix is for the methods
+        "gauss-seidel", which is then the default, "sor" and "jacobi"; x is then complex.
     b : array_like, shape (n,) or (n, k)
         Right-hand side, or k of them in columns.
     x0 : array_like, of the shape of b, optional
@@ -148,11 +151,12 @@ def solve(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.0, 1.0, 1.0, 1.0])
     """
-    matrix = prepared(A, check_finite)
-    if getattr(getattr(b, "dtype", None), "kind", "") == "c":
+    matrix = A if callable(getattr(A, "operand", None)) else plan(A, check_finite=check_finite)
+    if isinstance(matrix, ComplexPlan):
+        b, x0 = in_parts(b, "b", matrix, check_finite), x0 if x0 is None else in_parts(x0, "x0", matrix, check_finite)
+        matrix = matrix.parts
+    elif getattr(getattr(b, "dtype", None), "kind", "") == "c":
         raise TypeError("b must be real numbers, not complex: A is real, so give two columns, b.real and b.imag")
-    if matrix.size == 0:
-        return _nothing(b, method)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     if rng is not None:
         as_generator(rng)
@@ -162,19 +166,7 @@ def solve(
         assume_symmetric=bool(assume_symmetric), nullspace=nullspace, check_finite=check_finite,
         threads=_threads.resolve(threads),
     )  # fmt: skip
-    if np.ndim(b) != 2:
-        return _solved(given, b, x0, None)
-    if resume is not None:
-        raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
-    rights = real_array(b, "b")
-    starts = check_starts(matrix, rights, x0)
-    alone = method not in (None, "multilevel-cg") or reference != "b" or callback is not None
-    if alone or verbose or time_limit is not None:
-        known = []
-    else:
-        known = together(matrix, rights, starts, M=M, rtol=rtol, atol=atol, nullspace=nullspace,
-                         max_iter=control.max_iter, threads=given.threads)  # fmt: skip
-    return of_columns(rights, list(_each_solved(given, rights, starts, known)))
+    return _of_rights(given, b, x0)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -195,10 +187,30 @@ class Given:
     threads: int
 
 
+def _of_rights(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None) -> LinearResult:
+    """The result for all right-hand sides."""
+    matrix, control, method = given.matrix, given.control, given.method
+    if matrix.size == 0:
+        return _nothing(matrix, b, method)
+    if np.ndim(b) != 2:
+        return _solved(given, b, x0, None)
+    if control.resume is not None:
+        raise ValueError("resume is for a solve with one right-hand side: b has two dimensions")
+    rights = real_array(b, "b")
+    starts = check_starts(matrix, rights, x0)
+    alone = method not in (None, "multilevel-cg") or given.reference != "b" or control.callback is not None
+    if alone or control.verbose or control.time_limit is not None:
+        known = []
+    else:
+        known = together(matrix, rights, starts, M=given.M, rtol=given.rtol, atol=given.atol, nullspace=given.nullspace,
+                         max_iter=control.max_iter, threads=given.threads)  # fmt: skip
+    return of_columns(matrix, rights, list(_each_solved(given, rights, starts, known)))
+
+
 def _each_solved(given: Given, b: Array, x0: Array | None, known: list[Known]) -> Iterator[LinearResult]:
     """The results of the columns of b, of which the first ones are known."""
     x = known[0].x.base if known and len(known) == b.shape[1] else None
-    x = np.empty(b.shape, order="F") if x is None else x
+    x = answers(given.matrix, b.shape) if x is None else x
     left = slice(len(known), None)
     starts = repeat(None) if x0 is None else each(x0[:, left])
     found = (_solved(given, b[:, k], None, what) for k, what in enumerate(known))
@@ -230,7 +242,7 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     # what is not finite meets no tolerance
     tol = max(given.rtol * scale, given.atol) if np.isfinite(scale) else 0.0
     control = given.control
-    problem = LinearProblem(
+    problem = (ComplexProblem if matrix.capability == "complex-matrix" else LinearProblem)(
         matrix, right, start, tol=tol, max_iter=int(control.max_iter),
         every=control.callback is not None or control.verbose == 2, threads=given.threads, M=given.M,
         assume_symmetric=given.assume_symmetric, nullspace=nullspace, size_of_b=size_of_b, known=known,
@@ -248,13 +260,13 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     return centred(result, problem) if projects else result
 
 
-def _nothing(b: npt.ArrayLike, method: str | None) -> LinearResult:
+def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResult:
     """The solution of no equations."""
     if len(np.asarray(b)) != 0:
         raise ValueError(f"b must have length 0, that of A's rows, not shape {np.shape(b)}")
     status, name = Status.CONVERGED, lookup("linalg", method or "ssor-cg").name
     return LinearResult(
-        x=np.zeros(np.shape(b)), success=True, status=status, message=status.sentence, nit=0, measure=0.0,
+        x=answers(matrix, np.shape(b)), success=True, status=status, message=status.sentence, nit=0, measure=0.0,
         residual_norm=0.0, method=name,
     )  # fmt: skip
 

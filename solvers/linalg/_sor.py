@@ -86,7 +86,7 @@ class Sor(GaussSeidel):
         return self.omega
 
 
-CAPABILITIES = frozenset({"sparse-matrix", "grid"})
+CAPABILITIES = frozenset({"sparse-matrix", "complex-matrix", "grid"})
 
 METHOD = register(
     Method(

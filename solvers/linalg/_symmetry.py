@@ -25,6 +25,8 @@ def objection(A: Matrix, assume_symmetric: bool = False) -> str | None:
     """
     if A.size == 0:
         return None
+    if A.capability == "complex-matrix":
+        return "A is complex"
     natural = A.operand("natural")
     if not natural.least_diagonal > 0:
         row = int(np.argmin(natural.unpack(natural.diagonal)))

@@ -11,7 +11,7 @@ import scipy.sparse
 from . import _kernels
 from ._box import Box, Layout, layout
 from ._grid import GridOperator
-from ._matrix import Plan, plan
+from ._matrix import Plan, planned
 
 Array = npt.NDArray[Any]
 
@@ -67,11 +67,11 @@ class System:
         matrix = A.matrix if given is not None else A
         same = (given is not None or _is_plain(A)) and _same_pattern(self.matrix, matrix)
         if not same and given is None and not (_is_plain(A) and A.has_canonical_format):
-            matrix = plan(A).matrix
+            matrix = planned(A).matrix
             same = _same_pattern(self.matrix, matrix)
         if not same:
             # what raises must not leave half a change behind
-            self.operator, self._ours = (plan(matrix), True) if given is None else (given, False)
+            self.operator, self._ours = (planned(matrix), True) if given is None else (given, False)
             self._new_pattern()
             self._take(matrix)
             self._layout = layout(matrix.indptr, matrix.indices)
@@ -81,7 +81,7 @@ class System:
             elif self._ours:
                 self.operator.update(matrix.data)
             else:
-                self.operator, self._ours = plan(matrix), True
+                self.operator, self._ours = planned(matrix), True
             self._new_values()
             self._take(matrix)
         elif given is not None:
@@ -222,9 +222,7 @@ class System:
 
 def _usual_diagonal(grid: GridOperator) -> float:
     """The diagonal's mean; of constant coefficients what it is away from the ends, which takes no look at the cells."""
-    if grid.constant:
-        return float(grid.mass + 2 * sum(grid.coeff / h**2 for h in grid.spacing))
-    return float(np.mean(grid.diagonal()))
+    return float(_stencil(grid)[0] if grid.constant else np.mean(grid.diagonal()))
 
 
 def _grid_box(grid: GridOperator) -> Box | None:
@@ -232,8 +230,13 @@ def _grid_box(grid: GridOperator) -> Box | None:
     short = any(n < 3 and ends[0] == "periodic" for n, ends in zip(grid.grid_shape, grid.bc, strict=True))
     if not grid.constant or short:
         return None
+    return Box(grid.grid_shape, *_stencil(grid), grid.bc)
+
+
+def _stencil(grid: GridOperator) -> tuple[float, tuple[float, ...]]:
+    """The entry on the diagonal away from the ends, and those beside it along each axis; of constant coefficients."""
     coupling = tuple(-grid.coeff / h**2 for h in grid.spacing)
-    return Box(grid.grid_shape, grid.mass - 2 * sum(coupling), coupling, grid.bc)
+    return grid.mass - 2 * sum(coupling), coupling
 
 
 def _is_plain(A: Any) -> bool:

@@ -23,7 +23,7 @@ def direct(
     """The program and its constraints; None where it needs Python for something, or is large."""
     if address_of(fun) is None:
         return None
-    given = constraints if isinstance(constraints, list | tuple) else [constraints]
+    given = constraints if isinstance(constraints, (list, tuple)) else [constraints]
     rows, blocks, n = [], [], len(x0)
     for k, one in enumerate(given):
         r, block = _rows(one, x0, f"constraints[{k}]" if given is constraints else "constraints")
@@ -56,11 +56,14 @@ def _rows(given: Any, x0: Array, name: str) -> tuple[Rows | None, Any]:
         linear.limit(given.lb, given.ub, False, x0)
         linear.take(sparse=False)
         return linear, linear.A
-    functions: list[Any] = [getattr(given, name, None) for name in ("fun", "jac", "hess")]
-    if address_of(functions[0]) is None:
+    if not hasattr(given, "lb"):
         return None, None
     rows = CompiledRows(given, name)
-    return (rows, (rows.m, *functions)) if rows.all_held else (None, None)
+    return (rows, (rows.m, given.fun, given.jac, given.hess)) if rows.all_held else (None, None)
+
+
+def _count(side: Any) -> int:
+    return side.size if type(side) is np.ndarray else int(np.size(side))
 
 
 class CompiledRows(Rows):
@@ -68,6 +71,6 @@ class CompiledRows(Rows):
 
     def __init__(self, given: Any, name: str) -> None:
         self.name, self.places, self.calls, self.linear = name, None, Calls(), False
-        self.total = self.m = max(np.size(given.lb), np.size(given.ub))
+        self.total = self.m = max(_count(given.lb), _count(given.ub))
         #: Whether each has a finite side.
         self.lower, self.upper, self.all_held = sides(given.lb, given.ub, self.m, name)

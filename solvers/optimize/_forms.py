@@ -118,7 +118,7 @@ def _pattern(given: Any, n: int) -> tuple[scipy.sparse.csr_array, Array] | None:
 
 
 def _none(constraints: Any) -> bool:
-    return constraints is None or (isinstance(constraints, list | tuple | dict) and not constraints)
+    return constraints is None or (isinstance(constraints, (list, tuple, dict)) and not constraints)
 
 
 def _scheme(jac: Any) -> str:

@@ -6,17 +6,19 @@ The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its sy
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from time import perf_counter
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base.iterate import Row
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from . import _kernels
 from ._problem import NonlinearProblem
-from ._result import MinimizeResult, measured
+from ._result import MinimizeResult, of_numbers
 from ._routes import ROUTES, route
 
 Array = npt.NDArray[np.float64]
@@ -25,8 +27,8 @@ Array = npt.NDArray[np.float64]
 ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
-#: The interior point gives way to the active-set route when it stagnates, finds no feasible point, or after so many.
-FIRST = 140
+#: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many.
+FIRST = _kernels.FIRST
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -83,47 +85,75 @@ class Gala:
 
     def init(self, problem: NonlinearProblem) -> GalaState:
         """The start: x0 moved inside its bounds, scales, multipliers of least squares."""
+        return self._begun(problem, 0)[1]
+
+    def _begun(self, problem: NonlinearProblem, iterations: int) -> tuple[float, GalaState]:
+        """The measure of the start, and the state so many iterations on, or a slice of time."""
         nlp = self._served(problem)[0]
         # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
         exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
-        core = self._started(problem, exact)
-        if core is None:
+        begun = self._started(problem, exact, problem.multipliers, iterations)
+        if begun is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
-        if problem.multipliers is not None:
-            _kernels.gala_offer(nlp, core, problem.program.x0, *problem.multipliers)
-        return self._run(problem, GalaState(0, np.inf, problem.program.x0, core), 0)
+        measure, (core, nit, status, now, x) = begun
+        return measure, GalaState(nit, now, x, core, status)
 
-    def _started(self, problem: NonlinearProblem, exact: int) -> npt.NDArray[np.uint8] | None:
+    def _started(
+        self, problem: NonlinearProblem, exact: int, offered: Any = None, iterations: int = 0
+    ) -> tuple[float, tuple[npt.NDArray[np.uint8], int, int, float, Array]] | None:
         program, nlp = problem.program, self._served(problem)[0]
-        options = {
-            "tol": problem.tol, "mu": self.mu, "max_shift": 1e40,
-            "push": 0.0 if exact == 2 else self.push, "monotone": self.monotone,
-            "exact": exact, "projected": self.merit_form == "projected", "window": self.window,
-            "sequential": self._sequential(nlp),
+        settings = self.settings(problem.tol, exact, self._sequential(nlp))
+        return _kernels.gala_init(nlp, program.x0, program.sides, settings, offered, iterations, SLICE)
+
+    def settings(self, tol: float, exact: int, sequential: bool) -> dict[str, Any]:
+        """What the loop is told (`sv_gala_options`)."""
+        return {
+            "tol": tol, "mu": self.mu, "max_shift": 1e40, "push": 0.0 if exact == 2 else self.push,
+            "monotone": self.monotone, "exact": exact, "projected": self.merit_form == "projected",
+            "window": self.window, "sequential": sequential,
         }  # fmt: skip
-        return _kernels.gala_init(nlp, program.x0, program.sides, options)
 
     def _sequential(self, nlp: _kernels.NLP) -> bool:
         """Whether quadratic programs come first: dense ones, with Hessians that are exact."""
         return self.inequality == "auto" and isinstance(nlp, _kernels.DenseNLP) and not nlp.carried
 
+    def all_steps(self, problem: NonlinearProblem, max_iter: int, start: float) -> tuple[GalaState, list[Row]]:
+        """As `init` and the loop of steps, but that the first goes along with the start."""
+        elapsed, changes = perf_counter() - start, self._may_change_route(problem)
+        most = min(FIRST, max_iter) if changes else max_iter
+        measure, state = self._begun(problem, 0 if problem.every else most)
+        rows = [(0, measure, elapsed)] if state.nit else []
+        state = self._rerouted(problem, state) if changes else state
+        while state.status == -1 and state.nit < max_iter:
+            rows.append((state.nit, state.measure, perf_counter() - start))
+            state = self.step(problem, state)
+        return state, rows
+
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
-        changes = self._may_change_route(problem, state)
+        changes = len(state.before) == 0 and self._may_change_route(problem)
         most = min(FIRST, problem.max_iter) if changes else problem.max_iter
         state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
-        gave_up = state.status in (Status.STAGNATION, Status.LOCALLY_INFEASIBLE) or (
-            state.status == -1 and FIRST <= state.nit < problem.max_iter
-        )
-        if changes and gave_up and (core := self._started(problem, 2)) is not None:
-            return self._run(problem, replace(state, core=core, spent=state.nit, before=state.core), 0)
+        if changes:
+            return self._rerouted(problem, state)
         first = _kernels.gala_best(self._served(problem)[0], state.before)[1] if len(state.before) else -1
         if first == Status.LOCALLY_INFEASIBLE and state.status == Status.STAGNATION:
             return replace(state, status=first)
         return state
 
-    def _may_change_route(self, problem: NonlinearProblem, state: GalaState) -> bool:
-        if self.inequality != "auto" or self.merit == "filter" or len(state.before) or self._served(problem)[0].carried:
+    def _rerouted(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """The state of a first route, or the start of the second where the first is to give way."""
+        nlp = self._served(problem)[0]
+        if not _kernels.gala_gives_up(nlp, state.core, FIRST, problem.max_iter):
+            return state
+        begun = self._started(problem, 2)
+        if begun is None:
+            return state
+        core, _, status, measure, x = begun[1]
+        return GalaState(state.nit, measure, x, core, status, state.nit, state.core)
+
+    def _may_change_route(self, problem: NonlinearProblem) -> bool:
+        if self.inequality != "auto" or self.merit == "filter" or self._served(problem)[0].carried:
             return False
         return not problem.program.equalities
 
@@ -137,7 +167,7 @@ class Gala:
         core = state.core
         if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, core)[0]:
             core = state.before
-        return measured(problem, *_kernels.gala_answer(nlp, core), inner)
+        return of_numbers(problem, *_kernels.gala_answer(nlp, core, problem.program.sides), inner)
 
     def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]

@@ -43,11 +43,23 @@ def mates(n: int, starts: Array, index: Array, value: Array) -> Array: ...
 
 # The loop of method gala.
 
-def gala_init(nlp: NLP, x0: Array, sides: Sides, options: dict[str, Any]) -> Array | None: ...
-def gala_offer(nlp: NLP, state: Array, x0: Array, y: Array, z: Array) -> None: ...
+def gala_init(
+    nlp: NLP, x0: Array, sides: Sides, options: dict[str, Any], offered: tuple[Array, Array] | None = None,
+    iterations: int = 0, seconds: float = 0,
+) -> tuple[float, tuple[Array, int, int, float, Array]] | None: ...  # fmt: skip
 def gala_run(nlp: NLP, state: Array, iterations: int, seconds: float) -> tuple[Array, int, int, float, Array]: ...
+
+FIRST: int
+
+def gala_gives_up(nlp: NLP, state: npt.NDArray[Any], first: int, max_iter: int) -> bool: ...
 def gala_best(nlp: NLP, state: npt.NDArray[Any]) -> tuple[float, int]: ...
-def gala_answer(nlp: NLP, state: Array) -> tuple[tuple[Array, Array, Array], tuple[float, Array, Array, Array]]: ...
+def gala_answer(
+    nlp: NLP, state: Array, sides: Sides
+) -> tuple[tuple[Array, Array, Array], tuple[float, Array], tuple[float, float, float]]: ...
+def gala_batch(
+    functions: Compiled, quasi: str | None, x0: Array, data: Array | None, sides: tuple[Array, Array, Array, Array],
+    options: dict[str, Any], max_iter: int, threads: int, seconds: float,
+) -> tuple[Array, Array, Array, Array, Array, Array]: ...  # fmt: skip
 
 # The merit function of equality-constrained programs.
 

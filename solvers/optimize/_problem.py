@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 EQUALITIES, GENERAL = frozenset({"equality-program"}), frozenset({"nonlinear-program"})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)  # not frozen, which takes as long to make as some iterations of the loop
 class NonlinearProblem:
     """A checked program; the states of its methods have an x of shape (n,)."""
 

@@ -66,8 +66,19 @@ def measured(
     problem: NonlinearProblem, point: tuple[Array, Array, Array], values: tuple[float, Array, Array, Array], inner: str
 ) -> MinimizeResult:
     """A result at a point x, y, z, from what the user's functions are there: f, grad f, c, J'y."""
-    program, (x, y, z), (fun, g, c, product) = problem.program, point, values
-    optimality, violation, complementarity = kkt_numbers(x, g, z, c, y, product, program.sides)
+    (x, y, z), (fun, g, c, product) = point, values
+    return of_numbers(problem, point, (fun, g), kkt_numbers(x, g, z, c, y, product, problem.program.sides), inner)
+
+
+def of_numbers(
+    problem: NonlinearProblem,
+    point: tuple[Array, Array, Array],
+    values: tuple[float, Array],
+    numbers: tuple[float, float, float],
+    inner: str,
+) -> MinimizeResult:
+    """A result at a point x, y, z, with f, grad f and the three numbers that make its measure."""
+    program, (x, y, z), (fun, g), (optimality, violation, complementarity) = problem.program, point, values, numbers
     # the sum carries NaN, which max() may lose
     finite = isfinite(optimality + violation + complementarity + fun)
     measure = max(optimality, violation, complementarity) if finite else inf

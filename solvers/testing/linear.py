@@ -79,13 +79,13 @@ def check_linear(
     True
     """
     entries = _entries(A)
-    right, x = np.asarray(b).astype(np.longdouble), np.asarray(result.x).astype(np.longdouble)
+    right, x = _wide(b), _wide(result.x)
     assert x.shape == right.shape, f"x has shape {x.shape}, b has {right.shape}"
     assert np.isfinite(x).all(), "x is not finite"
     residual, size = right - _product(entries, x), _product(_absolute(entries), abs(x)) + abs(right)
     norms = _norms(residual)
     if reference == "r0":
-        start = np.zeros_like(right) if x0 is None else np.asarray(x0).astype(np.longdouble)
+        start = np.zeros_like(x) if x0 is None else _wide(x0)
         scales = _norms(right - _product(entries, start))
     else:
         scales = _norms(right)
@@ -106,10 +106,16 @@ def _entries(A: Any) -> tuple[Array, Array, Array]:
     matrix = A.to_csr() if hasattr(A, "to_csr") else A
     if hasattr(matrix, "tocoo"):
         coo = matrix.tocoo()
-        return coo.row, coo.col, coo.data.astype(np.longdouble)
+        return coo.row, coo.col, _wide(coo.data)
     dense = np.asarray(matrix)
     rows, columns = np.nonzero(dense)
-    return rows, columns, dense[rows, columns].astype(np.longdouble)
+    return rows, columns, _wide(dense[rows, columns])
+
+
+def _wide(value: npt.ArrayLike) -> Array:
+    """The numbers in extended precision."""
+    array = np.asarray(value)
+    return array.astype(np.clongdouble if array.dtype.kind == "c" else np.longdouble)
 
 
 def _absolute(entries: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -119,11 +125,11 @@ def _absolute(entries: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]
 def _product(entries: tuple[Array, Array, Array], x: Array) -> Array:
     """A x, or A times each column of x."""
     rows, columns, values = entries
-    product = np.zeros_like(x)
+    product = np.zeros(x.shape, np.result_type(x, values))
     np.add.at(product, rows, values.reshape(-1, *[1] * (x.ndim - 1)) * x[columns])
     return product
 
 
 def _norms(vectors: Array) -> Array:
     """The 2-norms of the columns, in an array of at least one."""
-    return np.atleast_1d(np.sqrt((vectors**2).sum(axis=0)))
+    return np.atleast_1d(np.sqrt((abs(vectors) ** 2).sum(axis=0)))

@@ -169,17 +169,21 @@ def _sparse(capability, seed):
     A = scipy.sparse.csr_array(scipy.sparse.diags_array(3 + off.sum(axis=1)) + off)
     pattern = A.indices, A.indptr
     named = {"M": "jacobi"} if capability == "preconditioner" else {}
+    phases, wide = 1.0, np.longdouble
+    if capability == "complex-matrix":
+        phases, wide = np.where(A.data > 4, 1, rng.choice([1, 1j, -1j], A.nnz)), np.clongdouble
 
     def solve(inputs, tol=None, **keywords):
         data = np.asarray(inputs["data"])
         if data.dtype == np.float16:  # SciPy has no such sparse arrays
             data = data.astype(np.float32)
+        data = data if np.ndim(phases) == 0 else data * phases
         matrix = scipy.sparse.csr_array((data, *pattern), shape=(n, n))
         return solvers.linalg.solve(matrix, inputs["b"], **{**named, **_wanted(tol), **keywords})
 
     def residual(inputs, x):
-        dense = scipy.sparse.csr_array((inputs["data"], *pattern), shape=(n, n)).toarray().astype(np.longdouble)
-        return float(np.linalg.norm((inputs["b"] - dense @ x).astype(float)))
+        dense = scipy.sparse.csr_array((inputs["data"] * phases, *pattern), shape=(n, n)).toarray().astype(wide)
+        return float(np.linalg.norm(np.abs(inputs["b"] - dense @ x).astype(float)))
 
     return Case(
         capability,

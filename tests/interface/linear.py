@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from library import LIBRARY, Control, Report, doubles
 
-ORDERINGS = {None: 0, "natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5}
+ORDERINGS = {None: 0, "natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5, "blocks": 6}
 METHODS = {"ssor-cg": 0, "cg": 1, "chebyshev": 2, "sor": 3, "gauss-seidel": 4, "jacobi": 5}
 PRECONDITIONERS = {None: 0, "jacobi": 1, "ssor": 2, "ic0": 3}
 DIRECTIONS = {"forward": 0, "backward": 1, "symmetric": 2}

@@ -74,13 +74,13 @@ def test_new_values_in_the_same_places():
     A, b = PLANE
     handle = Linear(A)
     handle.solve(b)
-    for ordering in ("natural", "wavefront", "multicolor"):
+    for ordering in ("natural", "wavefront", "multicolor", "blocks"):
         handle.solve(b, ordering=ordering)
     new = A.data * np.linspace(1, 2, A.nnz)
     new[A.indices == np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))] += 9
     assert LIBRARY.sv_linear_update(handle.handle, address(new)) == 0
     B = scipy.sparse.csr_array((new, A.indices, A.indptr), shape=A.shape)
-    for ordering in ("natural", "wavefront", "multicolor"):
+    for ordering in ("natural", "wavefront", "multicolor", "blocks"):
         case = {"method": "sor", "ordering": ordering}
         assert_same(handle.solve(b, **case), in_python(B, b, **case))
     bad = new.copy()
@@ -106,6 +106,15 @@ def test_rows_that_are_not_sorted_and_duplicates():
     new = B.data * 4
     assert LIBRARY.sv_linear_update(handle.handle, address(new)) == 0
     np.testing.assert_array_equal(handle.solve(4 * b, method="sor")[1], expected.x)
+
+
+def test_several_blocks():
+    line = scipy.sparse.diags_array([-1.0, 4.0, -1.2], offsets=[-1, 0, 1], shape=(3000, 3000))
+    A = scipy.sparse.csr_array(line + scipy.sparse.diags_array([-1.0, -0.9], offsets=[-60, 60], shape=(3000, 3000)))
+    b = np.linspace(1, 2, 3000)
+    for case in ({"method": "sor", "ordering": "blocks"}, {"method": "ssor-cg", "ordering": "blocks"}):
+        B = scipy.sparse.csr_array(A + A.T) if case["method"] == "ssor-cg" else A
+        assert_same(Linear(B).solve(b, **case), in_python(B, b, **case))
 
 
 @pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
@@ -271,7 +280,7 @@ def test_calls_that_are_refused():
     assert solve(handle.handle, None, px, None, None, None) == -1
     assert solve(handle.handle, pb, None, None, None, None) == -1
     for name, value in (
-        ("method", 6), ("method", -1), ("ordering", 6), ("ordering", -1), ("direction", 3), ("preconditioner", 4),
+        ("method", 6), ("method", -1), ("ordering", 7), ("ordering", -1), ("direction", 3), ("preconditioner", 4),
         ("omega", 2.0), ("omega", -1.0), ("omega", np.nan), ("check_every", 0), ("rtol", -1.0), ("rtol", np.nan),
         ("atol", np.inf), ("low", np.nan),
     ):  # fmt: skip

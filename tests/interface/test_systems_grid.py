@@ -138,7 +138,12 @@ def test_grids_that_are_refused():
     assert LIBRARY.sv_linear_from_grid(ctypes.addressof(handle.grid), None) == -1
     b = np.ones(9)
     assert LIBRARY.sv_linear_update(handle.handle, address(b)) == -1
-    for case in ({"ordering": "multicolor"}, {"ordering": "wavefront"}, {"method": "cg", "M": "ic0"}):
+    for case in (
+        {"ordering": "multicolor"},
+        {"ordering": "blocks"},
+        {"ordering": "wavefront"},
+        {"method": "cg", "M": "ic0"},
+    ):
         assert handle.solve(b, **case)[0] == -1
     sparse = Linear(np.eye(9))
     assert LIBRARY.sv_linear_update_grid(sparse.handle, ctypes.addressof(handle.grid)) == -1

@@ -360,9 +360,8 @@ def test_bad_input_is_named(change, error, match):
 
 
 def test_a_hinge_that_is_flat_at_most_samples(seed):
-    """Columns of several sizes, and next to no penalty: Newton steps of the usual method become short."""
+    """Columns of several sizes, and next to no penalty: samples without curvature let Newton steps go too far."""
     rng = np.random.default_rng(seed)
-    handed = 0
     for _ in range(8):
         n, d = rng.integers(20, 60, 2)
         X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-2, 3, d)
@@ -370,11 +369,8 @@ def test_a_hinge_that_is_flat_at_most_samples(seed):
         y = np.where(rng.random(n) < 1 / (1 + np.exp(-z)), 1.0, -1.0)
         result = learning.glm(X, y, loss="squared_hinge", penalty="l2", lam=1e-4, tol=1e-9)
         assert result.success, result.message
+        assert result.method == "coordinate-descent"
         slope = -y * np.maximum(0, 1 - y * (X @ result.coef))
         assert np.abs(X.T @ slope + 1e-4 * result.coef).max() <= 1e-3 * np.abs(X.T @ y).max()
-        handed += result.method == "newton-gram"
-        assert result.nit == result.history["nit"][-1]
-        assert len(result.history["nit"]) == len(result.history["measure"])
-    assert handed  # else the cases are too easy
     short = learning.glm(X, y, loss="squared_hinge", penalty="l2", lam=1e-4, tol=1e-9, max_iter=3)
     assert short.nit <= 3

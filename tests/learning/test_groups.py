@@ -453,3 +453,49 @@ def test_bad_input_is_named(change, error, match):
     good = {"penalty": "group", "groups": [[0, 1], [2]], "lam": 1.0}
     with pytest.raises(error, match=match):
         glm(np.arange(12.0).reshape(4, 3) ** 0.5, [1.0, 2.0, 4.0, 3.0], **{**good, **change})
+
+
+# ---- screening ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber", "squared_hinge"])
+@pytest.mark.parametrize("form", [np.asfortranarray, np.ascontiguousarray, scipy.sparse.csc_matrix])
+@pytest.mark.parametrize("penalty", ["group", "sparse-group"])
+def test_screening_drops_no_group_of_the_support(seed, loss, form, penalty):
+    intercept = form is np.asfortranarray
+    X, y = problem(seed, 60, 500, loss, 0.3)
+    groups, weights = runs(500, 7), np.random.default_rng(seed).uniform(0.7, 1.5, 72)
+    lam = strongest(X, y, loss, groups, weights) / 4
+    bounds = (0, np.inf) if seed % 2 else None
+    keywords = {
+        "loss": loss, "lam": lam, "fit_intercept": intercept, "penalty": penalty, "groups": groups, "weights": weights,
+        "l1_ratio": 0.3, "tol": 1e-12, "bounds": bounds,
+    }  # fmt: skip
+    result = glm(form(X), y, **keywords)
+    without = glm(form(X), y, options={"screening": "none"}, **keywords)
+    assert result.success
+    assert without.success
+    assert without.stats["screened"] == 0
+    assert result.stats["screened"] > 0
+    alive = result.state.alive
+    assert alive[:500][np.abs(without.coef) > 1e-7].all()
+    assert all(len(set(alive[k])) == 1 for k in groups)
+    np.testing.assert_allclose(result.coef, without.coef, atol=1e-4)
+
+
+def test_groups_with_a_coefficient_are_not_screened():
+    """Of a group whose other coefficients are zero, and where a start has one that will vanish."""
+    X, y = problem(5, 60, 300)
+    x0 = np.zeros(300)
+    x0[250] = 3.0
+    result = glm(X, y, lam=100.0, penalty="group", groups=5, x0=x0, tol=1e-12)
+    assert result.success
+    assert result.fun == pytest.approx(glm(X, y, lam=100.0, penalty="group", groups=5, tol=1e-12).fun, rel=1e-11)
+
+
+def test_models_that_are_flat_along_most_columns():
+    """Huber's loss on more columns than samples: working sets start small."""
+    X, y = problem(3, 60, 300, "huber")
+    result = glm(X, y, lam=20.0, loss="huber", penalty="sparse-group", groups=5, tol=1e-11)
+    assert result.success
+    assert 0 < result.stats["working_set"] < 300

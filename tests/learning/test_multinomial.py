@@ -217,6 +217,25 @@ def test_separable_labels_without_a_penalty_end_with_a_status():
         assert np.isfinite(result.coef).all()
 
 
+@pytest.mark.parametrize("penalty", ["l2", "none"])
+@pytest.mark.parametrize("whole", [100, 0])
+def test_features_held_at_zero_leave_the_rest_smooth(seed, penalty, whole):
+    """An infinite weight is the same as no such column, by the same method."""
+    X, y = problem(seed)
+    weights = np.ones(X.shape[1])
+    weights[3] = np.inf
+    keywords = {
+        "loss": "multinomial", "penalty": penalty, "lam": 1.0 if penalty == "l2" else 0.0, "fit_intercept": True,
+        "tol": 1e-7, "options": {"whole": whole}, "method": "newton-cg",
+    }  # fmt: skip
+    held, without = glm(X, y, weights=weights, **keywords), glm(np.delete(X, 3, axis=1), y, **keywords)
+    assert held.success
+    assert without.success
+    assert not held.coef[:, 3].any()
+    assert held.fun == pytest.approx(without.fun, rel=1e-5, abs=1e-5)
+    assert glm(X, y, loss="multinomial", penalty=penalty, lam=keywords["lam"], weights=weights).method == "newton-cg"
+
+
 def test_warm_starts_and_resuming(seed):
     X, y = problem(seed, 150, 30)
     for penalty in ("l1", "l2", "group"):

@@ -29,6 +29,48 @@ def test_each_fit_is_that_of_glm(seed, loss, intercept, sparse):
         assert path.gaps[k] == result.gap
 
 
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber", "poisson", "multinomial"])
+@pytest.mark.parametrize("penalty", ["group", "sparse-group"])
+@pytest.mark.parametrize("free", [False, True])
+def test_each_fit_on_groups_is_that_of_glm(seed, loss, penalty, free):
+    sparse = seed % 2 == 1
+    X, y = problem(seed, 60, 90, "squared" if loss == "multinomial" else loss, 0.3 if sparse else None)
+    y = np.digitize(y, np.quantile(y, [0.3, 0.6])) if loss == "multinomial" else y
+    weights = np.linspace(0.5, 2, 18)
+    if free:
+        weights[[1, 5]] = 0, np.inf
+    keywords = {
+        "loss": loss, "penalty": penalty, "groups": 5, "weights": weights, "l1_ratio": 0.3, "fit_intercept": free,
+        "bounds": (0, np.inf) if free and seed % 2 else None, "tol": 1e-11,
+    }  # fmt: skip
+    given = scipy.sparse.csc_matrix(X) if sparse else X
+    path = glm_path(given, y, n_lams=5, eps=0.1, **keywords)
+    assert path.success
+    held = path.coefs[0] if loss != "multinomial" else np.abs(path.coefs[0]).max(axis=0)
+    assert not held[np.r_[:5, 10:90]].any()
+    assert path.coefs[1].any()
+    for lam, result in zip(path.lams, path.results, strict=True):
+        alone = glm(given, y, lam=lam, **keywords)
+        apart = 1e-9 if np.isnan(alone.gap) else 1e-11
+        assert abs(alone.fun - result.fun) <= np.nan_to_num(result.gap + alone.gap) + apart * abs(alone.fun)
+    # a little less than the first strength brings a group in
+    below = glm(given, y, lam=0.98 * path.lams[0], **keywords)
+    assert len(below.support) > len(path.results[0].support)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "elastic-net", "l2"])
+def test_classes_along_a_path(seed, penalty):
+    X, y = problem(seed, 60, 12, "squared")
+    y = np.digitize(y, np.quantile(y, [0.3, 0.6]))
+    keywords = {"loss": "multinomial", "penalty": penalty, "fit_intercept": True, "tol": 1e-10}
+    path = glm_path(X, y, lams=[5.0, 2.0, 0.5], **keywords)
+    assert path.success
+    assert path.coefs.shape == (3, 3, 12)
+    assert path.intercepts.shape == (3, 3)
+    for lam, result in zip(path.lams, path.results, strict=True):
+        assert result.fun == pytest.approx(glm(X, y, lam=lam, **keywords).fun, rel=1e-9)
+
+
 def test_the_first_strength_is_the_least_that_leaves_zero(seed):
     X, y = problem(seed, 50, 40)
     path = glm_path(X, y, n_lams=3)

@@ -8,7 +8,7 @@ import scipy.sparse
 from test_glm import LOSSES, loss_terms, problem, strongest
 
 from solvers import learning
-from solvers.learning import _kernels
+from solvers.learning import _kernels, _models
 from solvers.learning._design import design
 from solvers.learning._gram import GramCache
 from solvers.learning._losses import LOSSES as KINDS
@@ -196,3 +196,33 @@ def test_a_model_with_little_curvature_is_replaced():
     X, y = problem(3, 60, 300, "huber")
     result = glm(X, y, loss="huber", lam=strongest(X, y, "huber") * 0.05 ** (3 / 7), tol=1e-12)
     assert result.success, result.message
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+@pytest.mark.parametrize("method", ["working-set", "coordinate-descent"])
+def test_models_of_a_hinge_keep_some_curvature(seed, penalty, method):
+    """Most samples have none, and columns differ in size: else steps become short and stay so."""
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        n, d = rng.integers(15, 60, 2)
+        X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-2, 3, d)
+        z = X @ rng.normal(size=d) / np.sqrt(d) / np.abs(X).max()
+        y = np.where(rng.random(n) < 1 / (1 + np.exp(-z)), 1.0, -1.0)
+        result = glm(X, y, loss="squared_hinge", penalty=penalty, lam=1e-4, tol=1e-9, method=method)
+        assert result.success, result.message
+        assert 0 <= result.state.floor <= 1
+
+
+def test_flat_models_are_not_solved_for_ever(monkeypatch):
+    """Each by no more phases than such a model is worth: the next one is another."""
+    asked = []
+
+    class Counted(_models._kernels.Quadratic):
+        def minimise(self, tol, phases):
+            asked.append(phases)
+            return super().minimise(tol, phases)
+
+    monkeypatch.setattr(_models._kernels, "Quadratic", Counted)
+    X, y = problem(3, 60, 300, "huber")
+    assert glm(X, y, loss="huber", lam=0.05, tol=1e-10, method="working-set").success
+    assert set(asked) == {_models.MODEL_PHASES}

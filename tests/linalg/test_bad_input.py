@@ -58,11 +58,8 @@ def test_shapes_and_types():
             solve(A, right)
     with pytest.raises(ValueError, match="x0 must have"):
         solve(A, b, x0=np.ones(24))
-    for data in (A * 1j, A.toarray().astype(str)):
-        with pytest.raises(TypeError, match="A must be real"):
-            solve(data, b)
-    with pytest.raises(TypeError, match="complex128: take real and imaginary parts as unknowns"):
-        solve(A * 1j, b)
+    with pytest.raises(TypeError, match="A must be real"):
+        solve(A.toarray().astype(str), b)
     with pytest.raises(TypeError, match="b must be real"):
         solve(A, b * 1j)
 
@@ -135,5 +132,3 @@ def test_what_to_do_instead():
         solve(A, b + 1j)
     with pytest.raises(TypeError, match=r"not MatrixLinearOperator.*scipy\.sparse\.linalg\.cg"):
         solve(scipy.sparse.linalg.aslinearoperator(A), b)
-    with pytest.raises(TypeError, match="real and imaginary parts as unknowns"):
-        solve(A.astype(complex), b)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from solvers.linalg import plan, solve
+from solvers.linalg import Plan, plan, solve
 
 sys.path.insert(0, str(Path(__file__).parent))
 from matrices import laplacian, random
 
-ORDERINGS = ["natural", "wavefront", "multicolor"]
+ORDERINGS = ["natural", "wavefront", "multicolor", "blocks"]
 
 
 def swept(made, ordering, seed=3):
@@ -141,7 +141,7 @@ def test_what_is_no_square_real_matrix():
     with pytest.raises(ValueError, match="square"):
         plan(np.ones((2, 3)))
     with pytest.raises(TypeError, match="real"):
-        plan(1j * np.eye(3))
+        Plan(1j * np.eye(3))
 
 
 def test_no_rows():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from solvers.linalg import _kernels, plan
+from solvers.linalg import _kernels, plan, solve
 
 sys.path.insert(0, str(Path(__file__).parent))
 from matrices import STRUCTURED, laplacian, random
@@ -177,7 +177,7 @@ def test_neighbours_on_a_grid_are_side_by_side():
             assert operand.stored < 1.5 * A.nnz
 
 
-@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor", "blocks"])
 def test_threads_change_no_bit(ordering):
     A = laplacian(*[10] * 5)  # groups large enough to be shared
     operand = plan(A).operand(ordering)
@@ -190,6 +190,81 @@ def test_threads_change_no_bit(ordering):
         sums += [operand.eisenstat(1.4, b, x, q), operand.multiply(y, d), operand.residual(b, y, d)]
         found.append((sums, y.tobytes(), q.tobytes()))
     assert found[0] == found[1] == found[2]
+
+
+def scattered(seed):
+    """A grid of 70 x 61 with entries of both signs and some that join blocks far apart, or only one way."""
+    rng = np.random.default_rng(seed)
+    more = scipy.sparse.coo_array((rng.normal(size=20), rng.integers(0, 4270, (2, 20))), shape=(4270, 4270))
+    A = laplacian(70, 61)
+    A.data *= rng.uniform(0.5, 1.0, A.nnz)
+    A = scipy.sparse.csr_array(A + more + 9 * scipy.sparse.eye_array(4270))
+    A.sort_indices()
+    return A
+
+
+@pytest.mark.parametrize("values", [np.float64, np.float32])
+def test_blocks_are_the_natural_order_of_the_permuted_matrix(values, seed):
+    A = scattered(seed).astype(values)
+    n = A.shape[0]
+    operand = plan(A).operand("blocks")
+    order = order_of(operand, n)
+    permuted = scipy.sparse.csr_array(A[order][:, order])
+    permuted.sort_indices()
+    natural = plan(permuted).operand("natural")
+    x, b, other = np.random.default_rng(seed).normal(size=(3, n))
+    pack, near = operand.pack, {"rtol": 1e-12, "atol": 1e-12}
+    for backward in (False, True):
+        y, d, z, e = pack(x), pack(other), x[order], other[order]
+        sums = (
+            operand.measured_sweep(1.3, backward, pack(b), y, d),
+            natural.measured_sweep(1.3, backward, b[order], z, e),
+        )
+        assert np.isclose(*sums, rtol=1e-12)
+        np.testing.assert_allclose(operand.unpack(y)[order], z, **near)
+        np.testing.assert_allclose(operand.unpack(d)[order], e, **near)
+        operand.sweep(1.3, backward, pack(b), y)
+        natural.sweep(1.3, backward, b[order], z)
+        np.testing.assert_allclose(operand.unpack(y)[order], z, **near)
+        operand.triangular_solve(1.3, backward, pack(b), y)
+        natural.triangular_solve(1.3, backward, b[order], z)
+        np.testing.assert_allclose(operand.unpack(y)[order], z, **near)
+    q, p = pack(other), other[order]
+    sums = operand.eisenstat(1.3, pack(b), pack(x), q), natural.eisenstat(1.3, b[order], x[order], p)
+    assert np.isclose(*sums, rtol=1e-12)
+    np.testing.assert_allclose(operand.unpack(q)[order], p, **near)
+
+
+def test_blocks_of_a_colour_share_no_entry(seed):
+    A = scattered(seed)
+    made = _kernels.Blocks(A.indptr, A.indices)
+    assert made.count == 5
+    order = order_of(plan(A).operand("blocks"), A.shape[0])
+    # the rows of a block stand together, in their natural order wherever they share an entry
+    block = np.arange(A.shape[0]) // 1024
+    blocks = [block[order][k] for k in np.flatnonzero(np.diff(block[order], prepend=-1))]
+    assert sorted(blocks) == list(range(5))
+    place = np.argsort(order)
+    rows, columns = A.tocoo().coords
+    inside = block[rows] == block[columns]
+    assert np.all((place[rows] < place[columns])[inside] == (rows < columns)[inside])
+    plain = _kernels.Blocks(*(getattr(laplacian(70, 61), name) for name in ("indptr", "indices")))
+    assert (plain.count, plain.colors) == (5, 2)
+
+
+def test_ssor_cg_in_blocks_takes_few_more_iterations():
+    A = laplacian(100, 100)
+    b = np.ones(10000)
+    counts = {}
+    for ordering in ("natural", "blocks", "multicolor"):
+        result = solve(A, b, method="ssor-cg", options={"ordering": ordering, "omega": 1.5})
+        assert result.success
+        counts[ordering] = result.nit
+    assert counts["natural"] < counts["blocks"] < 1.5 * counts["natural"]
+    assert counts["blocks"] < 0.75 * counts["multicolor"]
+    assert solve(A, b, method="ssor-cg", options={"ordering": "blocks"}).stats["omega"] == 1.65
+    made = plan(laplacian(500))
+    assert made.operand("blocks") is made.operand("natural")
 
 
 def test_many_sweeps_in_wavefront_are_natural_sweeps(seed):

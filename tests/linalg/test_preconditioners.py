@@ -30,7 +30,7 @@ def test_ssor_is_the_dense_formula(omega, ordering, seed):
     np.testing.assert_array_equal(operator.T @ applied[:, 3], operator @ applied[:, 3])
 
 
-@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor", "blocks"])
 @pytest.mark.parametrize("sweeps", [1, 3])
 def test_ssor_is_symmetric_positive_definite(ordering, sweeps, seed):
     operator = ssor(random_spd(64, seed), 1.4, ordering=ordering, sweeps=sweeps)
@@ -39,7 +39,7 @@ def test_ssor_is_symmetric_positive_definite(ordering, sweeps, seed):
     assert np.linalg.eigvalsh(matrix).min() > 0
 
 
-@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor", "blocks"])
 def test_ssor_sees_the_values_that_its_plan_gets(ordering):
     A, r = laplacian(9), np.random.default_rng(4).normal(size=81)
     made = plan(A)

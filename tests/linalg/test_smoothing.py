@@ -45,7 +45,7 @@ def test_nodes(m, values, indices, direction):
 
 
 @pytest.mark.parametrize("block_size", [1, 4])
-@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor"])
+@pytest.mark.parametrize("ordering", ["natural", "wavefront", "multicolor", "blocks"])
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 7, 8, 13])
 def test_columns_are_single_sweeps_to_the_same_bits(k, ordering, block_size):
     if block_size > 1 and ordering != "natural":

@@ -48,6 +48,22 @@ def test_passes_on_a_matrix(m, dtype, of_columns, seed):
     np.testing.assert_allclose(top, (u[:, None] - scale * shifted).max(0), rtol=1e-14, atol=1e-14)
 
 
+def test_exponentials_on_the_grid_and_beside_it():
+    at = np.arange(-1022 * 16, 16 * 1000, 7) / 16
+    near = np.concatenate([at, np.nextafter(at, -np.inf), np.nextafter(at, np.inf), [-5e-324, -0.0, 1e-20, -1e-20]])
+    near = near[near >= -1022]
+    plan = np.empty((1, near.size))
+    Cost(matrix=-near[None]).plan_rows(1.0, np.zeros(1), np.zeros(near.size), 0, 1, plan, 1)
+    exact = np.exp2(near.astype(np.longdouble))
+    assert (np.abs(plan[0] - exact) <= 2 * np.spacing(exact.astype(float))).all()
+
+    u = np.zeros(1)  # a sweep's are rougher
+    small = near[np.abs(near) < 60]
+    sums = np.empty(small.size)
+    Cost(matrix=-small[None]).sweep(1.0, np.ones(1), u, np.zeros(small.size), sums, 1)
+    np.testing.assert_allclose(sums, np.exp2(small + u[0]), rtol=3e-14)
+
+
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock", "chebyshev"])
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("m", [1, 8, 13])

@@ -34,7 +34,7 @@ Array = npt.NDArray[Any]
 #: Directions of a sweep.
 FORWARD, BACKWARD, SYMMETRIC = 0, 1, 2
 #: Orderings of the unknowns, as solvers.h numbers them.
-ORDERINGS = {"natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5}
+ORDERINGS = {"natural": 1, "wavefront": 2, "multicolor": 3, "redblack": 4, "auto": 5, "blocks": 6}
 
 DOUBLES = types.CPointer(types.float64)
 SWEEP = external(
@@ -113,7 +113,7 @@ class System(Handle):
             self.size = A.size
             done(LIBRARY.sv_linear_from_grid(ctypes.byref(grid), ctypes.byref(self._handle)))
         else:
-            matrix = linalg.plan(A).matrix
+            matrix = (A if isinstance(A, linalg.Plan) else linalg.Plan(A)).matrix
             self.size = matrix.shape[0]
             wide = matrix.indices.dtype == np.int64
             values = matrix.data.astype(np.float64, copy=False)

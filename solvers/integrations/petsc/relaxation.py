@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from petsc4py import PETSc
 
-from ...linalg import Plan, SsorPreconditioner, plan, ssor
+from ...linalg import Plan, SsorPreconditioner, ssor
 from .memory import Array, Rows, rows
 from .omega import Relaxation
 from .ranks import together
@@ -46,7 +46,7 @@ class OwnRows:
             else:
                 own = found.own.copy() if values is not found.own.data else found.own
                 own.data = values
-                self.plan = plan(own) if own.shape[0] else None
+                self.plan = Plan(own) if own.shape[0] else None
         self.rows = found
 
     def _values(self, found: Rows, raised: bool) -> Array:
@@ -146,7 +146,7 @@ class Sor(Preconditioner):
 
     def applyTranspose(self, pc: Any, r: Any, z: Any) -> None:  # noqa: N802
         if self._transposed is None and self.own.plan is not None:
-            self._transposed = plan(self.own.plan.matrix.T.tocsr())
+            self._transposed = Plan(self.own.plan.matrix.T.tocsr())
         self._swept(self._transposed, BACK[self.direction], r, z)
 
     def _swept(self, of: Plan | None, direction: str, r: Any, z: Any) -> None:
@@ -197,7 +197,7 @@ class Ssor(Preconditioner):
 
     def applyTranspose(self, pc: Any, r: Any, z: Any) -> None:  # noqa: N802
         if self._map is not None and self._transposed is None:
-            transposed = plan(self._map.plan.matrix.T.tocsr())  # type: ignore[attr-defined]
+            transposed = Plan(self._map.plan.matrix.T.tocsr())  # type: ignore[attr-defined]
             self._transposed = ssor(transposed, self.relaxation.value, sweeps=self.sweeps)
         if self._transposed is not None:
             z.getArray()[:] = self._transposed.matvec(r.getArray(readonly=True))

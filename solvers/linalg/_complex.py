@@ -1,0 +1,157 @@
+"""Complex matrices, for the sweeps of SOR: analysed once as real ones are, and solved in pairs of real numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._base.validate import real_array
+from . import _kernels
+from ._matrix import Analysed, Pattern
+from ._problem import IterationState, LinearProblem, LinearResult
+from ._smoothing import HALVES, check_options
+
+Array = npt.NDArray[Any]
+
+COMPLEX = np.dtype(np.complex128)
+
+#: The orderings of a complex matrix: for a sweep in one thread the wavefront is the natural order.
+ORDERINGS = ("natural", "wavefront")
+
+
+class ComplexPlan(Analysed):
+    """A square sparse matrix of complex numbers made ready for solves by "sor", "gauss-seidel" and "jacobi".
+
+    Made by `plan`, and taken by `solve` in place of the matrix. Sweeps go through the rows in their natural order.
+
+    Attributes
+    ----------
+    size : int
+        Rows, and columns.
+    entries : int
+        Stored entries, and complex multiply-adds of a product.
+    copies : int
+        Copies of the user's arrays that were made.
+    """
+
+    kinds = "biufc"
+
+    def _begin(self) -> None:
+        self.parts = Parts(self)
+
+    def _renew(self) -> None:
+        self.parts.renew()
+
+    def _take(self, pattern: Pattern, data: Array) -> None:
+        super()._take(pattern, data if data.dtype.kind == "c" else data.astype(COMPLEX))
+
+    def _inverted(self, starts: Array, columns: Array, at: Array, data: Array) -> tuple[Array, Array, int]:
+        diagonal = data[at].astype(COMPLEX)
+        sizes = np.abs(diagonal)
+        bad = np.flatnonzero(~((sizes >= np.finfo(data.dtype).tiny) & np.isfinite(sizes)))
+        with np.errstate(all="ignore"):
+            return diagonal, 1 / diagonal, int(bad[0]) if len(bad) else -1
+
+    def residual(self, b: Array, x: Array) -> Array:
+        """b - A x; b and x of shape (n,)."""
+        return self.parts.residual(pairs(b), pairs(x)).view(COMPLEX)
+
+    def sweep(
+        self,
+        x: npt.ArrayLike,
+        b: npt.ArrayLike,
+        *,
+        omega: float = 1.0,
+        direction: str = "forward",
+        ordering: str = "natural",
+        sweeps: int = 1,
+    ) -> Array:
+        """Sweeps of SOR on x, see `Plan.sweep`: in place where x is a writable, C-contiguous array of complex128."""
+        check_options(self, omega, direction, ordering, sweeps, 1)
+        operand = self.parts.operand(ordering)
+        iterate, right = np.asarray(x), np.asarray(b)
+        in_place = iterate.dtype == COMPLEX and iterate.flags.c_contiguous and iterate.flags.writeable
+        iterate = iterate if in_place else np.array(_numbers(iterate, "x"), order="C")
+        if iterate.ndim not in (1, 2) or len(iterate) != self.size:
+            raise ValueError(f"x must have shape ({self.size},) or ({self.size}, k), not {iterate.shape}")
+        if right.shape != iterate.shape:
+            raise ValueError(f"b must have the shape of x, {iterate.shape}, not {right.shape}")
+        columns, rights = iterate.reshape(self.size, -1), _numbers(right, "b").reshape(self.size, -1)
+        for k in range(columns.shape[1] if self.size else 0):
+            column, its_right = pairs(columns[:, k].copy()), pairs(rights[:, k].copy())
+            for backward in HALVES[direction] * int(sweeps):
+                operand.sweep(omega, backward, its_right, column)
+            columns[:, k] = column.view(COMPLEX)
+        return iterate
+
+
+class Parts:
+    """A complex matrix as the methods take it: of vectors in which each unknown's two parts stand side by side."""
+
+    capability = "complex-matrix"
+    symmetric = False
+
+    def __init__(self, whole: ComplexPlan) -> None:
+        self._whole = whole
+        self._operand: _kernels.Csr | None = None
+        self.size, self.entries, self.copies = 2 * whole.size, 4 * whole.entries, whole.copies
+
+    def renew(self) -> None:
+        """Take the values that the plan was given."""
+        self._operand = None
+
+    def operand(self, ordering: str) -> _kernels.Operand:
+        """See `Plan.operand`."""
+        if ordering not in ORDERINGS:
+            raise ValueError(f"ordering {ordering!r} is for real matrices; a complex one is swept in its natural order")
+        if self._operand is None:
+            whole = self._whole
+            starts, columns, at, _ = whole._pattern
+            values = whole._values.view(whole._values.real.dtype)
+            diagonals = pairs(whole._diagonal), pairs(whole._inverse)
+            self._operand = _kernels.Csr(starts, columns, values, at, *diagonals, paired=True)
+        return self._operand
+
+    def residual(self, b: Array, x: Array) -> Array:
+        """b - A x, all in parts."""
+        if self.size == 0:
+            return b.copy()
+        self.operand("natural").residual(b, x, r := np.empty(self.size))
+        return r
+
+
+class ComplexProblem(LinearProblem):
+    """A linear system in parts, whose answers are complex."""
+
+    def answer(self, state: Any) -> Array:
+        x: Array = super().answer(state).view(COMPLEX)
+        return x
+
+    def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
+        result = super().certify(state, stats)
+        return replace(result, x=result.x.view(COMPLEX))
+
+
+def pairs(vector: Array) -> Array:
+    """The numbers of a vector as their parts, in its own memory where it is contiguous and of complex128."""
+    return np.ascontiguousarray(vector, dtype=COMPLEX).view(np.float64)
+
+
+def in_parts(value: npt.ArrayLike, name: str, plan: ComplexPlan, check_finite: bool) -> Array:
+    """A right-hand side, or several in columns, with the parts of each number one below the other."""
+    numbers = _numbers(value, name)
+    if numbers.ndim not in (1, 2) or len(numbers) != plan.size:
+        raise ValueError(f"{name} must have length {plan.size}, that of A's rows, not shape {numbers.shape}")
+    parts = pairs(numbers.T).T
+    if check_finite and not np.isfinite(parts).all():
+        at = tuple(int(k) for k in np.argwhere(~np.isfinite(numbers))[0])
+        raise ValueError(f"{name} must be finite; {name}[{', '.join(map(str, at))}] is {numbers[at]}")
+    return parts
+
+
+def _numbers(value: npt.ArrayLike, name: str) -> Array:
+    array = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+    return (array if array.dtype.kind == "c" else real_array(array, name)).astype(COMPLEX, copy=False)
