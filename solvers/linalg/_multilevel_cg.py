@@ -26,6 +26,9 @@ Array = npt.NDArray[Any]
 #: Where the numbers of the loop have the count of restarts from a recomputed residual.
 RESTARTS = 8
 
+#: What of b may lie in the null space, in parts of its norm, for the rounding of whoever made b.
+INCONSISTENT = 1e-10
+
 #: Cells times iterations of one step of the loop.
 STEP_CELLS = 60_000_000
 
@@ -219,6 +222,18 @@ def serves(A: Any, M: Any, nullspace: str | None) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def needed_nullspace(A: Any, b: Array) -> str | None:
+    """ "components" for a singular grid and a b in its range; ValueError where no x gives b."""
+    if not isinstance(A, GridOperator) or refused(A) or not serves(A, None, None):
+        return None
+    lost = norm(b - _projected(b, own(A, "components").null))
+    if lost > INCONSISTENT * norm(b):
+        raise ValueError(
+            f"{serves(A, None, None)}: no x gives b, of which a part of norm {lost:.3g} lies in the null space"
+        )
+    return "components"
 
 
 METHOD = register(

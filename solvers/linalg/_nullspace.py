@@ -39,3 +39,17 @@ def centred(result: LinearResult, problem: LinearProblem) -> LinearResult:
         result, x=x, measure=left, residual_norm=left, success=status is Status.CONVERGED, status=status,
         message=result.message if status is result.status else status.sentence,
     )  # fmt: skip
+
+
+def with_hint(result: LinearResult, problem: LinearProblem) -> LinearResult:
+    """The result of a solve that failed; its message says so where the reason is that no x gives b."""
+    A, b = problem.A, problem.b
+    failed = result.status in (Status.DIVERGED, Status.STAGNATION, Status.MAX_ITER)
+    if problem.nullspace is not None or not failed or A.capability == "complex-matrix":
+        return result
+    with np.errstate(over="ignore", invalid="ignore"):
+        off, lost = norm(A.residual(np.zeros(A.size), np.ones(A.size))), abs(b.sum()) / np.sqrt(A.size)
+    if off <= SLACK * norm(A.operand("natural").diagonal) and lost > problem.tol and is_symmetric(A):
+        hint = f"A @ ones = 0, and no x gives the part of b along the constants (norm {lost:.3g}): see nullspace="
+        return replace(result, message=f'{result.message} {hint}"constant".')
+    return result

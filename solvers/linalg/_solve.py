@@ -19,9 +19,9 @@ from .._base.validate import check_finite as _check_finite
 from .._base.validate import real_array
 from ._columns import answers, check_starts, each, gathered, of_columns
 from ._complex import ComplexPlan, ComplexProblem, in_parts
-from ._multilevel_cg import serves
+from ._multilevel_cg import needed_nullspace, serves
 from ._multilevel_many import Known, together
-from ._nullspace import centred, without_constants
+from ._nullspace import centred, with_hint, without_constants
 from ._plan import plan
 from ._problem import LinearProblem, LinearResult, Matrix, norm
 from ._symmetry import objection
@@ -83,8 +83,9 @@ def solve(
         What rtol is relative to: the norm of b, or that of ``b - A @ x0``.
     method : str, optional
         "multilevel-cg", "ssor-cg", "cg", "chebyshev", "sor", "gauss-seidel" or "jacobi". Where not given:
-        "multilevel-cg" for a GridOperator that is not singular, or whose `nullspace` is given; else "ssor-cg" ("cg"
-        with an M) where A looks symmetric positive definite, else "gauss-seidel", which may not converge.
+        "multilevel-cg" for a GridOperator, with nullspace="components" where it is singular and b in its range; else
+        "ssor-cg" ("cg" with an M) where A looks symmetric positive definite, else "gauss-seidel", which may not
+        converge.
     options : mapping, optional
         Options of the method; ``python -m solvers methods`` lists them. "omega" may also be a tuner (an object with
         ``ask`` and ``tell``): it is asked before the solve, and told the iterations after it (twice `max_iter` where it
@@ -127,7 +128,7 @@ def solve(
     ValueError
         NaN or infinity, shapes that do not fit, a zero on the diagonal, a tolerance below zero (or both zero), omega
         outside of (0, 2), a matrix that is not symmetric or has a negative diagonal entry where the method needs
-        symmetric positive definite ones.
+        symmetric positive definite ones; without a method, a singular GridOperator whose range does not hold b.
     TypeError
         Data that is not real.
     MethodError, OptionError
@@ -136,7 +137,8 @@ def solve(
     Notes
     -----
     A singular system is solved where it is consistent and A symmetric positive semidefinite (a pure Neumann problem): x
-    is then one of its solutions. Where b is not in the range of A the status is STAGNATION; see `nullspace`.
+    is then one of its solutions. Where b is not in the range of A the status is STAGNATION or DIVERGED, and the message
+    says so where the constants are the reason; see `nullspace`.
 
     References
     ----------
@@ -232,6 +234,8 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     size_of_b = scale
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
+    if method is None and nullspace is None and given.M is None:
+        nullspace = needed_nullspace(matrix, right)
     # multilevel-cg projects by the components of its grid
     projects = nullspace is not None and method != "multilevel-cg"
     projects = projects and bool(method or serves(matrix, given.M, nullspace))
@@ -257,7 +261,8 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
         result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     else:
         result = cast(LinearResult, run(record, problem, control, options, why))
-    return centred(result, problem) if projects else result
+    result = centred(result, problem) if projects else result
+    return with_hint(result, problem) if not result.success else result
 
 
 def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResult:
@@ -274,8 +279,12 @@ def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResu
 def _choose(problem: LinearProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
     if not serves(problem.A, problem.M, problem.nullspace):
-        sinks = " with a sink in every component" if problem.nullspace is None else ""
-        return "multilevel-cg", f"Chose multilevel-cg: A is a GridOperator{sinks}."
+        sinks = (
+            "with a sink in every component"
+            if problem.nullspace is None
+            else "and b, or what is taken of it, in its range"
+        )
+        return "multilevel-cg", f"Chose multilevel-cg: A is a GridOperator {sinks}."
     against = objection(problem.A, problem.assume_symmetric)
     looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
     if against is None and problem.M is not None:

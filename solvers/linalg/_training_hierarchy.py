@@ -138,15 +138,13 @@ def _half_block(fine: Level, a: int, inside: torch.Tensor, side: int) -> torch.T
     for t, c in enumerate(fine.couplings):
         if t != a:
             joins = pooled(pooled(c, 1 + a)[side], 1 + t)[1].repeat_interleave(2, 1 + t)
-            beside = own.unflatten(1 + t, (-1, 2)).flip(2 + t).flatten(1 + t, 2 + t)
+            beside = torch.stack(pooled(own, 1 + t)[::-1], 2 + t).flatten(1 + t, 2 + t)
             around = 1 / torch.where(joins > 0, joins, NO_COUPLING) + beside
             least = torch.where(fine.varies, torch.minimum(least, around), least)
     return least
 
 
-def _where_none(
-    inside: torch.Tensor, least: torch.Tensor, across: torch.Tensor, beyond: torch.Tensor
-) -> torch.Tensor:
+def _where_none(inside: torch.Tensor, least: torch.Tensor, across: torch.Tensor, beyond: torch.Tensor) -> torch.Tensor:
     """The resistance of half a block, by couplings across its interfaces where it has none inside."""
     c = torch.maximum(across, beyond)
     return torch.where(inside > 0, least, 0.5 / torch.where(c > 0, c, 1.0))

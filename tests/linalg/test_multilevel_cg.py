@@ -163,11 +163,16 @@ def test_components_are_null_spaces(seed):
 
 
 def test_the_default_of_a_singular_grid():
-    """A method that needs no null space."""
+    """The null space is found where b lies in the range; else nothing gives b, which is said at once."""
     grid = GridOperator((20, 20), bc="neumann")
     b = np.random.default_rng(5).normal(size=400)
     result = solve(grid, b - b.mean())
-    assert (result.method, result.success) == ("ssor-cg", True)
+    assert (result.method, result.success) == ("multilevel-cg", True)
+    assert abs(result.x.mean()) <= 1e-12
+    both = solve(grid, np.column_stack([b - b.mean(), np.zeros(400)]))
+    np.testing.assert_array_equal(both.x[:, 0], result.x)
+    with pytest.raises(ValueError, match=r"1 of 1 components.*no x gives b"):
+        solve(grid, b)
     result = solve(grid, b, nullspace="constant")
     assert (result.method, result.success) == ("multilevel-cg", True)
     assert abs(result.x.mean()) <= 1e-12
@@ -175,6 +180,16 @@ def test_the_default_of_a_singular_grid():
     np.testing.assert_allclose(result.x, other.x, atol=1e-6 * np.abs(other.x).max())
     with pytest.raises(ValueError, match="multilevel-cg"):
         solve(grid, b, nullspace="components", method="ssor-cg")
+
+
+@pytest.mark.parametrize("method", ["cg", "ssor-cg", "chebyshev"])
+def test_what_no_x_gives_is_said(method):
+    grid = GridOperator((20, 20), bc="neumann")
+    b = np.random.default_rng(7).normal(size=400)
+    result = solve(grid, b, method=method, max_iter=500)
+    assert not result.success
+    assert 'see nullspace="constant"' in result.message
+    assert "nullspace" not in solve(grid, b - b.mean(), method=method, max_iter=1).message
 
 
 # ---- how it is called ----------------------------------------------------------------------------
