@@ -279,12 +279,8 @@ def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResu
 def _choose(problem: LinearProblem) -> tuple[str, str]:
     """The method for ``method=None``, and why."""
     if not serves(problem.A, problem.M, problem.nullspace):
-        sinks = (
-            "with a sink in every component"
-            if problem.nullspace is None
-            else "and b, or what is taken of it, in its range"
-        )
-        return "multilevel-cg", f"Chose multilevel-cg: A is a GridOperator {sinks}."
+        sinks = " with a sink in every component" if problem.nullspace is None else ", and its null space is taken off"
+        return "multilevel-cg", f"Chose multilevel-cg: A is a GridOperator{sinks}."
     against = objection(problem.A, problem.assume_symmetric)
     looks = "A is taken for symmetric" if problem.assume_symmetric else "A looks symmetric"
     if against is None and problem.M is not None:
