@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -111,6 +112,12 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             self._threads = self.kernel.threads = self.stencil.threads = count
 
     def _set_up(self) -> None:
+        begun = time.perf_counter()
+        self._made_levels()
+        #: Of the last set-up.
+        self.setup_seconds = time.perf_counter() - begun
+
+    def _made_levels(self) -> None:
         op = self.operator
         self.null = floating(op, self.nullspace)
         couplings = [] if isinstance(op.coeff, float) else op.couplings()

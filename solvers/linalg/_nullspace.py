@@ -30,26 +30,37 @@ def without_constants(A: Matrix, b: Array, nullspace: str | None) -> Array:
     return np.asarray(b - b.mean())
 
 
-def centred(result: LinearResult, problem: LinearProblem) -> LinearResult:
-    """The result with x of mean zero, its residual formed anew."""
+def centred(result: LinearResult, problem: LinearProblem, whole: Array) -> LinearResult:
+    """The result with x of mean zero, its residual formed anew. whole: b with its mean."""
     x = result.x - result.x.mean()
     left = norm(problem.A.residual(problem.b, x))
     status = Status.STAGNATION if result.success and left > problem.tol else result.status
     return replace(
         result, x=x, measure=left, residual_norm=left, success=status is Status.CONVERGED, status=status,
         message=result.message if status is result.status else status.sentence,
+        stats={**result.stats, "projected": norm(whole - problem.b)},
     )  # fmt: skip
 
 
-def with_hint(result: LinearResult, problem: LinearProblem) -> LinearResult:
-    """The result of a solve that failed; its message says so where the reason is that no x gives b."""
+def explained(result: LinearResult, problem: LinearProblem) -> LinearResult:
+    """The result, whose message tells of what no x gives: what was left out of b, or why the solve failed."""
+    if problem.nullspace is not None:
+        left_out = result.stats.get("projected", 0.0)
+        about = f"A part of b of norm {left_out:.3g}, which no x gives, was left out." if left_out > problem.tol else ""
+    else:
+        about = "" if result.success else _missing(result, problem)
+    return replace(result, message=f"{result.message} {about}") if about else result
+
+
+def _missing(result: LinearResult, problem: LinearProblem) -> str:
+    """Why a solve failed, where the constants are the reason."""
     A, b = problem.A, problem.b
     failed = result.status in (Status.DIVERGED, Status.STAGNATION, Status.MAX_ITER)
-    if problem.nullspace is not None or not failed or A.capability == "complex-matrix":
-        return result
+    if not failed or A.capability == "complex-matrix":
+        return ""
     with np.errstate(over="ignore", invalid="ignore"):
         off, lost = norm(A.residual(np.zeros(A.size), np.ones(A.size))), abs(b.sum()) / np.sqrt(A.size)
-    if off <= SLACK * norm(A.operand("natural").diagonal) and lost > problem.tol and is_symmetric(A):
-        hint = f"A @ ones = 0, and no x gives the part of b along the constants (norm {lost:.3g}): see nullspace="
-        return replace(result, message=f'{result.message} {hint}"constant".')
-    return result
+    if not (off <= SLACK * norm(A.operand("natural").diagonal) and lost > problem.tol and is_symmetric(A)):
+        return ""
+    about = f"A @ ones = 0, and no x gives the part of b along the constants (norm {lost:.3g})"
+    return f'{about}: see nullspace="constant".'

@@ -21,7 +21,7 @@ from ._columns import answers, check_starts, each, gathered, of_columns
 from ._complex import ComplexPlan, ComplexProblem, in_parts
 from ._multilevel_cg import needed_nullspace, serves
 from ._multilevel_many import Known, together
-from ._nullspace import centred, with_hint, without_constants
+from ._nullspace import centred, explained, without_constants
 from ._plan import plan
 from ._problem import LinearProblem, LinearResult, Matrix, norm
 from ._symmetry import objection
@@ -96,7 +96,8 @@ def solve(
     nullspace : {None, "constant", "components"}, optional
         "constant", for a symmetric A with ``A @ ones = 0``: b is taken without its mean, which no x can give, and x
         gets the mean zero. The residual is then that of b without its mean: x is the least-squares solution of least
-        norm. "components", for a GridOperator and "multilevel-cg": the same in each part of the grid without a sink.
+        norm, and the message tells of what was left out. "components", for a GridOperator and "multilevel-cg": the same
+        in each part of the grid without a sink.
     check_finite : bool, default True
         Whether NaN and infinity are looked for in A, b and x0.
     max_iter : int, default 10000
@@ -240,7 +241,7 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     projects = nullspace is not None and method != "multilevel-cg"
     projects = projects and bool(method or serves(matrix, given.M, nullspace))
     if projects:
-        right = without_constants(matrix, right, nullspace)
+        whole, right = right, without_constants(matrix, right, nullspace)
     if given.reference == "r0" and scale > 0:
         scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
@@ -261,8 +262,7 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
         result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     else:
         result = cast(LinearResult, run(record, problem, control, options, why))
-    result = centred(result, problem) if projects else result
-    return with_hint(result, problem) if not result.success else result
+    return explained(centred(result, problem, whole) if projects else result, problem)
 
 
 def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResult:

@@ -140,6 +140,8 @@ def test_constants_are_the_null_space(seed):
         assert abs(result.x.mean()) <= 1e-12 * np.abs(result.x).max()
         assert np.linalg.norm(b - b.mean() - grid.to_csr() @ result.x) <= 1.01e-10 * np.linalg.norm(b)
         assert (result.stats["projected"] > 0) == (abs(b.mean()) > 1e-12)
+        assert "was left out" in result.message
+        assert result.stats["setup_seconds"] > 0
 
 
 def test_components_are_null_spaces(seed):
@@ -189,6 +191,11 @@ def test_what_no_x_gives_is_said(method):
     result = solve(grid, b, method=method, max_iter=500)
     assert not result.success
     assert 'see nullspace="constant"' in result.message
+    result = solve(grid, b, method=method, nullspace="constant")
+    assert result.success
+    np.testing.assert_allclose(result.stats["projected"], 20 * abs(b.mean()), rtol=1e-10)
+    assert "was left out" in result.message
+    assert "left out" not in solve(grid, b - b.mean(), method=method, nullspace="constant").message
     assert "nullspace" not in solve(grid, b - b.mean(), method=method, max_iter=1).message
 
 
