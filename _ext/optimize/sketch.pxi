@@ -90,7 +90,7 @@ cdef int take(sv_sketch *p, const double[:, ::1] dense, sparse, const double[::1
         p.rows = starts.shape[0] - 1
         p.sparse.starts = &starts[0]
         p.sparse.index = &index[0] if index.shape[0] else NULL
-        p.sparse.value = &value[0] if value.shape[0] else NULL
+        p.sparse.value, p.sparse.single = &value[0] if value.shape[0] else NULL, NULL
     if <size_t>b.shape[0] != p.rows or not 0 < q <= p.rows or not 0 < nonzeros <= q:
         raise ValueError(f"{b.shape[0]} right-hand sides, {p.rows} rows, {q} and {nonzeros} of a sketch")
     p.b, p.q, p.nonzeros = &b[0], q, nonzeros

@@ -31,10 +31,14 @@ def test_every_public_call_has_a_readme_example():
 ELSEWHERE = ("solvers.demo", "solvers.__main__", "solvers.integrations.petsc")
 
 
+#: Whose examples compile functions.
+COMPILES = ("solvers.optimize._batch",)
+
+
 def _modules():
     for module in pkgutil.walk_packages(solvers.__path__, "solvers."):
         if not module.name.startswith(ELSEWHERE) and "_kernels" not in module.name:
-            yield module.name
+            yield pytest.param(module.name, marks=[pytest.mark.numba] * (module.name in COMPILES))
 
 
 @pytest.mark.parametrize("name", list(_modules()))
