@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 from copy import copy
 from typing import Any
 
@@ -25,7 +26,7 @@ Array = npt.NDArray[Any]
 Pattern = tuple[Array, Array, Array, Array | None]
 
 
-class Analysed:
+class Analysed(ABC):
     """A pattern, looked at once, and the values in it: what the plans of real and of complex matrices share."""
 
     size: int
@@ -50,9 +51,9 @@ class Analysed:
         self.copies = int(copies or pattern[3] is not None)
         self._begin()
 
+    @abstractmethod
     def _begin(self) -> None:
         """Forget what was made for an earlier pattern."""
-        raise NotImplementedError
 
     def _take(self, pattern: Pattern, data: Array) -> None:
         """The values, checked before anything is changed."""
@@ -67,9 +68,9 @@ class Analysed:
         self._values, self._diagonal, self._inverse = data, diagonal, inverse
         self._matrix: scipy.sparse.csr_array | None = None
 
+    @abstractmethod
     def _inverted(self, starts: Array, columns: Array, at: Array, data: Array) -> tuple[Array, Array, int]:
         """The diagonal, one over it, and the first row where that is no number, else -1."""
-        raise NotImplementedError
 
     @property
     def matrix(self) -> scipy.sparse.csr_array:
@@ -131,9 +132,9 @@ class Analysed:
         self._take(self._pattern, _values(values, self._pattern))
         self._renew()
 
+    @abstractmethod
     def _renew(self) -> None:
         """Pass the new values on."""
-        raise NotImplementedError
 
     def _fits(self, other: scipy.sparse.csr_array) -> bool:
         pairs = zip((other.indptr, other.indices), self._given, strict=True)
