@@ -233,7 +233,7 @@ cdef class Operand:
         cdef const double *pb = self.vector(b, "b")
         packed = self.packed(x)
         cdef const double *px = self.vector(packed, "x")
-        cdef Room work = workspace(self.operand.n)
+        cdef Room work = Room.__new__(Room, self.operand.n * sizeof(double), False)
         cdef double square
         with nogil:
             square = self.operand.does.residual(&self.operand, pb, px, <double *>work.at)

@@ -47,11 +47,8 @@ static void begin(const struct sv_operand *A, const struct sv_preconditioner *M,
     state->numbers->rho = sv_linalg_vectors()->dot(A->n, state->r, state->v);
 }
 
-void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b,
-                        struct sv_cg *state, double *work)
+void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_preconditioner *M, struct sv_cg *state)
 {
-    (void)work;
-    state->residual = sqrt(A->does->residual(A, b, state->x, state->r));
     state->numbers->verified = INFINITY;
     begin(A, M, state);
 }

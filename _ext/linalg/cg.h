@@ -22,18 +22,16 @@ struct sv_cg {
     enum sv_outcome outcome;
 };
 
-/* r = b - A x and v = M^-1 r from x; numbers but the monitor's. M: NULL for none. work: 2 n. */
-SV_BINDING void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b,
-                                   struct sv_cg *state, double *work);
+/* v and the numbers but the monitor's from r = b - A x and its norm in `residual`. M: NULL for none. */
+SV_BINDING void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_preconditioner *M, struct sv_cg *state);
 
 /* Iterations of CG from the `nit`-th on, at most `most`, until the residual, recomputed, is at most `goal` in norm; it is
  * recomputed where the recurrence comes to max(goal, floor). Returns the iterations made. work: 2 n doubles. */
 SV_BINDING int sv_linalg_cg(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b,
                             struct sv_cg *state, double goal, double floor, int nit, int most, double *work);
 
-/* The same for CG preconditioned by SSOR in Eisenstat's form; r is then (K + L)^-1 (b - A x). */
-SV_BINDING void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state,
-                                        double *work);
+/* The same for CG preconditioned by SSOR in Eisenstat's form; r becomes (K + L)^-1 (b - A x). */
+SV_BINDING void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, struct sv_cg *state);
 SV_BINDING int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state,
                                  double goal, double floor, int nit, int most, double *work);
 

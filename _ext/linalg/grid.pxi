@@ -182,6 +182,7 @@ cdef class Grid(Operand):
             sv_grid_constant_rows(g, &rows[0], <void *>g.diagonal, <void *>g.inverse, &seen[0])
         self.kept["seen"] = seen
         self.operand.diagonal = &seen[0]
+        self.known = {"least": numbers.least_diagonal()}
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""

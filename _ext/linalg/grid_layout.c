@@ -52,11 +52,14 @@ static double get(const struct sv_grid *grid, const void *array, ptrdiff_t at)
     return grid->single ? ((const float *)array)[at] : ((const double *)array)[at];
 }
 
+/* Whether an axis of n has a row of a kind: amid it (0), at the low end (1), the high end (2) or both (3). */
+static int occurs(ptrdiff_t kind, ptrdiff_t n) { return kind == 0 ? n > 2 : kind == 3 ? n == 1 : n > 1; }
+
 void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
 {
     const ptrdiff_t nx = grid->n[0];
     for (ptrdiff_t kind = 0; kind < 16; kind++)
-        for (ptrdiff_t i = 0; i < nx; i++) {
+        for (ptrdiff_t i = 0; i < nx && occurs(kind % 4, grid->n[1]) && occurs(kind / 4, grid->n[2]); i++) {
             const ptrdiff_t at = kind * grid->pitch + (grid->half ? (i & 1) * grid->half + i / 2 : i);
             put(grid, table, at, rows[kind * nx + i]);
             put(grid, inverse, at, 1 / rows[kind * nx + i]);

@@ -392,11 +392,12 @@ void sv_grid_constant_numbers(const sv_grid *g, double coupling[3], double *rows
         for (int kind = 0; kind < 4; kind++)
             at[k - 1][kind] = profile(g, axis, places[kind]);
     }
-    for (size_t i = 0; i < nx; i++) {
-        const double own = profile(g, along, i > 1 && i + 1 < nx ? 1 : i); /* all amid the axis alike */
-        for (size_t kind = 0; kind < 16; kind++)
+    const double first = profile(g, along, 0), amid = profile(g, along, nx > 2), last = profile(g, along, nx - 1);
+    for (size_t kind = 0; kind < 16; kind++)
+        for (size_t i = 0; i < nx; i++) {
+            const double own = i == 0 ? first : i + 1 == nx ? last : amid;
             rows[kind * nx + i] = ((g->mass + at[0][kind % 4]) + at[1][kind / 4]) + own;
-    }
+        }
 }
 
 int sv_grid_read(sv_grid *grid, const sv_grid *given, size_t *size)

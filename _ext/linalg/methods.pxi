@@ -76,10 +76,10 @@ cdef extern from "cg.h" nogil:
         double residual
         sv_outcome outcome
 
-    void sv_linalg_cg_start(const sv_operand *, const sv_preconditioner *, const double *, sv_cg *, double *)
+    void sv_linalg_cg_start(const sv_operand *, const sv_preconditioner *, sv_cg *)
     int sv_linalg_cg(const sv_operand *, const sv_preconditioner *, const double *, sv_cg *, double, double, int, int,
                      double *)
-    void sv_linalg_ssor_cg_start(const sv_operand *, double, const double *, sv_cg *, double *)
+    void sv_linalg_ssor_cg_start(const sv_operand *, double, sv_cg *)
     int sv_linalg_ssor_cg(const sv_operand *, double, const double *, sv_cg *, double, double, int, int, double *)
 
 #: The kinds of SOR sweeps.
@@ -297,15 +297,15 @@ cdef class ConjugateGradients:
     cdef const sv_preconditioner *preconditioner(self) noexcept:
         return NULL if self.M is None else &self.M.preconditioner
 
-    def start(self, double omega=0):
-        """r, v and the numbers from x; in Eisenstat's variables with an omega."""
-        cdef Room work = workspace(2 * self.A.operand.n)
+    def start(self, double residual, double omega=0):
+        """v and the numbers from r = b - A x, of this norm; in Eisenstat's variables, r too, with an omega."""
         cdef const sv_preconditioner *M = self.preconditioner()
+        self.state.residual = residual
         with nogil:
             if omega == 0:
-                sv_linalg_cg_start(&self.A.operand, M, self.b, &self.state, <double *>work.at)
+                sv_linalg_cg_start(&self.A.operand, M, &self.state)
             else:
-                sv_linalg_ssor_cg_start(&self.A.operand, omega, self.b, &self.state, <double *>work.at)
+                sv_linalg_ssor_cg_start(&self.A.operand, omega, &self.state)
         if self.M is not None:
             self.M.raise_error()
 

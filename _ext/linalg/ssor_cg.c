@@ -19,7 +19,7 @@
 #define NEAR 3
 #define CANCELLED 1e-6
 
-/* r, v, rho and the ratio of norms for the residual b - A x in `residual`, of norm state->residual. */
+/* r, v, rho and the ratio of norms for the residual b - A x in `residual`, which may be r, of norm state->residual. */
 static void begin(const struct sv_operand *A, double omega, const double *residual, struct sv_cg *state)
 {
     const struct vector_kernels *vectors = sv_linalg_vectors();
@@ -29,12 +29,10 @@ static void begin(const struct sv_operand *A, double omega, const double *residu
     state->numbers->ratio = state->residual / sqrt(state->numbers->rho);
 }
 
-void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state,
-                             double *work)
+void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, struct sv_cg *state)
 {
-    state->residual = sqrt(A->does->residual(A, b, state->x, work));
     state->numbers->verified = INFINITY;
-    begin(A, omega, work, state);
+    begin(A, omega, state->r, state);
 }
 
 static double size_by_diagonal(const struct sv_operand *A, double omega, const double *v)

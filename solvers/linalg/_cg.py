@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ Array = npt.NDArray[Any]
 #: Where the numbers of the loop have the count of restarts.
 RESTARTS = 8
 
+#: The vectors of a state.
+VECTORS = ("x", "r", "v", "kept")
+
 
 @dataclass(frozen=True, eq=False)
 class CgState(IterationState):
@@ -35,7 +39,7 @@ class ConjugateGradients:
 
     def init(self, problem: LinearProblem) -> CgState:
         require_spd(problem, "cg")
-        return started(problem)
+        return started(problem, "natural")
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, "natural", preconditioner(problem), 0.0)
@@ -54,11 +58,20 @@ def require_spd(problem: LinearProblem, method: str) -> None:
         raise ValueError(f"method {method!r} needs a symmetric positive definite matrix: {why}")
 
 
-def started(problem: LinearProblem) -> CgState:
+def started(problem: LinearProblem, ordering: str) -> CgState:
     """The state at x0. r and v are those of nothing done: the first step makes them from x."""
-    state = problem.start(_kernels.CG_NUMBERS)
+    vectors, at_start = _residual_at(problem, problem.x0, problem.operand(ordering))
+    state = problem.start(_kernels.CG_NUMBERS, at_start)
     nothing = np.ndarray(len(state.x), np.float64, bytes(8), strides=(0,))
-    return widened(state, CgState, r=nothing, v=nothing)
+    first = widened(state, CgState, r=nothing, v=nothing)
+    problem.keep_packed(first, vectors)
+    return first
+
+
+def _residual_at(problem: LinearProblem, at: Array, operand: _kernels.Operand) -> tuple[dict[str, Array], float]:
+    """x and its residual r in the operand's order, and the norm of r."""
+    x, r = operand.pack(at), operand.zeros()
+    return {"x": x, "r": r}, math.sqrt(operand.residual(problem.packed_b(operand), x, r))
 
 
 def iterated(
@@ -67,18 +80,19 @@ def iterated(
     """The state some iterations later; in Eisenstat's variables where omega is not 0."""
     operand = problem.operand(ordering)
     numbers = state.numbers.copy()
+    vectors = problem.packed(state)
     if state.nit == 0:
-        x = operand.pack(state.x)
-        kept, r, v = operand.copied(x), operand.zeros(), operand.zeros()
-    else:
-        x, r, v, kept = problem.packed(state, operand, ("x", "r", "v", "kept"))
+        vectors = vectors or _residual_at(problem, state.x, operand)[0]
+        vectors |= {"v": operand.zeros(), "kept": operand.copied(vectors["x"])}
+    elif vectors is None:
+        vectors = {name: operand.pack(getattr(state, name)) for name in VECTORS}
+    x, r, v, kept = (vectors[name] for name in VECTORS)
     loop = _kernels.ConjugateGradients(operand, M, problem.packed_b(operand), x, r, v, kept, numbers)
     if state.nit == 0:
-        loop.start(omega)
+        loop.start(state.measure, omega)
     done, measure, outcome = loop.iterate(
         problem.tol, problem.floor, state.measure, state.nit, problem.most(state.nit), omega
     )
-    vectors = {"x": x, "r": r, "v": v, "kept": kept}
     new = following(state, operand, done, measure, outcome, **vectors, numbers=numbers)
     if not outcome:
         problem.keep_packed(new, vectors)

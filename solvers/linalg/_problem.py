@@ -171,12 +171,10 @@ class LinearProblem:
             packed = self._memory[name] = operand.packed(self.b)
         return packed
 
-    def packed(self, state: State, operand: _kernels.Operand, names: tuple[str, ...]) -> list[Array]:
-        """Vectors of a state in the operand's order, to be changed in place: those of the last step, or copies."""
+    def packed(self, state: IterationState) -> dict[str, Array] | None:
+        """The vectors that `keep_packed` was given last, if that was for this state; to be changed in place."""
         last, vectors = self._memory.pop("last", (None, None))
-        if last is state:
-            return [vectors[name] for name in names]
-        return [operand.pack(getattr(state, name)) for name in names]
+        return vectors if last is state else None
 
     def keep_packed(self, state: IterationState, vectors: dict[str, Array]) -> None:
         """What `packed` returns for this state: saves the next step a pass over each vector."""
@@ -192,9 +190,9 @@ class LinearProblem:
         """Lets go of what was remembered under this name."""
         self._memory.pop(name, None)
 
-    def start(self, numbers: int) -> IterationState:
-        """The state at x0, with room for so many numbers."""
-        at_start = self._norm(self.x0)
+    def start(self, numbers: int, at_start: float | None = None) -> IterationState:
+        """The state at x0, with room for so many numbers; at_start: the norm of its residual, where that is known."""
+        at_start = self._norm(self.x0) if at_start is None else at_start
         memory = np.zeros(numbers)
         memory[0] = memory[1] = memory[3] = at_start  # first, best, kept
         return IterationState(self.x0, self.x0, memory, 0, 0, at_start)
@@ -222,7 +220,7 @@ class LinearProblem:
             # the one kept may be no good either, where the residual was told by a recurrence that had drifted
             for other in (state.kept, self.x0):
                 x, left = (x, left) if left <= self._norm(other) else (other, self._norm(other))
-        return LinearResult(
+        return LinearResult.of(
             x=x, measure=left, residual_norm=left, stats=stats,
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,

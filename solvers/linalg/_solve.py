@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
@@ -230,7 +231,7 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
         right = _vector(b, "b", matrix.size, False)
         start = np.zeros(matrix.size) if x0 is None else _vector(x0, "x0", matrix.size, given.check_finite)
         scale = norm(right)
-        if given.check_finite and not np.isfinite(scale):
+        if given.check_finite and not math.isfinite(scale):
             _check_finite(right, "b")
     size_of_b = scale
     if scale == 0:  # needs no search
@@ -245,7 +246,7 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     if given.reference == "r0" and scale > 0:
         scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
-    tol = max(given.rtol * scale, given.atol) if np.isfinite(scale) else 0.0
+    tol = max(given.rtol * scale, given.atol) if math.isfinite(scale) else 0.0
     control = given.control
     problem = (ComplexProblem if matrix.capability == "complex-matrix" else LinearProblem)(
         matrix, right, start, tol=tol, max_iter=int(control.max_iter),
@@ -305,7 +306,7 @@ def _tuned(tuner: Tuner, options: dict[str, Any], solve_with: Any, problem: Line
 
 def _check_tolerances(rtol: float, atol: float, reference: str) -> None:
     for value, name in ((rtol, "rtol"), (atol, "atol")):
-        if not 0 <= value < np.inf:
+        if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be >= 0 and finite, not {value!r}")
     if rtol == atol == 0:
         raise ValueError("rtol and atol must not both be 0")
@@ -318,6 +319,6 @@ def _vector(value: npt.ArrayLike, name: str, size: int, check_finite: bool) -> A
     if len(vector) != size:
         raise ValueError(f"{name} must have length {size}, that of A's rows, not {len(vector)}")
     # a norm is the cheapest look
-    if check_finite and not np.isfinite(norm(vector)):
+    if check_finite and not math.isfinite(norm(vector)):
         _check_finite(vector, name)
     return vector

@@ -30,7 +30,7 @@ class SsorCg:
 
     def init(self, problem: LinearProblem) -> CgState:
         require_spd(problem, "ssor-cg")
-        return started(problem)
+        return started(problem, self.ordering)
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, self.ordering, None, self._omega(problem))
