@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.method import Method, register
-from .._base.result import Status
 from . import _kernels
 from ._precondition import preconditioner
-from ._problem import IterationState, LinearProblem, LinearResult, following, widened
+from ._problem import IterationState, Iterative, LinearProblem, LinearResult, following, widened
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -34,7 +33,7 @@ class CgState(IterationState):
 
 
 @dataclass(frozen=True)
-class ConjugateGradients:
+class ConjugateGradients(Iterative):
     """The iterate of least error in the norm of A among all that the residuals so far span."""
 
     def init(self, problem: LinearProblem) -> CgState:
@@ -43,9 +42,6 @@ class ConjugateGradients:
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, "natural", preconditioner(problem), 0.0)
-
-    def done(self, problem: LinearProblem, state: CgState) -> Status | None:
-        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
         return problem.certify(state, {"restarts": int(state.numbers[RESTARTS])})

@@ -10,9 +10,8 @@ import numpy.typing as npt
 from .._base.errors import OptionError
 from .._base.method import Method, register
 from .._base.options import option
-from .._base.result import Status
 from . import _kernels
-from ._problem import IterationState, LinearProblem, LinearResult, following, widened
+from ._problem import IterationState, Iterative, LinearProblem, LinearResult, following, widened
 from ._symmetry import objection
 
 #: Where the numbers of the loop have the bounds and the count of restarts.
@@ -27,7 +26,7 @@ class ChebyshevState(IterationState):
 
 
 @dataclass(frozen=True)
-class Chebyshev:
+class Chebyshev(Iterative):
     """Three-term recurrence for the eigenvalues of D^-1 A in [low, high]; no inner product but the residual's norm.
 
     Bounds that are not given come from a few steps of Lanczos' iteration. They are corrected where the
@@ -58,9 +57,6 @@ class Chebyshev:
             operand, problem.tol, problem.every, b, x, back, kept, numbers, state.nit, problem.most(state.nit)
         )
         return following(state, operand, done, measure, outcome, x=x, back=back, kept=kept, numbers=numbers)
-
-    def done(self, problem: LinearProblem, state: ChebyshevState) -> Status | None:
-        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: ChebyshevState) -> LinearResult:
         low, high, restarts = (float(state.numbers[k]) for k in (LOW, HIGH, RESTARTS))

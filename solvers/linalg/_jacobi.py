@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 from .._base.method import Method, register
 from .._base.options import option
-from .._base.result import Status
 from . import _kernels
-from ._problem import IterationState, LinearProblem, LinearResult, following
+from ._problem import IterationState, Iterative, LinearProblem, LinearResult, following
 
 #: Where the numbers of the loop have omega.
 OMEGA = 5
 
 
 @dataclass(frozen=True)
-class Jacobi:
+class Jacobi(Iterative):
     """x <- x + omega D^-1 (b - A x)."""
 
     omega: float = option(2 / 3, "damping", low=0.0, high=2.0, open=True)
@@ -33,9 +32,6 @@ class Jacobi:
             operand, problem.tol, problem.every, b, x, None, kept, numbers, state.nit, problem.most(state.nit)
         )
         return following(state, operand, done, measure, outcome, x=x, kept=kept, numbers=numbers)
-
-    def done(self, problem: LinearProblem, state: IterationState) -> Status | None:
-        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: IterationState) -> LinearResult:
         return problem.certify(state, {"omega": self.omega})

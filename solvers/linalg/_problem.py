@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -9,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .._base.iterate import Row
 from .._base.result import SolveResult, Status
 from .._base.state import replace
 from . import _kernels
@@ -225,6 +228,27 @@ class LinearProblem:
             # the loop fills these in
             success=False, status=Status.MAX_ITER, message="", nit=state.nit,
         )  # fmt: skip
+
+
+class Iterative(ABC):
+    """What the solvers that step by compiled iterations have in common."""
+
+    @abstractmethod
+    def init(self, problem: LinearProblem) -> Any: ...
+
+    @abstractmethod
+    def step(self, problem: LinearProblem, state: Any) -> Any: ...
+
+    def done(self, problem: LinearProblem, state: Any) -> Status | None:
+        return problem.done(state)
+
+    def all_steps(self, problem: LinearProblem, max_iter: int, start: float) -> tuple[Any, list[Row]]:
+        """See `solvers._base.iterate.AllSteps`: a small solve takes less time than the loop's other work."""
+        state, rows = self.init(problem), []
+        while self.done(problem, state) is None and state.nit < max_iter:
+            rows.append((state.nit, state.measure, time.perf_counter() - start))
+            state = self.step(problem, state)
+        return state, rows
 
 
 def widened(base: IterationState, kind: type[State], **more: Any) -> State:

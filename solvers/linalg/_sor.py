@@ -9,9 +9,8 @@ import numpy as np
 from .._base.errors import OptionError
 from .._base.method import Method, register
 from .._base.options import option
-from .._base.result import Status
 from . import _kernels
-from ._problem import ORDERINGS, IterationState, LinearProblem, LinearResult, following
+from ._problem import ORDERINGS, IterationState, Iterative, LinearProblem, LinearResult, following
 from ._symmetry import objection
 
 #: Where the numbers of the loop have omega, and how often it was raised.
@@ -19,7 +18,7 @@ OMEGA, RAISES = 5, 12
 
 
 @dataclass(frozen=True)
-class GaussSeidel:
+class GaussSeidel(Iterative):
     """x <- x + (D + L)^-1 (b - A x)."""
 
     sweep: str = option("forward", "direction of a sweep", choices=tuple(_kernels.SWEEPS))
@@ -40,9 +39,6 @@ class GaussSeidel:
             numbers, state.nit, problem.most(state.nit),
         )  # fmt: skip
         return following(state, operand, sweeps, measure, outcome, x=x, kept=kept, numbers=numbers)
-
-    def done(self, problem: LinearProblem, state: IterationState) -> Status | None:
-        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: IterationState) -> LinearResult:
         raised = {"raises": int(state.numbers[RAISES])} if self._omega() == "adaptive" else {}

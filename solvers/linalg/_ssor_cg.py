@@ -8,14 +8,13 @@ import numpy as np
 
 from .._base.method import Method, register
 from .._base.options import option
-from .._base.result import Status
 from . import _kernels
 from ._cg import RESTARTS, CgState, iterated, require_spd, started
-from ._problem import ORDERINGS, LinearProblem, LinearResult
+from ._problem import ORDERINGS, Iterative, LinearProblem, LinearResult
 
 
 @dataclass(frozen=True)
-class SsorCg:
+class SsorCg(Iterative):
     """CG on (K + L)^-1 A (K + U)^-1 with the preconditioner K = D / omega.
 
     omega = "auto": 2 / (1 + sqrt(2 t)), the best for SSOR itself where the least eigenvalue of D^-1 A is t and the
@@ -34,9 +33,6 @@ class SsorCg:
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         return iterated(problem, state, self.ordering, None, self._omega(problem))
-
-    def done(self, problem: LinearProblem, state: CgState) -> Status | None:
-        return problem.done(state)
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
         stats = {"omega": self._omega(problem), "restarts": int(state.numbers[RESTARTS])}
