@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, pairwise, product
-from operator import mul
 from typing import Any
 
 import numpy as np
@@ -135,39 +134,53 @@ class Layout:
         self.shape, self.periodic, self._at, self._kinds = shape, periodic, at, kinds
         self._first = np.full(len(shape) + 3 ** len(shape), -1)
         self._first[kinds[::-1]] = at[::-1]
+        #: Those diagonal entries that there are.
+        self._there = self._first[len(shape) :] >= 0
+        #: The ends of the last box: those of the next matrix are most often the same.
+        self._ends: tuple[Ends, ...] | None = None
 
     def box(self, data: Array) -> Box | None:
         """The stencil, where the values, of float64, are constant in this sense."""
         table = _kernels.values_of_kinds(data, self._at, self._kinds, self._first, 1e-13)
         if table is None:
             return None
-        axes, numbers = len(self.shape), table.tolist()
-        error = 1e-12 * max(map(abs, numbers))
-        coupling, diagonal = tuple(numbers[:axes]), numbers[axes + 3**axes // 2]
-        ends: list[Ends] = []
+        error = 1e-12 * float(np.abs(table).max())
+        if self._ends is None or not self._has(self._ends, table, error):
+            ends = self._ends_of(table.tolist(), error)
+            self._ends = ends if ends is not None and self._has(ends, table, error) else None
+        if self._ends is None:
+            return None
+        axes = len(self.shape)
+        return Box(self.shape, float(table[axes + 3**axes // 2]), tuple(table[:axes].tolist()), self._ends)
+
+    def _ends_of(self, numbers: list[float], error: float) -> tuple[Ends, ...] | None:
+        """What the diagonal has at each end, amid the other axes; None where that is no kind of end."""
+        axes, ends = len(self.shape), []
+        amid = axes + 3**axes // 2
         for axis in range(axes):
             if self.periodic[axis]:
                 ends.append(("periodic", "periodic"))
                 continue
-            # amid all other axes
-            step, amid = 3 ** (axes - 1 - axis), axes + 3**axes // 2
-            low, high = (_end(numbers[amid + way * step] - diagonal, coupling[axis], error) for way in (-1, 1))
+            step = 3 ** (axes - 1 - axis)
+            low, high = (_end(numbers[amid + way * step] - numbers[amid], numbers[axis], error) for way in (-1, 1))
             if not low or not high:
                 return None
             ends.append((low, high))
             if ends[-1] not in _FAST and self.shape[axis] > LONGEST_DENSE_AXIS:
                 return None
-        # where diagonal entries are at several ends at once, they have the sum of what each end adds
-        for first, found, extra in zip(self._first[axes:], numbers[axes:], _extras(tuple(ends)), strict=True):
-            if first >= 0 and not abs(found - diagonal - sum(map(mul, coupling, extra))) <= error:
-                return None
-        return Box(self.shape, diagonal, coupling, tuple(ends))
+        return tuple(ends)
+
+    def _has(self, ends: tuple[Ends, ...], table: Array, error: float) -> bool:
+        """Whether each diagonal entry has what these ends add, at several at once the sum."""
+        axes = len(self.shape)
+        expected = table[axes + 3**axes // 2] + _extras(ends) @ table[:axes]
+        return bool((np.abs(table[axes:] - expected) <= error)[self._there].all())
 
 
 @cache
-def _extras(ends: tuple[Ends, ...]) -> list[tuple[int, ...]]:
+def _extras(ends: tuple[Ends, ...]) -> Array:
     """What is added at each place of the box, in units of the axes' couplings; places as in `_diagonal_kind`."""
-    return list(product(*((EXTRA.get(low, 0), 0, EXTRA.get(high, 0)) for low, high in ends)))
+    return np.array(list(product(*((EXTRA.get(low, 0), 0, EXTRA.get(high, 0)) for low, high in ends))), np.float64)
 
 
 def _end(extra: float, coupling: float, error: float) -> str:

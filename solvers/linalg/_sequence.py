@@ -179,6 +179,8 @@ class SequenceSolver:
         # looking for a constant stencil is most of what a choice takes
         self._transforms = any(isinstance(arm, _arms.Transform) for arm in self._arms)
         self._reuse = np.array([arm.reuse for arm in self._arms], dtype=np.float64)
+        self._first = np.array([arm.first for arm in self._arms], dtype=np.float64)
+        self._places = {arm.name: k for k, arm in enumerate(self._arms)}
         self._explore_overhead = explore_overhead
         self._guesses = Guesses(guess)
         self._system = System()
@@ -364,19 +366,17 @@ class SequenceSolver:
     def _ask(self, digits: float, A: Any, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
         system = self._system
         numbers, estimates = self._estimate(digits)
-        if not np.isfinite(numbers[1]).any():
+        if not any(map(math.isfinite, numbers[1].tolist())):
             return None, estimates
         features = self._features(A, b, context)
         if self._rule is None:
             families = [(arm.family, arm.place) for arm in self._arms]
             self._rule = Forecast(families, len(features), self._explore_overhead)
-        due = np.ones(len(self._arms))
-        for k, arm in enumerate(self._arms):
-            kept = self._prepared.get(arm.name)
-            if kept is None or kept.pattern != system.pattern:
-                due[k] = arm.first
-            else:
-                due[k] = kept.due(system, arm.reuse)
+        due = self._first.copy()
+        for name, kept in self._prepared.items():
+            place = self._places.get(name)  # none of an arm that took over
+            if place is not None and kept.pattern == system.pattern:
+                due[place] = kept.due(system, self._arms[place].reuse)
         lifetime = self._reuse * system.run
         return self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features)), estimates
 
@@ -400,14 +400,17 @@ class SequenceSolver:
         """1, the logarithm of the condition relative to the first one's, the context over its largest size so far."""
         if context is None and self.context is not None:
             context = self.context(A, b)
-        own = np.zeros(0) if context is None else np.atleast_1d(np.asarray(context, dtype=np.float64)).ravel()
+        condition = math.log(self._system.condition)
+        if context is None:
+            own = np.zeros(0 if self._rule is None else len(self._scale))
+        else:
+            own = np.atleast_1d(np.asarray(context, dtype=np.float64)).ravel()
         if not np.isfinite(own).all():
             raise ValueError(f"context must be finite, not {context!r}")
-        condition = math.log(self._system.condition)
         if self._rule is None:
             self._reference, self._scale = condition, np.zeros(len(own))
-        elif context is None:
-            own = np.zeros(len(self._scale))
+        if len(own) == 0 == len(self._scale):  # most often
+            return np.array([1.0, condition - self._reference])
         if len(own) != len(self._scale):
             raise ValueError(f"context must have {len(self._scale)} numbers, as before, not {len(own)}")
         self._scale = np.maximum(self._scale, np.abs(own))
