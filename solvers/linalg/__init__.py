@@ -3,7 +3,7 @@
 from . import _binned, _chebcb, _gaussian, _tsallis  # noqa: F401  (they register their learners)
 from ._cg import ConjugateGradients
 from ._chebyshev import Chebyshev
-from ._complex import ComplexPlan
+from ._complex import ComplexPlan, ComplexSsorPreconditioner
 from ._dcdm import DeepConjugateDirections
 from ._grid import GridOperator
 from ._jacobi import Jacobi
@@ -26,6 +26,7 @@ __all__ = [
     "ArmTuner",
     "Chebyshev",
     "ComplexPlan",
+    "ComplexSsorPreconditioner",
     "ConjugateGradients",
     "DeepConjugateDirections",
     "GaussSeidel",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse.linalg import LinearOperator
 
 from .._base.validate import real_array
 from . import _kernels
@@ -71,7 +72,7 @@ class ComplexPlan(Analysed):
     ) -> Array:
         """Sweeps of SOR on x, see `Plan.sweep`: in place where x is a writable, C-contiguous array of complex128."""
         check_options(self, omega, direction, ordering, sweeps, 1)
-        operand = self.parts.operand(ordering)
+        _check_ordering(ordering)
         iterate, right = np.asarray(x), np.asarray(b)
         in_place = iterate.dtype == COMPLEX and iterate.flags.c_contiguous and iterate.flags.writeable
         iterate = iterate if in_place else np.array(_numbers(iterate, "x"), order="C")
@@ -79,13 +80,51 @@ class ComplexPlan(Analysed):
             raise ValueError(f"x must have shape ({self.size},) or ({self.size}, k), not {iterate.shape}")
         if right.shape != iterate.shape:
             raise ValueError(f"b must have the shape of x, {iterate.shape}, not {right.shape}")
+        if self.size == 0:
+            return iterate
         columns, rights = iterate.reshape(self.size, -1), _numbers(right, "b").reshape(self.size, -1)
-        for k in range(columns.shape[1] if self.size else 0):
+        operand = self.parts.operand(ordering)
+        for k in range(columns.shape[1]):
             column, its_right = pairs(columns[:, k].copy()), pairs(rights[:, k].copy())
             for backward in HALVES[direction] * int(sweeps):
                 operand.sweep(omega, backward, its_right, column)
             columns[:, k] = column.view(COMPLEX)
         return iterate
+
+
+class ComplexSsorPreconditioner(LinearOperator):  # type: ignore[misc]
+    """The inverse of SSOR's matrix of a complex A, applied as symmetric sweeps from zero; made by `ssor`.
+
+    It has no adjoint, which would take the sweeps of A's.
+
+    Attributes
+    ----------
+    omega : float
+        The relaxation; `set_omega` changes it.
+    plan : ComplexPlan
+        The matrix; `update` changes its values.
+    """
+
+    def __init__(self, A: ComplexPlan, omega: float, ordering: str, sweeps: int) -> None:
+        self.plan, self._ordering, self._sweeps = A, ordering, sweeps
+        super().__init__(COMPLEX, (A.size, A.size))
+        _check_ordering(ordering)
+        self.set_omega(omega)
+
+    def set_omega(self, omega: float) -> None:
+        """Change the relaxation."""
+        check_options(self.plan, omega, "symmetric", self._ordering, self._sweeps, 1)
+        self.omega = float(omega)
+
+    def update(self, data: npt.ArrayLike) -> None:
+        """Take new values in the old pattern, see `ComplexPlan.update`."""
+        self.plan.update(data)
+
+    def _matvec(self, r: Array) -> Array:
+        return self.plan.sweep(
+            np.zeros(self.plan.size, COMPLEX), np.asarray(r).ravel(), omega=self.omega, direction="symmetric",
+            ordering=self._ordering, sweeps=self._sweeps,
+        )  # fmt: skip
 
 
 class Parts:
@@ -105,8 +144,7 @@ class Parts:
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """See `Plan.operand`."""
-        if ordering not in ORDERINGS:
-            raise ValueError(f"ordering {ordering!r} is for real matrices; a complex one is swept in its natural order")
+        _check_ordering(ordering)
         if self._operand is None:
             whole = self._whole
             starts, columns, at, _ = whole._pattern
@@ -133,6 +171,11 @@ class ComplexProblem(LinearProblem):
     def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
         result = super().certify(state, stats)
         return replace(result, x=result.x.view(COMPLEX))
+
+
+def _check_ordering(ordering: str) -> None:
+    if ordering not in ORDERINGS:
+        raise ValueError(f"ordering {ordering!r} is for real matrices; a complex one is swept in its natural order")
 
 
 def pairs(vector: Array) -> Array:

@@ -325,7 +325,7 @@ def is_complex(A: Any) -> bool:
 
 def _check_kind(dtype: np.dtype[Any], name: str, kinds: str) -> None:
     if dtype.kind not in kinds:
-        advice = ": complex matrices are for solve's sor, gauss-seidel and jacobi" if dtype.kind == "c" else ""
+        advice = ": complex matrices are for ssor and solve's sor, gauss-seidel, jacobi" if dtype.kind == "c" else ""
         raise TypeError(f"{name} must be {'real ' if 'c' not in kinds else ''}numbers, not {dtype}{advice}")
 
 

@@ -11,7 +11,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .._base.validate import check_finite, real_array
 from . import _kernels
-from ._matrix import Plan, planned
+from ._complex import ComplexPlan, ComplexSsorPreconditioner
+from ._matrix import Plan, is_complex, planned
+from ._plan import plan
 from ._problem import ORDERINGS, LinearProblem, Matrix, prepared
 from ._symmetry import is_symmetric
 
@@ -83,26 +85,28 @@ class SsorPreconditioner(_Operator):
         self.set_omega(self.omega)
 
 
-def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int = 1) -> SsorPreconditioner:
+def ssor(
+    A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int = 1
+) -> SsorPreconditioner | ComplexSsorPreconditioner:
     """SSOR as a preconditioner: a `scipy.sparse.linalg.LinearOperator` for ``M=`` of SciPy's solvers and of `solve`.
 
     Applies the inverse of ``M = (D + omega L) D^-1 (D + omega U) / (omega (2 - omega))``, for A = L + D + U.
 
     Parameters
     ----------
-    A : sparse matrix, array_like, Plan or GridOperator, shape (n, n)
+    A : sparse matrix, array_like, Plan, ComplexPlan or GridOperator, shape (n, n)
         The matrix.
     omega : float, default 1
         Relaxation, between 0 and 2.
     ordering : {"natural", "wavefront", "multicolor", "redblack", "blocks"}, default "natural"
-        Order of the unknowns.
+        Order of the unknowns; of a complex matrix one of the first two.
     sweeps : int, default 1
         Symmetric sweeps an application.
 
     Returns
     -------
-    SsorPreconditioner
-        Symmetric, and positive definite where A is. `set_omega` and `update` change it in place.
+    SsorPreconditioner, or ComplexSsorPreconditioner where A is complex
+        Symmetric (complex: Hermitian), and positive definite where A is. `set_omega` and `update` change it in place.
 
     Raises
     ------
@@ -111,8 +115,8 @@ def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int =
 
     Notes
     -----
-    An application reads the matrix once. With `solve` rather take the method "ssor-cg": its iteration reads the matrix
-    once in all.
+    An application reads the matrix once, a complex one twice. With `solve` rather take the method "ssor-cg": its
+    iteration reads the matrix once in all.
 
     Examples
     --------
@@ -126,6 +130,8 @@ def ssor(A: Any, omega: float = 1.0, *, ordering: str = "natural", sweeps: int =
         raise ValueError(f"ordering must be one of {', '.join(ORDERINGS[:-1])}, not {ordering!r}")
     if isinstance(sweeps, bool) or not isinstance(sweeps, int) or sweeps < 1:
         raise ValueError(f"sweeps must be an integer >= 1, not {sweeps!r}")
+    if isinstance(A, ComplexPlan) or (not callable(getattr(A, "operand", None)) and is_complex(A)):
+        return ComplexSsorPreconditioner(plan(A), omega, ordering, sweeps)  # type: ignore[arg-type]
     return SsorPreconditioner(prepared(A), omega, ordering, sweeps)
 
 

@@ -127,6 +127,46 @@ def test_sweeps_of_a_plan():
     np.testing.assert_array_equal(plan(A).sweep(both.copy(), both)[:, 0], plan(A).sweep(x.copy(), x))
 
 
+@pytest.mark.parametrize(("omega", "sweeps"), [(1.0, 1), (1.4, 2), (0.7, 3)])
+def test_ssor_is_the_textbook_operator(omega, sweeps):
+    A = dominant(60, 20)
+    M, (b,) = ssor(A, omega, sweeps=sweeps), vectors(60, 1, 21)
+    dense = A.toarray()
+    D, L, U = np.diag(np.diag(dense)), np.tril(dense, -1), np.triu(dense, 1)
+    ssor_matrix = (D + omega * L) @ np.linalg.inv(D) @ (D + omega * U) / (omega * (2 - omega))
+    expected = np.zeros(60, complex)
+    for _ in range(sweeps):
+        expected += np.linalg.solve(ssor_matrix, b - dense @ expected)
+    np.testing.assert_allclose(M @ b, expected, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(M @ b[:, None], expected[:, None], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(M @ b.real, M @ b.real.astype(complex))
+    M.update(2j * A.data)
+    np.testing.assert_allclose(M @ b, expected / 2j, rtol=1e-12, atol=1e-13)
+
+
+def test_ssor_preconditions_scipys_gmres():
+    """A damped wave equation: complex symmetric, neither definite nor dominant."""
+    A = scipy.sparse.csr_array(laplacian(30) - (0.1 - 0.3j) * scipy.sparse.eye_array(900))
+    b, counts = np.ones(900, complex), []
+    for M in (None, ssor(A, 1.2), ssor(plan(A), 1.2)):
+        steps = []
+        x, info = scipy.sparse.linalg.gmres(A, b, M=M, rtol=1e-10, restart=50, callback=steps.append,
+                                            callback_type="pr_norm")  # fmt: skip
+        assert info == 0
+        assert np.linalg.norm(b - A @ x) <= 1e-8 * np.linalg.norm(b)
+        counts.append(len(steps))
+    assert counts[1] == counts[2] < 0.6 * counts[0]
+
+
+def test_ssor_of_what_does_not_fit():
+    A = dominant(20, 22)
+    with pytest.raises(ValueError, match="omega must"):
+        ssor(A, 2.0)
+    with pytest.raises(ValueError, match="a complex one is swept in its natural order"):
+        ssor(A, 1.0, ordering="multicolor")
+    assert (ssor(A[:0, :0]) @ np.ones(0)).shape == (0,)
+
+
 def test_plans():
     A = dominant(40, 8)
     b = vectors(40, 1, 9)[0]
@@ -200,7 +240,7 @@ def test_what_complex_matrices_do_not_take(keywords, word):
 
 def test_other_doors_take_real_matrices():
     A, b = dominant(20, 15), np.ones(20)
-    doors = (ssor, ic0, lambda A: SequenceSolver().solve(A, b), lambda A: surrogate_sor(A, [1.0], 0.1))
+    doors = (ic0, lambda A: SequenceSolver().solve(A, b), lambda A: surrogate_sor(A, [1.0], 0.1))
     for door in doors:
         for given in (A, plan(A)):
             with pytest.raises(TypeError, match="real numbers, not complex128"):
