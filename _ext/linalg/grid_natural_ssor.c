@@ -2,8 +2,9 @@
  *
  * Bytes a cell and iteration: 72 for x, r, v and t, read and written, and q, read; 24 for v and t, read, and q, written;
  * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 4 at
- * 99^2, from the second cache: 0.9 and 0.5 ns a cell. That is 12 to 17 cycles a vector of 8, about what the operations
- * of the prefix scheme take: two rows at a time, a vector apart so that their chains overlap, were no faster.
+ * 99^2, from the second cache: 0.78 ns a cell for both (1.4 at 24^2, of three vectors a row; with AVX2 1.5 and 2.2).
+ * That is 24 cycles or less a vector of 8, about what the operations of the prefix scheme take at one of 512 bits a
+ * cycle: two rows at a time, a vector apart so that their chains overlap, were no faster.
  * On a Sapphire Rapids the same, 1.8 ns a cell for both from 24^2, in the first cache, to 99^2; with AVX2 twice that.
  * Without any recurrence, cells stored by anti-diagonals (a trial outside of this library), both take 1.7 there at 99^2 and at
  * 24^2: then the second cache limits them, 14 lines moved a vector, and at 24^2 the way from one diagonal to the next.

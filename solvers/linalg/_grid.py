@@ -378,6 +378,8 @@ def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
 
 def _checked_ends(bc: Any, axes: int) -> tuple[tuple[str, str], ...]:
     """(low end, high end) of each axis."""
+    if isinstance(bc, str) and bc in KINDS:  # what comes most often
+        return ((bc, bc),) * axes
     given = (bc,) * axes if isinstance(bc, str) else tuple(bc)
     ends = tuple((end, end) if isinstance(end, str) else tuple(end) for end in given)
     if len(ends) != axes or any(len(pair) != 2 for pair in ends):
