@@ -7,6 +7,8 @@
 
 SV_DISPATCH(struct sv_setup_kernels, single_setup, setup_kernels_f32)
 SV_DISPATCH(struct sv_setup_kernels, double_setup, setup_kernels_f64)
+SV_DISPATCH(struct sv_coarsen_kernels, single_coarsen, coarsen_kernels_f32)
+SV_DISPATCH(struct sv_coarsen_kernels, double_coarsen, coarsen_kernels_f64)
 SV_DISPATCH(struct sv_cycle_kernels, single_cycle, cycle_kernels_f32)
 SV_DISPATCH(struct sv_cycle_kernels, double_cycle, cycle_kernels_f64)
 SV_DISPATCH(struct sv_general_kernels, single_general, general_kernels_f32)
@@ -115,7 +117,9 @@ static ptrdiff_t place(const struct sv_level *g, ptrdiff_t cell)
 
 void sv_multilevel_coarsen(const struct sv_multilevel *M, int l)
 {
-    sv_setup_kernels(M->single)->coarsen(&M->level[l], &M->level[l + 1], &M->ways, M->threads);
+    const struct sv_coarsen_kernels *kernels = M->single ? single_coarsen() : double_coarsen();
+    kernels->coarsen(&M->level[l], &M->level[l + 1], &M->ways, M->threads);
+    sv_setup_kernels(M->single)->invert(&M->level[l + 1], NULL, M->threads);
 }
 
 static void share(const struct sv_multilevel *M, int l, int which, const void *field)

@@ -67,10 +67,15 @@ struct sv_setup_kernels {
     /* The inverse of the diagonal where `inverse` is not negative, and the diagonal is above it. */
     void (*invert)(const struct sv_level *level, void *diagonal, int threads);
     int (*rough)(const struct sv_level *level);
-    /* The fine level's shares; the coarse level's couplings, walls, masses and inverse. */
-    void (*coarsen)(const struct sv_level *fine, const struct sv_level *coarse, const struct sv_ways *ways, int threads);
     /* The fine level's scale, from its interpolation of the cells that take part, which it holds. */
     void (*weigh)(const struct sv_level *fine, int threads);
+};
+
+/* See multilevel_coarsen.c. */
+struct sv_coarsen_kernels {
+    /* The fine level's shares; the coarse level's couplings, walls and masses; in place of its inverse what `invert` takes
+     * for the bound of the diagonal. */
+    void (*coarsen)(const struct sv_level *fine, const struct sv_level *coarse, const struct sv_ways *ways, int threads);
 };
 
 /* Steps one at a time: see multilevel_general.c. */

@@ -1,7 +1,7 @@
 """Learned corrections of a multilevel hierarchy: a small net that looks at couplings, in the set-up alone.
 
 The net says of every cell, axis and level by what factors shares of the interpolation, coarse couplings, coarse sinks
-and the scale of rows should differ from the hand-made ones of `multilevel_setup.c`; the cycle and its theory stay as
+and the scale of rows should differ from the hand-made ones of `multilevel_coarsen.c`; the cycle and its theory stay as
 they are. What is built in, whatever the weights:
 
 1. All inputs are deviations from a uniform grid, and all layers pass deviations on: where the neighbourhood is uniform,

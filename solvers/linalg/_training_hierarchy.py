@@ -1,6 +1,6 @@
 """The training of the learned corrections of the multilevel method; needs torch.
 
-The hierarchy of `multilevel_setup.c` and its cycle are here once more in torch, in float64 and for grids whose axes are
+The hierarchy of `multilevel_coarsen.c` and its cycle are here once more in torch, in float64 and for grids whose axes are
 all halved on all levels, so that gradients go through the set-up. The loss is what a few steps of conjugate gradients
 leave: the mean logarithm of the error in the norm of A, and of the residual, in turns.
 """
@@ -26,7 +26,7 @@ from ._training_corrections import Cells, Heads, added, moved_share, pooled, shi
 
 Array = npt.NDArray[Any]
 
-#: As in multilevel_setup.c.
+#: As in multilevel_interfaces.h and multilevel_setup.c.
 LEAST_SHARE, LARGEST_SHARE, LEAST_WEIGHT = 1e-6, 0.99, 0.2
 #: In place of 0, which has no gradient as a divisor.
 NO_COUPLING = 1e-300
