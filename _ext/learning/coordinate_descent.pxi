@@ -109,6 +109,58 @@ cdef class Descent:
         with nogil:
             sv_fit_prepare(&self.fit)
 
+    @staticmethod
+    def plain(const double[::1, :] X, const double[::1] y, int kind, terms, bint ones, double tol, int threads):
+        """A fit of dense columns, all of them with the same `terms`: l1, l2, low, high. None where the numbers need a
+        closer look: what is not finite, and targets that do not fit the loss."""
+        cdef Descent self = Descent.__new__(Descent)
+        cdef sv_fit *fit = &self.fit
+        cdef size_t n = X.shape[0], d = X.shape[1], width = d + ones, k, j, work = sv_fit_work(n, d)
+        cdef double[::1] block = np.empty(work + 5 * width + n)
+        cdef int32_t[::1] places = np.empty(3 * d + 3, np.int32)
+        cdef double *rest = &block[work]
+        cdef double value, largest = 0
+        if n == 0 or d == 0 or <size_t>y.shape[0] != n:
+            raise ValueError("X has no entries, or y not its length")
+        self.kept = X, block, places
+        fit.n, fit.d, fit.ones, fit.dense, fit.stride = n, d, ones, &X[0, 0], n
+        fit.norms, fit.loss.kind, fit.loss.n, fit.loss.y = rest, kind, n, rest + 5 * width
+        fit.penalty.d = width
+        fit.penalty.l1, fit.penalty.l2 = rest + width, rest + 2 * width
+        fit.penalty.low, fit.penalty.high = rest + 3 * width, rest + 4 * width
+        fit.tol, fit.first, fit.screening, fit.threads, fit.work, fit.places = tol, 0, 1, threads, &block[0], &places[0]
+        for k in range(4):
+            value = terms[k]
+            for j in range(d):
+                rest[(k + 1) * width + j] = value
+            if ones:
+                rest[(k + 1) * width + d] = 0 if k < 2 else -INFINITY if k == 2 else INFINITY
+        with nogil:
+            sv_fit_norms(fit, rest)
+            for j in range(d):
+                largest = max(largest, rest[j]) if rest[j] <= DBL_MAX else INFINITY
+            if not sv_learning_targets(kind, n, &y[0], rest + 5 * width):
+                largest = INFINITY
+            if largest < INFINITY:
+                sv_fit_prepare(fit)
+        return self if largest < INFINITY else None
+
+    def whole(self, int64_t most, double start):
+        """As `advance` from zero; with the objective, its bound, the violation and the measure at the answer, of a pass
+        over all columns."""
+        cdef const uint8_t[::1] alive
+        arrays, numbers, rows = self.advance(np.zeros(self.fit.d + (self.fit.ones != 0)), None, most, start)
+        alive = arrays[4]
+        cdef size_t k, kept = 0
+        for k in range(<size_t>alive.shape[0]):
+            kept += alive[k]
+        if kept == <size_t>alive.shape[0]:  # the last step ended with such a pass
+            return arrays, numbers, rows, numbers[:4]
+        w, z = arrays[0], np.empty((2, self.fit.n))
+        primal, dual, kkt, _ = self.bound(w, z[0], z[1], np.empty(len(w)))[1]
+        dual = max(dual, numbers[1])
+        return arrays, numbers, rows, (primal, dual, kkt, self.measure(primal, dual, kkt))
+
     def penalise(self, SeparableTerms penalty):
         """Another penalty of the same coordinates."""
         if penalty.penalty.d != self.fit.d + (self.fit.ones != 0):

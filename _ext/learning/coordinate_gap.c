@@ -232,7 +232,7 @@ void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, c
     double radius = sqrt(2 * fit->curvature * fmax(bounds->primal - bounds->dual, 0) * fit->heaviest);
     for (size_t j = 0; j < fit->d; j++) {
         double most = most_of(g[j], bounds->apart * fit->norms[j], bounds->share) + radius * fit->norms[j];
-        if (!(most >= (1 - MARGIN) * fit->penalty.l1[j]) && w[j] == 0)
+        if (most < (1 - MARGIN) * fit->penalty.l1[j] && w[j] == 0) /* none where a norm overflows, and most is a NaN */
             alive[j] = 0;
     }
 }

@@ -21,6 +21,7 @@ from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
+from ._small import fitted
 from ._solve import solved
 
 Array = npt.NDArray[Any]
@@ -164,6 +165,13 @@ def glm(
     >>> result.success, result.support.tolist()
     (True, [3, 8])
     """
+    special = (groups, weights, sample_weight, x0, method, options, time_limit, callback, resume, rng, comm)
+    if verbose == 0 and all(value is None for value in special):
+        result = fitted(
+            X, y, loss, penalty, lam, l1_ratio, bounds, fit_intercept, tol, max_iter, threads, USUAL["small"][1]
+        )
+        if result is not None:
+            return result
     check_rng(rng)
     across = as_reducer(comm)
     with agreed(across) as same:
