@@ -146,20 +146,42 @@ cdef class Descent:
         return self if largest < INFINITY else None
 
     def whole(self, int64_t most, double start):
-        """As `advance` from zero; with the objective, its bound, the violation and the measure at the answer, of a pass
-        over all columns."""
-        cdef const uint8_t[::1] alive
-        arrays, numbers, rows = self.advance(np.zeros(self.fit.d + (self.fit.ones != 0)), None, most, start)
-        alive = arrays[4]
-        cdef size_t k, kept = 0
-        for k in range(<size_t>alive.shape[0]):
-            kept += alive[k]
-        if kept == <size_t>alive.shape[0]:  # the last step ended with such a pass
-            return arrays, numbers, rows, numbers[:4]
-        w, z = arrays[0], np.empty((2, self.fit.n))
-        primal, dual, kkt, _ = self.bound(w, z[0], z[1], np.empty(len(w)))[1]
-        dual = max(dual, numbers[1])
-        return arrays, numbers, rows, (primal, dual, kkt, self.measure(primal, dual, kkt))
+        """All steps from zero, at most so many: the arrays and the numbers where they end; the objective, its bound, the
+        violation and the measure there, of a pass over all columns; how many columns are worked on, and were screened;
+        measures and seconds of the states before the last."""
+        cdef sv_fit_state state
+        cdef sv_fit_bounds at
+        cdef size_t n = self.fit.n, width = self.fit.d + (self.fit.ones != 0), j, working = 0, alive = 0
+        block, marks = np.zeros(2 * (n + width)), np.zeros(2 * width, np.uint8)
+        cdef double[::1] of_block = block
+        cdef uint8_t[::1] of_marks = marks
+        memset(&state, 0, sizeof(state))
+        state.w, state.g = &of_block[0], &of_block[width]
+        state.z, state.v = &of_block[2 * width], &of_block[2 * width + n]
+        state.alive, state.working = &of_marks[0], &of_marks[width]
+        measures, seconds = [], []
+        with nogil:
+            sv_fit_begin(&self.fit, &state, NULL)
+        while state.nit < most and sv_fit_reached(&self.fit, &state) < 0:
+            measures.append(state.measure)
+            seconds.append(perf_counter() - start)
+            with nogil:
+                sv_fit_step(&self.fit, &state)
+            PyErr_CheckSignals()
+        for j in range(width):
+            working += state.working[j]
+            alive += state.alive[j]
+        at.primal, at.dual, at.kkt = state.primal, state.dual, state.kkt
+        if alive < width:  # else the last step ended with such a pass
+            rest = np.empty(2 * n + width)
+            of_block = rest
+            with nogil:
+                sv_fit_bound(&self.fit, state.w, NULL, &of_block[0], &of_block[n], &of_block[2 * n], &at)
+            at.dual = max(at.dual, state.dual)
+        found = at.primal, at.dual, at.kkt, sv_fit_measure(&self.fit, at.primal, at.dual, at.kkt)
+        arrays = (block[:width], block[2 * width:2 * width + n], block[2 * width + n:], block[width:2 * width],
+                  marks[:width], marks[width:])
+        return arrays, self.numbers(&state), found, (working, width - alive), measures, seconds
 
     def penalise(self, SeparableTerms penalty):
         """Another penalty of the same coordinates."""

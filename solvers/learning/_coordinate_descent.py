@@ -99,7 +99,9 @@ class CoordinateDescent:
                 share=share, slack=None, alive=None,
             )
         )  # fmt: skip
-        return problem.certified(w, best, state.nit, counts_of(state), fit.measure(primal, max(dual, best), kkt))
+        working, alive = int(np.count_nonzero(state.working)), int(np.count_nonzero(state.alive))
+        stats = counts_of(state, working, len(w) - alive)
+        return problem.certified(w, best, state.nit, stats, fit.measure(primal, max(dual, best), kkt))
 
 
 def _guess(problem: GlmProblem) -> Array | None:
@@ -107,12 +109,11 @@ def _guess(problem: GlmProblem) -> Array | None:
     return None if problem.guess is None else problem.guess.astype(np.uint8)
 
 
-def counts_of(state: DescentState) -> dict[str, int]:
+def counts_of(state: DescentState, working: int, screened: int) -> dict[str, int]:
     """What was done, for the result's stats."""
     return {
         "newton_steps": state.newtons, "grams": state.grams, "sweeps": state.sweeps, "products": state.products,
-        "working_set": int(np.count_nonzero(state.working)),
-        "screened": len(state.w) - int(np.count_nonzero(state.alive)),
+        "working_set": working, "screened": screened,
     }  # fmt: skip
 
 

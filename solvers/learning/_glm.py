@@ -165,8 +165,9 @@ def glm(
     >>> result.success, result.support.tolist()
     (True, [3, 8])
     """
-    special = (groups, weights, sample_weight, x0, method, options, time_limit, callback, resume, rng, comm)
-    if verbose == 0 and all(value is None for value in special):
+    nobody_looks = callback is None and time_limit is None and resume is None and verbose == 0
+    as_usual = method is None and options is None and x0 is None and comm is None and rng is None
+    if nobody_looks and as_usual and weights is None and sample_weight is None and groups is None:
         result = fitted(
             X, y, loss, penalty, lam, l1_ratio, bounds, fit_intercept, tol, max_iter, threads, USUAL["small"][1]
         )

@@ -29,6 +29,9 @@ from ._problem import GlmResult
 #: The penalties' shares of l1 terms; None: as the user says.
 SHARES: dict[str, float | None] = {"l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0}
 
+#: What strengths and bounds are.
+REAL = (float, int)
+
 #: The options of the method, none of which was given.
 OPTIONS = {option.name: option.default for option in METHOD.options}
 
@@ -57,16 +60,16 @@ def fitted(
 
 def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
     """The l1 and l2 terms and the bounds of every column."""
-    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, float | int) and 0 <= lam < math.inf):
+    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < math.inf):
         return None
-    if not (isinstance(l1_ratio, float | int) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
+    if not (isinstance(l1_ratio, REAL) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
         return None
     low, high = -math.inf, math.inf
     if bounds is not None:
-        if type(bounds) is not tuple or len(bounds) != 2 or not all(isinstance(end, float | int) for end in bounds):
+        if type(bounds) is not tuple or len(bounds) != 2:
             return None
         low, high = bounds
-        if not low <= 0 <= high:
+        if not (isinstance(low, REAL) and isinstance(high, REAL) and low <= 0 <= high):
             return None
     own = SHARES[penalty]
     share = float(l1_ratio if own is None else own)
@@ -77,10 +80,10 @@ def _result(
     fit: _kernels.Descent, d: int, ones: bool, tol: float, max_iter: int, start: float, threads: int, why: str
 ) -> GlmResult:
     """The fit, and what is told of it."""
-    arrays, numbers, rows, (primal, dual, kkt, measure) = fit.whole(max_iter, start)
+    arrays, numbers, (primal, dual, kkt, measure), counts, measures, seconds = fit.whole(max_iter, start)
     state = state_of(arrays, numbers)
-    rows.append((state.nit, state.measure, time.perf_counter() - start))
-    nit, measures, seconds = map(np.array, zip(*rows, strict=True))
+    measures.append(state.measure)
+    seconds.append(time.perf_counter() - start)
     coef = state.w[:d].copy()
     status = verified(_ended(state.ended), measure, tol)
     return made(
@@ -88,9 +91,9 @@ def _result(
         gap=max(primal - dual, 0.0) if dual > -math.inf else math.nan, kkt=kkt, support=coef.nonzero()[0],
         measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why),
         nit=state.nit, method=METHOD.name, options=OPTIONS.copy(), state=state,
-        history={"nit": nit, "measure": measures, "seconds": seconds},
+        history={"nit": np.arange(len(measures)), "measure": np.array(measures), "seconds": np.array(seconds)},
         stats={
-            "copies": 0, "threads": threads, **counts_of(state), "isa": build_info()["isa"],
+            "copies": 0, "threads": threads, **counts_of(state, *counts), "isa": build_info()["isa"],
             "seconds": time.perf_counter() - start,
         },
     )  # fmt: skip
