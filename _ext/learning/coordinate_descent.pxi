@@ -46,7 +46,7 @@ cdef extern from "coordinate_descent.h" nogil:
         double apart
 
     size_t sv_fit_work(size_t, size_t) noexcept
-    void sv_fit_norms(const sv_fit *, double *) noexcept
+    int sv_fit_norms(const sv_fit *, double *) noexcept
     void sv_fit_prepare(sv_fit *) noexcept
     void sv_fit_begin(sv_fit *, sv_fit_state *, const uint8_t *) noexcept
     void sv_fit_step(sv_fit *, sv_fit_state *) noexcept
@@ -110,12 +110,13 @@ cdef class Descent:
             sv_fit_prepare(&self.fit)
 
     @staticmethod
-    def plain(const double[::1, :] X, const double[::1] y, int kind, terms, bint ones, double tol, int threads):
-        """A fit of dense columns, all of them with the same `terms`: l1, l2, low, high. None where the numbers need a
-        closer look: what is not finite, and targets that do not fit the loss."""
+    def plain(X, const double[::1] y, int kind, terms, bint ones, double tol, int threads):
+        """A fit of columns, `Compressed` or dense, all of them with the same `terms`: l1, l2, low, high. None where the
+        numbers need a closer look: what is not finite, targets that do not fit the loss, indices that do not rise."""
         cdef Descent self = Descent.__new__(Descent)
         cdef sv_fit *fit = &self.fit
-        cdef size_t n = X.shape[0], d = X.shape[1], width = d + ones, k, j, work = sv_fit_work(n, d)
+        _place_matrix(fit, X if isinstance(X, Compressed) else Columns(X), ones)
+        cdef size_t n = fit.n, d = fit.d, width = d + ones, k, j, work = sv_fit_work(n, d)
         cdef double[::1] block = np.empty(work + 5 * width + n)
         cdef int32_t[::1] places = np.empty(3 * d + 3, np.int32)
         cdef double *rest = &block[work]
@@ -123,7 +124,6 @@ cdef class Descent:
         if n == 0 or d == 0 or <size_t>y.shape[0] != n:
             raise ValueError("X has no entries, or y not its length")
         self.kept = X, block, places
-        fit.n, fit.d, fit.ones, fit.dense, fit.stride = n, d, ones, &X[0, 0], n
         fit.norms, fit.loss.kind, fit.loss.n, fit.loss.y = rest, kind, n, rest + 5 * width
         fit.penalty.d = width
         fit.penalty.l1, fit.penalty.l2 = rest + width, rest + 2 * width
@@ -136,9 +136,12 @@ cdef class Descent:
             if ones:
                 rest[(k + 1) * width + d] = 0 if k < 2 else -INFINITY if k == 2 else INFINITY
         with nogil:
-            sv_fit_norms(fit, rest)
+            memset(rest, 0, width * sizeof(double))
+            if not sv_fit_norms(fit, rest):
+                largest = INFINITY
             for j in range(d):
-                largest = max(largest, rest[j]) if rest[j] <= DBL_MAX else INFINITY
+                if not rest[j] <= DBL_MAX:
+                    largest = INFINITY
             if not sv_learning_targets(kind, n, &y[0], rest + 5 * width):
                 largest = INFINITY
             if largest < INFINITY:

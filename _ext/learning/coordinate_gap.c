@@ -237,14 +237,16 @@ void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, c
     }
 }
 
-void sv_fit_norms(const struct sv_fit *fit, double *norms)
+int sv_fit_norms(const struct sv_fit *fit, double *norms)
 {
+    int fits = 1;
     if (fit->dense)
         sv_columns_squares(fit->dense, fit->n, fit->stride, fit->d, norms);
     else
-        sv_compressed_squares(&fit->sparse, fit->d, fit->n, norms, NULL);
+        fits = sv_compressed_squares(&fit->sparse, fit->d, fit->n, norms, NULL);
     if (fit->ones)
         norms[fit->d] = (double)fit->n;
     for (size_t j = 0; j < width(fit); j++)
         norms[j] = sqrt(norms[j]);
+    return fits;
 }

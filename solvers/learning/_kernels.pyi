@@ -81,8 +81,8 @@ class Descent:
     ) -> None: ...  # fmt: skip
     @staticmethod
     def plain(
-        X: _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool, tol: float,
-        threads: int,
+        X: Compressed | _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool,
+        tol: float, threads: int,
     ) -> Descent | None: ...  # fmt: skip
     def whole(
         self, most: int, start: float

@@ -1,9 +1,9 @@
-"""Plain fits of small dense data in one call of the kernels.
+"""Plain fits of small data in one call of the kernels.
 
 Such a fit takes some microseconds; to check its arguments, and to make records of the problem and the method, takes
-several times as long. Here are the arguments that come most often: an array in double precision, one strength for all
-columns, nobody who looks at the steps. What is not plainly so, or not plainly right, is not taken, and goes the way of
-all fits, which says what is wrong; that way the answer has the same bits.
+several times as long. Here are the arguments that come most often: an array or CSC matrix in double precision, one
+strength for all columns, nobody who looks at the steps. What is not plainly so, or not plainly right, is not taken, and
+goes the way of all fits, which says what is wrong; that way the answer has the same bits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from .._base.iterate import verified
 from .._base.result import Status
@@ -41,11 +42,15 @@ def fitted(
     threads: int | None, why: str,
 ) -> GlmResult | None:  # fmt: skip
     """The result; None where the arguments need a closer look. `why`: what the message says of the method."""
-    if not (type(X) is np.ndarray and X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool):
+    dense = type(X) is np.ndarray
+    if not (dense or (scipy.sparse.issparse(X) and X.format == "csc")):
+        return None
+    if not (X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool):
         return None
     if not (type(y) is np.ndarray and y.dtype.kind in "if" and y.shape == X.shape[:1]):
         return None
-    if not (X.size and is_small(X.size, X.shape[1] + ones)):
+    n, d = X.shape
+    if n == 0 or d == 0 or not is_small(X.size, d + ones):
         return None
     if not (type(tol) is float and 0 < tol < math.inf and type(max_iter) is int and max_iter >= 0):
         return None
@@ -54,8 +59,15 @@ def fitted(
         return None
     start, count = time.perf_counter(), resolve(threads)
     targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
-    fit = _kernels.Descent.plain(np.asfortranarray(X), targets, LOSSES[loss].kind, terms, ones, tol, count)
-    return None if fit is None else _result(fit, X.shape[1], ones, tol, max_iter, start, count, why)
+    columns = (
+        np.asfortranarray(X)
+        if dense
+        else _kernels.Compressed(
+            X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
+        )
+    )
+    fit = _kernels.Descent.plain(columns, targets, LOSSES[loss].kind, terms, ones, tol, count)
+    return None if fit is None else _result(fit, d, ones, tol, max_iter, start, count, why)
 
 
 def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.sparse
 from test_glm import LOSSES, problem, strongest
 
 from solvers.learning import _small, glm
@@ -26,12 +27,16 @@ def both(monkeypatch, X, y, **keywords):
 @pytest.mark.parametrize(
     ("penalty", "intercept", "form"),
     list(
-        itertools.product(["l1", "l2", "elastic-net", "none"], [False, True], [np.asfortranarray, np.ascontiguousarray])
+        itertools.product(
+            ["l1", "l2", "elastic-net", "none"],
+            [False, True],
+            [np.asfortranarray, np.ascontiguousarray, scipy.sparse.csc_array],
+        )
     ),
 )
 @pytest.mark.parametrize("bounds", [None, (0, np.inf), (-0.1, 0.2)])
 def test_it_is_the_same_fit(monkeypatch, loss, penalty, intercept, form, bounds):
-    X, y = problem(5, 40, 12, loss)
+    X, y = problem(5, 40, 12, loss, 0.6)
     lam = 0 if penalty == "none" else strongest(X, y, loss) / 10
     keywords = {"loss": loss, "penalty": penalty, "lam": lam, "fit_intercept": intercept, "bounds": bounds}
     result, long_way = both(monkeypatch, form(X), y, tol=1e-10, l1_ratio=0.25, **keywords)
@@ -112,3 +117,22 @@ def test_no_success_is_told_where_squares_overflow():
     large = glm(X * 1e200, y, lam=1e200, tol=1e-10)
     assert not large.success
     assert large.gap > 0.1 * large.fun
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_entries_of_sparse_columns_are_looked_at(entry):
+    X, y = problem(5, 40, 12, "squared", 0.5)
+    X = scipy.sparse.csc_array(X)
+    X.data[7] = entry
+    with pytest.raises(ValueError, match="X must be finite"):
+        glm(X, y, lam=1.0)
+
+
+def test_disorderly_sparse_columns_are_put_in_order():
+    X, y = problem(5, 40, 12, "squared", 0.5)
+    columns = scipy.sparse.csc_array(X)
+    back = np.concatenate([np.arange(*ends)[::-1] for ends in itertools.pairwise(columns.indptr)])
+    data, index = columns.data[back], columns.indices[back]
+    disorderly = scipy.sparse.csc_array((data, index, columns.indptr), shape=X.shape)
+    result = glm(disorderly, y, lam=1.0, tol=1e-10)
+    np.testing.assert_allclose(result.coef, glm(X, y, lam=1.0, tol=1e-10).coef, atol=1e-9)
