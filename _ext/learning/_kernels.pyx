@@ -4,6 +4,8 @@
 from time import perf_counter
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.float cimport DBL_MAX
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
@@ -108,6 +110,7 @@ cdef extern from "losses.h" nogil:
     void sv_learning_loss(const sv_loss *, const double *, const double *, double, double *, double *, double *,
                           sv_loss_sums *) noexcept
     double sv_learning_conjugate(const sv_loss *, const double *, double) noexcept
+    int sv_learning_targets(int, size_t, const double *, double *) noexcept
 
     struct sv_loss_traits:
         double curvature

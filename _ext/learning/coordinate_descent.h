@@ -59,8 +59,9 @@ struct sv_fit_bounds {
 
 SV_BINDING size_t sv_fit_work(size_t n, size_t d);
 
-/* Norms of the columns of X, that of ones included. */
-SV_BINDING void sv_fit_norms(const struct sv_fit *fit, double *norms);
+/* Norms of the columns of X, that of ones included; sparse ones are added to what is there, zeros. Returns whether the
+ * indices of sparse columns rise and fit. */
+SV_BINDING int sv_fit_norms(const struct sv_fit *fit, double *norms);
 /* What holds of the fit at all; all fields above are set. */
 SV_BINDING void sv_fit_prepare(struct sv_fit *fit);
 

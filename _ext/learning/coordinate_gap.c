@@ -232,19 +232,21 @@ void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, c
     double radius = sqrt(2 * fit->curvature * fmax(bounds->primal - bounds->dual, 0) * fit->heaviest);
     for (size_t j = 0; j < fit->d; j++) {
         double most = most_of(g[j], bounds->apart * fit->norms[j], bounds->share) + radius * fit->norms[j];
-        if (!(most >= (1 - MARGIN) * fit->penalty.l1[j]) && w[j] == 0)
+        if (most < (1 - MARGIN) * fit->penalty.l1[j] && w[j] == 0) /* none where a norm overflows, and most is a NaN */
             alive[j] = 0;
     }
 }
 
-void sv_fit_norms(const struct sv_fit *fit, double *norms)
+int sv_fit_norms(const struct sv_fit *fit, double *norms)
 {
+    int fits = 1;
     if (fit->dense)
         sv_columns_squares(fit->dense, fit->n, fit->stride, fit->d, norms);
     else
-        sv_compressed_squares(&fit->sparse, fit->d, fit->n, norms, NULL);
+        fits = sv_compressed_squares(&fit->sparse, fit->d, fit->n, norms, NULL);
     if (fit->ones)
         norms[fit->d] = (double)fit->n;
     for (size_t j = 0; j < width(fit); j++)
         norms[j] = sqrt(norms[j]);
+    return fits;
 }

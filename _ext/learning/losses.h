@@ -39,6 +39,10 @@ struct sv_loss_traits {
 };
 SV_BINDING struct sv_loss_traits sv_learning_loss_traits(int kind);
 
+/* out = targets as a loss wants them: of labels of two classes -1, and 1 for the larger. Returns whether they fit: finite,
+ * of two classes, or >= 0. */
+SV_BINDING int sv_learning_targets(int kind, size_t n, const double *y, double *out);
+
 struct loss_kernels {
     void (*evaluate)(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
                      double *derivative, double *second, struct sv_loss_sums *sums);

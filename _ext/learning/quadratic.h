@@ -37,9 +37,8 @@ struct sv_quadratic {
     int64_t sweeps, moves, newtons, factorisations, updates;
 };
 
-/* Sweeps and Newton steps until no coordinate's equation is violated by more than `tol` (of H_jj times what it would
- * move, at least), or `max_phases`. The factor of an earlier call is used where size > 0: H must then be the same on
- * the face. Returns the violation reached; infinity where H is singular and there is no minimum. */
+/* Sweeps and Newton steps until no coordinate's equation is violated by more than `tol`, or `max_phases`. The factor of
+ * an earlier call is used where size > 0: H must then be the same on the face. Returns the violation reached; infinity where H is singular and there is no minimum. */
 SV_BINDING double sv_quadratic_minimise(struct sv_quadratic *q, double tol, int64_t max_phases);
 
 struct quadratic_kernels {

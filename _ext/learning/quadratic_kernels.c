@@ -14,23 +14,21 @@
 
 INLINE double clipped(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
 
-/* Where coordinate j of the iterate would go if it had no bounds, and where it goes. */
-struct aim {
-    double free, now;
-};
-
-INLINE struct aim aim_of(const struct sv_quadratic *q, size_t j, double curvature)
+/* Where coordinate j of the iterate goes. */
+INLINE double aim_of(const struct sv_quadratic *q, size_t j, double curvature)
 {
     double z = curvature * q->w[j] - q->g[j], weight = q->weight[j];
-    double free = (z > weight ? z - weight : z < -weight ? z + weight : 0) / curvature;
-    return (struct aim){free, clipped(free, q->low[j], q->high[j])};
+    return clipped((z > weight ? z - weight : z < -weight ? z + weight : 0) / curvature, q->low[j], q->high[j]);
 }
 
-/* How far the equation of coordinate j is from being met, in units of the gradient: a bound close by makes the step
- * short, but not what it gains. */
-INLINE double miss(const struct sv_quadratic *q, size_t j, double curvature, struct aim aim)
+/* How far the equation of coordinate j, which would go to `aim`, is from being met: a bound or the kink close by makes the
+ * step short, but not the slope. */
+INLINE double miss(const struct sv_quadratic *q, size_t j, double aim)
 {
-    return aim.now == q->w[j] ? 0 : curvature * fabs(aim.free - q->w[j]);
+    double w = q->w[j], weight = q->weight[j];
+    if (aim == w)
+        return 0;
+    return w == 0 ? fmax(fabs(q->g[j]) - weight, 0) : fabs(q->g[j] + (w > 0 ? weight : -weight));
 }
 
 /* x += a y + b z + ... : four rows in one pass over x. */
@@ -57,12 +55,11 @@ static double sweep(struct sv_quadratic *q)
         const double *row = q->H + j * q->stride;
         if (rests(q, j) || row[j] <= 0)
             continue;
-        struct aim aim = aim_of(q, j, row[j]);
-        double change = aim.now - q->w[j];
+        double aim = aim_of(q, j, row[j]), change = aim - q->w[j];
         if (change == 0)
             continue;
-        largest = fmax(largest, miss(q, j, row[j], aim));
-        q->w[j] = aim.now;
+        largest = fmax(largest, miss(q, j, aim));
+        q->w[j] = aim;
         add_rows(q->g, q->p, &row, &change, 1);
         q->moves++;
     }
@@ -73,7 +70,7 @@ static double sweep(struct sv_quadratic *q)
 INLINE double violation_of(const struct sv_quadratic *q, size_t j)
 {
     double curvature = q->H[j * q->stride + j];
-    return rests(q, j) || curvature <= 0 ? 0 : miss(q, j, curvature, aim_of(q, j, curvature));
+    return rests(q, j) || curvature <= 0 ? 0 : miss(q, j, aim_of(q, j, curvature));
 }
 
 static double violation(const struct sv_quadratic *q)
@@ -97,7 +94,7 @@ static double greedy_step(struct sv_quadratic *q)
     }
     if (largest > 0) {
         const double *row = q->H + j * q->stride;
-        double now = aim_of(q, j, row[j]).now, change = now - q->w[j];
+        double now = aim_of(q, j, row[j]), change = now - q->w[j];
         q->w[j] = now;
         add_rows(q->g, q->p, &row, &change, 1);
         q->moves++;

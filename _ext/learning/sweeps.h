@@ -48,8 +48,7 @@ static inline size_t sv_sweeps_entries(const struct sv_sweeps *s, size_t j)
 /* curvature[j] = x_j'D x_j + l2_j. */
 SV_BINDING void sv_sweeps_curvatures(struct sv_sweeps *s);
 
-/* Until no equation is violated by more than `tol` (of curvature_j times what u_j would move, at least), or `most`
- * entries were read. Returns the violation that the last sweep over all coordinates met. */
+/* Until no equation is violated by more than `tol`, or `most` entries were read. Returns the violation that the last sweep over all coordinates met. */
 SV_BINDING double sv_sweeps_minimise(struct sv_sweeps *s, double tol, double most);
 
 /* t = X_face p, of the first `count` coordinates of the face; r_k = x_k'q of them. */

@@ -143,6 +143,13 @@ INLINE double wanted(const struct sv_sweeps *s, size_t j, double slope)
     return (z > l1 ? z - l1 : z < -l1 ? z + l1 : 0) / h;
 }
 
+/* How far the equation of a coordinate that moves is from being met: a bound or the kink close by makes the step short, but
+ * not the slope. */
+INLINE double miss(double w, double slope, double l1)
+{
+    return w == 0 ? fmax(fabs(slope) - l1, 0) : fabs(slope + (w > 0 ? l1 : -l1));
+}
+
 /* On which side of its kink it is, or that it is at an end. */
 INLINE int side(const struct sv_sweeps *s, size_t j, double w)
 {
@@ -163,8 +170,7 @@ static double sweep(struct sv_sweeps *s, size_t count, const int32_t *some, size
         entries += (double)sv_sweeps_entries(s, j);
         if (change == 0)
             continue;
-        /* A bound close by makes the step short, but not what it gains. */
-        largest = fmax(largest, s->curvature[j] * fabs(to - w));
+        largest = fmax(largest, miss(w, slope, s->l1[j]));
         *changes += side(s, j, w) != side(s, j, now);
         s->w[j] = now;
         add(s, j, s->weights, change, s->q);

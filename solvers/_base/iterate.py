@@ -123,7 +123,7 @@ def run(
         result = solver.finish(problem, state)
     else:
         status, state, result, history = _looped(method, solver, problem, across, control, start)
-    status = _verified(status, result.measure, problem.tol)
+    status = verified(status, result.measure, problem.tol)
     nit, measure, seconds = map(np.array, zip(*history, strict=True))
     return result.changed(
         status=status,
@@ -172,7 +172,7 @@ def _looped(
                     break
                 state = solver.step(problem, state)
             result = solver.finish(problem, state)
-            log.close(_verified(status, result.measure, problem.tol), result.measure)
+            log.close(verified(status, result.measure, problem.tol), result.measure)
     return status, state, result, history
 
 
@@ -183,7 +183,7 @@ def _any_limited(across: Reducer, control: Control) -> bool:
     return stops(across, [control.callback is not None or control.time_limit is not None])[0]
 
 
-def _verified(status: Status, measure: float, tol: float) -> Status:
+def verified(status: Status, measure: float, tol: float) -> Status:
     """The status that the recomputed measure bears out: it alone decides on success."""
     if measure <= tol:
         return Status.CALLBACK_STOP if status is Status.CALLBACK_STOP else Status.CONVERGED

@@ -75,16 +75,16 @@ class CoordinateDescent:
         return cast(_kernels.Descent, memory[key])
 
     def init(self, problem: GlmProblem) -> DescentState:
-        return _state(*self._fit(problem).begin(problem.w0, _guess(problem)))
+        return state_of(*self._fit(problem).begin(problem.w0, _guess(problem)))
 
     def step(self, problem: GlmProblem, state: DescentState) -> DescentState:
         arrays = tuple([array.copy() for array in _arrays(state)])
-        return _state(arrays, self._fit(problem).step(arrays, _numbers(state)))
+        return state_of(arrays, self._fit(problem).step(arrays, _numbers(state)))
 
     def all_steps(self, problem: GlmProblem, max_iter: int, start: float) -> tuple[DescentState, list[Row]]:
         """The first state and all steps, in one call."""
         arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), max_iter, start)
-        return _state(arrays, numbers), rows
+        return state_of(arrays, numbers), rows
 
     def done(self, problem: GlmProblem, state: DescentState) -> Status | None:
         return None if state.ended < 0 else Status(state.ended)  # type: ignore[call-arg]
@@ -99,11 +99,8 @@ class CoordinateDescent:
                 share=share, slack=None, alive=None,
             )
         )  # fmt: skip
-        stats = {
-            "newton_steps": state.newtons, "grams": state.grams, "sweeps": state.sweeps, "products": state.products,
-            "working_set": int(np.count_nonzero(state.working)),
-            "screened": len(w) - int(np.count_nonzero(state.alive)),
-        }  # fmt: skip
+        working, alive = int(np.count_nonzero(state.working)), int(np.count_nonzero(state.alive))
+        stats = counts_of(state, working, len(w) - alive)
         return problem.certified(w, best, state.nit, stats, fit.measure(primal, max(dual, best), kkt))
 
 
@@ -112,7 +109,16 @@ def _guess(problem: GlmProblem) -> Array | None:
     return None if problem.guess is None else problem.guess.astype(np.uint8)
 
 
-def _state(arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> DescentState:
+def counts_of(state: DescentState, working: int, screened: int) -> dict[str, int]:
+    """What was done, for the result's stats."""
+    return {
+        "newton_steps": state.newtons, "grams": state.grams, "sweeps": state.sweeps, "products": state.products,
+        "working_set": working, "screened": screened,
+    }  # fmt: skip
+
+
+def state_of(arrays: tuple[Array, ...], numbers: tuple[float, ...]) -> DescentState:
+    """Of what the kernels return."""
     state = object.__new__(DescentState)
     state.__dict__.update(zip(NAMES, arrays + numbers, strict=True))
     return state

@@ -21,6 +21,7 @@ from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
 from ._penalty import Separable
 from ._problem import GlmProblem, GlmResult
+from ._small import fitted
 from ._solve import solved
 
 Array = npt.NDArray[Any]
@@ -164,6 +165,14 @@ def glm(
     >>> result.success, result.support.tolist()
     (True, [3, 8])
     """
+    nobody_looks = callback is None and time_limit is None and resume is None and verbose == 0
+    as_usual = method is None and options is None and x0 is None and comm is None and rng is None
+    if nobody_looks and as_usual and weights is None and sample_weight is None and groups is None:
+        result = fitted(
+            X, y, loss, penalty, lam, l1_ratio, bounds, fit_intercept, tol, max_iter, threads, USUAL["small"][1]
+        )
+        if result is not None:
+            return result
     check_rng(rng)
     across = as_reducer(comm)
     with agreed(across) as same:

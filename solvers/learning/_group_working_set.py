@@ -50,6 +50,8 @@ NOISE, JITTER, LEAST = 1e-15, 1e-14, 1e-15
 #: The violation that the last model is solved to, in units of the largest gradient.
 FINAL = 1e-12
 
+#: Or, of least squares, the gap in units of what is allowed, where that is well above rounding.
+GAP_SHARE, LEAST_TOL = 0.3, 1e-13
 
 #: Where a step is shorter than this the curvatures of the samples are kept above a share of the largest: at first this
 #: one, later more; a tenth of it after a full step.
@@ -273,7 +275,7 @@ def _model_minimum(
 ) -> Array:
     """Where the quadratic model at w with the penalty is least; `thorough` where the secular way brought nothing."""
     if groups.plain and not thorough and not problem.loss.coupled and len(w) > len(z):
-        return _by_samples(problem, groups, w, z, _curvatures(problem, z, floor), tol)
+        return _by_samples(problem, groups, w, z, _curvatures(problem, z, floor), tol, _goal(problem))
     kept = problem._memory.get("model") if problem.loss.quadratic else None
     if kept is None or not np.array_equal(kept[0], groups.columns):
         H = _hessian(problem, groups.columns, z, floor)
@@ -314,7 +316,14 @@ def _by_columns(
     return target
 
 
-def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float) -> Array:
+def _goal(problem: GlmProblem) -> float:
+    """The gap at which least squares, their own model, need no further step; 0 where rounding would tell of it."""
+    return GAP_SHARE * problem.tol * problem.at_zero if problem.loss.quadratic and problem.tol >= LEAST_TOL else 0.0
+
+
+def _by_samples(
+    problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvatures: Array, tol: float, goal: float
+) -> Array:
     """The minimum by the weighted samples R = D^1/2 X_W, r = R w - D^-1/2 loss'; free columns are projected out."""
     root = np.sqrt(curvatures)
     R = _panel(problem.design, groups.columns)
@@ -323,11 +332,11 @@ def _by_samples(problem: GlmProblem, groups: _Groups, w: Array, z: Array, curvat
     r = R @ w - problem.loss.derivative(z) / root
     free = np.repeat(groups.norm == 0, np.diff(groups.start))
     if not free.any():
-        return _secular.minimise(R, r, groups.start, groups.norm, w, tol)
+        return _secular.minimise(R, r, groups.start, groups.norm, w, tol, goal)
     basis = scipy.linalg.orth(R[:, free])
     outside, target = R[:, ~free] - basis @ (basis.T @ R[:, ~free]), np.empty_like(w)
     start, norm = _penalised(groups)
-    target[~free] = _secular.minimise(outside, r - basis @ (basis.T @ r), start, norm, w[~free], tol)
+    target[~free] = _secular.minimise(outside, r - basis @ (basis.T @ r), start, norm, w[~free], tol, goal)
     target[free] = np.linalg.lstsq(R[:, free], r - R[:, ~free] @ target[~free])[0]
     return target
 
@@ -342,12 +351,13 @@ def _secular_by_columns(H: Array, groups: _Groups, w: Array, g: Array, tol: floa
         inner = inner - H[np.ix_(held, free)] @ across[:, :-1]
         c = c - H[np.ix_(held, free)] @ across[:, -1]
     jitter = JITTER * float(inner.diagonal().max(initial=0.0))
-    L, info = lapack.dpotrf(inner + jitter * np.eye(len(inner)), lower=1)
-    if info != 0:
-        return w
-    r = lapack.dtrtrs(L, c, lower=1)[0]
-    start, norm = _penalised(groups)
-    target[held] = _secular.minimise(np.ascontiguousarray(L.T), r, start, norm, w[held], tol)
+    if held.any():
+        L, info = lapack.dpotrf(inner + jitter * np.eye(len(inner)), lower=1)
+        if info != 0:
+            return w
+        r = lapack.dtrtrs(L, c, lower=1)[0]
+        start, norm = _penalised(groups)
+        target[held] = _secular.minimise(np.ascontiguousarray(L.T), r, start, norm, w[held], tol)
     if free.any():
         target[free] = across[:, -1] - across[:, :-1] @ target[held]
     return target

@@ -79,6 +79,16 @@ class Descent:
         self, X: Compressed | Columns, ones: bool, loss: LossTerms, penalty: SeparableTerms, norms: _Floats, tol: float,
         first: int, screening: bool, threads: int,
     ) -> None: ...  # fmt: skip
+    @staticmethod
+    def plain(
+        X: Compressed | _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool,
+        tol: float, threads: int,
+    ) -> Descent | None: ...  # fmt: skip
+    def whole(
+        self, most: int, start: float
+    ) -> tuple[
+        _Arrays, _Numbers, tuple[float, float, float, float], tuple[int, int], list[float], list[float]
+    ]: ...  # fmt: skip
     def penalise(self, penalty: SeparableTerms) -> None: ...
     def begin(self, w0: _Floats, guess: _Bytes | None = None) -> tuple[_Arrays, _Numbers]: ...
     def step(self, arrays: _Arrays, numbers: _Numbers) -> _Numbers: ...

@@ -50,8 +50,6 @@ class Loss:
     coupled: ClassVar[bool] = False
     #: Whether there is a least value at finite z, whatever the targets are.
     attained: ClassVar[bool] = True
-    #: Whether `above` follows the loss where it is far from quadratic, so that models by it serve well.
-    reweighted: ClassVar[bool] = False
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
@@ -88,10 +86,6 @@ class Loss:
         D = np.empty(len(z))
         self.terms.evaluate(z, None, D)
         return D
-
-    def above(self, z: Array) -> Array:
-        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it, where it is `reweighted`."""
-        raise NotImplementedError
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         """The greatest ``share v @ z - value(z)`` over z, for v = t derivative(z), 0 <= share t <= 1.
@@ -147,10 +141,12 @@ class Huber(Loss):
     """1/2 (z - y)^2 where \\|z - y\\| <= 1, else \\|z - y\\| - 1/2."""
 
     kind = 2
-    reweighted = True
 
     def above(self, z: Array) -> Array:
-        """An even loss whose slope over the distance never rises: that quotient (reweighted least squares)."""
+        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it.
+
+        Of an even loss whose slope over the distance never rises, that quotient (reweighted least squares).
+        """
         return self.s / np.maximum(1.0, np.abs(z - self.y))
 
     def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:

@@ -78,7 +78,9 @@ class Secular:
         each = np.repeat(scales, np.diff(start))
         used = np.flatnonzero(each)
         roots = np.sqrt(each[used])
-        self.panel, H = R[:, used] * roots, samples.gram(used)
+        columns, H = np.take(R.T, used, axis=0), samples.gram(used)  # a third of the time of R[:, used] * roots
+        columns *= roots[:, None]
+        self.panel = columns.T
         self.by_rows = H is None
         S = blas.dsyrk(1.0, self.panel, lower=1) if H is None else (roots[:, None] * H * roots).T
         S[np.diag_indices_from(S)] += 1
@@ -86,7 +88,7 @@ class Secular:
         self.defined = info == 0
         if not self.defined:
             return
-        v = self._solved(r)
+        self.v = v = self._solved(r)
         self.u = R.T @ v
         self.lengths = np.sqrt(np.add.reduceat(self.u * self.u, start[:-1]))
         self.value = 0.5 * float(r @ v) + 0.5 * float(self.norm**2 @ scales)
@@ -110,6 +112,14 @@ class Secular:
         excess = self.lengths - self.norm
         return float(np.where(self.scales > 0, np.abs(excess), np.maximum(excess, 0)).max())
 
+    @property
+    def gap(self) -> float:
+        """The duality gap at w, whose residual is v: of the multiple of v that exceeds no norm."""
+        square, cross = float(self.v @ self.v), float(self.samples.r @ self.v)
+        share = 1 / max(1.0, float((self.lengths / self.norm).max()))
+        primal = 0.5 * square + float((self.norm * self.scales) @ self.lengths)
+        return primal - share * (cross - 0.5 * share * square)
+
     def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         """Q' (I + R D R')^-1 Q with the columns R_k u_k."""
         R, start = self.samples.R, self.samples.start
@@ -126,11 +136,13 @@ class Secular:
         return np.asarray(Q.T @ Q - Z.T @ Z)
 
 
-def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) -> Array:
-    """The minimiser, from w on, to `tol` in units of the gradient, or as near as rounding allows.
+def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float, goal: float = 0.0) -> Array:
+    """The minimiser, from w on, to `tol` in units of the gradient or to a gap of `goal`, or as near as rounding allows.
 
     `start`: where each group's columns begin, and their number; norm > 0.
     """
+    if len(norm) == 0:
+        return w
     first = np.sqrt(np.add.reduceat(w * w, start[:-1])) / norm
     here = Secular(Samples(R, r, np.asarray(start, np.intp), norm), first)
     if not here.defined:
@@ -138,7 +150,7 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float) 
     damping, idle, least = FIRST_DAMPING, 0, here
     tol = max(tol, ROUNDING * float(norm.max()))
     for _ in range(STEPS):
-        if least.violation <= tol or idle == IDLE:
+        if least.violation <= tol or idle == IDLE or (goal > 0 and least.gap <= goal):
             break
         there, damping = _step(here, damping)
         if there is None:

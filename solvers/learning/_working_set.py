@@ -29,7 +29,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
-from ._losses import Loss
+from ._losses import Huber, Loss
 from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
@@ -92,15 +92,15 @@ class WorkingSet:
     screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def init(self, problem: GlmProblem) -> WorkingSetState:
-        design = problem.design
+        design, w0 = problem.design, _without_empty(problem)
         columns = np.arange(design.width)
         room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
         if design.width > room and problem.selects:
-            used = problem.w0 != 0 if problem.guess is None else problem.guess | (problem.w0 != 0)
+            used = w0 != 0 if problem.guess is None else problem.guess | (w0 != 0)
             used[design.d :] = True
             columns = used.nonzero()[0]
         alive = np.ones(design.width, bool)
-        return self._evaluated(problem, problem.w0, columns, alive, design.width, -np.inf)
+        return self._evaluated(problem, w0, columns, alive, design.width, -np.inf)
 
     def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
         columns = self._grown(problem, state)
@@ -161,6 +161,14 @@ class WorkingSet:
             "working_set": len(state.columns), "screened": len(state.w) - state.left,
         }  # fmt: skip
         return problem.certified(state.w, state.dual, state.nit, stats)
+
+
+def _without_empty(problem: GlmProblem) -> Array:
+    """The start, with zero as the coefficients of empty columns: no model has a curvature that a step could go by."""
+    empty = problem.design.norms == 0
+    if not problem.w0[empty].any():
+        return problem.w0  # the very array, whose certificate may be known
+    return np.where(empty, 0.0, problem.w0)
 
 
 def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
@@ -246,7 +254,7 @@ class _Lift:
         """The samples' curvatures for the model after a short step, which led to z; None where there are no others."""
         if self._largest is None:
             return None
-        if self.loss.reweighted:
+        if isinstance(self.loss, Huber):
             if self.above and share == 0:
                 return None
             self.above = True

@@ -499,3 +499,48 @@ def test_models_that_are_flat_along_most_columns():
     result = glm(X, y, lam=20.0, loss="huber", penalty="sparse-group", groups=5, tol=1e-11)
     assert result.success
     assert 0 < result.stats["working_set"] < 300
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (60, 5)])
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_groups_that_are_all_free_or_out(seed, shape, loss):
+    """No group has a norm that counts: what is left has no kinks."""
+    n, d = shape
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(n, d)), rng.normal(size=n)
+    keywords = {"penalty": "group", "groups": np.array([0, 0, 0, 1, 1]), "lam": 1.0, "weights": [0.0, np.inf]}
+    for intercept in (False, True):
+        result = glm(X, y, loss=loss, x0=np.ones(d), tol=1e-9, fit_intercept=intercept, **keywords)
+        assert result.success
+        assert not result.coef[3:].any()
+        other = glm(X[:, :3], y, loss=loss, penalty="none", lam=0, tol=1e-9, fit_intercept=intercept)
+        assert result.fun == pytest.approx(other.fun, abs=1e-9 * (y @ y))
+
+
+def test_the_gap_of_scales_is_that_of_their_coefficients(seed):
+    rng = np.random.default_rng(seed)
+    R, r, start, norm = rng.normal(size=(12, 20)), rng.normal(size=12), np.arange(0, 21, 4), rng.uniform(1, 3, 5)
+    here = _secular.Secular(_secular.Samples(R, r, start, norm), rng.uniform(0, 0.2, 5) * (rng.random(5) < 0.7))
+    w, v = here.w, r - R @ here.w
+    share = 1 / max(1, *(np.linalg.norm(R[:, k : k + 4].T @ v) / norm[k // 4] for k in range(0, 20, 4)))
+    primal = 0.5 * v @ v + norm @ np.linalg.norm(w.reshape(5, 4), axis=1)
+    assert here.gap == pytest.approx(primal - share * (r @ v) + 0.5 * share**2 * (v @ v), rel=1e-10)
+
+
+def test_no_more_factors_than_the_tolerance_asks_for(monkeypatch):
+    made = []
+
+    class Counted(_secular.Secular):
+        def __init__(self, *given):
+            made.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr(_secular, "Secular", Counted)
+    rng = np.random.default_rng(5)
+    X, y = rng.normal(size=(60, 600)), rng.normal(size=60)
+    counts = []
+    for tol in (1e-3, 1e-6, 1e-13):
+        made.clear()
+        assert glm(X, y, penalty="group", groups=10, lam=2.0, tol=tol).success
+        counts.append(len(made))
+    assert counts[0] < counts[1] < counts[2]

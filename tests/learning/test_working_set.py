@@ -226,3 +226,25 @@ def test_flat_models_are_not_solved_for_ever(monkeypatch):
     X, y = problem(3, 60, 300, "huber")
     assert glm(X, y, loss="huber", lam=0.05, tol=1e-10, method="working-set").success
     assert set(asked) == {_models.MODEL_PHASES}
+
+
+@pytest.mark.parametrize("method", ["working-set", "coordinate-descent"])
+def test_samples_beyond_the_hinge_are_brought_back(seed, method):
+    """From where none has a loss or a curvature, though smaller coefficients would do: models are all but flat."""
+    rng = np.random.default_rng(seed)
+    X, y = 100 * rng.normal(size=(4, 30)), np.array([1.0, -1.0, 1.0, -1.0])
+    start = np.linalg.lstsq(X, 1.0005 * y)[0]
+    result = glm(X, y, loss="squared_hinge", lam=0.03, x0=start, tol=1e-9, method=method)
+    assert result.success
+    assert result.fun < 0.9 * 0.03 * np.abs(start).sum()
+
+
+@pytest.mark.parametrize("form", [np.asfortranarray, scipy.sparse.csc_array])
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_coefficients_of_empty_columns_start_at_zero(seed, form, loss):
+    """No step moves them, but their penalty counts."""
+    X, y = problem(seed, 40, 30, loss)
+    X[:, ::3] = 0
+    result = glm(form(X), y, loss=loss, lam=0.1, x0=np.ones(30), tol=1e-10, method="working-set")
+    assert result.success
+    assert not result.coef[::3].any()

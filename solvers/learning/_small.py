@@ -1,0 +1,122 @@
+"""Plain fits of small data in one call of the kernels.
+
+Such a fit takes some microseconds; to check its arguments, and to make records of the problem and the method, takes
+several times as long. Here are the arguments that come most often: an array or CSC matrix in double precision, one
+strength for all columns, nobody who looks at the steps. What is not plainly so, or not plainly right, is not taken, and
+goes the way of all fits, which says what is wrong; that way the answer has the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import cache
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from .._base.iterate import verified
+from .._base.result import Status
+from .._base.state import made
+from .._base.threads import build_info, resolve
+from .._base.validate import FLOAT64
+from . import _kernels
+from ._coordinate_descent import METHOD, counts_of, state_of
+from ._design import is_small
+from ._losses import LOSSES
+from ._problem import GlmResult
+
+#: The penalties' shares of l1 terms; None: as the user says.
+SHARES: dict[str, float | None] = {"l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0}
+
+#: What strengths and bounds are.
+REAL = (float, int)
+
+#: The options of the method, none of which was given.
+OPTIONS = {option.name: option.default for option in METHOD.options}
+
+
+def fitted(
+    X: Any, y: Any, loss: str, penalty: str, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any, max_iter: Any,
+    threads: int | None, why: str,
+) -> GlmResult | None:  # fmt: skip
+    """The result; None where the arguments need a closer look. `why`: what the message says of the method."""
+    dense = type(X) is np.ndarray
+    if not (dense or (scipy.sparse.issparse(X) and X.format == "csc")):
+        return None
+    if not (X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool):
+        return None
+    if not (type(y) is np.ndarray and y.dtype.kind in "if" and y.shape == X.shape[:1]):
+        return None
+    n, d = X.shape
+    if n == 0 or d == 0 or not is_small(X.size, d + ones):
+        return None
+    if not (type(tol) is float and 0 < tol < math.inf and type(max_iter) is int and max_iter >= 0):
+        return None
+    terms = _terms(penalty, lam, l1_ratio, bounds)
+    if terms is None or type(loss) is not str or loss not in LOSSES:
+        return None
+    start, count = time.perf_counter(), resolve(threads)
+    targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
+    columns = (
+        np.asfortranarray(X)
+        if dense
+        else _kernels.Compressed(
+            X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
+        )
+    )
+    fit = _kernels.Descent.plain(columns, targets, LOSSES[loss].kind, terms, ones, tol, count)
+    return None if fit is None else _result(fit, d, ones, tol, max_iter, start, count, why)
+
+
+def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
+    """The l1 and l2 terms and the bounds of every column."""
+    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < math.inf):
+        return None
+    if not (isinstance(l1_ratio, REAL) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
+        return None
+    low, high = -math.inf, math.inf
+    if bounds is not None:
+        if type(bounds) is not tuple or len(bounds) != 2:
+            return None
+        low, high = bounds
+        if not (isinstance(low, REAL) and isinstance(high, REAL) and low <= 0 <= high):
+            return None
+    own = SHARES[penalty]
+    share = float(l1_ratio if own is None else own)
+    return share * lam, (1 - share) * lam, low, high
+
+
+def _result(
+    fit: _kernels.Descent, d: int, ones: bool, tol: float, max_iter: int, start: float, threads: int, why: str
+) -> GlmResult:
+    """The fit, and what is told of it."""
+    arrays, numbers, (primal, dual, kkt, measure), counts, measures, seconds = fit.whole(max_iter, start)
+    state = state_of(arrays, numbers)
+    measures.append(state.measure)
+    seconds.append(time.perf_counter() - start)
+    coef = state.w[:d].copy()
+    status = verified(_ended(state.ended), measure, tol)
+    return made(
+        GlmResult, x=coef, coef=coef, intercept=float(state.w[d]) if ones else 0.0, fun=primal,
+        gap=max(primal - dual, 0.0) if dual > -math.inf else math.nan, kkt=kkt, support=coef.nonzero()[0],
+        measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why),
+        nit=state.nit, method=METHOD.name, options=OPTIONS.copy(), state=state,
+        history={"nit": np.arange(len(measures)), "measure": np.array(measures), "seconds": np.array(seconds)},
+        stats={
+            "copies": 0, "threads": threads, **counts_of(state, *counts), "isa": build_info()["isa"],
+            "seconds": time.perf_counter() - start,
+        },
+    )  # fmt: skip
+
+
+@cache
+def _ended(number: int) -> Status:
+    """The status of the kernels' number; those that would go on have come to the last step allowed."""
+    return Status.MAX_ITER if number < 0 else Status(number)  # type: ignore[call-arg]
+
+
+@cache
+def _message(status: Status, why: str) -> str:
+    return f"{status.sentence} Chose {METHOD.name}, {why}."

@@ -1,0 +1,138 @@
+"""Plain fits of small data take one call of the kernels: the same bits as the way of all fits, or that way."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse
+from test_glm import LOSSES, problem, strongest
+
+from solvers.learning import _small, glm
+
+NUMBERS = ("intercept", "fun", "gap", "kkt", "measure", "status", "success", "message", "nit", "method", "options")
+
+
+def both(monkeypatch, X, y, **keywords):
+    """The result, and that of the way of all fits."""
+    taken = []
+    fitted = _small.fitted
+    monkeypatch.setattr("solvers.learning._glm.fitted", lambda *given: taken.append(fitted(*given)) or taken[-1])
+    result = glm(X, y, **keywords)
+    monkeypatch.setattr("solvers.learning._glm.fitted", lambda *given: None)
+    assert taken[0] is result, "it went the long way"
+    return result, glm(X, y, **keywords)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("penalty", "intercept", "form"),
+    list(
+        itertools.product(
+            ["l1", "l2", "elastic-net", "none"],
+            [False, True],
+            [np.asfortranarray, np.ascontiguousarray, scipy.sparse.csc_array],
+        )
+    ),
+)
+@pytest.mark.parametrize("bounds", [None, (0, np.inf), (-0.1, 0.2)])
+def test_it_is_the_same_fit(monkeypatch, loss, penalty, intercept, form, bounds):
+    X, y = problem(5, 40, 12, loss, 0.6)
+    lam = 0 if penalty == "none" else strongest(X, y, loss) / 10
+    keywords = {"loss": loss, "penalty": penalty, "lam": lam, "fit_intercept": intercept, "bounds": bounds}
+    result, long_way = both(monkeypatch, form(X), y, tol=1e-10, l1_ratio=0.25, **keywords)
+    np.testing.assert_array_equal(result.coef, long_way.coef)
+    np.testing.assert_array_equal(result.support, long_way.support)
+    for name in NUMBERS:
+        np.testing.assert_equal(result[name], long_way[name], name)
+    assert list(result) == list(long_way)
+    assert {k: v for k, v in result.stats.items() if k != "seconds"} == {
+        k: v for k, v in long_way.stats.items() if k != "seconds"
+    }
+    for name in ("nit", "measure"):
+        np.testing.assert_array_equal(result.history[name], long_way.history[name])
+    assert result.history["nit"].dtype == long_way.history["nit"].dtype
+    for name, value in vars(long_way.state).items():
+        np.testing.assert_array_equal(getattr(result.state, name), value, name)
+
+
+def test_the_certificate_is_of_all_columns_where_some_were_screened(monkeypatch):
+    X, y = problem(5, 60, 300)
+    result, long_way = both(monkeypatch, X, y, lam=strongest(X, y, "squared") / 3, tol=1e-12)
+    assert result.stats["screened"] > 0
+    assert (result.gap, result.kkt, result.fun) == (long_way.gap, long_way.kkt, long_way.fun)
+
+
+def test_it_ends_where_the_steps_end(monkeypatch):
+    X, y = problem(5, 60, 300, "logistic")
+    result, long_way = both(monkeypatch, X, y, loss="logistic", lam=0.1, tol=1e-12, max_iter=1)
+    assert result.status == long_way.status
+    assert not result.success
+    resumed = glm(X, y, loss="logistic", lam=0.1, tol=1e-12, resume=result.state)
+    assert resumed.success
+
+
+def test_labels_of_any_two_numbers(monkeypatch):
+    X, y = problem(5, 40, 12, "logistic")
+    plain = glm(X, y, loss="logistic", lam=1.0)
+    for labels in (np.where(y > 0, 4, 2), np.where(y > 0, 4.0, 2.0), np.repeat(np.where(y > 0, 4, 2), 2)[::2]):
+        result, _ = both(monkeypatch, X, labels, loss="logistic", lam=1.0)
+        np.testing.assert_array_equal(result.coef, plain.coef)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": np.nan}, r"X must be finite; X\[\(3, 1\)\] is nan"),
+        ({"X": np.inf}, r"X must be finite; X\[\(3, 1\)\] is inf"),
+        ({"y": np.nan}, r"y must be finite; y\[3\] is nan"),
+        ({"y": np.inf, "loss": "poisson"}, r"y must be finite"),
+        ({"y": -1.0, "loss": "poisson"}, "y must be >= 0"),
+        ({"y": 7.0, "loss": "logistic"}, "labels of two classes"),
+        ({"y": np.nan, "loss": "logistic"}, "y must be finite"),
+        ({"lam": -1.0}, "lam must be finite and >= 0"),
+        ({"lam": np.nan}, "lam must be finite and >= 0"),
+        ({"tol": 0.0}, "tol must be positive"),
+        ({"l1_ratio": 2}, "l1_ratio must be between 0 and 1"),
+        ({"bounds": (1, 2)}, "bounds must include 0"),
+        ({"bounds": (np.nan, 2)}, "without NaN"),
+        ({"penalty": "none"}, "lam must be 0"),
+        ({"max_iter": -1}, "max_iter must be"),
+        ({"threads": 0}, "threads must be"),
+    ],
+)
+def test_what_is_wrong_is_said_as_elsewhere(change, message):
+    keywords = {"loss": "squared", "lam": 1.0, **change}
+    X, y = problem(5, 40, 12, keywords["loss"])
+    if "X" in change:
+        X[3, 1] = keywords.pop("X")
+    if "y" in change:
+        y[3] = keywords.pop("y")
+    with pytest.raises(ValueError, match=message):
+        glm(X, y, **keywords)
+
+
+def test_no_success_is_told_where_squares_overflow():
+    """Norms beyond all numbers must not screen their columns."""
+    X, y = problem(5, 40, 12)
+    large = glm(X * 1e200, y, lam=1e200, tol=1e-10)
+    assert not large.success
+    assert large.gap > 0.1 * large.fun
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_entries_of_sparse_columns_are_looked_at(entry):
+    X, y = problem(5, 40, 12, "squared", 0.5)
+    X = scipy.sparse.csc_array(X)
+    X.data[7] = entry
+    with pytest.raises(ValueError, match="X must be finite"):
+        glm(X, y, lam=1.0)
+
+
+def test_disorderly_sparse_columns_are_put_in_order():
+    X, y = problem(5, 40, 12, "squared", 0.5)
+    columns = scipy.sparse.csc_array(X)
+    back = np.concatenate([np.arange(*ends)[::-1] for ends in itertools.pairwise(columns.indptr)])
+    data, index = columns.data[back], columns.indices[back]
+    disorderly = scipy.sparse.csc_array((data, index, columns.indptr), shape=X.shape)
+    result = glm(disorderly, y, lam=1.0, tol=1e-10)
+    np.testing.assert_allclose(result.coef, glm(X, y, lam=1.0, tol=1e-10).coef, atol=1e-9)
