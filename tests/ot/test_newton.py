@@ -57,6 +57,20 @@ def test_images_with_ties(ratio, seed):
     assert result.nit < 300
 
 
+@pytest.mark.parametrize("ratio", [5, 350, 2000])
+@pytest.mark.parametrize("most", [0, 2, 10**30])
+def test_a_solve_that_nobody_watches_is_one_call_with_the_same_bits(ratio, most, seed, monkeypatch):
+    C = np.random.default_rng(seed).random((50, 60))
+    watched = solve(C, reg=1 / ratio, max_iter=most, callback=lambda _: None)
+    monkeypatch.setattr(newton.Newton, "step", None)
+    alone = solve(C, reg=1 / ratio, max_iter=most)
+    assert (alone.nit, alone.status, alone.marginal_error) == (watched.nit, watched.status, watched.marginal_error)
+    np.testing.assert_array_equal(alone.f, watched.f)
+    for what in ("nit", "measure"):
+        np.testing.assert_array_equal(alone.history[what], watched.history[what])
+    assert (np.diff(alone.history["seconds"]) >= 0).all()
+
+
 def test_every_newton_step_ascends_the_dual_of_its_stage(seed):
     C, a, b = images(12, seed)
     reg, states = 1 / 3000, []
