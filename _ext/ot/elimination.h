@@ -34,24 +34,24 @@ struct sv_ot_factor {
 };
 
 /* Doubles of work space that sv_ot_factorise needs for so many entries. */
-SV_BINDING size_t sv_ot_factor_worksize(size_t n, size_t m, size_t entries);
+size_t sv_ot_factor_worksize(size_t n, size_t m, size_t entries);
 
 /* Makes the factor in memory of its own, which sv_ot_factor_free gives back in any case: 1, 0 where it grows too large,
  * -1 where there is no memory. */
-SV_BINDING int sv_ot_factor_make(const struct sv_ot_thinned *p, struct sv_ot_factor *factor);
-SV_BINDING void sv_ot_factor_free(struct sv_ot_factor *factor);
+int sv_ot_factor_make(const struct sv_ot_thinned *p, struct sv_ot_factor *factor);
+void sv_ot_factor_free(struct sv_ot_factor *factor);
 
 /* Factor the bipartite system; 0 where the capacity does not suffice, else 1. */
-SV_BINDING int sv_ot_factorise(const struct sv_ot_thinned *p, struct sv_ot_factor *factor, double *work);
+int sv_ot_factorise(const struct sv_ot_thinned *p, struct sv_ot_factor *factor, double *work);
 
 /* x (n + m,) becomes the factor's solution of [diag(a) -P; -P' diag(diagonal)] z = x. */
-SV_BINDING void sv_ot_factor_solve(const struct sv_ot_factor *factor, double *x);
+void sv_ot_factor_solve(const struct sv_ot_factor *factor, double *x);
 
 /* Conjugate gradients for S x = rhs from x, preconditioned by the factor, or by S's diagonal where it is NULL, until
  * the residual's 2-norm is at most `goal`. Returns the iterations taken; *residual becomes that norm.
  * work: sv_ot_schur_cg_worksize doubles. */
-SV_BINDING size_t sv_ot_schur_cg_worksize(size_t n, size_t m);
-SV_BINDING int sv_ot_schur_cg(const struct sv_ot_thinned *p, const double *rhs, double *x, double goal, int max_iter,
+size_t sv_ot_schur_cg_worksize(size_t n, size_t m);
+int sv_ot_schur_cg(const struct sv_ot_thinned *p, const double *rhs, double *x, double goal, int max_iter,
                               const struct sv_ot_factor *factor, double *residual, double *work);
 
 #endif

@@ -1,7 +1,10 @@
 # A checked problem, its certificate, and the driver of the default solver. Included by _kernels.pyx.
 
+from time import perf_counter
+
 import numpy
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy
 
 cdef extern from "problem.h" nogil:
@@ -399,22 +402,41 @@ cdef class Newton:
     def __dealloc__(self):
         sv_ot_newton_destroy(self.solve)
 
-    def start(self, const double[::1] u0, const double[::1] v0):
-        """The fields of the state before the first step."""
+    cdef int _begin(self, const double[::1] u0, const double[::1] v0) except -1:
         cdef const double *pu = vector(u0, self.passes.problem.n, "u0")
         cdef const double *pv = vector(v0, self.passes.problem.m, "v0")
         with nogil:
             status = sv_ot_newton_start(self.solve, pu, pv)
-        self.passes.check(status)
+        return self.passes.check(status)
+
+    cdef int _go(self) except -1:
+        with nogil:
+            status = sv_ot_newton_step(self.solve)
+        return self.passes.check(status)
+
+    def start(self, u0, v0):
+        """The fields of the state before the first step."""
+        self._begin(u0, v0)
         return self._fields()
 
     def step(self, state):
         """The fields of the state one step later."""
         self._take(state)
-        with nogil:
-            status = sv_ot_newton_step(self.solve)
-        self.passes.check(status)
+        self._go()
         return self._fields()
+
+    def advance(self, u0, v0, long long most, double start):
+        """From (u0, v0) on until the solve ends, or `most` steps: the fields of the state there, and a row for each
+        state before: its steps, its measure, and the seconds since the start."""
+        cdef sv_ot_newton_state *s = sv_ot_newton_state_of(self.solve)
+        cdef const ot_problem *p = &self.passes.problem
+        rows = []
+        self._begin(u0, v0)
+        while s.nit < most and sv_ot_newton_done(p, s.stage, s.at.measure, s.nit - s.best_nit) < 0:
+            rows.append((s.nit, s.at.measure, perf_counter() - start))
+            PyErr_CheckSignals()
+            self._go()
+        return self._fields(), rows
 
     cdef _copy(self, const double[::1] values, double *place, Py_ssize_t length, str name):
         memcpy(place, vector(values, length, name), length * sizeof(double))

@@ -19,26 +19,26 @@ struct sv_ot_stored_plan {
 };
 
 /* m rounded up to whole cache lines. */
-SV_BINDING size_t sv_ot_scaling_stride(size_t m);
+size_t sv_ot_scaling_stride(size_t m);
 
 /* Doubles of work space, at a cache line, that the calls below need. */
-SV_BINDING size_t sv_ot_scaling_worksize(size_t n, size_t m);
+size_t sv_ot_scaling_worksize(size_t n, size_t m);
 
 /* `count` iterations: y_j becomes y_j b_j / c_j, then x meets the rows and c are the column sums. c holds the column
  * sums at y on entry. Ends once sum |c - b| <= enough, and before a column sum that is not positive and finite; returns
  * the iterations done. */
-SV_BINDING int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y,
+int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y,
                                     double *c, int count, double enough, double *work, int threads);
 
 /* x meets the rows at y, and the column sums then. */
-SV_BINDING void sv_ot_scaling_update(const struct sv_ot_stored_plan *plan, double *x, const double *y, double *c,
+void sv_ot_scaling_update(const struct sv_ot_stored_plan *plan, double *x, const double *y, double *c,
                                      double *work, int threads);
 
 /* Conjugate gradients for the semi-dual Newton system (diag(diagonal) - Q' diag(1/a) Q) z = rhs, Q = diag(x) P diag(y),
  * from 0, preconditioned by `diagonal`, until the residual's 2-norm is at most `goal`. Returns the iterations taken;
  * *residual becomes that norm. work: sv_ot_scaling_cg_worksize doubles. */
-SV_BINDING size_t sv_ot_scaling_cg_worksize(size_t n, size_t m);
-SV_BINDING int sv_ot_scaling_cg(const struct sv_ot_stored_plan *plan, const double *x, const double *y,
+size_t sv_ot_scaling_cg_worksize(size_t n, size_t m);
+int sv_ot_scaling_cg(const struct sv_ot_stored_plan *plan, const double *x, const double *y,
                                 const double *diagonal, const double *rhs, double *z, double goal, int max_iter,
                                 double *residual, double *work, int threads);
 

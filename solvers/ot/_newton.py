@@ -28,6 +28,7 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from .._base.iterate import Row
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
@@ -44,6 +45,8 @@ COUNTS = ("sinkhorn", "newton", "cg", "scalings", "passes")
 EASY_SPAN = _kernels.EASY_SPAN
 #: Entries that a stored plan may have.
 MOST_STORED = _kernels.MOST_STORED
+#: As many steps as no solve takes.
+NO_END = 2**62
 #: Scalings beyond this power of two are absorbed into the potentials.
 ABSORBED = _kernels.ABSORBED
 
@@ -101,6 +104,11 @@ class Newton:
         state = NewtonState(**driver.start(problem.u0, problem.v0))
         problem.keep(self, driver)
         return state
+
+    def all_steps(self, problem: TransportProblem, max_iter: int, start: float) -> tuple[NewtonState, list[Row]]:
+        """The first state and all steps, in one call: no state between is copied."""
+        fields, rows = self._driver(problem).advance(problem.u0, problem.v0, min(max_iter, NO_END), start)
+        return NewtonState(**fields), rows
 
     def step(self, problem: TransportProblem, state: NewtonState) -> NewtonState:
         # Taken out of the problem for the step: no two threads use one driver.

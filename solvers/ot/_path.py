@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy.typing as npt
 from .._base.iterate import Control
 from .._base.progress import with_bar
 from .._base.validate import check_finite, real_array
-from ._problem import TransportResult
-from ._solve import checked_problem, choose, matrix_cost, run_method
+from ._cost import Cost
+from ._problem import TransportProblem, TransportResult
+from ._solve import at_strength, checked_weights, choose, equal_mass, matrix_cost, of_weight, run_method, undrifted
 
 Array = npt.NDArray[Any]
+Start = tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
 def solve_path(
@@ -87,14 +90,32 @@ def solve_path(
     if strengths.min() <= 0:
         index = int(strengths.argmin())
         raise ValueError(f"regs must be positive; regs[{index}] is {strengths[index]}")
+    problem_at = _by_reg(cost, a, b, tol, norm, certify, copies, threads)
     results: dict[int, TransportResult] = {}
     earlier: list[tuple[float, TransportResult]] = []
     for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "solve_path", "reg"):
         warm_start = _predict(earlier, float(strengths[k])) or warm_start
-        problem = checked_problem(cost, a, b, float(strengths[k]), tol, norm, warm_start, certify, copies, threads)
+        problem = problem_at(float(strengths[k]), warm_start)
         results[k] = run_method(problem, method, choose, options, Control(max_iter, None, None, 0, None))
         earlier = [*earlier[-1:], (float(strengths[k]), results[k])]
     return [results[k] for k in range(len(strengths))]
+
+
+def _by_reg(
+    cost: Cost,
+    a: npt.ArrayLike | None,
+    b: npt.ArrayLike | None,
+    tol: float,
+    norm: str,
+    certify: bool,
+    copies: int,
+    threads: int | None,
+) -> Callable[[float, Start], TransportProblem]:
+    """The problem as a function of reg and the start: what does not depend on them is looked at once."""
+    weights_a, weights_b = checked_weights(cost, a, b)
+    served = of_weight(cost, weights_a, equal_mass(weights_a, weights_b), copies)
+    kind = functools.partial(TransportProblem, certified=bool(certify))
+    return lambda reg, start: undrifted(at_strength(kind, served, reg, tol, norm, start, threads))
 
 
 def _predict(earlier: list[tuple[float, TransportResult]], reg: float) -> tuple[Array, Array] | None:

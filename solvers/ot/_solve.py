@@ -7,7 +7,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -419,29 +419,72 @@ def assembled(
 
     Where ranks share the rows, `mass` is that of all. `missed` finds who cannot be served on the allowed arcs.
     """
-    n, m = cost.shape
+    served = of_weight(cost, weights_a, weights_b, copies, mass, missed)
+    return at_strength(kind, served, reg, tol, norm, warm_start, threads, across)
+
+
+class Served(NamedTuple):
+    """The cost between sources and targets of positive weight: a problem that lacks its reg."""
+
+    #: The cost among these, and the one given.
+    cost: Cost
+    whole: Cost
+    a: Array
+    b: Array
+    #: Their places; None: all.
+    kept_rows: Array | None
+    kept_columns: Array | None
+    copies: int
+    #: Rows and columns that no plan on the allowed arcs can serve; None where none is known of.
+    unreachable: tuple[Array, Array] | None
+
+
+def of_weight(
+    cost: Cost,
+    a: Array,
+    b: Array,
+    copies: int,
+    mass: float | None = None,
+    missed: Callable[[Cost, Array, Array], tuple[Array, Array] | None] = unreachable,
+) -> Served:
+    """What is left without the rows and columns of zero weight."""
+    whole, (n, m) = cost, cost.shape
+    rows, columns = places_of_weight(a, mass), places_of_weight(b)
+    kept_rows, kept_columns = (None if len(at) == size else at for at, size in ((rows, n), (columns, m)))
+    if kept_rows is not None or kept_columns is not None:
+        cost, a, b, copies = cost.restricted(rows, columns), a[rows], b[columns], copies + 1
+    return Served(cost, whole, a, b, kept_rows, kept_columns, copies, missed(cost, a, b))
+
+
+def at_strength(
+    kind: Callable[..., Kind],
+    served: Served,
+    reg: float,
+    tol: float,
+    norm: str,
+    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
+    threads: int | None,
+    across: Reducer = SERIAL,
+) -> Kind:
+    """The problem of that kind with this reg."""
     reg, tol = positive(reg, "reg"), positive(tol, "tol")
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
-    f, g = _start(warm_start, n, m)
-    whole = cost
-    rows, columns = places_of_weight(weights_a, mass), places_of_weight(weights_b)
-    kept_rows, kept_columns = (None if len(at) == size else at for at, size in ((rows, n), (columns, m)))
-    if kept_rows is not None or kept_columns is not None:
-        cost, copies = cost.restricted(rows, columns), copies + 1
-        weights_a, weights_b, f, g = weights_a[rows], weights_b[columns], f[rows], g[columns]
+    f, g = _start(warm_start, *served.whole.shape)
+    f = f if served.kept_rows is None else f[served.kept_rows]
+    g = g if served.kept_columns is None else g[served.kept_columns]
     scale = 1.0 / (reg * LN2)
-    span = cost.span_of_all(across)
+    span = served.cost.span_of_all(across)
     if not np.isfinite(scale * span):
         raise ValueError(f"the costs overflow in units of reg: they span up to {span:g}, reg is {reg:g}")
-    out_of_reach = missed(cost, weights_a, weights_b)
-    cost = cost.with_offset(scale, across)
+    cost = served.cost.with_offset(scale, across)
     return kind(
-        cost=cost, whole=whole, a=weights_a, b=weights_b, reg=reg, tol=tol, norm=norm,
+        cost=cost, whole=served.whole, a=served.a, b=served.b, reg=reg, tol=tol, norm=norm,
         threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
         v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,
-        kept_rows=kept_rows, kept_columns=kept_columns, shape=(n, m), copies=copies, unreachable=out_of_reach,
+        kept_rows=served.kept_rows, kept_columns=served.kept_columns, shape=served.whole.shape, copies=served.copies,
+        unreachable=served.unreachable,
     )  # fmt: skip
 
 

@@ -156,6 +156,20 @@ def test_interrupt_comes_through():
         signal.signal(signal.SIGINT, before)
 
 
+def test_interrupt_comes_between_the_steps_of_one_call():
+    """Without a callback the loop is compiled; a timer of the process's own time stands for the user's Ctrl-C."""
+    hard = np.random.default_rng(7).random((700, 700))
+    before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            solve(hard, reg=1e-6, tol=1e-12)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    assert "all_steps" in [entry.name for entry in caught.traceback]
+
+
 def test_words():
     with pytest.raises(ValueError, match="norm must be one of l1, l2, linf, not 'L1'"):
         solve(C, reg=1, norm="L1")

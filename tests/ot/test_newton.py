@@ -1,11 +1,11 @@
 """What is particular to the default method."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 import scipy.sparse
-import scipy.sparse.linalg
 
 import solvers.ot._newton as newton
 from solvers.ot import _kernels, solve, solve_sample
@@ -55,6 +55,20 @@ def test_images_with_ties(ratio, seed):
     result = solve(C, a, b, reg=1 / ratio)
     assert result.success
     assert result.nit < 300
+
+
+@pytest.mark.parametrize("ratio", [5, 350, 2000])
+@pytest.mark.parametrize("most", [0, 2, 10**30])
+def test_a_solve_that_nobody_watches_is_one_call_with_the_same_bits(ratio, most, seed, monkeypatch):
+    C = np.random.default_rng(seed).random((50, 60))
+    watched = solve(C, reg=1 / ratio, max_iter=most, callback=lambda _: None)
+    monkeypatch.setattr(newton.Newton, "step", None)
+    alone = solve(C, reg=1 / ratio, max_iter=most)
+    assert (alone.nit, alone.status, alone.marginal_error) == (watched.nit, watched.status, watched.marginal_error)
+    np.testing.assert_array_equal(alone.f, watched.f)
+    for what in ("nit", "measure"):
+        np.testing.assert_array_equal(alone.history[what], watched.history[what])
+    assert (np.diff(alone.history["seconds"]) >= 0).all()
 
 
 def test_every_newton_step_ascends_the_dual_of_its_stage(seed):
@@ -150,8 +164,8 @@ def test_stopped_on_the_way_the_rows_are_met(seed):
 # ---- the compiled parts ----------------------------------------------------------------------------
 
 
-def system(seed, n=40, m=30, share=1e-3):
-    """A thinned plan and the Newton system of its semi-dual, also as SciPy arrays."""
+def swept(seed, n=40, m=30, share=1e-3):
+    """A plan, its large entries as a sweep keeps them, and its sums."""
     rng = np.random.default_rng(seed)
     C, a = rng.random((n, m)), rng.dirichlet(np.ones(n))
     u, v, c = np.zeros(n), rng.normal(size=m), np.empty(m)
@@ -164,12 +178,8 @@ def system(seed, n=40, m=30, share=1e-3):
     return plan, kept, a, c
 
 
-def thinned_system(kept, a, diagonal):
-    return _kernels.Thinned(kept.indptr.astype(np.intp), kept.indices.astype(np.intc), kept.data, a, diagonal)
-
-
 def test_thinned_sweep(seed):
-    plan, kept, a, c = system(seed)
+    plan, kept, a, c = swept(seed)
     np.testing.assert_allclose(plan.sum(1), a, rtol=1e-13)
     np.testing.assert_allclose(plan.sum(0), c, rtol=1e-13)
     np.testing.assert_allclose(kept.toarray(), np.where(plan >= 1e-3 * a[:, None], plan, 0), rtol=1e-12)
@@ -190,88 +200,25 @@ def test_thinned_sweep_keeps_few(seed):
         place += count
 
 
-@pytest.mark.parametrize("shift", [1e-2, 1e-9])
-@pytest.mark.parametrize("factorised", [False, True])
-def test_newton_systems(shift, factorised, seed):
-    _, kept, a, c = system(seed)
-    diagonal = c + shift / len(c)
-    thinned = thinned_system(kept, a, diagonal)
-    assert not factorised or thinned.factorise()
-    S = scipy.sparse.diags_array(diagonal) - kept.T @ scipy.sparse.diags_array(1 / a) @ kept
-    rhs = np.random.default_rng(seed).normal(size=len(c))
-    rhs -= rhs.mean()
-    x = np.zeros_like(c)
-    taken, residual = thinned.solve(rhs, x, 1e-10, 500)
-    assert 0 < taken < 200
-    assert residual <= 1e-10
-    np.testing.assert_allclose(S @ x, rhs, atol=1e-8)
-
-
-def test_the_factor_is_exact_on_trees():
-    """Elimination of a path needs no sampling, so that conjugate gradients end at once."""
-    n = 50
-    rows, columns = np.arange(n).repeat(2)[:-1], np.arange(n).repeat(2)[1:]
-    values = np.random.default_rng(7).random(2 * n - 1) + 0.1
-    plan = scipy.sparse.csr_array((values, (rows, columns)), shape=(n, n))
-    a, c = plan.sum(1), plan.sum(0) + 1e-8
-    thinned = thinned_system(plan, a, c)
-    assert thinned.factorise()
-    assert thinned.factor_entries == 2 * n - 1
-    x, rhs = np.zeros(n), np.random.default_rng(3).normal(size=n)
-    taken, _ = thinned.solve(rhs - rhs.mean(), x, 1e-9, 100)
-    assert taken <= 3
-
-
-def test_wide_plans_are_sampled(seed):
-    """Of a dense plan the factor keeps a part, and still halves the error in each iteration."""
-    rng = np.random.default_rng(seed)
-    n = 300
-    plan = scipy.sparse.csr_array(rng.random((n, n)) ** 4)
-    a, c = plan.sum(1), plan.sum(0) * (1 + 1e-6)
-    thinned = thinned_system(plan, a, c)
-    assert thinned.factorise()
-    assert thinned.factor_entries < plan.nnz / 2
-    x, rhs = np.zeros(n), rng.normal(size=n)
-    taken, _ = thinned.solve(rhs - rhs.mean(), x, 1e-9, 100)
-    assert taken <= 60
-
-
-def test_bad_thinned_systems_are_refused():
-    starts, columns, values, ones = np.array([0, 1, 2]), np.array([0, 1], np.intc), np.ones(2), np.ones(2)
-    _kernels.Thinned(starts, columns, values, ones, ones)
-    for bad in (np.array([0, 2, 1]), np.array([1, 1, 2]), np.array([0, 1, 3]), np.array([0, 1])):
-        with pytest.raises(ValueError):
-            _kernels.Thinned(bad, columns, values, ones, ones)
-    with pytest.raises(ValueError):
-        _kernels.Thinned(starts, np.array([0, 2], np.intc), values, ones, ones)
-    with pytest.raises(ValueError):
-        _kernels.Thinned(starts, columns, values, ones, ones).solve(np.ones(3), np.ones(2), 1.0, 1)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 17), (70, 33), (131, 8)])
-def test_stored_plans(shape, seed):
-    rng = np.random.default_rng(seed)
-    n, m = shape
-    C, a, b = rng.random(shape), rng.dirichlet(np.ones(n)), rng.dirichlet(np.ones(m))
-    u, v, y = rng.normal(size=n), rng.normal(size=m), rng.random(m) + 0.5
-    stored = _kernels.StoredPlan(Cost(matrix=C).kernel, 3.0, u, v, a, 1)
-    P = np.exp2(u[:, None] + v - 3.0 * C)
-    x, c = np.empty(n), np.empty(m)
-    stored.update(x, y, c)
-    np.testing.assert_allclose(x, a / (P @ y), rtol=1e-13)
-    np.testing.assert_allclose(c, y * (P.T @ x), rtol=1e-13)
-    z, diagonal = np.empty(m), c + 0.1
-    Q = x[:, None] * P * y
-    rhs = rng.normal(size=m)
-    _, residual = stored.newton_cg(x, y, diagonal, rhs, z, 1e-12, 200)
-    assert residual <= 1e-12
-    np.testing.assert_allclose((np.diag(diagonal) - Q.T @ (Q / a[:, None])) @ z, rhs, atol=1e-10)
-    assert stored.sweeps(b, x, y, c, 50, -1.0) == 50
-    np.testing.assert_allclose(c, b, rtol=1e-6)
-    stored.update(x, np.ones(m), c)
-    taken = stored.sweeps(b, x, np.ones(m), c, 50, 1e-3)
-    assert np.abs(c - b).sum() <= 1e-3
-    assert taken < 50
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"kept_starts": lambda starts: starts[::-1].copy()}, "row_starts does not fit the entries"),
+        ({"kept_starts": lambda starts: starts + np.arange(len(starts))}, "row_starts does not fit the entries"),
+        ({"kept_starts": lambda starts: starts[:-1]}, "row_starts does not fit the entries"),
+        ({"kept_starts": lambda starts: np.r_[0, starts[2], starts[1], starts[3:]]}, "row_starts decreases"),
+        ({"kept_columns": lambda columns: np.r_[columns[:-1], [99]].astype(np.intc)}, "a column index is out of range"),
+    ],
+)
+def test_a_state_whose_entries_lie_out_of_bounds_is_refused(change, match, seed):
+    C = np.random.default_rng(seed).random((40, 30))
+    near = solve(C, reg=1 / 1900)
+    state = solve(C, reg=1 / 2000, warm_start=(near.f, near.g), max_iter=0).state
+    assert len(state.kept_starts) == 41
+    assert solve(C, reg=1 / 2000, resume=state).success
+    changed = {name: function(getattr(state, name)) for name, function in change.items()}
+    with pytest.raises(ValueError, match=match):
+        solve(C, reg=1 / 2000, resume=dataclasses.replace(state, **changed))
 
 
 @pytest.mark.parametrize("ratio", [1e-6, 1, 30, 137, 139])
@@ -290,12 +237,3 @@ def test_storing_before_any_sweep_changes_nothing(ratio, shift, seed):
     for result in ours:
         assert result.success
         np.testing.assert_allclose(result.plan.dense(), theirs.plan.dense(), atol=1e-11 + 1e-15 * abs(shift) / reg)
-
-
-def test_stored_sweeps_stop_at_an_empty_column():
-    a, b = np.full(2, 0.5), np.full(2, 0.5)
-    stored = _kernels.StoredPlan(Cost(matrix=np.zeros((2, 2))).kernel, 1.0, np.zeros(2), np.array([0.0, -5000.0]), a, 1)
-    x, y, c = np.empty(2), np.ones(2), np.empty(2)
-    stored.update(x, y, c)
-    assert c[1] == 0
-    assert stored.sweeps(b, x, y, c, 3, -1.0) == 0

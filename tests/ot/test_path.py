@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from solvers.ot import solve, solve_path
+from solvers.ot._cost import Cost
 
 REGS = [0.03, 0.3, 0.1, 0.01, 0.1]
 
@@ -76,6 +77,21 @@ def test_zero_weights_and_points_of_failure(seed):
     assert all((result.plan.dense()[:4] == 0).all() for result in results)
     results = solve_path(C, a, None, [1.0, 0.01], max_iter=2, method="sinkhorn")
     assert not results[1].success
+
+
+def test_what_does_not_depend_on_reg_is_looked_at_once(data, monkeypatch):
+    C, a, b = data
+    a[:5] = 0
+    taken = []
+    monkeypatch.setattr(Cost, "restricted", lambda cost, *at, take=Cost.restricted: taken.append(1) or take(cost, *at))
+    with pytest.warns(RuntimeWarning, match="b is rescaled") as warned:
+        results = solve_path(C, a, b * a.sum() * (1 + 1e-8), REGS)
+    assert len(taken) == len(warned) == 1
+    assert warned[0].filename == __file__
+    assert all(result.success for result in results)
+    monkeypatch.undo()
+    for reg, result in zip(REGS, results, strict=True):
+        np.testing.assert_allclose(result.plan.dense(), solve(C, a, b * a.sum(), reg=reg).plan.dense(), atol=1e-8)
 
 
 def test_progress_bar(data, capsys, monkeypatch):
