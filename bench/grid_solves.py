@@ -277,17 +277,9 @@ def _moving(result: Report, peers: Peers, n: int, steps: int) -> None:
 
 # ---- the memory's share ----------------------------------------------------------------------------
 
-#: Bytes a cell and iteration that the kernels must move, by their own headers: the cycle on the first level and on the
-#: others, a product on the way up, and the two passes outside. In space; constant coefficients without a mask, whose
-#: rows are shared (one of them stays in the cache), and variable ones.
-BYTES = {
-    "constant": (4 + 12) + 1 / 7 * (36 + 44) + (8 + 28 + 48),
-    "variable": 8 / 7 * (36 + 44) + (8 + 60 + 48),
-}
-
 
 def _memory(result: Report, n: int) -> None:
-    """An iteration's bytes a second beside those of a triad of the same threads."""
+    """The bytes that an iteration must move, a second, beside those of a triad of the same threads."""
     rng = np.random.default_rng(0)
     field = np.exp(rng.normal(size=(n, n, n)))
     grids = {
@@ -295,9 +287,11 @@ def _memory(result: Report, n: int) -> None:
         "variable": GridOperator((n, n, n), field, unknowns="cells"),
     }
     calls: dict[str, Callable[[], Any]] = {}
+    moved: dict[str, float] = {}
     b = rng.normal(size=n**3)
     for name, grid in grids.items():
         hierarchy = multilevel(grid, threads=THREADS)
+        moved[name] = hierarchy.kernel.bytes_per_iteration(hierarchy.stencil) / n**3
         numbers = np.zeros(_kernels.MULTILEVEL_NUMBERS)
         loop = _kernels.MultilevelCg(hierarchy.stencil, hierarchy.kernel)
         loop.take(b)
@@ -312,9 +306,9 @@ def _memory(result: Report, n: int) -> None:
     table = result.table(f"Bytes of an iteration, {n}^3, {THREADS} threads")
     for name, timing in ((name, times[name]) for name in grids):
         seconds = timing.minimum / 4 / n**3
-        rate = BYTES[name] / seconds
+        rate = moved[name] / seconds
         table.rows.append({
-            "coefficients": name, "ns a cell and iteration": 1e9 * seconds, "bytes a cell": BYTES[name],
+            "coefficients": name, "ns a cell and iteration": 1e9 * seconds, "bytes a cell": moved[name],
             "GB/s": rate / 1e9, "of the triad": rate / best if best else None,
         })  # fmt: skip
         result.targets.append(

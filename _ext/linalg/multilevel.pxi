@@ -137,6 +137,7 @@ cdef extern from "multilevel_cg.h" nogil:
 
     void sv_multilevel_cg_start(sv_multilevel_cg *)
     int sv_multilevel_cg_iterate(sv_multilevel_cg *, double, double, int, int)
+    double sv_multilevel_cg_bytes(const sv_multilevel *, const sv_level *)
 
 cdef extern from "multilevel_many.h" nogil:
     enum:
@@ -520,6 +521,10 @@ cdef class Multilevel(Fields):
     def visits(self):
         """How often a cycle goes to each level."""
         return [self.M.level[l].visits for l in range(self.M.levels)]
+
+    def bytes_per_iteration(self, Stencil A):
+        """Bytes that an iteration for A must move; None for cycles that go step by step."""
+        return None if self.M.general else sv_multilevel_cg_bytes(&self.M, &A.level)
 
     def field(self, str name, int level, axis=None):
         """A field of a level, as an array of that level's shape (z, y, x), in float64; for the last level and tests."""

@@ -124,3 +124,51 @@ int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double flo
     }
     return done;
 }
+
+/* ---- the bytes of an iteration ---- */
+
+/* Rows of a field that say what no row before them does. */
+static double rows_of(const struct sv_level *g, int which)
+{
+    ptrdiff_t count = 0, rows = g->n[1] * g->n[2];
+    for (ptrdiff_t row = 0; row < rows; row++)
+        count += !g->same[which] || g->same[which][row] == row;
+    return (double)count;
+}
+
+static double row_bytes(const struct sv_level *g, size_t width) { return (double)g->n[0] * (double)width; }
+
+static double cells_of(const struct sv_level *g) { return (double)g->n[0] * (double)(g->n[1] * g->n[2]); }
+
+/* The couplings. */
+static double face_bytes(const struct sv_level *g, size_t width)
+{
+    double faces = 0;
+    for (int axis = 0; axis < 3; axis++)
+        faces += !g->constant && g->face[axis];
+    return faces * cells_of(g) * (double)width;
+}
+
+/* What either pass of the cycle reads of a level's fields. */
+static double field_bytes(const struct sv_level *g, size_t width)
+{
+    double rows = rows_of(g, SHARED_INVERSE) + rows_of(g, SHARED_SCALE);
+    for (int axis = 0; axis < 3; axis++)
+        rows += g->halved[axis] ? rows_of(g, SHARED_SHARES + axis) : 0;
+    return face_bytes(g, width) + rows * row_bytes(g, width);
+}
+
+double sv_multilevel_cg_bytes(const struct sv_multilevel *M, const struct sv_level *A)
+{
+    const size_t width = M->single ? sizeof(float) : sizeof(double);
+    const struct sv_level *last = &M->level[M->levels - 1];
+    /* z read, p read and written, q written, r read; p, q read, x, r read and written, the cast written; q for (z, q) */
+    double bytes = cells_of(A) * (5 * (double)width + 8 * sizeof(double));
+    bytes += face_bytes(A, sizeof(double)) + rows_of(A, SHARED_INVERSE) * row_bytes(A, sizeof(double));
+    for (int l = 0; l < M->levels - 1; l++) {
+        const struct sv_level *g = &M->level[l];
+        /* the right-hand side twice, x; below the first level it is written too, and x read from above */
+        bytes += (l ? 5 : 3) * cells_of(g) * (double)width + 2 * field_bytes(g, width);
+    }
+    return bytes + cells_of(last) * cells_of(last) * sizeof(double);
+}

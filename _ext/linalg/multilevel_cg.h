@@ -33,4 +33,8 @@ SV_BINDING void sv_multilevel_cg_start(struct sv_multilevel_cg *state);
  * recomputed where the recurrence comes to max(goal, floor). Returns the iterations made. q and cast are made anew. */
 SV_BINDING int sv_multilevel_cg_iterate(struct sv_multilevel_cg *state, double goal, double floor, int nit, int most);
 
+/* Bytes that an iteration must move at least: each pass its vectors and fields once, of a field whose rows are shared
+ * those that differ. For the fused cycle. */
+SV_BINDING double sv_multilevel_cg_bytes(const struct sv_multilevel *M, const struct sv_level *A);
+
 #endif

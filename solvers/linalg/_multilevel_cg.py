@@ -129,7 +129,7 @@ class MultilevelCg:
             "restarts": int(state.numbers[RESTARTS]), "levels": len(M.levels), "components": len(M.null),
             "projected": problem.remember("projected", float) if M.null else 0.0,
             "together": problem.known is not None, "used_correction": M.used_correction,
-            "setup_seconds": M.setup_seconds,
+            "setup_seconds": M.setup_seconds, "bytes_per_iteration": M.kernel.bytes_per_iteration(M.stencil),
         }  # fmt: skip
         return LinearResult(
             x=x, measure=left, residual_norm=left, stats=stats,

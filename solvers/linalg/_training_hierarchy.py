@@ -1,8 +1,8 @@
 """The training of the learned corrections of the multilevel method; needs torch.
 
-The hierarchy of `multilevel_coarsen.c` and its cycle are here once more in torch, in float64 and for grids whose axes are
-all halved on all levels, so that gradients go through the set-up. The loss is what a few steps of conjugate gradients
-leave: the mean logarithm of the error in the norm of A, and of the residual, in turns.
+The hierarchy of `multilevel_coarsen.c` and its cycle are here once more in torch, in float64 and for grids whose axes
+are all halved on all levels, so that gradients go through the set-up. The loss is what a few steps of conjugate
+gradients leave: the mean logarithm of the error in the norm of A, and of the residual, in turns.
 """
 
 from __future__ import annotations

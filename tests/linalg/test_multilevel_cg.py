@@ -219,6 +219,28 @@ def test_threads_give_the_same_bits(seed):
     np.testing.assert_array_equal(results[0].x, results[2].x)
 
 
+def test_the_bytes_of_an_iteration():
+    """A cell of a box: vectors alone, and a seventh for coarse levels; with variable coefficients the fields too."""
+    n, rng = 64, np.random.default_rng(0)
+    b = rng.normal(size=n**3)
+    cells = {}
+    for name, arguments in (
+        ("constant", {}),
+        ("double", {"dtype": "float64"}),
+        ("variable", {"coeff": np.exp(rng.normal(size=(n, n, n)))}),
+        ("step by step", {"cycle": "W"}),
+    ):
+        grid = GridOperator((n, n, n), arguments.pop("coeff", 1.0), unknowns="cells")
+        moved = solve(grid, b, M=multilevel(grid, **arguments), rtol=1e-4).stats["bytes_per_iteration"]
+        cells[name] = moved and moved / n**3
+    below = 1 / 7
+    assert cells["step by step"] is None
+    assert 96 + below * (20 + 24) <= cells["constant"] <= 96 + below * (20 + 24) + 6
+    assert 96 + 32 + below * (40 + 48) <= cells["double"] <= 96 + 32 + below * (40 + 48) + 10
+    # twice four bytes for three couplings, three shares, the inverse and the scale; outside couplings and a diagonal
+    assert cells["variable"] == pytest.approx(96 + 2 * 32 + 32 + below * (20 + 2 * 32), rel=0.02)
+
+
 def test_a_hierarchy_may_be_shared(seed):
     """Solves at the same time, with one hierarchy: the bits of solves one after another."""
     problem = grid_problem("neumann", (150, 140), seed)
