@@ -21,7 +21,7 @@
 #include "runtime.h"
 #include "solvers.h"
 
-enum { MAX_THREADS = 256, DEFAULT_MAX_THREADS = 8, SPIN_NANOSECONDS = 50000 };
+enum { MAX_THREADS = 256, DEFAULT_MAX_THREADS = 8, SPIN_NANOSECONDS = 50000, MOST_SPINS = 2000 };
 
 /* Task indices from `next` on, that are left to be drawn. A cache line of its own. */
 struct range {
@@ -190,8 +190,8 @@ void sv_parallel_for(int threads, size_t tasks, sv_task task, void *context)
 
     draw_tasks(&pool.job, 0);
     atomic_store(&pool.seats, 0);  /* close the doors: late workers find no place */
-    while (atomic_load(&pool.running) != 0)
-        relax();
+    for (int spins = 0; atomic_load(&pool.running) != 0; spins++)
+        spins < MOST_SPINS ? relax() : (void)sched_yield(); /* a worker may wait for this very core */
     pthread_mutex_unlock(&pool.taken);
 }
 

@@ -46,9 +46,12 @@ class _Operator(LinearOperator):  # type: ignore[misc]
         return self._operand.unpack(z)
 
     def _adjoint(self) -> _Operator:
+        if not is_symmetric(self.plan):
+            raise NotImplementedError("A is not symmetric, nor is its preconditioner: the adjoint is that of A.T")
         return self
 
-    _transpose = _adjoint
+    def _transpose(self) -> _Operator:
+        return self._adjoint()
 
 
 class SsorPreconditioner(_Operator):
@@ -107,6 +110,7 @@ def ssor(
     -------
     SsorPreconditioner, or ComplexSsorPreconditioner where A is complex
         Symmetric (complex: Hermitian), and positive definite where A is. `set_omega` and `update` change it in place.
+        Where A is not symmetric it has no adjoint: ``ssor(A.T)`` serves as that.
 
     Raises
     ------

@@ -72,6 +72,16 @@ def test_ssor_in_scipy(seed):
     assert info == 0
 
 
+def test_the_adjoint_of_what_is_not_symmetric(seed):
+    rng = np.random.default_rng(seed)
+    A = scipy.sparse.random_array((30, 30), density=0.2, rng=rng, format="csr") + 4 * scipy.sparse.eye_array(30)
+    M, x, y = ssor(A, 1.3), rng.normal(size=30), rng.normal(size=30)
+    for adjoint in (M.rmatvec, lambda z: M.T @ z):
+        with pytest.raises(NotImplementedError, match="not symmetric"):
+            adjoint(x)
+    assert ssor(A.T.tocsr(), 1.3) @ x @ y == pytest.approx(x @ (M @ y), rel=1e-12)
+
+
 def test_ssor_changes_omega_and_values():
     A = random_spd(30, 23)
     operator = ssor(A, 1.0)
