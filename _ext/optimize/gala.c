@@ -24,7 +24,7 @@ static const double LESS_MU = 1e-2;
  * a large mu keeps to its middle, a small one or a small push to x0. */
 static const struct {
     double mu, push;
-} ATTEMPTS[] = {{0.1, 1e-2}, {1e-3, 1e-2}, {10, 1e-2}, {0.1, 1e-4}};
+} ATTEMPTS[] = {{0.1, 1e-2}, {1e-3, 1e-2}, {10, 1e-2}};
 
 static double now(void)
 {
@@ -47,6 +47,19 @@ static void as_seen(struct gala *w, struct sv_kkt_point *at)
     }
 }
 
+/* Its measure. No point is solved by multipliers of sides that are infinite: tiny ones, times gradients of 1e11, would balance
+ * a slope without end. */
+static int assess(struct gala *w, struct sv_kkt_point *at)
+{
+    struct sv_sides sides = sv_gala_sides(w);
+    struct sv_scales scales = sv_gala_scales(w);
+    int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, at), dropped = 0;
+    for (int64_t j = 0; j < w->m && code == 0 && at->measure <= w->s->options.tol; j++)
+        if ((at->y[j] < 0 && sides.row_lower[j] == -INFINITY) || (at->y[j] > 0 && sides.row_upper[j] == INFINITY))
+            at->y[j] = 0, dropped = 1;
+    return dropped ? sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, at) : code;
+}
+
 /* Keeps a point that is better than all before. */
 static void keep(struct gala *w, const struct sv_kkt_point *at)
 {
@@ -54,6 +67,7 @@ static void keep(struct gala *w, const struct sv_kkt_point *at)
     if (!(at->measure < w->s->best))
         return;
     w->s->best = at->measure;
+    w->s->strict = fmax(at->violation, fmax(at->stationarity, at->complementarity) / fmin(at->s, SV_LARGEST_SCALE));
     memcpy(w->best_x, at->x, (size_t)w->n * sizeof *at->x);
     memcpy(w->best_y, at->y, (size_t)w->m * sizeof *at->y);
     memcpy(w->best_z, at->z, (size_t)w->n * sizeof *at->z);
@@ -80,11 +94,9 @@ static void conclude(struct gala *w, const struct sv_kkt_point *at)
 /* Measures the point, and keeps it where it is the best. */
 static int measure(struct gala *w)
 {
-    struct sv_sides sides = sv_gala_sides(w);
-    struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at;
     as_seen(w, &at);
-    int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
+    int code = assess(w, &at);
     if (code == 0)
         keep(w, &at);
     return code;
@@ -108,7 +120,7 @@ static int judge(struct gala *w)
     struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at;
     as_seen(w, &at);
-    int code = sv_kkt_measure(w->nlp, &sides, &scales, w->rhs, &at);
+    int code = assess(w, &at);
     if (code)
         return code;
     keep(w, &at);
@@ -307,8 +319,6 @@ int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const doub
 {
     struct gala parts, *w = &parts;
     sv_gala_lay_out(w, nlp, state, work);
-    struct sv_sides sides = sv_gala_sides(w);
-    struct sv_scales scales = sv_gala_scales(w);
     struct sv_kkt_point at = {.x = w->point_x, .g = w->point_g, .z = w->point_z, .c = w->point_c, .y = w->point_y};
     memcpy(at.x, x, (size_t)w->n * sizeof *x);
     for (int64_t i = 0; i < w->n; i++)
@@ -319,7 +329,7 @@ int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x, const doub
     if (code == 0)
         code = nlp->slopes(nlp->data, x, at.g);
     if (code == 0)
-        code = sv_kkt_measure(nlp, &sides, &scales, w->rhs, &at);
+        code = assess(w, &at);
     if (code)
         return code;
     keep(w, &at);
@@ -360,7 +370,11 @@ int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double se
 
 int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter)
 {
+    if (state->nit >= max_iter)
+        return 0;
     if (state->status == SV_GALA_RUNNING)
-        return state->nit >= first && state->nit < max_iter;
+        return state->nit >= first;
+    if (state->status == SV_GALA_CONVERGED)
+        return state->strict > state->options.tol;
     return state->status == SV_GALA_STAGNATION || state->status == SV_GALA_INFEASIBLE;
 }

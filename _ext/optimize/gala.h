@@ -34,8 +34,9 @@ enum {
 /* Quadratic programs come first up to so many variables and rows. */
 enum { SV_FILTER_CAPACITY = 256, SV_GALA_SEQUENTIAL = 150 };
 
-/* The first route gives way to the one on active sets when it stagnates, finds no feasible point, or after so many. */
-enum { SV_GALA_FIRST = 140 };
+/* The first route gives way to the one on active sets when it stagnates, finds no feasible point, or after so many; where both
+ * stagnate they are taken once more, from the best point so far. */
+enum { SV_GALA_FIRST = 140, SV_GALA_ROUTES = 4 };
 
 struct sv_gala_options {
     double tol, mu, push, max_shift;
@@ -44,6 +45,8 @@ struct sv_gala_options {
     int64_t exact, projected, window;
     /* 1: quadratic programs first (sequential.c). */
     int64_t sequential;
+    /* 1: from a point that is good but for what large multipliers hide: they loosen the measure as they do the answer's. */
+    int64_t onward;
 };
 
 /* The head of the state; the vectors lie behind it. Members are numbers of eight bytes alone. */
@@ -69,8 +72,9 @@ typedef struct sv_gala {
     double polished;             /* the measure of the point that was polished last */
     double least;                /* measure of this attempt, and the iterations since it last fell by a tenth */
     int64_t stalled;
-    int64_t attempt, infeasible; /* starts from x0 before this one; how many of them ended where the violation stays */
+    int64_t attempt, infeasible; /* starts before this one; how many of them ended where the violation stays */
     double best;                 /* least measure so far: that of the point that is kept */
+    double strict;               /* the same, with its scale within SV_LARGEST_SCALE */
 } sv_gala;
 
 /* Bytes of a state, and doubles of work. */
@@ -90,7 +94,8 @@ SV_BINDING int sv_gala_offer(const sv_nlp *nlp, sv_gala *state, const double *x,
  * of the last iteration that was completed. */
 SV_BINDING int sv_gala_run(const sv_nlp *nlp, sv_gala *state, int64_t iterations, double seconds, double *work);
 
-/* Whether a first route that may take `first` iterations, of `max_iter` for both, is to give way in this state. */
+/* Whether a route that may take `first` iterations, of `max_iter` for it and those after it, is to give way in this state: it
+ * has failed, or what it calls solved is so by the size of its multipliers alone. */
 SV_BINDING int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter);
 
 /* What the answer's functions are, in the user's units: f, c, grad f, J'y (y: that of the answer). 0 or SV_STOP. */

@@ -1,7 +1,7 @@
 # The loop of method gala (gala.h): its state is an array of bytes.
 
 cdef extern from "gala.h" nogil:
-    enum: SV_GALA_FIRST, SV_GALA_RUNNING
+    enum: SV_GALA_FIRST, SV_GALA_ROUTES, SV_GALA_RUNNING
 
     struct sv_gala_options:
         double tol
@@ -13,6 +13,7 @@ cdef extern from "gala.h" nogil:
         int64_t projected
         int64_t window
         int64_t sequential
+        int64_t onward
 
     ctypedef struct sv_gala:
         int64_t n
@@ -20,7 +21,7 @@ cdef extern from "gala.h" nogil:
         int64_t nit
         int64_t status
         double measure
-        double best
+        double strict
 
     int64_t sv_gala_bytes(int64_t, int64_t)
     int64_t sv_gala_work(int64_t, int64_t)
@@ -32,8 +33,8 @@ cdef extern from "gala.h" nogil:
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
 
 
-#: A first route has so many iterations.
-FIRST = SV_GALA_FIRST
+#: A first route has so many iterations, a solve so many routes.
+FIRST, ROUTES = SV_GALA_FIRST, SV_GALA_ROUTES
 
 
 cdef int64_t state_bytes(NLP nlp):
@@ -115,14 +116,14 @@ def gala_run(NLP nlp, state, int64_t iterations, double seconds):
 
 
 def gala_gives_up(NLP nlp, const uint8_t[::1] state not None, int64_t first, int64_t max_iter):
-    """Whether a first route in this state is to give way to the one on active sets."""
+    """Whether a route in this state is to give way to the next one."""
     return bool(sv_gala_gives_up(gala_of(nlp, state), first, max_iter))
 
 
 def gala_best(NLP nlp, const uint8_t[::1] state not None):
-    """The least measure of a state, and its status."""
+    """The least measure of a state, as of an answer, and its status."""
     held = gala_of(nlp, state)
-    return held.best, held.status
+    return held.strict, held.status
 
 
 def gala_answer(NLP nlp, const uint8_t[::1] state not None, Sides sides not None):

@@ -124,26 +124,60 @@ static int equations_only(const struct sv_sides *sides, int64_t n, int64_t m)
     return 1;
 }
 
-/* Both routes, as far as they are needed: the state whose point is the better one, NULL where there is none. */
-static const sv_gala *routes(const struct sv_gala_batch *batch, struct desk *desk, const struct sv_sides *sides,
-                             const double *x0, int64_t *counts)
+/* The routes of a program: what they begin with, and how they went. */
+struct tour {
+    const struct sv_sides *sides;
+    const double *x0;
+    double *x, *y, *z;      /* of the best point, from which the later ones start */
+    sv_gala *best, *other;  /* best NULL: no route has ended */
+    int64_t left, *counts;
+    int infeasible;
+};
+
+/* Route k, and whether another is to follow. The better of its state and the best one is the best. */
+static int travelled(const struct sv_gala_batch *batch, struct desk *desk, struct tour *t, int k, int one)
 {
-    sv_gala *first = desk->first, *second = desk->second;
-    int one = batch->quasi != SV_QUASI_NONE || equations_only(sides, desk->table.n, desk->table.m);
-    int64_t max_iter = batch->max_iter, most = one || max_iter < SV_GALA_FIRST ? max_iter : SV_GALA_FIRST;
     struct sv_gala_options options = batch->options;
-    if (route(desk, sides, x0, &options, most, first))
-        return NULL;
-    counts[SV_PROGRAM_STATUS] = first->status, counts[SV_PROGRAM_NIT] = first->nit;
-    if (one || !sv_gala_gives_up(first, SV_GALA_FIRST, max_iter))
-        return first;
-    options.exact = 2, options.push = 0;
-    if (route(desk, sides, x0, &options, max_iter - first->nit, second))
-        return first;
-    counts[SV_PROGRAM_NIT] += second->nit;
-    if (!(first->status == SV_GALA_INFEASIBLE && second->status == SV_GALA_STAGNATION))
-        counts[SV_PROGRAM_STATUS] = second->status;
-    return first->best < second->best ? first : second;
+    int64_t first = k % 2 || one ? INT64_MAX : SV_GALA_FIRST;
+    const double *from = k > 1 ? t->x : t->x0;
+    sv_gala *state = k ? t->other : desk->first;
+    if (k % 2)
+        options.exact = 2, options.push = 0;
+    options.onward = k == SV_GALA_ROUTES - 1;
+    if (k > 1)
+        sv_gala_answer(t->best, t->x, t->y, t->z);
+    if (route(desk, t->sides, from, &options, t->left < first ? t->left : first, state))
+        return 0;
+    int follows = !one && k < SV_GALA_ROUTES - 1 && sv_gala_gives_up(state, first, t->left);
+    t->left -= state->nit;
+    t->infeasible |= k < 2 && state->status == SV_GALA_INFEASIBLE;
+    t->counts[SV_PROGRAM_NIT] += state->nit;
+    t->counts[SV_PROGRAM_STATUS] = state->status;
+    if (k == 0) {
+        t->best = state, t->other = desk->second;
+    } else if (!(t->best->strict < state->strict)) {
+        t->other = t->best, t->best = state;
+    }
+    if (k == 1 && follows && t->infeasible) {
+        t->counts[SV_PROGRAM_STATUS] = SV_GALA_INFEASIBLE;
+        return 0;
+    }
+    return follows;
+}
+
+/* All routes, as far as they are needed: the state whose point is the best one, NULL where there is none. */
+static const sv_gala *routes(const struct sv_gala_batch *batch, struct desk *desk, const struct sv_sides *sides,
+                             const double *x0, int64_t index)
+{
+    int64_t n = desk->table.n, m = desk->table.m;
+    int one = batch->quasi != SV_QUASI_NONE || equations_only(sides, n, m);
+    struct tour tour = {.sides = sides, .x0 = x0, .x = batch->x + n * index, .y = batch->y + m * index,
+                        .z = batch->z + n * index, .left = batch->max_iter,
+                        .counts = batch->counts + SV_PROGRAM_COUNTS * index};
+    tour.counts[SV_PROGRAM_NIT] = 0;
+    for (int k = 0; travelled(batch, desk, &tour, k, one); k++)
+        continue;
+    return tour.best;
 }
 
 /* The answer with its numbers, from the user's functions there. */
@@ -171,7 +205,7 @@ static void solve(const struct sv_gala_batch *batch, struct desk *desk, int64_t 
                              row_of(&batch->row_upper, k)};
     tell(batch, k, desk);
     ready(batch, desk);
-    const sv_gala *found = routes(batch, desk, &sides, x0, counts);
+    const sv_gala *found = routes(batch, desk, &sides, x0, k);
     if (found) {
         give(batch, desk, &sides, found, k);
     } else {

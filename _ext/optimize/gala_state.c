@@ -66,7 +66,7 @@ struct sv_sides sv_gala_sides(const struct gala *w)
 
 struct sv_scales sv_gala_scales(const struct gala *w)
 {
-    return (struct sv_scales){w->s->f_scale, w->c_scale};
+    return (struct sv_scales){w->s->f_scale, w->c_scale, w->s->options.onward ? SV_LARGEST_SCALE : INFINITY};
 }
 
 /* A number moved between its sides, away from them by the rule of Waechter and Biegler, section 3.6. */

@@ -51,7 +51,7 @@ int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct
         at->violation = larger(at->violation, outside(value, low, high));
         at->complementarity = larger(at->complementarity, low == high ? 0 : mismatch(y, value, low, high));
     }
-    at->s = fmax(100, sum / (double)(n + m)) / 100;
+    at->s = fmin(fmax(100, sum / (double)(n + m)) / 100, scales->loosest);
     at->measure = larger(larger(at->stationarity / at->s, at->violation), at->complementarity / at->s);
     return 0;
 }
@@ -77,10 +77,9 @@ void sv_kkt_numbers(int64_t n, int64_t m, const struct sv_sides *sides, const do
     const sv_nlp table = {.n = n, .m = m, .data = &of, .adjoint = known_adjoint};
     for (int64_t j = 0; j < m; j++)
         work[n + j] = 1;
-    sv_kkt_measure(&table, sides, &(struct sv_scales){1, work + n}, work, at);
-    double s = fmin(at->s, SV_LARGEST_SCALE);
-    at->stationarity /= s;
-    at->complementarity /= s;
+    sv_kkt_measure(&table, sides, &(struct sv_scales){1, work + n, SV_LARGEST_SCALE}, work, at);
+    at->stationarity /= at->s;
+    at->complementarity /= at->s;
 }
 
 /* Which sides hold: the side's value, or NaN. */

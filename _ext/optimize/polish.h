@@ -10,10 +10,11 @@
 
 #include "nlp.h"
 
-/* The scales in force: f times `objective`, row i times rows[i]. */
+/* The scales in force: f times `objective`, row i times rows[i]. s is at most `loosest`. */
 struct sv_scales {
     double objective;
     const double *rows;
+    double loosest;
 };
 
 /* A point with its multipliers; the arrays are the caller's. f, g, c as the table gives them (scaled, c without the sides). */

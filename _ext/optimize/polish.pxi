@@ -23,6 +23,7 @@ cdef extern from "polish.h" nogil:
     struct sv_scales:
         double objective
         const double *rows
+        double loosest
 
     struct sv_kkt_point:
         double f
@@ -129,7 +130,7 @@ def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=
     cdef sv_scales scales
     cdef sv_kkt_point point
     cdef int improved
-    scales.objective, scales.rows = objective, address(scale)
+    scales.objective, scales.rows, scales.loosest = objective, address(scale), INFINITY
     sides.fits(n, m)
     point.x = &at[0]
     point.g, point.z, point.c = point.x + n, point.x + 2 * n, point.x + 3 * n

@@ -5,6 +5,7 @@ The loop is in C (`_ext/optimize/gala.h` tells it), the linear algebra of its sy
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, ClassVar
@@ -27,8 +28,9 @@ Array = npt.NDArray[np.float64]
 ENDS = {int(status): status for status in Status}
 #: A step of the loop takes iterations for so long, in seconds, unless each is asked for.
 SLICE = 0.05
-#: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many.
-FIRST = _kernels.FIRST
+#: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many. Where
+#: both stagnate they are taken once more, from the best point so far.
+FIRST, LAST_ROUTE = _kernels.FIRST, _kernels.ROUTES - 1
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -46,9 +48,11 @@ class GalaState:
     core: npt.NDArray[np.uint8]
     #: The number of a `Status`; -1 while it runs.
     status: int = -1
-    #: Iterations of the route before this one, and what it carried at its end; empty: this is the first.
+    #: Iterations of the routes before this one, and what the best of them carried at its end; empty: this is the first.
     spent: int = 0
     before: npt.NDArray[np.uint8] = field(default_factory=lambda: NOTHING)
+    #: 0: the first, 1: on active sets, 2 and 3: the same from the best point.
+    route: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,25 +96,31 @@ class Gala:
         nlp = self._served(problem)[0]
         # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
         exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
-        begun = self._started(problem, exact, problem.multipliers, iterations)
+        begun = self._started(problem, problem.program.x0, exact, problem.multipliers, iterations)
         if begun is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
         measure, (core, nit, status, now, x) = begun
         return measure, GalaState(nit, now, x, core, status)
 
     def _started(
-        self, problem: NonlinearProblem, exact: int, offered: Any = None, iterations: int = 0
+        self,
+        problem: NonlinearProblem,
+        x0: Array,
+        exact: int,
+        offered: Any = None,
+        iterations: int = 0,
+        onward: bool = False,
     ) -> tuple[float, tuple[npt.NDArray[np.uint8], int, int, float, Array]] | None:
-        program, nlp = problem.program, self._served(problem)[0]
-        settings = self.settings(problem.tol, exact, self._sequential(nlp))
-        return _kernels.gala_init(nlp, program.x0, program.sides, settings, offered, iterations, SLICE)
+        nlp = self._served(problem)[0]
+        settings = self.settings(problem.tol, exact, self._sequential(nlp), onward)
+        return _kernels.gala_init(nlp, x0, problem.program.sides, settings, offered, iterations, SLICE)
 
-    def settings(self, tol: float, exact: int, sequential: bool) -> dict[str, Any]:
+    def settings(self, tol: float, exact: int, sequential: bool, onward: bool = False) -> dict[str, Any]:
         """What the loop is told (`sv_gala_options`)."""
         return {
             "tol": tol, "mu": self.mu, "max_shift": 1e40, "push": 0.0 if exact == 2 else self.push,
             "monotone": self.monotone, "exact": exact, "projected": self.merit_form == "projected",
-            "window": self.window, "sequential": sequential,
+            "window": self.window, "sequential": sequential, "onward": onward,
         }  # fmt: skip
 
     def _sequential(self, nlp: _kernels.NLP) -> bool:
@@ -131,26 +141,41 @@ class Gala:
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
-        changes = len(state.before) == 0 and self._may_change_route(problem)
-        most = min(FIRST, problem.max_iter) if changes else problem.max_iter
+        changes = self._may_change_route(problem)
+        most = min(state.spent + self._most(state), problem.max_iter) if changes else problem.max_iter
         state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
-        if changes:
-            return self._rerouted(problem, state)
-        first = _kernels.gala_best(self._served(problem)[0], state.before)[1] if len(state.before) else -1
-        if first == Status.LOCALLY_INFEASIBLE and state.status == Status.STAGNATION:
-            return replace(state, status=first)
-        return state
+        return self._rerouted(problem, state) if changes else state
+
+    @staticmethod
+    def _most(state: GalaState) -> int:
+        """Iterations of a route that another one follows if it takes more."""
+        return sys.maxsize if state.route % 2 else FIRST
 
     def _rerouted(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
-        """The state of a first route, or the start of the second where the first is to give way."""
+        """The state of a route, or the start of the next one where this is to give way."""
         nlp = self._served(problem)[0]
-        if not _kernels.gala_gives_up(nlp, state.core, FIRST, problem.max_iter):
+        if not _kernels.gala_gives_up(nlp, state.core, self._most(state), problem.max_iter - state.spent):
             return state
-        begun = self._started(problem, 2)
+        if state.route == 1:
+            first = _kernels.gala_best(nlp, state.before)[1]
+            if Status.LOCALLY_INFEASIBLE in (first, state.status):
+                return replace(state, status=int(Status.LOCALLY_INFEASIBLE))
+        if state.route == LAST_ROUTE:
+            return state
+        best = self._best(problem, state)
+        x0 = _kernels.gala_answer(nlp, best, problem.program.sides)[0][0] if state.route else problem.program.x0
+        begun = self._started(problem, x0, self._exact if state.route == 1 else 2, onward=state.route + 1 == LAST_ROUTE)
         if begun is None:
             return state
         core, _, status, measure, x = begun[1]
-        return GalaState(state.nit, measure, x, core, status, state.nit, state.core)
+        return GalaState(state.nit, measure, x, core, status, state.nit, best, state.route + 1)
+
+    def _best(self, problem: NonlinearProblem, state: GalaState) -> npt.NDArray[np.uint8]:
+        """What the route with the best point so far carries."""
+        nlp = self._served(problem)[0]
+        if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, state.core)[0]:
+            return state.before
+        return state.core
 
     def _may_change_route(self, problem: NonlinearProblem) -> bool:
         if self.inequality != "auto" or self.merit == "filter" or self._served(problem)[0].carried:
@@ -164,15 +189,13 @@ class Gala:
     def finish(self, problem: NonlinearProblem, state: GalaState) -> MinimizeResult:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
-        core = state.core
-        if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, core)[0]:
-            core = state.before
+        core = self._best(problem, state)
         return of_numbers(problem, *_kernels.gala_answer(nlp, core, problem.program.sides), inner)
 
     def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
         core, nit, status, measure, x = _kernels.gala_run(nlp, state.core, iterations, SLICE)
-        return GalaState(state.spent + nit, measure, x, core, status, state.spent, state.before)
+        return GalaState(state.spent + nit, measure, x, core, status, state.spent, state.before, state.route)
 
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""
