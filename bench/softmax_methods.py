@@ -29,22 +29,32 @@ SAMPLE = 1 << 17
 
 
 def measure(
-    lengths: list[int], rounds: int, budget: float, dtype: str = "float32", methods: Sequence[str] = METHODS
+    lengths: list[int],
+    rounds: int,
+    budget: float,
+    dtype: str = "float32",
+    methods: Sequence[str] = METHODS,
+    batch: int = 0,
 ) -> list[dict[str, list[float]]]:
-    """Nanoseconds an element in each round, by method, for each length; at the level of this process."""
-    x = exponents("uniform(-1000,1000)", (max(lengths),), dtype)
+    """Nanoseconds an element in each round, by method, for each length; at the level of this process.
+
+    Of one row of the paper's numbers, or of as many rows of normal ones as `batch` elements have.
+    """
+    x = exponents("normal" if batch else "uniform(-1000,1000)", (max(batch, *lengths),), dtype)
     y = np.full_like(x, 1.0)
     found = []
     for length in lengths:
-        row, target, repeats = x[:length], y[:length], max(1, SAMPLE // length)
+        count = max(1, batch // length)
+        rows, targets = (array[: count * length].reshape(count, length) for array in (x, y))
+        repeats = max(1, SAMPLE // rows.size)
 
-        def many(method: str, row=row, target=target, repeats=repeats) -> None:  # type: ignore[no-untyped-def]
+        def many(method: str, rows=rows, targets=targets, repeats=repeats) -> None:  # type: ignore[no-untyped-def]
             for _ in range(repeats):
-                special.softmax(row, 0, out=target, threads=1, method=method)
+                special.softmax(rows, 1, out=targets, threads=1, method=method)
 
         calls = {method: (lambda method=method, many=many: many(method)) for method in methods}
         times = harness.interleave(calls, rounds, budget, fewest=3)
-        scale = 1e9 / (length * repeats)
+        scale = 1e9 / (rows.size * repeats)
         found.append({method: [s * scale for s in timing.seconds] for method, timing in times.items()})
     return found
 

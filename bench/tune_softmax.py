@@ -2,8 +2,9 @@
 
     python -P bench/tune_softmax.py [--quick]
 
-It only prints. Two crossings are sought: the row length from which two passes beat one exponential an element, for
-each type and instruction set, and the output size from which streaming stores beat ordinary ones in a copy.
+It only prints. Three crossings are sought: the row length from which two passes beat one exponential an element, for
+each type and instruction set, in one row and in a batch whose results go past the cache; and the output size from which
+streaming stores beat ordinary ones in a copy.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ OUTPUT_BYTES = [int(2 ** (k / 2)) // 64 * 64 for k in range(36, 57)]
 
 QUICK_BYTES = [1 << 13, 1 << 15]
 
+#: Of batches past the cache, and their longest rows: where one thread's terms still wait (2 * SEGMENT elements).
+BATCH_BYTES, LONGEST_ROW = 16 << 20, 65535
+
 #: Won at fewer sizes in a row than this, a victory may be noise.
 SUSTAINED = 3
 
@@ -34,17 +38,21 @@ def crossing(sizes: Sequence[int], old: Sequence[float], new: Sequence[float]) -
     return sizes[first] if len(wins) - first >= min(SUSTAINED, len(wins)) else None
 
 
-def row_crossing(dtype: str, level: str, sizes: Sequence[int], rounds: int) -> int | None:
-    """Bytes of a row from which "two-pass" beats "one-exponential"."""
+def row_crossing(dtype: str, level: str, sizes: Sequence[int], rounds: int, batch: int) -> int | None:
+    """Bytes of a row from which "two-pass" beats "one-exponential"; in a batch of so many bytes where that is not 0."""
     import numpy as np
 
     from bench import levels
 
-    lengths = [size // np.dtype(dtype).itemsize for size in sizes]
-    found = levels.measure("softmax_methods", level, lengths, rounds, 0.1, dtype, ["one-exponential", "two-pass"])
+    itemsize = np.dtype(dtype).itemsize
+    if batch:
+        sizes = [size for size in sizes if size <= LONGEST_ROW * itemsize]
+    lengths, methods = [size // itemsize for size in sizes], ["one-exponential", "two-pass"]
+    elements, place = batch // itemsize, "row of a batch" if batch else "row"
+    found = levels.measure("softmax_methods", level, lengths, rounds, 0.2 if batch else 0.1, dtype, methods, elements)
     one, two = ([float(np.median(times[name])) for times in found] for name in ("one-exponential", "two-pass"))
     for size, a, b in zip(sizes, one, two, strict=True):
-        print(f"{level} {dtype} row of {size:>10} bytes: one exponential {a:.3f}, two passes {b:.3f} ns an element")
+        print(f"{level} {dtype} {place} of {size:>10} bytes: one exponential {a:.3f}, two passes {b:.3f} ns an element")
     return crossing(sizes, one, two)
 
 
@@ -78,9 +86,9 @@ def main() -> None:
     constants = []
     for level in levels.available():
         for dtype in ("float32", "float64"):
-            found = row_crossing(dtype, level, rows, rounds)
-            meaning = f"{found}" if found else "SIZE_MAX /* never slower here */"
-            constants.append(f"ONE_EXPONENTIAL_MAX_BYTES {meaning} ({dtype}, {level})")
+            crossings = [row_crossing(dtype, level, rows, rounds, batch) for batch in (0, BATCH_BYTES)]
+            meaning = ", ".join(str(found or "SIZE_MAX /* never slower here */") for found in crossings)
+            constants.append(f"one_exponential_max_bytes {{{meaning}}} ({dtype}, {level})")
     found = stream_crossing(outputs, rounds)
     constants.append(f"STREAM_MIN_BYTES {found or 'SIZE_MAX /* never faster here */'}")
     print("\nFor _ext/special/softmax.c and shares.h:")

@@ -447,7 +447,9 @@ void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y,
 {
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .method = method, .some = some_softmax};
-    batch.stream = should_stream(&batch) && method != SV_SOFTMAX_ONE_EXPONENTIAL;
+    batch.stream = should_stream(&batch);
+    if (method == SV_SOFTMAX_ONE_EXPONENTIAL && length >= 2 * SEGMENT) /* terms of two such rows would have to wait */
+        batch.stream = 0;
     if (length)
         run_batch(&batch, threads);
 }

@@ -194,6 +194,19 @@ def test_softmax_of_a_million(name, dtype):
 
 
 @needs_long_double
+def test_softmax_of_sixteen_million(dtype):
+    """A sample of the results: the reference goes over x in pieces, so as not to need gigabytes."""
+    x = (np.random.default_rng(0).standard_normal(2**24, np.float32) * 10).astype(dtype)
+    y, top = softmax(x), np.longdouble(x.max())
+    total = sum(np.exp(piece.astype(np.longdouble) - top).sum() for piece in np.split(x, 16))
+    places = np.random.default_rng(1).integers(0, x.size, 4096)
+    wide = x[places].astype(np.longdouble)
+    head = wide - top  # as in long_softmax
+    exact = np.exp(head) * (1 + (wide - (head + top))) / total
+    check_softmax(y[places], split_long(exact, dtype), dtype, slack=REFERENCE_ERROR)
+
+
+@needs_long_double
 @pytest.mark.parametrize("n", [2, 3, 8, 16, 40, 200])
 @pytest.mark.parametrize("scale", [0.5, 2, 10])
 def test_softmax_of_many_short_rows(n, scale, dtype):

@@ -195,8 +195,9 @@ def test_a_batch_of_long_rows_is_each_row_alone(length, offset, dtype):
     for threads in (1, 3):
         softmax(x, axis=1, out=out, method="two-pass", threads=threads)
         assert out.tobytes() == alone.tobytes()
-    softmax(x, axis=1, out=out)
-    assert_close(out, alone)
+    softmax(x, axis=1, out=out)  # perhaps by one exponential: a subnormal result may be the neighbour of that number
+    eps, unit = np.finfo(dtype).eps, np.finfo(dtype).smallest_subnormal
+    np.testing.assert_allclose(out, alone, rtol=2 * eps, atol=unit)
     assert (room[:offset] == 7).all()
     assert (room[offset + rows * length :] == 7).all()
 
