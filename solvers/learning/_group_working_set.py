@@ -39,6 +39,8 @@ ALL_AT_ONCE, PHASES, NEWTON_STEPS = 400, 1000, 3
 FULL = 0.9
 #: Sweeps and Newton steps in a model of a loss that is not quadratic. A Huber loss has models that fall without end.
 MODEL_PHASES = 20
+#: A model with signs or l1 terms that gets stuck is gone on with: one call for so many of its phases.
+PHASES_A_CALL = 20
 
 #: Entries of a panel of samples that is made at once.
 LARGEST_PANEL = 30_000_000
@@ -306,10 +308,12 @@ def _by_columns(
     target, slope, penalty = w.copy(), g.copy(), groups.penalty
     values, vectors = eigen
     rest = penalty.l1, penalty.low, penalty.high, values, vectors
-    for _ in range(2):
+    for _ in range(2 if groups.plain else most // PHASES_A_CALL):
         stuck = _kernels.minimise_groups(H, groups.start, groups.norm, *rest, target, slope, tol, most)[1]
-        if not (stuck and groups.plain):
+        if not stuck:
             break
+        if not groups.plain:  # slow steps are all there is
+            continue
         found = _secular_by_columns(H, groups, target, slope, tol)
         slope += H @ (found - target)
         target = found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from solvers import Status
@@ -171,6 +171,7 @@ def test_the_gap_bounds_the_distance_on_the_way(seed, loss, kind):
 
 
 @settings(max_examples=40, deadline=None)
+@example(seed=262143, n=8, d=56, size=2, ratio=19.0, share=0.0, positive=True, copies=True)  # 1,500 phases in its model
 @given(
     seed=st.integers(0, 10**6), n=st.integers(2, 40), d=st.integers(1, 60), size=st.integers(1, 9),
     ratio=st.floats(1.5, 3000), share=st.sampled_from([0.0, 0.3, 1.0]), positive=st.booleans(),
