@@ -57,7 +57,7 @@ AROUND = ("equilibrium/test_fixed_point.py", "equilibrium/test_inclusions.py", "
 CHECKS = tuple(word for path in AROUND for word in ("--ignore", f"tests/{path}"))
 CHOSEN = ("tests/base", "tests/contract", "tests/datasets", "tests/equilibrium", "tests/interface", "tests/learning",
           "tests/linalg", "tests/optimize", "tests/ot", "tests/special", "tests/testing", *TORCH, *CHECKS)  # fmt: skip
-WANTED = "not memory and not torch and not numba and not forks"
+WANTED = "not memory and not torch and not numba and not forks and not cutest"
 REPORTS = {
     # Python itself leaks on exit; the C tests below do look for leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0",

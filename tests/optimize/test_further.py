@@ -13,6 +13,7 @@ from solvers.testing import cutest, kkt
 DOUBLES = ctypes.POINTER(ctypes.c_double)
 
 
+@pytest.mark.cutest
 def test_what_the_size_of_multipliers_alone_solves_goes_on_from_its_best_point():
     """AVION2 has sides that depend on one another: their multipliers grow to 1e7, and hide what is left."""
     found = minimize(**cutest("AVION2").arguments())
@@ -36,6 +37,7 @@ def test_no_multiplier_of_an_infinite_side_balances_a_slope_without_end(power, i
     assert not result.success
 
 
+@pytest.mark.cutest
 def test_the_loop_goes_on_to_where_it_is_known_which_sides_hold():
     """DISCS meets the tolerance by small slacks times small multipliers, far from 1e-8 by the best ones."""
     found = minimize(**cutest("DISCS").arguments())
