@@ -179,8 +179,8 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     Raises
     ------
     AssertionError
-        Where the result says success and the recomputed measure is above the tolerance, or x is not finite; where its
-        measure or its objective is not the recomputed one.
+        Where the result says success and the recomputed measure is above the tolerance, or is so without the
+        multipliers of infinite sides, or x is not finite; where its measure or its objective is not the recomputed one.
 
     Examples
     --------
@@ -204,9 +204,13 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     optimality = _largest(at.g + at.J.T @ y + z)
     complementarity = _product(multipliers, at)
     measure = max(optimality / scale, at.violation, complementarity / scale)
-    slack = ROUNDING * (1 + max(_largest(at.g), _largest(abs(at.J).T @ abs(y)), _largest(at.c)))
+    terms = max(_largest(at.g), _largest(abs(at.J).T @ abs(y)))
+    slack = ROUNDING * (1 + max(terms, _largest(at.c)))
     if result.success:
         assert measure <= tol + slack, f"success is claimed at a measure of {measure:.3g}"
+        sided = np.where(np.isinf(np.where(multipliers > 0, at.high, at.low)), 0.0, multipliers)
+        left = _largest(at.g + at.J.T @ sided[: at.m] + sided[at.m :]) / scale
+        assert left <= tol + ROUNDING * (1 + terms), f"multipliers of infinite sides claim success: {left:.3g} is left"
     if at.finite and np.isfinite(result.measure):
         reported = float(result.measure)
         assert abs(reported - measure) <= slack + 1e-6 * measure, f"measure is {reported:.17g}, not {measure:.17g}"

@@ -105,6 +105,20 @@ def test_results():
     assert honest.measure == max(honest.optimality, honest.complementarity)
 
 
+def test_multipliers_of_infinite_sides_solve_nothing():
+    """The least -x with x^2 >= 6 falls without end; far out a multiplier of 5e-17 would balance it."""
+    far = 1e16
+    endless = NonlinearProgram(
+        lambda x: -x[0], lambda x: -np.ones(1), lambda x: x**2, lambda x: np.diag(2 * x), row_lower=6.0,
+        row_upper=INF,
+    )  # fmt: skip
+    leaning = claim(
+        x=np.array([far]), fun=-far, multipliers=np.array([0.5 / far]), bound_multipliers=np.zeros(1), measure=0.5 / far
+    )
+    with pytest.raises(AssertionError, match="infinite sides claim success: 1 is left"):
+        check_minimum(leaning, endless)
+
+
 def test_large_multipliers_are_scaled():
     for size, scale in ((1e4, 1e4 / 8 / 100), (1e7, 1000.0), (10.0, 1.0)):
         steep = replace(disc(), fun=lambda x, a=size: a * x.sum(), gradient=lambda x, a=size: np.full(2, a))
