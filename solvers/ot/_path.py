@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,10 @@ import numpy.typing as npt
 from .._base.iterate import Control
 from .._base.progress import with_bar
 from .._base.validate import check_finite, real_array
-from ._cost import Cost
-from ._problem import TransportProblem, TransportResult
-from ._solve import at_strength, checked_weights, choose, equal_mass, matrix_cost, of_weight, run_method, undrifted
+from ._problem import TransportResult
+from ._solve import checked_by_reg, choose, matrix_cost, run_method
 
 Array = npt.NDArray[Any]
-Start = tuple[npt.ArrayLike, npt.ArrayLike] | None
 
 
 def solve_path(
@@ -90,7 +87,7 @@ def solve_path(
     if strengths.min() <= 0:
         index = int(strengths.argmin())
         raise ValueError(f"regs must be positive; regs[{index}] is {strengths[index]}")
-    problem_at = _by_reg(cost, a, b, tol, norm, certify, copies, threads)
+    problem_at = checked_by_reg(cost, a, b, tol, norm, certify, copies, threads)
     results: dict[int, TransportResult] = {}
     earlier: list[tuple[float, TransportResult]] = []
     for k in with_bar(np.argsort(-strengths, kind="stable").tolist(), progress, "solve_path", "reg"):
@@ -99,23 +96,6 @@ def solve_path(
         results[k] = run_method(problem, method, choose, options, Control(max_iter, None, None, 0, None))
         earlier = [*earlier[-1:], (float(strengths[k]), results[k])]
     return [results[k] for k in range(len(strengths))]
-
-
-def _by_reg(
-    cost: Cost,
-    a: npt.ArrayLike | None,
-    b: npt.ArrayLike | None,
-    tol: float,
-    norm: str,
-    certify: bool,
-    copies: int,
-    threads: int | None,
-) -> Callable[[float, Start], TransportProblem]:
-    """The problem as a function of reg and the start: what does not depend on them is looked at once."""
-    weights_a, weights_b = checked_weights(cost, a, b)
-    served = of_weight(cost, weights_a, equal_mass(weights_a, weights_b), copies)
-    kind = functools.partial(TransportProblem, certified=bool(certify))
-    return lambda reg, start: undrifted(at_strength(kind, served, reg, tol, norm, start, threads))
 
 
 def _predict(earlier: list[tuple[float, TransportResult]], reg: float) -> tuple[Array, Array] | None:

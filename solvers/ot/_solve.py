@@ -382,10 +382,24 @@ def checked_problem(
     copies: int,
     threads: int | None,
 ) -> TransportProblem:
+    return checked_by_reg(cost, a, b, tol, norm, certify, copies, threads)(reg, warm_start)
+
+
+def checked_by_reg(
+    cost: Cost,
+    a: npt.ArrayLike | None,
+    b: npt.ArrayLike | None,
+    tol: float,
+    norm: str,
+    certify: bool,
+    copies: int,
+    threads: int | None,
+) -> Callable[[float, tuple[npt.ArrayLike, npt.ArrayLike] | None], TransportProblem]:
+    """The problem as a function of reg and the start: what does not depend on them is looked at once."""
     weights_a, weights_b = checked_weights(cost, a, b)
-    weights_b = equal_mass(weights_a, weights_b)
+    served = of_weight(cost, weights_a, equal_mass(weights_a, weights_b), copies)
     kind = functools.partial(TransportProblem, certified=bool(certify))
-    return undrifted(assembled(kind, cost, weights_a, weights_b, reg, tol, norm, warm_start, copies, threads))
+    return lambda reg, start: undrifted(at_strength(kind, served, reg, tol, norm, start, threads))
 
 
 def undrifted(problem: Kind) -> Kind:
