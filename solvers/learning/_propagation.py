@@ -149,6 +149,7 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif self.kernel == "knn":  # each sample's nearest is itself
             count = min(self.n_neighbors + 1, X.shape[0])
             one_way = NearestNeighbors(n_neighbors=count).fit(X).kneighbors_graph(X)
+            one_way.check_format()  # given fewer threads than it counts on, scikit-learn leaves neighbours unset
             W = scipy.sparse.csr_array(one_way.maximum(one_way.T))
         else:
             W = X.copy()

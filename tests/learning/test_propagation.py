@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 from sklearn import semi_supervised
 from sklearn.datasets import load_digits, make_moons
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from solvers.learning import LabelPropagation
@@ -68,6 +69,20 @@ def test_many_classes():
     model = LabelPropagation().fit(X, some)
     assert model.label_distributions_.shape == (len(y), 10)
     assert (model.transduction_ == y).mean() > 0.95
+
+
+def test_neighbours_that_were_never_found(monkeypatch):
+    """scikit-learn's graph has indices that nobody wrote where OpenMP gives it fewer threads than it counts on."""
+    X, _, some = moons(5)
+
+    def unwritten(neighbours, X):
+        graph = scipy.sparse.csr_matrix(np.eye(len(X)))
+        graph.indices[7] = 2**30
+        return graph
+
+    monkeypatch.setattr(NearestNeighbors, "kneighbors_graph", unwritten)
+    with pytest.raises(ValueError, match="indices must be <"):
+        LabelPropagation().fit(X, some)
 
 
 def test_names_as_labels_and_what_no_label_reaches():
