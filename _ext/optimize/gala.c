@@ -286,6 +286,15 @@ static int iterate(struct gala *w)
     return 0;
 }
 
+/* How many attempts may follow the first. Where all are equations neither mu nor the push makes a difference: there is the
+ * filter after the exact augmented Lagrangian, and nothing after the filter. */
+static int64_t further_attempts(const struct gala *w)
+{
+    if (sv_gala_equalities_only(w))
+        return w->s->options.exact != 0;
+    return sizeof ATTEMPTS / sizeof *ATTEMPTS;
+}
+
 /* After an attempt that failed: the next one, where there is one. */
 static int again(struct gala *w)
 {
@@ -298,7 +307,7 @@ static int again(struct gala *w)
     if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
         return sv_gala_hand_over(w);
     int gives_up = fmax(s->best, s->handed ? s->least : 0) <= 100 * s->options.tol || s->infeasible == 2 ||
-                   s->attempt == (int64_t)(sizeof ATTEMPTS / sizeof *ATTEMPTS);
+                   s->attempt == further_attempts(w);
     if (gives_up || (s->status != SV_GALA_INFEASIBLE && s->status != SV_GALA_STAGNATION)) {
         if (s->status == SV_GALA_INFEASIBLE) { /* that point is the answer */
             s->best = INFINITY;
@@ -306,8 +315,9 @@ static int again(struct gala *w)
         }
         return 0;
     }
-    int code = sv_gala_begin(w, ATTEMPTS[s->attempt].mu, ATTEMPTS[s->attempt].push);
+    double mu = ATTEMPTS[s->attempt].mu, push = ATTEMPTS[s->attempt].push;
     s->attempt++;
+    int code = sv_gala_begin(w, mu, push);
     if (code == 0) {
         s->status = SV_GALA_RUNNING;
         code = sv_gala_move(w, w->v, w->c, s->f);

@@ -77,3 +77,32 @@ def test_batches_take_the_same_routes():
         part = minimize(LowLevelCallable(kinked), x0, **functions, max_iter=alone.nit - 5)
         rest = minimize(LowLevelCallable(kinked), x0, **functions, resume=part.state)
         assert (rest.nit, rest.x.tobytes()) == (alone.nit, alone.x.tobytes())
+
+
+def test_equations_that_end_at_a_stuck_point_are_tried_by_the_filter():
+    """24 equations of three decaying exponentials that fit exactly: the first route ends where no step helps."""
+    times = np.arange(24) / 20
+    data = sum(a * np.exp(-b * times) for a, b in ((0.0951, 1), (0.8607, 3), (1.5576, 5)))
+
+    def curves(p):
+        return np.exp(np.minimum(50, -np.outer(times, p[1::2])))
+
+    def jac(p):
+        J = np.empty((24, 6))
+        J[:, ::2], J[:, 1::2] = curves(p), -times[:, None] * p[::2] * curves(p)
+        return J
+
+    def hess(p, v):
+        H = np.zeros((6, 6))
+        moments = np.stack([times, times**2]) * v @ curves(p)
+        H[range(0, 6, 2), range(1, 6, 2)] = H[range(1, 6, 2), range(0, 6, 2)] = -moments[0]
+        H[range(1, 6, 2), range(1, 6, 2)] = p[::2] * moments[1]
+        return H
+
+    found = minimize(
+        lambda p: 0.0, [1.2, 0.3, 5.6, 5.5, 6.5, 7.6], jac=lambda p: np.zeros(6), hess=lambda p: np.zeros((6, 6)),
+        constraints=NonlinearConstraint(lambda p: curves(p) @ p[::2], data, data, jac=jac, hess=hess),
+        method="gala",
+    )  # fmt: skip
+    assert found.success
+    np.testing.assert_allclose(curves(found.x) @ found.x[::2], data, atol=1e-8)
