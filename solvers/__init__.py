@@ -10,6 +10,7 @@ Sub-packages are loaded when they are first used:
 * `solvers.equilibrium` monotone inclusions, matrix games, linear programs, fixed points
 * `solvers.datasets` readers of the files that benchmarks come in
 * `solvers.testing`  checkers that judge a result from the user's data, by NumPy alone
+* `solvers.integrations` adapters to other packages: SciPy, POT, PETSc, ...
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from . import _base as _base  # tells what to do where the compiled part is missing
 
 if TYPE_CHECKING:
-    from . import datasets, equilibrium, learning, linalg, optimize, ot, special, testing
+    from . import datasets, equilibrium, integrations, learning, linalg, optimize, ot, special, testing
     from ._base.config import get_include, get_library_dir, show_config
     from ._base.errors import CopyWarning, MethodError, OptionError, SolveError, SolversError
     from ._base.method import Method, methods, register
@@ -41,6 +42,7 @@ _LAZY = {
     "equilibrium": "",
     "get_include": "_base.config",
     "get_library_dir": "_base.config",
+    "integrations": "",
     "learning": "",
     "linalg": "",
     "linsolve": "linalg",
@@ -59,8 +61,8 @@ _RENAMED = {"linsolve": "solve"}
 
 __all__ = [
     "CopyWarning", "Method", "MethodError", "OptionError", "SolveError", "SolveResult", "SolversError", "Status",
-    "datasets", "equilibrium", "get_include", "get_library_dir", "learning", "linalg", "linsolve", "methods",
-    "minimize", "optimize", "ot", "register", "show_config", "special", "testing",
+    "datasets", "equilibrium", "get_include", "get_library_dir", "integrations", "learning", "linalg", "linsolve",
+    "methods", "minimize", "optimize", "ot", "register", "show_config", "special", "testing",
 ]  # fmt: skip
 
 

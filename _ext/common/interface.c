@@ -33,10 +33,10 @@ const char *sv_status_string(int status)
         return "The evaluations that were allowed did not reach the tolerance; allow more, or start from here.";
     case SV_TIME_LIMIT: return "The time limit came before the tolerance; raise time_limit, or start from this answer.";
     case SV_STAGNATION:
-        return "Rounding stops further progress above the tolerance; ask for a looser one, or scale the problem better.";
+        return "No step gains anything more, most often by rounding; ask for a looser tolerance, or scale the problem better.";
     case SV_DIVERGED:
-        return "The iteration diverges; the best point that was kept is returned. Try a smaller omega, or another "
-               "method.";
+        return "The iteration diverges; the best point that was kept is returned. If there is a solution, another method, "
+               "another start or shorter steps (a smaller omega) may find it.";
     case SV_NOT_SPD:
         return "The matrix is not symmetric positive definite; use a method for general matrices.";
     case SV_BREAKDOWN:

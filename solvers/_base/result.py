@@ -30,11 +30,14 @@ class Status(IntEnum):
     TIME_LIMIT = 12, "The time limit came before the tolerance; raise time_limit, or start from this result's state."
     STAGNATION = (
         13,
-        ("Rounding stops further progress above the tolerance; ask for a looser tol, or scale the problem better."),
+        ("No step gains anything more, most often by rounding; ask for a looser tol, or scale the problem better."),
     )
     DIVERGED = (
         14,
-        ("The iteration diverges; the best point that was kept is returned. Try a smaller omega, or another method."),
+        (
+            "The iteration diverges; the best point that was kept is returned. If there is a solution, another method, "
+            "another start or shorter steps (a smaller omega) may find it."
+        ),
     )
     NOT_SPD = 20, "The matrix is not symmetric positive definite; use a method for general matrices."
     BREAKDOWN = 21, "The iteration broke down before the tolerance; start from this result's x, or try another method."

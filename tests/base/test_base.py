@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,6 +161,15 @@ def test_names():
         assert getattr(solvers, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         solvers.nonsense  # noqa: B018
+
+
+def test_adapters_are_loaded_when_they_are_used():
+    assert callable(solvers.integrations.scipy.gala)
+    folder = Path(solvers.integrations.__file__).parent
+    found = {path.stem for path in folder.iterdir() if not path.name.startswith("_")}
+    assert set(dir(solvers.integrations)) == found
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        solvers.integrations.nonsense  # noqa: B018
 
 
 def test_version_is_one():
