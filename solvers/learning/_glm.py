@@ -303,7 +303,7 @@ def _targets(y: Any, n: int, loss: str) -> Array:
     check_finite(targets, "y")
     if loss == "poisson" and np.any(targets < 0):
         raise ValueError("y must be >= 0 for the loss 'poisson'")
-    return targets
+    return np.ascontiguousarray(targets)
 
 
 def _signs(targets: Array, labels: Array, loss: str, across: Reducer) -> Array:

@@ -245,6 +245,17 @@ def test_layouts_and_types(kind):
     assert abs(before - given).sum() == 0
 
 
+@pytest.mark.parametrize("loss", ["squared", "huber", "logistic", "squared_hinge", "poisson", "multinomial"])
+@pytest.mark.parametrize("penalty", ["l1", "l2", "group"])
+def test_targets_may_be_a_column_of_a_table(loss, penalty):
+    X, y = problem(13, loss="logistic" if loss in ("logistic", "squared_hinge", "multinomial") else "squared")
+    table = np.stack([np.abs(y) if loss == "poisson" else y] * 3, axis=1)
+    groups = np.arange(X.shape[1]) // 2 if penalty == "group" else None
+    how = {"loss": loss, "penalty": penalty, "groups": groups, "lam": 2.0, "tol": 1e-10}
+    copied = learning.glm(X, table[:, 1].copy(), **how)
+    np.testing.assert_array_equal(learning.glm(X, table[:, 1], **how).coef, copied.coef)
+
+
 def test_a_copy_of_some_size_is_told(monkeypatch):
     monkeypatch.setattr(_design, "LARGE_COPY", 1000)
     X, y = problem(3)
