@@ -4,6 +4,10 @@
 
 from libc.stdlib cimport calloc, free, malloc
 
+cdef extern from "runtime.h" nogil:
+    void *sv_scratch_take(size_t bytes, int *used)
+    void sv_scratch_give(void *block, size_t bytes)
+
 cdef extern from "nlp.h" nogil:
     enum: SV_STOP, SV_FAILED
 
@@ -35,13 +39,16 @@ cdef class NLP:
     cdef int64_t spares
 
     def __dealloc__(self):
-        free(self.spare)
+        if self.spare != NULL:
+            sv_scratch_give(self.spare, self.spares * sizeof(double))
 
     cdef double *room(self, int64_t count) except NULL:
         """Numbers for the work of a method: the same memory each time, since the system clears new pages."""
+        cdef int used
         if self.spares <= count:
-            free(self.spare)
-            self.spares, self.spare = count + 1, <double *>malloc((count + 1) * sizeof(double))
+            if self.spare != NULL:
+                sv_scratch_give(self.spare, self.spares * sizeof(double))
+            self.spares, self.spare = count + 1, <double *>sv_scratch_take((count + 1) * sizeof(double), &used)
             if self.spare == NULL:
                 self.spares = 0
                 raise MemoryError(f"no memory for {count} numbers")

@@ -7,6 +7,7 @@ z = (w, q) the operator is F(z) = (sum_g q_g f_g'(w) + l2 w, -f(w)), and G the n
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -169,11 +170,12 @@ def group_dro_problem(X: Any, y: Any, groups: Any, loss: str, l2: Any, check: bo
         raise ValueError(f"l2 must be finite and >= 0, not {l2!r}")
     labels, group = _groups(groups, len(target))
     sizes = (design.shape[1], len(labels))
-    problem: GroupDro = GroupDro(
-        operator=Operator(lambda z: problem.whole(z), sum(sizes)), prox=as_prox(("free", "simplex"), sizes),
+    problem = GroupDro(
+        operator=Operator(lambda z: own.whole(z), sum(sizes)), prox=as_prox(("free", "simplex"), sizes),
         z0=_start(x0, *sizes), X=design, y=_targets(target, loss), group=group, labels=labels,
         kind=LOSSES[loss], l2=float(l2), copies=copies, sizes=sizes, **common,
     )  # fmt: skip
+    own: GroupDro = weakref.proxy(problem)  # which holds the operator
     return problem
 
 

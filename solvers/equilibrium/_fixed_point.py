@@ -32,7 +32,7 @@ class Displacement(Operator):
         self.T, self.shape, self.args = T, x0.shape, args
         if address_of(T) is None and not callable(T):
             raise TypeError(f"T must be callable, a LowLevelCallable or a cfunc, not {type(T).__name__}")
-        super().__init__(T if address_of(T) is not None else self._value, x0.size)
+        super().__init__(T, x0.size)
 
     def _value(self, x: Array) -> Array:
         value = np.asarray(self.T(x.reshape(self.shape) if self.shape else float(x[0]), *self.args))

@@ -97,25 +97,25 @@ class Operator:
         self.size = size
         self.nfev = 0
         found = address_of(function)
-        if found is not None:
-            self._compiled, self._data = _COMPILED(found[0]), found[1]
-        elif not callable(function):
+        self._compiled: Any = None if found is None else _COMPILED(found[0])
+        self._data: Any = None if found is None else found[1]
+        if found is None and not callable(function):
             raise TypeError(f"F must be callable, a LowLevelCallable or a cfunc, not {type(function).__name__}")
-        self._call = self._by_python if found is None else self._by_address
 
     def __call__(self, z: Array, out: Array) -> None:
         """Write F(z) to out."""
         self.nfev += 1
-        self._call(z, out)
-
-    def _by_address(self, z: Array, out: Array) -> None:
-        self._compiled(self.size, z.ctypes.data, out.ctypes.data, self._data)
-
-    def _by_python(self, z: Array, out: Array) -> None:
-        value = self.function(z)
+        if self._compiled is not None:
+            self._compiled(self.size, z.ctypes.data, out.ctypes.data, self._data)
+            return
+        value = self._value(z)
         if np.shape(value) != out.shape:
             raise ValueError(f"F must return shape {out.shape}, not {np.shape(value)}")
         out[:] = value
+
+    def _value(self, z: Array) -> Array:
+        value: Array = self.function(z)
+        return value
 
 
 def matrix(value: Any, name: str) -> Any:

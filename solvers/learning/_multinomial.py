@@ -6,6 +6,7 @@ are those of the first sample for all classes, then those of the second.
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -85,7 +86,7 @@ class _Terms:
     """The sums of a multinomial loss, and its derivatives."""
 
     def __init__(self, loss: Multinomial) -> None:
-        self.loss = loss
+        self.loss: Multinomial = weakref.proxy(loss)  # whose part this is
 
     def evaluate(
         self,

@@ -41,10 +41,24 @@ class ComplexPlan(Analysed):
     kinds = "biufc"
 
     def _begin(self) -> None:
-        self.parts = Parts(self)
+        self._in_parts: _kernels.Csr | None = None
 
     def _renew(self) -> None:
-        self.parts.renew()
+        self._in_parts = None
+
+    @property
+    def parts(self) -> Parts:
+        """The matrix as the methods take it."""
+        return Parts(self)
+
+    def in_parts(self) -> _kernels.Csr:
+        """What sweeps over it: made once for the values that the plan has."""
+        if self._in_parts is None:
+            starts, columns, at, _ = self._pattern
+            values = self._values.view(self._values.real.dtype)
+            diagonals = pairs(self._diagonal), pairs(self._inverse)
+            self._in_parts = _kernels.Csr(starts, columns, values, at, *diagonals, paired=True)
+        return self._in_parts
 
     def _take(self, pattern: Pattern, data: Array) -> None:
         super()._take(pattern, data if data.dtype.kind == "c" else data.astype(COMPLEX))
@@ -135,23 +149,12 @@ class Parts:
 
     def __init__(self, whole: ComplexPlan) -> None:
         self._whole = whole
-        self._operand: _kernels.Csr | None = None
         self.size, self.entries, self.copies = 2 * whole.size, 4 * whole.entries, whole.copies
-
-    def renew(self) -> None:
-        """Take the values that the plan was given."""
-        self._operand = None
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """See `Plan.operand`."""
         _check_ordering(ordering)
-        if self._operand is None:
-            whole = self._whole
-            starts, columns, at, _ = whole._pattern
-            values = whole._values.view(whole._values.real.dtype)
-            diagonals = pairs(whole._diagonal), pairs(whole._inverse)
-            self._operand = _kernels.Csr(starts, columns, values, at, *diagonals, paired=True)
-        return self._operand
+        return self._whole.in_parts()
 
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x, all in parts."""

@@ -14,6 +14,7 @@ and Zavala, 2016), ends the solve: the matrix is to be shifted.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -178,7 +179,10 @@ class KrylovNLP(Scaled):
     def __init__(self, program: Program, solver: str = "projected-cg", precond: Precondition = None) -> None:
         super().__init__(program)
         self._given = precond
-        self._kkt = KrylovKKT(self.n, self.m, solver, None if precond is None else self._in_our_units)
+        # not a method of self, which would keep self, its matrices and states until the cycles are looked for
+        own = weakref.proxy(self)
+        scaled = None if precond is None else lambda H, J, dx, dc: own._in_our_units(H, J, dx, dc)
+        self._kkt = KrylovKKT(self.n, self.m, solver, scaled)
         self._plain = SparseKKT(self.n, self.m)
 
     def slopes(self, x: Array) -> Array:
@@ -193,9 +197,9 @@ class KrylovNLP(Scaled):
             theirs = self._at(self._x, "J", self.program.jacobian)
             given = given(H * (1 / self.f_scale), theirs, dx / self.f_scale, dc / (self.f_scale * ratio**2))
         apply = aslinearoperator(given).matvec
-        s = np.concatenate([np.ones(self.n), 1 / ratio])
+        s, f_scale = np.concatenate([np.ones(self.n), 1 / ratio]), self.f_scale
         return LinearOperator(
-            (self.n + self.m,) * 2, matvec=lambda r: s * apply(s * r.ravel()) / self.f_scale, dtype=np.float64
+            (self.n + self.m,) * 2, matvec=lambda r: s * apply(s * r.ravel()) / f_scale, dtype=np.float64
         )
 
     def factor(self, with_hessian: bool, dx: Array, dc: Array) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """What every method returns, and what it leaves alone."""
 
+import gc
 import pickle
 from dataclasses import asdict
 
@@ -106,6 +107,18 @@ def test_integers_give_the_same_answer(case, solve):
 
 def test_no_copy_of_what_fits(solve):
     assert solve().stats["copies"] == 0
+
+
+def test_memory_goes_back_with_the_result(solve):
+    """Nothing waits for the search of reference cycles, which may come after many more solves of its size."""
+    solve()
+    gc.collect()
+    gc.disable()
+    try:
+        solve()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_pickles(case, solve):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ class Compiled:
         elif plan.update in ("matrix", "exact") and plain and blocks is not None:
             found = [curvature.factor(b, k).cholesky for k, b in enumerate(blocks)]
             factors = [None if each is None else np.ascontiguousarray(each[0].T) for each in found]
-        self.plan = plan
+        self.plan: Plan = weakref.proxy(plan)  # whose part this is
         self.per_update = smooth.size + plan.size * (smooth.Q.nnz // smooth.size + 1 if smooth.sparse else smooth.size)
         self.kernel = _kernels.Descent(
             smooth.rows if smooth.sparse else smooth.Q, penalty.l1, penalty.lower, penalty.upper, plain,

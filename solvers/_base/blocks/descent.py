@@ -13,6 +13,7 @@ in:
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,6 +128,7 @@ class BlockCoordinateDescent:
 class Plan:
     """What the options come to on a problem."""
 
+    #: Which remembers the plan, and so is not held by it.
     problem: BlockProblem
     partition: str
     selection: str
@@ -155,7 +157,8 @@ class Plan:
         )
         found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
         plan = cls(
-            problem, **rules, size=max((len(b) for b in found), default=1) if found is not None else size,
+            weakref.proxy(problem), **rules,
+            size=max((len(b) for b in found), default=1) if found is not None else size,
             refresh=options.refresh, parallel=options.parallel == "jacobi", blocks=found, curvature=curvature,
         )  # fmt: skip
         plan.check(options)
