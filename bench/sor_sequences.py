@@ -1,10 +1,11 @@
 """`SequenceSolver(arms="auto")` against each of its arms alone, in hindsight, over whole sequences of systems.
 
 Every policy simulates for itself, each from its own solutions, and all go through the steps side by side, in turns, so
-that a slow minute of the machine falls on all alike. A time is a whole call: analysis, guesses, choice, set-ups and
-solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from there on;
-after twelve steps, one that has taken twice as long, after forty one and a half times. Its total is then the least that
-it can have been, marked >=. Each x is judged by its residual, computed here.
+that a slow minute of the machine falls on all alike. The order of a step is drawn: in a fixed one the transform would
+always come soon after "auto", and find what it needs in the caches. A time is a whole call: analysis, guesses, choice,
+set-ups and solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from
+there on; after twelve steps, one that has taken twice as long, after forty one and a half times. Its total is then the
+least that it can have been, marked >=. Each x is judged by its residual, computed here.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[
     """All policies and each arm alone, step by step in turns."""
     makers = {**policies, **{arm: {"arms": [arm]} for arm in arms}}
     racers = [Policy(n, SequenceSolver(rtol=RTOL, threads=1, **how), sequence.start()) for n, how in makers.items()]
+    turns = np.random.default_rng(0)
     gc.disable()
     for number in range(sequence.steps):
         running = [racer for racer in racers if not racer.left_out]
-        turn = number % len(running)
-        for racer in running[turn:] + running[:turn]:
-            racer.play(sequence, number)
+        for turn in turns.permutation(len(running)):
+            running[turn].play(sequence, number)
         least = min(racer.total for racer in running if racer.name in arms and racer.name != "transform")
         for racer in running:
             needed = racer.name in policies or (racer.name == SAFE and number <= PAID)

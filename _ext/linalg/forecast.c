@@ -110,7 +110,8 @@ void sv_forecast_ask(const struct sv_forecast *f, const struct sv_outlook *o, st
             continue;
         const struct costs c = costs_of(f, o, i);
         /* What a trial costs beyond the incumbent's solve: a solve is broken off in time, a set-up is not. */
-        const double price = fmax(c.once * o->due[i] + fmin(c.run, o->patience * best) - best, 0);
+        const double beyond = fmax(c.once * o->due[i] + fmin(c.run, o->patience * best) - best, 0);
+        const double price = beyond + fmin(o->turn, best / 4);
         if (price > 0 && !(price <= allowed))
             continue;
         const double worth = o->horizon * improvement(f, o, i, c, incumbent, best) - price;

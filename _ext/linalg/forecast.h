@@ -31,6 +31,7 @@ struct sv_outlook {
     double horizon;  /* solves to come; 0: nobody knows of a second one */
     double patience; /* a trial is broken off at this many times the incumbent's cost */
     double budget, free_trials; /* trials may cost the first, and so many solves of the incumbent, together; nan: none */
+    double turn; /* what a trial costs beside its own cost, but at most a quarter of the incumbent's */
 };
 
 struct sv_choice {

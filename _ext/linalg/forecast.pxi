@@ -17,7 +17,7 @@ cdef extern from "forecast.h" nogil:
         const double *due
         const double *lifetime
         const double *features
-        double horizon, patience, budget, free_trials
+        double horizon, patience, budget, free_trials, turn
 
     struct sv_choice:
         size_t arm, incumbent
@@ -48,7 +48,7 @@ cdef class ForecastArrays:
         self.forecast.work = doubles(work, size, "work", True)
 
     def ask(self, setup, solve, due, lifetime, features, double horizon, double patience, double budget,
-            double free_trials):
+            double free_trials, double turn):
         """(arm, incumbent, the incumbent's cost in the long run, the arm's next cost)."""
         cdef size_t arms = self.forecast.arms
         cdef sv_outlook outlook
@@ -57,7 +57,7 @@ cdef class ForecastArrays:
         outlook.due, outlook.lifetime = doubles(due, arms, "due"), doubles(lifetime, arms, "lifetime")
         outlook.features = doubles(features, self.forecast.features, "features")
         outlook.horizon, outlook.patience = horizon, patience
-        outlook.budget, outlook.free_trials = budget, free_trials
+        outlook.budget, outlook.free_trials, outlook.turn = budget, free_trials, turn
         sv_forecast_ask(&self.forecast, &outlook, &choice)
         return choice.arm, choice.incumbent, choice.best, choice.forecast
 

@@ -45,3 +45,20 @@ int sv_glance_kinds(const double *values, size_t count, const int64_t *at, const
             return 0;
     return 1;
 }
+
+int sv_glance_ends(const double *table, size_t axes, size_t places, const double *extras, const uint8_t *there,
+                   double slack)
+{
+    const double *diagonal = table + axes, amid = diagonal[places / 2];
+    double scale = 0;
+    for (size_t k = 0; k < axes + places; k++)
+        scale = fmax(scale, fabs(table[k]));
+    for (size_t place = 0; place < places; place++) {
+        double expected = amid;
+        for (size_t axis = 0; axis < axes; axis++)
+            expected += extras[place * axes + axis] * table[axis];
+        if (there[place] && !(fabs(diagonal[place] - expected) <= slack * scale))
+            return 0;
+    }
+    return 1;
+}

@@ -27,4 +27,13 @@ SV_BINDING double sv_glance_median(const double *values, size_t rows, const int6
 SV_BINDING int sv_glance_kinds(const double *values, size_t count, const int64_t *at, const int64_t *kinds,
                                size_t types, const int64_t *first, double slack, double *table);
 
+/* Whether each diagonal entry of a stencil on a box is that amid the box and what the ends that it lies at add, to `slack`
+ * of the largest number of the table.
+ *
+ * table: the coupling of each axis, then the diagonal at each of `places` = 3^axes places of the box, the one amid it in
+ * their middle; `there` says which occur. extras: (places, axes), in couplings.
+ */
+SV_BINDING int sv_glance_ends(const double *table, size_t axes, size_t places, const double *extras,
+                              const uint8_t *there, double slack);
+
 #endif

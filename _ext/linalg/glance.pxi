@@ -6,6 +6,7 @@ cdef extern from "glance.h" nogil:
     double sv_glance_median(const double *, size_t, const int64_t *, const int64_t *, const int64_t *, double *)
     bint sv_glance_kinds(const double *, size_t, const int64_t *, const int64_t *, size_t, const int64_t *, double,
                          double *)
+    bint sv_glance_ends(const double *, size_t, size_t, const double *, const uint8_t *, double)
 
 
 cdef const int64_t *places(array, size_t length, str name) except NULL:
@@ -36,3 +37,11 @@ def values_of_kinds(values, at, kinds, first, double slack):
                                       places(kinds, count, "kinds"), types, places(first, types, "first"), slack,
                                       doubles(table, types, "table", True))
     return table if agree else None
+
+
+def ends_agree(table, extras, there, double slack):
+    """Whether the diagonal of a stencil on a box is what its ends make of it: extras of shape (places, axes)."""
+    cdef size_t places = extras.shape[0], axes = extras.shape[1]
+    return sv_glance_ends(doubles(table, axes + places, "table"), axes, places,
+                          doubles(extras.reshape(-1), axes * places, "extras"),
+                          <const uint8_t *>vector_of(there, places, b"?", 1, "there"), slack)

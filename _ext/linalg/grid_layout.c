@@ -18,6 +18,12 @@ static ptrdiff_t unaliased(ptrdiff_t length, ptrdiff_t width)
     return pitch;
 }
 
+/* Which of the 16 kinds of rows it is: see sv_grid_constant_rows. */
+static ptrdiff_t row_kind(const struct sv_grid *grid, ptrdiff_t k, ptrdiff_t j)
+{
+    return (j == 0) + 2 * (j == grid->n[1] - 1) + 4 * ((k == 0) + 2 * (k == grid->n[2] - 1));
+}
+
 void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const int *periodic, int redblack, int single)
 {
     const ptrdiff_t width = single ? 16 : 8;
@@ -55,27 +61,52 @@ static double get(const struct sv_grid *grid, const void *array, ptrdiff_t at)
 /* Whether an axis of n has a row of a kind: amid it (0), at the low end (1), the high end (2) or both (3). */
 static int occurs(ptrdiff_t kind, ptrdiff_t n) { return kind == 0 ? n > 2 : kind == 3 ? n == 1 : n > 1; }
 
-void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
+/* The diagonal's rows one after another, 1 where no cell is; natural order. */
+static void lay_rows(const struct sv_grid *grid, const double *rows, double *seen)
 {
     const ptrdiff_t nx = grid->n[0];
-    for (ptrdiff_t kind = 0; kind < 16; kind++)
-        for (ptrdiff_t i = 0; i < nx && occurs(kind % 4, grid->n[1]) && occurs(kind / 4, grid->n[2]); i++) {
-            const ptrdiff_t at = kind * grid->pitch + (grid->half ? (i & 1) * grid->half + i / 2 : i);
-            put(grid, table, at, rows[kind * nx + i]);
-            put(grid, inverse, at, 1 / rows[kind * nx + i]);
+    ptrdiff_t done = 0;
+    for (ptrdiff_t k = 0; k < grid->n[2]; k++)
+        for (ptrdiff_t j = 0; j < grid->n[1]; j++) {
+            const ptrdiff_t place = row_at(grid, k, j);
+            while (done < place)
+                seen[done++] = 1;
+            memcpy(seen + place, rows + row_kind(grid, k, j) * nx, (size_t)nx * sizeof *seen);
+            done = place + nx;
         }
+    while (done < (ptrdiff_t)grid->size)
+        seen[done++] = 1;
+}
+
+static void lay_colours(const struct sv_grid *grid, const double *rows, double *seen)
+{
     for (size_t at = 0; at < grid->size; at++)
         seen[at] = 1;
     for (ptrdiff_t k = 0; k < grid->n[2]; k++)
         for (ptrdiff_t j = 0; j < grid->n[1]; j++) {
-            const ptrdiff_t kind = (j == 0) + 2 * (j == grid->n[1] - 1) + 4 * ((k == 0) + 2 * (k == grid->n[2] - 1));
             double *row = seen + row_at(grid, k, j);
-            const double *from = rows + kind * nx;
-            if (!grid->half)
-                memcpy(row, from, (size_t)nx * sizeof *row);
-            for (ptrdiff_t i = 0; grid->half && i < nx; i++)
+            const double *from = rows + row_kind(grid, k, j) * grid->n[0];
+            for (ptrdiff_t i = 0; i < grid->n[0]; i++)
                 row[((i + j + k) & 1) * grid->half + i / 2] = from[i];
         }
+}
+
+void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
+{
+    const ptrdiff_t nx = grid->n[0];
+    for (ptrdiff_t kind = 0; kind < 16; kind++) {
+        if (!occurs(kind % 4, grid->n[1]) || !occurs(kind / 4, grid->n[2]))
+            continue;
+        double value = 1, inverted = 1;
+        for (ptrdiff_t i = 0; i < nx; i++) {
+            const ptrdiff_t at = kind * grid->pitch + (grid->half ? (i & 1) * grid->half + i / 2 : i);
+            if (rows[kind * nx + i] != value) /* they differ at the ends alone, and divisions take time */
+                value = rows[kind * nx + i], inverted = 1 / value;
+            put(grid, table, at, value);
+            put(grid, inverse, at, inverted);
+        }
+    }
+    (grid->half ? lay_colours : lay_rows)(grid, rows, seen);
 }
 
 void sv_grid_wrap(const struct sv_grid *grid, void *faces)

@@ -13,6 +13,7 @@ struct constants {
     vreal omega, keep, back;    /* omega, 1 - omega, 2 - omega */
     vreal near[4], side;        /* couplings */
     vreal powers[3], carried;   /* constant c: c^1, c^2, c^4; the powers c .. c^SV_W by distance from the carry */
+    vreal across;               /* c^SV_W */
     vreal alpha, beta;          /* of ADVANCE */
     double middle, relax, along;  /* omega coupling / diagonal amid a row; omega; the coupling along x */
 };
@@ -32,22 +33,31 @@ struct sums {
 
 INLINE vreal moved(vreal v, vreal from, int k, int down) { return down ? v_down(v, from, k) : v_up(v, from, k); }
 
-INLINE vreal scan(vreal t, const struct constants *K, vreal carry, int down)
+/* In all lanes, that from which the next vector of a row goes on. */
+INLINE vreal end_lane(vreal v, int down) { return down ? v_first_lane(v) : v_last_lane(v); }
+
+/* The recurrence over a vector, and what it carries on to the next: the bits of the result's end lane, but from one
+ * multiply-add a vector, for which alone the next one has to wait. */
+INLINE vreal scan(vreal t, const struct constants *K, vreal *carry, int down)
 {
 #pragma GCC unroll 3
     for (int s = 0; s < STEPS; s++)
         t = v_fma(K->powers[s], moved(t, v_set1(0), 1 << s, down), t);
-    return v_fma(K->carried, carry, t);
+    vreal y = v_fma(K->carried, *carry, t);
+    *carry = v_fma(K->across, *carry, end_lane(t, down));
+    return y;
 }
 
-INLINE vreal scan_by(vreal t, vreal c, vreal carry, int down)
+INLINE vreal scan_by(vreal t, vreal c, vreal *carry, int down)
 {
 #pragma GCC unroll 3
     for (int s = 0; s < STEPS; s++) {
         t = v_fma(c, moved(t, v_set1(0), 1 << s, down), t);
         c = v_mul(c, moved(c, v_set1(1), 1 << s, down));
     }
-    return v_fma(c, carry, t);
+    vreal y = v_fma(c, *carry, t);
+    *carry = v_fma(end_lane(c, down), *carry, end_lane(t, down));
+    return y;
 }
 
 /* A vector with one lane set, for the cell where a periodic row comes round. */
@@ -64,13 +74,11 @@ INLINE void end_of_row(const struct lex *r, const struct constants *K, ptrdiff_t
                        enum kind kind, int down, int constant)
 {
     ptrdiff_t end = down ? 0 : n - 1, before = down ? 1 : n - 2, start = n - 1 - end;
-    double more = 0;
-    if (constant && n > 1) {
-        double c = K->relax * K->along * r->inverse[end] - K->middle;
+    double more = 0, c = constant && n > 1 ? K->relax * K->along * r->inverse[end] - K->middle : 0;
+    if (c != 0) /* x was just written: to read it at once takes time */
         more = c * (kind == EISENSTAT ? r->x[before] - r->t[before] : r->x[before]);
-    }
     if (periodic) {
-        double c = K->relax * r->inverse[end] * (constant ? K->along : r->west[0]);
+        c = K->relax * r->inverse[end] * (constant ? K->along : r->west[0]);
         more += c * (kind == EISENSTAT ? r->x[start] - r->t[start] : r->x[start]);
     }
     if (more == 0)
@@ -126,10 +134,9 @@ INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n,
             old = v_load(r->x + i), t = v_fma(K->keep, old, t);
         if (kind == EISENSTAT)
             own = v_load(r->t + i), t = v_fnma(K->back, own, t);
-        vreal y = constant ? scan(t, K, carry, down)
-                           : scan_by(t, v_mul(scale, v_load(r->west + i + down)), carry, down);
+        vreal y = constant ? scan(t, K, &carry, down)
+                           : scan_by(t, v_mul(scale, v_load(r->west + i + down)), &carry, down);
         y = kept(y, n - i);
-        carry = down ? v_first_lane(y) : v_last_lane(y);
         if (kind == EISENSTAT) {
             y = v_add(y, own);
             sums->product = v_fma(v_load(r->rhs + i), y, sums->product);
@@ -177,7 +184,7 @@ INLINE void set_middle(struct constants *K, double inverse, int down)
     power = middle;
     for (int lane = 0; lane < SV_W; lane++, power *= middle)
         lanes[down ? SV_W - 1 - lane : lane] = power;
-    K->carried = v_load(lanes);
+    K->carried = v_load(lanes), K->across = end_lane(K->carried, down);
 }
 
 INLINE struct constants constants_of(const struct sv_grid *g, double omega, int down, int narrow)
@@ -208,10 +215,13 @@ INLINE struct sums lex_rows(const struct sv_operand *A, const struct lex_call *c
     const int nears = narrow ? axes - 1 : 2 * (axes - 1);
     struct constants K = constants_of(g, c->omega, down, narrow);
     struct sums sums = {v_set1(0), v_set1(0), {0, 0}};
-    ptrdiff_t rows = g->n[1] * g->n[2];
+    const ptrdiff_t ny = g->n[1], rows = ny * g->n[2];
     K.alpha = v_set1(c->alpha), K.beta = v_set1(c->beta);
+    ptrdiff_t j = down ? ny : -1, k = down ? g->n[2] - 1 : 0;
     for (ptrdiff_t step = 0; step < rows; step++) {
-        ptrdiff_t row = down ? rows - 1 - step : step, j = row % g->n[1], k = row / g->n[1], own = row_place(g, j, k);
+        if (down ? --j < 0 : ++j == ny) /* a division takes as long as a vector of the row */
+            j = down ? ny - 1 : 0, k += down ? -1 : 1;
+        const ptrdiff_t own = row_place(g, j, k);
         struct lex r;
         r.rhs = c->rhs + own, r.inverse = diagonal_row(g, g->inverse, j, k, own);
         r.west = constant ? NULL : (const real *)g->faces[0] + own;

@@ -16,12 +16,15 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from .errors import OptionError, nearest
 
 T = TypeVar("T")
+
+#: Types whose values tell all of themselves: equal ones of one type build the same solver.
+PLAIN = frozenset((int, float, str, bool, type(None)))
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,22 @@ def _default(solver: type[T]) -> T:
 
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
+    frozen = solver.__dataclass_params__.frozen  # type: ignore[attr-defined]
     if not given:
-        return _default(solver) if solver.__dataclass_params__.frozen else solver()  # type: ignore[arg-type, attr-defined]
+        return _default(solver) if frozen else solver()  # type: ignore[arg-type]
+    if frozen and all(type(value) in PLAIN for value in given.values()):
+        known: T = _built(solver, method, tuple((n, type(v), v) for n, v in given.items()))  # type: ignore[arg-type]
+        return known
+    return _checked(solver, method, given)
+
+
+@lru_cache(maxsize=256)
+def _built(solver: type[T], method: str, given: tuple[tuple[str, type, Any], ...]) -> T:
+    """One object for all solves with these options: a sequence asks for the same ones each time."""
+    return _checked(solver, method, {name: value for name, _, value in given})
+
+
+def _checked(solver: type[T], method: str, given: Mapping[str, Any]) -> T:
     known = {o.name: o for o in declared(solver)}  # type: ignore[arg-type]
     for name in given:
         if name not in known:

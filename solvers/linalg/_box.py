@@ -34,6 +34,9 @@ Ends = tuple[str, str]
 #: What an end adds to the diagonal, in units of the axis's coupling.
 EXTRA = {"dirichlet": 0, "neumann": 1, "half": -1}
 
+#: What entries of one kind may differ by, in parts of the largest.
+SLACK = 1e-12
+
 #: Ends that SciPy has a transform for -> the transform, its type, the angles' offset and the length of their half turn.
 _FAST = {
     ("dirichlet", "dirichlet"): ("dst", 1, 1.0, 1),
@@ -144,10 +147,9 @@ class Layout:
         table = _kernels.values_of_kinds(data, self._at, self._kinds, self._first, 1e-13)
         if table is None:
             return None
-        error = 1e-12 * float(np.abs(table).max())
-        if self._ends is None or not self._has(self._ends, table, error):
-            ends = self._ends_of(table.tolist(), error)
-            self._ends = ends if ends is not None and self._has(ends, table, error) else None
+        if self._ends is None or not self._has(self._ends, table):
+            ends = self._ends_of(table.tolist(), SLACK * float(np.abs(table).max()))
+            self._ends = ends if ends is not None and self._has(ends, table) else None
         if self._ends is None:
             return None
         axes = len(self.shape)
@@ -170,11 +172,9 @@ class Layout:
                 return None
         return tuple(ends)
 
-    def _has(self, ends: tuple[Ends, ...], table: Array, error: float) -> bool:
+    def _has(self, ends: tuple[Ends, ...], table: Array) -> bool:
         """Whether each diagonal entry has what these ends add, at several at once the sum."""
-        axes = len(self.shape)
-        expected = table[axes + 3**axes // 2] + _extras(ends) @ table[:axes]
-        return bool((np.abs(table[axes:] - expected) <= error)[self._there].all())
+        return _kernels.ends_agree(table, _extras(ends), self._there, SLACK)
 
 
 @cache

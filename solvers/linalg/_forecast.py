@@ -85,9 +85,9 @@ class Question:
 class Forecast:
     """Ask which arm, tell what it cost."""
 
-    def __init__(self, families: list[tuple[str, float]], features: int, explore_overhead: float):
-        """families: for each arm its family and its place there."""
-        self.count, self.explore_overhead = len(families), explore_overhead
+    def __init__(self, families: list[tuple[str, float]], features: int, explore_overhead: float, turn: float = 0.0):
+        """families: for each arm its family and its place there; turn: see sv_outlook."""
+        self.count, self.explore_overhead, self.turn = len(families), explore_overhead, turn
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
         self._pending: int | None = None
         self._asked = 0
@@ -112,7 +112,7 @@ class Forecast:
         budget = self.explore_overhead * self.spent - self.excess if self.explore_overhead > 0 else math.nan
         arm, incumbent, best, forecast = self._arrays.ask(
             outlook.setup, outlook.solve, outlook.due, outlook.lifetime, outlook.features, horizon, PATIENCE, budget,
-            FREE_TRIALS,
+            FREE_TRIALS, self.turn,
         )  # fmt: skip
         self._pending = self._asked = self._asked + 1
         made = outlook.setup[arm] * max(outlook.due[arm], 1.0)
@@ -148,7 +148,7 @@ class Forecast:
         if question.trial:
             # where the machine was held up for a moment the trial is not to blame
             once = min(solve, 2 * PATIENCE * question.incumbent)
-            self.excess += max(0.0, (setup or 0.0) + once - question.incumbent)
+            self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + min(self.turn, question.incumbent / 4)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .._base.iterate import Row
 from .._base.result import SolveResult, Status
-from .._base.state import replace
+from .._base.state import made, replace
 from . import _kernels
 from ._matrix import planned
 
@@ -99,6 +99,20 @@ class IterationState:
     nit: int
     measure: float
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A vector of a last state, in the user's order once it is looked at: see `following`."""
+            operand, vectors = self.__dict__.get("_packed", (None, {}))
+            if name not in vectors:
+                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            found = self.__dict__[name] = operand.unpacked(vectors[name])
+            return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All vectors in the user's order: an operand is not to be saved."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
 
 State = TypeVar("State", bound=IterationState)
 
@@ -126,6 +140,7 @@ class LinearProblem:
     #: Of a column that was solved together with others: `x`, the `measure` of it, and `nit`.
     known: Any = None
     _memory: dict[str, Any] = field(default_factory=dict)
+    _operands: dict[str, _kernels.Operand] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<{self.title}>"
@@ -162,8 +177,10 @@ class LinearProblem:
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix as the kernels take it."""
-        operand = self.A.operand(fastest(ordering, self.A))
-        operand.threads = self.threads
+        operand = self._operands.get(ordering)
+        if operand is None:
+            operand = self._operands[ordering] = self.A.operand(fastest(ordering, self.A))
+            operand.threads = self.threads
         return operand
 
     def packed_b(self, operand: _kernels.Operand) -> Array:
@@ -261,10 +278,17 @@ def widened(base: IterationState, kind: type[State], **more: Any) -> State:
 def following(
     state: State, operand: _kernels.Operand, done: int, measure: float, outcome: int, **vectors: Array
 ) -> State:
-    """The state after an iteration in the operand's order; the old vectors where that left the finite numbers."""
+    """The state after an iteration in the operand's order; the old vectors where that left the finite numbers.
+
+    After the last iteration on a grid, as the outcome says, the vectors but x stay as they are until somebody looks at
+    them: few solves go on from there. (A sparse matrix's operand, several vectors long, is not kept for that.)
+    """
     changed: dict[str, Any] = {"nit": state.nit + done, "measure": measure, "outcome": outcome}
-    if outcome != NOT_FINITE:
-        changed["numbers"] = vectors.pop("numbers")
-        changed["x"] = operand.unpack(vectors.pop("x"))
-        changed |= {name: operand.unpacked(vector) for name, vector in vectors.items()}
-    return replace(state, **changed)
+    if outcome == NOT_FINITE:
+        return replace(state, **changed)
+    changed["numbers"] = vectors.pop("numbers")
+    changed["x"] = operand.unpack(vectors.pop("x"))
+    if outcome and isinstance(operand, _kernels.Grid):
+        known = {name: value for name, value in state.__dict__.items() if name not in vectors}
+        return made(type(state), **{**known, **changed, "_packed": (operand, vectors)})
+    return replace(state, **changed, **{name: operand.unpacked(vector) for name, vector in vectors.items()})

@@ -33,6 +33,8 @@ COSTS = ("time", "iterations", "model")
 VERSION = 1
 #: Solves that the report remembers one by one.
 REMEMBERED = 100_000
+#: Seconds that a trial takes beside those of its solve: it finds the caches cold, and leaves them so.
+TURN = 1e-4
 #: Iterations that an arm may make.
 MAX_ITER = 10_000
 #: What takes over where an arm fails, in this order, as far as they serve the matrix.
@@ -370,8 +372,7 @@ class SequenceSolver:
             return None, estimates
         features = self._features(A, b, context)
         if self._rule is None:
-            families = [(arm.family, arm.place) for arm in self._arms]
-            self._rule = Forecast(families, len(features), self._explore_overhead)
+            self._rule = self._new_rule(len(features))
         due = self._first.copy()
         for name, kept in self._prepared.items():
             place = self._places.get(name)  # none of an arm that took over
@@ -379,6 +380,10 @@ class SequenceSolver:
                 due[place] = kept.due(system, self._arms[place].reuse)
         lifetime = self._reuse * system.run
         return self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features)), estimates
+
+    def _new_rule(self, features: int) -> Forecast:
+        families = [(arm.family, arm.place) for arm in self._arms]
+        return Forecast(families, features, self._explore_overhead, TURN if self.cost == "time" else 0.0)
 
     def _estimate(self, digits: float) -> tuple[Array, list[Estimate | None]]:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
@@ -513,8 +518,7 @@ class SequenceSolver:
         scale = np.array(state["scale"], dtype=np.float64)
         rule = None
         if state["rule"] is not None:
-            families = [(arm.family, arm.place) for arm in self._arms]
-            rule = Forecast(families, 2 + len(scale), self._explore_overhead)
+            rule = self._new_rule(2 + len(scale))
             rule.load_state_dict(state["rule"])
         guesses = Guesses(self._guesses.kind)
         guesses.load_state_dict(state["guesses"])

@@ -12,6 +12,8 @@ import pytest
 
 import solvers
 from solvers._base import threads
+from solvers._base.errors import OptionError
+from solvers._base.options import build, option
 from solvers._base.rng import as_generator
 from solvers._base.state import replace
 from solvers._base.validate import check_finite, positive, real_array
@@ -187,8 +189,8 @@ def test_methods_command():
     listed = command("methods").stdout
     for method in solvers.methods():
         assert f"{method.family}.{method.name}: {method.summary}" in listed
-        for option in method.options:
-            assert option.text in listed
+        for each in method.options:
+            assert each.text in listed
 
 
 def test_config_command():
@@ -197,6 +199,25 @@ def test_config_command():
 
 def test_unknown_command():
     assert command("nonsense").returncode == 2
+
+
+# ---- options -------------------------------------------------------------------------------------
+
+
+def test_equal_options_build_one_solver_but_not_those_of_another_type():
+    @dataclasses.dataclass(frozen=True)
+    class Solver:
+        steps: int = option(1, "steps", low=0)
+        weight: float = option(1.0, "weight")
+
+    assert build(Solver, "m", {"steps": 2, "weight": 0.5}) is build(Solver, "m", {"steps": 2, "weight": 0.5})
+    assert build(Solver, "m", {"steps": 1}).steps == 1
+    for _ in range(2):  # what is wrong is not remembered as right
+        for wrong in ({"steps": True}, {"steps": 1.0}, {"stepz": 1}):
+            with pytest.raises(OptionError):
+                build(Solver, "m", wrong)
+    assert type(build(Solver, "m", {"weight": 1}).weight) is float
+    assert build(Solver, "m", {"weight": np.float64(0.25)}).weight == 0.25
 
 
 # ---- states --------------------------------------------------------------------------------------

@@ -45,6 +45,23 @@ def test_finds_the_best_of_many_at_a_small_price():
     assert np.mean(prices) <= 1.12
 
 
+def test_what_a_trial_takes_beside_its_solve_counts(seed):
+    """Arms that are nearly alike: trials look free, but for the turn."""
+    counts = []
+    for turn in (0.0, 0.25):
+        rng = np.random.default_rng(seed)
+        costs = np.exp(rng.normal(0.0, 0.02, 12))
+        rule = Forecast([(f"family {k}", 0.0) for k in range(12)], 2, 0.03, turn)
+        trials = 0
+        for _ in range(200):
+            question = rule.ask(outlook(costs))
+            trials += question.trial
+            rule.tell(question, None, costs[question.arm] * np.exp(0.05 * rng.normal()))
+        counts.append(trials)
+    assert counts[1] * 0.25 <= 0.03 * rule.spent + 4 * 1.1
+    assert counts[1] < counts[0]
+
+
 def test_follows_a_change_of_which_is_best(seed):
     rng = np.random.default_rng(seed)
     rule = Forecast([("a", 0.0), ("b", 0.0)], 2, 0.05)

@@ -65,3 +65,21 @@ def test_only_int64_places_are_read():
         _kernels.pairs_agree(values, np.arange(4), np.arange(3), 1e-12)
     with pytest.raises(ValueError, match="reals"):
         _kernels.pairs_agree(values.astype(np.float32), np.arange(4), np.arange(4), 1e-12)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_the_ends_of_a_box_explain_its_diagonal(axes, seed):
+    rng = np.random.default_rng(seed)
+    coupling, extras = -rng.uniform(1, 2, axes), rng.integers(-1, 2, (3**axes, axes)).astype(float)
+    extras[3**axes // 2] = 0
+    table = np.concatenate([coupling, 9 + extras @ coupling])
+    there = np.ones(3**axes, bool)
+    assert _kernels.ends_agree(table, extras, there, 1e-12)
+    table[axes] += 1e-9
+    assert not _kernels.ends_agree(table, extras, there, 1e-12)
+    there[0] = False
+    assert _kernels.ends_agree(table, extras, there, 1e-12)
+    table[axes + 1] = np.nan
+    assert not _kernels.ends_agree(table, extras, there, 1e-12)
+    with pytest.raises(ValueError, match="length"):
+        _kernels.ends_agree(table[1:], extras, there, 1e-12)

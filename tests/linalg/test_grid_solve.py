@@ -1,10 +1,13 @@
 """Systems with a GridOperator through `solve`: the counts of the same sparse matrix, in every ordering."""
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 from test_grid import made
 
-from solvers.linalg import GridOperator, plan, solve
+from solvers.linalg import GridOperator, _kernels, plan, solve
 
 
 @pytest.mark.parametrize(("m", "omega", "count"), [(10, 1.5603879, 41), (40, 1.8577877, 155), (40, 1.5, 1025)])
@@ -85,3 +88,21 @@ def test_ssor_cg_goes_on_to_the_same_bits(seed):
     assert whole.nit == each.nit == rest.nit
     np.testing.assert_array_equal(each.x, whole.x)
     np.testing.assert_array_equal(rest.x, whole.x)
+
+
+@pytest.mark.parametrize("method", ["sor", "ssor-cg", "cg", "chebyshev", "jacobi"])
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_last_state_has_all_its_vectors_in_the_users_order(method, saved, seed, monkeypatch):
+    """They stay as the kernels left them until somebody looks; then they are what they would have been at once."""
+    grid, b = GridOperator((13, 11), mass=2.0), np.random.default_rng(seed).normal(size=143)
+    state = solve(grid, b, method=method).state
+    assert "kept" not in state.__dict__
+    monkeypatch.setattr(_kernels, "Grid", ())  # no operand is one: nothing is put off
+    at_once = solve(grid, b, method=method).state
+    assert "kept" in at_once.__dict__
+    state = pickle.loads(pickle.dumps(state)) if saved else state
+    for field in dataclasses.fields(state):
+        found, expected = getattr(state, field.name), getattr(at_once, field.name)
+        np.testing.assert_array_equal(found, expected, field.name)
+    with pytest.raises(AttributeError, match="nothing"):
+        state.nothing  # noqa: B018
