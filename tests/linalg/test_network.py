@@ -74,7 +74,20 @@ def twin(weights, r, bc=None):
 
 # ---- the evaluation ----------------------------------------------------------------------------
 
-SHAPES = [(16, 16), (1, 1), (2, 1), (1, 9), (7, 33), (5, 47), (33, 31), (12, 14, 16), (1, 1, 1), (3, 5, 7), (9, 2, 35)]
+SHAPES = [
+    (16, 16),
+    (1, 1),
+    (2, 1),
+    (1, 9),
+    (7, 33),
+    (5, 47),
+    (33, 31),
+    (12, 14, 16),
+    (1, 1, 1),
+    (3, 5, 7),
+    (9, 2, 35),
+    (11, 10, 47),
+]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -123,7 +136,7 @@ def test_matches_torch(shape, walls, one_torch_thread):
     assert abs(got - expected).max() <= 3e-5 * abs(expected).max()
 
 
-@pytest.mark.parametrize("shape", [(45, 70), (14, 9, 20)], ids=str)
+@pytest.mark.parametrize("shape", [(45, 70), (14, 9, 20), (31, 6, 47)], ids=str)
 def test_threads_give_the_same_bits(shape):
     r = np.random.default_rng(5).standard_normal(np.prod(shape))
     alone = LearnedDirection(shape, threads=1)(r)
