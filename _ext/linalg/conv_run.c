@@ -138,11 +138,16 @@ static void first_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
     extend(layer, j, k);
 }
 
-/* Rows of a strip: where the grid is narrow as many rows of tiles as go into a group, and strips as even as can be. */
+/* Rows of a strip: in 3-D as many rows of tiles as make whole groups; in 2-D, where strips are all that threads share, as
+ * many as go into a group. Strips are as even as can be. */
 static ptrdiff_t strip_of(const struct layer *layer)
 {
     const ptrdiff_t *n = layer->map->n, across = (n[0] + 3) / 4, down = (n[1] + 3) / 4, group = SV_GROUP(layer->dim);
-    const ptrdiff_t most = across < group ? group / across : 1, strips = (down + most - 1) / most;
+    ptrdiff_t most = across < group ? group / across : 1;
+    if (layer->dim == 3)
+        for (most = 1; across * most % group; most++)
+            ;
+    const ptrdiff_t strips = (down + most - 1) / most;
     return 4 * ((down + strips - 1) / strips);
 }
 
