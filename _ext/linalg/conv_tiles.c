@@ -11,7 +11,7 @@
  * vector of weights is read once a block, and each channel of a tile is broadcast.
  * In 3-D a group goes through the planes by two: what x and y made of the last two is kept, and only new planes are read.
  * Multiply-adds of a vector of 16 a cell: 36 in 2-D, 72 in 3-D, where the sum by definition takes 144 and 432; those of the
- * transforms some 17 and 32. Bytes a cell: 64 read and 64 written, the weights (36 or 144 KB) stay in cache. The bound is
+ * transforms some 21 and 30. Bytes a cell: 64 read and 64 written, the weights (36 or 144 KB) stay in cache. The bound is
  * arithmetic.
  * Accuracy: some three times the rounding of the filtering by 2 x 2 outputs, which is about that of the plain sum; a and b
  * are short numbers close to where the error of random convolutions is least (1 and 2, the usual ones, lose twice as much).
