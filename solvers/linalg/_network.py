@@ -206,7 +206,7 @@ class LearnedDirection(LinearOperator):  # type: ignore[misc]
     def _matvec(self, r: Array) -> Array:
         r = np.ascontiguousarray(real_array(r, "r")).ravel()
         check_finite(r, "r")
-        length, out = float(np.linalg.norm(r)), np.zeros(len(r))
+        length, out = _kernels.norm(r), np.zeros(len(r))  # BLAS would leave a thread that spins
         if length == 0:
             return out
         try:
