@@ -106,6 +106,9 @@ float control_arithmetic(size_t steps)
     return sum[0][0];
 }
 
+/* Numbers of a vector. */
+int control_lanes(void) { return WIDTH / 4; }
+
 void control_memcpy(char *y, const char *x, size_t size) { memcpy(y, x, size); }
 
 /* STREAM's triad, a = b + s c on doubles, by ordinary stores: 24 bytes an element are counted, though each line of a is

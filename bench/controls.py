@@ -75,6 +75,12 @@ def arithmetic() -> dict[str, Callable[[], Any]]:
     return {} if built is None else {ARITHMETIC: lambda: built.control_arithmetic(MULTIPLY_ADDS // 12)}
 
 
+def multiply_adds() -> int:
+    """Of single numbers, in one call of `ARITHMETIC`."""
+    built = library()
+    return 0 if built is None else MULTIPLY_ADDS * int(built.control_lanes())
+
+
 def triads(a: Array, b: Array, c: Array, threads: int = 1) -> dict[str, Callable[[], Any]]:
     """a = b + 3 c on doubles (all contiguous, of one size), by ordinary stores and past the cache."""
     built = library()

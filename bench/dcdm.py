@@ -18,5 +18,7 @@ def report(quick: bool = False) -> Report:
     with harness.threads(THREADS):
         dcdm_iterations.add(result, quick)
         dcdm_net.add(result, quick, THREADS)
+    with harness.threads(1):
+        dcdm_net.add(result, quick, 1)
     result.header = harness.versions("pyamg", "torch")
     return result

@@ -61,7 +61,8 @@ def solve(A: Any, b: Array, rtol: float, rounds: int, processes: int) -> tuple[d
     if (found := interpreter()) is None:
         return {}, "petsc4py is not installed"
     python, path = found
-    mpi = shutil.which("mpiexec")
+    beside = shutil.which("mpiexec", path=str(Path(python).parent))  # its PETSc knows this one: there may be two
+    mpi = beside or shutil.which("mpiexec")
     command = [mpi, "-n", str(processes), python] if mpi and processes > 1 else [python]
     with tempfile.TemporaryDirectory() as folder:
         system, answers = Path(folder, "system.npz"), Path(folder, "answers.npz")

@@ -72,11 +72,7 @@ static void last_row(const float *in, const float *weights, float shift, double 
         vreal sum = v_set1(0);
         for (int v = 0; v < SV_CHANNELS; v += SV_W)
             sum = v_fma(v_load(in + i * SV_CHANNELS + v), v_load(weights + v), sum);
-        float lanes[SV_W], total = shift;
-        v_store(lanes, sum);
-        for (int k = 0; k < SV_W; k++)
-            total += lanes[k];
-        out[i] = total;
+        out[i] = shift + v_sum_lanes(sum);
     }
 }
 

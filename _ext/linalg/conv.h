@@ -12,8 +12,8 @@
 
 enum { SV_CHANNELS = 16, SV_MOST_TAPS = 27 };
 
-/* Of the minimal filtering, see conv_tiles.c: products of a tile of 4 x 4 cells, in 3-D of two planes, and the tiles that
- * are taken at a time. */
+/* Of the minimal filtering, see conv_tiles.c: products of a tile of 4 x 4 cells, in 3-D of two planes, and the most
+ * tiles that are taken at a time. */
 #define SV_POINTS(dim) ((dim) == 3 ? 144 : 36)
 #define SV_GROUP(dim) ((dim) == 3 ? 8 : 16)
 

@@ -6,7 +6,7 @@
 SV_DISPATCH(struct sv_conv_kernels, kernels, conv_kernels_f32)
 SV_DISPATCH(struct sv_tile_kernels, tile_kernels, tile_kernels_f32)
 
-enum { TASK = 256 /* cells, about, of a task */ };
+enum { TASK = 256 /* cells, about, of a task */, TURNS = 4 /* strips for each thread, at least */ };
 
 /* Whole tiles, and a cell before and after them. */
 static ptrdiff_t bordered(ptrdiff_t n, ptrdiff_t tile) { return (n + tile - 1) / tile * tile + 2; }
@@ -68,6 +68,7 @@ struct layer {
     const double *r;
     double *z;
     ptrdiff_t rows, rows_a_plane, rows_a_task;
+    ptrdiff_t strip, depth; /* of middle_rows */
 };
 
 static ptrdiff_t cell(const struct sv_map *map, ptrdiff_t j, ptrdiff_t k)
@@ -137,24 +138,39 @@ static void first_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
     extend(layer, j, k);
 }
 
-/* Rows of a strip: as many rows of tiles as fill a group, where the grid is narrow. */
+/* Rows of a strip: in 3-D as many rows of tiles as make whole groups; in 2-D, where strips are all that threads share, as
+ * many as go into a group. Strips are as even as can be. */
 static ptrdiff_t strip_of(const struct layer *layer)
 {
-    ptrdiff_t across = (layer->map->n[0] + 3) / 4, group = SV_GROUP(layer->dim);
-    return 4 * (across < group ? group / across : 1);
+    const ptrdiff_t *n = layer->map->n, across = (n[0] + 3) / 4, down = (n[1] + 3) / 4, group = SV_GROUP(layer->dim);
+    ptrdiff_t most = across < group ? group / across : 1;
+    if (layer->dim == 3)
+        for (most = 1; across * most % group; most++)
+            ;
+    const ptrdiff_t strips = (down + most - 1) / most;
+    return 4 * ((down + strips - 1) / strips);
 }
 
-/* A strip, in 3-D of two planes: j counts strips and k pairs. */
+/* Planes that a strip goes through, two at a time: all of them, or less where too few strips are there for the threads. */
+static ptrdiff_t depth_of(const struct layer *layer, int threads)
+{
+    const ptrdiff_t *n = layer->map->n, strips = (n[1] + layer->strip - 1) / layer->strip;
+    ptrdiff_t pairs = (n[2] + 1) / 2;
+    const ptrdiff_t parts = (TURNS * threads + strips - 1) / strips;
+    return 2 * ((pairs + parts - 1) / parts);
+}
+
+/* A strip through some planes: j counts strips and k these parts. */
 static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
 {
     const struct sv_map *map = layer->map;
-    ptrdiff_t strip = strip_of(layer), first = strip * j, left = map->n[1] - first;
-    ptrdiff_t at = cell(map, first, 2 * k) * SV_CHANNELS;
+    ptrdiff_t strip = layer->strip, depth = layer->depth, first = strip * j, left = map->n[1] - first;
+    ptrdiff_t top = depth * k, below = map->n[2] - top, at = cell(map, first, top) * SV_CHANNELS;
     struct sv_tiles tiles = {
         .pitch = map->pitch * SV_CHANNELS,
         .plane = map->plane * SV_CHANNELS,
         .rows = (int)(left < strip ? left : strip),
-        .layers = 2 * k + 1 < map->n[2] ? 2 : 1,
+        .layers = (int)(below < depth ? below : depth),
         .add = layer->add,
         .weights = layer->weights,
         .bias = layer->bias,
@@ -162,7 +178,7 @@ static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
     tile_kernels()->rows[layer->dim == 3](&tiles, layer->in + at, layer->out + at, map->n[0]);
     for (ptrdiff_t z = 0; z < tiles.layers; z++)
         for (ptrdiff_t y = 0; y < tiles.rows; y++)
-            extend(layer, first + y, 2 * k + z);
+            extend(layer, first + y, top + z);
 }
 
 /* map: the coarse one; other: the fine one, that is pooled. */
@@ -208,11 +224,13 @@ static void set_map(struct layer *layer, const struct sv_map *map, const struct 
 static void pairs(struct layer *layer, int count, float *x, float *hidden, int threads)
 {
     layer->row = middle_rows;
+    layer->strip = strip_of(layer);
+    layer->depth = depth_of(layer, threads);
     for (int half = 0; half < 2 * count; half++) {
         layer->add = half % 2;
         layer->in = half % 2 ? hidden : x;
         layer->out = half % 2 ? x : hidden;
-        run(layer, strip_of(layer), 2, threads);
+        run(layer, layer->strip, layer->depth, threads);
         layer->weights += SV_POINTS(layer->dim) * SV_CHANNELS * SV_CHANNELS;
         layer->bias += SV_CHANNELS;
     }

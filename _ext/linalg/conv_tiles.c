@@ -9,8 +9,9 @@
  * At each of the 36 points of a tile, 144 in 3-D, the tiles' 16 channels are multiplied by a 16 x 16 matrix. A group of
  * tiles is taken through the three steps in scratch memory; in the products a block of them keeps its sums in registers, a
  * vector of weights is read once a block, and each channel of a tile is broadcast.
+ * In 3-D a group goes through the planes by two: what x and y made of the last two is kept, and only new planes are read.
  * Multiply-adds of a vector of 16 a cell: 36 in 2-D, 72 in 3-D, where the sum by definition takes 144 and 432; those of the
- * transforms some 17 and 37. Bytes a cell: 64 read and 64 written, the weights (36 or 144 KB) stay in cache. The bound is
+ * transforms some 21 and 30. Bytes a cell: 64 read and 64 written, the weights (36 or 144 KB) stay in cache. The bound is
  * arithmetic.
  * Accuracy: some three times the rounding of the filtering by 2 x 2 outputs, which is about that of the plain sum; a and b
  * are short numbers close to where the error of random convolutions is least (1 and 2, the usual ones, lose twice as much).
@@ -24,8 +25,9 @@
 
 /* Floats of a point of a group: were they a power of two, the points would share a few lines of the cache. */
 #define LINE(dim) ((SV_GROUP(dim) + 1) * SV_CHANNELS)
-#define FLOATS(dim) (SV_POINTS(dim) * LINE(dim))
 enum { PLANE = SV_POINTS(2) };
+/* In 3-D the points of two planes lie behind those of the products. */
+#define FLOATS(dim) (((dim) == 3 ? 6 : 1) * PLANE * LINE(dim))
 
 /* Six points of one axis from six inputs. */
 INLINE void enter_six(const vreal d[6], vreal out[6])
@@ -42,28 +44,38 @@ INLINE void enter_six(const vreal d[6], vreal out[6])
     out[5] = v_fma(both, d[1], v_fma(sum, d[3], d[5]));
 }
 
-/* One of the four points along z, of the inputs of two planes; in 2-D the plane itself. */
-enum along_z { ALONE, SUM, DIFFERENCE };
+/* What becomes of a plane's points: they are stored as they are, or make points along z with those of the two planes before,
+ * which they replace. */
+enum along_z { ALONE, THIRD, FOURTH };
 
-INLINE vreal entering(const float *one, const float *other, enum along_z along)
+INLINE void entered(vreal value, enum along_z along, float *point, ptrdiff_t plane)
 {
-    if (along == ALONE)
-        return v_load(one);
-    return along == SUM ? v_add(v_load(one), v_load(other)) : v_sub(v_load(one), v_load(other));
+    if (along == ALONE) {
+        v_store(point, value);
+        return;
+    }
+    float *first = point + 4 * plane, *second = point + 5 * plane;
+    const vreal before = v_load(second);
+    if (along == THIRD) {
+        v_store(point, v_sub(v_load(first), value));
+        v_store(point + plane, v_add(before, value));
+        v_store(point + 2 * plane, v_sub(value, before));
+        v_store(first, value);
+    } else {
+        v_store(point + 3 * plane, v_sub(before, value));
+        v_store(second, value);
+    }
 }
 
 /* 6 x 6 cells of a plane, one vector of channels each, to 36 points. */
-INLINE void enter_plane(const float *one, const float *other, enum along_z along, ptrdiff_t pitch, float *points,
-                        ptrdiff_t line)
+INLINE void enter_plane(const float *in, ptrdiff_t pitch, enum along_z along, float *points, ptrdiff_t line)
 {
     vreal part[6][6], d[6], out[6];
 #pragma GCC unroll 6
     for (int x = 0; x < 6; x++) {
 #pragma GCC unroll 6
-        for (int y = 0; y < 6; y++) {
-            ptrdiff_t at = y * pitch + x * SV_CHANNELS;
-            d[y] = entering(one + at, other + at, along);
-        }
+        for (int y = 0; y < 6; y++)
+            d[y] = v_load(in + y * pitch + x * SV_CHANNELS);
         enter_six(d, out);
 #pragma GCC unroll 6
         for (int y = 0; y < 6; y++)
@@ -74,21 +86,8 @@ INLINE void enter_plane(const float *one, const float *other, enum along_z along
         enter_six(part[y], out);
 #pragma GCC unroll 6
         for (int x = 0; x < 6; x++)
-            v_store(points + (6 * y + x) * line, out[x]);
+            entered(out[x], along, points + (6 * y + x) * line, PLANE * line);
     }
-}
-
-INLINE void enter_tile(const struct sv_tiles *t, const float *in, float *points, int dim)
-{
-    const ptrdiff_t plane = t->plane, line = LINE(dim);
-    if (dim == 2) {
-        enter_plane(in, in, ALONE, t->pitch, points, line);
-        return;
-    }
-    enter_plane(in, in + 2 * plane, DIFFERENCE, t->pitch, points, line);
-    enter_plane(in + plane, in + 2 * plane, SUM, t->pitch, points + PLANE * line, line);
-    enter_plane(in + 2 * plane, in + plane, DIFFERENCE, t->pitch, points + 2 * PLANE * line, line);
-    enter_plane(in + plane, in + 3 * plane, DIFFERENCE, t->pitch, points + 3 * PLANE * line, line);
 }
 
 /* point <- point times weights, for `tiles` tiles. */
@@ -120,18 +119,27 @@ INLINE void multiply(float *point, const float *weights, int tiles)
             v_store(point + i * SV_CHANNELS + v * SV_W, sum[i][v]);
 }
 
+/* In blocks as even as can be: the few sums of a short one would wait for one another. */
 static void multiply_point(float *point, const float *weights, int tiles)
 {
-    int i = 0;
-#define REST(count)                                                                                                 \
-    for (; (count) > 0 && i + (count) <= tiles; i += (count))                                                         \
-        multiply(point + i * SV_CHANNELS, weights, (count));
-    REST(BLOCK)
-    REST(BLOCK / 2)
-    REST(BLOCK / 4)
-    REST(BLOCK / 8)
-    for (; i < tiles; i++)
-        multiply(point + i * SV_CHANNELS, weights, 1);
+    for (int blocks = (tiles + BLOCK - 1) / BLOCK; blocks; blocks--) {
+        const int some = (tiles + blocks - 1) / blocks;
+        switch (some) {
+#define SIZE(count)                                                                                                   \
+    case (count):                                                                                                     \
+        multiply(point, weights, (count));                                                                            \
+        break;
+#if SV_W == 16
+            SIZE(16) SIZE(15) SIZE(14) SIZE(13) SIZE(12) SIZE(11) SIZE(10) SIZE(9) SIZE(8) SIZE(7)
+#endif
+#if SV_W >= 8
+            SIZE(6) SIZE(5) SIZE(4) SIZE(3)
+#endif
+            SIZE(2) SIZE(1)
+        }
+        point += some * SV_CHANNELS;
+        tiles -= some;
+    }
 }
 
 /* Four outputs of one axis from six products. */
@@ -187,70 +195,118 @@ INLINE void leave_layer(const struct sv_tiles *t, const float *points, vreal bia
 
 INLINE int at_most(int most, ptrdiff_t count) { return count < most ? (int)count : most; }
 
-/* A group's first tile: its place in the strip, and in its map (of cells before the grid's, where it is read). */
+/* A tile's place in the strip, and in its map (of cells before the grid's, where it is read). */
 INLINE ptrdiff_t place_of(const struct sv_tiles *t, ptrdiff_t tile, ptrdiff_t across)
 {
     return 4 * (tile / across * t->pitch + tile % across * SV_CHANNELS);
 }
 
-/* While a point is multiplied: a part of what the next group reads comes to the cache, and of what this one writes. The
- * machine does not foresee so many rows, each of a few lines. */
+/* While a point is multiplied: a part of what is read next comes to the cache, and of what this group writes. The machine
+ * does not foresee so many rows, each of a few lines. */
 INLINE void fetch(const struct sv_tiles *t, const float *next, const float *out, int point, int dim)
 {
-    enum { ROWS = 6, PARTS = PLANE / ROWS };
-    const int row = point % PLANE / PARTS, part = point % PARTS, wide = (4 * SV_GROUP(dim) + 2 + PARTS - 1) / PARTS;
-    const float *from = next + row * t->pitch + point / PLANE * t->plane + part * wide * SV_CHANNELS;
+    enum { ROWS = 6 };
+    const int layers = dim == 3 ? 2 : 1, most = 4 * SV_GROUP(dim);
+    const int parts = SV_POINTS(dim) / (ROWS * layers), wide = (most + 2 + parts - 1) / parts;
+    const float *from = next + point / parts % ROWS * t->pitch + point / (parts * ROWS) * t->plane;
     for (int k = 0; k < wide; k++)
-        __builtin_prefetch(from + k * SV_CHANNELS);
-    /* four rows of a layer, in 3-D of two */
-    const int lines = 4 * SV_GROUP(dim), each = dim == 3 ? 2 : 8, at = dim == 3 ? point / 8 * each : point / 4 * each;
-    const float *to = out + point % 4 * t->pitch + (dim == 3 ? point / 4 % 2 * t->plane : 0);
-    for (int k = at; k < at + each && k < lines; k++)
+        __builtin_prefetch(from + (point % parts * wide + k) * SV_CHANNELS);
+    const int turns = SV_POINTS(dim) / (4 * layers), each = (most + turns - 1) / turns;
+    const int at = point / (4 * layers) * each;
+    const float *to = out + point % 4 * t->pitch + point / 4 % layers * t->plane;
+    for (int k = at; k < at + each && k < most; k++)
         __builtin_prefetch(to + k * SV_CHANNELS, 1);
 }
 
+INLINE void products(const struct sv_tiles *t, float *points, int tiles, const float *next, const float *out, int dim)
+{
+    for (int p = 0; p < SV_POINTS(dim); p++) {
+        fetch(t, next, out, p, dim);
+        multiply_point(points + p * LINE(dim), t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
+    }
+}
+
+/* A plane of a group of tiles. */
 INLINE void enter_group(const struct sv_tiles *t, const float *corner, ptrdiff_t start, int tiles, ptrdiff_t across,
-                        float *points, int dim)
+                        enum along_z along, float *points, int dim)
 {
     for (int i = 0; i < tiles; i++)
         for (int v = 0; v < SV_CHANNELS; v += SV_W)
-            enter_tile(t, corner + place_of(t, start + i, across) + v, points + i * SV_CHANNELS + v, dim);
+            enter_plane(corner + place_of(t, start + i, across) + v, t->pitch, along, points + i * SV_CHANNELS + v,
+                        LINE(dim));
 }
 
 INLINE void leave_group(const struct sv_tiles *t, const float *points, ptrdiff_t start, int tiles, ptrdiff_t across,
-                        float *out, ptrdiff_t n, int dim)
+                        int layers, float *out, ptrdiff_t n, int dim)
 {
     for (int i = 0; i < tiles; i++) {
         const ptrdiff_t y = 4 * ((start + i) / across), x = 4 * ((start + i) % across);
         float *to = out + place_of(t, start + i, across);
-        for (int layer = 0; layer < (dim == 3 ? t->layers : 1); layer++)
+        for (int layer = 0; layer < layers; layer++)
             for (int v = 0; v < SV_CHANNELS; v += SV_W)
                 leave_layer(t, points + i * SV_CHANNELS + v, v_load(t->bias + v), to + layer * t->plane + v,
                             at_most(4, t->rows - y), at_most(4, n - x), layer, dim);
     }
 }
 
-/* Groups of tiles in the order of the strip's rows of tiles; where those are short a group has several of them. */
-INLINE void all_tiles(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n, int dim)
+/* The tiles of a strip in groups as even as can be, in the order of its rows of tiles; where those are short a group has
+ * several of them. */
+struct groups {
+    ptrdiff_t across, count, left, start;
+    int tiles;
+};
+
+INLINE struct groups groups_of(const struct sv_tiles *t, ptrdiff_t n, int most)
 {
-    float points[dim == 3 ? FLOATS(3) : FLOATS(2)] __attribute__((aligned(64)));
-    const float *corner = in - SV_CHANNELS - t->pitch - (dim == 3 ? t->plane : 0);
-    const ptrdiff_t across = (n + 3) / 4, count = across * ((t->rows + 3) / 4);
-    for (ptrdiff_t start = 0; start < count; start += SV_GROUP(dim)) {
-        const int tiles = at_most(SV_GROUP(dim), count - start);
-        const float *next = corner + place_of(t, start + SV_GROUP(dim), across);
-        enter_group(t, corner, start, tiles, across, points, dim);
-        for (int p = 0; p < SV_POINTS(dim); p++) {
-            fetch(t, next, out + place_of(t, start, across), p, dim);
-            multiply_point(points + p * LINE(dim), t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
-        }
-        leave_group(t, points, start, tiles, across, out, n, dim);
+    struct groups g = {.across = (n + 3) / 4};
+    g.count = g.across * ((t->rows + 3) / 4);
+    g.left = (g.count + most - 1) / most;
+    return g;
+}
+
+/* The next group, where there is one. */
+INLINE int advance(struct groups *g)
+{
+    g->start += g->tiles;
+    if (!g->left)
+        return 0;
+    g->tiles = (int)((g->count - g->start + g->left - 1) / g->left);
+    g->left--;
+    return 1;
+}
+
+static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n)
+{
+    float points[FLOATS(2)] __attribute__((aligned(64)));
+    const float *corner = in - SV_CHANNELS - t->pitch;
+    for (struct groups g = groups_of(t, n, SV_GROUP(2)); advance(&g);) {
+        enter_group(t, corner, g.start, g.tiles, g.across, ALONE, points, 2);
+        products(t, points, g.tiles, corner + place_of(t, g.start + g.tiles, g.across),
+                 out + place_of(t, g.start, g.across), 2);
+        leave_group(t, points, g.start, g.tiles, g.across, 1, out, n, 2);
     }
 }
 
-static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { all_tiles(t, in, out, n, 2); }
-
-static void tiles_3d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n) { all_tiles(t, in, out, n, 3); }
+/* A group goes through all planes before the next one. */
+static void tiles_3d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n)
+{
+    float points[FLOATS(3)] __attribute__((aligned(64)));
+    const ptrdiff_t plane = t->plane;
+    const float *corner = in - SV_CHANNELS - t->pitch - plane;
+    for (struct groups g = groups_of(t, n, SV_GROUP(3)); advance(&g);) {
+        for (int z = 0; z < 2; z++)
+            enter_group(t, corner + z * plane, g.start, g.tiles, g.across, ALONE, points + (4 + z) * PLANE * LINE(3), 3);
+        for (int z = 0; z < t->layers; z += 2) {
+            const float *at = corner + z * plane;
+            enter_group(t, at + 2 * plane, g.start, g.tiles, g.across, THIRD, points, 3);
+            enter_group(t, at + 3 * plane, g.start, g.tiles, g.across, FOURTH, points, 3);
+            const float *next = z + 2 < t->layers ? at + 4 * plane + place_of(t, g.start, g.across)
+                                                  : corner + place_of(t, g.start + g.tiles, g.across);
+            products(t, points, g.tiles, next, out + z * plane + place_of(t, g.start, g.across), 3);
+            leave_group(t, points, g.start, g.tiles, g.across, at_most(2, t->layers - z), out + z * plane, n, 3);
+        }
+    }
+}
 
 extern const struct sv_tile_kernels SV_TABLE(tile_kernels);
 const struct sv_tile_kernels SV_TABLE(tile_kernels) = {.rows = {tiles_2d, tiles_3d}};

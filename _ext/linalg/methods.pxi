@@ -43,6 +43,7 @@ cdef extern from "spectrum.h" nogil:
     enum:
         SV_LANCZOS
 
+    double sv_linalg_dot(size_t, const double *, const double *)
     double sv_linalg_norm(size_t, const double *)
     double sv_linalg_row_sum_omega(const sv_operand *, const double *, double *)
     void sv_linalg_noise(size_t, double *)
@@ -148,6 +149,12 @@ def norm(vector):
     """The 2-norm; NumPy's takes longer than the sum itself where that is short."""
     cdef size_t length = len(vector)
     return sv_linalg_norm(length, doubles(vector, length, "vector")) if length else 0.0
+
+
+def dot(x, y):
+    """x'y on the caller's thread: a threaded BLAS leaves a thread that spins for milliseconds, beside ours."""
+    cdef size_t length = len(x)
+    return sv_linalg_dot(length, doubles(x, length, "x"), doubles(y, length, "y")) if length else 0.0
 
 
 def row_sum_omega(Operand A, ones):

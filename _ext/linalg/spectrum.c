@@ -17,6 +17,8 @@
 #define BELOW 0.8
 #define ABOVE 1.05
 
+double sv_linalg_dot(size_t n, const double *x, const double *y) { return sv_linalg_vectors()->dot(n, x, y); }
+
 double sv_linalg_norm(size_t n, const double *x) { return sqrt(sv_linalg_vectors()->dot(n, x, x)); }
 
 double sv_linalg_row_sum_omega(const struct sv_operand *A, const double *ones, double *work)

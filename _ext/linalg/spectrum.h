@@ -4,7 +4,8 @@
 
 #include "operand.h"
 
-/* The 2-norm. */
+/* x'y, and the 2-norm. */
+SV_BINDING double sv_linalg_dot(size_t n, const double *x, const double *y);
 SV_BINDING double sv_linalg_norm(size_t n, const double *x);
 
 /* The omega of SSOR from the Rayleigh quotient t of the constant vector for D^-1 A: 2 / (1 + sqrt(2 t)), from 1 to 1.95.

@@ -29,6 +29,7 @@ from .._base.result import Status
 from .._base.state import replace
 from ._cg import require_spd
 from ._directions import direction
+from ._kernels import dot
 from ._problem import NOT_FINITE, OUTCOMES, IterationState, LinearProblem, LinearResult, norm, widened
 
 Array = npt.NDArray[Any]
@@ -87,7 +88,7 @@ class DeepConjugateDirections:
         d, q, curvature = found
         if curvature <= 0:
             return replace(state, numbers=numbers, outcome=CODES[Status.NOT_SPD])
-        slope = float(d @ r)
+        slope = dot(d, r)
         numbers[IDLE] = 0 if abs(slope) > NO_ANGLE * norm(d) * norm(r) else numbers[IDLE] + 1
         length, nit = slope / curvature, state.nit + 1
         x, r = state.x + length * d, r - length * q
@@ -141,7 +142,7 @@ class DeepConjugateDirections:
             length = norm(d)
             for p, q, curvature in zip(state.directions, state.products, state.curvatures, strict=True):
                 if curvature > 0:
-                    d = d - (float(d @ q) / float(curvature)) * p
+                    d = d - (dot(d, q) / float(curvature)) * p
             if not norm(d) < 0.1 * length:
                 break
         if not norm(d) > NOTHING_LEFT * before:

@@ -5,9 +5,11 @@ No speed is asserted anywhere.
 
 import csv
 import json
+import subprocess
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import solvers
 
@@ -197,6 +199,28 @@ def test_the_first_iteration_that_suffices_is_found(bench):
 
     found = match.Match("peer", "method", Peer().run(cell.name, "method", 0.0, 14, 9.0), True)
     assert match.first_iteration(Peer(), cell, found).run.iterations == 10
+
+
+def test_petsc_runs_under_the_mpiexec_beside_its_python(bench, tmp_path, monkeypatch):
+    """Another Open MPI may come first on the path: its processes would not find one another."""
+    petsc = bench("grid_petsc")
+    for folder in ("first", "system"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mpiexec").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "first"))
+    ran = []
+
+    def failing(command, **_):
+        ran.append(command)
+        raise subprocess.CalledProcessError(1, command, stderr=b"no")
+
+    monkeypatch.setattr(petsc.subprocess, "run", failing)
+    for folder, expected in (("system", "system"), ("nowhere", "first")):
+        monkeypatch.setattr(petsc, "interpreter", lambda folder=folder: (str(tmp_path / folder / "python3"), ""))
+        answers, note = petsc.solve(scipy.sparse.eye_array(3, format="csr"), np.ones(3), 1e-6, 1, 2)
+        assert not answers
+        assert note == "PETSc failed: no"
+        assert ran[-1][:4] == [str(tmp_path / expected / "mpiexec"), "-n", "2", str(tmp_path / folder / "python3")]
 
 
 # ---- every command, tiny -----------------------------------------------------------------------
