@@ -159,7 +159,7 @@ def test_interrupt_comes_through():
 def test_interrupt_comes_between_the_steps_of_one_call():
     """Without a callback the loop is compiled; a timer of the process's own time stands for the user's Ctrl-C.
 
-    Left alone the solve takes a second and more: the kernel counts that time in ticks, and on a busy machine misses many.
+    Left alone the solve takes a second and more: the kernel counts that time in ticks, and a busy machine misses many.
     """
     hard = np.random.default_rng(7).random((1500, 1500))
     before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
