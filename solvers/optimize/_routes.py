@@ -30,6 +30,8 @@ def route(program: Program, inner: str, precond: Any = None) -> tuple[NLP, str]:
         raise OptionError(f"inner {name!r} needs the Hessian's entries, and it is an operator")
     if name == "dense":
         return DenseNLP(program), name
+    if isinstance(program.hessian, str):  # an approximation, which the dense backend carries along
+        raise OptionError(f"inner {name!r} needs hess, a function or differences ('2-point')")
     backend = SparseNLP(program) if name == "sparse" else KrylovNLP(program, name, precond)
     return PythonNLP(backend), name
 

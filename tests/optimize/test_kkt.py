@@ -9,6 +9,7 @@ from scipy.fft import dstn
 from scipy.sparse.linalg import LinearOperator
 
 import solvers
+from solvers._base.errors import OptionError
 from solvers.optimize import kkt_solve
 from solvers.optimize._kernels import Multifrontal
 from solvers.optimize._krylov import KrylovKKT
@@ -301,6 +302,9 @@ def test_routes():
     program.kind = "sparse"
     with pytest.raises(ValueError, match="precond"):
         route(program, "sparse", np.eye(3))
+    program.hessian = "bfgs"
+    with pytest.raises(OptionError, match="inner 'sparse' needs hess"):
+        route(program, "sparse")
 
 
 def test_the_last_three_points_are_remembered():
