@@ -18,7 +18,8 @@ static double mismatch(double multiplier, double value, double lower, double upp
 
 static double outside(double value, double lower, double upper)
 {
-    return fmax(0, fmax(lower - value, value - upper));
+    double below = lower - value, above = value - upper, most = below > above ? below : above;
+    return most > 0 ? most : 0; /* fmax would be a call: it has its own rules for NaN */
 }
 
 /* The larger, or NaN: fmax would drop it. */
