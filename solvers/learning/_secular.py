@@ -14,7 +14,9 @@ equals it at the start, so that the objective does not rise.
 
 A step forms and factors I + R D R': m^2 p + m^3 / 3 operations for m rows and p columns in groups that are not zero;
 or, where these are fewer than the rows, I + D^1/2 R'R D^1/2 of p^3 / 3 operations, from a Gram matrix that grows by the
-groups that join.
+groups that join. Once no group joins and the scales change little, the last factor preconditions conjugate gradients
+for v, of 4 m p + 2 m^2 operations each, and the Newton matrix made with it serves too (the chord method): as long as
+each step leaves little of the violation.
 """
 
 from __future__ import annotations
@@ -34,10 +36,14 @@ FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-13
 SUFFICIENT = 1e-4
 #: Rounding of h, relatively.
 NOISE = 1e-15
+TINY = 1e-300
 #: Steps in a row that bring the equations no nearer.
 IDLE = 2
 #: The Gram matrix serves where there are fewer columns in use than this share of the rows.
 FEWER = 0.8
+#: An old factor serves where no scale is another by more than this share, and so many products leave a share `SOLVED` of
+#: the residual of v, or its rounding; an old Newton matrix where the last step left a share `LEFT` of the violation.
+NEAR, PRODUCTS, SOLVED, EPSILON, LEFT = 0.3, 20, 1e-4, 1e-15, 0.1
 
 
 class Samples:
@@ -73,10 +79,12 @@ class Secular:
     """h at some scales: its value, u, and the factor from which Newton's matrix comes."""
 
     def __init__(self, samples: Samples, scales: Array) -> None:
-        self.samples, self.scales = samples, scales
-        R, r, start, self.norm = samples.R, samples.r, samples.start, samples.norm
-        each = np.repeat(scales, np.diff(start))
-        used = np.flatnonzero(each)
+        self.samples, self.scales, self.norm = samples, scales, samples.norm
+        #: The groups of the Newton matrix that was made here, and that matrix.
+        self.newton: tuple[npt.NDArray[np.intp], Array] | None = None
+        R = samples.R
+        self.each = each = np.repeat(scales, np.diff(samples.start))
+        self.used = used = np.flatnonzero(each)
         roots = np.sqrt(each[used])
         columns, H = np.take(R.T, used, axis=0), samples.gram(used)  # a third of the time of R[:, used] * roots
         columns *= roots[:, None]
@@ -86,12 +94,17 @@ class Secular:
         S[np.diag_indices_from(S)] += 1
         self.factor, info = lapack.dpotrf(S, lower=1, overwrite_a=1)
         self.defined = info == 0
-        if not self.defined:
-            return
-        self.v = v = self._solved(r)
-        self.u = R.T @ v
-        self.lengths = np.sqrt(np.add.reduceat(self.u * self.u, start[:-1]))
-        self.value = 0.5 * float(r @ v) + 0.5 * float(self.norm**2 @ scales)
+        if self.defined:
+            self._follow(self._solved(samples.r), each, 0.0)
+
+    def _follow(self, v: Array, each: Array, lacks: float) -> None:
+        """All that v tells, with the scale of each column; `lacks`: v times the residual of its equation.
+
+        With that, h is wrong by no more than half the square of the residual.
+        """
+        self.v, self.u = v, self.samples.R.T @ v
+        self.lengths = np.sqrt(np.add.reduceat(self.u * self.u, self.samples.start[:-1]))
+        self.value = 0.5 * (float(self.samples.r @ v) + lacks + float(self.norm**2 @ self.scales))
         self.w = each * self.u
 
     def _solved(self, r: Array) -> Array:
@@ -122,6 +135,11 @@ class Secular:
 
     def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         """Q' (I + R D R')^-1 Q with the columns R_k u_k."""
+        H = self._hessian(groups)
+        self.newton = groups, H
+        return H
+
+    def _hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         R, start = self.samples.R, self.samples.start
         Q = np.empty((len(R), len(groups)), order="F")
         for column, k in enumerate(groups.tolist()):
@@ -134,6 +152,53 @@ class Secular:
             return np.asarray(Q.T @ Q)
         Z = lapack.dtrtrs(self.factor, self.panel.T @ Q, lower=1)[0]
         return np.asarray(Q.T @ Q - Z.T @ Z)
+
+
+class Near(Secular):
+    """The same at scales that differ little from those of another one, whose factor serves here."""
+
+    def __init__(self, base: Secular, scales: Array, v: Array) -> None:
+        """`v`: that of scales close by."""
+        self.base, self.samples, self.scales, self.norm = base, base.samples, scales, base.norm
+        #: The share of the violation that the step which led here has left.
+        self.left = 0.0
+        each = np.repeat(scales, np.diff(base.samples.start))
+        self.defined = np.array_equal(each > 0, base.each > 0)
+        if not self.defined:
+            return
+        shares = each[base.used] / base.each[base.used]
+        self.defined = bool((np.abs(shares - 1) <= NEAR).all())
+        found = self._found(shares, v) if self.defined else None
+        self.defined = found is not None
+        if found is not None:
+            self._follow(found[0], each, float(found[0] @ found[1]))
+
+    def _found(self, shares: Array, v: Array) -> tuple[Array, Array] | None:
+        """(I + R D R')^-1 r by conjugate gradients from v on, and what they leave; None where they take too long."""
+        base, r, panel = self.base, self.samples.r, self.base.panel
+        rest = r - v - panel @ (shares * (panel.T @ v))
+        goal = max(SOLVED * float(np.linalg.norm(rest)), EPSILON * float(np.linalg.norm(r)))
+        p, before = np.zeros_like(rest), np.inf
+        for _ in range(PRODUCTS):
+            if np.linalg.norm(rest) <= goal:
+                return v, rest
+            y = base._solved(rest)
+            product = float(rest @ y)
+            p = y + (product / before) * p
+            q = p + panel @ (shares * (panel.T @ p))
+            step = product / float(p @ q)
+            v, rest, before = v + step * p, rest - step * q, product
+        return None
+
+    def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
+        """That of the other one."""
+        assert self.base.newton is not None
+        return self.base.newton[1]
+
+    def serves(self, groups: npt.NDArray[np.intp]) -> bool:
+        """Whether the Newton matrix of the other one does, for steps of these groups."""
+        newton = self.base.newton
+        return newton is not None and self.left <= LEFT and np.array_equal(newton[0], groups)
 
 
 def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float, goal: float = 0.0) -> Array:
@@ -163,23 +228,42 @@ def minimise(R: Array, r: Array, start: Any, norm: Array, w: Array, tol: float, 
 
 def _step(here: Secular, damping: float) -> tuple[Secular | None, float]:
     """Where a damped step leads, None where h does not fall any more; and the damping of the next one."""
-    gradient, free = here.gradient, np.flatnonzero((here.scales > 0) | (here.lengths > here.norm))
-    H = here.hessian(free)
+    free = _free(here)
+    if isinstance(here, Near) and not here.serves(free):
+        here = Secular(here.samples, here.scales)
+        if not here.defined:
+            return None, damping
+        free = _free(here)
+    gradient, H = here.gradient, here.hessian(free)
     lengths = here.lengths[free]
     wanted = lengths**2 * (lengths / here.norm[free] - 1)
     for _ in range(TRIALS):
         scales = here.scales.copy()
         scales[free] = _moved(H + (damping + LEAST_DAMPING) * np.diag(H.diagonal()), wanted, here.scales[free])
+        hoped = float(gradient @ (scales - here.scales))
+        near = Near(here.base if isinstance(here, Near) else here, scales, here.v)
+        if near.defined and _falls(here, near, hoped):
+            near.left = near.violation / max(here.violation, TINY)
+            return near, 0.1 * damping
         there = Secular(here.samples, scales)
-        hoped, rise = float(gradient @ (scales - here.scales)), there.value - here.value if there.defined else np.inf
-        falls = rise <= SUFFICIENT * min(hoped, 0.0) + NOISE * abs(here.value)
-        # The equations tell of progress where the values cannot any more.
-        if falls or (rise <= 10 * NOISE * abs(here.value) and there.violation <= 0.5 * here.violation):
+        if there.defined and _falls(here, there, hoped):
             return there, 0.1 * damping
         if abs(hoped) <= NOISE * abs(here.value):
             break
         damping = max(damping, 1e-6) * 10
     return None, damping
+
+
+def _free(here: Secular) -> npt.NDArray[np.intp]:
+    """The groups that a step moves."""
+    return np.flatnonzero((here.scales > 0) | (here.lengths > here.norm))
+
+
+def _falls(here: Secular, there: Secular, hoped: float) -> bool:
+    """Whether h falls enough on the way there; the equations tell of progress where the values cannot any more."""
+    rise = there.value - here.value
+    falls = rise <= SUFFICIENT * min(hoped, 0.0) + NOISE * abs(here.value)
+    return falls or (rise <= 10 * NOISE * abs(here.value) and there.violation <= 0.5 * here.violation)
 
 
 def _moved(H: Array, wanted: Array, scales: Array) -> Array:

@@ -528,20 +528,46 @@ def test_the_gap_of_scales_is_that_of_their_coefficients(seed):
     assert here.gap == pytest.approx(primal - share * (r @ v) + 0.5 * share**2 * (v @ v), rel=1e-10)
 
 
-def test_no_more_factors_than_the_tolerance_asks_for(monkeypatch):
+def test_no_more_steps_than_the_tolerance_asks_for_and_the_last_ones_without_a_factor(monkeypatch):
     made = []
 
-    class Counted(_secular.Secular):
-        def __init__(self, *given):
-            made.append(given)
-            super().__init__(*given)
+    def counted(kind):
+        whole = kind.__init__
 
-    monkeypatch.setattr(_secular, "Secular", Counted)
+        def init(self, *given):
+            whole(self, *given)
+            made.append(kind if self.defined else None)
+
+        monkeypatch.setattr(kind, "__init__", init)
+
+    counted(_secular.Secular)
+    counted(_secular.Near)
     rng = np.random.default_rng(5)
     X, y = rng.normal(size=(60, 600)), rng.normal(size=60)
     counts = []
     for tol in (1e-3, 1e-6, 1e-13):
         made.clear()
         assert glm(X, y, penalty="group", groups=10, lam=2.0, tol=tol).success
-        counts.append(len(made))
-    assert counts[0] < counts[1] < counts[2]
+        counts.append((made.count(_secular.Secular) + made.count(_secular.Near), made.count(_secular.Secular)))
+    assert counts[0][0] < counts[1][0] < counts[2][0]
+    assert counts[2][1] < counts[2][0] - 1
+
+
+@pytest.mark.parametrize("columns", [16, 60])
+def test_an_old_factor_serves_nearby(seed, columns):
+    """Whether the groups in use have fewer columns than there are rows, or more."""
+    rng = np.random.default_rng(seed)
+    R, r, start = rng.normal(size=(40, columns)), rng.normal(size=40), np.arange(0, columns + 1, 4)
+    samples = _secular.Samples(R, r, start, rng.uniform(1, 3, columns // 4))
+    scales = rng.uniform(0.05, 0.2, columns // 4) * (np.arange(columns // 4) != 1)
+    base = _secular.Secular(samples, scales)
+    near = _secular.Near(base, scales * rng.uniform(0.9, 1.1, columns // 4), base.v)
+    exact = _secular.Secular(samples, near.scales)
+    assert near.defined
+    np.testing.assert_allclose(near.v, exact.v, atol=1e-4)
+    assert near.value == pytest.approx(exact.value, abs=1e-8)
+    assert near.violation == pytest.approx(exact.violation, abs=1e-3)
+    same = _secular.Near(base, scales, base.v)
+    np.testing.assert_allclose(same.v, base.v, atol=1e-13)
+    assert not _secular.Near(base, 2 * scales, base.v).defined
+    assert not _secular.Near(base, scales + 0.1 * (scales == 0), base.v).defined
