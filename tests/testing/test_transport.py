@@ -134,6 +134,19 @@ def test_false_claims(data, result, change, match):
         check_transport(dataclasses.replace(result, **change(result)), *data, reg=0.05)
 
 
+def test_forbidden_arcs(data):
+    C, a, b = data
+    C[np.add.outer(np.arange(15), np.arange(11)) % 4 == 0] = np.inf
+    result = solvers.ot.solve(C, a, b, reg=0.05, allow_inf=True)
+    assert result.success
+    report = check_transport(result, C, a, b, reg=0.05)
+    assert report.value == pytest.approx(result.value, rel=1e-12)
+    with pytest.raises(AssertionError, match="value is stated as"):
+        check_transport(dataclasses.replace(result, value=result.value * (1 + 1e-9)), C, a, b, reg=0.05)
+    with pytest.raises(AssertionError, match="forbidden arc"):
+        check_transport(dataclasses.replace(result, x=Dense(np.outer(a, b))), C, a, b, reg=0.05)
+
+
 def test_other_questions(data, result):
     """The right answer to another question is not right."""
     C, a, b = data
