@@ -42,6 +42,8 @@ enum { FEW = 64, SOME_SWEEPS = 30 };
 #define STEEPER 100
 #define FLATTER 10
 #define LEAST_FLOOR 1e-8
+/* The norm that shorter columns count with in a preconditioner, as a share of the longest. */
+#define ROUGH 1e-5
 /* A coefficient beyond which there seems to be no minimum. */
 #define LARGEST 1e8
 
@@ -70,10 +72,12 @@ void sv_fit_prepare(struct sv_fit *fit)
     fit->heaviest = fit->loss.s ? 0 : 1;
     for (size_t i = 0; fit->loss.s && i < fit->n; i++)
         fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
+    fit->kkt_at_zero = 0;
+    if (fit->from_zero)
+        return;
     memset(zeros, 0, fit->n * sizeof *zeros);
     sv_learning_loss(&fit->loss, zeros, NULL, 0, NULL, NULL, NULL, &sums);
     fit->at_zero = sums.value;
-    fit->kkt_at_zero = 0;
     if (!fit->kind.has_dual) {
         double *none = fit->work + width(fit), *g = none + width(fit), *z = g + width(fit), *v = z + fit->n;
         struct sv_fit_bounds bounds;
@@ -257,6 +261,23 @@ static int by_gram(struct walk *walk)
     return sv_gram_minimise(&walk->model, slope, tol, walk->way, walk->gram, walk->model.face);
 }
 
+/* About the curvatures of the columns, by the mean of the samples': without kinks and bounds they only precondition, and the
+ * exact ones would cost as much as a product. */
+static void estimate_curvatures(struct walk *walk)
+{
+    const struct sv_fit *fit = walk->fit;
+    double mean = 0, least = 0;
+    for (size_t i = 0; i < fit->n; i++)
+        mean += walk->D[i];
+    mean /= (double)fit->n;
+    for (size_t k = 0; k < walk->part.d; k++)
+        least = fmax(least, ROUGH * fit->norms[walk->list[k]]);
+    for (size_t k = 0; k < walk->part.d; k++) {
+        double norm = fmax(fit->norms[walk->list[k]], least);
+        walk->model.curvature[k] = mean * norm * norm + walk->part.l2[k];
+    }
+}
+
 /* target = the model's minimiser over the working set, from w, where the loss has the derivative v. Sweeps that have
  * cost what the Gram matrix would are given up for it, and not tried again. */
 static void minimise_model(struct walk *walk, const double *weights, double tol)
@@ -272,7 +293,10 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
     may = may && p > FEW && !state->crawls;
     memcpy(walk->target, walk->w, p * sizeof *walk->target);
     memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
-    sv_sweeps_curvatures(&walk->model);
+    if (weights == walk->D && sv_sweeps_smooth(&walk->model))
+        estimate_curvatures(walk);
+    else
+        sv_sweeps_curvatures(&walk->model);
     if (sv_sweeps_minimise(&walk->model, tol, may ? worth : most) <= tol || !may)
         return;
     state->crawls = 1;
@@ -383,15 +407,12 @@ static void look(struct walk *walk)
     walk->violation = measures.kkt;
 }
 
-/* Whether another step should wait for a pass over the data. */
+/* Whether another step should wait for a pass over the data, whatever the violation is: one over all coordinates tells
+ * more, and costs little beside a step on all of them. */
 static int enough(const struct walk *walk, int steps)
 {
     const struct sv_fit *fit = walk->fit;
-    const struct sv_fit_state *state = walk->state;
-    /* A pass over all coordinates tells more, and costs little beside a step on all of them. */
-    if (walk->part.d == width(fit) || steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS))
-        return 1;
-    return walk->violation <= 0.1 * state->kkt;
+    return walk->part.d == width(fit) || steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS);
 }
 
 static void newton(struct walk *walk)
@@ -409,8 +430,6 @@ static void newton(struct walk *walk)
         minimise_model(walk, walk->D, share_of_newton(walk) * walk->violation);
         predictors_of_step(walk);
         double share = line_search(walk);
-        if (share > 0)
-            look(walk);
         if (share == 1)
             walk->state->floor = walk->state->floor > LEAST_FLOOR ? walk->state->floor / FLATTER : 0;
         lifted = share < SHORT && lift(walk, lifted && share == 0);
@@ -418,16 +437,24 @@ static void newton(struct walk *walk)
             return;
         if ((share > 0 && !lifted && enough(walk, steps)) || steps > 2 * SMOOTH_STEPS)
             return;
+        if (share > 0)
+            look(walk);
+        if (share > 0 && !lifted && walk->violation <= 0.1 * state->kkt)
+            return;
     }
 }
 
 /* ---- the steps of a fit ---- */
 
-/* All that is known at state->w. */
-static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
+/* All that is known at state->w; `at_zero`: which is zero, where this is not known yet. */
+static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state, int at_zero)
 {
     struct sv_fit_bounds bounds;
     sv_fit_bound(fit, state->w, state->alive, state->z, state->v, state->g, &bounds);
+    if (at_zero) {
+        fit->at_zero = bounds.primal;
+        fit->kkt_at_zero = bounds.kkt;
+    }
     if (fit->screening)
         sv_fit_screen(fit, state->w, state->g, &bounds, state->alive);
     state->primal = bounds.primal;
@@ -466,7 +493,7 @@ void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t 
     state->dual = -INFINITY;
     state->floor = 0;
     state->nit = state->idle = state->crawls = state->newtons = state->grams = state->sweeps = state->products = 0;
-    look_at_all(fit, state);
+    look_at_all(fit, state, fit->from_zero);
 }
 
 void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
@@ -486,7 +513,7 @@ void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
         state->w[walk.list[k]] = walk.w[k];
     state->sweeps += walk.model.sweeps;
     state->products += walk.model.products;
-    look_at_all(fit, state);
+    look_at_all(fit, state, 0);
     int gained = primal - state->primal > NOISE * fabs(primal) || state->measure < 0.5 * measure;
     state->idle = gained || !same ? 0 : state->idle + 1;
     state->nit++;

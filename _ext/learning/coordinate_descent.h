@@ -29,6 +29,7 @@ struct sv_fit {
     double tol;
     int64_t first;               /* columns of the first working set; 0: chosen */
     int screening, threads;
+    int from_zero;               /* whether every fit starts at zero: what holds there is then left to sv_fit_begin */
     double *work;                /* sv_fit_work() doubles */
     int32_t *places;             /* 3 (d + 1) */
     /* By sv_fit_prepare. */

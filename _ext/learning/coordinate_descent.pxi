@@ -13,6 +13,7 @@ cdef extern from "coordinate_descent.h" nogil:
         int64_t first
         int screening
         int threads
+        int from_zero
         double *work
         int32_t *places
         double at_zero
@@ -115,7 +116,13 @@ cdef class Descent:
         numbers need a closer look: what is not finite, targets that do not fit the loss, indices that do not rise."""
         cdef Descent self = Descent.__new__(Descent)
         cdef sv_fit *fit = &self.fit
-        _place_matrix(fit, X if isinstance(X, Compressed) else Columns(X), ones)
+        cdef const double[::1, :] entries
+        if isinstance(X, Compressed):
+            _place_matrix(fit, X, ones)
+        else:
+            entries = X
+            fit.dense, fit.stride, fit.n, fit.d = &entries[0, 0], entries.shape[0], entries.shape[0], entries.shape[1]
+            fit.ones = ones
         cdef size_t n = fit.n, d = fit.d, width = d + ones, k, j, work = sv_fit_work(n, d)
         cdef double[::1] block = np.empty(work + 5 * width + n)
         cdef int32_t[::1] places = np.empty(3 * d + 3, np.int32)
@@ -129,6 +136,7 @@ cdef class Descent:
         fit.penalty.l1, fit.penalty.l2 = rest + width, rest + 2 * width
         fit.penalty.low, fit.penalty.high = rest + 3 * width, rest + 4 * width
         fit.tol, fit.first, fit.screening, fit.threads, fit.work, fit.places = tol, 0, 1, threads, &block[0], &places[0]
+        fit.from_zero = True
         for k in range(4):
             value = terms[k]
             for j in range(d):
@@ -149,9 +157,9 @@ cdef class Descent:
         return self if largest < INFINITY else None
 
     def whole(self, int64_t most, double start):
-        """All steps from zero, at most so many: the arrays and the numbers where they end; the objective, its bound, the
-        violation and the measure there, of a pass over all columns; how many columns are worked on, and were screened;
-        measures and seconds of the states before the last."""
+        """All steps from zero, at most so many: the coefficients where they end, the intercept last; the objective, its
+        bound, the violation and the measure there, of a pass over all columns; how many steps, and the number of the
+        status that ends the fit; and the rest, which `told` explains."""
         cdef sv_fit_state state
         cdef sv_fit_bounds at
         cdef size_t n = self.fit.n, width = self.fit.d + (self.fit.ones != 0), j, working = 0, alive = 0
@@ -162,12 +170,11 @@ cdef class Descent:
         state.w, state.g = &of_block[0], &of_block[width]
         state.z, state.v = &of_block[2 * width], &of_block[2 * width + n]
         state.alive, state.working = &of_marks[0], &of_marks[width]
-        measures, seconds = [], []
+        rows = []
         with nogil:
             sv_fit_begin(&self.fit, &state, NULL)
         while state.nit < most and sv_fit_reached(&self.fit, &state) < 0:
-            measures.append(state.measure)
-            seconds.append(perf_counter() - start)
+            rows.append((state.measure, perf_counter() - start))
             with nogil:
                 sv_fit_step(&self.fit, &state)
             PyErr_CheckSignals()
@@ -182,9 +189,18 @@ cdef class Descent:
                 sv_fit_bound(&self.fit, state.w, NULL, &of_block[0], &of_block[n], &of_block[2 * n], &at)
             at.dual = max(at.dual, state.dual)
         found = at.primal, at.dual, at.kkt, sv_fit_measure(&self.fit, at.primal, at.dual, at.kkt)
+        numbers = self.numbers(&state)
+        return block[:width], found, state.nit, numbers[-1], (block, marks, width, numbers, (working, width - alive), rows)
+
+    @staticmethod
+    def told(rest):
+        """What `whole` found beside the answer: the state's arrays and numbers; how many columns are worked on, and were
+        screened; the measures and seconds of the states before the last."""
+        block, marks, width, numbers, counts, rows = rest
+        n = len(block) // 2 - width
         arrays = (block[:width], block[2 * width:2 * width + n], block[2 * width + n:], block[width:2 * width],
                   marks[:width], marks[width:])
-        return arrays, self.numbers(&state), found, (working, width - alive), measures, seconds
+        return arrays, numbers, counts, rows
 
     def penalise(self, SeparableTerms penalty):
         """Another penalty of the same coordinates."""

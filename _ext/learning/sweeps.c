@@ -139,8 +139,7 @@ static double solve_face(struct sv_sweeps *s, size_t count, double goal, double 
     return largest;
 }
 
-/* Whether no coordinate has a kink or a bound. */
-static int is_smooth(const struct sv_sweeps *s)
+int sv_sweeps_smooth(const struct sv_sweeps *s)
 {
     for (size_t j = 0; j < s->p; j++)
         if (s->l1[j] > 0 || s->low[j] > -INFINITY || s->high[j] < INFINITY)
@@ -152,10 +151,11 @@ double sv_sweeps_minimise(struct sv_sweeps *s, double tol, double most)
 {
     const struct sweep_kernels *kernels = kernel_table();
     most += s->entries;
-    if (is_smooth(s)) {
+    if (sv_sweeps_smooth(s)) {
         double largest = solve_face(s, find_face(s), tol, most);
         if (largest <= tol || s->entries >= most)
             return largest;
+        sv_sweeps_curvatures(s); /* steps on single coordinates need more than estimates */
     }
     for (;;) {
         size_t changes = 0;

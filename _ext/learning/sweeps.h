@@ -48,6 +48,9 @@ static inline size_t sv_sweeps_entries(const struct sv_sweeps *s, size_t j)
 /* curvature[j] = x_j'D x_j + l2_j. */
 SV_BINDING void sv_sweeps_curvatures(struct sv_sweeps *s);
 
+/* Whether no coordinate has a kink or a bound: then estimates of the curvatures do. */
+int sv_sweeps_smooth(const struct sv_sweeps *s);
+
 /* Until no equation is violated by more than `tol`, or `most` entries were read. Returns the violation that the last sweep over all coordinates met. */
 SV_BINDING double sv_sweeps_minimise(struct sv_sweeps *s, double tol, double most);
 

@@ -86,9 +86,11 @@ class Descent:
     ) -> Descent | None: ...  # fmt: skip
     def whole(
         self, most: int, start: float
-    ) -> tuple[
-        _Arrays, _Numbers, tuple[float, float, float, float], tuple[int, int], list[float], list[float]
-    ]: ...  # fmt: skip
+    ) -> tuple[_Floats, tuple[float, float, float, float], int, int, tuple[Any, ...]]: ...  # fmt: skip
+    @staticmethod
+    def told(
+        rest: tuple[Any, ...]
+    ) -> tuple[_Arrays, _Numbers, tuple[int, int], list[tuple[float, float]]]: ...  # fmt: skip
     def penalise(self, penalty: SeparableTerms) -> None: ...
     def begin(self, w0: _Floats, guess: _Bytes | None = None) -> tuple[_Arrays, _Numbers]: ...
     def step(self, arrays: _Arrays, numbers: _Numbers) -> _Numbers: ...

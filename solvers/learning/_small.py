@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import time
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse
 
 from .._base.iterate import verified
@@ -22,10 +24,12 @@ from .._base.state import made
 from .._base.threads import build_info, resolve
 from .._base.validate import FLOAT64
 from . import _kernels
-from ._coordinate_descent import METHOD, counts_of, state_of
+from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
 from ._design import is_small
 from ._losses import LOSSES
 from ._problem import GlmResult
+
+Array = npt.NDArray[Any]
 
 #: The penalties' shares of l1 terms; None: as the user says.
 SHARES: dict[str, float | None] = {"l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0}
@@ -88,26 +92,48 @@ def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, f
     return share * lam, (1 - share) * lam, low, high
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class SmallResult(GlmResult):
+    """The same; what few look at, and takes as long as a small fit, is made when it is asked for."""
+
+    @cached_property
+    def state(self) -> DescentState:  # type: ignore[override]
+        """Where the fit ended."""
+        arrays, numbers, _, _ = _kernels.Descent.told(self.__dict__["_rest"])
+        return state_of(arrays, numbers)
+
+    @cached_property
+    def history(self) -> dict[str, Array]:  # type: ignore[override]
+        """Measures and seconds, step by step."""
+        rows = [*_kernels.Descent.told(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
+        measures, seconds = np.array(rows).T.copy()
+        return {"nit": np.arange(len(rows)), "measure": measures, "seconds": seconds}
+
+    @cached_property
+    def stats(self) -> dict[str, Any]:  # type: ignore[override]
+        """What was done."""
+        counts = counts_of(self.state, *_kernels.Descent.told(self.__dict__["_rest"])[2])
+        threads, seconds = self.__dict__["_threads"], self.__dict__["_seconds"]
+        return {"copies": 0, "threads": threads, **counts, "isa": build_info()["isa"], "seconds": seconds}
+
+    @cached_property
+    def options(self) -> dict[str, Any]:  # type: ignore[override]
+        """Those of the method."""
+        return OPTIONS.copy()
+
+
 def _result(
     fit: _kernels.Descent, d: int, ones: bool, tol: float, max_iter: int, start: float, threads: int, why: str
 ) -> GlmResult:
     """The fit, and what is told of it."""
-    arrays, numbers, (primal, dual, kkt, measure), counts, measures, seconds = fit.whole(max_iter, start)
-    state = state_of(arrays, numbers)
-    measures.append(state.measure)
-    seconds.append(time.perf_counter() - start)
-    coef = state.w[:d].copy()
-    status = verified(_ended(state.ended), measure, tol)
+    w, (primal, dual, kkt, measure), nit, ended, rest = fit.whole(max_iter, start)
+    coef = w[:d].copy()
+    status = verified(_ended(ended), measure, tol)
     return made(
-        GlmResult, x=coef, coef=coef, intercept=float(state.w[d]) if ones else 0.0, fun=primal,
+        SmallResult, x=coef, coef=coef, intercept=float(w[d]) if ones else 0.0, fun=primal,
         gap=max(primal - dual, 0.0) if dual > -math.inf else math.nan, kkt=kkt, support=coef.nonzero()[0],
-        measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why),
-        nit=state.nit, method=METHOD.name, options=OPTIONS.copy(), state=state,
-        history={"nit": np.arange(len(measures)), "measure": np.array(measures), "seconds": np.array(seconds)},
-        stats={
-            "copies": 0, "threads": threads, **counts_of(state, *counts), "isa": build_info()["isa"],
-            "seconds": time.perf_counter() - start,
-        },
+        measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why), nit=nit,
+        method=METHOD.name, _rest=rest, _threads=threads, _seconds=time.perf_counter() - start,
     )  # fmt: skip
 
 

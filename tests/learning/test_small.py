@@ -1,6 +1,7 @@
 """Plain fits of small data take one call of the kernels: the same bits as the way of all fits, or that way."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -136,3 +137,15 @@ def test_disorderly_sparse_columns_are_put_in_order():
     disorderly = scipy.sparse.csc_array((data, index, columns.indptr), shape=X.shape)
     result = glm(disorderly, y, lam=1.0, tol=1e-10)
     np.testing.assert_allclose(result.coef, glm(X, y, lam=1.0, tol=1e-10).coef, atol=1e-9)
+
+
+def test_what_is_made_when_it_is_asked_for_survives_copies():
+    X, y = problem(5, 40, 12)
+    result = glm(X, y, lam=1.0, tol=1e-10)
+    for copy in (pickle.loads(pickle.dumps(result)), result.changed(message="")):
+        np.testing.assert_array_equal(copy.state.w, result.state.w)
+        np.testing.assert_array_equal(copy.history["measure"], result.history["measure"])
+        assert copy.stats == result.stats
+        assert copy.options == result.options
+        assert copy["nit"] == copy.nit == result.nit
+    assert glm(X, y, lam=1.0, tol=1e-12, resume=result.state).success

@@ -248,3 +248,15 @@ def test_coefficients_of_empty_columns_start_at_zero(seed, form, loss):
     result = glm(form(X), y, loss=loss, lam=0.1, x0=np.ones(30), tol=1e-10, method="working-set")
     assert result.success
     assert not result.coef[::3].any()
+
+
+def test_wide_non_negative_squares_are_swept_where_any_of_many_answers_will_do():
+    """An active-set method ends with no more columns than samples, each of which takes the square of them."""
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal((300, 2000)))
+    y = X @ (rng.random(2000) * (rng.random(2000) < 0.5)) + rng.standard_normal(300)
+    result = glm(X, y, lam=0, penalty="none", bounds=(0, np.inf), tol=1e-8, method="working-set")
+    assert result.success
+    assert result.coef.min() >= 0
+    assert result.fun <= 1e-15 * (y @ y)
+    assert len(result.support) > 300
