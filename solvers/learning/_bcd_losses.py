@@ -160,7 +160,7 @@ def _samples(X: Any) -> Any:
 
 
 def _targets(y: npt.ArrayLike, X: Any) -> Array:
-    targets = real_array(y, "y", ndim=1)
+    targets = np.ascontiguousarray(real_array(y, "y", ndim=1))
     if len(targets) != X.shape[0]:
         raise ValueError(f"y must have length {X.shape[0]}, that of X's rows, not {len(targets)}")
     check_finite(targets, "y")

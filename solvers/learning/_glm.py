@@ -251,6 +251,8 @@ def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept
         s = _nonnegative(sample_weight, "sample_weight", matrix.n)
         if np.any(s == 0):  # such samples are none
             keep = s > 0
+            if not keep.any():
+                raise ValueError("sample_weight is 0 for every sample")
             matrix = design(matrix.X[keep], fit_intercept)
             targets, s = targets[keep], s[keep]
     return Samples(matrix, targets, s, copies, labels, sample_weight is None)

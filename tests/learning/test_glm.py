@@ -359,6 +359,7 @@ def test_large_targets_of_poisson():
         ({"weights": [1.0]}, ValueError, r"weights must have shape \(2,\)"),
         ({"weights": [1.0, -1.0]}, ValueError, "weights must be >= 0"),
         ({"sample_weight": [1.0, np.inf, 1.0]}, ValueError, "sample_weight must be finite"),
+        ({"sample_weight": [0.0, 0.0, 0.0]}, ValueError, "sample_weight is 0 for every sample"),
         ({"bounds": (0.5, 1.0)}, ValueError, "bounds must include 0"),
         ({"bounds": 3}, ValueError, "bounds must be a pair"),
         ({"x0": [1.0, 2.0, 3.0]}, ValueError, "x0 must have length 2"),
