@@ -47,8 +47,8 @@ MOST_SWEEPS = 5000
 #: Nanoseconds of the active-set method: by the square of the columns, and by the cube of those in use, say half.
 BY_SQUARE, BY_CUBE = 12.0, 0.03 / 8
 
-#: Without a penalty, where there are more columns than this share of the samples, many come and go, each at the square of
-#: those in use: nanoseconds.
+#: Without a penalty, where there are more columns than this share of the samples, many come and go, each at the square
+#: of those in use: nanoseconds.
 CLOSE, BY_EXCHANGES = 0.75, 0.2
 
 #: Nanoseconds of an entry that is read in sweeps.
@@ -179,8 +179,8 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     if 8 * p * p > LARGEST_GRAM and np.isfinite(sweep):
         return SweepModel(problem, columns, penalty, MOST_SWEEPS * sweep)
     quadratic = problem.loss.quadratic
-    # Of least squares with many more columns than samples all depend on one another, and sweeps crawl; but where nothing
-    # has a penalty any of the many answers will do.
+    # Of least squares with many more columns than samples all depend on one another, and sweeps crawl; but where
+    # nothing has a penalty any of the many answers will do.
     many = quadratic and p > 2 * problem.design.n and not problem.kind.has_l2 and problem.has_dual
     if may_sweep and not many and (SWEEPS if quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, (GIVEN if quadratic else 1.0) * gram)

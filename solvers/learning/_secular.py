@@ -41,8 +41,8 @@ TINY = 1e-300
 IDLE = 2
 #: The Gram matrix serves where there are fewer columns in use than this share of the rows.
 FEWER = 0.8
-#: An old factor serves where no scale is another by more than this share, and so many products leave a share `SOLVED` of
-#: the residual of v, or its rounding; an old Newton matrix where the last step left a share `LEFT` of the violation.
+#: An old factor serves where no scale is another by more than this share, and so many products leave a share `SOLVED`
+#: of the residual of v, or its rounding; an old Newton matrix where the last step left a share `LEFT` of the violation.
 NEAR, PRODUCTS, SOLVED, EPSILON, LEFT = 0.3, 20, 1e-4, 1e-15, 0.1
 
 
