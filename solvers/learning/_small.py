@@ -96,28 +96,28 @@ def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, f
 class SmallResult(GlmResult):
     """The same; what few look at, and takes as long as a small fit, is made when it is asked for."""
 
-    @cached_property
-    def state(self) -> DescentState:  # type: ignore[override]
+    @cached_property  # type: ignore[misc]
+    def state(self) -> DescentState:
         """Where the fit ended."""
         arrays, numbers, _, _ = _kernels.Descent.told(self.__dict__["_rest"])
         return state_of(arrays, numbers)
 
-    @cached_property
-    def history(self) -> dict[str, Array]:  # type: ignore[override]
+    @cached_property  # type: ignore[misc]
+    def history(self) -> dict[str, Array]:
         """Measures and seconds, step by step."""
         rows = [*_kernels.Descent.told(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
         measures, seconds = np.array(rows).T.copy()
         return {"nit": np.arange(len(rows)), "measure": measures, "seconds": seconds}
 
-    @cached_property
-    def stats(self) -> dict[str, Any]:  # type: ignore[override]
+    @cached_property  # type: ignore[misc]
+    def stats(self) -> dict[str, Any]:
         """What was done."""
         counts = counts_of(self.state, *_kernels.Descent.told(self.__dict__["_rest"])[2])
         threads, seconds = self.__dict__["_threads"], self.__dict__["_seconds"]
         return {"copies": 0, "threads": threads, **counts, "isa": build_info()["isa"], "seconds": seconds}
 
-    @cached_property
-    def options(self) -> dict[str, Any]:  # type: ignore[override]
+    @cached_property  # type: ignore[misc]
+    def options(self) -> dict[str, Any]:
         """Those of the method."""
         return OPTIONS.copy()
 
