@@ -50,6 +50,19 @@ def test_scales_change_nothing(name, scales):
     np.testing.assert_allclose(x, solved(equalities(name), tol=1e-10).x, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", [3, 11])
+@pytest.mark.parametrize("name", ["HS6", "HS7", "HS42", "HS77", "HS79", "BT2"])
+def test_rotations_change_nothing(name, seed):
+    x0, f, rows, _ = EQUALITIES[name]
+    Q = np.linalg.qr(np.random.default_rng(seed).normal(size=(len(x0), len(x0))))[0]
+
+    def turned(function):
+        return lambda x: function([sum((q * e for q, e in zip(row, x, strict=True)), 0.0) for row in Q])
+
+    rotated = program(Q.T @ np.array(x0), turned(f), [turned(row) for row in rows])
+    np.testing.assert_allclose(Q @ solved(rotated, tol=1e-10).x, solved(equalities(name), tol=1e-10).x, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
