@@ -41,6 +41,9 @@ TINY = 1e-300
 IDLE = 2
 #: The Gram matrix serves where there are fewer columns in use than this share of the rows.
 FEWER = 0.8
+#: So many rows are factored in single precision at first, as long as what that leaves of v is gone after so many
+#: products.
+SINGLE_ROWS, SINGLE_PRODUCTS = 500, 8
 #: An old factor serves where no scale is another by more than this share, and so many products leave a share `SOLVED`
 #: of the residual of v, or its rounding; an old Newton matrix where the last step left a share `LEFT` of the violation.
 NEAR, PRODUCTS, SOLVED, EPSILON, LEFT = 0.3, 20, 1e-4, 1e-15, 0.1
@@ -55,6 +58,8 @@ class Samples:
         self._place = np.full(R.shape[1], -1)
         self._columns = np.empty(0, np.intp)
         self._H = np.empty((0, 0))
+        #: Whether factors are in single precision.
+        self.single = len(R) >= SINGLE_ROWS
 
     def gram(self, used: npt.NDArray[np.intp]) -> Array | None:
         """R'R of these columns; None where rows serve better."""
@@ -90,12 +95,52 @@ class Secular:
         columns *= roots[:, None]
         self.panel = columns.T
         self.by_rows = H is None
-        S = blas.dsyrk(1.0, self.panel, lower=1) if H is None else (roots[:, None] * H * roots).T
+        v = self._by_single() if self.by_rows and samples.single else None
+        samples.single &= v is not None or not self.by_rows
+        self.defined = v is not None or self._factored((roots[:, None] * H * roots).T if H is not None else None)
+        if self.defined:
+            self._follow(self._solved(samples.r) if v is None else v, each, 0.0)
+
+    def _factored(self, S: Array | None) -> bool:
+        """Whether there is a factor; S: the products of the columns where these are less than the rows."""
+        self.single = False
+        S = blas.dsyrk(1.0, self.panel, lower=1) if S is None else S
         S[np.diag_indices_from(S)] += 1
         self.factor, info = lapack.dpotrf(S, lower=1, overwrite_a=1)
-        self.defined = info == 0
-        if self.defined:
-            self._follow(self._solved(samples.r), each, 0.0)
+        return bool(info == 0)
+
+    def _by_single(self) -> Array | None:
+        """v by a factor in single precision, half the time of a double one; None where its rounding is in the way."""
+        self.single = True
+        with np.errstate(over="ignore", invalid="ignore"):  # then there is no factor, or one that serves for nothing
+            S = blas.ssyrk(1.0, self.panel.astype(np.float32), lower=1)
+            S[np.diag_indices_from(S)] += 1
+        self.factor, info = lapack.spotrf(S, lower=1, overwrite_a=1)
+        if info != 0:
+            return None
+        r = self.samples.r
+        found = self.conjugate(np.ones(self.panel.shape[1]), np.zeros_like(r), EPSILON, SINGLE_PRODUCTS)
+        return None if found is None else found[0]
+
+    def conjugate(self, shares: Array, v: Array, share: float, most: int) -> tuple[Array, Array] | None:
+        """(I + R D R')^-1 r by conjugate gradients from v on, and what they leave; None where they take too long.
+
+        D is that of the factor times `shares`; to a share of the residual.
+        """
+        r, panel = self.samples.r, self.panel
+        rest = r - v - panel @ (shares * (panel.T @ v))
+        goal = max(share * float(np.linalg.norm(rest)), EPSILON * float(np.linalg.norm(r)))
+        p, before = np.zeros_like(rest), np.inf
+        for _ in range(most):
+            if np.linalg.norm(rest) <= goal:
+                return v, rest
+            y = self._solved(rest)
+            product = float(rest @ y)
+            p = y + (product / before) * p
+            q = p + panel @ (shares * (panel.T @ p))
+            step = product / float(p @ q)
+            v, rest, before = v + step * p, rest - step * q, product
+        return None
 
     def _follow(self, v: Array, each: Array, lacks: float) -> None:
         """All that v tells, with the scale of each column; `lacks`: v times the residual of its equation.
@@ -108,7 +153,11 @@ class Secular:
         self.w = each * self.u
 
     def _solved(self, r: Array) -> Array:
-        """(I + R D R')^-1 r."""
+        """(I + R D R')^-1 r, as exactly as the factor is."""
+        if self.single:
+            size = float(np.abs(r).max()) or 1.0
+            y = lapack.spotrs(self.factor, (r / size).astype(np.float32), lower=1)[0]
+            return np.asarray(size * y.astype(np.float64))
         if self.by_rows:
             return lapack.dpotrs(self.factor, r, lower=1)[0]  # type: ignore[no-any-return]
         if not self.panel.shape[1]:
@@ -145,6 +194,10 @@ class Secular:
         for column, k in enumerate(groups.tolist()):
             of_group = slice(start[k], start[k + 1])
             np.dot(R[:, of_group], self.u[of_group], out=Q[:, column])
+        if self.single:  # Newton's matrix need not be exact
+            size = float(np.abs(Q).max()) or 1.0
+            Z = lapack.strtrs(self.factor, (Q / size).astype(np.float32, order="F"), lower=1, overwrite_b=1)[0]
+            return np.asarray(size**2 * (Z.T @ Z).astype(np.float64))
         if self.by_rows:
             Z = lapack.dtrtrs(self.factor, Q, lower=1, overwrite_b=1)[0]
             return Z.T @ Z  # type: ignore[no-any-return]
@@ -168,27 +221,10 @@ class Near(Secular):
             return
         shares = each[base.used] / base.each[base.used]
         self.defined = bool((np.abs(shares - 1) <= NEAR).all())
-        found = self._found(shares, v) if self.defined else None
+        found = base.conjugate(shares, v, SOLVED, PRODUCTS) if self.defined else None
         self.defined = found is not None
         if found is not None:
             self._follow(found[0], each, float(found[0] @ found[1]))
-
-    def _found(self, shares: Array, v: Array) -> tuple[Array, Array] | None:
-        """(I + R D R')^-1 r by conjugate gradients from v on, and what they leave; None where they take too long."""
-        base, r, panel = self.base, self.samples.r, self.base.panel
-        rest = r - v - panel @ (shares * (panel.T @ v))
-        goal = max(SOLVED * float(np.linalg.norm(rest)), EPSILON * float(np.linalg.norm(r)))
-        p, before = np.zeros_like(rest), np.inf
-        for _ in range(PRODUCTS):
-            if np.linalg.norm(rest) <= goal:
-                return v, rest
-            y = base._solved(rest)
-            product = float(rest @ y)
-            p = y + (product / before) * p
-            q = p + panel @ (shares * (panel.T @ p))
-            step = product / float(p @ q)
-            v, rest, before = v + step * p, rest - step * q, product
-        return None
 
     def hessian(self, groups: npt.NDArray[np.intp]) -> Array:
         """That of the other one."""

@@ -571,3 +571,23 @@ def test_an_old_factor_serves_nearby(seed, columns):
     np.testing.assert_allclose(same.v, base.v, atol=1e-13)
     assert not _secular.Near(base, 2 * scales, base.v).defined
     assert not _secular.Near(base, scales + 0.1 * (scales == 0), base.v).defined
+
+
+@pytest.mark.parametrize("spread", [0, 6])
+def test_a_factor_in_single_precision_changes_no_answer(monkeypatch, spread):
+    """More columns in use than samples: columns that differ by orders of magnitude are more than it can serve."""
+    rng = np.random.default_rng(19)
+    X = rng.normal(size=(120, 400)) * 10.0 ** rng.uniform(-spread, spread, 400)
+    y, groups = rng.normal(size=120), np.arange(400) // 4
+    lam = max(np.linalg.norm((X.T @ y)[groups == k]) for k in range(100)) / 300
+    answers, used = [], []
+    by_single = _secular.Secular._by_single
+    monkeypatch.setattr(_secular.Secular, "_by_single", lambda self: used.append(1) or by_single(self))
+    for rows in (100, 10**9):
+        monkeypatch.setattr(_secular, "SINGLE_ROWS", rows)
+        answers.append(glm(X, y, penalty="group", groups=groups, lam=lam, tol=1e-12))
+        assert answers[-1].success
+        assert bool(used) == (rows == 100)
+        used.clear()
+    assert answers[0].fun == pytest.approx(answers[1].fun, rel=1e-11)
+    np.testing.assert_allclose(X @ answers[0].coef, X @ answers[1].coef, atol=1e-5)
