@@ -5,7 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from solvers.optimize._nlp import Program
 from solvers.testing import cutest, kkt
+
+from ..optimize.test_merit import newton, residual
 
 
 def test_the_lists(bench):
@@ -16,6 +19,24 @@ def test_the_lists(bench):
             problem = cutest(name)
             assert (problem.row_lower == problem.row_upper).all()
             assert not np.isfinite(np.append(problem.lower, problem.upper)).any()
+
+
+@pytest.mark.cutest
+def test_penalties_stay_bounded_on_the_papers_list(bench):
+    """By the exact augmented Lagrangian alone."""
+    for name in bench("cutest_sets").PAPER:
+        given = cutest(name)
+        zero, free = np.zeros(given.m), np.full(given.n, np.inf)
+        points, steps = newton(
+            Program(
+                x0=given.x0, lower=-free, upper=free, row_lower=zero, row_upper=zero, linear=np.zeros(given.m, bool),
+                fun=given.fun, gradient=given.gradient, jacobian=given.jacobian, hessian=given.hessian,
+                constraints=lambda x, given=given: given.constraints(x) - given.row_lower,
+            )
+        )  # fmt: skip
+        assert residual(points[-1]) <= 1e-8, name
+        assert max(step["eta1"] for step in steps) <= 100, name
+        assert min(step["eta2"] for step in steps) >= 1e-3, name
 
 
 # powers, an outer function, an arcus tangent, elements in other variables; bounds and inequalities
