@@ -2,7 +2,7 @@
 # m and the functions below by the same names (`Backend` in solvers/optimize/_nlp.py says what each takes and returns). An
 # exception in one of them ends the solve and is raised by whoever called it.
 
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 
 cdef extern from "runtime.h" nogil:
     void *sv_scratch_take(size_t bytes, int *used)

@@ -16,7 +16,7 @@ from ._blocks import BlockFunction
 from ._cost import Cost
 from ._gradients import Gradients
 from ._problem import TransportResult
-from ._solve import checked_problem, choose, matrix_cost, points_cost, run_method
+from ._solve import checked_by_reg, choose, matrix_cost, points_cost, run_method
 
 Array = npt.NDArray[Any]
 
@@ -230,7 +230,7 @@ def _divergence(
     threads: int | None,
 ) -> DivergenceResult:
     cost, copies = costs[0]
-    problem = checked_problem(cost, a, b, reg, tol, norm, None, True, copies, threads)
+    problem = checked_by_reg(cost, a, b, tol, norm, True, copies, threads)(reg, None)
     cross: TransportResult = run_method(problem, method, choose, options, control)
     self_a, self_b = (
         _self_transport(within, weights, reg, tol, norm, method, options, control, threads)
@@ -272,7 +272,7 @@ def _self_transport(
     threads: int | None,
 ) -> TransportResult:
     """Transport of a set to itself: by the averaged fixed point, or else by the method for any costs."""
-    problem = checked_problem(cost[0], weights, weights, reg, tol, norm, None, True, cost[1], threads)
+    problem = checked_by_reg(cost[0], weights, weights, tol, norm, True, cost[1], threads)(reg, None)
     short = Control(min(control.max_iter, SYMMETRIC_STEPS), control.time_limit, None, control.verbose, None)
     result = run(_symmetric.METHOD, problem, short)
     if not result.success:

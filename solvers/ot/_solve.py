@@ -169,7 +169,7 @@ def solve(
             cost.matrix, a, real_array(b, "b"), single, plain=plain, reg=reg, tol=tol, norm=norm, max_iter=max_iter,
             threads=threads,
         )  # fmt: skip
-    problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, copies, threads)
+    problem = checked_by_reg(cost, a, b, tol, norm, certify, copies, threads)(reg, warm_start)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, choose, options, control)
     return result
@@ -252,7 +252,7 @@ def solve_sample(
             threads, method, options, lambda: Control(max_iter, time_limit, callback, verbose, resume), allow_inf,
         )  # fmt: skip
     cost = points_cost(X, Y, metric, p, forbidden_cost(reg) if allow_inf else None)
-    problem = checked_problem(cost, a, b, reg, tol, norm, warm_start, certify, 0, threads)
+    problem = checked_by_reg(cost, a, b, tol, norm, certify, 0, threads)(reg, warm_start)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     result: TransportResult = run_method(problem, method, choose, options, control)
     return result
@@ -368,21 +368,6 @@ def _solved_together(
     problem = undrifted(shared(own, across))
     result: TransportResult = run_method(problem, method, choose_shared, options, limits)
     return result
-
-
-def checked_problem(
-    cost: Cost,
-    a: npt.ArrayLike | None,
-    b: npt.ArrayLike | None,
-    reg: float,
-    tol: float,
-    norm: str,
-    warm_start: tuple[npt.ArrayLike, npt.ArrayLike] | None,
-    certify: bool,
-    copies: int,
-    threads: int | None,
-) -> TransportProblem:
-    return checked_by_reg(cost, a, b, tol, norm, certify, copies, threads)(reg, warm_start)
 
 
 def checked_by_reg(
