@@ -125,6 +125,15 @@ static int make_same(struct sv_hierarchy *h, struct sv_level *g, int which)
     return (g->same[which] = zeros(&h->kept, (size_t)(g->n[1] * g->n[2]) * sizeof *g->same[which])) != NULL;
 }
 
+/* Tables for the set-up of a level from a constant coefficient. */
+static int make_alike(struct sv_hierarchy *h, struct sv_level *g)
+{
+    for (int kind = 0; kind < ALIKE_KINDS && is_constant(&h->grid); kind++)
+        if (!(g->alike[kind] = zeros(&h->kept, (size_t)(g->n[1] * g->n[2]) * sizeof *g->alike[kind])))
+            return 0;
+    return 1;
+}
+
 /* The fields of level l, whose shape is set; 0 where there is no memory. */
 static int make_fields(struct sv_hierarchy *h, int l, size_t width)
 {
@@ -140,6 +149,8 @@ static int make_fields(struct sv_hierarchy *h, int l, size_t width)
     for (int which = 0; which < SHARED_FIELDS && !h->M.general; which++)
         if (!make_same(h, g, which))
             return 0;
+    if (!h->M.general && !make_alike(h, g))
+        return 0;
     if (h->M.general && !(g->left = field(&h->kept, g, width)))
         return 0;
     if (h->M.general && l && h->twice && !(g->first = field(&h->kept, g, width)))
@@ -176,6 +187,7 @@ static int make_levels(struct sv_hierarchy *h, const struct sv_planned *levels, 
     h->M.last = inverse;
     return inverse && (h->M.ends = zeros(&h->kept, 2 * cells * sizeof(double))) &&
            shape_level(h, &h->A, levels->n[0], none, sizeof(double)) && make_same(h, &h->A, SHARED_INVERSE) &&
+           make_alike(h, &h->A) &&
            (h->diagonal = field(&h->kept, &h->A, sizeof(double))) &&
            (h->given = zeros(&h->kept, h->M.level[0].size * width)) &&
            (h->result = zeros(&h->kept, h->M.level[0].size * width));

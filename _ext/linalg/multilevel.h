@@ -17,6 +17,10 @@ enum { MULTILEVEL_LEAD = 16, MULTILEVEL_MOST = 32 };
 /* Fields whose rows are shared: away from obstacles and walls one row says what all say, and stays in the cache. */
 enum { SHARED_SCALE, SHARED_INVERSE, SHARED_SHARES, SHARED_FIELDS = SHARED_SHARES + 3 };
 
+/* What two rows that the set-up calls alike have in common, all bits of it: for the first level the mask; else couplings,
+ * walls and masses; and with those the inverse. */
+enum { ALIKE_GIVEN, ALIKE_ALL, ALIKE_KINDS };
+
 struct sv_level {
     ptrdiff_t n[3], pitch;  /* cells along x, y, z */
     size_t size;            /* of a field */
@@ -41,6 +45,8 @@ struct sv_level {
     /* For each row of a field the number of one with the same bits, to be read in its place; NULL: its own. Of the
      * matrix in float64 that of SHARED_INVERSE is for the diagonal. */
     int32_t *same[SHARED_FIELDS];
+    /* Of the set-up, where the coefficient is constant: for each row the number of one that it is like; NULL: not known. */
+    int32_t *alike[ALIKE_KINDS];
 };
 
 /* What the set-up takes for a stencil of constant coefficient. */

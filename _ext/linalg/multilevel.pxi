@@ -153,6 +153,15 @@ cdef class Multilevel(Fields):
             for l in range(self.M.levels - 1):
                 sv_learned_coarsen(&self.M, l, <const void *>at[0], <void *>at[1], <void *>at[2], <void *>at[3])
 
+    cdef int liken(self, int levels) except -1:
+        """The set-up looks for rows that are alike on so many levels; what the net corrects it does not know."""
+        for l in range(self.M.levels):
+            if l < levels:
+                self.make_alike(f"{l}", &self.M.level[l])
+            else:
+                self.M.level[l].alike[ALIKE_GIVEN] = self.M.level[l].alike[ALIKE_ALL] = NULL
+        return 0
+
     def set_constant(self, couplings, sides, obstacles, double mass, mask, double scale, learned=None):
         """As `Stencil.set_constant`; all is multiplied by `scale`. learned: see `make_levels`."""
         cdef sv_level *g = &self.M.level[0]
@@ -160,6 +169,7 @@ cdef class Multilevel(Fields):
         g.constant, self.scale = 1, scale
         for axis in range(3):
             g.coupling[axis] = scale * couplings[axis]
+        self.liken(0 if self.M.general else self.M.levels if learned is None else 1)
         self.borrow(True)
         with nogil:
             sv_setup_kernels_of(self.M.single).fill(g, &cells, scale, NULL, self.M.threads)
@@ -172,6 +182,7 @@ cdef class Multilevel(Fields):
         g.constant, self.scale = 0, scale
         if g.face[0] == NULL:
             self.make_faces(0)
+        self.liken(0)
         self.borrow(False)
         for axis in range(3):
             if g.face[axis] != NULL and faces[axis] is not None:

@@ -94,13 +94,70 @@ static void coarsen_row(const struct setup *s, ptrdiff_t K, ptrdiff_t J)
     close_row(c, (real *)c->face[0] + row);
 }
 
+/* ---- rows of blocks that come out as those beside them did, where the coefficient is constant ---- */
+
+/* How far along y and z a row of blocks sees. */
+enum { SEEN = 2 };
+
+/* The first fine row of a coarse one. */
+INLINE struct place first_of(const struct setup *s, struct place row)
+{
+    return (struct place){row.k << s->g->halved[2], row.j << s->g->halved[1]};
+}
+
+static int blocks_alike(const struct setup *s, struct place row, struct place other)
+{
+    const struct place here = first_of(s, row), there = first_of(s, other);
+    for (ptrdiff_t k = -SEEN; k <= SEEN; k++)
+        for (ptrdiff_t j = -SEEN; j <= SEEN; j++)
+            if (kind_of(s->g, ALIKE_ALL, here.k + k, here.j + j) != kind_of(s->g, ALIKE_ALL, there.k + k, there.j + j))
+                return 0;
+    return 1;
+}
+
+/* The shares along an axis that `link_rows` and `link_cells` would write for a row of blocks, from those of another. */
+static void copy_shares(const struct setup *s, int axis, struct place from, struct place to)
+{
+    const struct sv_level *g = s->g;
+    const ptrdiff_t first = axis ? -1 : 0; /* the row before has its share of the first one's interface */
+    const ptrdiff_t planes = axis == 2 ? 1 : 1 + g->halved[2], rows = axis == 1 ? 1 : 1 + g->halved[1];
+    for (ptrdiff_t k = axis == 2 ? first : 0; k < planes; k++)
+        for (ptrdiff_t j = axis == 1 ? first : 0; j < rows; j++) {
+            const struct place a = {on_axis(from.k + k, g->n[2], g->periodic[2]), on_axis(from.j + j, g->n[1], g->periodic[1])};
+            const struct place b = {on_axis(to.k + k, g->n[2], g->periodic[2]), on_axis(to.j + j, g->n[1], g->periodic[1])};
+            if (b.k >= 0 && b.j >= 0)
+                copy_row(g, g->share[axis], a, b);
+        }
+}
+
+static void copy_blocks(const struct setup *s, struct place from, struct place to)
+{
+    const struct sv_level *c = s->coarse;
+    void *const fields[] = {c->face[0], c->face[1], c->face[2], c->wall, c->mass, c->inverse};
+    for (size_t field = 0; field < sizeof fields / sizeof *fields; field++)
+        copy_row(c, fields[field], from, to);
+    close_row(c, row_in(c, c->face[0], to.k, to.j));
+    for (int axis = 0; axis < 3; axis++)
+        if (s->g->halved[axis])
+            copy_shares(s, axis, first_of(s, from), first_of(s, to));
+}
+
 static void coarsen_part(void *context, size_t index)
 {
     const struct setup *s = context;
-    ptrdiff_t K, to;
-    for (range_of(s, index, &K, &to); K < to; K++)
-        for (ptrdiff_t J = 0; J < s->coarse->n[1]; J++)
-            coarsen_row(s, K, J);
+    const struct sv_level *c = s->coarse;
+    struct place row, like;
+    ptrdiff_t first, end;
+    range_of(s, index, &first, &end);
+    for (row.k = first; row.k < end; row.k++)
+        for (row.j = 0; row.j < c->n[1]; row.j++) {
+            const int known = find_like(s, blocks_alike, first, row, &like);
+            if (known)
+                copy_blocks(s, like, row);
+            else
+                coarsen_row(s, row.k, row.j);
+            note_kind(c, ALIKE_GIVEN, row, known ? &like : NULL);
+        }
 }
 
 /* ---- conductances that follow the interpolation ---- */

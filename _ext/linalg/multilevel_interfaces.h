@@ -91,18 +91,6 @@ INLINE void add_to(real *restrict sums, const real *restrict values, ptrdiff_t c
 /* Whether the last block along an axis has one cell, and the first block comes after it. */
 INLINE int single_end(const struct sv_level *g, int axis) { return g->periodic[axis] && g->n[axis] & 1; }
 
-/* A row of cells. */
-struct place {
-    ptrdiff_t k, j;
-};
-
-INLINE struct place moved(struct place at, int axis, ptrdiff_t by)
-{
-    return (struct place){at.k + (axis == 2) * by, at.j + (axis == 1) * by};
-}
-
-INLINE ptrdiff_t along(struct place at, int axis) { return axis == 2 ? at.k : at.j; }
-
 /* The couplings along y or z that tell of the block that begins with a row: inside, and across its two interfaces. */
 static void halve_rows(const struct sv_level *g, int axis, struct place first, struct chunk at, real *out)
 {

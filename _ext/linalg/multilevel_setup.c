@@ -100,7 +100,6 @@ static void put(const struct setup *s, ptrdiff_t k, ptrdiff_t j, ptrdiff_t i, pt
 struct beside {
     const uint8_t *row[5];
     int count;
-    int amid; /* whether there is one wherever some row has one */
 };
 
 static struct beside rows_beside(const struct setup *s, ptrdiff_t k, ptrdiff_t j)
@@ -108,13 +107,11 @@ static struct beside rows_beside(const struct setup *s, ptrdiff_t k, ptrdiff_t j
     const struct sv_level *g = s->g;
     const uint8_t *mask = s->cells->mask;
     const ptrdiff_t at[3] = {0, j, k}, stride[3] = {1, g->n[0], g->n[0] * g->n[1]};
-    struct beside b = {.row = {mask ? mask + k * stride[2] + j * stride[1] : NULL}, .count = 1, .amid = 1};
+    struct beside b = {.row = {mask ? mask + k * stride[2] + j * stride[1] : NULL}, .count = 1};
     for (int axis = 1; axis < 3; axis++)
         for (int side = -1; side < 2; side += 2) {
             const ptrdiff_t to = on_axis(at[axis] + side, g->n[axis], g->periodic[axis]);
-            if (to < 0)
-                b.amid &= g->n[axis] == 1;
-            else if (mask)
+            if (to >= 0 && mask)
                 b.row[b.count++] = b.row[0] + (to - at[axis]) * stride[axis];
         }
     return b;
@@ -159,32 +156,75 @@ static ptrdiff_t alike_until(const struct beside *b, ptrdiff_t i, ptrdiff_t n, i
     return end > i ? end : i + 1;
 }
 
+static void fill_row(const struct setup *s, struct place row)
+{
+    const struct sv_level *g = s->g;
+    const struct beside b = rows_beside(s, row.k, row.j);
+    real values[FIELDS];
+    int open;
+    for (ptrdiff_t i = 0, end; i < g->n[0]; i = end) {
+        end = alike_until(&b, i, g->n[0], &open);
+        describe(s, row.k, row.j, i, values);
+        put(s, row.k, row.j, i, end, values);
+    }
+}
+
+/* Whether the mask is the same in two rows, and around them, as are the ends of the grid. */
+static int masked_alike(const struct setup *s, struct place row, struct place other)
+{
+    for (int axis = 1; axis < 3; axis++)
+        for (int by = -1; by < 2; by++) {
+            const struct place here = moved(row, axis, by), there = moved(other, axis, by);
+            if (kind_of(s->g, ALIKE_GIVEN, here.k, here.j) != kind_of(s->g, ALIKE_GIVEN, there.k, there.j))
+                return 0;
+        }
+    return 1;
+}
+
 static void fill_part(void *context, size_t index)
 {
     const struct setup *s = context;
     const struct sv_level *g = s->g;
-    real values[FIELDS], amid[FIELDS]; /* of open space that has rows on all sides: all alike */
-    int known = 0, open;
-    ptrdiff_t from, to;
-    for (range_of(s, index, &from, &to); from < to; from++)
-        for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            const struct beside b = rows_beside(s, from, j);
-            for (ptrdiff_t i = 0, end; i < g->n[0]; i = end) {
-                end = alike_until(&b, i, g->n[0], &open);
-                if (open && b.amid && !known)
-                    describe(s, from, j, i, amid), known = 1;
-                if (!(open && b.amid))
-                    describe(s, from, j, i, values);
-                put(s, from, j, i, end, open && b.amid ? amid : values);
-            }
+    void *const fields[FIELDS] = {g->face[0], g->face[1], g->face[2], g->wall, g->mass, g->wall ? g->inverse : NULL, s->to};
+    struct place row, like;
+    ptrdiff_t first, end;
+    range_of(s, index, &first, &end);
+    for (row.k = first; row.k < end; row.k++)
+        for (row.j = 0; row.j < g->n[1]; row.j++) {
+            const int known = find_like(s, masked_alike, first, row, &like);
+            if (!known)
+                fill_row(s, row);
+            for (int field = 0; field < FIELDS && known; field++)
+                copy_row(g, fields[field], like, row);
+            note_kind(g, ALIKE_ALL, row, known ? &like : NULL);
             if (g->face[0])
-                close_row(g, (real *)g->face[0] + row_at(g, from, j));
+                close_row(g, row_in(g, g->face[0], row.k, row.j));
         }
+}
+
+static int same_mask(const struct setup *s, struct place row, struct place other)
+{
+    const struct sv_level *g = s->g;
+    const uint8_t *mask = s->cells->mask;
+    return !mask || !memcmp(mask + (row.k * g->n[1] + row.j) * g->n[0], mask + (other.k * g->n[1] + other.j) * g->n[0],
+                            (size_t)g->n[0]);
+}
+
+static void compare_part(void *context, size_t index)
+{
+    const struct setup *s = context;
+    struct place row, like;
+    ptrdiff_t first, end;
+    range_of(s, index, &first, &end);
+    for (row.k = first; row.k < end; row.k++)
+        for (row.j = 0; row.j < s->g->n[1]; row.j++)
+            note_kind(s->g, ALIKE_GIVEN, row, find_like(s, same_mask, first, row, &like) ? &like : NULL);
 }
 
 static void fill(const struct sv_level *level, const struct sv_cells *cells, double scale, void *diagonal, int threads)
 {
     struct setup s = {.g = level, .cells = cells, .scale = scale, .to = diagonal};
+    over_planes(&s, level->n[2], compare_part, threads);
     over_planes(&s, level->n[2], fill_part, threads);
 }
 
@@ -212,24 +252,46 @@ INLINE real sum_of(const struct links *links, ptrdiff_t i, real *count)
     return sum;
 }
 
+static void invert_row(const struct setup *s, struct place row)
+{
+    const struct sv_level *g = s->g;
+    real *inverse = row_in(g, g->inverse, row.k, row.j);
+    const real *wall = row_in(g, g->wall, row.k, row.j), *mass = row_in(g, g->mass, row.k, row.j);
+    struct links links = links_of(g, row.k, row.j);
+    real *diagonal = s->to ? row_in(g, s->to, row.k, row.j) : NULL;
+    for (ptrdiff_t i = 0; i < g->n[0]; i++) {
+        real count = 0, d = sum_of(&links, i, &count) + wall[i] + mass[i];
+        int there = inverse[i] >= 0 && d > inverse[i];
+        if (diagonal)
+            diagonal[i] = there ? d : 0;
+        inverse[i] = there ? 1 / d : 0;
+    }
+}
+
+/* Whether two rows and those after them have the same couplings, and the rows the same bounds. */
+static int linked_alike(const struct setup *s, struct place row, struct place other)
+{
+    const struct sv_level *g = s->g;
+    return kind_of(g, ALIKE_GIVEN, row.k, row.j) == kind_of(g, ALIKE_GIVEN, other.k, other.j) &&
+           kind_of(g, ALIKE_GIVEN, row.k, row.j + 1) == kind_of(g, ALIKE_GIVEN, other.k, other.j + 1) &&
+           kind_of(g, ALIKE_GIVEN, row.k + 1, row.j) == kind_of(g, ALIKE_GIVEN, other.k + 1, other.j);
+}
+
 static void invert_part(void *context, size_t index)
 {
     const struct setup *s = context;
     const struct sv_level *g = s->g;
-    ptrdiff_t from, to;
-    for (range_of(s, index, &from, &to); from < to; from++)
-        for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            real *inverse = row_in(g, g->inverse, from, j);
-            const real *wall = row_in(g, g->wall, from, j), *mass = row_in(g, g->mass, from, j);
-            struct links links = links_of(g, from, j);
-            real *diagonal = s->to ? row_in(g, s->to, from, j) : NULL;
-            for (ptrdiff_t i = 0; i < g->n[0]; i++) {
-                real count = 0, d = sum_of(&links, i, &count) + wall[i] + mass[i];
-                int there = inverse[i] >= 0 && d > inverse[i];
-                if (diagonal)
-                    diagonal[i] = there ? d : 0;
-                inverse[i] = there ? 1 / d : 0;
-            }
+    struct place row, like;
+    ptrdiff_t first, end;
+    range_of(s, index, &first, &end);
+    for (row.k = first; row.k < end; row.k++)
+        for (row.j = 0; row.j < g->n[1]; row.j++) {
+            const int known = find_like(s, linked_alike, first, row, &like);
+            if (known)
+                copy_row(g, g->inverse, like, row);
+            else
+                invert_row(s, row);
+            note_kind(g, ALIKE_ALL, row, known ? &like : NULL);
         }
 }
 

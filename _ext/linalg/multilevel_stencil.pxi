@@ -6,6 +6,9 @@ cdef extern from "multilevel.h" nogil:
         MULTILEVEL_MOST
         SHARED_INVERSE
         SHARED_FIELDS
+        ALIKE_GIVEN
+        ALIKE_ALL
+        ALIKE_KINDS
 
     struct sv_level:
         ptrdiff_t n[3]
@@ -31,6 +34,7 @@ cdef extern from "multilevel.h" nogil:
         int visits
         const void *zeros
         int32_t *same[SHARED_FIELDS]
+        int32_t *alike[ALIKE_KINDS]
 
     struct sv_cells:
         const unsigned char *mask
@@ -109,6 +113,12 @@ cdef class Fields:
             sv_level_clear(g, width, <void *>address)
         return <void *>address
 
+    cdef int make_alike(self, str name, sv_level *g) except -1:
+        """Room for the numbers of rows that the set-up finds alike."""
+        for kind in range(ALIKE_KINDS):
+            g.alike[kind] = <int32_t *>self.make(f"alike {name} {kind}", g.n[1] * g.n[2], np.int32)
+        return 0
+
 
 cdef int shape_level(sv_level *g, n, periodic, halved, Fields fields, str name, dtype) except -1:
     """Sizes, and the row of zeros. n, periodic, halved: along (x, y, z)."""
@@ -143,6 +153,7 @@ cdef class Stencil(Fields):
         self.level.constant = 1
         for axis in range(3):
             self.level.coupling[axis] = couplings[axis]
+        self.make_alike("", &self.level)
         with nogil:
             sv_setup_kernels_of(0).fill(&self.level, &cells, 1, self.diagonal, self.threads)
             sv_level_share(&self.level, SHARED_INVERSE, self.diagonal, sizeof(double), self.threads)
