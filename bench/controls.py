@@ -7,6 +7,7 @@ import functools
 import os
 import subprocess
 import sys
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -73,6 +74,26 @@ def arithmetic() -> dict[str, Callable[[], Any]]:
     """`MULTIPLY_ADDS` of vectors, in registers: tells a core that others slow down from one that has all its pipes."""
     built = library()
     return {} if built is None else {ARITHMETIC: lambda: built.control_arithmetic(MULTIPLY_ADDS // 12)}
+
+
+def gain(threads: int = 2, rounds: int = 40) -> float | None:
+    """How many times the arithmetic of one thread `threads` do, which wait for nothing; None without a compiler.
+
+    It is `threads` where each has a core to itself. Under a hypervisor, whose cores may be halves of one, it may be 1,
+    and change from minute to minute.
+    """
+    built = library()
+    if built is None:
+        return None
+    with ThreadPoolExecutor(threads) as pool:
+
+        def seconds(count: int) -> float:
+            """Of as many calls at once, in the middle of all rounds."""
+            work = [2 * MULTIPLY_ADDS] * count
+            taken = timeit.repeat(lambda: list(pool.map(built.control_arithmetic, work)), number=1, repeat=rounds)
+            return float(np.median(taken))
+
+        return threads * seconds(1) / seconds(threads)
 
 
 def multiply_adds() -> int:

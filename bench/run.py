@@ -74,9 +74,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def one(name: str, quick: bool, out: Path, **cells: Any) -> int:
     """Run, write and print one report."""
+    from bench import controls
+
     start = time.perf_counter()
+    before = controls.gain()
     report = importlib.import_module(f"bench.{BENCHMARKS[name]}").report(quick=quick, **cells)
     report.notes.append(f"This report took {time.perf_counter() - start:.0f} s.")
+    if before and (after := controls.gain()):
+        report.notes.append(
+            f"Two threads did {before:.2f} times the arithmetic of one at its start and {after:.2f} times at its end: "
+            "2 where each has a core to itself."
+        )
     if quick:
         report.notes.insert(0, QUICK)
     report.write(out)

@@ -291,6 +291,13 @@ def test_tuning_compares_with_an_earlier_run(bench, tmp_path, capsys):
     assert "before / now" in capsys.readouterr().out
 
 
+def test_the_gain_of_threads_is_a_number_where_there_is_a_compiler(bench, monkeypatch):
+    controls = bench("controls")
+    assert 0 < controls.gain(2, rounds=3) < np.inf
+    monkeypatch.setattr(controls, "library", lambda: None)
+    assert controls.gain() is None
+
+
 def test_the_controls_copy_and_read(bench):
     controls = bench("controls")
     for size in (0, 1, 7, 63, 64, 65, 1000, 5003):
