@@ -7,6 +7,12 @@
  * runs at a time; whoever finds the pool taken runs its own job alone, which gives the same bits,
  * since a task depends on its index only.
  *
+ * Workers are kept off the core that the caller works on (among those it may use): a kernel that wakes a thread may put
+ * it there though others are idle, as it does under hypervisors, where a halted core does not look idle. The caller does
+ * not stop for it, and it comes some milliseconds late. On two cores, 0.2 ms of work after a sleep of 2 ms: the second
+ * thread took part in 296 of 300 jobs, and in 6 of 300 without this; where jobs follow each other nothing changes but
+ * the first ones.
+ *
  * fork(): threads do not survive it, so the child handler makes the pool as new: no workers, fresh
  * locks. (An OpenMP runtime hangs there; that is why this pool exists.)
  */
@@ -41,11 +47,14 @@ static struct {
     pthread_mutex_t lock;   /* guards `workers` and the sleep of the workers */
     pthread_cond_t work;
     int workers;
+    pthread_t worker[MAX_THREADS];
+    int kept_off;           /* the core that workers are kept off; -1: none yet */
     atomic_int numbered;    /* workers that have taken their number */
     struct job job;
     atomic_uint generation;      /* one more for each job */
     atomic_int seats, running;   /* workers that may still join the job; workers that may be reading it */
-} pool = {.taken = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+} pool = {.taken = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER,
+          .kept_off = -1};
 
 static _Thread_local int inside_task;
 static atomic_int default_threads;  /* 0: not yet asked */
@@ -136,6 +145,7 @@ static void forget_workers(void)
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     pool.workers = 0;
+    pool.kept_off = -1;
     atomic_store(&pool.numbered, 0);
     atomic_store(&pool.seats, 0);
     atomic_store(&pool.running, 0);
@@ -155,9 +165,27 @@ static int ensure_workers(int wanted)
         if (pthread_create(&thread, NULL, worker, generation) != 0)
             break;  /* the system grants no more: go on with those there are */
         pthread_detach(thread);
-        pool.workers++;
+        pool.worker[pool.workers++] = thread;
+        pool.kept_off = -1;
     }
     return pool.workers < wanted ? pool.workers : wanted;
+}
+
+/* Costs nothing while the caller stays where it is. */
+static void keep_workers_off_this_core(void)
+{
+#ifdef __linux__
+    const int core = sched_getcpu();
+    cpu_set_t cores;
+    if (core < 0 || core == pool.kept_off)
+        return;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) < 2)
+        return;
+    pool.kept_off = core;
+    CPU_CLR(core, &cores);
+    for (int k = 0; k < pool.workers; k++)
+        pthread_setaffinity_np(pool.worker[k], sizeof cores, &cores);
+#endif
 }
 
 static void run_alone(size_t tasks, sv_task task, void *context)
@@ -179,6 +207,7 @@ void sv_parallel_for(int threads, size_t tasks, sv_task task, void *context)
         return;
     }
     int helpers = ensure_workers(threads - 1);
+    keep_workers_off_this_core();
     pool.job.task = task;
     pool.job.context = context;
     cut_tasks(&pool.job, tasks, helpers + 1);

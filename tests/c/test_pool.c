@@ -1,6 +1,7 @@
 /* The thread pool: every index once, in every situation in which a library is called. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -199,6 +200,38 @@ static void test_number_of_threads(void)
     sv_set_num_threads(first);
 }
 
+/* Two tasks that wait for each other, so that a worker has one of them. */
+struct cores {
+    pthread_barrier_t both;
+    pthread_t caller;
+    cpu_set_t workers;
+};
+
+static void note_cores(void *context, size_t index)
+{
+    struct cores *cores = context;
+    (void)index;
+    pthread_barrier_wait(&cores->both);
+    if (!pthread_equal(pthread_self(), cores->caller))
+        sched_getaffinity(0, sizeof cores->workers, &cores->workers);
+}
+
+static void test_workers_are_kept_off_the_callers_core(void)
+{
+    struct cores cores = {.caller = pthread_self()};
+    cpu_set_t ours, both;
+    pthread_barrier_init(&cores.both, NULL, 2);
+    for (int repeat = 0; repeat < 100; repeat++) {
+        CHECK(sched_getaffinity(0, sizeof ours, &ours) == 0, "no affinity");
+        sv_parallel_for(2, 2, note_cores, &cores);
+        CPU_AND(&both, &ours, &cores.workers);
+        CHECK(CPU_EQUAL(&both, &cores.workers), "a worker may use a core that the caller may not");
+        const int left = CPU_COUNT(&ours) > 1 ? CPU_COUNT(&ours) - 1 : 1;
+        CHECK(CPU_COUNT(&cores.workers) == left, "a worker has %d cores, not %d", CPU_COUNT(&cores.workers), left);
+    }
+    pthread_barrier_destroy(&cores.both);
+}
+
 int main(void)
 {
     alarm(240); /* a pool that hangs fails the test */
@@ -208,6 +241,7 @@ int main(void)
     test_threads_run_at_once();
     test_nested_call();
     test_several_callers();
+    test_workers_are_kept_off_the_callers_core();
     test_fork();
     return report();
 }
