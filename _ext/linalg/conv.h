@@ -1,7 +1,7 @@
 /* The convolutional net of learned conjugate directions, on the cells of a box in two or three dimensions.
  *
- * A map holds 16 channels a cell, side by side (one line of the cache), with a border as wide as a kernel reaches: convolutions then have no ends to look after. Its cell (i, j, k) lies at k plane + j pitch + i, in cells from
- * `origin`.
+ * A map holds 16 channels a cell, side by side (one line of the cache), with a border as wide as a kernel reaches:
+ * convolutions then have no ends to look after. Its cell (i, j, k) lies at k plane + j pitch + i, in cells from `origin`.
  */
 #ifndef SOLVERS_LINALG_CONV_H
 #define SOLVERS_LINALG_CONV_H

@@ -69,6 +69,7 @@ struct layer {
     double *z;
     ptrdiff_t rows, rows_a_plane, rows_a_task;
     ptrdiff_t strip, depth; /* of middle_rows */
+    int finer;              /* 1: two rows for one of the layer before, -1: one for two */
 };
 
 static ptrdiff_t cell(const struct sv_map *map, ptrdiff_t j, ptrdiff_t k)
@@ -220,52 +221,135 @@ static void set_map(struct layer *layer, const struct sv_map *map, const struct 
                 layer->offsets[layer->taps++] = z * map->plane + y * map->pitch + x;
 }
 
-/* x <- x + relu(conv(relu(conv(x)))), `count` times; layer->weights and bias go on to the next convolution. */
-static void pairs(struct layer *layer, int count, float *x, float *hidden, int threads)
+static void one(const struct layer *layer, int threads)
 {
-    layer->row = middle_rows;
-    layer->strip = strip_of(layer);
-    layer->depth = depth_of(layer, threads);
-    for (int half = 0; half < 2 * count; half++) {
-        layer->add = half % 2;
-        layer->in = half % 2 ? hidden : x;
-        layer->out = half % 2 ? x : hidden;
-        run(layer, layer->strip, layer->depth, threads);
-        layer->weights += SV_POINTS(layer->dim) * SV_CHANNELS * SV_CHANNELS;
-        layer->bias += SV_CHANNELS;
+    struct layer whole = *layer;
+    run(&whole, 1, 1, threads);
+}
+
+/* ---- the two convolutions of a pair: x <- x + relu(conv(relu(conv(x)))) ---- */
+
+/* In the plane each thread takes some strips through both, the second one a strip behind: what the first has read and made
+ * is still in the thread's own cache. `then` follows row by row. Of strips that two parts read the first convolution comes
+ * before all of that, so that no part writes what another still reads. */
+struct pair {
+    struct layer first, second;
+    const struct layer *then; /* NULL: nothing */
+    ptrdiff_t strips, parts;
+    int around; /* the first and the last strip are beside each other */
+};
+
+static ptrdiff_t begin_of(const struct pair *pair, size_t part)
+{
+    return (ptrdiff_t)part * pair->strips / pair->parts;
+}
+
+/* The strip at the low end (an even index) or the high end of a part. */
+static ptrdiff_t edge_of(const struct pair *pair, size_t index)
+{
+    return begin_of(pair, (index + 1) / 2) - (ptrdiff_t)(index % 2);
+}
+
+static void edge_task(void *context, size_t index)
+{
+    const struct pair *pair = context;
+    index += !pair->around;
+    if (index == 0 || edge_of(pair, index) != edge_of(pair, 0))
+        middle_rows(&pair->first, edge_of(pair, index), 0);
+}
+
+/* The rows of `then` that rows of a strip make. */
+static void follow(const struct layer *then, const struct layer *layer, ptrdiff_t strip)
+{
+    const ptrdiff_t n = layer->map->n[1], from = strip * layer->strip, most = from + layer->strip;
+    const ptrdiff_t to = most < n ? most : n, a = then->finer > 0 ? 2 : 1, b = then->finer < 0 ? 2 : 1;
+    for (ptrdiff_t j = from * a / b; j < (to * a + b - 1) / b && j < then->map->n[1]; j++)
+        then->row(then, j, 0);
+}
+
+static void part_task(void *context, size_t part)
+{
+    const struct pair *pair = context;
+    const ptrdiff_t from = begin_of(pair, part), to = begin_of(pair, part + 1);
+    const int low = part > 0 || pair->around, high = (ptrdiff_t)part + 1 < pair->parts || pair->around;
+    for (ptrdiff_t strip = from; strip <= to; strip++) {
+        const int known = (low && strip == from) || (high && strip == to - 1);
+        if (strip < to && !known)
+            middle_rows(&pair->first, strip, 0);
+        if (strip == from)
+            continue;
+        middle_rows(&pair->second, strip - 1, 0);
+        if (pair->then)
+            follow(pair->then, &pair->second, strip - 1);
     }
 }
 
-static void one(struct layer *layer, void (*row)(const struct layer *, ptrdiff_t, ptrdiff_t), const float *in,
-                float *out, int threads)
+static void plane_pair(struct pair *pair, int threads)
 {
-    layer->row = row;
-    layer->in = in;
-    layer->out = out;
-    run(layer, 1, 1, threads);
+    const struct layer *layer = &pair->first;
+    pair->strips = (layer->map->n[1] + layer->strip - 1) / layer->strip;
+    pair->parts = threads < pair->strips / 2 ? threads : pair->strips / 2;
+    pair->parts = pair->parts < 1 ? 1 : pair->parts;
+    pair->around = layer->ends[1][0] == SV_END_WRAP;
+    const size_t edges = 2 * (size_t)pair->parts - (pair->around ? 0 : 2);
+    sv_parallel_for(threads, edges, edge_task, pair);
+    sv_parallel_for(threads, (size_t)pair->parts, part_task, pair);
+}
+
+/* `count` pairs, and `then`; layer->weights and bias go on to the next convolution. */
+static void pairs(struct layer *layer, int count, float *x, float *hidden, const struct layer *then, int threads)
+{
+    const ptrdiff_t weights = SV_POINTS(layer->dim) * SV_CHANNELS * SV_CHANNELS;
+    layer->row = middle_rows;
+    layer->strip = strip_of(layer);
+    layer->depth = depth_of(layer, threads);
+    for (; count; count--) {
+        struct pair pair = {.first = *layer, .second = *layer, .then = count == 1 ? then : NULL};
+        pair.first.in = x, pair.first.out = hidden;
+        pair.second.in = hidden, pair.second.out = x, pair.second.add = 1;
+        pair.second.weights += weights, pair.second.bias += SV_CHANNELS;
+        if (layer->dim == 2)
+            plane_pair(&pair, threads);
+        else {
+            run(&pair.first, layer->strip, layer->depth, threads);
+            run(&pair.second, layer->strip, layer->depth, threads);
+        }
+        layer->weights += 2 * weights, layer->bias += 2 * SV_CHANNELS;
+    }
+    if (layer->dim == 3)
+        one(then, threads);
+}
+
+/* A small layer that does `row`, beside another one. */
+static struct layer small(const struct layer *beside, void (*row)(const struct layer *, ptrdiff_t, ptrdiff_t),
+                          const float *in, float *out)
+{
+    struct layer layer = *beside;
+    layer.row = row, layer.in = in, layer.out = out;
+    return layer;
 }
 
 void sv_net_apply(const struct sv_net *net, const ptrdiff_t n[3], const enum sv_net_end ends[3][2], int threads,
                   double scale, const double *r, double *z, float *work)
 {
     struct maps maps = cut(net, n, work);
-    struct layer layer = {.dim = net->dim, .scale = scale, .r = r, .z = z, .shift = net->shift,
-                          .ends = ends, .channels = 1};
-    set_map(&layer, &maps.fine, &maps.coarse);
-    one(&layer, enter_row, 0, maps.input, threads);
-    layer.channels = SV_CHANNELS;
-    layer.weights = net->first;
-    layer.bias = net->biases;
-    one(&layer, first_row, maps.input, maps.x, threads);
-    layer.weights = net->middle;
-    layer.bias += SV_CHANNELS;
-    pairs(&layer, net->pairs[0], maps.x, maps.hidden, threads);
-    set_map(&layer, &maps.coarse, &maps.fine);
-    one(&layer, pool_row, maps.x, maps.coarse_x, threads);
-    pairs(&layer, net->pairs[1], maps.coarse_x, maps.coarse_hidden, threads);
-    set_map(&layer, &maps.fine, &maps.coarse);
-    one(&layer, up_row, maps.coarse_x, maps.x, threads);
-    pairs(&layer, net->pairs[2], maps.x, maps.hidden, threads);
-    layer.weights = net->last;
-    one(&layer, last_row, maps.x, 0, threads);
+    struct layer fine = {.dim = net->dim, .scale = scale, .r = r, .z = z, .shift = net->shift, .ends = ends,
+                         .channels = 1, .weights = net->first, .bias = net->biases};
+    set_map(&fine, &maps.fine, &maps.coarse);
+    struct layer enter = small(&fine, enter_row, NULL, maps.input);
+    one(&enter, threads);
+    fine.channels = SV_CHANNELS;
+    struct layer first = small(&fine, first_row, maps.input, maps.x);
+    one(&first, threads);
+    struct layer coarse = fine;
+    set_map(&coarse, &maps.coarse, &maps.fine);
+    struct layer pool = small(&coarse, pool_row, maps.x, maps.coarse_x), up = small(&fine, up_row, maps.coarse_x, maps.x);
+    struct layer last = small(&fine, last_row, maps.x, NULL);
+    pool.finer = -1, up.finer = 1, last.weights = net->last;
+    fine.weights = net->middle, fine.bias += SV_CHANNELS;
+    pairs(&fine, net->pairs[0], maps.x, maps.hidden, &pool, threads);
+    coarse.weights = fine.weights, coarse.bias = fine.bias;
+    pairs(&coarse, net->pairs[1], maps.coarse_x, maps.coarse_hidden, &up, threads);
+    fine.weights = coarse.weights, fine.bias = coarse.bias;
+    pairs(&fine, net->pairs[2], maps.x, maps.hidden, &last, threads);
 }

@@ -166,7 +166,7 @@ INLINE vreal leaving(const float *points, ptrdiff_t line, int layer, int dim)
 
 /* The points of a tile to its 4 x 4 cells of a layer, of which so many rows and columns are there. */
 INLINE void leave_layer(const struct sv_tiles *t, const float *points, vreal bias, float *out, int rows, int columns,
-                        int layer, int dim)
+                        int add, int layer, int dim)
 {
     const ptrdiff_t line = LINE(dim);
     vreal part[4][6], m[6], y[4];
@@ -188,9 +188,21 @@ INLINE void leave_layer(const struct sv_tiles *t, const float *points, vreal bia
             float *to = out + row * t->pitch + x * SV_CHANNELS;
             vreal value = v_max(v_set1(0), v_add(y[row], bias));
             if (row < rows && x < columns)
-                v_store(to, t->add ? v_add(value, v_load(to)) : value);
+                v_store(to, add ? v_add(value, v_load(to)) : value);
         }
     }
+}
+
+/* Nearly all tiles are whole: those have code without a question at each cell. */
+INLINE void leave_tile(const struct sv_tiles *t, const float *points, vreal bias, float *out, int rows, int columns,
+                       int layer, int dim)
+{
+    if (rows < 4 || columns < 4)
+        leave_layer(t, points, bias, out, rows, columns, t->add, layer, dim);
+    else if (t->add)
+        leave_layer(t, points, bias, out, 4, 4, 1, layer, dim);
+    else
+        leave_layer(t, points, bias, out, 4, 4, 0, layer, dim);
 }
 
 INLINE int at_most(int most, ptrdiff_t count) { return count < most ? (int)count : most; }
@@ -244,8 +256,8 @@ INLINE void leave_group(const struct sv_tiles *t, const float *points, ptrdiff_t
         float *to = out + place_of(t, start + i, across);
         for (int layer = 0; layer < layers; layer++)
             for (int v = 0; v < SV_CHANNELS; v += SV_W)
-                leave_layer(t, points + i * SV_CHANNELS + v, v_load(t->bias + v), to + layer * t->plane + v,
-                            at_most(4, t->rows - y), at_most(4, n - x), layer, dim);
+                leave_tile(t, points + i * SV_CHANNELS + v, v_load(t->bias + v), to + layer * t->plane + v,
+                           at_most(4, t->rows - y), at_most(4, n - x), layer, dim);
     }
 }
 

@@ -135,9 +135,7 @@ int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z)
         return status;
     struct sv_hierarchy *h = M->now;
     h->M.threads = M->threads;
-    sv_setup_kernels(h->M.single)->pack(&h->M.level[0], 1, 0, r, h->given, h->M.threads);
-    sv_multilevel_cycle(&h->M, h->given, h->result);
-    sv_multilevel_unpack(&h->M, h->scale, h->result, z);
+    sv_multilevel_apply_by(&h->M, h->scale, r, z, h->given, h->result);
     sv_leave(&M->guard);
     return SV_OK;
 }

@@ -1,6 +1,8 @@
 /* The hierarchy and its cycle: see multilevel.h. */
 #include "multilevel.h"
 #include "multilevel_net.h"
+#include "multilevel_plan.h"
+#include "spectrum.h"
 
 #include <math.h>
 #include <string.h>
@@ -314,27 +316,49 @@ void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z)
     sv_general_kernels(M->single)->open_rows(&M->level[0], z);
 }
 
-double sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *r, void *z, const double *q, double *partial)
+/* (a, b) of two vectors of the first level, of the hierarchy's type. */
+static double product_of(const struct sv_multilevel *M, const void *a, const void *b)
 {
     const struct sv_level *g = &M->level[0];
     double sum = 0;
-    if (M->general || M->levels == 1) { /* no pass up makes z */
-        sv_multilevel_cycle(M, r, z);
-        return outer_table()->dot(g, M->single, z, q, partial, M->threads);
-    }
-    cycle(M, r, z, q, partial);
-    for (ptrdiff_t k = 0; k < g->n[2]; k++)
-        sum += partial[k];
+    for (ptrdiff_t i = 0; i < g->n[0] * g->n[1] * g->n[2]; i++)
+        sum += value(M, a, place(g, i)) * value(M, b, place(g, i));
     return sum;
 }
 
-void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z)
+void sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *cast, void *z, const double *q, double *partial,
+                              double sums[2])
+{
+    const ptrdiff_t planes = M->level[0].n[2];
+    if (M->general || M->levels == 1) { /* no pass up makes z */
+        sv_multilevel_cycle(M, cast, z);
+        sums[0] = outer_table()->dot(&M->level[0], M->single, z, q, partial, M->threads);
+        sums[1] = product_of(M, z, cast);
+        return;
+    }
+    cycle(M, cast, z, q, partial);
+    sums[0] = sums[1] = 0;
+    for (ptrdiff_t k = 0; k < planes; k++)
+        sums[0] += partial[k], sums[1] += partial[planes + k];
+}
+
+static void unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z)
 {
     const struct sv_level *g = &M->level[0];
     for (ptrdiff_t row = 0; row < g->n[1] * g->n[2]; row++, z += g->n[0]) {
         const float *single = (const float *)vector + row * g->pitch + MULTILEVEL_LEAD;
         const double *full = (const double *)vector + row * g->pitch + MULTILEVEL_LEAD;
         for (ptrdiff_t i = 0; i < g->n[0]; i++)
-            z[i] = M->single ? (double)((float)scale * single[i]) : scale * full[i];
+            z[i] = scale * (M->single ? (double)single[i] : full[i]);
     }
+}
+
+void sv_multilevel_apply_by(const struct sv_multilevel *M, double scale, const double *r, double *z, void *given,
+                            void *result)
+{
+    const struct sv_level *g = &M->level[0];
+    const double unit = sv_plan_scale(sv_linalg_norm((size_t)(g->n[0] * g->n[1] * g->n[2]), r));
+    sv_setup_kernels(M->single)->pack(g, unit, 0, r, given, M->threads);
+    sv_multilevel_cycle(M, given, result);
+    unpack(M, scale / unit, result, z);
 }

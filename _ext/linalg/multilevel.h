@@ -103,7 +103,7 @@ struct sv_cycle_kernels {
     void (*restricted)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *work,
                        int threads);
     /* x = that sweep, the coarse x interpolated and added, and the reverse sweep. Where q is not NULL, also (x, q), a
-     * number a plane. */
+     * number a plane, and behind those (x, right). */
     void (*prolonged)(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *x,
                       const double *q, double *partial, void *work, int threads);
     /* x = the coarse x interpolated, without the scale of the rows. */
@@ -122,7 +122,8 @@ SV_BINDING void sv_level_clear(const struct sv_level *level, size_t width, void 
 /* The same for shares along an axis, and zeros where the set-up writes none: at the high end of the box. */
 SV_BINDING void sv_level_clear_share(const struct sv_level *level, int axis, size_t width, void *field);
 
-/* Elements of work that a thread's part of a pass over a level takes. */
+/* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, and eight rows for each
+ * of a coarse plane. */
 SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
 
 struct sv_multilevel {
@@ -148,12 +149,14 @@ SV_BINDING void sv_multilevel_settle(struct sv_multilevel *M);
 /* z = M r: vectors of the first level, of the hierarchy's type. */
 SV_BINDING void sv_multilevel_cycle(const struct sv_multilevel *M, const void *r, void *z);
 
-/* The same, and (z, q). partial: a number for each plane of the first level. */
-SV_BINDING double sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *r, void *z, const double *q,
-                                           double *partial);
+/* The same of `cast`, and (z, q) and (z, cast). q: in float64. partial: two numbers for each plane of the first level. */
+SV_BINDING void sv_multilevel_cycle_with(const struct sv_multilevel *M, const void *cast, void *z, const double *q,
+                                         double *partial, double sums[2]);
 
-/* A vector of a cycle times `scale`, in the order of the grid. */
-SV_BINDING void sv_multilevel_unpack(const struct sv_multilevel *M, double scale, const void *vector, double *z);
+/* The same in the order of the grid, with z times `scale`, by two vectors at hand. A power of two takes r to a length near 1
+ * and back, so that float32 serves an r of any size. */
+SV_BINDING void sv_multilevel_apply_by(const struct sv_multilevel *M, double scale, const double *r, double *z,
+                                       void *given, void *result);
 
 /* ---- the iteration outside, in float64 ---- */
 
@@ -165,11 +168,11 @@ struct sv_outer_kernels {
     /* q = A p; returns (p, q). */
     double (*product)(const struct sv_level *A, int single, const double *diagonal, const void *p, double *q,
                       double *partial, int threads);
-    /* (z, q) where z is the cycle's result. */
+    /* (z, q) where z is of the cycle's type. */
     double (*dot)(const struct sv_level *A, int single, const void *z, const double *q, double *partial, int threads);
-    /* p = z + beta p, where beta is 0 whatever p was; q = A p. Sums: (p, q), (p, r). */
-    void (*direction)(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z,
-                      const double *r, void *p, double *q, double sums[2], double *partial, int threads);
+    /* p = z + beta p, where beta is 0 whatever p was; q = A p; returns (p, q). */
+    double (*direction)(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z, void *p,
+                        double *q, double *partial, int threads);
     /* x += alpha p, r -= alpha q, cast = scale r; returns (r, r). */
     double (*advance)(const struct sv_level *A, int single, double alpha, double scale, const void *p,
                       const double *q, double *x, double *r, void *cast, double *partial, int threads);

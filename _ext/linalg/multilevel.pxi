@@ -247,16 +247,15 @@ cdef class Multilevel(Fields):
     def cycle(self, r, double[::1] out):
         """out = M r, in lexicographic order."""
         cdef size_t at[2]
-        if out.shape[0] != self.cells:
-            raise ValueError(f"{out.shape[0]} values for {self.cells} cells")
+        cdef const double[::1] right = np.ascontiguousarray(r, np.float64)
+        if out.shape[0] != self.cells or right.shape[0] != self.cells:
+            raise ValueError(f"{right.shape[0]} values, and {out.shape[0]}, for {self.cells} cells")
         for k, name in enumerate(("given", "result")):  # made when they are first wanted, and kept
             if name not in self.kept:
                 self.make(name, self.M.level[0].size, self.dtype)
             at[k] = address_of(self.kept[name])
-        self.pack_into(r, <void *>at[0], 1)
         with nogil:
-            sv_multilevel_cycle(&self.M, <const void *>at[0], <void *>at[1])
-            sv_multilevel_unpack(&self.M, self.scale, <const void *>at[1], &out[0])
+            sv_multilevel_apply_by(&self.M, self.scale, &right[0], &out[0], <void *>at[0], <void *>at[1])
 
     def restricted(self, r):
         """The right-hand side of the second level for a residual on the first, (z, y, x); for tests."""

@@ -1,11 +1,13 @@
 /* Conjugate gradients in float64 around a cycle in float32.
  * In NumPy, an iteration:
  *     z = cycle((scale * r).astype(np.float32)); p = z - (z @ q) / (p @ q) * p; q = A @ p
- *     alpha = (p @ r) / (p @ q); x += alpha * p; r -= alpha * q; scale = 1 / norm(r)
+ *     alpha = (z @ r) / (p @ q); x += alpha * p; r -= alpha * q; scale = 1 / norm(r)
  *
  * The direction is made orthogonal to the last one by what the matrix says of both, not by a quotient of residuals: that
  * holds up where float32 makes the cycle not quite linear. It is kept in the cycle's precision: x and r take what that
- * direction gives, in float64, whatever it is. The recurrence of r drifts from b - A x by rounding; where it
+ * direction gives, in float64, whatever it is. The best step's (p, r) is (z, r), since r is orthogonal to the last
+ * direction; it comes from the cycle, and from what that sees of r: a step that is off by the rounding of float32 leaves
+ * an error that is larger by the square of that. The recurrence of r drifts from b - A x by rounding; where it
  * says that the goal is reached b - A x is formed, and the iteration goes on from that where it is above, as long as
  * each such start gains a factor of two.
  */
@@ -35,7 +37,7 @@ static double exact_residual(struct sv_multilevel_cg *s, double *r)
 void sv_multilevel_cg_start(struct sv_multilevel_cg *s)
 {
     s->residual = exact_residual(s, s->r);
-    s->numbers->curvature = 0;
+    s->numbers->curvature = s->numbers->off = 0;
     s->numbers->verified = INFINITY;
     s->numbers->scale = scale_of(s->residual);
 }
@@ -51,20 +53,18 @@ static enum sv_outcome iterate(struct sv_multilevel_cg *s)
     const struct sv_outer_kernels *outer = sv_outer_kernels();
     struct sv_multilevel_numbers *numbers = s->numbers;
     int single = s->M->single, threads = s->M->threads;
-    double beta = 0, sums[2];
-    if (numbers->curvature > 0)
-        beta = -sv_multilevel_cycle_with(s->M, s->cast, s->z, s->q, s->partial) / numbers->curvature;
-    else
-        sv_multilevel_cycle(s->M, s->cast, s->z);
-    outer->direction(s->A, single, s->diagonal, beta, s->z, s->r, s->p, s->q, sums, s->partial, threads);
-    double curvature = sums[0], along = sums[1];
+    const int follows = numbers->curvature > 0;
+    double sums[2];
+    sv_multilevel_cycle_with(s->M, s->cast, s->z, follows ? s->q : s->r, s->partial, sums);
+    const double beta = follows ? -sums[0] / numbers->curvature : 0, along = sums[1] / numbers->scale + beta * numbers->off;
+    const double curvature = outer->direction(s->A, single, s->diagonal, beta, s->z, s->p, s->q, s->partial, threads);
     if (!isfinite(curvature) || !isfinite(along))
         return OUTCOME_NOT_FINITE;
     if (!(curvature > 0) || along == 0)
         return curvature < 0 ? OUTCOME_NOT_SPD : OUTCOME_STALLED;
     double square = outer->advance(s->A, single, along / curvature, numbers->scale, s->p, s->q, s->x, s->r, s->cast,
                                    s->partial, threads);
-    numbers->curvature = curvature;
+    numbers->curvature = curvature, numbers->off = 0;
     s->residual = sqrt(square);
     if (s->residual * numbers->scale < FAR_DOWN) {
         numbers->scale = scale_of(s->residual);
@@ -89,6 +89,7 @@ static enum sv_outcome verify(struct sv_multilevel_cg *s, double goal, int itera
     numbers->monitor.best = s->residual, numbers->monitor.best_at = iteration;
     numbers->scale = scale_of(s->residual);
     memcpy(s->r, s->q, s->A->size * sizeof(double));
+    numbers->off = sv_outer_kernels()->dot(s->A, s->M->single, s->p, s->r, s->partial, s->M->threads);
     product(s);
     cast(s);
     return OUTCOME_GOING_ON;
@@ -162,8 +163,8 @@ double sv_multilevel_cg_bytes(const struct sv_multilevel *M, const struct sv_lev
 {
     const size_t width = M->single ? sizeof(float) : sizeof(double);
     const struct sv_level *last = &M->level[M->levels - 1];
-    /* z read, p read and written, q written, r read; p, q read, x, r read and written, the cast written; q for (z, q) */
-    double bytes = cells_of(A) * (5 * (double)width + 8 * sizeof(double));
+    /* z read, p read and written, q written; p, q read, x, r read and written, the cast written; q for (z, q) */
+    double bytes = cells_of(A) * (5 * (double)width + 7 * sizeof(double));
     bytes += face_bytes(A, sizeof(double)) + rows_of(A, SHARED_INVERSE) * row_bytes(A, sizeof(double));
     for (int l = 0; l < M->levels - 1; l++) {
         const struct sv_level *g = &M->level[l];

@@ -12,6 +12,7 @@ struct sv_multilevel_numbers {
     double verified;  /* the residual's norm when it was last recomputed; infinite before */
     double scale;     /* what the residual is multiplied by for the cycle: about 1 / its norm */
     double restarts;
+    double off;       /* (p, r) after such a restart; else it is 0, but for rounding */
 };
 
 struct sv_multilevel_cg {

@@ -68,7 +68,7 @@ struct pass {
     ptrdiff_t planes, parts;
     size_t part;
     const double *q;        /* a vector of the outer iteration; NULL: none */
-    double *partial;        /* (out, q), a number a plane */
+    double *partial;        /* (out, q), a number a plane, and behind those (out, right) */
 };
 
 /* ---- half sweeps into the rings ---- */
@@ -336,28 +336,33 @@ INLINE void corrected_plane(const struct pass *p, real *spread, real *red, ptrdi
     }
 }
 
-/* (x, q) of a row, with the same bits whatever a vector holds. Beyond the last vector that was written nothing is known. */
-INLINE double row_product(const real *x, const double *q, ptrdiff_t n)
+/* Adds (x, q) and (x, r) of a row, with the same bits whatever a vector holds. Beyond the last vector that was written
+ * nothing is known. */
+INLINE void add_products(const real *x, const double *q, const real *r, ptrdiff_t n, double sums[2])
 {
     enum { LANES = 16 };
-    double sums[LANES] = {0};
+    double with_q[LANES] = {0}, with_r[LANES] = {0};
     ptrdiff_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sums[lane] += (double)x[i + lane] * q[i + lane];
-    for (int lane = 0; lane < n - i; lane++)
-        sums[lane] += (double)x[i + lane] * q[i + lane];
+        for (int lane = 0; lane < LANES; lane++) {
+            with_q[lane] += (double)x[i + lane] * q[i + lane];
+            with_r[lane] += (double)x[i + lane] * (double)r[i + lane];
+        }
+    for (int lane = 0; lane < n - i; lane++) {
+        with_q[lane] += (double)x[i + lane] * q[i + lane];
+        with_r[lane] += (double)x[i + lane] * (double)r[i + lane];
+    }
     for (int half = LANES / 2; half; half /= 2)
         for (int lane = 0; lane < half; lane++)
-            sums[lane] += sums[lane + half];
-    return sums[0];
+            with_q[lane] += with_q[lane + half], with_r[lane] += with_r[lane + half];
+    sums[0] += with_q[0], sums[1] += with_r[0];
 }
 
 /* x = black where black, (r + sum c black) / d where red */
 INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
-    double with_q = 0;
+    double sums[2] = {0, 0};
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         struct around a = ring_around(g, black, k, j, axes, constant);
         const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j);
@@ -368,10 +373,10 @@ INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes
             v_store(x + i, v_if_equal(lanes, v_set1(1), red, v_load(a.own + i)));
         }
         if (p->q)
-            with_q += row_product(x, p->q + row_at(g, k, j), g->n[0]);
+            add_products(x, p->q + row_at(g, k, j), r, g->n[0], sums);
     }
     if (p->q)
-        p->partial[k] = with_q;
+        p->partial[k] = sums[0], p->partial[g->n[2] + k] = sums[1];
 }
 
 INLINE void up(const struct pass *p, size_t index, int axes, int constant)
@@ -403,7 +408,7 @@ static void restricted(const struct sv_level *fine, const struct sv_level *coars
                        int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .right = right, .out = coarse->right, .work = work,
-                     .planes = coarse->n[2], .part = multilevel_work(fine)};
+                     .planes = coarse->n[2], .part = sv_multilevel_work(fine)};
     p.parts = parts_of(fine, p.planes, threads);
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(down, fine), &p);
 }
@@ -412,7 +417,7 @@ static void prolonged(const struct sv_level *fine, const struct sv_level *coarse
                       const double *q, double *partial, void *work, int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .right = right, .out = x, .work = work, .planes = fine->n[2],
-                     .part = multilevel_work(fine), .q = q, .partial = partial};
+                     .part = sv_multilevel_work(fine), .q = q, .partial = partial};
     p.parts = parts_of(fine, p.planes, threads);
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(up, fine), &p);
 }
@@ -445,7 +450,7 @@ MAKE_INTERPOLATE(1, 0) MAKE_INTERPOLATE(2, 0) MAKE_INTERPOLATE(3, 0)
 static void interpolate(const struct sv_level *fine, const struct sv_level *coarse, void *x, void *work, int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .out = x, .work = work, .planes = fine->n[2],
-                     .part = multilevel_work(fine)};
+                     .part = sv_multilevel_work(fine)};
     p.parts = parts_of(fine, p.planes, threads);
     sv_task task = fine->axes == 1 ? interpolate_1_0 : fine->axes == 2 ? interpolate_2_0 : interpolate_3_0;
     sv_parallel_for(threads, (size_t)p.parts, task, &p);

@@ -1,6 +1,6 @@
 /* The passes of the conjugate gradients around a cycle, in float64, each with the sums that it can give.
  *
- * Bytes a cell, 3-D, a float32 cycle: dot 12; direction 28 and the diagonal; advance 48; residual 24 and the diagonal,
+ * Bytes a cell, 3-D, a float32 cycle: dot 12; direction 20 and the diagonal; advance 48; residual 24 and the diagonal,
  * and 24 more with variable couplings, as the direction. The diagonal is 8, little where its rows are shared. All wait
  * for memory. Sums are one a plane, added in the planes' order: the bits do not depend on threads. Rounding of a sum:
  * about n/32 ulp at most of the sum of magnitudes.
@@ -8,15 +8,18 @@
  */
 #include "multilevel_rows.h"
 
+/* Bytes of a vector that leaves the cache before the next pass reads it: its lines need not be fetched to be written. */
+#define PAST ((size_t)1 << 24)
+
 struct outer {
     const struct sv_level *g;
     const double *diagonal, *b, *r;
     double *x, *out, *left, alpha, scale;
-    double *partial[2];  /* numbers a plane */
+    double *partial;     /* a number a plane */
     const void *z;
     void *p, *cast;
     double *to;
-    int single;
+    int single, past; /* whether `out` goes past the cache */
     ptrdiff_t parts;
     void (*plane)(const struct outer *o, ptrdiff_t k); /* of the product */
 };
@@ -27,17 +30,17 @@ static void over_planes(struct outer *o, sv_task task, int threads)
     sv_parallel_for(threads, (size_t)o->parts, task, o);
 }
 
-static double sum_of(const struct outer *o, int which)
+static double sum_of(const struct outer *o)
 {
     double sum = 0;
     for (ptrdiff_t k = 0; k < o->g->n[2]; k++)
-        sum += o->partial[which][k];
+        sum += o->partial[k];
     return sum;
 }
 
-INLINE void put_sum(const struct outer *o, int which, ptrdiff_t k, ptrdiff_t j, vreal sum)
+INLINE void put_sum(const struct outer *o, ptrdiff_t k, ptrdiff_t j, vreal sum)
 {
-    o->partial[which][k] = (j ? o->partial[which][k] : 0) + v_sum_lanes(sum);
+    o->partial[k] = (j ? o->partial[k] : 0) + v_sum_lanes(sum);
 }
 
 INLINE void range_of(const struct outer *o, size_t index, ptrdiff_t *from, ptrdiff_t *to)
@@ -120,10 +123,13 @@ INLINE void product_plane(const struct outer *o, ptrdiff_t k, int axes, int cons
             if (b)
                 q = v_sub(v_load(b + i), q);
             q = v_if_equal(diagonal, none, none, q); /* outside of the mask, and where a periodic row begins again */
-            v_store(out + i, q);
+            if (o->past)
+                v_stream(out + i, q);
+            else
+                v_store(out + i, q);
             sum = v_fma(b ? q : here, q, sum);
         }
-        put_sum(o, 0, k, j, sum);
+        put_sum(o, k, j, sum);
     }
 }
 
@@ -148,19 +154,19 @@ static void product_part(void *context, size_t index)
 static double residual(const struct sv_level *A, const double *diagonal, const double *b, const double *x, double *out,
                        double *partial, int threads)
 {
-    struct outer o = {.g = A, .diagonal = diagonal, .b = b, .p = (void *)x, .out = out, .partial = {partial},
+    struct outer o = {.g = A, .diagonal = diagonal, .b = b, .p = (void *)x, .out = out, .partial = partial,
                       .plane = LEVEL_PICK(double, A)};
     over_planes(&o, product_part, threads);
-    return sum_of(&o, 0);
+    return sum_of(&o);
 }
 
 static double product(const struct sv_level *A, int single, const double *diagonal, const void *p, double *q,
                       double *partial, int threads)
 {
-    struct outer o = {.g = A, .diagonal = diagonal, .p = (void *)p, .out = q, .partial = {partial},
+    struct outer o = {.g = A, .diagonal = diagonal, .p = (void *)p, .out = q, .partial = partial,
                       .plane = single ? LEVEL_PICK(single, A) : LEVEL_PICK(double, A)};
     over_planes(&o, product_part, threads);
-    return sum_of(&o, 0);
+    return sum_of(&o);
 }
 
 /* ---- the other passes ---- */
@@ -174,7 +180,7 @@ INLINE void dot_part(const struct outer *o, size_t index, int single)
         vreal sum = v_set1(0);
         for (ptrdiff_t i = 0; i < o->g->n[0]; i += SV_W)
             sum = v_fma(load_from(z, i, single), v_load(o->out + row + i), sum);
-        put_sum(o, 0, k, j, sum);
+        put_sum(o, k, j, sum);
     }
 }
 
@@ -183,9 +189,9 @@ static void dot_double(void *o, size_t index) { dot_part(o, index, 0); }
 
 static double dot(const struct sv_level *A, int single, const void *z, const double *q, double *partial, int threads)
 {
-    struct outer o = {.g = A, .z = z, .out = (double *)q, .partial = {partial}};
+    struct outer o = {.g = A, .z = z, .out = (double *)q, .partial = partial};
     over_planes(&o, single ? dot_single : dot_double, threads);
-    return sum_of(&o, 0);
+    return sum_of(&o);
 }
 
 INLINE void close_direction(const struct sv_level *g, void *p, int single)
@@ -208,17 +214,13 @@ INLINE void turn_plane(const struct outer *o, ptrdiff_t k, int single)
         ptrdiff_t row = row_at(o->g, k, j);
         void *p = (void *)place_in(o->p, row, single);
         const void *z = place_in(o->z, row, single);
-        const double *r = o->r + row;
-        vreal sum = v_set1(0);
         for (ptrdiff_t i = 0; i < o->g->n[0]; i += SV_W) {
             vreal next = load_from(z, i, single);
             if (!first)
                 next = v_fma(beta, load_from(p, i, single), next);
             store_to(p, i, next, single);
-            sum = v_fma(load_from(p, i, single), v_load(r + i), sum); /* p as it was rounded */
         }
         close_direction(o->g, p, single);
-        put_sum(o, 1, k, j, sum);
     }
 }
 
@@ -232,6 +234,7 @@ INLINE void direction_part(const struct outer *o, size_t index, int single)
         if (k - 1 > from)
             o->plane(o, k - 1);
     }
+    v_stream_fence();
 }
 
 static void direction_single(void *o, size_t index) { direction_part(o, index, 1); }
@@ -246,17 +249,18 @@ static void ends_part(void *context, size_t index)
     o->plane(o, from);
     if (to - 1 > from)
         o->plane(o, to - 1);
+    v_stream_fence();
 }
 
-static void direction(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z,
-                      const double *r, void *p, double *q, double sums[2], double *partial, int threads)
+static double direction(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z, void *p,
+                        double *q, double *partial, int threads)
 {
-    struct outer o = {.g = A, .diagonal = diagonal, .alpha = beta, .z = z, .r = r, .p = p, .out = q,
-                      .partial = {partial, partial + A->n[2]},
-                      .plane = single ? LEVEL_PICK(single, A) : LEVEL_PICK(double, A)};
+    struct outer o = {.g = A, .diagonal = diagonal, .alpha = beta, .z = z, .p = p, .out = q, .partial = partial,
+                      .plane = single ? LEVEL_PICK(single, A) : LEVEL_PICK(double, A),
+                      .past = A->size * sizeof(double) >= PAST};
     over_planes(&o, single ? direction_single : direction_double, threads);
     over_planes(&o, ends_part, threads);
-    sums[0] = sum_of(&o, 0), sums[1] = sum_of(&o, 1);
+    return sum_of(&o);
 }
 
 INLINE void cast_row(const double *r, void *cast, ptrdiff_t row, ptrdiff_t nx, double scale, int single)
@@ -286,7 +290,7 @@ INLINE void advance_part(const struct outer *o, size_t index, int single)
         }
         close_row(o->g, x);
         cast_row(r, o->cast, row, o->g->n[0], o->scale, single);
-        put_sum(o, 0, k, j, sum);
+        put_sum(o, k, j, sum);
     }
 }
 
@@ -297,9 +301,9 @@ static double advance(const struct sv_level *A, int single, double alpha, double
                       const double *q, double *x, double *r, void *cast, double *partial, int threads)
 {
     struct outer o = {.g = A, .p = (void *)p, .out = (double *)q, .x = x, .left = r, .alpha = alpha, .scale = scale,
-                      .cast = cast, .partial = {partial}};
+                      .cast = cast, .partial = partial};
     over_planes(&o, single ? advance_single : advance_double, threads);
-    return sum_of(&o, 0);
+    return sum_of(&o);
 }
 
 static void cast_part(void *context, size_t index)

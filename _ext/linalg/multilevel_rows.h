@@ -117,14 +117,6 @@ INLINE vreal add_around(const struct around *a, ptrdiff_t i, vreal sum, int axes
     return add_values(a, i, &v, sum, axes, constant);
 }
 
-/* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, and eight rows for each
- * of a coarse plane. */
-INLINE size_t multilevel_work(const struct sv_level *g)
-{
-    size_t rows = (size_t)(g->halved[1] ? (g->n[1] + 1) / 2 : g->n[1]), pitch = (size_t)g->pitch;
-    return 6 * (size_t)g->n[1] * pitch + (8 * rows + 4) * pitch + 4 * MULTILEVEL_LEAD;
-}
-
 /* Parts that a pass over so many planes is cut into. Results do not depend on it. */
 INLINE ptrdiff_t parts_of(const struct sv_level *g, ptrdiff_t planes, int threads)
 {

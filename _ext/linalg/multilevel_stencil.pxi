@@ -83,8 +83,7 @@ cdef extern from "multilevel.h" nogil:
     size_t sv_multilevel_work(const sv_level *)
     void sv_multilevel_setup(const sv_multilevel *)
     void sv_multilevel_settle(sv_multilevel *)
-    void sv_multilevel_cycle(const sv_multilevel *, const void *, void *)
-    void sv_multilevel_unpack(const sv_multilevel *, double, const void *, double *)
+    void sv_multilevel_apply_by(const sv_multilevel *, double, const double *, double *, void *, void *)
 
 
 cdef class Fields:

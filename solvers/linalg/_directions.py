@@ -79,6 +79,8 @@ def _named(name: str, problem: LinearProblem) -> Direction:
 def _in_grid(net: LearnedDirection, A: Any) -> Direction:
     """The net's direction, but for the cells of obstacles: rows joined to none, which the net takes for part of the
     grid. Theirs is the residual over the diagonal."""
+    if getattr(A, "grid_shape", net.grid_shape) != net.grid_shape:
+        raise ValueError(f"M is for a grid of shape {net.grid_shape}, not {A.grid_shape}")
     matrix = A.matrix if hasattr(A, "matrix") else A.to_csr()
     alone = np.flatnonzero(np.diff(matrix.indptr) == 1)
     if not len(alone):

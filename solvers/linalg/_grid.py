@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -112,6 +113,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
         self.obstacle, self.unknowns = obstacle, unknowns
+        #: How often the values were set.
+        self.updates = 0
         self.coeff: Any = None
         self._cells: Array | None = None
         self.mass: Any = None
@@ -194,15 +197,24 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         # with a mask it says nothing here, and takes as long as some passes of a hierarchy's set-up, which needs none
         diagonal = None if constant or new_mask is not None else numbers.diagonal()
         if new_mask is None:
-            lowest = numbers.least_diagonal() if diagonal is None else float(diagonal.min())
-            if not lowest >= TINY:
-                raise ValueError(f"coeff and mass must make the diagonal positive; its least entry is {lowest}")
+            ends = (numbers.least_diagonal(),) * 2 if diagonal is None else (diagonal.min(), diagonal.max())
+            if not TINY <= ends[0] <= ends[1] < math.inf:
+                raise ValueError(
+                    f"coeff and mass must make the diagonal positive and finite; it goes from {ends[0]} to {ends[1]}"
+                )
         self.coeff, self._cells, self.mass, self.mask = new_coeff, cells, new_mass, new_mask
         self._numbers, self._diagonal = numbers, diagonal
         self._operands: dict[tuple[str, str], _kernels.Grid] = {}
         self._outside = None
-        #: What the multilevel method made of this operator.
+        self.updates += 1
+        #: What the multilevel method made of this operator: by `nullspace` a hierarchy, or why there is none.
         self.hierarchies: dict[Any, Any] = {}
+
+    def __reduce__(self) -> Any:
+        coeff = self.coeff if self._cells is None else self._cells
+        values = self.grid_shape, coeff, self.mass, self.spacing, self.bc
+        made = functools.partial(type(self), mask=self.mask, obstacle=self.obstacle, unknowns=self.unknowns)
+        return made, values
 
     def diagonal(self) -> Array:
         """The diagonal, flat; 1 outside of the mask."""
@@ -371,8 +383,8 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
 def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
     given = (spacing,) * axes if isinstance(spacing, float) or np.ndim(spacing) == 0 else tuple(spacing)
     values = tuple(float(h) for h in given)
-    if len(values) != axes or not all(0 < h < math.inf for h in values):
-        raise ValueError(f"spacing must be positive and finite, one number or {axes}, not {spacing!r}")
+    if len(values) != axes or not all(h > 0 and TINY <= h * h < 1 / TINY for h in values):
+        raise ValueError(f"spacing must be positive, with a finite square, one number or {axes}, not {spacing!r}")
     return values
 
 

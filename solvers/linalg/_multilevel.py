@@ -82,6 +82,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._line, self._visits = _line(operator, smoother), CYCLES[cycle]
         self.used_correction = False
         self.null: list[Array] = []
+        self._of = 0
         #: Held while a cycle uses the levels' vectors: solves may share a hierarchy between threads.
         self.lock = threading.Lock()
         #: Vectors that no solve uses.
@@ -89,10 +90,25 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._set_up()
 
     def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
-        """Change the operator, as its own `update` does, and set up anew in the memory at hand."""
+        """Change the operator, as its own `update` does, and set up anew in the memory at hand.
+
+        Without arguments: set up for an operator that was changed by its own `update`. Where this raises ValueError,
+        for a part without a sink or a mass below 0, both stay as they were.
+        """
+        op = self.operator
         with self.lock:
-            self.operator.update(coeff=coeff, mass=mass, mask=mask)
-            self._set_up()
+            before = op.__dict__.copy()
+            op.update(coeff=coeff, mass=mass, mask=mask)
+            try:
+                self._set_up()
+            except ValueError:
+                op.__dict__.update(before)
+                raise
+
+    @property
+    def current(self) -> bool:
+        """Whether the operator is as it was when this was set up."""
+        return self._of == self.operator.updates
 
     @property
     def operator(self) -> GridOperator:
@@ -114,12 +130,16 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     def _set_up(self) -> None:
         begun = time.perf_counter()
         self._made_levels()
+        self._of = self.operator.updates
         #: Of the last set-up.
         self.setup_seconds = time.perf_counter() - begun
 
     def _made_levels(self) -> None:
         op = self.operator
+        if why := refused(op):
+            raise ValueError(why)
         self.null = floating(op, self.nullspace)
+        self._of = 0
         couplings = [] if isinstance(op.coeff, float) else op.couplings()
         line = None if self._line is None else self._axes.index(self._line)
         levels, odd = _planned(op, self._axes, couplings, line)
@@ -296,8 +316,6 @@ def multilevel(
     """
     if not isinstance(op, GridOperator):
         raise TypeError(f"op must be a GridOperator, not {type(op).__name__}")
-    if why := refused(op):
-        raise ValueError(why)
     if isinstance(weights, str) and weights == "shipped":
         weights = shipped()
     elif weights is not None and not isinstance(weights, Corrections):
@@ -306,11 +324,16 @@ def multilevel(
 
 
 def own(op: GridOperator, nullspace: str | None, threads: int | None = None) -> Multilevel:
-    """The hierarchy that the operator keeps, made when it is first asked for."""
+    """The hierarchy that the operator keeps, made when it is first asked for; ValueError where there is none."""
     if nullspace not in op.hierarchies:
-        op.hierarchies[nullspace] = Multilevel(op, nullspace, np.float32, threads, owned=True)
-    M: Multilevel = op.hierarchies[nullspace]
-    return M
+        try:
+            op.hierarchies[nullspace] = Multilevel(op, nullspace, np.float32, threads, owned=True)
+        except ValueError as error:
+            op.hierarchies[nullspace] = str(error)  # it is asked for at each right-hand side
+    held: Multilevel | str = op.hierarchies[nullspace]
+    if isinstance(held, str):
+        raise ValueError(held)
+    return held
 
 
 def refused(op: GridOperator) -> str:

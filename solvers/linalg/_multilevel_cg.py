@@ -166,17 +166,14 @@ class MultilevelCg:
         return M
 
     def _made(self, problem: LinearProblem) -> Multilevel:
-        M = problem.M
+        M: Any = problem.M
         if M is None:
             if not isinstance(problem.A, GridOperator):
                 raise TypeError(f"multilevel-cg needs a GridOperator, not {type(problem.A).__name__}")
-            if why := refused(problem.A):
-                raise ValueError(why)
             M = own(problem.A, problem.nullspace, problem.threads)
-        if not isinstance(M, Multilevel) or M.operator is not problem.A:
-            raise ValueError("M must come from multilevel(A), for this very A, or be left out")
-        M.threads = problem.threads
-        return M
+        checked = check_hierarchy(M, problem.A)
+        checked.threads = problem.threads
+        return checked
 
     def _right(self, problem: LinearProblem) -> Array:
         """b inside of the mask, and consistent."""
@@ -207,6 +204,15 @@ def _projected(vector: Array, components: list[Array]) -> Array:
     for cells in components:
         _kernels.project(result, cells)
     return result
+
+
+def check_hierarchy(M: Any, A: Any) -> Multilevel:
+    """M; ValueError unless it is what `multilevel` made of A, as it is now."""
+    if not isinstance(M, Multilevel) or M.operator is not A:
+        raise ValueError("M must come from multilevel(A), for this very A, or be left out")
+    if not M.current:
+        raise ValueError("A has been updated since M was set up: call M.update() first")
+    return M
 
 
 def serves(A: Any, M: Any, nullspace: str | None) -> str:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from . import _kernels
 from ._grid import GridOperator
-from ._multilevel import Multilevel, own
-from ._multilevel_cg import serves
+from ._multilevel import own
+from ._multilevel_cg import check_hierarchy, serves
 from ._problem import Matrix
 
 Array = npt.NDArray[Any]
@@ -55,7 +55,7 @@ def together(
         return []
     if serves(A, M, nullspace):
         return []
-    hierarchy: Multilevel = own(A, nullspace, threads) if M is None else M
+    hierarchy = check_hierarchy(own(A, nullspace, threads) if M is None else M, A)
     outside = None if A.mask is None else ~A.mask.ravel()
     rights = np.ascontiguousarray(b[:, :count], np.float64)
     if (

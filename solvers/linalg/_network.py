@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator
 from .._base import threads as _threads
 from .._base.validate import check_finite, real_array
 from . import _kernels, _weights_file
-from ._grid import _checked_ends
+from ._grid import _checked_ends, _checked_shape
 
 Array = npt.NDArray[Any]
 
@@ -185,8 +185,8 @@ class LearnedDirection(LinearOperator):  # type: ignore[misc]
         bc: Any = "dirichlet",
         threads: int | None = None,
     ) -> None:
-        grid = tuple(int(n) for n in np.atleast_1d(shape))
-        if len(grid) not in (2, 3) or min(grid) < 1:
+        grid = _checked_shape(shape)
+        if len(grid) == 1:
             raise ValueError(f"shape must be 2 or 3 integers >= 1, not {shape!r}")
         if weights is None:
             weights = shipped(len(grid))

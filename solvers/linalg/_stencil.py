@@ -25,6 +25,9 @@ def recognised(A: Any, shape: tuple[int, ...], mask: Array | None) -> tuple[tupl
     active = np.ones(shape, bool) if mask is None else mask
     entries = matrix.tocoo()
     before, periodic = _couplings(entries, shape, active, slack)
+    other = np.flatnonzero(~active.ravel() & (abs(matrix.diagonal() - 1) > SLACK))
+    if len(other):
+        raise ValueError(f"row {int(other[0])} of A, outside of the mask, is not that of the identity")
     rows = np.asarray(matrix.sum(axis=1)).reshape(shape)
     bad = active & (rows < -slack * (2 * len(shape) + 1))
     if bad.any():

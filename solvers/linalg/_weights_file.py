@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,9 +14,12 @@ import numpy as np
 def read(path: str | os.PathLike[str], architecture: str, version: int, parts: Iterable[str]) -> dict[str, Any]:
     """The arrays of a file by name; ValueError where it is of another kind or version, lacks a part, or is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream:  # which np.load does not close where it fails
+            file = np.load(stream, allow_pickle=False)
+            if isinstance(file, np.ndarray):
+                raise ValueError("it holds a single array")
             held = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path} is no file of weights: {error}") from error

@@ -8,6 +8,7 @@ threads give the same weights; ``--minutes`` looks first how many steps they are
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dim", type=int, choices=[2, 3], default=2, help="dcdm: dimensions of the grids")
     parser.add_argument("--size", type=_at_least(8), help="cells a side (64 in 2-D, 32 in 3-D; multilevel: in 2-D)")
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--minutes", type=float, help="about how long")
+    length.add_argument("--minutes", type=_minutes, help="about how long")
     length.add_argument("--steps", type=_at_least(1), help="exactly how long, for a repeatable run")
     parser.add_argument("--seed", type=_at_least(0), default=0)
     parser.add_argument("--threads", type=_at_least(1), default=1)
-    parser.add_argument("--out", type=Path, required=True, help="the file of weights (.npz)")
+    parser.add_argument("--out", type=_file, required=True, help="the file of weights (.npz)")
     chosen = parser.parse_args(arguments)
     try:
         import torch
@@ -65,6 +66,23 @@ def main(arguments: list[str] | None = None) -> int:
     weights.save(chosen.out)
     print(f"{chosen.out}: {chosen.out.stat().st_size} bytes, training {weights.fingerprint}")
     return 0
+
+
+def _minutes(value: str) -> float:
+    minutes = float(value)
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"must be positive, not {value}")
+    return minutes
+
+
+def _file(value: str) -> Path:
+    """Where the weights go: what is wrong with it is said before the training."""
+    path = Path(value)
+    if path.suffix != ".npz":
+        raise argparse.ArgumentTypeError(f"must end in .npz, not {value}")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"there is no directory {path.parent}")
+    return path
 
 
 def _at_least(low: int) -> Callable[[str], int]:

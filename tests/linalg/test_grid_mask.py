@@ -114,8 +114,11 @@ def test_from_csr_refuses(seed):
         GridOperator.from_csr(good.toarray(), (4, 5))
     mask = np.ones((4, 5), bool)
     mask[1, 1] = False
-    with pytest.raises(ValueError, match="outside of the mask"):
+    with pytest.raises(ValueError, match="belongs to a cell outside of the mask"):
         GridOperator.from_csr(good, (4, 5), mask)
+    masked = scipy.sparse.csr_array(GridOperator((4, 5), 1.0, 0.5, mask=mask).to_csr() * 2)
+    with pytest.raises(ValueError, match=r"row 6 of A, outside of the mask, is not that of the identity"):
+        GridOperator.from_csr(masked, (4, 5), mask)
 
 
 @pytest.mark.parametrize("method", ["ssor-cg", "cg", "sor", "chebyshev", "multilevel-cg"])

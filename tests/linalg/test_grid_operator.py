@@ -1,5 +1,7 @@
 """GridOperator as a linear operator: SciPy's solvers, updates, singular systems, bad input."""
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.sparse.linalg
@@ -90,6 +92,20 @@ def test_the_users_arrays_stay_theirs():
     assert np.array_equal(x, np.arange(20.0))
 
 
+def test_pickled(seed):
+    """Whatever it was made of: the same operator, which may be updated."""
+    rng = np.random.default_rng(seed)
+    faces = [rng.uniform(1, 2, (6, 6)), rng.uniform(1, 2, (5, 7))]
+    for coeff, mask in ((2.0, None), (rng.uniform(1, 2, (5, 6)), rng.random((5, 6)) < 0.8), (faces, None)):
+        given = {"spacing": (0.5, 1.0), "bc": ["neumann", "dirichlet"], "obstacle": "dirichlet", "unknowns": "cells"}
+        grid = GridOperator((5, 6), coeff, 0.25, mask=mask, **given)
+        again = pickle.loads(pickle.dumps(grid))
+        assert (again.to_csr() != grid.to_csr()).nnz == 0
+        for one in (grid, again):
+            one.update(mask=np.arange(30).reshape(5, 6) % 7 > 0)
+        assert (again.to_csr() != grid.to_csr()).nnz == 0
+
+
 BAD = [
     ({"shape": ()}, "shape must be"),
     ({"shape": (3, 0)}, "shape must be"),
@@ -107,6 +123,9 @@ BAD = [
     ({"shape": 1, "bc": "neumann"}, "diagonal positive"),
     ({"shape": (3, 3), "spacing": 0.0}, "spacing must be"),
     ({"shape": (3, 3), "spacing": (1.0, 1.0, 1.0)}, "spacing must be"),
+    ({"shape": (3, 3), "spacing": 1e-200}, "spacing must be"),
+    ({"shape": (3, 3), "spacing": 1e-100, "coeff": 1e150}, "diagonal positive and finite"),
+    ({"shape": (3, 3), "spacing": 1e-100, "coeff": np.full((3, 3), 1e150)}, "diagonal positive and finite"),
     ({"shape": (3, 3), "bc": "robin"}, "bc must be of"),
     ({"shape": (3, 3), "bc": ["neumann"]}, "bc must be one kind"),
     ({"shape": (3, 3), "bc": [("periodic", "neumann"), "neumann"]}, "periodic at both ends"),

@@ -63,6 +63,14 @@ def test_apply_writes_into_what_is_at_hand(dtype):
     assert not M.apply([0] * r.size).any()
 
 
+@pytest.mark.parametrize("size", [2.0**-400, 1e-45, 1e-20, 1e20, 1e45, 2.0**400])
+def test_apply_serves_vectors_of_any_length(size, seed):
+    """float32 holds neither 1e-45 nor 1e45 with all its digits."""
+    M = multilevel(random_grid((23, 31), seed))
+    r = np.random.default_rng(seed).standard_normal(23 * 31)
+    np.testing.assert_allclose((M @ (size * r)) / size, M @ r, rtol=1e-5, atol=1e-6)
+
+
 def test_apply_refuses_what_it_cannot_fill():
     grid = GridOperator((5, 6))
     M, r = multilevel(grid), np.ones(30)
@@ -217,6 +225,22 @@ def test_update_is_a_fresh_set_up(seed):
         fresh = GridOperator(shape, 1.5, 0.1, unknowns="cells")
         fresh.update(coeff=grid._cells if grid._cells is not None else grid.coeff, mass=grid.mass, mask=grid.mask)
         np.testing.assert_array_equal(M @ r, multilevel(fresh) @ r)
+
+
+def test_an_update_that_fails_changes_nothing(seed):
+    """No hierarchy for a closed box, or for a mass below 0: neither the operator nor the hierarchy is another."""
+    mask = np.ones((20, 17), bool)
+    grid = GridOperator((20, 17), mask=mask, bc=["neumann", ("neumann", "dirichlet")], unknowns="cells")
+    M, r = multilevel(grid), np.random.default_rng(seed).normal(size=grid.size)
+    before, product = M @ r, grid @ r
+    closed = mask.copy()
+    closed[:, 8] = False
+    for change, says in (({"mask": closed}, "have no sink"), ({"mass": -1e-3}, "mass >= 0")):
+        with pytest.raises(ValueError, match=says):
+            M.update(**change)
+        assert M.current
+        np.testing.assert_array_equal(M @ r, before)
+        np.testing.assert_array_equal(grid @ r, product)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ def test_matches_numpy(shape, seed):
 
 
 SIDES = [
-    ((9, 14), "neumann"), ((9, 14), "periodic"), ((1, 1), "neumann"), ((12, 7), ["periodic", ("neumann", "dirichlet")]),
+    ((9, 14), "neumann"), ((9, 14), "periodic"), ((37, 10), "periodic"), ((50, 70), "neumann"), ((1, 1), "neumann"),
+    ((12, 7), ["periodic", ("neumann", "dirichlet")]),
     ((5, 6, 7), "neumann"), ((8, 6, 9), ["neumann", "periodic", ("dirichlet", "neumann")]), ((4, 5, 6), "periodic"),
 ]  # fmt: skip
 
@@ -136,12 +137,13 @@ def test_matches_torch(shape, walls, one_torch_thread):
     assert abs(got - expected).max() <= 3e-5 * abs(expected).max()
 
 
-@pytest.mark.parametrize("shape", [(45, 70), (14, 9, 20), (31, 6, 47)], ids=str)
-def test_threads_give_the_same_bits(shape):
+@pytest.mark.parametrize("bc", ["dirichlet", "neumann", "periodic"])
+@pytest.mark.parametrize("shape", [(45, 70), (130, 9), (5, 6), (14, 9, 20), (31, 6, 47)], ids=str)
+def test_threads_give_the_same_bits(shape, bc):
     r = np.random.default_rng(5).standard_normal(np.prod(shape))
-    alone = LearnedDirection(shape, threads=1)(r)
+    alone = LearnedDirection(shape, bc=bc, threads=1)(r)
     for threads in (2, 3, 8):
-        np.testing.assert_array_equal(LearnedDirection(shape, threads=threads)(r), alone)
+        np.testing.assert_array_equal(LearnedDirection(shape, bc=bc, threads=threads)(r), alone)
 
 
 def test_length_does_not_matter():
@@ -173,7 +175,9 @@ def test_one_direction_from_several_threads():
 
 
 @pytest.mark.parametrize(
-    ("shape", "says"), [((4,), "2 or 3"), ((4, 0), ">= 1"), ((2, 2, 2, 2), "2 or 3"), (7, "2 or 3")], ids=str
+    ("shape", "says"),
+    [((4,), "2 or 3"), ((4.7, 5), "integers"), ((4, 0), ">= 1"), ((2, 2, 2, 2), "2 or 3"), (7, "2 or 3")],
+    ids=str,
 )
 def test_bad_shapes(shape, says):
     with pytest.raises(ValueError, match=says):
@@ -218,6 +222,14 @@ def test_files_of_something_else(tmp_path):
     (tmp_path / "text.npz").write_text("no weights")
     with pytest.raises(ValueError, match="no file of weights"):
         LearnedDirection((8, 8), tmp_path / "text.npz")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    whole = rewritten(tmp_path / "w.npz").read_bytes()
+    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
+    middle = len(whole) // 2
+    (tmp_path / "spoilt.npz").write_bytes(whole[:middle] + bytes(64) + whole[middle + 64 :])
+    for name in ("array.npy", "short.npz", "spoilt.npz"):
+        with pytest.raises(ValueError, match="no file of weights"):
+            LearnedDirection((8, 8), tmp_path / name)
     with pytest.raises(FileNotFoundError):
         LearnedDirection((8, 8), tmp_path / "none.npz")
     with pytest.raises(ValueError, match="2 dimensions, not for shape"):
@@ -261,6 +273,11 @@ def test_a_matrix_with_the_grid_told():
     assert of_matrix.success
     assert of_matrix.nit == of_grid.nit
     np.testing.assert_allclose(of_matrix.x, of_grid.x, rtol=1e-4, atol=1e-4 * abs(of_grid.x).max())
+
+
+def test_another_grid_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(10, 12\), not \(12, 10\)"):
+        solve(GridOperator((12, 10)), np.ones(120), method="dcdm", M=LearnedDirection((10, 12)))
 
 
 def test_many_digits():

@@ -40,7 +40,10 @@ def test_minutes_become_steps():
     assert training.lasting(5.0, asked).steps > training.lasting(0.5, asked).steps >= 1
 
 
-@pytest.mark.parametrize("words", [["--dim", "4"], ["--size", "3"], ["--seed", "-1"], ["--arch", "other"], []])
+@pytest.mark.parametrize(
+    "words",
+    [["--dim", "4"], ["--size", "3"], ["--seed", "-1"], ["--arch", "other"], ["--out", "w"], ["--out", "no/w.npz"], []],
+)
 def test_bad_words(words, tmp_path, capsys):
     with pytest.raises(SystemExit):
         train.main(["--out", str(tmp_path / "w.npz"), *(["--steps", "1", *words] if words else [])])
