@@ -3,6 +3,7 @@
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
+from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.stdint cimport uintptr_t
 
 cdef extern from "<dlfcn.h>" nogil:
@@ -43,10 +44,11 @@ def library_path():
     return info.dli_fname
 
 
-def held_by(capsule):
-    """The address in a capsule, and the one that is its context (0: none)."""
-    address = <uintptr_t>PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
-    return address, <uintptr_t>PyCapsule_GetContext(capsule)
+def held_by(function):
+    """The address in the capsule that is a LowLevelCallable's first item, and its context: the user's data, or None."""
+    capsule = <object>PyTuple_GET_ITEM(function, 0)  # whatever it was made from; its own indexing refuses
+    address, data = <uintptr_t>PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)), PyCapsule_GetContext(capsule)
+    return address, <uintptr_t>data if data != NULL else None
 
 
 def get_num_threads():

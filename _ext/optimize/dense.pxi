@@ -156,6 +156,10 @@ cdef class DenseNLP(NLP):
             calls.nfev += dense.nfev if self.compiled.has_fun else 0
             calls.njev += dense.njev if self.compiled.has_gradient else 0
             calls.nhev += dense.nhev if self.compiled.has_hessian else 0
+            for calls in self.program.row_calls:
+                calls.nfev += dense.nfev if self.compiled.has_constraints else 0
+                calls.njev += dense.njev if self.compiled.has_jacobian else 0
+                calls.nhev += dense.nhev if self.compiled.has_hessian else 0
             dense.nfev = dense.njev = dense.nhev = 0
         NLP.check(self)
 

@@ -176,11 +176,18 @@ static void carry(void *data, double *numbers)
 
 /* ---- matrices ---------------------------------------------------------------------------------- */
 
-static void mirror(double *H, int64_t n)
+/* The upper triangle from the lower one. SV_FAILED where an entry is not finite. */
+static int mirror(double *H, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < i; j++)
+    double sound = 0;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < i; j++) {
             H[j * n + i] = H[i * n + j];
+            sound += H[i * n + j] - H[i * n + j];
+        }
+        sound += H[i * n + i] - H[i * n + i];
+    }
+    return sound == 0 ? 0 : SV_FAILED;
 }
 
 /* H by the approximation, which learns from the point. */
@@ -213,9 +220,9 @@ static int curvature(void *data, const double *x, double sigma, const double *y)
     of->nhev++;
     if (of->hessian(of->hessian_data, of->H_x, sigma * of->f_scale, weights, of->H))
         return SV_STOP;
-    mirror(of->H, of->n);
-    of->H_known = 1;
-    return 0;
+    int code = mirror(of->H, of->n);
+    of->H_known = code == 0;
+    return code;
 }
 
 static int rows(void *data, double *out)

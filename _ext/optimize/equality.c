@@ -85,7 +85,7 @@ static int mend_multipliers(struct gala *w, int *right)
         return 0;
     vector_copy(w->m, w->y, old);
     if ((code = value(w, &at, &before)) || (code = sv_gala_take_multipliers(w, w->point_y)) ||
-        (code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y)) || (code = value(w, &at, &after)))
+        (code = sv_gala_curvature(w)) || (code = value(w, &at, &after)))
         return code;
     if (after <= before + 1e-12 * fabs(before) && (code = sv_gala_factor_shifted(w, 0, 0, right, &singular)))
         return code;
@@ -95,7 +95,7 @@ static int mend_multipliers(struct gala *w, int *right)
     }
     if ((code = sv_gala_take_multipliers(w, old)))
         return code;
-    return w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    return sv_gala_curvature(w);
 }
 
 /* A direction of descent for M, into sol; H shifted as far as that takes. SV_MERIT_REFUSED: there is none. */
@@ -163,7 +163,7 @@ static int restored(struct gala *w)
 int sv_gala_exact_step(struct gala *w)
 {
     struct sv_merit_outcome out;
-    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    int code = sv_gala_curvature(w);
     if (code == 0)
         code = direction(w, &out);
     if (code == 0) {

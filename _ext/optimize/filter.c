@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gala_parts.h"
+#include "vectors.h"
 
 static const double margin_theta = 1e-5, margin_phi = 1e-8, armijo = 1e-8, theta_power = 1.1, phi_power = 2.3;
 enum { HALVINGS = 50, CORRECTIONS = 4 };
@@ -152,6 +153,15 @@ int sv_gala_move(struct gala *w, const double *v, const double *c, double f)
     return code;
 }
 
+int sv_gala_trial_slopes(struct gala *w, int *finite)
+{
+    int code = w->nlp->slopes(w->nlp->data, w->tv, w->point_g);
+    if (code == 0)
+        code = w->nlp->adjoint(w->nlp->data, w->y, w->point_x); /* for what is not finite in J: 0 times NaN is NaN */
+    *finite = code == 0 && isfinite(vector_largest(w->n, w->point_g)) && isfinite(vector_largest(w->n, w->point_x));
+    return code || *finite ? code : w->nlp->slopes(w->nlp->data, w->v, w->point_g);
+}
+
 int sv_gala_search(struct gala *w, double tau)
 {
     struct current at = {sv_gala_violation(w, w->v, w->c), sv_gala_barrier(w, w->v, w->s->f, w->s->mu), 0};
@@ -176,6 +186,8 @@ int sv_gala_search(struct gala *w, double tau)
             if (accepted)
                 first = step;
         }
+        if (accepted && (code = sv_gala_trial_slopes(w, &accepted)))
+            return code;
         if (accepted)
             break;
         finite |= usable;

@@ -263,7 +263,7 @@ static int iterate(struct gala *w)
     int adaptive = !w->s->options.monotone && w->s->attempt == 0 && sv_gala_average_complementarity(w) > 0;
     if (!adaptive)
         lower_mu(w);
-    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    int code = sv_gala_curvature(w);
     if (code == 0)
         code = sv_gala_factor(w);
     for (int64_t j = 0; j < w->m; j++)
@@ -313,6 +313,8 @@ static int again(struct gala *w)
             s->best = INFINITY;
             return measure(w);
         }
+        if (s->status == SV_GALA_STAGNATION && s->blind)
+            s->status = SV_GALA_NONFINITE;
         return 0;
     }
     double mu = ATTEMPTS[s->attempt].mu, push = ATTEMPTS[s->attempt].push;
@@ -386,5 +388,5 @@ int sv_gala_gives_up(const sv_gala *state, int64_t first, int64_t max_iter)
         return state->nit >= first;
     if (state->status == SV_GALA_CONVERGED)
         return state->strict > state->options.tol;
-    return state->status == SV_GALA_STAGNATION || state->status == SV_GALA_INFEASIBLE;
+    return state->status == SV_GALA_STAGNATION || state->status == SV_GALA_INFEASIBLE || state->status == SV_GALA_NONFINITE;
 }

@@ -61,6 +61,7 @@ typedef struct sv_gala {
     int64_t further;             /* iterations beyond the tolerance, for a polish that found no sides to stand on */
     int64_t tiny;                /* steps on end that rounding makes meaningless */
     int64_t still;               /* steps on end along M that move nothing but last digits */
+    int64_t blind;               /* 1: H is not finite at the current point */
     int64_t restorations;
     int64_t free, references;    /* 1: mu is chosen anew each time; how many errors are kept */
     double reference[4];         /* errors that free choices of mu must keep reducing */

@@ -42,19 +42,31 @@ cdef int64_t state_bytes(NLP nlp):
     return sv_gala_bytes(nlp.table.n, nlp.table.m) + nlp.table.carried * <int64_t>sizeof(double)
 
 
-cdef carry(NLP nlp, uint8_t[::1] state):
-    nlp.table.carry(nlp.table.data, <double *>(&state[0] + sv_gala_bytes(nlp.table.n, nlp.table.m)))
+cdef carry(NLP nlp, sv_gala *state):
+    nlp.table.carry(nlp.table.data, <double *>(<char *>state + sv_gala_bytes(nlp.table.n, nlp.table.m)))
 
 
-cdef sv_gala *gala_of(NLP nlp, const uint8_t[::1] state) except NULL:
-    """The state behind these bytes, where it is one of this program."""
-    held = <sv_gala *>&state[0] if state.shape[0] == state_bytes(nlp) else NULL
-    if held == NULL or held.n != nlp.table.n or held.m != nlp.table.m:
+cdef sv_gala *state_in(NLP nlp, block) except NULL:
+    """Where the bytes of a state lie."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+    cdef bint fits = view.len == state_bytes(nlp)
+    cdef sv_gala *held = <sv_gala *>view.buf
+    PyBuffer_Release(&view)
+    if not fits:
         raise ValueError("the state belongs to a problem of another size")
     return held
 
 
-def gala_init(NLP nlp, const double[::1] x0 not None, Sides sides not None, dict options, offered=None,
+cdef sv_gala *gala_of(NLP nlp, block) except NULL:
+    """The state behind these bytes, where it is one of this program."""
+    held = state_in(nlp, block)
+    if held.n != nlp.table.n or held.m != nlp.table.m:
+        raise ValueError("the state belongs to a problem of another size")
+    return held
+
+
+def gala_init(NLP nlp, x0, Sides sides not None, dict options, offered=None,
               int64_t iterations=0, double seconds=0):
     """The first state, its measure, and what `gala_run` makes of it in so many iterations.
 
@@ -63,14 +75,12 @@ def gala_init(NLP nlp, const double[::1] x0 not None, Sides sides not None, dict
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     cdef sv_gala_options chosen = options
     block = np.zeros(state_bytes(nlp), np.uint8) if nlp.table.carried else np.empty(state_bytes(nlp), np.uint8)
-    cdef uint8_t[::1] state = block
-    cdef sv_gala *held = <sv_gala *>&state[0]
+    cdef sv_gala *held = state_in(nlp, block)
     cdef double *work = nlp.room(sv_gala_work(n, m))
     cdef const double *start = entries(x0, n)
-    cdef const double[::1] y, z
     cdef int code
     cdef double measure
-    carry(nlp, state)
+    carry(nlp, held)
     sides.fits(n, m)
     with nogil:
         code = sv_gala_init(&nlp.table, &sides.sides, start, &chosen, held, work)
@@ -92,8 +102,7 @@ def gala_init(NLP nlp, const double[::1] x0 not None, Sides sides not None, dict
 cdef gala_told(NLP nlp, block, sv_gala *held, double *work):
     """A state, its iterations, its status (-1: running), its measure, and the best x so far."""
     x = np.empty(nlp.table.n)
-    cdef double[::1] to_x = x
-    sv_gala_answer(held, &to_x[0], work, work + nlp.table.m)  # the multipliers to where they are not in the way
+    sv_gala_answer(held, entries(x, nlp.table.n), work, work + nlp.table.m)  # the multipliers to where they are not in the way
     if nlp.error is not None:
         try:
             nlp.error.x = x
@@ -106,41 +115,38 @@ cdef gala_told(NLP nlp, block, sv_gala *held, double *work):
 def gala_run(NLP nlp, state, int64_t iterations, double seconds):
     """A state some iterations on, the iterations done, its status (-1: running), its measure, and the best x so far."""
     block = np.array(state, np.uint8)
-    cdef uint8_t[::1] bytes_of = block
-    cdef sv_gala *held = gala_of(nlp, bytes_of)
+    cdef sv_gala *held = gala_of(nlp, block)
     cdef double *work = nlp.room(sv_gala_work(nlp.table.n, nlp.table.m))
-    carry(nlp, bytes_of)
+    carry(nlp, held)
     with nogil:
         sv_gala_run(&nlp.table, held, iterations, seconds, work)
     return gala_told(nlp, block, held, work)
 
 
-def gala_gives_up(NLP nlp, const uint8_t[::1] state not None, int64_t first, int64_t max_iter):
+def gala_gives_up(NLP nlp, state, int64_t first, int64_t max_iter):
     """Whether a route in this state is to give way to the next one."""
     return bool(sv_gala_gives_up(gala_of(nlp, state), first, max_iter))
 
 
-def gala_best(NLP nlp, const uint8_t[::1] state not None):
+def gala_best(NLP nlp, state):
     """The least measure of a state, as of an answer, and its status."""
     held = gala_of(nlp, state)
     return held.strict, held.status
 
 
-def gala_answer(NLP nlp, const uint8_t[::1] state not None, Sides sides not None):
+def gala_answer(NLP nlp, state, Sides sides not None):
     """The best point of a state with its multipliers: x, y, z; there f, grad f; and its `kkt_numbers`, all recomputed."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     x, z, g, y = np.empty(n), np.empty(n), np.empty(n), np.empty(m)
-    cdef double[::1] to_x = x, to_z = z, to_g = g, to_y = y
     cdef double *work = nlp.room(2 * n + 2 * m)
     cdef sv_kkt_point at
-    cdef uint8_t[::1] copy
-    cdef sv_gala *held = gala_of(nlp, state)
     if nlp.table.carried:  # what an approximation learns there is no part of the state
-        copy = np.array(state, np.uint8)
-        carry(nlp, copy)
-        held = gala_of(nlp, copy)
+        state = np.array(state, np.uint8)
+    cdef sv_gala *held = gala_of(nlp, state)
+    if nlp.table.carried:
+        carry(nlp, held)
     sides.fits(n, m)
-    at.x, at.z, at.g, at.y, at.c = &to_x[0], &to_z[0], &to_g[0], &to_y[0] if m else &nothing, work
+    at.x, at.z, at.g, at.y, at.c = entries(x, n), entries(z, n), entries(g, n), entries(y, m), work
     sv_gala_answer(held, at.x, at.y, at.z)
     with nogil:
         sv_gala_evaluate(&nlp.table, held, &at.f, at.c, at.g, work + m)

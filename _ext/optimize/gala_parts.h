@@ -75,6 +75,8 @@ double sv_gala_average_complementarity(const struct gala *w);
 
 /* ---- newton.c ---- */
 
+/* H at the current point becomes the program's. SV_FAILED: it is not finite there. */
+int sv_gala_curvature(struct gala *w);
 /* Factors the system at the current point, H shifted by dw and the rows by dc. */
 int sv_gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular);
 /* Factors the system at the current point, shifted until its inertia is right. SV_FAILED: no shift serves. */
@@ -93,6 +95,8 @@ void sv_gala_filter_clear(struct gala *w);
 void sv_gala_filter_add(struct gala *w, double theta, double phi);
 /* The step that the filter takes, along d, dy; the state moves there. GALA_REFUSED: none. */
 int sv_gala_search(struct gala *w, double tau);
+/* Whether the derivatives at the trial tv are finite; where they are not, J is that of the point again. */
+int sv_gala_trial_slopes(struct gala *w, int *finite);
 /* Whether a point is acceptable to the filter and an improvement over (theta, phi). */
 int sv_gala_filter_accepts(const struct gala *w, double theta, double phi);
 /* ---- equality.c ---- */

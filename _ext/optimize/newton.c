@@ -7,6 +7,13 @@
 
 #include "gala_parts.h"
 
+int sv_gala_curvature(struct gala *w)
+{
+    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    w->s->blind = code == SV_FAILED;
+    return code;
+}
+
 int sv_gala_factor_shifted(struct gala *w, double dw, double dc, int *right, int *singular)
 {
     for (int64_t i = 0; i < w->n; i++) {

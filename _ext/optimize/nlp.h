@@ -33,7 +33,7 @@ typedef struct sv_nlp {
     int (*values)(void *data, const double *x, double *f, double *c);
     /* The gradient of f at x; the Jacobian at x becomes the current one. A point that was asked for lately is remembered. */
     int (*slopes)(void *data, const double *x, double *g);
-    /* The Hessian of sigma f + y'c at x becomes the current one. */
+    /* The Hessian of sigma f + y'c at x becomes the current one. SV_FAILED: it is not finite, and serves nothing. */
     int (*curvature)(void *data, const double *x, double sigma, const double *y);
     /* From now on f is multiplied by f_scale, c_i by c_scale[i] (powers of two); J, H and g accordingly. Called before the
      * first step, and with the same numbers again whenever a state is taken up. */

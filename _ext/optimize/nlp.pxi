@@ -2,6 +2,7 @@
 # m and the functions below by the same names (`Backend` in solvers/optimize/_nlp.py says what each takes and returns). An
 # exception in one of them ends the solve and is raised by whoever called it.
 
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport calloc, free
 
 cdef extern from "runtime.h" nogil:
@@ -68,6 +69,11 @@ cdef class NLP:
         return self.table.carried
 
     @property
+    def counts(self):
+        """What the linear algebra has counted, by name."""
+        return {}
+
+    @property
     def n(self):
         return self.table.n
 
@@ -75,92 +81,97 @@ cdef class NLP:
     def m(self):
         return self.table.m
 
-    def values(self, const double[::1] x not None):
+    def values(self, x):
         cdef double f = 0
-        c = room(self.table.m)
-        self._served(self.table.values(self.table.data, entries(x, self.table.n), &f, &c[0]))
-        return f, np.asarray(c)[: self.table.m]
+        c = np.zeros(self.table.m)
+        self._served(self.table.values(self.table.data, entries(x, self.table.n), &f, entries(c, self.table.m)))
+        return f, c
 
-    def slopes(self, const double[::1] x not None):
-        g = room(self.table.n)
-        self._served(self.table.slopes(self.table.data, entries(x, self.table.n), &g[0]))
-        return np.asarray(g)
+    def slopes(self, x):
+        g = np.zeros(self.table.n)
+        self._served(self.table.slopes(self.table.data, entries(x, self.table.n), entries(g, self.table.n)))
+        return g
 
-    def curvature(self, const double[::1] x not None, double sigma, const double[::1] y not None):
-        self._served(self.table.curvature(self.table.data, entries(x, self.table.n), sigma, entries(y, self.table.m)))
+    def curvature(self, x, double sigma, y):
+        return bool(self._served(
+            self.table.curvature(self.table.data, entries(x, self.table.n), sigma, entries(y, self.table.m))))
 
-    def scale(self, double f_scale, const double[::1] c_scale not None):
+    def scale(self, double f_scale, c_scale):
         self._served(self.table.scale(self.table.data, f_scale, entries(c_scale, self.table.m)))
 
     def rows(self):
-        out = room(self.table.m)
-        self._served(self.table.rows(self.table.data, &out[0]))
-        return np.asarray(out)[: self.table.m]
+        out = np.zeros(self.table.m)
+        self._served(self.table.rows(self.table.data, entries(out, self.table.m)))
+        return out
 
-    def jacobian(self, const double[::1] v not None):
-        out = room(self.table.m)
-        self._served(self.table.jacobian(self.table.data, entries(v, self.table.n), &out[0]))
-        return np.asarray(out)[: self.table.m]
+    def jacobian(self, v):
+        out = np.zeros(self.table.m)
+        self._served(self.table.jacobian(self.table.data, entries(v, self.table.n), entries(out, self.table.m)))
+        return out
 
-    def adjoint(self, const double[::1] y not None):
-        out = room(self.table.n)
-        self._served(self.table.adjoint(self.table.data, entries(y, self.table.m), &out[0]))
-        return np.asarray(out)
+    def adjoint(self, y):
+        out = np.zeros(self.table.n)
+        self._served(self.table.adjoint(self.table.data, entries(y, self.table.m), entries(out, self.table.n)))
+        return out
 
-    def hessian(self, const double[::1] v not None):
-        out = room(self.table.n)
-        self._served(self.table.hessian(self.table.data, entries(v, self.table.n), &out[0]))
-        return np.asarray(out)
+    def hessian(self, v):
+        out = np.zeros(self.table.n)
+        self._served(self.table.hessian(self.table.data, entries(v, self.table.n), entries(out, self.table.n)))
+        return out
 
-    def factor(self, bint with_hessian, const double[::1] dx not None, const double[::1] dc not None):
+    def factor(self, bint with_hessian, dx, dc):
         cdef int64_t negative = 0, zero = 0
         if not self._served(self.table.factor(self.table.data, with_hessian, entries(dx, self.table.n),
                                               entries(dc, self.table.m), &negative, &zero)):
             return None
         return negative, zero
 
-    def solve(self, const double[::1] rhs not None, double rtol):
-        out = room(self.table.n + self.table.m)
-        if not self._served(self.table.solve(self.table.data, entries(rhs, self.table.n + self.table.m), rtol, &out[0])):
+    def solve(self, rhs, double rtol):
+        cdef int64_t size = self.table.n + self.table.m
+        out = np.zeros(size)
+        if not self._served(self.table.solve(self.table.data, entries(rhs, size), rtol, entries(out, size))):
             return None
-        return np.asarray(out)
+        return out
 
     cdef int _served(self, int code) except -1:
         self.check()
         return code == 0
 
 
-cdef double[::1] room(int64_t count):
-    """A new array of so many numbers; of one where there are none, so that it has an address."""
-    return np.zeros(max(count, 1))
-
-
 cdef double nothing = 0
 
 
-cdef const double *entries(const double[::1] values, int64_t count) except? NULL:
-    if values.shape[0] != count:
-        raise ValueError(f"{count} numbers were expected, not {values.shape[0]}")
-    return &values[0] if count else &nothing
+cdef double *entries(values, int64_t count) except NULL:
+    """Where a contiguous vector of so many numbers begins; a typed memoryview takes several times as long to make.
+
+    The caller keeps the array, and knows whether it may be written to.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(values, &view, PyBUF_ND | PyBUF_FORMAT)
+    cdef bint reals = view.ndim == 1 and view.format[0] == c"d" and view.format[1] == 0
+    cdef int64_t found = view.shape[0] if reals else -1
+    cdef double *begin = <double *>view.buf
+    PyBuffer_Release(&view)
+    if not reals:
+        raise TypeError("a contiguous vector of float64 was expected")
+    if found != count:
+        raise ValueError(f"{count} numbers were expected, not {found}")
+    return begin if count else &nothing
 
 
 cdef copied(const double *values, int64_t count):
     """A new array: a user's function may keep what it is given."""
     out = np.empty(count)
-    cdef double[::1] to = out
-    cdef int64_t i
-    for i in range(count):
-        to[i] = values[i]
+    if count:
+        memcpy(entries(out, count), values, count * sizeof(double))
     return out
 
 
 cdef int into(object values, int64_t count, double *out) except -1:
-    cdef const double[::1] given = np.ascontiguousarray(values, np.float64)
-    cdef int64_t i
-    if given.shape[0] != count:
-        raise ValueError(f"{count} numbers were expected, not {given.shape[0]}")
-    for i in range(count):
-        out[i] = given[i]
+    given = np.ascontiguousarray(values, np.float64)
+    cdef const double *numbers = entries(given, count)
+    if count:
+        memcpy(out, numbers, count * sizeof(double))
     return 0
 
 
@@ -178,6 +189,10 @@ cdef class PythonNLP(NLP):
         self.table.scale, self.table.rows = python_scale, python_rows
         self.table.jacobian, self.table.adjoint, self.table.hessian = python_jacobian, python_adjoint, python_hessian
         self.table.factor, self.table.solve = python_factor, python_solve
+
+    @property
+    def counts(self):
+        return self.backend.counts
 
 
 cdef void carry_nothing(void *data, double *numbers) noexcept nogil:
@@ -208,7 +223,8 @@ cdef int python_slopes(void *data, const double *x, double *g) noexcept with gil
 cdef int python_curvature(void *data, const double *x, double sigma, const double *y) noexcept with gil:
     self = <PythonNLP>data
     try:
-        self.backend.curvature(copied(x, self.table.n), sigma, copied(y, self.table.m))
+        if not self.backend.curvature(copied(x, self.table.n), sigma, copied(y, self.table.m)):
+            return SV_FAILED
     except BaseException as error:
         self.error = error
         return SV_STOP

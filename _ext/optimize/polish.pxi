@@ -60,54 +60,51 @@ cdef class Sides:
     """Sides of the variables and of the rows of a program, whose arrays are not to change, and what they make of it."""
 
     cdef sv_sides sides
-    cdef const double[::1] lower, upper, row_lower, row_upper
+    cdef int64_t n, m
+    cdef object kept
     #: Whether a variable has a finite side, and whether all rows are equations.
     cdef readonly bint bounded, equations
 
-    def __init__(self, const double[::1] lower not None, const double[::1] upper not None,
-                 const double[::1] row_lower not None, const double[::1] row_upper not None):
-        cdef int64_t i, n = lower.shape[0], m = row_lower.shape[0]
-        self.lower, self.upper, self.row_lower, self.row_upper = lower, upper, row_lower, row_upper
-        self.sides.lower, self.sides.upper = entries(lower, n), entries(upper, n)
-        self.sides.row_lower, self.sides.row_upper = entries(row_lower, m), entries(row_upper, m)
+    def __init__(self, lower, upper, row_lower, row_upper):
+        cdef int64_t i, n = len(lower), m = len(row_lower)
+        cdef sv_sides *sides = &self.sides
+        self.n, self.m, self.kept = n, m, (lower, upper, row_lower, row_upper)
+        sides.lower, sides.upper = entries(lower, n), entries(upper, n)
+        sides.row_lower, sides.row_upper = entries(row_lower, m), entries(row_upper, m)
         self.bounded, self.equations = False, True
         for i in range(n):
-            self.bounded |= lower[i] > -INFINITY or upper[i] < INFINITY
+            self.bounded |= sides.lower[i] > -INFINITY or sides.upper[i] < INFINITY
         for i in range(m):
-            self.equations &= row_lower[i] == row_upper[i]
+            self.equations &= sides.row_lower[i] == sides.row_upper[i]
 
     cdef int fits(self, int64_t n, int64_t m) except -1:
-        if self.lower.shape[0] != n or self.row_lower.shape[0] != m:
+        if self.n != n or self.m != m:
             raise ValueError("the sides are those of another program")
         return 0
 
 
-def sound_sides(const double[:] lower not None, const double[:] upper not None):
+def sound_sides(lower, upper):
     """Copies of both if each lower side is at most the upper one, and whether each pair has a finite one; else None."""
-    cdef int64_t i, count = lower.shape[0]
+    cdef int64_t i, count = len(lower)
     cdef bint held = True
-    if upper.shape[0] != count:
-        return None
-    low, high = np.empty(count), np.empty(count)
-    cdef double[::1] to_low = low, to_high = high
+    copies = np.array(lower), np.array(upper)
+    cdef const double *low = entries(copies[0], count)
+    cdef const double *high = entries(copies[1], count)
     for i in range(count):
-        if not (lower[i] <= upper[i] and lower[i] < INFINITY and upper[i] > -INFINITY):
+        if not (low[i] <= high[i] and low[i] < INFINITY and high[i] > -INFINITY):
             return None
-        held &= lower[i] > -INFINITY or upper[i] < INFINITY
-        to_low[i], to_high[i] = lower[i], upper[i]
-    return low, high, held
+        held &= low[i] > -INFINITY or high[i] < INFINITY
+    return copies[0], copies[1], held
 
 
-def kkt_numbers(const double[::1] x, const double[::1] g, const double[::1] z, const double[::1] c, const double[::1] y,
-                const double[::1] product, Sides of_program not None):
+def kkt_numbers(x, g, z, c, y, product, Sides of_program not None):
     """Stationarity, violation and complementarity of a KKT point in the user's units (polish.h); product: J'y."""
-    cdef int64_t n = x.shape[0], m = c.shape[0]
-    cdef double[::1] work = np.empty(n + m)
+    cdef int64_t n = len(x), m = len(c)
     cdef sv_kkt_point at
+    work = np.empty(n + m)
     of_program.fits(n, m)
-    at.x, at.g, at.z = <double *>entries(x, n), <double *>entries(g, n), <double *>entries(z, n)
-    at.c, at.y = <double *>entries(c, m), <double *>entries(y, m)
-    sv_kkt_numbers(n, m, &of_program.sides, entries(product, n), &work[0], &at)
+    at.x, at.g, at.z, at.c, at.y = entries(x, n), entries(g, n), entries(z, n), entries(c, m), entries(y, m)
+    sv_kkt_numbers(n, m, &of_program.sides, entries(product, n), entries(work, n + m), &at)
     return at.stationarity, at.violation, at.complementarity
 
 

@@ -179,8 +179,11 @@ int sv_restore(const sv_nlp *nlp, const struct sv_sides *sides, int curved, doub
             return SV_RESTORATION_STUCK;
         if ((failed = slopes(&s, &out->stationarity)))
             break;
-        if (curved && (failed = nlp->curvature(nlp->data, x, 0, s.v)))
+        failed = curved ? nlp->curvature(nlp->data, x, 0, s.v) : 0;
+        if (failed == SV_STOP)
             break;
+        s.curved = curved && !failed; /* without where it is not finite */
+        failed = 0;
         if (out->stationarity <= tol) {
             failed = escaped(&s);
             if (failed == SV_FAILED)

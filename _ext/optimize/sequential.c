@@ -324,7 +324,10 @@ static int stepped(struct gala *w, double before)
     for (int corrected = 0; w->s->refusals < REFUSALS; w->s->refusals++) {
         if ((code = tried(w, &model, before, &r, &at)))
             return code;
-        if (accepted(w, before, &at))
+        int taken = accepted(w, before, &at);
+        if (taken && (code = sv_gala_trial_slopes(w, &taken)))
+            return code;
+        if (taken)
             return take_step(w, &r, &at);
         if (!r.met)
             return SV_FAILED;
@@ -348,7 +351,7 @@ int sv_gala_sequential_step(struct gala *w)
         return sv_gala_hand_over(w);
     for (int64_t i = w->n; i < w->N; i++)
         w->v[i] = fmin(fmax(w->c[i - w->n], w->lower[i]), w->upper[i]);
-    int code = w->nlp->curvature(w->nlp->data, w->v, 1, w->y);
+    int code = sv_gala_curvature(w);
     if (code == 0)
         code = stepped(w, sv_gala_violation(w, w->v, w->c));
     return code == SV_FAILED ? sv_gala_hand_over(w) : code;

@@ -12,8 +12,6 @@ from ._runtime import held_by
 def address_of(function: Any) -> tuple[int, int | None] | None:
     """(address, address of the user's data) of a compiled function: a LowLevelCallable, or numba's cfunc."""
     if isinstance(function, LowLevelCallable):
-        # its first item is a capsule of the address, whatever it was made from, with the data as context
-        held, data = held_by(tuple.__getitem__(function, 0))
-        return held, data or None
+        return held_by(function)
     address = getattr(function, "address", None)
     return (address, None) if isinstance(address, int) else None

@@ -214,6 +214,7 @@ def _wants_stop(callback: Callback | None, method: Method, problem: Problem, sta
         measure=state.measure, method=method.name, stats={"seconds": elapsed},
     )  # fmt: skip
     try:
-        return callback(intermediate) is True
+        answer = callback(intermediate)
+        return isinstance(answer, (bool, np.bool_)) and bool(answer)  # a comparison of NumPy's numbers is the latter
     except StopIteration:
         return True

@@ -40,8 +40,8 @@ NU, BETA, SHIFT, LEAST_DELTA = 1.5, 0.1, 0.1, 1e-6
 ETA1_LIMIT, ETA2_LIMIT, SINGULAR = 1e8, 1e-8, 1e-2
 HALVINGS, PATIENCE = 60, 30
 
-ENDS = {1: Status.BREAKDOWN, 2: Status.STAGNATION}
-SINGULAR_ROWS, STUCK = ENDS
+ENDS = {1: Status.BREAKDOWN, 2: Status.STAGNATION, 3: Status.NONFINITE}
+SINGULAR_ROWS, STUCK, BLIND = ENDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,8 @@ class AdaSketchNewton:
         """One iteration: an inner solve, the penalties, a line search."""
         functions = self._functions(problem)
         at = evaluated(functions, state.x, state.y)
-        functions.curvature(state.x, 1.0, state.y)
+        if not functions.curvature(state.x, 1.0, state.y):
+            return ended(state, BLIND)
         H = dense(functions.H)
         least = smallest_square(at.J)
         if least < SINGULAR:

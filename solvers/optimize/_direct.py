@@ -24,11 +24,13 @@ def direct(
     if address_of(fun) is None:
         return None
     given = constraints if isinstance(constraints, (list, tuple)) else [constraints]
-    rows, blocks, n = [], [], len(x0)
+    rows, blocks, n, calls = [], [], len(x0), Calls()
     for k, one in enumerate(given):
         r, block = _rows(one, x0, f"constraints[{k}]" if given is constraints else "constraints")
         if r is None:
             return None
+        if not r.linear:
+            r.calls = calls  # all functions are called at the same points
         rows.append(r)
         blocks.append(block)
     f = Compiled(n, fun, jac, hess, blocks)
@@ -42,6 +44,7 @@ def direct(
     program = Program(
         x0=x0, lower=limits.lower, upper=limits.upper, row_lower=lower, row_upper=upper, linear=linear,
         fun=f.fun, gradient=f.gradient, constraints=f.constraints, jacobian=f.jacobian, hessian=f.hessian, compiled=f,
+        calls=calls,
     )  # fmt: skip
     return program, rows
 
@@ -70,7 +73,7 @@ class CompiledRows(Rows):
     """Rows of compiled functions, as many as their sides tell."""
 
     def __init__(self, given: Any, name: str) -> None:
-        self.name, self.places, self.calls, self.linear = name, None, Calls(), False
+        self.name, self.places, self.linear = name, None, False
         self.total = self.m = max(_count(given.lb), _count(given.ub))
         #: Whether each has a finite side.
         self.lower, self.upper, self.all_held = sides(given.lb, given.ub, self.m, name)

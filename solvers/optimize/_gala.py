@@ -190,7 +190,9 @@ class Gala:
         """The point with the least measure, measured anew."""
         nlp, inner = self._served(problem)
         core = self._best(problem, state)
-        return of_numbers(problem, *_kernels.gala_answer(nlp, core, problem.program.sides), inner)
+        result = of_numbers(problem, *_kernels.gala_answer(nlp, core, problem.program.sides), inner)
+        result.stats.update(nlp.counts)
+        return result
 
     def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]

@@ -184,6 +184,8 @@ class KrylovNLP(Scaled):
         scaled = None if precond is None else lambda H, J, dx, dc: own._in_our_units(H, J, dx, dc)
         self._kkt = KrylovKKT(self.n, self.m, solver, scaled)
         self._plain = SparseKKT(self.n, self.m)
+        #: Steps when each Hessian was made.
+        self._begun: list[int] = []
 
     def slopes(self, x: Array) -> Array:
         self._x = x
@@ -214,7 +216,11 @@ class KrylovNLP(Scaled):
     def solve(self, rhs: Array, rtol: float) -> Array | None:
         return self._last.solve(rhs, rtol)
 
+    def curvature(self, x: Array, sigma: float, y: Array) -> bool:
+        self._begun.append(self._kkt.steps)
+        return super().curvature(x, sigma, y)
+
     @property
-    def counts(self) -> dict[str, int]:
-        """Steps of the Krylov method and products with K so far."""
-        return {"inner_steps": self._kkt.steps, "products": self._kkt.products}
+    def counts(self) -> dict[str, Any]:
+        """Steps of the Krylov method with each Hessian, and products with K in all."""
+        return {"inner_steps": np.diff([*self._begun, self._kkt.steps]), "products": self._kkt.products}

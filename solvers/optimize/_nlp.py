@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,11 +53,13 @@ class Program:
     compiled: Compiled | None = None
     #: Calls of the objective and of its derivatives, which the functions count.
     calls: Calls = field(default_factory=Calls)
+    #: Those of each constraint's functions, where `compiled` may have them and nobody else counts.
+    row_calls: Sequence[Calls] = ()
+    #: All four sides, as the kernels take them.
+    sides: Sides = field(init=False)
 
-    @cached_property
-    def sides(self) -> Sides:
-        """All four sides, as the kernels take them."""
-        return Sides(self.lower, self.upper, self.row_lower, self.row_upper)
+    def __post_init__(self) -> None:
+        self.sides = Sides(self.lower, self.upper, self.row_lower, self.row_upper)
 
     @property
     def equalities(self) -> bool:
@@ -106,7 +107,9 @@ class Backend(Protocol):
 
     def values(self, x: Array) -> tuple[float, Array]: ...
     def slopes(self, x: Array) -> Array: ...
-    def curvature(self, x: Array, sigma: float, y: Array) -> None: ...
+    def curvature(self, x: Array, sigma: float, y: Array) -> bool:
+        """Whether H is finite, as far as its entries are known."""
+
     def scale(self, f_scale: float, c_scale: Array) -> None: ...
     def rows(self) -> Array: ...
     def jacobian(self, v: Array) -> Array: ...
@@ -116,6 +119,10 @@ class Backend(Protocol):
         """Counts of eigenvalues < 0 (-1: not counted) and = 0 of K; None where K cannot be served."""
 
     def solve(self, rhs: Array, rtol: float) -> Array | None: ...
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What the linear algebra has counted so far, by name."""
 
 
 class Scaled:
@@ -166,19 +173,26 @@ class Scaled:
 
     def _scaled_jacobian(self, x: Array) -> Any:
         J = self._at(x, "J", self.program.jacobian)
+        if (self.c_scale == 1).all():
+            return J
         if isinstance(J, np.ndarray):
             return J * self.c_scale[:, None]
         scaled = J.data * np.repeat(self.c_scale, np.diff(J.indptr))
         return sp.csr_array((scaled, J.indices, J.indptr), J.shape)
 
-    def curvature(self, x: Array, sigma: float, y: Array) -> None:
+    def curvature(self, x: Array, sigma: float, y: Array) -> bool:
         assert callable(self.program.hessian)
-        self.H = self.program.hessian(x, sigma * self.f_scale, y * self.c_scale)
+        self.H = H = self.program.hessian(x, sigma * self.f_scale, y * self.c_scale)
+        known = H.data if sp.issparse(H) else H
+        return not isinstance(known, np.ndarray) or bool(np.isfinite(known).all())
 
     def rows(self) -> Array:
-        if isinstance(self.J, np.ndarray):
-            return np.asarray(np.abs(self.J).max(axis=1, initial=0.0))
-        return np.asarray(abs(self.J).max(axis=1).toarray()).ravel()
+        J = self.J
+        if isinstance(J, np.ndarray):
+            return np.asarray(np.abs(J).max(axis=1, initial=0.0))
+        largest, filled = np.zeros(self.m), np.diff(J.indptr) > 0
+        largest[filled] = np.maximum.reduceat(np.abs(J.data), J.indptr[:-1][filled]) if J.nnz else 0.0
+        return largest
 
     def jacobian(self, v: Array) -> Array:
         return np.asarray(self.J @ v)
@@ -188,3 +202,7 @@ class Scaled:
 
     def hessian(self, v: Array) -> Array:
         return np.asarray(self.H @ v)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        return {}

@@ -16,7 +16,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .._base.rng import RNG, as_generator
-from .._base.validate import real_array
+from .._base.validate import check_finite, real_array
 from . import _kernels
 
 Array = npt.NDArray[Any]
@@ -183,14 +183,20 @@ def sampled_inverse(
     >>> bool(np.linalg.cond(M @ (X.T @ X)) < 2)
     True
     """
+    X = _real_matrix(X)
     m, n = X.shape
     w = real_array(weights, "weights", ndim=1)
-    if len(w) != m:
-        raise ValueError(f"weights must be {m} numbers, not {len(w)}")
+    if len(w) != m or not m:
+        raise ValueError(f"weights must be {max(m, 1)} numbers, not {len(w)}")
+    if not -np.inf < shift < np.inf:
+        raise ValueError(f"shift must be finite, not {shift!r}")
+    if rows is not None and rows < 1:
+        raise ValueError(f"rows must be at least 1, not {rows!r}")
     count = min(m, rows or 20 * n)
     generator = as_generator(0 if rng is None else rng)
     chosen = slice(None) if count == m else np.sort(generator.choice(m, count, replace=False))
     gram = weighted_gram(X[chosen], w[chosen] * (m / count))
+    check_finite(gram, "X.T @ diag(weights) @ X")  # no shift would make it definite
     extra, scale = 0.0, float(np.abs(np.diag(gram)).max(initial=0.0)) or 1.0
     while True:
         try:
@@ -226,11 +232,11 @@ def weighted_gram(X: Any, weights: npt.ArrayLike) -> Array:
     >>> solvers.optimize.weighted_gram(scipy.sparse.csr_array([[1.0, 2.0], [0.0, 1.0]]), [1.0, 3.0]).tolist()
     [[1.0, 2.0], [2.0, 7.0]]
     """
-    w = real_array(weights, "weights", ndim=1)
+    X, w = _real_matrix(X), real_array(weights, "weights", ndim=1)
     if len(w) != X.shape[0] or not np.all(w >= 0):
         raise ValueError(f"weights must be {X.shape[0]} numbers >= 0")
     if not scipy.sparse.issparse(X):
-        scaled = np.asarray(X, np.float64) * np.sqrt(w)[:, None]
+        scaled = X * np.sqrt(w)[:, None]
         return np.asarray(scaled.T @ scaled)
     # the same object remembers that its columns rise
     rows = X if isinstance(X, scipy.sparse.csr_array | scipy.sparse.csr_matrix) else scipy.sparse.csr_array(X)
@@ -242,6 +248,16 @@ def weighted_gram(X: Any, weights: npt.ArrayLike) -> Array:
         rows.data.astype(np.float64, copy=False),
     )  # fmt: skip
     return np.asarray(_kernels.gram(*parts, rows.shape[1], np.ascontiguousarray(w)))
+
+
+def _real_matrix(X: Any) -> Any:
+    if not scipy.sparse.issparse(X):
+        return real_array(X, "X", ndim=2)
+    if X.dtype.kind not in "biuf":
+        raise TypeError(f"X must be real numbers, not {X.dtype}")
+    if max(X.nnz, *X.shape) > np.iinfo(np.int32).max:
+        raise ValueError("X is too large: 2**31 - 1 entries, rows and columns at most")
+    return X
 
 
 def kkt_preconditioner(

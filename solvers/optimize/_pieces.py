@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.validate import FLOAT64
-from ._curvature import Curvature, is_operator, is_sparse
+from ._curvature import Curvature, canonical, is_operator, is_sparse
 from ._differences import Differences
 from ._kernels import sound_sides
 from ._nlp import Calls
@@ -206,13 +206,11 @@ class LinearRows(Rows):
     """``lower <= A x <= upper``: no calls, and no curvature."""
 
     def __init__(self, A: Any, n: int, name: str) -> None:
-        if scipy.sparse.issparse(A):
-            A = scipy.sparse.csr_array(A, dtype=np.float64)
-        else:
-            A = np.array(A, np.float64, ndmin=2)
+        sparse = is_sparse(A)
+        A = canonical(scipy.sparse.csr_array(A, dtype=np.float64)) if sparse else np.array(A, np.float64, ndmin=2)
         if A.ndim != 2 or A.shape[1] != n:
             raise ValueError(f"{name}.A must have {n} columns, not shape {np.shape(A)}")
-        if not np.isfinite(A.data if scipy.sparse.issparse(A) else A).all():
+        if not np.isfinite(A.data if sparse else A).all():
             raise ValueError(f"{name}.A must be finite")
         super().__init__(lambda x: A @ x, None, n, name)
         self.A, self.linear = A, True

@@ -48,8 +48,11 @@ class NonlinearProblem:
     @property
     def stats(self) -> Mapping[str, Any]:
         named: dict[str, Any] = {"copies": self.copies, "threads": self.threads}
-        for name in ("nfev", "njev", "nhev") if self.rows else ():
-            named[f"constr_{name}"] = [getattr(r.calls, name) for r in self.rows]
+        if self.rows:
+            calls = [r.calls for r in self.rows]
+            named["constr_nfev"] = [c.nfev for c in calls]
+            named["constr_njev"] = [c.njev for c in calls]
+            named["constr_nhev"] = [c.nhev for c in calls]
         return named
 
     @property

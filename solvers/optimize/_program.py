@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.compiled import address_of
-from ._curvature import is_operator, is_sparse
+from ._curvature import canonical, is_operator, is_sparse
 from ._kernels import Compiled
 from ._nlp import Program
 from ._pieces import LinearRows, Objective, Rows
@@ -29,6 +29,7 @@ DENSE_SHARE, LARGE = 0.25, 3000
 def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upper: Array) -> Program:
     """The pieces as one program."""
     assembly = Assembly(objective, rows, x0)
+    compiled = assembly.compiled()
 
     def joined(name: str) -> Array:
         several: list[Array] = [getattr(r, name) for r in rows]
@@ -39,8 +40,8 @@ def program(objective: Objective, rows: list[Rows], x0: Array, lower: Array, upp
         linear=np.repeat([r.linear for r in rows], [r.m for r in rows]) if rows else np.zeros(0, bool),
         fun=assembly.fun(), gradient=objective.derivative, constraints=assembly.constraints(),
         jacobian=assembly.jacobian(), hessian=assembly.second(), kind=assembly.kind,
-        compiled=assembly.compiled(),
-        calls=objective.calls,
+        compiled=compiled, calls=objective.calls,
+        row_calls=() if compiled is None else [r.calls for r in rows if not r.linear],
     )  # fmt: skip
 
 
@@ -231,9 +232,8 @@ class SparseSum:
         self.places: dict[int, tuple[Array, Array, Array]] = {}
 
     def __call__(self, terms: list[tuple[int, Any]]) -> scipy.sparse.csr_array:
-        matrices = {k: scipy.sparse.csr_array(H) for k, H in terms if H is not None}
+        matrices = {k: canonical(H) for k, H in terms if H is not None}
         for k, H in matrices.items():
-            H.sum_duplicates()
             known = self.places.get(k)
             if known is None or not (np.array_equal(known[0], H.indptr) and np.array_equal(known[1], H.indices)):
                 self._place(k, H)
@@ -247,6 +247,10 @@ class SparseSum:
 
     def _place(self, k: int, H: scipy.sparse.csr_array) -> None:
         codes = self._codes(H.indptr, H.indices)
+        if not self.places:  # the sum's pattern is that of the first
+            self.codes, self.indices, self.indptr = codes, H.indices.astype(np.int32), H.indptr.astype(np.int32)
+            self.places[k] = H.indptr.copy(), H.indices.copy(), np.arange(len(codes))
+            return
         # both are ascending: merging their runs takes a tenth of the time of np.union1d
         union = np.sort(np.concatenate([self.codes, codes]), kind="stable")
         union = union[np.diff(union, prepend=-1) > 0]

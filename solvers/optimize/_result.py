@@ -45,7 +45,8 @@ class MinimizeResult(SolveResult):
     nfev, njev, nhev : int
         Calls of the functions, of their derivatives, of their Hessians.
     inner : str
-        The linear algebra that served.
+        The linear algebra that served. What it did is in `stats`: of sparse factors `factorisations`, of Krylov methods
+        `inner_steps`, an array of the steps with each Hessian, and `products` with KKT matrices in all.
     """
 
     fun: float

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.rng import RNG, as_generator
+from .._base.rng import RNG, seed_of
 from .._base.validate import check_finite, positive, real_array
 from ._systems import System, SystemResult, checked
 
@@ -128,7 +128,7 @@ def sketch_solve(
         why = f"Chose {method}: {reason}."
     problem = System(
         matrix, right, start, tol=positive(tol, "tol"), squares=method == "sketch-precond",
-        every=callback is not None or verbose == 2, seed=int(as_generator(0 if rng is None else rng).integers(2**63)),
+        every=callback is not None or verbose == 2, seed=seed_of(0 if rng is None else rng),
         max_iter=int(max_iter), threads=_threads.resolve(threads), copies=copies,
     )  # fmt: skip
     record = lookup("optimize", method, problem.needs)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._base.blocks import BlockResult
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
-from .._base.rng import RNG, as_generator, check_rng
+from .._base.rng import RNG, check_rng, seed_of
 from ._adasketch import METHOD as ADASKETCH
 from ._bcd import block_problem, is_smooth, nothing
 from ._forms import nonlinear_problem
@@ -229,8 +229,7 @@ def minimize(
     if not record.capabilities >= problem.needs:
         lookup("optimize", method, problem.needs)  # which says what is missing
     if method == PAPER:
-        seed = int(as_generator(0 if rng is None else rng).integers(2**63))
-        problem = replace(problem, seed=seed)
+        problem = replace(problem, seed=seed_of(0 if rng is None else rng))
     if callback is not None:
         control = Control(control.max_iter, limit, callback_of(callback, problem.program.fun), verbose, resume)
     return cast(MinimizeResult, run(record, problem, control, own, why))

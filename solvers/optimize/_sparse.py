@@ -59,7 +59,7 @@ class SparseKKT:
     """
 
     def __init__(self, n: int, m: int) -> None:
-        self.n, self.m = n, m
+        self.n, self.m, self.factored = n, m, 0
         self._patterns: tuple[Array, ...] = ()
         self._index: Array | None = None
 
@@ -68,6 +68,10 @@ class SparseKKT:
         self.K = self._assemble(H, sp.csr_array(J), dx, dc)
         self._s, self._scaled = equilibrated(self.K.indptr, self.K.indices, self.K.data)
         self.threshold = THRESHOLDS[0]
+        return self._factored()
+
+    def _factored(self) -> tuple[int, int]:
+        self.factored += 1
         return self.factors.factor(self._scaled, self.threshold, TINY)
 
     def _assemble(self, H: Any, J: Any, dx: Array, dc: Array) -> Any:
@@ -128,7 +132,7 @@ class SparseKKT:
         z, good = refined(self.K, self._apply, rhs, rtol)
         while not good and self.threshold < THRESHOLDS[-1]:
             self.threshold = min(t for t in THRESHOLDS if t > self.threshold)
-            self.factors.factor(self._scaled, self.threshold, TINY)
+            self._factored()
             z, good = refined(self.K, self._apply, rhs, rtol)
         return z if good else None
 
@@ -139,6 +143,11 @@ class SparseNLP(Scaled):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self._kkt = SparseKKT(self.n, self.m)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many matrices were factored."""
+        return {"factorisations": self._kkt.factored}
 
     def factor(self, with_hessian: bool, dx: Array, dc: Array) -> tuple[int, int] | None:
         return self._kkt.factor(self.H if with_hessian else None, self.J, dx, dc)

@@ -61,7 +61,9 @@ class Squares(Objective):
             return self.jac(self._residuals, x, self.residuals(x))
         self.calls.njev += 1
         J = self.jac(self.within(x), *self.args)
-        J = scipy.sparse.csr_array(J, dtype=np.float64) if is_sparse(J) else np.array(J, np.float64, ndmin=2)
+        # copies: the user may go on with the old one
+        sparse = is_sparse(J)
+        J = scipy.sparse.csr_array(J, dtype=np.float64, copy=True) if sparse else np.array(J, np.float64, ndmin=2)
         shape = len(self.residuals(x)), self.n
         if J.shape != shape:
             raise ValueError(f"jac must return the residuals' Jacobian, of shape {shape}, not {J.shape}")

@@ -74,13 +74,13 @@ def test_callback_sees_the_answer_of_its_step(case, solve):
     np.testing.assert_array_equal(answers[2], case.answer(solve(max_iter=3)))
 
 
-@pytest.mark.parametrize("how", ["true", "stop-iteration"])
-def test_callback_stops(solve, how):
+@pytest.mark.parametrize("answer", [True, np.True_, StopIteration], ids=["true", "numpy's true", "stop-iteration"])
+def test_callback_stops(solve, answer):
     def callback(result):
         if result.nit == 2:
-            if how == "true":
-                return True
-            raise StopIteration
+            if answer is StopIteration:
+                raise StopIteration
+            return answer
         return None
 
     result = solve(callback=callback, tol=1e-13)

@@ -157,6 +157,10 @@ def test_compiled_functions_through_minimize(case):
     np.testing.assert_allclose(ours.x, theirs.x, rtol=0, atol=1e-7)
     for v, w in zip(ours.v, theirs.v, strict=True):
         np.testing.assert_allclose(v, w, rtol=0, atol=1e-6)
+    # linear rows are no calls
+    assert ours.stats["constr_nfev"][1:] == [0] * len(linear)
+    for name in ("constr_nfev", "constr_njev", "constr_nhev"):
+        assert 0 < ours.stats[name][0] <= (1 + keep) * theirs.stats[name][0] + 2  # looked at once more for feasibility
 
 
 def test_no_constraints_and_no_python():

@@ -25,6 +25,13 @@ def test_the_linear_problem_takes_few_steps(N, inner):
     result = solved(problem, inner=inner)
     assert result.success
     assert result.inner == inner
+    if inner == "sparse":
+        assert result.stats["factorisations"] >= 1
+    elif inner != "dense":
+        steps = result.stats["inner_steps"]
+        assert len(steps) >= result.nit
+        assert steps.all() == (inner == "minres")  # the other's preconditioner is exact here
+        assert result.stats["products"] > steps.sum()
     assert result.fun == pytest.approx(KNOWN[N], rel=1e-9)
     assert result.nit <= (1 if inner in ("dense", "sparse") else 3)
     assert max(problem.judged(result.x)) < 1e-7

@@ -217,7 +217,7 @@ def test_compiled_functions_beside_pythons():
     assert one.slopes(x).tolist() == other.slopes(x).tolist()
     assert (mixed.nfev, mixed.njev) == (1, 0)
     with pytest.raises(ValueError, match="2 variables and 1 rows do not fit"):
-        DenseNLP(replace(mixed, row_lower=np.zeros(3)))
+        DenseNLP(replace(mixed, row_lower=np.zeros(3), row_upper=np.zeros(3)))
 
 
 def columns(nlp):

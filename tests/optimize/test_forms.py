@@ -100,6 +100,43 @@ def test_nothing_is_mutated():
     assert set(row) == {"type", "fun"}
 
 
+def ladder(n):
+    """A sparse program's objective, and a Hessian in a pattern of one's own: columns fall, and some are given twice."""
+    t, i = np.cos(np.arange(n)), np.arange(n)
+    columns = np.stack([np.minimum(i + 1, n - 1), i, np.maximum(i - 1, 0), i], axis=1).ravel()
+    H = scipy.sparse.csr_array((np.zeros(4 * n), columns, np.arange(0, 4 * n + 1, 4)), shape=(n, n))
+
+    def hess(x):
+        after, before = np.where(i < n - 1, -0.5, 0), np.where(i > 0, -0.5, 0)
+        H.data[:] = np.stack([after, 12 * (x - t) ** 2, before, np.full(n, 2.0)], axis=1).ravel()
+        return H
+
+    def jac(x):
+        g = 4 * (x - t) ** 3 + 2 * x
+        g[:-1] -= 0.5 * x[1:]
+        g[1:] -= 0.5 * x[:-1]
+        return g
+
+    return lambda x: ((x - t) ** 4).sum() + x @ x - 0.5 * (x[:-1] @ x[1:]), jac, hess, H
+
+
+def test_a_pattern_of_the_users_own_is_left_alone():
+    """The user goes on to write numbers into it: to sort it would put them elsewhere."""
+    n = 250
+    fun, jac, hess, H = ladder(n)
+    order = H.indices.copy()
+    A = scipy.sparse.csr_array((np.array([1.0, 1.0, 2.0]), [n - 1, 0, 0], [0, 3]), shape=(1, n))
+    held = copy.deepcopy((A.data, A.indices, A.indptr))
+    result = minimize(fun, np.ones(n), jac=jac, hess=hess, constraints=LinearConstraint(A, 1, 1))
+    assert result.success
+    assert result.inner == "sparse"
+    assert result.nit <= 10
+    assert 3 * result.x[0] + result.x[-1] == pytest.approx(1, abs=1e-8)
+    np.testing.assert_array_equal(H.indices, order)
+    for mine, before in zip((A.data, A.indices, A.indptr), held, strict=True):
+        np.testing.assert_array_equal(mine, before)
+
+
 @pytest.mark.parametrize(
     "hess",
     [rosen_hess, lambda x: scipy.sparse.csc_matrix(rosen_hess(x)), lambda x: aslinearoperator(rosen_hess(x)),
@@ -654,6 +691,47 @@ def test_no_value_beyond_an_edge():
         result = minimize(fun, np.zeros(2), jac=lambda x: 1 / (2 - x) - 10, **given)
         assert result.success
         np.testing.assert_allclose(result.x, 1.9, atol=1e-7)
+
+
+@pytest.mark.parametrize("given", [{}, {"bounds": Bounds(-5, 5)}, {"options": {"merit": "filter"}},
+                                   {"bounds": Bounds(-5, 5), "options": {"inequality": "interior"}}])  # fmt: skip
+def test_a_step_to_where_there_is_no_gradient_is_shortened(given):
+    """Newton's first step goes from 1 to -0.8, with a lower value."""
+
+    def jac(x):
+        return np.where(x < -0.5, np.nan, np.tanh(x))
+
+    def hess(x):
+        return np.diag(np.where(x < -0.5, np.nan, 1 / np.cosh(x) ** 2))
+
+    result = minimize(lambda x: np.log(np.cosh(x)).sum(), np.ones(2), jac=jac, hess=hess, **given)
+    assert result.success
+    np.testing.assert_allclose(result.x, 0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"bounds": Bounds(-5, 5)}, {"constraints": ROW}, {"constraints": LinearConstraint([[1, 1]], 0, 0)},
+        {"options": {"preset": "paper"}}, {"options": {"inner": "sparse"}}, {"options": {"inequality": "active-set"}},
+        {"hess": lambda x: scipy.sparse.csr_array(np.full((2, 2), np.inf)), "options": {"inner": "sparse"}},
+    ],
+)  # fmt: skip
+def test_a_hessian_that_is_not_finite_is_told(given):
+    keywords = {"jac": rosen_der, "hess": lambda x: np.full((2, 2), np.nan), **given}
+    result = minimize(rosen, [0.5, -0.5], **keywords)
+    assert result.status is Status.NONFINITE
+    assert not result.success
+
+
+def test_a_hessian_that_is_infinite_on_a_bound_alone():
+    """x^1.5 has no curvature at 0, where the solve is asked to start."""
+    result = minimize(
+        lambda x: (x**1.5 - x).sum(), np.zeros(3), jac=lambda x: 1.5 * np.sqrt(x) - 1,
+        hess=lambda x: np.diag([0.75 / np.sqrt(v) if v > 0 else INF for v in x]), bounds=Bounds(0, 5),
+    )  # fmt: skip
+    assert result.success
+    np.testing.assert_allclose(result.x, 4 / 9, atol=1e-7)
 
 
 def test_exceptions_of_the_users_propagate():

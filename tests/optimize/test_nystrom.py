@@ -136,7 +136,15 @@ def test_bad_input():
         (lambda: nystrom(np.eye(3), rank=4), "rank"),
         (lambda: sampled_inverse(np.eye(3), np.ones(2)), "weights"),
         (lambda: sampled_inverse(np.eye(3), [1, 1, -1]), "weights"),
+        (lambda: sampled_inverse(np.ones((0, 3)), []), "weights"),
+        (lambda: sampled_inverse(np.diag([1, np.nan]), np.ones(2)), "must be finite"),
+        (lambda: sampled_inverse(np.eye(2), np.ones(2), shift=np.nan), "shift"),
+        (lambda: sampled_inverse(np.eye(2), np.ones(2), rows=0), "rows"),
         (lambda: weighted_gram(scipy.sparse.csr_array(np.eye(3)), np.ones(4)), "weights"),
+        (lambda: weighted_gram(np.ones(3), np.ones(3)), "X must have 2 dimensions"),
     ):
         with pytest.raises(ValueError, match=match):
             call()
+    for X in (1j * np.eye(2), scipy.sparse.csr_array(1j * np.eye(2))):
+        with pytest.raises(TypeError, match="X must be real"):
+            weighted_gram(X, np.ones(2))

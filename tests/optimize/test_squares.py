@@ -88,6 +88,22 @@ def test_calls():
     assert result.njev == len(points["jac"]) == len(set(points["jac"]))
 
 
+def test_a_sparse_jacobian_that_is_used_again():
+    """The user writes each Jacobian into the same matrix: what is remembered of a point must not change with it."""
+    y = data(3)
+    J = scipy.sparse.csr_array(np.ones((len(y), 3)))
+
+    def again(x, y):
+        J.data[:] = slopes(x, y).ravel()
+        return J
+
+    given = {"hess": "gauss-newton", "bounds": [(0, 9)] * 3}
+    expected = minimize(decay, [1.0, 1.0, 0.0], (y,), jac=slopes, **given)
+    result = minimize(decay, [1.0, 1.0, 0.0], (y,), jac=again, **given)
+    assert result.nit == expected.nit
+    np.testing.assert_allclose(result.x, expected.x, rtol=1e-9)
+
+
 def test_bad_input():
     y = data(3)
     with pytest.raises(ValueError, match="hessp"):
