@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import ot
 from ot.backend import get_backend
-from ot.utils import list_to_array
+from ot.utils import check_number_threads, list_to_array
 
 from .. import ot as transport
+from ._pot_call import named
 
 Array = npt.NDArray[Any]
 
@@ -20,6 +21,9 @@ OPTIMAL, MAX_ITER_REACHED = 1, 3
 
 #: Masses may differ by this much, as in POT.
 MASS_DIFFERENCE = 1.5e-6
+
+#: Our names of arguments, and POT's.
+NAMES = {"C": "M", "max_iter": "numItermax", "warm_start": "potentials_init"}
 
 INTEGERS = (
     "Input histogram consists of integer. The transport plan will be casted accordingly, possibly resulting in a loss "
@@ -44,7 +48,7 @@ def emd(
     Parameters
     ----------
     a, b : array_like, shapes (n,) and (m,)
-        Weights; uniform where empty. The plan has the array type and dtype of the first that is not empty.
+        Weights; uniform where empty or None. The plan has the array type and dtype of the first that is not empty.
     M : array_like, shape (n, m)
         Cost. Sparse costs are left to POT itself.
     numItermax : int
@@ -168,7 +172,7 @@ class _ExactCall:
     """The arguments of a call in POT's array type and in NumPy's, and the way back."""
 
     def __init__(self, a: Any, b: Any, M: Any) -> None:
-        a, b, M = list_to_array(a, b, M)
+        a, b, M = list_to_array([] if a is None else a, [] if b is None else b, M)
         self.nx = nx = get_backend(a, b, M)
         self.sparse = bool(nx.issparse(M))
         if self.sparse:
@@ -180,7 +184,7 @@ class _ExactCall:
         b = b if len(b) else nx.ones((m,), type_as=self.like) / m
         #: As given, for the derivatives.
         self.given = a, b, M
-        self.M = np.asarray(nx.to_numpy(M), np.float64)
+        self.M = np.asanyarray(nx.to_numpy(M), np.float64)  # a mask is to be refused
         self.a, self.b = (np.asarray(nx.to_numpy(x), np.float64) for x in (a, b))
 
     def check(self, marginals: bool) -> None:
@@ -197,9 +201,11 @@ class _ExactCall:
         """The result for the weights b, with a warning where it is not optimal."""
         if start is not None:
             start = tuple(np.asarray(self.nx.to_numpy(x)) for x in start)
-        result = transport.emd(
-            self.M, self.a, b, max_iter=rounds, warm_start=start, threads=None if threads == "max" else int(threads)
-        )
+        number = check_number_threads(threads)  # -1 for "max"
+        with named(**NAMES):
+            result = transport.emd(
+                self.M, self.a, b, max_iter=rounds, warm_start=start, threads=None if number < 0 else number
+            )
         if not result.success:
             warnings.warn(result.message, stacklevel=4)
         return result

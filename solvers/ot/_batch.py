@@ -353,8 +353,9 @@ def checked_batch(
         raise ValueError(f"C is empty: shape {costs.shape}")
     copied = costs is not C
     costs = costs if costs.ndim == 3 else costs[None]
-    if costs.strides[2] != costs.itemsize or costs.strides[0] % costs.itemsize or costs.strides[1] % costs.itemsize:
-        costs, copied = np.ascontiguousarray(costs), True
+    in_rows = costs.strides[2] == costs.itemsize and not any(stride % costs.itemsize for stride in costs.strides)
+    if not (in_rows and costs.flags.aligned):
+        costs, copied = costs.copy("C"), True
     n, m = costs.shape[1:]
     a, b = _weights_of_each(A, names[0], n, costs.shape), _weights_of_each(B, names[1], m, costs.shape)
     regs = _regs(reg)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.validate import real_array
 from . import _kernels
 from ._cost import Cost
 
@@ -193,7 +194,7 @@ class Plan:
     @staticmethod
     def operand(x: npt.ArrayLike, length: int) -> Array:
         """A checked right-hand side."""
-        x = np.asarray(x, np.float64)
+        x = real_array(x, "the operand")
         if x.ndim not in (1, 2) or x.shape[0] != length:
             raise ValueError(f"expected shape ({length},) or ({length}, k), not {x.shape}")
         return x

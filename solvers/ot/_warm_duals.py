@@ -19,6 +19,9 @@ FIRST_RATIO, RATIO_STEP, SAMPLE = 8.0, 4.0, 250
 #: The last reg is the span over this, or over a quarter of the rows where that is more.
 LAST_RATIO = 400.0
 
+#: Below this reg exponents overflow: costs of so small a span get no warm start.
+LEAST_REG = 1e-307
+
 #: Sweeps over all rows, and as many over each sample at the last reg; earlier ones get three times as many. More rows
 #: lie closer to one another, for which the potentials must be nearer to the optimal ones: that many for 4000 rows, and
 #: in proportion to the square root beyond.
@@ -32,11 +35,12 @@ def warm_duals(cost: Cost, a: Array, b: Array, threads: int) -> Array:
     sample doubles from level to level; all rows have the last word. Costs about 10 passes of Sinkhorn.
     """
     span = cost.span
-    if not span > 0:
+    levels = list(_levels(cost.shape[0]))
+    if not span / levels[-1][0] > LEAST_REG:
         return np.zeros(cost.shape[1])
     rng = np.random.default_rng(7)
     g = np.zeros(cost.shape[1])
-    for ratio, rows, sweeps in _levels(cost.shape[0]):
+    for ratio, rows, sweeps in levels:
         sample, weights = (cost, a) if rows >= cost.shape[0] else _sampled(cost, a, rows, rng)
         g = _swept(sample, weights, b, span / ratio, g, sweeps, threads)
     return g

@@ -229,6 +229,154 @@ def test_the_rest_is_pots_own(seed):
         pot.solve(M, a, np.stack([b, b], 1), reg=1.0)
 
 
+def test_reference_and_first_plan_are_left_to_pot(seed):
+    a, b, M = _data(seed)
+    plan = np.outer(a, b)
+    for keywords in ({"c": plan + 0.1}, {"plan_init": plan}):
+        theirs, ours = (package.solve(M, a, b, reg=REG, **keywords) for package in (ot, pot))
+        np.testing.assert_array_equal(ours.plan, theirs.plan)
+
+
+# ---- ot.solve_sample -------------------------------------------------------------------------------
+
+
+def _points(seed):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(12, 3)), rng.normal(size=(9, 3)), rng.dirichlet(np.ones(12)), rng.dirichlet(np.ones(9))
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock", "cosine", "chebyshev", "minkowski"])
+@pytest.mark.parametrize("reg_type", ["KL", "entropy"])
+def test_solve_sample(metric, reg_type, seed):
+    points = _points(seed)
+    theirs = ot.solve_sample(*points, metric, REG, reg_type=reg_type, tol=1e-13, max_iter=100_000)
+    ours = pot.solve_sample(*points, metric, REG, reg_type=reg_type, tol=1e-12)
+    np.testing.assert_allclose(ours.plan, theirs.plan, atol=1e-9)
+    for name in ("value", "value_linear"):
+        assert type(getattr(ours, name)) is type(getattr(theirs, name))
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-8)
+    again = pot.solve_sample(*points, metric, REG, tol=1e-10, potentials_init=ours.potentials)
+    assert again.log["result"].nit <= 1
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_solve_sample_without_a_plan(kind, seed):
+    points = [x if kind == "numpy" else torch.tensor(x) for x in _points(seed)]
+    theirs = ot.solve_sample(*points, reg=1.0, lazy=True, batch_size=5, tol=1e-13)
+    ours = pot.solve_sample(*points, reg=1.0, lazy=True, batch_size=5, tol=1e-12)
+    assert ours.plan is None
+    assert type(ours.lazy_plan) is type(theirs.lazy_plan)
+    assert type(ours.lazy_plan[2:4]) is type(theirs.lazy_plan[2:4])
+    np.testing.assert_allclose(ours.lazy_plan[:], theirs.lazy_plan[:], atol=1e-9)
+    assert float(ours.value_linear) == pytest.approx(float(theirs.value_linear), rel=1e-9)
+    assert ours.value == pytest.approx(pot.solve_sample(*points, reg=1.0, tol=1e-12).value)
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cityblock"])
+def test_gradients_in_the_samples(metric, seed):
+    found = []
+    for package in (ot, pot):
+        points = [torch.tensor(x, requires_grad=True) for x in _points(seed)]
+        package.solve_sample(*points, metric, 1.0, grad="envelope", tol=1e-12, max_iter=5000).value.backward()
+        found.append([x.grad.numpy() - (x.grad.numpy().mean() if x.ndim == 1 else 0) for x in points])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{}, {"lazy": True}, {"method": "gaussian"}, {"reg": 1.0, "unbalanced": 1.0}, {"reg": 1.0, "metric": "canberra"},
+     {"reg": 1.0, "debias": True}],
+)  # fmt: skip
+def test_the_rest_of_solve_sample_is_pots_own(keywords, seed):
+    X, Y, *_ = _points(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # POT's debiased solves need not converge
+        assert pot.solve_sample(X, Y, **keywords).value == ot.solve_sample(X, Y, **keywords).value
+
+
+def test_solve_sample_refuses(seed):
+    X, Y, a, b = _points(seed)
+    with pytest.raises(ValueError, match=r"X_a must be finite; X_a\[\(0, 0\)\] is nan"):
+        pot.solve_sample(np.full_like(X, np.nan), Y, a, b, reg=1.0)
+    with pytest.raises(ValueError, match="X_a and X_b differ in dimension"):
+        pot.solve_sample(X, Y[:, :2], reg=1.0)
+    with pytest.raises(ValueError, match="1 dimension"):
+        pot.solve_sample(X, Y, a, np.stack([b, b], 1), reg=1.0)
+    with pytest.raises(NotImplementedError, match="envelope"):
+        pot.solve_sample(torch.tensor(X, requires_grad=True), torch.tensor(Y), reg=1.0)
+
+
+# ---- what a strange call gets ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("M", "a"),
+    [
+        (np.array([[0, 1], [1, 0]]), np.array([0.5, 0.5])),
+        (np.array([[0, 1], [1, 0]]), [0.5, 0.5]),
+        ([[0, 1], [1, 0]], [0.5, 0.5]),
+        ([[0.0, 1.0], [1.0, 0.0]], np.array([1, 1])),
+        (np.array([[False, True], [True, False]]), []),
+        (torch.tensor([[0, 1], [1, 0]]), torch.tensor([0.5, 0.5], dtype=torch.float64)),
+        ([[0, 1], [1, 0]], None),
+    ],
+)
+def test_integers_are_no_type_of_a_plan(M, a):
+    mass = 1.0 if a is None or not len(a) else float(sum(a))
+    plan = pot.sinkhorn(a, a, M, 1)
+    np.testing.assert_allclose(np.asarray(plan), mass * ot.sinkhorn([], [], [[0.0, 1.0], [1.0, 0.0]], 1), atol=1e-8)
+    assert float(pot.sinkhorn2(a, a, M, 1)) == pytest.approx(mass * 0.2689414213699951)
+    assert float(pot.solve(M, a, a, 1).value_linear) == pytest.approx(mass * 0.2689414213699951)
+
+
+def test_infinite_costs_forbid_their_arcs(seed):
+    a, b, M = _data(seed)
+    allowed = np.arange(9) % 3 != np.arange(12)[:, None] % 3
+    carried = np.where(allowed, np.outer(a, b), 0)  # by these arcs
+    M, a, b = np.where(allowed, M, np.inf), carried.sum(1) / carried.sum(), carried.sum(0) / carried.sum()
+    theirs = ot.sinkhorn(a, b, M, REG, stopThr=1e-13, numItermax=100_000)
+    np.testing.assert_allclose(pot.sinkhorn(a, b, M, REG, stopThr=1e-11), theirs, atol=1e-9)
+    linear = (np.where(allowed, M, 0) * theirs).sum()
+    assert pot.sinkhorn2(a, b, M, REG) == pytest.approx(linear, rel=1e-7)
+    assert pot.solve(M, a, b, REG).value_linear == pytest.approx(linear, rel=1e-7)
+    M[0] = np.inf
+    with pytest.warns(UserWarning, match=r"did not converge.*sources \[0\] cannot send"):
+        plan, log = pot.sinkhorn(a, b, M, REG, log=True)
+    assert not plan.any()
+    assert not log["u"].any()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "match"),
+    [
+        ({"stopThr": 0}, "stopThr must be positive"),
+        ({"stopThr": -1.0, "method": "sinkhorn_epsilon_scaling"}, "stopThr must be positive"),
+        ({"numItermax": -1}, "numItermax must be an integer"),
+        ({"reg": 0}, "reg must be positive"),
+        ({"warmstart": (np.zeros(3), np.zeros(9))}, r"warmstart f has shape \(3,\)"),
+        ({"M": np.full((12, 9), np.nan)}, r"M must be finite; M\[\(0, 0\)\] is nan"),
+        ({"M": np.full((12, 9), -np.inf)}, "M must be finite"),
+        ({"a": np.full(4, 0.25)}, r"a has shape \(4,\)"),
+        ({"stopthr": 1e-3}, "unexpected keyword argument 'stopthr'"),
+        ({"M": np.ma.masked_less(np.ones((12, 9)), 0)}, "M is a masked array"),
+    ],
+)
+@pytest.mark.parametrize("call", [pot.sinkhorn, pot.sinkhorn2])
+def test_errors_name_the_arguments_of_pot(call, keywords, match, seed):
+    given = dict(zip("abM", _data(seed), strict=True)) | {"reg": REG} | keywords
+    with pytest.raises((ValueError, TypeError), match=match):
+        call(**given)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_arguments_of_single_methods_are_taken(method, seed):
+    others = {"tau": 1e5, "print_period": 3, "epsilon0": 10.0, "numInnerItermax": 7}
+    np.testing.assert_array_equal(
+        pot.sinkhorn(*_data(seed), REG, method, **others), pot.sinkhorn(*_data(seed), REG, method)
+    )
+
+
 def test_needs_its_host_and_is_loaded_by_nobody():
     script = "import sys, solvers.ot; assert not any('integrations' in m or m == 'ot' for m in sys.modules)"
     subprocess.run([sys.executable, "-P", "-c", script], check=True)

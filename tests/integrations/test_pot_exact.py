@@ -82,6 +82,28 @@ def test_lists_empty_weights_and_scales():
     np.testing.assert_allclose(pot.emd([3.0, 1.0, 2.0], [2.0, 2.0, 2.0], M), ot.emd([3.0, 1.0, 2.0], [2.0] * 3, M))
 
 
+def test_no_weights_are_uniform_ones(seed):
+    M = _data(seed)[2]
+    np.testing.assert_array_equal(pot.emd(None, None, M), pot.emd([], [], M))
+    assert pot.emd2(None, None, M) == pot.emd2([], [], M)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "match"),
+    [
+        ({"numThreads": 0}, "numThreads"),
+        ({"numItermax": -1}, "numItermax must be an integer"),
+        ({"potentials_init": (np.zeros(3), np.zeros(11))}, r"potentials_init f has shape \(3,\)"),
+        ({"M": np.full((14, 11), np.nan)}, r"M must be finite; M\[\(0, 0\)\] is nan"),
+    ],
+)
+@pytest.mark.parametrize("call", [pot.emd, pot.emd2])
+def test_errors_name_the_arguments_of_pot(call, keywords, match, seed):
+    given = dict(zip("abM", _data(seed), strict=True)) | keywords
+    with pytest.raises(ValueError, match=match):
+        call(**given)
+
+
 def test_zero_weights(seed):
     a, b, M = _data(seed)
     a[2], b[4] = 0, 0

@@ -321,3 +321,11 @@ def test_plans_of_more_than_the_cache_holds(m):
     assert plans.flags.c_contiguous
     for k in (0, 1, 150, 299):
         np.testing.assert_array_equal(plans[k], result.plan[k].dense())
+
+
+def test_unaligned_costs_are_copied(seed):
+    C = np.random.default_rng(seed).random((3, 5, 4))
+    raw = np.frombuffer(b"..." + C.tobytes(), np.uint8)[3:].view(C.dtype).reshape(C.shape)
+    result = solve_batch(raw, reg=0.1)
+    assert result.stats["copies"] == 1
+    np.testing.assert_array_equal(result.plan.dense(), solve_batch(C, reg=0.1).plan.dense())

@@ -92,3 +92,11 @@ def test_passes(m, seed):
             cost.apply(3.0, u, v, bad, right, 1)
     with pytest.raises(ValueError, match="do not fit"):
         cost.apply_transposed(3.0, u, v, np.ones((n, 9)), left, 1)
+
+
+def test_operands_that_are_no_real_numbers(plan):
+    n, m = plan.shape
+    with pytest.raises(TypeError, match="operand must be real numbers"):
+        plan.matvec(np.ones(m) * 1j)
+    with pytest.raises(TypeError, match="operand is a masked array"):
+        plan.rmatvec(np.ma.masked_array(np.ones(n), np.arange(n) == 0))
