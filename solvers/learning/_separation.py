@@ -117,7 +117,7 @@ def _lengths(problem: GlmProblem) -> Array:
         squares = X.multiply(X).astype(np.float64) @ units**2
     else:
         squares = np.einsum("ij,ij,j->i", X, X, units**2, dtype=np.float64)
-    return np.sqrt(squares + problem.design.ones / problem.samples)
+    return np.asarray(np.sqrt(squares + problem.design.ones / problem.samples))
 
 
 def _is_free(problem: GlmProblem, d: Array, nought: Array | float) -> bool:

@@ -75,7 +75,7 @@ def grouping(blocks: Any, count: int) -> tuple[list[Array] | None, int | None]:
     if blocks is None:
         return None, None
     if not isinstance(blocks, int | np.integer) and np.iterable(blocks):
-        return checked(blocks, count), None
+        return checked(list(blocks), count), None
     if not isinstance(blocks, int | np.integer) or isinstance(blocks, bool) or blocks < 1:
         raise ValueError(f"blocks must be a list of blocks or an integer >= 1, not {blocks!r}")
     return None, int(blocks)
