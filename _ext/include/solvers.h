@@ -563,7 +563,8 @@ SV_API int sv_glm_create(sv_glm **glm, const sv_design *X, const double *y, cons
                          int fit_intercept);
 SV_API void sv_glm_destroy(sv_glm *glm);
 
-/* coef: d coefficients, written; result and report may be NULL. The callback's x is the coefficients. */
+/* coef: d coefficients, written; result and report may be NULL. The callback's x is the coefficients. Where a plane
+ * separates the labels and nothing is penalised no coefficients are the best: SV_DIVERGED, and those reached. */
 SV_API int sv_glm_solve(sv_glm *glm, const sv_glm_penalty *penalty, const sv_glm_options *options,
                         const sv_control *control, double *coef, sv_glm_result *result, sv_report *report);
 

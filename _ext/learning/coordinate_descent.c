@@ -26,8 +26,9 @@
 
 enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
-/* Working sets whose Gram matrix is formed without further ado; sweeps that are given up for one, at least. */
-enum { FEW = 64, SOME_SWEEPS = 30 };
+/* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps; sweeps that are given
+ * up for one, at least. */
+enum { FEW = 128, CHEAP = 32, SOME_SWEEPS = 30 };
 
 #define TINY 1e-300
 /* Rounding of the objective, relative to it or to that at zero. */
@@ -44,8 +45,9 @@ enum { FEW = 64, SOME_SWEEPS = 30 };
 #define LEAST_FLOOR 1e-8
 /* The norm that shorter columns count with in a preconditioner, as a share of the longest. */
 #define ROUGH 1e-5
-/* A coefficient beyond which there seems to be no minimum. */
+/* A coefficient beyond which there seems to be no minimum; a margin that no rounding of X w makes. */
 #define LARGEST 1e8
+#define APART 1.0
 
 static size_t width(const struct sv_fit *fit) { return fit->d + (fit->ones != 0); }
 
@@ -284,13 +286,14 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
 {
     struct sv_fit_state *state = walk->state;
     size_t p = walk->part.d;
-    double worth = fmax(SOME_SWEEPS, 0.5 * (double)p) * walk->entries, most = MOST_SWEEPS * walk->entries;
-    int may = p <= SV_GRAM_MOST;
+    double costs = sv_gram_costs(&walk->model), most = MOST_SWEEPS * walk->entries;
+    double worth = fmax(SOME_SWEEPS, costs) * walk->entries;
+    int may = p <= SV_GRAM_MOST, at_once = (p <= FEW && costs <= CHEAP) || state->crawls;
     walk->model.weights = weights;
     state->newtons++;
-    if (may && (p <= FEW || state->crawls) && by_gram(walk))
+    if (may && at_once && by_gram(walk))
         return;
-    may = may && p > FEW && !state->crawls;
+    may = may && !at_once;
     memcpy(walk->target, walk->w, p * sizeof *walk->target);
     memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
     if (weights == walk->D && sv_sweeps_smooth(&walk->model))
@@ -519,8 +522,24 @@ void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
     state->nit++;
 }
 
+int sv_fit_separates(const struct sv_fit *fit, const double *w, const double *z)
+{
+    const struct sv_separable *p = &fit->penalty;
+    if (fit->kind.has_dual || fit->loss.kind != SV_LOSS_LOGISTIC)
+        return 0;
+    for (size_t i = 0; i < fit->n; i++)
+        if (!(fit->loss.y[i] * z[i] >= APART))
+            return 0;
+    for (size_t j = 0; j < width(fit); j++)
+        if (w[j] != 0 && (p->l1[j] > 0 || p->l2[j] > 0 || isfinite(w[j] > 0 ? p->high[j] : p->low[j])))
+            return 0;
+    return 1;
+}
+
 int sv_fit_reached(const struct sv_fit *fit, const struct sv_fit_state *state)
 {
+    if (sv_fit_separates(fit, state->w, state->z))
+        return SV_DIVERGED;
     if (state->measure <= fit->tol)
         return SV_CONVERGED;
     if (!isfinite(state->primal))

@@ -73,6 +73,10 @@ SV_BINDING void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state);
 /* SV_CONVERGED, or a failure; -1 to go on. */
 SV_BINDING int sv_fit_reached(const struct sv_fit *fit, const struct sv_fit_state *state);
 
+/* Whether no penalty and no bound ends the way along w, and all labels lie on their sides of the plane z = X w = 0: the loss
+ * falls for ever along it. */
+SV_BINDING int sv_fit_separates(const struct sv_fit *fit, const double *w, const double *z);
+
 /* All of it computed from w; writes z, v and g, the latter in the coordinates that are alive (NULL: all), 0 elsewhere. */
 SV_BINDING void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,
                              struct sv_fit_bounds *bounds);

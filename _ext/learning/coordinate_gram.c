@@ -1,8 +1,8 @@
 /* X'D X of a working set's columns, and the active-set method of quadratic.h on it.
  *
  * Where columns all but depend on one another sweeps crawl, and conjugate gradients lose what rounding takes: a factor of the
- * matrix does not. It costs n p^2 / 2 multiply-adds, in tiles of columns (sparse: p / 2 passes over the entries, by dots of a
- * scattered column with those after it). quadratic.h wants LAPACK's factorisation and triangular solves; this library links none, and the
+ * matrix does not. It costs n p^2 / 2 multiply-adds, in tiles of columns (sparse: the squares of the rows' entries over 2, or
+ * p / 2 passes over the entries, by dots of a scattered column with those after it). quadratic.h wants LAPACK's factorisation and triangular solves; this library links none, and the
  * two here serve faces of at most SV_GRAM_MOST coordinates, by dots of rows: n^3 / 6 multiply-adds, from the second cache.
  */
 #include "coordinate_gram.h"
@@ -15,7 +15,15 @@
 
 SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
-enum { PHASES = 200 };
+enum { PHASES = 200, FEW_FEATURES = 8 };
+
+/* Features of less than this share of entries are multiplied row by row: a product a pair of entries, each at a scattered
+ * place, where dots take one an entry and column. */
+#define SPARSE 0.3
+
+/* What a sparse entry takes to be turned to its row, and a pair of them, where a sweep takes one. */
+#define TURNED 4
+#define SCATTERED 1.5
 
 /* What a move may seem to raise the objective by rounding, relative to its terms. */
 #define ROUNDING 1e-13
@@ -84,8 +92,66 @@ static void form_dense(const struct sv_sweeps *s, size_t features, double *weigh
         H[a * p + p - 1] = last[a];
 }
 
-/* The same of sparse ones, by dots of a scattered column with those after it. */
-static void form_sparse(const struct sv_sweeps *s, size_t features, double *scaled, double *H)
+/* Entries of the working set's features, in shares of a dense matrix. */
+static double density(const struct sv_sweeps *s, size_t features)
+{
+    double entries = 0;
+    if (s->dense)
+        return 1;
+    for (size_t a = 0; a < features; a++)
+        entries += (double)sv_sweeps_entries(s, a);
+    return entries / ((double)s->n * (double)features);
+}
+
+double sv_gram_costs(const struct sv_sweeps *s)
+{
+    double share = density(s, s->p - (s->ones != 0)), pairs = 0.5 * (double)s->p;
+    return share < SPARSE ? TURNED + SCATTERED * share * pairs : pairs;
+}
+
+/* The same of sparse features, as the sum of the rows' outer products: some rows at a time, turned from columns into the
+ * buffer of p^2 doubles; cursor: 2p. */
+static void form_by_rows(const struct sv_sweeps *s, size_t features, double *buffer, int32_t *cursor, double *H)
+{
+    const struct sv_compressed X = s->sparse;
+    size_t room = s->p * s->p * 2 / 3, most = room / features < s->p ? room / features : s->p - 1;
+    int32_t *place = (int32_t *)(buffer + room), *starts = cursor + s->p;
+    memset(H, 0, s->p * s->p * sizeof *H);
+    for (size_t a = 0; a < features; a++)
+        cursor[a] = X.starts[sv_sweeps_column(s, a)];
+    for (size_t from = 0, end; from < s->n; from = end) {
+        end = from + most < s->n ? from + most : s->n;
+        /* starts[i + 1] counts, then is where row i goes on, and in the end where it ends. */
+        memset(starts, 0, (end - from + 1) * sizeof *starts);
+        for (size_t a = 0; a < features; a++)
+            for (int32_t e = cursor[a]; e < X.starts[sv_sweeps_column(s, a) + 1] && (size_t)X.index[e] < end; e++)
+                starts[(size_t)X.index[e] - from + 1]++;
+        for (size_t i = 0, sum = 0, count; i < end - from; i++, sum += count) {
+            count = (size_t)starts[i + 1];
+            starts[i + 1] = (int32_t)sum;
+        }
+        for (size_t a = 0; a < features; a++) {
+            int32_t e = cursor[a];
+            for (; e < X.starts[sv_sweeps_column(s, a) + 1] && (size_t)X.index[e] < end; e++) {
+                int32_t at = starts[(size_t)X.index[e] - from + 1]++;
+                place[at] = (int32_t)a;
+                buffer[at] = X.value[e];
+            }
+            cursor[a] = e;
+        }
+        const struct sv_compressed rows = {starts, place, buffer, NULL};
+        sv_compressed_gram(&rows, end - from, s->weights ? s->weights + from : NULL, H, s->p, 0);
+    }
+    for (size_t a = 0; s->ones && a < features; a++) {
+        double sum = 0;
+        for (int32_t e = X.starts[sv_sweeps_column(s, a)]; e < X.starts[sv_sweeps_column(s, a) + 1]; e++)
+            sum += (s->weights ? s->weights[X.index[e]] : 1) * X.value[e];
+        H[a * s->p + s->p - 1] = sum;
+    }
+}
+
+/* The same by dots of a scattered column with those after it. */
+static void form_by_dots(const struct sv_sweeps *s, size_t features, double *scaled, double *H)
 {
     memset(scaled, 0, s->n * sizeof *scaled);
     for (size_t a = 0; a < features; a++) {
@@ -103,14 +169,16 @@ static void form_sparse(const struct sv_sweeps *s, size_t features, double *scal
     }
 }
 
-/* H (p x p) = X'D X and the l2 terms on its diagonal. */
-static void form(const struct sv_sweeps *s, double *scaled, double *H)
+/* H (p x p) = X'D X and the l2 terms on its diagonal; buffer and cursor as of form_by_rows. */
+static void form(const struct sv_sweeps *s, double *scaled, double *H, double *buffer, int32_t *cursor)
 {
     size_t p = s->p, features = p - (s->ones != 0);
     if (s->dense)
         form_dense(s, features, scaled, H);
+    else if (features >= FEW_FEATURES && density(s, features) < SPARSE)
+        form_by_rows(s, features, buffer, cursor, H);
     else
-        form_sparse(s, features, scaled, H);
+        form_by_dots(s, features, scaled, H);
     if (s->ones)
         H[p * p - 1] = s->weights ? sum_of(s->weights, s->n) : (double)s->n;
     for (size_t a = 0; a < p; a++) {
@@ -125,7 +193,7 @@ int sv_gram_minimise(struct sv_sweeps *model, double *slope, double tol, double 
     size_t p = model->p;
     double *H = work, *factor = H + p * p, *before = factor + p * p, *w = before + p, *rest = w + p;
     double rise = 0, size = 0;
-    form(model, scaled, H);
+    form(model, scaled, H, factor, places);
     memcpy(before, slope, p * sizeof *before);
     memcpy(w, model->w, p * sizeof *w);
     for (size_t k = 0; k < 2 * p; k++)

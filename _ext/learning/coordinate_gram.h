@@ -7,6 +7,9 @@
 /* The largest matrix that is formed. */
 enum { SV_GRAM_MOST = 512 };
 
+/* About how many sweeps over the columns cost as much as the matrix does. */
+double sv_gram_costs(const struct sv_sweeps *model);
+
 /* The same quadratic as `model`, which is at its w, with v in q; `slope`: x_j'v + l2_j w_j of its coordinates, changed.
  * scaled: n doubles; work: 2 p^2 + 9 p; places: 2 p. Minimises in model->w until no equation is violated by more than
  * `tol`, or to rounding. Returns 0, and leaves w, where there is no minimum, or rounding spoilt it. */

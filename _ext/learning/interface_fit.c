@@ -2,6 +2,7 @@
  *
  * The loop is that of Python over the same steps; the path that of solvers.learning.glm_path.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,8 @@ static int answer(sv_glm *glm, const struct sv_watch *watch, int status, double 
     struct sv_fit_bounds at;
     sv_fit_bound(&glm->fit, state->w, NULL, state->z, state->v, state->g, &at);
     double dual = fmax(at.dual, state->dual), measure = sv_fit_measure(&glm->fit, at.primal, dual, at.kkt);
+    if (sv_fit_separates(&glm->fit, state->w, state->z))
+        measure = DBL_MAX; /* finite, since nothing was wrong with the arithmetic */
     memcpy(coef, state->w, glm->fit.d * sizeof *coef);
     if (result) {
         sv_glm_result full = {result->struct_size, glm->fit.ones ? state->w[glm->fit.d] : 0, at.primal,

@@ -47,6 +47,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     tol : float, default 1e-8
         The duality gap that is a success, in units of the objective of zero coefficients; without a penalty, the
         violation of the optimality conditions in units of that at zero.
+        Labels that a plane separates have no best coefficients without a penalty: a `ConvergenceWarning` tells.
     max_iter : int, default 200
         Passes over the data at most. A `ConvergenceWarning` tells where they did not reach the tolerance.
     warm_start : bool, default False

@@ -221,6 +221,9 @@ class LassoCV(_LinearModel):
             kept = np.zeros(len(y))
             kept[train] = s[train]
             path = glm_path(X, y, lams=self.alphas_ * kept.sum(), sample_weight=kept, **keywords)
+            if not path.success:
+                failed = next(result for result in path.results if not result.success)
+                warnings.warn(f"In fold {k}: {failed.message}", ConvergenceWarning, stacklevel=2)
             misses = y[test] - (path.coefs @ X[test].T + path.intercepts[:, None])
             errors[:, k] = np.average(misses**2, axis=1, weights=s[test])
         self.mse_path_ = errors

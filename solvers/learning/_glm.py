@@ -19,7 +19,7 @@ from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
 from ._multinomial import ByClass, Multinomial, MultinomialProblem, flat_start
-from ._penalty import Separable
+from ._penalty import SHARES, Separable
 from ._problem import GlmProblem, GlmResult
 from ._small import fitted
 from ._solve import solved
@@ -27,11 +27,12 @@ from ._solve import solved
 Array = npt.NDArray[Any]
 
 #: The share of the l1 terms that each penalty is made of; None where the user gives it.
-PENALTIES: dict[str, float | None] = {
-    "l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0, "group": 0.0, "sparse-group": None,
-}  # fmt: skip
+PENALTIES: dict[str, float | None] = {**SHARES, "group": 0.0, "sparse-group": None}
 MODELS: dict[str, type[Loss]] = {**LOSSES, "multinomial": Multinomial}
 ON_GROUPS = ("group", "sparse-group")
+
+#: Of sparse matrices, which the kernels index by 32 bits.
+LARGEST_INDEX = 2**31 - 1
 
 #: For each kind of problem its usual method, and why it is that.
 USUAL = {
@@ -112,7 +113,7 @@ def glm(
     tol : float, default 1e-6
         The fit succeeds where ``gap <= tol * F(0)``, F(0) the objective of zero coefficients. Where coefficients have
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
-        that at zero.
+        that at zero; labels that a plane separates have no best coefficients then, and end as `Status.DIVERGED`.
     method : str, optional
         "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks,
         "newton-gram", which also serves `comm`, or "coordinate-descent", which is wholly in C and the same as in the C
@@ -177,6 +178,7 @@ def glm(
     across = as_reducer(comm)
     with agreed(across) as same:
         control = Control(max_iter, time_limit, callback, verbose, resume)
+        fit_intercept = bool(fit_intercept)
         samples = checked_samples(X, y, loss, sample_weight, fit_intercept)
         d = samples.design.d
         tol = positive(tol, "tol")
@@ -282,6 +284,10 @@ def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X must be real numbers, not {X.dtype}")
+        if X.ndim != 2:
+            raise ValueError(f"X must have 2 dimensions, not shape {X.shape}")
+        if max(X.nnz, *X.shape) > LARGEST_INDEX:
+            raise ValueError(f"X may have 2^31 - 1 rows, columns and entries; its shape is {X.shape}, of {X.nnz}")
         single = keep_float32 and X.dtype == np.float32 and not is_small(X.nnz, X.shape[1] + ones)
         checked: Any = X.astype(np.float32 if single else np.float64, copy=False)
         check_finite(checked.data, "X")

@@ -98,6 +98,17 @@ class Loss:
         """The share for which ``-conjugate`` is largest, where that is known, else 1."""
         return 1.0
 
+    def margins(self, z: Array) -> Array:
+        """Where z is a direction in the predictors: no term rises along it if none is < 0, and those > 0 fall for ever.
+
+        Zeros here: a loss with a least value has no such direction.
+        """
+        return np.zeros(len(z))
+
+    def doubt(self, v: Array, share: float) -> Array:
+        """Weights of the samples: 0 where the derivative v has come down to this share of its largest size."""
+        return (np.abs(v) > share * self.s).astype(np.float64)
+
     def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it.
 
@@ -121,6 +132,10 @@ class Logistic(Loss):
     """log(1 + exp(-y z)), y = +1 or -1."""
 
     kind = 1
+
+    def margins(self, z: Array) -> Array:
+        """How far each sample is on its label's side."""
+        return self.y * z
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)
@@ -165,6 +180,14 @@ class Poisson(Loss):
     """exp(z) - y z, y >= 0: the mean is exp(z)."""
 
     kind = 4
+
+    def margins(self, z: Array) -> Array:
+        """Means of counts that are zero may fall for ever; the others must stay."""
+        return np.where(self.y > 0, -np.abs(z), -z)
+
+    def doubt(self, v: Array, share: float) -> Array:
+        """All counts but zeros of a mean that has come down to this share of one."""
+        return ((self.y > 0) | (v > share * self.s)).astype(np.float64)
 
     def conjugate(self, v: Array, share: float, square: float, cross: float) -> float:
         return self.terms.conjugate(v, share)

@@ -57,6 +57,20 @@ class Multinomial(Loss):
         """Shape (n, K)."""
         return _kernels.softmax(self.by_class(z))
 
+    def margins(self, z: Array) -> Array:
+        """How far each sample's own class is above each of the others; at its own place, above the last of them."""
+        Z = self.by_class(z)
+        apart = Z[self.own][:, None] - Z
+        apart[self.own] = -np.inf
+        apart[self.own] = apart.max(axis=1)
+        return np.asarray(apart.ravel())
+
+    def doubt(self, v: Array, share: float) -> Array:
+        """Weights of the classes of each sample: 0 where one's probability, not its own, is down to this share."""
+        P = self._shares(v) > share
+        P[self.own] = True
+        return np.asarray(P.astype(np.float64).ravel())
+
     def _shares(self, v: Array) -> Array:
         """The p of the derivative v = s (p - e_y)."""
         P = self.by_class(v) / self.s[:, None]

@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 #: Features whose blocks are factored; with more, their diagonal preconditions.
 LARGEST_BLOCK = 3000
-#: What makes a matrix definite along directions that cost nothing, relative to its diagonal.
+#: What makes a matrix definite along directions that cost nothing, relative to its diagonal's entries.
 RIDGE = 1e-12
 #: Entries of X up to which its products with vectors fit into single precision.
 LARGEST_SINGLE = 1e18
@@ -185,7 +185,9 @@ class _Blocks:
         count = 1 if np.all(curvature[:, 1:] == curvature[:, :1]) else design.classes
         for k in range(count):
             H = _weighted_gram(inner, np.ascontiguousarray(curvature[:, k]))
-            H[np.diag_indices_from(H)] += ridge + RIDGE * float(H.diagonal().max(initial=0.0)) + 1e-300
+            diagonal = H.diagonal()
+            sizes = np.where(diagonal > 0, diagonal, float(diagonal.max(initial=0.0)))
+            H[np.diag_indices_from(H)] += ridge + RIDGE * sizes + 1e-300
             self.factors.append(lapack.dpotrf(H, lower=1, clean=0)[0])
 
     def solve(self, r: Array) -> Array:
@@ -221,8 +223,9 @@ def _solved_whole(problem: MultinomialProblem, z: Array, gradient: Array) -> Arr
     H[held, held] = 1.0
     diagonal, ridge = H.diagonal() + problem.penalty.l2, RIDGE
     largest = float(diagonal.max(initial=0.0))
+    sizes = np.where(diagonal > 0, diagonal, largest)  # columns may be of very different scales
     while largest > 0 and ridge < 1:
-        H[np.diag_indices_from(H)] = diagonal + ridge * largest
+        H[np.diag_indices_from(H)] = diagonal + ridge * sizes
         way, info = lapack.dposv(H, -gradient, lower=1)[1:]
         if info == 0 and np.isfinite(way).all():
             return way  # type: ignore[no-any-return]

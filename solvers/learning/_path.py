@@ -131,7 +131,7 @@ def glm_path(
     ------
     ValueError, TypeError, MethodError, OptionError
         As from `glm`; also where `lams` is empty, negative or not one-dimensional, or must be given since the penalty
-        has no kink at zero.
+        has no kink at zero, and where the penalty is "none".
 
     Notes
     -----
@@ -152,11 +152,13 @@ def glm_path(
     >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
     (True, (5, 200), [0, 1, 2])
     """
+    if penalty == "none":
+        raise ValueError("penalty must be one with a strength that a path can follow, not 'none'")
+    fit_intercept = bool(fit_intercept)
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
     terms: Any = penalty_terms(
-        1.0 if penalty != "none" else 0.0, penalty, l1_ratio, weights, bounds, data.features, fit_intercept, groups,
-        data.classes,
-    )  # fmt: skip
+        1.0, penalty, l1_ratio, weights, bounds, data.features, fit_intercept, groups, data.classes
+    )
     kind: type[GlmProblem] = MultinomialProblem if loss == "multinomial" else GlmProblem
     one = kind(
         design=data.design, loss=data.loss, penalty=terms, w0=np.zeros(data.design.width), tol=positive(tol, "tol"),

@@ -12,6 +12,9 @@ from . import _kernels
 
 Array = npt.NDArray[np.float64]
 
+#: The share of the l1 terms that each penalty on single coefficients is made of; None where the user gives it.
+SHARES: dict[str, float | None] = {"l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0}
+
 
 @dataclass(frozen=True, eq=False)
 class Separable:
@@ -36,25 +39,10 @@ class Separable:
     def value(self, w: Array) -> float:
         return float(self.l1 @ np.abs(w)) + 0.5 * float((self.l2 * w) @ w)
 
-    def residual(self, w: Array, g: Array) -> Array:
-        """How far each coordinate's equation is from being met, in units of the gradient g of the loss."""
-        g = g + self.l2 * w
-        up, down = -g - self.l1, g - self.l1  # slopes downhill to the right and to the left of zero
-        right = np.where(w < 0, -g + self.l1, up)
-        left = np.where(w > 0, g + self.l1, down)
-        violation = np.maximum(np.where(w < self.high, right, 0), np.where(w > self.low, left, 0))
-        return np.maximum(violation, 0)
-
     def _unbounded(self) -> tuple[Array, Array]:
         """Coordinates whose conjugate is finite only above -l1, or only below l1."""
         plain = self.l2 == 0
         return plain & np.isinf(self.low), plain & np.isinf(self.high)
-
-    @property
-    def is_gauge(self) -> bool:
-        """Whether the penalty of t w is t times that of w for t >= 0, so that its conjugate is 0 or infinite."""
-        ends = np.concatenate([self.low, self.high])
-        return not np.any(self.l2) and bool(np.all((ends == 0) | np.isinf(ends)))
 
     def limits(self, u: Array, slack: Array | float = 0.0) -> tuple[float, float]:
         """The t for which the conjugate at t u, known to `slack`, is finite: from the first, <= 0, to the second."""

@@ -20,6 +20,7 @@ from ._design import Design
 from ._groups import Grouped
 from ._losses import Loss, Sums
 from ._penalty import Separable
+from ._separation import separates
 
 Array = npt.NDArray[Any]
 
@@ -183,6 +184,11 @@ class GlmProblem:
         """Whether there is a dual bound."""
         return self.kind.has_dual
 
+    @cached_property
+    def may_fall_for_ever(self) -> bool:
+        """Whether the objective may have no least value."""
+        return not (self.has_dual or self.loss.attained)
+
     def split(self, w: Array) -> tuple[Array, Any]:
         """Coefficients and intercept."""
         return w[: self.design.d].copy(), float(w[-1]) if self.design.ones else 0.0
@@ -283,11 +289,13 @@ class GlmProblem:
 
     def status(self, state: FitState) -> Status | None:
         """Whether a fit is done, or can only be given up."""
+        if self.may_fall_for_ever and separates(self, state.w, state.z):
+            return Status.DIVERGED
         if state.measure <= self.tol:
             return Status.CONVERGED
         if not np.isfinite(state.primal):
             return Status.NONFINITE
-        if not (self.has_dual or self.loss.attained) and np.abs(state.w).max(initial=0) > LARGEST:
+        if self.may_fall_for_ever and np.abs(state.w).max(initial=0) > LARGEST:
             return Status.DIVERGED
         return Status.STAGNATION if state.idle >= 3 else None
 

@@ -27,12 +27,10 @@ from . import _kernels
 from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
 from ._design import is_small
 from ._losses import LOSSES
+from ._penalty import SHARES
 from ._problem import GlmResult
 
 Array = npt.NDArray[Any]
-
-#: The penalties' shares of l1 terms; None: as the user says.
-SHARES: dict[str, float | None] = {"l1": 1.0, "l2": 0.0, "elastic-net": None, "none": 0.0}
 
 #: What strengths and bounds are.
 REAL = (float, int)
@@ -60,6 +58,8 @@ def fitted(
         return None
     terms = _terms(penalty, lam, l1_ratio, bounds)
     if terms is None or type(loss) is not str or loss not in LOSSES:
+        return None
+    if not (LOSSES[loss].attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
     start, count = time.perf_counter(), resolve(threads)
     targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
@@ -90,6 +90,11 @@ def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, f
     own = SHARES[penalty]
     share = float(l1_ratio if own is None else own)
     return share * lam, (1 - share) * lam, low, high
+
+
+def _is_coercive(l1: float, l2: float, low: float, high: float) -> bool:
+    """Whether no coefficient can grow at no cost."""
+    return l1 > 0 or l2 > 0 or (math.isfinite(low) and math.isfinite(high))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._base.iterate import Control, Problem, run
 from .._base.method import lookup
 from .._base.result import SolveResult
+from ._problem import GlmProblem, GlmResult
+from ._separation import judged
 
 
 def solved(
@@ -15,4 +17,5 @@ def solved(
 ) -> SolveResult:
     """The problem solved by the method that was named, or by the usual one, and why it is that."""
     record = lookup("learning", method or usual, problem.needs)
-    return run(record, problem, control, options, "" if method else f"Chose {usual}, {why}.")
+    result = run(record, problem, control, options, "" if method else f"Chose {usual}, {why}.")
+    return judged(problem, cast(GlmResult, result)) if isinstance(problem, GlmProblem) else result

@@ -115,6 +115,23 @@ static void test_a_path_ends_where_its_fits_do(int loss)
     sv_glm_destroy(glm);
 }
 
+/* One column tells the labels: without a penalty no coefficient is the best. */
+static void test_labels_that_a_plane_separates(void)
+{
+    sv_design samples = design(0);
+    sv_glm_penalty penalty = SV_GLM_PENALTY_INIT;
+    sv_glm_result result = SV_GLM_RESULT_INIT;
+    sv_report ended = SV_REPORT_INIT;
+    double labels[N], w[D];
+    for (int i = 0; i < N; i++)
+        labels[i] = X[i] > 0 ? 1 : -1;
+    int status = sv_glm_fit(&samples, labels, NULL, SV_GLM_LOGISTIC, 1, &penalty, NULL, NULL, w, &result, &ended);
+    CHECK(status == SV_DIVERGED && ended.status == status && ended.measure > 1, "%d, %g", status, ended.measure);
+    penalty.l1 = 0.01;
+    status = sv_glm_fit(&samples, labels, NULL, SV_GLM_LOGISTIC, 1, &penalty, NULL, NULL, w, &result, &ended);
+    CHECK(status == SV_CONVERGED, "%d", status);
+}
+
 int main(void)
 {
     for (int loss = SV_GLM_SQUARED; loss <= SV_GLM_POISSON; loss++) {
@@ -123,5 +140,6 @@ int main(void)
         test_conditions_hold(loss, 1);
         test_a_path_ends_where_its_fits_do(loss);
     }
+    test_labels_that_a_plane_separates();
     return report();
 }

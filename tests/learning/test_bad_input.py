@@ -38,6 +38,9 @@ Q, C = data(3, 6)
         ("groups without blocks", {"penalty": {"group_l2": 1.0}}, "blocks"),
         ("bounds the wrong way", {"bounds": [(1, 0)] * 6}, "lower <= upper"),
         ("number of bounds", {"bounds": [(0, 1)] * 5}, "6 pairs"),
+        ("one pair of bounds", {"bounds": (0, np.inf)}, "6 pairs"),
+        ("bounds that leave nothing", {"penalty": {"nonneg": True}, "bounds": [(-2, -1)] * 6}, "upper >= 0 with"),
+        ("blocks of half a size", {"blocks": 2.5}, "blocks must be a list"),
         (
             "matrix with a penalty",
             {"penalty": {"l1": 1.0}, "options": {"update": "matrix"}},
@@ -60,6 +63,12 @@ def test_values(name, changes, message):
     given = {"Q": Q, "c": C, **changes}
     with pytest.raises(ValueError, match=message):
         quadratic(given.pop("Q"), given.pop("c"), **given)
+
+
+def test_sizes_of_any_integer_type():
+    expected = quadratic(Q, C, blocks=2)
+    np.testing.assert_array_equal(quadratic(Q, C, blocks=np.int32(2)).x, expected.x)
+    assert expected.stats["block_size"] == 2
 
 
 def test_types():

@@ -237,10 +237,14 @@ def test_a_number_and_an_array_are_bounds():
 
 
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
-@pytest.mark.parametrize("d", [4, 6, 17])
-def test_gram_matrices_of_many_rows(seed, loss, d):
-    """More rows than a block has, and columns that leave no tile whole."""
-    X, y = problem(seed, 1100, d, loss)
+@pytest.mark.parametrize("d", [4, 6, 17, 110])
+@pytest.mark.parametrize("density", [None, 0.5, 0.05])
+def test_gram_matrices_of_many_rows(seed, loss, d, density):
+    """More rows than a block has, and columns that leave no tile whole; sparse ones by dots, and row by row."""
+    X, y = problem(seed, 1100, d, loss, density)
+    if density != 0.05 and d == 110:
+        X[:, 10:] = X[:, :100] + 1e-3 * X[:, 10:]  # or sweeps would do
+    X = X if density is None else scipy.sparse.csc_array(X)
     s = np.linspace(0.5, 2, 1100)
     for more in ({}, {"fit_intercept": True, "sample_weight": s}):
         ours, other = (glm(X, y, lam=3.0, loss=loss, tol=1e-13, method=name, **more) for name in (NAME, "working-set"))

@@ -55,6 +55,9 @@ def test_too_few_passes_warn():
     X, y = rng.normal(size=(50, 900)), rng.normal(size=50)
     with pytest.warns(UserWarning, match="max_iter"):
         Lasso(1e-3, max_iter=1, tol=1e-12).fit(X, y)
+    with pytest.warns(UserWarning, match="max_iter") as told:
+        LassoCV(alphas=[1e-3], cv=2, max_iter=1, tol=1e-12).fit(X, y)
+    assert any("In fold 1: max_iter" in str(warning.message) for warning in told)
 
 
 def test_a_warm_start_goes_on(seed):

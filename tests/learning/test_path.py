@@ -182,6 +182,7 @@ def test_progress_bar(capsys, monkeypatch):
         ({"n_lams": 0}, "n_lams must be"),
         ({"eps": 1.5}, "eps must be between"),
         ({"penalty": "l2"}, "lams must be given"),
+        ({"penalty": "none", "lams": [1.0]}, "a strength that a path can follow"),
         ({"memory": -1}, "memory must be positive"),
     ],
 )

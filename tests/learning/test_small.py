@@ -37,6 +37,8 @@ def both(monkeypatch, X, y, **keywords):
 )
 @pytest.mark.parametrize("bounds", [None, (0, np.inf), (-0.1, 0.2)])
 def test_it_is_the_same_fit(monkeypatch, loss, penalty, intercept, form, bounds):
+    if penalty == "none" and loss in ("logistic", "poisson") and bounds != (-0.1, 0.2):
+        pytest.skip("there may be no minimum, which the long way looks for")
     X, y = problem(5, 40, 12, loss, 0.6)
     lam = 0 if penalty == "none" else strongest(X, y, loss) / 10
     keywords = {"loss": loss, "penalty": penalty, "lam": lam, "fit_intercept": intercept, "bounds": bounds}

@@ -70,6 +70,17 @@ def comb(shape: tuple[int, int], keep: npt.ArrayLike | None = None) -> list[Arra
     return [block for block in (np.flatnonzero(hanging), np.flatnonzero(~hanging)) if len(block)]
 
 
+def grouping(blocks: Any, count: int) -> tuple[list[Array] | None, int | None]:
+    """The user's blocks, or how many coordinates a block has where `blocks` is a number."""
+    if blocks is None:
+        return None, None
+    if not isinstance(blocks, int | np.integer) and np.iterable(blocks):
+        return checked(list(blocks), count), None
+    if not isinstance(blocks, int | np.integer) or isinstance(blocks, bool) or blocks < 1:
+        raise ValueError(f"blocks must be a list of blocks or an integer >= 1, not {blocks!r}")
+    return None, int(blocks)
+
+
 def checked(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
     """The user's blocks; ValueError unless each coordinate is in exactly one."""
     found = [np.asarray(block) for block in blocks]

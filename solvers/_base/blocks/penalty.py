@@ -163,6 +163,7 @@ def make(given: Any, bounds: Any, count: int, blocks: list[Array] | None) -> Pen
             raise ValueError(f"penalty has no kind {name!r}{nearest(name, KINDS)}")
     if asked.get("nonneg"):
         lower = np.maximum(lower, 0.0)
+        _check_order(lower, upper, ", and upper >= 0 with the penalty 'nonneg'")
     if "group_l2" in asked:
         if blocks is None or len(asked) > 1 or bounds is not None:
             raise ValueError("penalty 'group_l2' stands alone, and its groups are the blocks: pass blocks=")
@@ -191,14 +192,18 @@ def limits(bounds: Any, count: int) -> tuple[Array, Array]:
         low, high = bounds.lb, bounds.ub
     else:
         pairs = list(bounds)
-        if len(pairs) != count or any(len(pair) != 2 for pair in pairs):
+        if len(pairs) != count or any(np.size(pair) != 2 for pair in pairs):
             raise ValueError(f"bounds must be {count} pairs, a pair for each coordinate")
         low = [-np.inf if pair[0] is None else pair[0] for pair in pairs]
         high = [np.inf if pair[1] is None else pair[1] for pair in pairs]
     lower, upper = (np.broadcast_to(real_array(side, "bounds"), count).copy() for side in (low, high))
-    if not (lower <= upper).all():
-        raise ValueError(f"bounds must have lower <= upper; see coordinate {int(np.argmin(lower <= upper))}")
+    _check_order(lower, upper, "")
     return lower, upper
+
+
+def _check_order(lower: Array, upper: Array, where: str) -> None:
+    if not (lower <= upper).all():
+        raise ValueError(f"bounds must have lower <= upper{where}; see coordinate {int(np.argmin(lower <= upper))}")
 
 
 def start(value: npt.ArrayLike | None, count: int, penalty: Penalty, name: str = "x0") -> Array:
