@@ -2,6 +2,7 @@
  * its residual recomputed. What LinearProblem and the methods' classes have in Python; the loops are the same ones. */
 #include <limits.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,17 @@
 
 #define MAX_ITER 10000
 
+/* Norms of b between which the squares of its numbers, and of those of small residuals, are exact. */
+#define SMALLEST 0x1p-400
+#define LARGEST 0x1p+400
+
 /* A solve that has begun. Vectors are in the method's order, but for the user's own. */
 struct solve {
     sv_linear *A;
     const sv_linear_options *options;
     const sv_control *control;
     struct sv_order *order, *natural;
-    const double *b, *x0;         /* the user's */
+    const double *b, *x0;         /* the user's, over `unit` */
     const double *right, *exact;  /* b in the order, and in the natural one */
     double *x, *kept, *old_x, *old_kept, *r, *v, *work;
     double *one, *other, *packed; /* two of the user's order, and one in the natural one */
@@ -37,6 +42,7 @@ struct solve {
     } numbers, old;
     enum sv_outcome outcome;
     double tol, floor, measure, omega;
+    double unit; /* what vectors are counted in */
     int64_t nit, most;
 };
 
@@ -328,6 +334,10 @@ static int begin(struct solve *s)
     s->tol = isfinite(scale) ? fmax(s->options->rtol * scale, s->options->atol) : 0;
     s->floor = ROUNDING * scale;
     s->measure = left_by(s, s->x0);
+    if (s->unit != 1 && !isfinite(s->measure)) { /* so far off that it is no start; it is in room of ours */
+        memset((double *)s->x0, 0, n * sizeof *s->x0);
+        s->measure = left_by(s, s->x0);
+    }
     s->numbers.monitor.first = s->numbers.monitor.best = s->numbers.monitor.kept = s->measure;
     sv_order_take(s->order, s->x0, s->x);
     memcpy(s->kept, s->x, bytes);
@@ -356,6 +366,18 @@ static const double *certified(struct solve *s, double *left)
     return x;
 }
 
+/* x in the user's numbers, which may have overflowed there, or vanished: then the residual is not that of the answer. */
+static void deliver(struct solve *s, const double *answer, double *x, double *left)
+{
+    const size_t n = s->A->n;
+    memmove(x, answer, n * sizeof *x);
+    if (s->unit == 1)
+        return;
+    for (size_t i = 0; i < n; i++)
+        x[i] *= s->unit, s->one[i] = x[i] / s->unit;
+    *left = left_by(s, s->one);
+}
+
 static int solved(struct solve *s, struct sv_watch *watch, double *x, sv_report *report)
 {
     int status = make_room(s);
@@ -364,21 +386,27 @@ static int solved(struct solve *s, struct sv_watch *watch, double *x, sv_report 
     if (status)
         return status;
     for (int first = 1;; first = 0) {
-        if (s->control->callback)
+        if (s->control->callback) {
             sv_order_unpack(s->order, s->x, s->one);
-        status = sv_ended(watch, reached(s), first, s->nit, s->measure, s->one, s->A->n);
+            for (size_t i = 0; s->unit != 1 && i < s->A->n; i++)
+                s->one[i] *= s->unit;
+        }
+        status = sv_ended(watch, reached(s), first, s->nit, s->measure * s->unit, s->one, s->A->n);
         if (status >= 0)
             break;
         step(s);
     }
     double left;
     const double *answer = certified(s, &left);
-    memmove(x, answer, s->A->n * sizeof *x);
+    deliver(s, answer, x, &left);
     s->A->omega = s->options->method == SV_SSOR_CG                                                  ? s->omega
                   : s->options->method == SV_SOR || s->options->method == SV_GAUSS_SEIDEL ? s->numbers.sor.omega
                   : s->options->method == SV_JACOBI                                         ? s->numbers.jacobi.omega
                                                                                             : NAN;
-    return sv_judged(watch, status, s->nit, left, s->tol, report);
+    status = sv_judged(watch, status, s->nit, left, s->tol, report);
+    if (s->unit != 1 && report && report->struct_size >= offsetof(sv_report, measure) + sizeof report->measure)
+        report->measure *= s->unit;
+    return status;
 }
 
 static int with_orders(struct solve *s, struct sv_watch *watch, double *x, sv_report *report)
@@ -393,6 +421,30 @@ static int with_orders(struct solve *s, struct sv_watch *watch, double *x, sv_re
     const int threads = s->control->threads > 0 ? s->control->threads : sv_get_num_threads();
     s->order->operand.threads = s->natural->operand.threads = threads;
     return solved(s, watch, x, report);
+}
+
+/* What b is counted in: nearly always 1, else a power of two. */
+static double unit_of(size_t n, const double *b)
+{
+    const double size = sv_linalg_norm(n, b);
+    double largest = 0;
+    int exponent;
+    if (size >= SMALLEST && size <= LARGEST)
+        return 1;
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(b[i]));
+    frexp(largest, &exponent);
+    return largest > 0 ? ldexp(1, exponent - 1) : 1;
+}
+
+/* b and the start over the unit, in `room` for both. */
+static void count_in_units(struct solve *s, sv_linear_options *options, double *room)
+{
+    const size_t n = s->A->n;
+    for (size_t i = 0; i < n; i++)
+        room[i] = s->b[i] / s->unit, room[n + i] = s->x0[i] / s->unit;
+    s->b = room, s->x0 = room + n;
+    options->atol /= s->unit;
 }
 
 int sv_linear_solve(sv_linear *A, const double *b, double *x, const sv_linear_options *options,
@@ -424,8 +476,12 @@ int sv_linear_solve(sv_linear *A, const double *b, double *x, const sv_linear_op
         return status;
     if (watch.control.max_iter > INT_MAX) /* what the loops count in */
         watch.control.max_iter = INT_MAX;
-    struct solve s = {.A = A, .options = &full, .control = &watch.control, .b = b, .x0 = x};
-    status = with_orders(&s, &watch, x, report);
+    struct solve s = {.A = A, .options = &full, .control = &watch.control, .b = b, .x0 = x, .unit = unit_of(A->n, b)};
+    double *room = s.unit == 1 ? NULL : malloc(2 * A->n * sizeof *room);
+    if (room)
+        count_in_units(&s, &full, room);
+    status = s.unit == 1 || room ? with_orders(&s, &watch, x, report) : no_memory();
+    free(room);
     sv_leave(&A->guard);
     return status;
 }

@@ -172,7 +172,7 @@ def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any)
 @dataclass(frozen=True)
 class ConjugateGradients(Method):
     def estimate(self, system: System, digits: float) -> Estimate:
-        nit, seconds = krylov(system, digits, system.condition, system.entries + 6 * system.size)
+        nit, seconds = krylov(system, digits, system.usual_condition, system.entries + 6 * system.size)
         return Estimate(0.0, seconds, nit)
 
 
@@ -188,7 +188,7 @@ class SsorCg(Method):
         # Axelsson's bound of the condition, its last term 0 as for Poisson's equation
         omega = self.omega
         narrow = 2 - omega
-        condition = 1 / narrow + narrow * system.condition / (8 * omega)
+        condition = 1 / narrow + narrow * system.usual_condition / (8 * omega)
         nit, seconds = krylov(system, digits, condition, system.entries + 6 * system.size)
         return Estimate(0.0, seconds, nit)
 
@@ -218,14 +218,14 @@ class Chebyshev(Method):
 
     def estimate(self, system: System, digits: float) -> Estimate:
         work = system.entries + 4 * system.size
-        nit, seconds = krylov(system, digits, 1.3 * system.condition, work)
+        nit, seconds = krylov(system, digits, 1.3 * system.usual_condition, work)
         return Estimate(0.0, seconds + _kernels.LANCZOS * MULTIPLY_ADD * work, nit)  # for the bounds
 
 
 @dataclass(frozen=True)
 class Sor(Method):
     def estimate(self, system: System, digits: float) -> Estimate:
-        nit = max(1.0, digits * system.condition / 4)
+        nit = max(1.0, digits * system.usual_condition / 4)
         return Estimate(0.0, CALL + nit * MULTIPLY_ADD * 1.5 * system.entries, nit)
 
 
@@ -237,7 +237,7 @@ class Ic0Cg(Method):
         return super().serves(system) and system.matrix is not None
 
     def estimate(self, system: System, digits: float) -> Estimate:
-        nit, seconds = krylov(system, digits, 1 + system.condition / 9, 3 * system.entries + 8 * system.size)
+        nit, seconds = krylov(system, digits, 1 + system.usual_condition / 9, 3 * system.entries + 8 * system.size)
         return Estimate(2e-4 + 2e-8 * system.entries, seconds, nit)
 
     def prepare(self, system: System, previous: Any) -> Any:
@@ -304,8 +304,10 @@ class AmgCg(Arm):
         import pyamg
         import scipy.sparse
 
-        # pyamg takes the older kind of sparse matrix
-        return pyamg.smoothed_aggregation_solver(scipy.sparse.csr_matrix(system.csr())).aspreconditioner()
+        A = system.csr()
+        # pyamg takes the older kind of sparse matrix, with indices of 32 bits, which this constructor makes
+        matrix = scipy.sparse.csr_matrix((A.data, A.indices, A.indptr), A.shape)
+        return pyamg.smoothed_aggregation_solver(matrix).aspreconditioner()
 
     def solve(self, prepared: Any, task: Task) -> Outcome:
         return by_scipy(task, "cg", prepared.matvec, 500)
@@ -429,7 +431,7 @@ class IluKrylov(Arm):
     restart: int = 0
 
     def estimate(self, system: System, digits: float) -> Estimate:
-        condition = 1 + system.condition / 100
+        condition = 1 + system.usual_condition / 100
         work = 12 * system.entries + (self.restart + 6) * system.size
         nit, seconds = krylov(system, digits, condition, work, STEP)
         return Estimate(1e-3 + 400e-9 * system.entries, seconds, nit)
@@ -458,7 +460,7 @@ class Foreign(Arm):
         if hasattr(self.own, "estimate"):
             setup, solve = self.own.estimate(system.given)
             return Estimate(float(setup), float(solve), 50.0)
-        nit, seconds = krylov(system, digits, system.condition / 8 + 1, 2 * system.entries + 6 * system.size, STEP)
+        nit, seconds = krylov(system, digits, system.usual_condition / 8 + 1, 2 * system.entries + 6 * system.size, STEP)
         return Estimate(20 * MULTIPLY_ADD * system.entries, seconds, nit)
 
     def prepare(self, system: System, previous: Any) -> Any:

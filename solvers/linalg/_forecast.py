@@ -15,8 +15,7 @@ each arm; where costs repeat themselves that should not be needed (the two have 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +42,7 @@ FREE_TRIALS = 4.0
 PATIENCE = 2.0
 
 
-@dataclass(frozen=True)
-class Outlook:
+class Outlook(NamedTuple):
     """What is known of all arms before a solve; arrays over the arms."""
 
     #: Estimates of the cost of a set-up and of a solve; infinite where the arm does not serve.
@@ -58,8 +56,7 @@ class Outlook:
     features: Array
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """The choice before a solve; `tell` takes it back with what it cost."""
 
     arm: int
@@ -159,8 +156,10 @@ class Forecast:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mean, covariance = np.array(state["mean"], dtype=np.float64), np.array(state["covariance"], dtype=np.float64)
-        if mean.shape != (2 * self.count, mean.shape[-1]) or covariance.shape != (mean.size, mean.size):
+        if mean.shape != (2 * self.count, self.features) or covariance.shape != (mean.size, mean.size):
             raise ValueError("the state is of other arms or features")
+        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise ValueError("the state has numbers that are not finite")
         self._take(mean, covariance, np.array(state["told"], np.int64), np.array(state["failing"], bool))
         self.solves, self._asked = int(state["solves"]), int(state["asked"])
         self.spent, self.excess, self._pending = float(state["spent"]), float(state["excess"]), None

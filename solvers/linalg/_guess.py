@@ -40,6 +40,8 @@ class Guesses:
         factor e in the residual costs.
         """
         size, scale = len(b), float(np.linalg.norm(b))
+        if scale == 0:
+            return np.zeros_like(b), 0.0, "zero"
         store = [s for s in self._solutions if len(s) == size]
         if x0 is not None:
             store = [x0, *store[1:]] if store else [x0]
@@ -57,7 +59,7 @@ class Guesses:
         best: tuple[Array, float, str] | None = None
         for name in tried:
             x, norm = self._residual(name, system, b, store, scale)
-            if scale > 0 and np.isfinite(norm):
+            if np.isfinite(norm):
                 worth = max(np.log(max(norm, 1e-300) / scale), -40.0)
                 weight = NEW if self._seen[name] else 1.0
                 self._worth[name] += weight * (worth - self._worth[name])
@@ -65,7 +67,7 @@ class Guesses:
             if best is None or not norm >= best[1]:
                 best = x, norm, name
         assert best is not None
-        return best
+        return best if np.isfinite(best[1]) else (np.zeros_like(b), scale, "zero")
 
     def remember(self, x: Array) -> None:
         """Put a solution in store."""
@@ -86,13 +88,12 @@ class Guesses:
         return x, system.measure(b, x)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind, "worth": dict(self._worth), "seen": dict(self._seen), "solves": self._solves,
-        }  # fmt: skip
+        return {"worth": dict(self._worth), "seen": dict(self._seen), "solves": self._solves}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.kind, self._solves = str(state["kind"]), int(state["solves"])
-        self._worth, self._seen = dict(state["worth"]), dict(state["seen"])
+        self._solves = int(state["solves"])
+        self._worth = {name: float(state["worth"][name]) for name in GUESSES}
+        self._seen = {name: int(state["seen"][name]) for name in GUESSES}
         self.forget()
 
 

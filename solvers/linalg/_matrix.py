@@ -124,6 +124,7 @@ class Analysed(ABC):
                 return
             values = given.data
         else:
+            _check_unmasked(data, "data")
             values = np.asarray(data)
             _check_kind(values.dtype, "data", self.kinds)
             expected = len(self._given[1])
@@ -329,6 +330,11 @@ def _check_kind(dtype: np.dtype[Any], name: str, kinds: str) -> None:
         raise TypeError(f"{name} must be {'real ' if 'c' not in kinds else ''}numbers, not {dtype}{advice}")
 
 
+def _check_unmasked(array: Any, name: str) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: its mask would be lost; fill it first")
+
+
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The precision in which such numbers are kept."""
     kept = dtype in (np.float32, np.complex64)
@@ -337,6 +343,7 @@ def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _as_csr(A: Any, kinds: str) -> tuple[scipy.sparse.csr_array, bool]:
     """A as CSR in a precision that is kept, and whether that took a copy."""
+    _check_unmasked(A, "A")
     given: Any = A if scipy.sparse.issparse(A) else np.asarray(A)
     if given.dtype == object and given.ndim == 0:
         raise TypeError(

@@ -46,7 +46,8 @@ def explained(result: LinearResult, problem: LinearProblem) -> LinearResult:
     """The result, whose message tells of what no x gives: what was left out of b, or why the solve failed."""
     if problem.nullspace is not None:
         left_out = result.stats.get("projected", 0.0)
-        about = f"A part of b of norm {left_out:.3g}, which no x gives, was left out." if left_out > problem.tol else ""
+        size = left_out * problem.unit
+        about = f"A part of b of norm {size:.3g}, which no x gives, was left out." if left_out > problem.tol else ""
     else:
         about = "" if result.success else _missing(result, problem)
     return replace(result, message=f"{result.message} {about}") if about else result
@@ -62,5 +63,5 @@ def _missing(result: LinearResult, problem: LinearProblem) -> str:
         off, lost = norm(A.residual(np.zeros(A.size), np.ones(A.size))), abs(b.sum()) / np.sqrt(A.size)
     if not (off <= SLACK * norm(A.operand("natural").diagonal) and lost > problem.tol and is_symmetric(A)):
         return ""
-    about = f"A @ ones = 0, and no x gives the part of b along the constants (norm {lost:.3g})"
+    about = f"A @ ones = 0, and no x gives the part of b along the constants (norm {lost * problem.unit:.3g})"
     return f'{about}: see nullspace="constant".'

@@ -250,6 +250,8 @@ def _made(problem: LinearProblem) -> _kernels.Preconditioner:
             raise ValueError(f"M as an array is a diagonal, of {problem.A.size} numbers > 0")
         return _kernels.Diagonal(operand, operand.pack(diagonal))
     linear = aslinearoperator(M)
+    if getattr(linear.dtype, "kind", "f") == "c":
+        raise TypeError("M must be real numbers, as A is")
     if linear.shape != (problem.A.size, problem.A.size):
         raise ValueError(f"M must have the shape of A, {(problem.A.size, problem.A.size)}, not {linear.shape}")
     return _kernels.Called(operand, lambda r: np.asarray(linear.matvec(r), dtype=np.float64))

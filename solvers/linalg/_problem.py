@@ -137,6 +137,8 @@ class LinearProblem:
     nullspace: str | None = None
     #: The norm of b, where it is known.
     size_of_b: float | None = None
+    #: What vectors are counted in, in the user's numbers: see `_units`.
+    unit: float = 1.0
     #: Of a column that was solved together with others: `x`, the `measure` of it, and `nit`.
     known: Any = None
     _memory: dict[str, Any] = field(default_factory=dict)

@@ -90,7 +90,8 @@ class SequenceReport:
             left.semilogy(*zip(*points, strict=True), ".", markersize=4, label=arm)
         left.set_xlabel("solve")
         left.set_ylabel("milliseconds")
-        left.legend(fontsize=7, frameon=False)
+        if played:
+            left.legend(fontsize=7, frameon=False)
         known = [row for row in self.rows if row["forecast"] > 0]
         known.sort(key=lambda row: row["forecast"])
         values = np.array([row["forecast"] for row in known])

@@ -21,10 +21,11 @@ from . import _arms
 from ._arms import Arm, Estimate, Foreign, Outcome, Task
 from ._forecast import Forecast, Outlook, Question
 from ._guess import GUESSES, Guesses
-from ._problem import LinearResult
+from ._problem import LinearResult, norm
 from ._report import Record, SequenceReport
 from ._solve import _vector
 from ._system import System
+from ._units import out_of, start_in, unit_of
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +38,8 @@ REMEMBERED = 100_000
 TURN = 1e-4
 #: Iterations that an arm may make.
 MAX_ITER = 10_000
+#: Conditions and numbers of digits for which the arms' estimates are kept.
+MOST_ESTIMATES = 200
 #: What takes over where an arm fails, in this order, as far as they serve the matrix.
 SAFEST = ("ssor-cg(1)", "cg", "cholesky", "ilu-gmres(30)", "lu", "ilu-bicgstab", "gauss-seidel")
 
@@ -174,6 +177,8 @@ class SequenceSolver:
         for value, name in ((rtol, "rtol"), (atol, "atol"), (explore_overhead, "explore_overhead")):
             if not 0 <= value < np.inf:
                 raise OptionError(f"{name} must be >= 0 and finite, not {value!r}")
+        if rtol == atol == 0:
+            raise OptionError("rtol and atol must not both be 0")
         as_generator(rng)
         _threads.resolve(threads)
         self.cost, self.context, self.rtol, self.atol, self.threads = cost, context, rtol, atol, threads
@@ -188,10 +193,13 @@ class SequenceSolver:
         self._system = System()
         self._rule: Forecast | None = None
         self._prepared: dict[str, _Prepared] = {}
-        self._estimates: tuple[Any, Array, list[Estimate | None]] = (None, np.empty(0), [])
+        #: By what they depend on, of matrices that the same arms serve; and those of the last solve.
+        self._estimates: dict[tuple[Any, ...], tuple[Array, list[Estimate | None]]] = {}
+        self._costs = np.empty(0)
         self._loaded: set[str] = set()
         self._patterns: set[tuple[str, int]] = set()  # what each family has analysed
         self._serving: list[bool] = []
+        self._served: Any = None
         self._reference, self._scale = 0.0, np.zeros(0)
         self._per_digit = 2.0
         self._log: deque[Record] = deque(maxlen=REMEMBERED)
@@ -238,24 +246,37 @@ class SequenceSolver:
             Data that is not real.
         """
         start = time.perf_counter()
+        self._system.update(A)
+        right = _vector(b, "b", self._system.size, True)
+        given = None if x0 is None else _vector(x0, "x0", self._system.size, True)
+        size = norm(right)
+        unit = unit_of(right, size)
+        if unit == 1:
+            return self._solve(start, right.view(), given, max(self.rtol * size, self.atol), context)
+        self._guesses.forget()  # they count in another unit
+        right = right / unit
+        given = None if given is None else start_in(unit, given, self._system.operator, right)
+        tolerance = max(self.rtol * norm(right), self.atol / unit)
+        result = self._solve(start, right, given, tolerance, context)
+        self._guesses.forget()
+        return out_of(unit, result, self._system.operator, tolerance)
+
+    def _solve(self, start: float, right: Array, given: Array | None, tolerance: float, context: Any) -> SequenceResult:
+        """Solve with the system's matrix; start: of the clock."""
         system = self._system
-        system.update(A)
-        right = _vector(b, "b", system.size, True).view()
         right.flags.writeable = False  # an arm of the user's may try
-        given = None if x0 is None else _vector(x0, "x0", system.size, True)
-        tolerance = max(self.rtol * float(np.linalg.norm(right)), self.atol)
-        guess, norm, guessed = self._guesses.start(system, right, given, self._per_digit)
-        if not norm > tolerance and guessed == "projection":
-            norm = system.measure(right, guess)  # it was a sum of products
-        if not norm > tolerance:
-            return self._finish(start, [], guess, norm, "none", 0, Status.CONVERGED, guessed, False, 0.0)
-        digits = float(np.log(norm / tolerance)) if tolerance > 0 else 36.0
+        guess, left, guessed = self._guesses.start(system, right, given, self._per_digit)
+        if left <= tolerance and guessed == "projection":
+            left = system.measure(right, guess)  # it was a sum of products
+        if left <= tolerance:
+            return self._finish(start, [], guess, left, "none", 0, Status.CONVERGED, guessed, False, 0.0)
+        digits = float(np.log(left / tolerance)) if tolerance > 0 else 36.0
         task = Task(system, right, guess, tolerance, np.inf, MAX_ITER, self.threads)
         before = time.perf_counter()
-        question, estimates = self._ask(digits, A, right, context)
+        question, estimates = self._ask(digits, right, context)
         choice = time.perf_counter() - before
         limited = self._limited(task, question, estimates)
-        plays = self._attempt(task, limited, question, norm)
+        plays = self._attempt(task, limited, question, left)
         before = time.perf_counter()
         if question is not None and self._rule is not None:
             self._tell(question, plays, estimates[question.arm])
@@ -365,12 +386,12 @@ class SequenceSolver:
 
     # ---- the learner ------------------------------------------------------------------------------
 
-    def _ask(self, digits: float, A: Any, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
+    def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
         system = self._system
         numbers, estimates = self._estimate(digits)
         if not any(map(math.isfinite, numbers[1].tolist())):
             return None, estimates
-        features = self._features(A, b, context)
+        features = self._features(b, context)
         if self._rule is None:
             self._rule = self._new_rule(len(features))
         due = self._first.copy()
@@ -388,23 +409,23 @@ class SequenceSolver:
     def _estimate(self, digits: float) -> tuple[Array, list[Estimate | None]]:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
-        key = (
-            system.pattern, system.definite, self._transforms and system.box is not None,
-            round(5 * math.log(system.condition)), round(digits),
-        )  # fmt: skip
-        if self._estimates[0] != key:
-            if self._estimates[0] is None or self._estimates[0][:3] != key[:3]:
-                self._serving = [arm.serves(system) for arm in self._arms]
+        served = system.pattern, system.definite, self._transforms and system.box is not None
+        if self._served != served or len(self._estimates) > MOST_ESTIMATES:
+            self._serving, self._served = [arm.serves(system) for arm in self._arms], served
+            self._estimates.clear()
+        key = system.usual_condition, round(digits)
+        if key not in self._estimates:
             pairs = zip(self._arms, self._serving, strict=True)
-            found = [arm.estimate(system, digits) if serves else None for arm, serves in pairs]
+            found = [arm.estimate(system, float(key[1])) if serves else None for arm, serves in pairs]
             rows = [(np.inf, np.inf) if e is None else _units(self.cost, e.setup, e) for e in found]
-            self._estimates = key, np.ascontiguousarray(np.array(rows).T), found
-        return self._estimates[1], self._estimates[2]
+            self._estimates[key] = np.ascontiguousarray(np.array(rows).T), found
+        self._costs, estimates = self._estimates[key]
+        return self._costs, estimates
 
-    def _features(self, A: Any, b: Array, context: Any) -> Array:
+    def _features(self, b: Array, context: Any) -> Array:
         """1, the logarithm of the condition relative to the first one's, the context over its largest size so far."""
         if context is None and self.context is not None:
-            context = self.context(A, b)
+            context = self.context(self._system.given, b)
         condition = math.log(self._system.condition)
         if context is None:
             own = np.zeros(0 if self._rule is None else len(self._scale))
@@ -466,7 +487,7 @@ class SequenceSolver:
             "attempts": [play.arm.name for play in plays], "failures": failures,
         }  # fmt: skip
         self._log.append(Record(arm, seconds, setup, nit, trial, bool(failures), self._condition()))
-        took = f"{arm} was played" + (", to learn of it." if trial else ".")
+        took = f"{arm} was played" + (", to learn of it." if trial else ".") if plays else "The start met it already."
         rescue = f" It took over from {', '.join(failures)}." if failures and arm not in failures else ""
         return SequenceResult(
             x=x.copy(), success=status is Status.CONVERGED, status=status, message=f"{status.sentence} {took}{rescue}",
@@ -482,7 +503,7 @@ class SequenceSolver:
 
     def _forecasts(self) -> dict[str, tuple[float, float]]:
         """For each arm that serves, what a solve like the last is expected to cost, and the factor of 1 s.d."""
-        numbers = self._estimates[1]
+        numbers = self._costs
         if self._rule is None or not numbers.size:
             return {}
         z = np.zeros(self._rule.features)
@@ -510,20 +531,22 @@ class SequenceSolver:
         Raises
         ------
         ValueError
-            A state of other arms, another cost or another version; nothing is loaded then.
+            A state of other arms, another cost or another version, or a damaged one; nothing is loaded then.
         """
         for name, mine in (("version", VERSION), ("arms", self.arms), ("cost", self.cost)):
             if state.get(name) != mine:
                 raise ValueError(f"the state has {name} {state.get(name)!r}, this solver {mine!r}")
-        scale = np.array(state["scale"], dtype=np.float64)
-        rule = None
-        if state["rule"] is not None:
-            rule = self._new_rule(2 + len(scale))
-            rule.load_state_dict(state["rule"])
-        guesses = Guesses(self._guesses.kind)
-        guesses.load_state_dict(state["guesses"])
+        try:
+            scale, rule, guesses = np.array(state["scale"], np.float64), None, Guesses(self._guesses.kind)
+            if state["rule"] is not None:
+                rule = self._new_rule(2 + len(scale))
+                rule.load_state_dict(state["rule"])
+            guesses.load_state_dict(state["guesses"])
+            reference, per_digit = float(state["reference"]), float(state["per_digit"])
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+            raise ValueError(f"the state is damaged: {error!r}") from error
         self._rule, self._scale, self._guesses = rule, scale, guesses
-        self._reference, self._per_digit = float(state["reference"]), float(state["per_digit"])
+        self._reference, self._per_digit = reference, per_digit
 
 
 def _units(cost: str, setup: float, estimate: Estimate) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base.validate import real_array
 from . import _kernels
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ def sweep(
 ) -> Array:
     """See `Plan.sweep`."""
     check_options(plan, omega, direction, ordering, sweeps, block_size)
-    iterate = np.asarray(x)
-    right = np.ascontiguousarray(_real(b, "b"))
-    in_place = iterate.dtype == np.float64 and iterate.flags.c_contiguous and iterate.flags.writeable
-    iterate = iterate if in_place else np.array(_real(iterate, "x"), order="C")
+    iterate, right = real_array(x, "x"), np.ascontiguousarray(real_array(b, "b"))
+    if not (iterate.flags.c_contiguous and iterate.flags.writeable):
+        iterate = np.array(iterate, order="C")
     if iterate.ndim not in (1, 2) or len(iterate) != plan.size:
         raise ValueError(f"x must have shape ({plan.size},) or ({plan.size}, k), not {iterate.shape}")
     if right.shape != iterate.shape:
@@ -97,10 +97,3 @@ def check_options(plan: Analysed, omega: float, direction: str, ordering: str, s
         raise ValueError(f"block_size {block_size} takes ordering 'natural', not {ordering!r}")
     if plan.size % block_size:
         raise ValueError(f"block_size must divide the {plan.size} rows of A; {block_size} does not")
-
-
-def _real(value: npt.ArrayLike, name: str) -> Array:
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must be real numbers, not {array.dtype}")
-    return array.astype(np.float64, copy=False)

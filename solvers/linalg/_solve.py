@@ -26,6 +26,7 @@ from ._nullspace import centred, explained, without_constants
 from ._plan import plan
 from ._problem import LinearProblem, LinearResult, Matrix, norm
 from ._symmetry import objection
+from ._units import callback_in, out_of, start_in, unit_of
 
 Array = npt.NDArray[Any]
 
@@ -208,6 +209,8 @@ def _of_rights(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None) -> Line
     else:
         known = together(matrix, rights, starts, M=given.M, rtol=given.rtol, atol=given.atol, nullspace=given.nullspace,
                          max_iter=control.max_iter, threads=given.threads)  # fmt: skip
+        if any(unit_of(rights[:, k], what.size) != 1 for k, what in enumerate(known)):
+            known = []  # one by one: each in its own unit
     return of_columns(matrix, rights, list(_each_solved(given, rights, starts, known)))
 
 
@@ -233,6 +236,10 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
         scale = norm(right)
         if given.check_finite and not math.isfinite(scale):
             _check_finite(right, "b")
+    unit = unit_of(right, scale)
+    if unit != 1:
+        right = right / unit
+        start, scale = start_in(unit, start, matrix, right), norm(right)
     size_of_b = scale
     if scale == 0:  # needs no search
         start = np.zeros(matrix.size)
@@ -246,12 +253,15 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     if given.reference == "r0" and scale > 0:
         scale = norm(matrix.residual(right, start))
     # what is not finite meets no tolerance
-    tol = max(given.rtol * scale, given.atol) if math.isfinite(scale) else 0.0
+    tol = max(given.rtol * scale, given.atol / unit) if math.isfinite(scale) else 0.0
     control = given.control
+    if unit != 1 and control.callback is not None:
+        control = replace(control, callback=callback_in(unit, control.callback))
     problem = (ComplexProblem if matrix.capability == "complex-matrix" else LinearProblem)(
         matrix, right, start, tol=tol, max_iter=int(control.max_iter),
         every=control.callback is not None or control.verbose == 2, threads=given.threads, M=given.M,
         assume_symmetric=given.assume_symmetric, nullspace=nullspace, size_of_b=size_of_b, known=known,
+        unit=unit,
     )  # fmt: skip
     why = ""
     if method is None:
@@ -263,7 +273,8 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
         result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
     else:
         result = cast(LinearResult, run(record, problem, control, options, why))
-    return explained(centred(result, problem, whole) if projects else result, problem)
+    result = explained(centred(result, problem, whole) if projects else result, problem)
+    return result if unit == 1 else out_of(unit, result, matrix, tol)
 
 
 def _nothing(matrix: Matrix, b: npt.ArrayLike, method: str | None) -> LinearResult:

@@ -46,12 +46,12 @@ class Symmetry:
 
     Two entries that mirror one another, zero where there is none, agree to rounding of their sizes, or of the diagonal:
     in a positive definite matrix an entry is at most sqrt(a_ii a_jj). The first values of a pattern are looked at
-    whole; of later ones 2048 random pairs suffice where these agree.
+    whole; of later ones 2048 random pairs suffice, where these agree and the last ones looked at whole were symmetric.
     """
 
     def __init__(self, starts: Array, columns: Array) -> None:
         self._rows = starts, columns
-        self._looks = 0
+        self._looks, self._held = 0, False
         self._pairs: tuple[Array, Array] | None = None
 
     def holds(self, values: Array, diagonal: Array) -> bool:
@@ -60,11 +60,12 @@ class Symmetry:
         slack = 1e-5 if values.dtype == np.float32 else 1e-10
         if self._looks == 2:
             self._pairs = mirrored_pairs(*self._rows)
-        if self._pairs is not None:
+        if self._held and self._pairs is not None:
             here, there = values[self._pairs[0]], values[self._pairs[1]]
             if (np.abs(here - there) <= slack * (np.abs(here) + np.abs(there))).all():
                 return True
-        return _kernels.symmetric(*self._rows, values, diagonal, slack)
+        self._held = _kernels.symmetric(*self._rows, values, diagonal, slack)
+        return self._held
 
 
 def mirrored_pairs(starts: Array, columns: Array) -> tuple[Array, Array] | None:

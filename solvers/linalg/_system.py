@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class System:
         self.unchanged = 0  # solves since the values changed
         self._data = np.empty(0)
         self._ours = False  # whether the plan is our own, to be updated
-        self._numbers: tuple[Any, Any] = (None, None)
+        self._numbers: tuple[Any, ...] = ()  # of a grid: what its entries are made of
         self.indefinite = False
         self._layout: Layout | None = None
         self._sample: tuple[Array, Array, Array] | None = None
@@ -75,7 +76,7 @@ class System:
             self._new_pattern()
             self._take(matrix)
             self._layout = layout(matrix.indptr, matrix.indices)
-        elif not _same(self._data, matrix.data):
+        elif not (_same(self._data, matrix.data) and self._held(matrix.data)):
             if given is not None:
                 self.operator, self._ours = given, False
             elif self._ours:
@@ -87,6 +88,11 @@ class System:
         elif given is not None:
             self.operator, self.matrix, self._ours = given, matrix, False
         self.given = A
+
+    def _held(self, data: Array) -> bool:
+        """Whether the plan has these values, which are the last ones: the user may have changed those that it reads."""
+        its = self.operator.matrix.data
+        return its is data or _same(its, data)
 
     # ---- facts, worked out once a matrix ----------------------------------------------------------
 
@@ -108,6 +114,11 @@ class System:
         return float(self._fact("condition", self._condition))
 
     @property
+    def usual_condition(self) -> float:
+        """The same in steps of a fifth of a logarithm, by which arms are judged: their estimates serve many matrices."""
+        return math.exp(round(5 * math.log(self.condition)) / 5)
+
+    @property
     def box(self) -> Box | None:
         """The constant stencil that it seems to be."""
         found: Box | None = self._fact("box", self._box)
@@ -127,8 +138,10 @@ class System:
         return float(operand.residual_norm(operand.packed(b), x))
 
     def csr(self) -> scipy.sparse.csr_array:
-        """The matrix as SciPy's."""
-        return self._fact("csr", self.operator.to_csr) if self.matrix is None else self.matrix
+        """The matrix as SciPy's, in float64: others' factors and hierarchies are of the matrix's own type."""
+        if self.matrix is None:
+            return self._fact("csr", self.operator.to_csr)
+        return self.matrix if self.matrix.dtype == np.float64 else self._fact("csr", self._in_double)
 
     @property
     def capability(self) -> str:
@@ -167,11 +180,11 @@ class System:
         before = self.operator
         if not isinstance(before, GridOperator) or (before.grid_shape, before.bc) != (A.grid_shape, A.bc):
             self._new_pattern()
-        elif A.mass is not self._numbers[0] or A.coeff is not self._numbers[1] or A.spacing != before.spacing:
+        elif any(a is not b for a, b in zip(_parts(A), self._numbers, strict=True)) or A.spacing != before.spacing:
             # an update of the operator makes these anew
             self._new_values()
         self.given = self.operator = A
-        self.matrix, self._numbers = None, (A.mass, A.coeff)
+        self.matrix, self._numbers = None, _parts(A)
         self.size, self.entries, self.dimension = A.size, A.entries, len(A.grid_shape)
 
     # ---- how the facts are found ------------------------------------------------------------------
@@ -179,12 +192,12 @@ class System:
     def _symmetric(self) -> bool:
         if self.matrix is None:
             return True
-        if self._pairs is None:
-            # all entries at the first matrix of a pattern, some at the others
-            every, self._pairs = _mirror(self.matrix)
-            return every
-        here, there = self._pairs
-        return len(here) > 0 and _kernels.pairs_agree(self._wide(), here, there, 1e-12)
+        # where all entries of an earlier matrix of the pattern were looked at, some tell
+        if self._pairs is not None and _kernels.pairs_agree(self._wide(), *self._pairs, 1e-12):
+            return True
+        symmetric = bool(self.operator.symmetric)
+        self._pairs = (self._pairs or _some_pairs(self.matrix)) if symmetric else None
+        return symmetric
 
     def _positive(self) -> bool:
         if self.matrix is None:
@@ -197,11 +210,17 @@ class System:
         return None if self._layout is None else self._layout.box(self._wide())
 
     def _condition(self) -> float:
+        if self.size == 0:
+            return 1.0
         floor: float = 2.5 / float(max(self.size, 2)) ** (2 / self.dimension)
         if self.matrix is None:
             return 2 / max(float(np.mean(self.operator.mass)) / _usual_diagonal(self.operator), floor)
         ratio = _kernels.median_row(self._wide(), *(self._sample or self._sample_rows(self.matrix)))
         return float(2 / max(2 - ratio, floor))
+
+    def _in_double(self) -> scipy.sparse.csr_array:
+        assert self.matrix is not None
+        return self.matrix.astype(np.float64)
 
     def _wide(self) -> Array:
         """The matrix's values in float64."""
@@ -218,6 +237,11 @@ class System:
         centre = np.flatnonzero(matrix.indices[at] == np.repeat(rows, counts))
         self._sample = at, starts, centre
         return self._sample
+
+
+def _parts(grid: GridOperator) -> tuple[Any, ...]:
+    """What the entries of a grid's matrix are made of, beside its shape and spacing."""
+    return grid.mass, grid.coeff, grid.mask, grid.unknowns, grid.obstacle
 
 
 def _usual_diagonal(grid: GridOperator) -> float:
@@ -255,11 +279,10 @@ def _same(one: Array, other: Array) -> bool:
     return np.array_equal(one, other)
 
 
-def _mirror(matrix: scipy.sparse.csr_array) -> tuple[bool, tuple[Array, Array]]:
-    """Whether A = A', and some places in its data with those of the mirrored entries; none where a pattern is not."""
+def _some_pairs(matrix: scipy.sparse.csr_array) -> tuple[Array, Array] | None:
+    """Some places in the data of A, and those of the mirrored entries; None where not all have one."""
     there = _kernels.images(matrix.indptr, matrix.indices)
     if there is None:
-        return False, (np.empty(0, dtype=np.int64),) * 2
-    data = matrix.data
+        return None
     few = np.unique(np.linspace(0, matrix.nnz - 1, PAIRS).astype(np.int64))
-    return bool((np.abs(data - data[there]) <= 1e-12 * np.abs(data)).all()), (few, there[few])
+    return few, there[few]

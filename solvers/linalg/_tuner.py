@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -402,8 +402,10 @@ def _omegas(omegas: str | npt.ArrayLike) -> list[float]:
 def _range(context: Any) -> tuple[float, float] | None:
     if context is None:
         return None
-    ends: Iterable[Any] = context
-    low, high = (float(end) for end in ends)
+    try:
+        low, high = (float(end) for end in context)
+    except (TypeError, ValueError):
+        raise ValueError(f"context must be (low, high), not {context!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"context must be (low, high) with low < high, both finite, not {context!r}")
     return low, high

@@ -70,6 +70,27 @@ def test_a_start_wide_indices_and_threads(method):
     assert_same(wide.solve(b, x0, method=method, control=Control(max_iter=40, threads=3)), expected)
 
 
+@pytest.mark.parametrize("power", [-700, 1000])
+@pytest.mark.parametrize("method", ["ssor-cg", "sor", "cg", "jacobi"])
+def test_right_hand_sides_whose_squares_are_no_floats(method, power):
+    A, b = BOX
+    far, x0 = 2.0**power * b, 2.0**power * np.random.default_rng(3).normal(size=len(b))
+    for start in (None, x0, np.full(len(b), 1e300)):
+        found = Linear(A).solve(far, start, method=method)
+        assert found[0] == Status.CONVERGED
+        assert_same(found, in_python(A, far, start, method=method))
+    seen = []
+    control = Control(callback=CALLBACK(lambda _, progress: seen.append(progress.contents.measure) or 0))
+    _, _, report = Linear(A).solve(far, method=method, control=control)
+    assert 0 < report.measure <= seen[0] <= 2.0**power * np.linalg.norm(b)
+
+
+def test_answers_that_no_float_holds():
+    A, b = BOX
+    for scale, size, status in ((1e-200, 1e200, Status.NONFINITE), (1e200, 1e-200, Status.STAGNATION)):
+        assert Linear(scale * A).solve(size * b)[0] == status
+
+
 def test_new_values_in_the_same_places():
     A, b = PLANE
     handle = Linear(A)

@@ -7,7 +7,7 @@ import scipy.sparse.linalg
 from systems import laplacian, neumann
 
 from solvers import OptionError, methods
-from solvers.linalg import solve
+from solvers.linalg import plan, solve
 
 NAMES = [method.name for method in methods("linalg") if "sparse-matrix" in method.capabilities]
 WITH_OMEGA = [method.name for method in methods("linalg") if "omega" in {option.name for option in method.options}]
@@ -62,6 +62,25 @@ def test_shapes_and_types():
         solve(A.toarray().astype(str), b)
     with pytest.raises(TypeError, match="b must be real"):
         solve(A, b * 1j)
+
+
+def test_masks_are_not_dropped():
+    A, b = laplacian(5), np.ones(25)
+    hidden = np.ma.masked_less(A.toarray(), -0.5)
+    x = np.ma.masked_array(np.zeros(25), mask=np.arange(25) == 3)
+    with pytest.raises(TypeError, match="A is a masked array"):
+        solve(hidden, b)
+    for arguments in ((x, b), (b.copy(), x)):
+        with pytest.raises(TypeError, match="is a masked array"):
+            plan(A).sweep(*arguments)
+    with pytest.raises(TypeError, match="data is a masked array"):
+        plan(A).update(np.ma.masked_less(A.data, 0))
+
+
+def test_a_complex_preconditioner():
+    M = scipy.sparse.linalg.aslinearoperator(1j * np.eye(25))
+    with pytest.raises(TypeError, match="M must be real"):
+        solve(laplacian(5), np.ones(25), method="cg", M=M)
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,23 @@ def test_every_arm_alone(seed):
             assert not result.stats["failures"]
 
 
+@pytest.mark.parametrize(("values", "indices"), [(np.float32, np.int32), (np.float64, np.int64), (np.int32, np.int32)])
+def test_every_arm_takes_every_type_of_numbers(values, indices):
+    rng = np.random.default_rng(7)
+    for name in SequenceSolver.known_arms():
+        sequence, definite = SequenceSolver(arms=[name]), _arms.portfolio()[name].definite is not False
+        for scale in (40, 80):
+            A = laplacian(15) if name == "transform" else variable(15, rng, 0.1) if definite else upwind(15)
+            A = scipy.sparse.csr_array((scale * A).astype(values))
+            A.indices, A.indptr = A.indices.astype(indices), A.indptr.astype(indices)
+            A = A if values is not np.int32 or not definite else scipy.sparse.csr_array(A + A.T)
+            b = rng.normal(size=225)
+            result = sequence.solve(A, b)
+            assert right(A.astype(np.float64), result, b)
+            assert not result.stats["failures"]
+            assert (result.arm == name) == _arms.portfolio()[name].serves(sequence._system)
+
+
 def test_sizes_and_patterns_may_change(seed):
     rng = np.random.default_rng(seed)
     sequence = SequenceSolver()
@@ -202,6 +219,60 @@ def test_values_written_into_the_same_array_are_noticed():
         assert right(A, result, b)
         assert result.stats["setup_seconds"] > 0
     assert sequence.solve(A, 2 * b).stats["setup_seconds"] == 0
+
+
+def test_the_matrix_of_this_call_is_solved_whatever_a_plan_reads_by_now():
+    rng = np.random.default_rng(3)
+    A, b = variable(6, rng), rng.normal(size=36)
+    sequence, plan = SequenceSolver(arms=["cg", "cholesky"]), solvers.linalg.plan(A.copy())
+    assert right(A, sequence.solve(plan, b), b)
+    plan.update(3 * A.data)
+    assert right(A, sequence.solve(A, b, np.zeros(36)), b)
+    assert right(3 * A, sequence.solve(plan, b, np.zeros(36)), b)
+    given = A.copy()
+    assert right(A, sequence.solve(given, b), b)
+    given.data *= 2  # read in place, and not seen before the next call
+    assert right(A, sequence.solve(A, b, np.zeros(36)), b)
+
+
+def test_rounding_in_an_assembly_is_no_asymmetry():
+    rng = np.random.default_rng(5)
+    A = variable(8, rng).tolil()
+    A[0, 30], A[30, 0], A[5, 40] = 1e-17, -1e-17, 1e-17
+    A = scipy.sparse.csr_array(A)
+    A.data *= 1 + 1e-14 * rng.uniform(-1, 1, A.nnz)
+    sequence = SequenceSolver(arms=["cg"])
+    for k in range(3):
+        assert sequence.solve(scipy.sparse.csr_array((1 + k) * A), rng.normal(size=64)).arm == "cg"
+
+
+def test_asymmetry_is_not_forgotten_where_a_few_entries_show_none():
+    rng = np.random.default_rng(5)
+    for _ in range(4):
+        A = variable(60, rng)
+        at = rng.choice(np.flatnonzero(A.data < 0))
+        A.data[at] *= 1.5
+        sequence, plan = SequenceSolver(), solvers.linalg.plan(A)
+        for k in range(1, 4):
+            scaled = scipy.sparse.csr_array(k * A)
+            plan.update(scaled.data)
+            assert not plan.symmetric
+            sequence._system.update(scaled)
+            assert not sequence._system.definite
+
+
+def test_grids_of_other_cells_are_other_matrices():
+    rng = np.random.default_rng(3)
+    masks = np.ones((2, 9, 9), bool)
+    masks[0, 2:4, 3:5] = masks[1, 5:8, 6] = False
+    grids = [GridOperator((9, 9), mask=mask) for mask in masks] + [GridOperator((9, 9), unknowns="cells")]
+    sequence = SequenceSolver(arms=["cholesky", "amg-cg"])
+    for k in range(6):
+        grid = grids[k % 3]
+        b = rng.normal(size=81) * (1 if grid.mask is None else grid.mask.ravel())
+        result = sequence.solve(grid, b)
+        assert right(grid.to_csr(), result, b)
+        assert not result.stats["failures"]
 
 
 def test_a_preparation_serves_as_long_as_it_says():
@@ -246,10 +317,36 @@ def test_the_start_may_be_the_solution():
     x = np.random.default_rng(3).normal(size=36)
     result = SequenceSolver().solve(A, A @ x, x)
     assert (result.arm, result.nit, result.success) == ("none", 0, True)
+    assert result.message.endswith("The start met it already.")
     np.testing.assert_array_equal(result.x, x)
     zero = SequenceSolver().solve(A, np.zeros(36))
     assert zero.success
     assert not zero.x.any()
+
+
+def test_nothing_on_the_right_hand_side():
+    A, sequence = variable(6, np.random.default_rng(7)), SequenceSolver()
+    for start in (None, np.ones(36), None):
+        for _ in range(3):
+            assert sequence.solve(A, np.random.default_rng(3).normal(size=36)).success
+        result = sequence.solve(A, np.zeros(36), start)
+        assert (result.success, result.residual_norm, result.stats["attempts"]) == (True, 0.0, [])
+        assert not result.x.any()
+
+
+def test_no_unknowns():
+    result = SequenceSolver().solve(scipy.sparse.csr_array((0, 0)), np.empty(0))
+    assert result.success
+    assert result.x.shape == (0,)
+
+
+@pytest.mark.parametrize("size", [1e170, 1e308])
+def test_a_start_whose_residual_is_no_number(size):
+    A, b = laplacian(8), np.ones(64)
+    for start in (np.full(64, size), size * (-1.0) ** np.arange(64)):
+        result = SequenceSolver().solve(A, b, start)
+        assert right(A, result, b)
+        assert result.stats["guess"] == "zero"
 
 
 def test_a_transform_that_is_deceived_is_rescued():
@@ -365,6 +462,13 @@ def test_states_that_do_not_fit():
     for name, value in (("version", 99), ("cost", "iterations")):
         with pytest.raises(ValueError, match=name):
             same.load_state_dict({**state, name: value})
+    for name in state:
+        with pytest.raises(ValueError, match=f"{name}|damaged"):
+            same.load_state_dict({key: value for key, value in state.items() if key != name})
+    wrong = {**state["rule"], "mean": np.full_like(state["rule"]["mean"], np.nan).tolist()}
+    for name, value in (("rule", wrong), ("rule", 3), ("guesses", {"worth": {}}), ("scale", "wide"), ("per_digit", [])):
+        with pytest.raises(ValueError, match="damaged"):
+            same.load_state_dict({**state, name: value})
     rule = {**state["rule"], "covariance": [[1.0]]}
     with pytest.raises(ValueError, match="other arms"):
         same.load_state_dict({**state, "rule": rule})
@@ -377,6 +481,7 @@ def test_the_report():
     rng = np.random.default_rng(3)
     sequence = SequenceSolver()
     assert "0 solves" in str(sequence.report())
+    assert len(sequence.report().figure().axes) == 2
     for _ in range(5):
         sequence.solve(variable(8, rng), rng.normal(size=64))
     report = sequence.report()
@@ -433,6 +538,7 @@ def test_importing_loads_no_optional_package():
         ({"context": 3}, "context"),
         ({"rtol": -1.0}, "rtol"),
         ({"atol": np.nan}, "atol"),
+        ({"rtol": 0.0}, "both"),
         ({"explore_overhead": -0.1}, "explore_overhead"),
     ],
 )
