@@ -12,7 +12,7 @@ from .._base import threads as _threads
 from .._base.blocks import BlockProblem, BlockResult
 from .._base.blocks.partition import checked
 from .._base.blocks.penalty import make, start
-from .._base.blocks.problem import block_size, kkt
+from .._base.blocks.problem import kkt
 from .._base.iterate import Callback, Control
 from .._base.method import lookup
 from .._base.result import Status
@@ -126,13 +126,13 @@ def quadratic(
     count = smooth.size
     if count == 0:
         return _nothing(method)
-    fixed = None if blocks is None or isinstance(blocks, int) else checked(blocks, count)
+    fixed, size = checked(blocks, count)
     P = make(penalty, bounds, count, fixed)
     x = start(x0, count, P)
     zero = start(None, count, P)
     scale = kkt(smooth, P, zero, smooth.start(zero)[1], {})
     problem = BlockProblem(
-        smooth, P, x, tol=positive(tol, "tol"), scale=scale or 1.0, blocks=fixed, size=block_size(blocks),
+        smooth, P, x, tol=positive(tol, "tol"), scale=scale or 1.0, blocks=fixed, size=size,
         seed=seed_of(rng), max_iter=int(max_iter), every=callback is not None or verbose == 2,
         threads=_threads.resolve(threads), capability="sparse-quadratic" if smooth.sparse else "quadratic",
         copies=copies,

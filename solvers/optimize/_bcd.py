@@ -12,7 +12,6 @@ from .._base import threads as _threads
 from .._base.blocks import BlockCoordinateDescent, BlockProblem, BlockResult
 from .._base.blocks.partition import checked
 from .._base.blocks.penalty import make, start, weights
-from .._base.blocks.problem import block_size
 from .._base.blocks.smooth import Smooth
 from .._base.method import Method, register
 from .._base.result import Status
@@ -47,10 +46,10 @@ def block_problem(
     point = real_array(x0, "x0", ndim=1)
     count = len(point)
     smooth = _smooth(fun, count, args, jac, block_grad, block_hess, bound)
-    fixed = None if blocks is None or isinstance(blocks, int) else checked(blocks, count)
+    fixed, size = checked(blocks, count)
     P = make(penalty, _pairs(bounds, count), count, fixed)
     return BlockProblem(
-        smooth, P, start(point, count, P), tol=positive(tol, "tol"), scale=1.0, blocks=fixed, size=block_size(blocks),
+        smooth, P, start(point, count, P), tol=positive(tol, "tol"), scale=1.0, blocks=fixed, size=size,
         seed=seed_of(rng), max_iter=int(max_iter), every=every, threads=_threads.resolve(threads),
         capability="function", block_min=block_min,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..validate import integer
 from . import _kernels
 
 Array = npt.NDArray[Any]
@@ -70,8 +71,20 @@ def comb(shape: tuple[int, int], keep: npt.ArrayLike | None = None) -> list[Arra
     return [block for block in (np.flatnonzero(hanging), np.flatnonzero(~hanging)) if len(block)]
 
 
-def checked(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
-    """The user's blocks; ValueError unless each coordinate is in exactly one."""
+def checked(
+    blocks: Sequence[npt.ArrayLike] | int | None, count: int
+) -> tuple[list[Array], None] | tuple[None, int | None]:
+    """The user's blocks, or how many coordinates each has; ValueError unless each coordinate is in exactly one."""
+    if blocks is None:
+        return None, None
+    if isinstance(blocks, int | np.integer):
+        return None, integer(blocks, "blocks", 1)
+    if not hasattr(blocks, "__iter__"):
+        raise ValueError(f"blocks must be a list of blocks or how many coordinates each has, not {blocks!r}")
+    return _each_once(blocks, count), None
+
+
+def _each_once(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
     found = [np.asarray(block) for block in blocks]
     for k, block in enumerate(found):
         if block.ndim != 1 or block.size == 0 or block.dtype.kind not in "iu":

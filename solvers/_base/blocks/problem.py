@@ -185,12 +185,3 @@ def _stays_inside(penalty: Separable, x: Array, g: Array, L: Array) -> Array:
     u = x - (g + np.where(np.isinf(penalty.l1), 0.0, penalty.l1) * np.sign(x)) / L
     kept = (u * x > 0) | ((penalty.l1 == 0) & (u == u))
     return np.asarray(kept & np.isfinite(penalty.l1) & (u > penalty.lower) & (u < penalty.upper))
-
-
-def block_size(blocks: Any) -> int | None:
-    """How many coordinates a block has, where `blocks` is that number."""
-    if not isinstance(blocks, int):
-        return None
-    if isinstance(blocks, bool) or blocks < 1:
-        raise ValueError(f"blocks must be a list of blocks or an integer >= 1, not {blocks!r}")
-    return blocks
