@@ -66,11 +66,15 @@ def config() -> None:
 
 
 def run(command: Callable[..., None], arguments: dict[str, Any]) -> None:
-    """Run a command; a file that is not there ends the program with its name and no traceback."""
+    """Run a command; a file that is not there ends the program with its name, a closed pipe without a word."""
     try:
         command(**arguments)
+        sys.stdout.flush()
     except FileNotFoundError as error:
         sys.exit(str(error))
+    except BrokenPipeError:
+        # the interpreter flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_demo(output: str, threads: int | None) -> None:

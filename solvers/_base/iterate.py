@@ -8,6 +8,7 @@ own loop calls the four functions itself and gets the same bits.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from .method import Method
 from .options import build
 from .reducer import SERIAL, Reducer, guarded, stops
 from .result import SolveResult, Status
+from .validate import integer
 
 Callback = Callable[[SolveResult], Any]
 
@@ -92,10 +94,8 @@ class Control:
         return looks or self.time_limit is not None or self.resume is not None
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.max_iter, (int, np.integer))
-        if not whole or isinstance(self.max_iter, bool) or self.max_iter < 0:
-            raise OptionError(f"max_iter must be an integer >= 0, not {self.max_iter!r}")
-        if self.time_limit is not None and not self.time_limit >= 0:
+        integer(self.max_iter, "max_iter")
+        if self.time_limit is not None and not (isinstance(self.time_limit, numbers.Real) and self.time_limit >= 0):
             raise OptionError(f"time_limit must be >= 0 seconds or None, not {self.time_limit!r}")
         if self.callback is not None and not callable(self.callback):
             raise OptionError(f"callback must be callable, not {self.callback!r}")

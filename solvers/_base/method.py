@@ -86,10 +86,19 @@ def _load_plugins() -> None:
 
 
 def methods(family: str | None = None) -> list[Method]:
-    """All registered methods, or those of one family, in the order of family and name."""
+    """All registered methods, or those of one family, in the order of family and name.
+
+    Raises
+    ------
+    MethodError
+        A family that has no methods.
+    """
     for name in FAMILIES:
         importlib.import_module(f"solvers.{name}")
     _load_plugins()
+    families = {key[0] for key in _registry}
+    if family is not None and family not in families:
+        raise MethodError(f"there are no methods of a family {family!r}{nearest(family, families)}")
     return [m for key, m in sorted(_registry.items()) if family in (None, key[0])]
 
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .errors import OptionError, nearest
 
 T = TypeVar("T")
@@ -67,7 +69,7 @@ class Option:
             if value not in self.choices:
                 raise OptionError(f"option {self.name!r} must be {self.range}, not {value!r}")
             return value
-        kinds: dict[type, Any] = {int: numbers.Integral, float: numbers.Real}
+        kinds: dict[type, Any] = {int: numbers.Integral, float: numbers.Real, bool: (bool, np.bool_)}
         is_number = isinstance(value, kinds.get(self.type, self.type))
         if not is_number or (self.type is not bool and isinstance(value, bool)):
             raise OptionError(f"option {self.name!r} takes {self.type.__name__} ({self.range}), not {value!r}")
@@ -76,7 +78,7 @@ class Option:
         return self.type(value)
 
     def _within(self, value: Any) -> bool:
-        if self.open and value in (self.low, self.high):
+        if value != value or (self.open and value in (self.low, self.high)):  # NaN is in no range
             return False
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
 
@@ -117,11 +119,19 @@ def _default(solver: type[T]) -> T:
     return solver()
 
 
+def as_mapping(options: Any) -> Mapping[str, Any]:
+    """What a call has got as `options`, none of them for None."""
+    if options is not None and not isinstance(options, Mapping):
+        raise OptionError(f"options must map names to values, not {options!r}")
+    return options or {}
+
+
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
     frozen = solver.__dataclass_params__.frozen  # type: ignore[attr-defined]
     if not given:
         return _default(solver) if frozen else solver()  # type: ignore[arg-type]
+    given = as_mapping(given)
     if frozen and all(type(value) in PLAIN for value in given.values()):
         known: T = _built(solver, method, tuple((n, type(v), v) for n, v in given.items()))  # type: ignore[arg-type]
         return known

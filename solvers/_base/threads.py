@@ -8,6 +8,7 @@ from functools import cache
 
 from ._runtime import build_info as _build_info
 from ._runtime import get_num_threads
+from .validate import integer
 
 _ISA_WORDS = ("baseline", "avx2", "avx512")
 
@@ -31,9 +32,7 @@ def resolve(threads: int | None) -> int:
     if threads is None:
         count: int = get_num_threads()
         return count
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be an integer >= 1 or None, not {threads!r}")
-    return threads
+    return integer(threads, "threads", 1)
 
 
 def _show_to_threadpoolctl() -> None:

@@ -26,9 +26,11 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
     """
     if type(value) is np.ndarray and value.dtype is FLOAT64 and ndim in (None, value.ndim):
         return value  # what comes most often, and a tenth of the time of the tests below
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: its mask would be lost; fill it first")
-    array = np.asarray(value)
+    refuse_masked(value, name)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of different lengths, above all
+        raise ValueError(f"{name} is no array of numbers: {error}") from None
     if array.dtype == object and hasattr(value, "toarray"):
         raise TypeError(f"{name} is sparse; make it dense with {name}.toarray()")
     if array.dtype.kind not in "biuf":
@@ -37,6 +39,12 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
         raise ValueError(f"{name} must have {ndim} dimension{'s' * (ndim != 1)}, not shape {array.shape}")
     dtype = np.float32 if keep_float32 and array.dtype == np.float32 else np.float64
     return array.astype(dtype, copy=False)
+
+
+def refuse_masked(value: Any, name: str) -> None:
+    """TypeError for an array whose mask NumPy would drop without a word."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: its mask would be lost; fill it first")
 
 
 def check_finite(array: Array, name: str) -> None:
@@ -62,10 +70,32 @@ def check_finite(array: Array, name: str) -> None:
 
 def positive(value: Any, name: str) -> float:
     """A finite number > 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {value!r}") from None
+    number = _number(value, name)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} must be positive and finite, not {value!r}")
     return number
+
+
+def nonnegative(value: Any, name: str) -> float:
+    """A finite number >= 0."""
+    number = _number(value, name)
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
+    return number
+
+
+def integer(value: Any, name: str, least: int = 0) -> int:
+    """An integer of at least that."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}, not {value!r}")
+    return int(value)
+
+
+def _number(value: Any, name: str) -> float:
+    """A float; a text that reads like one is none."""
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {value!r}") from None

@@ -105,7 +105,7 @@ def load_libsvm(
         X, y = _fetched(os.fspath(name_or_path))
         parts = [_as_part(X, y, kind)]
         zero_based = True
-    X, y, query = _joined(parts, n_features, zero_based)
+    X, y, query = _joined(parts, n_features, zero_based, kind)
     return (X, y, query) if query_id else (X, y)
 
 
@@ -178,10 +178,12 @@ def _as_part(X: Any, y: Any, kind: np.dtype[Any]) -> tuple[Any, ...]:
     return y, np.full(len(y), -1), ends, X.indices, X.data.astype(kind), (0, X.shape[1] - 1)
 
 
-def _joined(parts: list[tuple[Any, ...]], n_features: int | None, zero_based: bool | str) -> tuple[Any, Any, Any]:
+def _joined(
+    parts: list[tuple[Any, ...]], n_features: int | None, zero_based: bool | str, kind: np.dtype[Any]
+) -> tuple[Any, Any, Any]:
     """The matrix, the labels and the queries of all parts."""
     if not parts:
-        return scipy.sparse.csr_matrix((0, n_features or 0)), np.empty(0), np.empty(0, np.int64)
+        return scipy.sparse.csr_matrix((0, n_features or 0), dtype=kind), np.empty(0), np.empty(0, np.int64)
     labels, queries, ends, columns, values, ranges = zip(*parts, strict=True)
     least, greatest = min(low for low, _ in ranges), max(high for _, high in ranges)
     first = (0 if least == 0 else 1) if zero_based == "auto" else int(not zero_based)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import Status
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, nonnegative, real_array
 from ._group_sum import GroupSum, Samples
 from ._operators import Operator
 from ._problem import Certificate, EquilibriumResult, Inclusion
@@ -166,8 +166,7 @@ def group_dro_problem(X: Any, y: Any, groups: Any, loss: str, l2: Any, check: bo
     if check:
         check_finite(design, "X")
         check_finite(target, "y")
-    if not (isinstance(l2, int | float | np.number) and math.isfinite(l2) and l2 >= 0):
-        raise ValueError(f"l2 must be finite and >= 0, not {l2!r}")
+    l2 = nonnegative(l2, "l2")
     labels, group = _groups(groups, len(target))
     sizes = (design.shape[1], len(labels))
     problem = GroupDro(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.compiled import address_of
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, integer, real_array
 from . import _kernels
 from ._sets import length
 
@@ -167,15 +167,13 @@ class FiniteSum:
     """Checked components with their sampling: what the methods for finite sums draw from and count with."""
 
     def __init__(self, given: Any, size: int):
-        n = getattr(given, "n", None)
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ValueError(f"components.n must be an integer >= 1, not {n!r}")
+        n = integer(getattr(given, "n", None), "components.n", 1)
         if not callable(given):
             raise TypeError(f"components must be callable, not {type(given).__name__}")
         own = getattr(given, "size", size)
         if own != size:
             raise ValueError(f"z0 has {size} entries, but the components take {own}")
-        self.given, self.n, self.size = given, int(n), size
+        self.given, self.n, self.size = given, n, size
         self.lipschitz = self._constants(getattr(given, "lipschitz", None))
         self.table = None if self.lipschitz is None else _kernels.AliasTable(self.lipschitz)
         self._order = np.arange(self.n) if self.table is None else None

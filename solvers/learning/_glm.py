@@ -14,7 +14,7 @@ from .._base.iterate import Callback, Control
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer
 from .._base.rng import RNG, check_rng
 from .._base.state import made
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, nonnegative, positive, real_array
 from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
@@ -343,16 +343,6 @@ def _nonnegative(values: Any, name: str, length: int, infinite: bool = False) ->
     return np.ascontiguousarray(array)
 
 
-def _number(value: Any, name: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {value!r}") from None
-    if not (np.isfinite(number) and number >= 0):
-        raise ValueError(f"{name} must be finite and >= 0, not {value!r}")
-    return number
-
-
 def penalty_terms(
     lam: Any,
     penalty: str,
@@ -367,7 +357,7 @@ def penalty_terms(
     """The penalty of the coefficients of every class, none for the intercepts."""
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")
-    strength, given = _number(lam, "lam"), _number(l1_ratio, "l1_ratio")
+    strength, given = nonnegative(lam, "lam"), nonnegative(l1_ratio, "l1_ratio")
     if penalty == "none" and strength > 0:
         raise ValueError(f"lam must be 0 with the penalty 'none', not {lam!r}")
     if given > 1:

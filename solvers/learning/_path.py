@@ -14,7 +14,7 @@ from .._base import threads as _threads
 from .._base.iterate import Control
 from .._base.method import lookup
 from .._base.progress import with_bar
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, integer, positive, real_array
 from ._glm import USUAL, checked_data, penalty_terms
 from ._gram import GramCache
 from ._gram_path import GramPath, pays
@@ -279,8 +279,7 @@ def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Penalty, null: Certifica
             index = int(given.argmin())
             raise ValueError(f"lams must be >= 0; lams[{index}] is {given[index]}")
         return given
-    if isinstance(n_lams, bool) or not isinstance(n_lams, int | np.integer) or n_lams < 1:
-        raise ValueError(f"n_lams must be an integer >= 1, not {n_lams!r}")
+    n_lams = integer(n_lams, "n_lams", 1)
     if not 0 < (ratio := positive(eps, "eps")) < 1:
         raise ValueError(f"eps must be between 0 and 1, not {eps!r}")
     largest = _largest(terms, null.g)

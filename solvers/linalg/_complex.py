@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.linalg import LinearOperator
 
-from .._base.validate import real_array
+from .._base.validate import real_array, refuse_masked
 from . import _kernels
 from ._matrix import Analysed, Pattern
 from ._problem import IterationState, LinearProblem, LinearResult
@@ -199,5 +199,6 @@ def in_parts(value: npt.ArrayLike, name: str, plan: ComplexPlan, check_finite: b
 
 
 def _numbers(value: npt.ArrayLike, name: str) -> Array:
-    array = value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
+    refuse_masked(value, name)
+    array = np.asarray(value)
     return (array if array.dtype.kind == "c" else real_array(array, name)).astype(COMPLEX, copy=False)

@@ -13,7 +13,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from .._base import threads as _threads
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, integer, real_array
 from . import _kernels
 from ._mask import checked_mask
 
@@ -293,8 +293,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         """
         if not 0 < omega < 2:
             raise ValueError(f"omega must lie between 0 and 2, not {omega!r}")
-        if isinstance(sweeps, bool) or not isinstance(sweeps, (int, np.integer)) or sweeps < 0:
-            raise ValueError(f"sweeps must be an integer >= 0, not {sweeps!r}")
+        sweeps = integer(sweeps, "sweeps")
         if not isinstance(x, np.ndarray) or x.dtype not in (np.float64, np.float32):
             raise TypeError("x must be an array of float64 or float32: it is changed in place")
         if x.size != self.size or not x.flags.c_contiguous or not x.flags.writeable:

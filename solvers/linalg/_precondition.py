@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, integer, real_array
 from . import _kernels
 from ._complex import ComplexPlan, ComplexSsorPreconditioner
 from ._matrix import Plan, is_complex, planned
@@ -132,8 +132,7 @@ def ssor(
     """
     if ordering not in ORDERINGS[:-1]:
         raise ValueError(f"ordering must be one of {', '.join(ORDERINGS[:-1])}, not {ordering!r}")
-    if isinstance(sweeps, bool) or not isinstance(sweeps, int) or sweeps < 1:
-        raise ValueError(f"sweeps must be an integer >= 1, not {sweeps!r}")
+    sweeps = integer(sweeps, "sweeps", 1)
     if isinstance(A, ComplexPlan) or (not callable(getattr(A, "operand", None)) and is_complex(A)):
         return ComplexSsorPreconditioner(plan(A), omega, ordering, sweeps)  # type: ignore[arg-type]
     return SsorPreconditioner(prepared(A), omega, ordering, sweeps)

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
+from .._base.options import as_mapping
 from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
-from .._base.validate import real_array
+from .._base.validate import nonnegative, real_array
 from ._columns import answers, check_starts, each, gathered, of_columns
 from ._complex import ComplexPlan, ComplexProblem, in_parts
 from ._multilevel_cg import needed_nullspace, serves
@@ -267,10 +268,10 @@ def _solved(given: Given, b: npt.ArrayLike, x0: npt.ArrayLike | None, known: Kno
     if method is None:
         method, why = _choose(problem)
     record = lookup("linalg", method, problem.needs)
-    options = given.options
-    tuner = (options or {}).get("omega")
+    options = as_mapping(given.options)
+    tuner = options.get("omega")
     if tuner is not None and not isinstance(tuner, float | str) and isinstance(tuner, Tuner):
-        result = _tuned(tuner, dict(options or {}), lambda fixed: run(record, problem, control, fixed, why), problem)
+        result = _tuned(tuner, dict(options), lambda fixed: run(record, problem, control, fixed, why), problem)
     else:
         result = cast(LinearResult, run(record, problem, control, options, why))
     result = explained(centred(result, problem, whole) if projects else result, problem)
@@ -317,8 +318,7 @@ def _tuned(tuner: Tuner, options: dict[str, Any], solve_with: Any, problem: Line
 
 def _check_tolerances(rtol: float, atol: float, reference: str) -> None:
     for value, name in ((rtol, "rtol"), (atol, "atol")):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} must be >= 0 and finite, not {value!r}")
+        nonnegative(value, name)
     if rtol == atol == 0:
         raise ValueError("rtol and atol must not both be 0")
     if reference not in REFERENCES:

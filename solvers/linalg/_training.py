@@ -21,6 +21,7 @@ Follows Kaneda, Akar, Chen, Kala, Hyde and Teran (2023), arXiv 2205.10763. Diffe
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -441,8 +442,14 @@ class Trainer:
 
 
 def lasting(seconds: float, training: Training) -> Training:
-    """The training with about as many steps as fit, by the time that a few of either size and a validation take."""
+    """The training with about as many steps as fit."""
     trainer, validate = Trainer(training), Validation(training)
+    steps = steps_in(seconds, training, trainer.step, lambda: validate(trainer.net))
+    return replace(training, steps=steps)
+
+
+def steps_in(seconds: float, training: Any, step: Callable[[float], Any], validate: Callable[[], Any]) -> int:
+    """About how many steps fit, by the time that a few of either size and a validation take."""
 
     def least_time(work: Callable[[], Any], repeats: int) -> float:
         times = []
@@ -452,9 +459,9 @@ def lasting(seconds: float, training: Training) -> Training:
             times.append(time.monotonic() - begun)
         return min(times)
 
-    left = seconds - training.validations * least_time(lambda: validate(trainer.net), 1)
-    early, late = (least_time(lambda part=part: trainer.step(part), 5) for part in (0.0, 1.0))  # type: ignore[misc]
-    return replace(training, steps=max(1, int(left / (training.early * early + (1 - training.early) * late))))
+    left = seconds - training.validations * least_time(validate, 1)
+    early, late = (least_time(functools.partial(step, part), 5) for part in (0.0, 1.0))
+    return max(1, int(left / (training.early * early + (1 - training.early) * late)))
 
 
 def train(training: Training, report: Callable[[str], None], keep: Callable[[Weights], None]) -> Weights:

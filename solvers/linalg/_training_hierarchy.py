@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,6 +21,7 @@ from ..testing import grid_problem
 from ._corrections import SHAPES, Corrections
 from ._grid import GridOperator
 from ._multilevel import Multilevel, multilevel
+from ._training import steps_in
 from ._training_corrections import Cells, Heads, added, moved_share, pooled, shifted
 
 Array = npt.NDArray[Any]
@@ -426,20 +426,10 @@ class Trainer:
 
 
 def lasting(seconds: float, training: Training) -> Training:
-    """The training with about as many steps as fit, by the time that a few of either size and a validation take."""
+    """The training with about as many steps as fit."""
     trainer, validate = Trainer(training), Validation(training)
-
-    def least_time(work: Callable[[], Any], repeats: int) -> float:
-        times = []
-        for _ in range(repeats):
-            begun = time.monotonic()
-            work()
-            times.append(time.monotonic() - begun)
-        return min(times)
-
-    left = seconds - training.validations * least_time(lambda: validate(trainer.corrections(0)), 1)
-    early, late = (least_time(lambda part=part: trainer.step(part), 5) for part in (0.0, 1.0))  # type: ignore[misc]
-    return replace(training, steps=max(1, int(left / (training.early * early + (1 - training.early) * late))))
+    steps = steps_in(seconds, training, trainer.step, lambda: validate(trainer.corrections(0)))
+    return replace(training, steps=steps)
 
 
 def train(training: Training, report: Callable[[str], None], keep: Callable[[Corrections], None]) -> Corrections:

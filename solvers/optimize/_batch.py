@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.compiled import address_of
 from .._base.result import Status
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, integer, positive, real_array
 from . import _kernels
 from ._constraints import box
 from ._curvature import is_strategy
@@ -208,7 +208,7 @@ def minimize_batch(
     check_finite(points, "x0")
     programs, n = points.shape
     told = None if data is None else _told(data, programs)
-    tol, max_iter, threads = positive(tol, "tol"), _whole(max_iter), _threads.resolve(threads)
+    tol, max_iter, threads = positive(tol, "tol"), integer(max_iter, "max_iter"), _threads.resolve(threads)
     lower, upper = _bounds(bounds, programs, n)
     compiled, row_lower, row_upper, counts = _functions(fun, jac, hess, constraints, programs, n)
     learned = None if compiled.has_hessian else "bfgs"
@@ -238,12 +238,6 @@ def _told(data: npt.ArrayLike, programs: int) -> Array:
         raise ValueError(f"data must have a row for each of {programs} programs, not shape {told.shape}")
     check_finite(told, "data")
     return np.ascontiguousarray(told)
-
-
-def _whole(max_iter: int) -> int:
-    if not isinstance(max_iter, int | np.integer) or isinstance(max_iter, bool) or max_iter < 0:
-        raise ValueError(f"max_iter must be an integer >= 0, not {max_iter!r}")
-    return int(max_iter)
 
 
 def _each(lower: Any, upper: Any, programs: int, count: int, name: str) -> tuple[Array, Array]:

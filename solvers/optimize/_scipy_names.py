@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.iterate import Callback
+from .._base.options import as_mapping
 from .._base.result import SolveResult
 
 #: Options of SciPy's methods, and the keyword of `minimize` that each is here.
@@ -39,7 +40,7 @@ FOREIGN = frozenset({
 def translated(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The method's own options, and the keywords that stand for SciPy's; a warning for those that mean nothing here."""
     own, keywords = {}, {}
-    for name, value in (options or {}).items():
+    for name, value in as_mapping(options).items():
         if name in KEYWORDS:
             keywords[KEYWORDS[name]] = _converted(name, value)
         elif name in FOREIGN:

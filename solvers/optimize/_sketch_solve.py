@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
+from .._base.options import as_mapping
 from .._base.rng import RNG, seed_of
 from .._base.validate import check_finite, positive, real_array
 from ._systems import System, SystemResult, checked
@@ -132,7 +133,7 @@ def sketch_solve(
         max_iter=int(max_iter), threads=_threads.resolve(threads), copies=copies,
     )  # fmt: skip
     record = lookup("optimize", method, problem.needs)
-    given = dict(options or {}) if sketch is None else {**(options or {}), "sketch": sketch}
+    given = {**as_mapping(options), **({} if sketch is None else {"sketch": sketch})}
     return cast(SystemResult, run(record, problem, control, given, why))
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .._base import threads as _threads
 from .._base.result import Status
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, integer, positive, real_array
 from . import _kernels
 from ._cost import Cost
 from ._plan import Plan
@@ -284,15 +284,14 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     tol, threads = positive(tol, "tol"), _threads.resolve(threads)
     if norm not in NORMS:
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
-    if isinstance(max_iter, bool) or not isinstance(max_iter, int | np.integer) or max_iter < 0:
-        raise ValueError(f"max_iter must be an integer >= 0, not {max_iter!r}")
+    max_iter = integer(max_iter, "max_iter")
     k, n, m = batch.shape
     u, v, offset, row_sums, column_sums = (np.empty((k, size)) for size in (n, m, n, n, m))
     claims, counts = np.empty((k, 3)), np.empty((k, 4), np.intc)
     for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
-            part.costs, part.problems, part.a, part.b, part.scale, tol, norm, int(max_iter), u[some], v[some],
+            part.costs, part.problems, part.a, part.b, part.scale, tol, norm, max_iter, u[some], v[some],
             offset[some], row_sums[some], column_sums[some], claims[some], counts[some], threads,
         )  # fmt: skip
     error, linear, value = claims[:, ERROR].copy(), claims[:, LINEAR].copy(), claims[:, VALUE].copy()

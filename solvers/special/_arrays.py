@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._base.validate import refuse_masked
 from . import _kernels
 
 Array = npt.NDArray[Any]
@@ -55,6 +56,7 @@ def take(x: Any, name: str) -> Input:
     """An argument of real numbers; TypeError with its name for anything else."""
     if not isinstance(x, np.ndarray) and hasattr(x, "__dlpack__"):
         return _take_foreign(x, name)
+    refuse_masked(x, name)
     array = np.asarray(x)
     if _is_bfloat16(array.dtype):
         return Input(array.view(np.uint16), BFLOAT16, partial(_to_bfloat16, array.dtype))
@@ -65,6 +67,7 @@ def take_plain(x: Any, name: str) -> Array:
     """An argument of any type as an array of NumPy."""
     if not isinstance(x, np.ndarray) and hasattr(x, "__dlpack__"):
         return _from_dlpack(x, name)
+    refuse_masked(x, name)
     return np.asarray(x)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .claims import holds
+
 Array = npt.NDArray[Any]
 
 #: What a reported number may differ by from the recomputed one, in parts of the terms that cancel in it.
@@ -90,13 +92,13 @@ def verify(result: Any, problem: Any, *, tol: float = 1e-6, extended: bool = Fal
 
 
 def _claims(result: Any, measure: float, tol: float, slack: float) -> None:
-    assert not np.isnan(measure), "the measure is not a number"
+    holds(not np.isnan(measure), "the measure is not a number")
     if result.success:
-        assert measure <= tol + slack, f"success is claimed at a measure of {measure:.3g}"
+        holds(measure <= tol + slack, f"success is claimed at a measure of {measure:.3g}")
 
 
 def _agrees(reported: Any, found: float, slack: float, name: str) -> None:
-    assert abs(float(reported) - found) <= slack, f"{name} is {float(reported):.17g}, not {found:.17g}"
+    holds(abs(float(reported) - found) <= slack, f"{name} is {float(reported):.17g}, not {found:.17g}")
 
 
 # ---- games ---------------------------------------------------------------------------------------
@@ -108,15 +110,15 @@ def _game(result: Any, A: Any, tol: float, wide: Any) -> CertificateReport:
         _point(getattr(result, name), size, name, wide) for name, size in (("x", rows.shape[1]), ("y", rows.shape[0]))
     )
     for name, point in (("x", x), ("y", y)):
-        assert point.min() >= 0, f"{name} has a negative entry"
-        assert abs(float(point.sum()) - 1) <= 4 * len(point) * 2.0**-52, f"{name} does not sum to 1"
+        holds(point.min() >= 0, f"{name} has a negative entry")
+        holds(abs(float(point.sum()) - 1) <= 4 * len(point) * 2.0**-52, f"{name} does not sum to 1")
     worst, best = float(rows.times(x).max()), float(rows.transposed_times(y).min())
     slack = ROUNDING * rows.largest
     low, high = result.value_bounds
     _agrees(low, best, slack, "the lower bound of the value")
     _agrees(high, worst, slack, "the upper bound of the value")
     _agrees(result.gap, max(worst - best, 0.0), 2 * slack, "gap")
-    assert low - slack <= result.value <= high + slack, "the value lies outside its bounds"
+    holds(low - slack <= result.value <= high + slack, "the value lies outside its bounds")
     _claims(result, worst - best, tol, slack)
     return CertificateReport("game", max(worst - best, 0.0), {"lower": best, "upper": worst})
 
@@ -136,8 +138,7 @@ def _program(result: Any, program: Any, tol: float, wide: Any) -> CertificateRep
         return _unbounded(result, data, wide)
     x = _point(result.x, rows.shape[1], "x", wide)
     y = sign * _point(result.y, rows.shape[0], "y", wide)
-    assert (x >= data.lower).all(), "x leaves its bounds"
-    assert (x <= data.upper).all(), "x leaves its bounds"
+    holds(((data.lower <= x) & (x <= data.upper)).all(), "x leaves its bounds")
     numbers = data.residuals(x, y)
     measure, slack = max(numbers.values()), ROUNDING + CANCELLED * data.terms(x, y)
     _claims(result, measure, tol, slack)
@@ -197,12 +198,12 @@ def _infeasible(result: Any, data: _Data, wide: Any) -> CertificateReport:
         return CertificateReport("infeasible program", 0.0)
     y = _point(result.ray, len(data.low), "ray", wide)
     reduced = -data.A.transposed_times(y)
-    assert not _unsupported(y, data.low, data.high).any(), "the ray has multipliers of sides that are infinite"
+    holds(not _unsupported(y, data.low, data.high).any(), "the ray has multipliers of sides that are infinite")
     missed = float(abs(_unsupported(reduced, data.lower, data.upper)).sum())
     proven = _support(y, data.low, data.high) + _support(reduced, data.lower, data.upper)
-    assert proven > 0, f"the ray proves nothing: {proven:.3g}"
+    holds(proven > 0, f"the ray proves nothing: {proven:.3g}")
     reach = 1 + max(float(abs(_zero_where_infinite(bound)).max(initial=0)) for bound in (data.lower, data.upper))
-    assert missed * reach <= RAY * proven, f"the ray leans on infinite bounds by {missed:.3g}"
+    holds(missed * reach <= RAY * proven, f"the ray leans on infinite bounds by {missed:.3g}")
     return CertificateReport("infeasible program", missed * reach / proven, {"proven": proven})
 
 
@@ -212,9 +213,9 @@ def _unbounded(result: Any, data: _Data, wide: Any) -> CertificateReport:
     off, terms = _hits(data.A.times(d), data.low, data.high), data.A.absolute().times(abs(d))
     missed = float((abs(off) / np.where(terms > 0, terms, 1)).max(initial=0))
     descent, sizes = -float(data.c @ d), float(abs(data.c) @ abs(d))
-    assert descent > 0, f"the objective does not fall along the ray: {-descent:.3g}"
-    assert not _hits(d, data.lower, data.upper).any(), "the ray leaves the bounds"
-    assert missed * sizes <= RAY * descent, f"the ray leaves the feasible directions by {missed:.3g}"
+    holds(descent > 0, f"the objective does not fall along the ray: {-descent:.3g}")
+    holds(not _hits(d, data.lower, data.upper).any(), "the ray leaves the bounds")
+    holds(missed * sizes <= RAY * descent, f"the ray leaves the feasible directions by {missed:.3g}")
     return CertificateReport("unbounded program", missed * sizes / descent, {"descent": descent})
 
 
@@ -243,7 +244,7 @@ def _support(multiplier: Array, low: Array, high: Array) -> float:
 def _inclusion(result: Any, operator: Callable[..., Any], prox: Any, tol: float, wide: Any) -> CertificateReport:
     """|F(x)|, or |x - prox(x - F(x))| with a step of 1."""
     x = np.asarray(result.x, np.float64)
-    assert np.isfinite(x).all(), "x is not finite"
+    holds(np.isfinite(x).all(), "x is not finite")
     value = np.array(operator(x.copy()), np.float64).reshape(x.shape)
     if prox is None:
         residual = value.astype(wide)
@@ -263,8 +264,8 @@ def _inclusion(result: Any, operator: Callable[..., Any], prox: Any, tol: float,
 
 def _point(value: Any, size: int, name: str, wide: Any) -> Array:
     point = np.asarray(value).astype(wide)
-    assert point.shape == (size,), f"{name} has shape {point.shape}, not {(size,)}"
-    assert np.isfinite(point).all(), f"{name} is not finite"
+    holds(point.shape == (size,), f"{name} has shape {point.shape}, not {(size,)}")
+    holds(np.isfinite(point).all(), f"{name} is not finite")
     return point
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .claims import holds
+
 Array = npt.NDArray[Any]
 
 #: What a reported norm may differ by from the recomputed one, in parts of the sizes that cancel in the residual.
@@ -80,8 +82,8 @@ def check_linear(
     """
     entries = _entries(A)
     right, x = _wide(b), _wide(result.x)
-    assert x.shape == right.shape, f"x has shape {x.shape}, b has {right.shape}"
-    assert np.isfinite(x).all(), "x is not finite"
+    holds(x.shape == right.shape, f"x has shape {x.shape}, b has {right.shape}")
+    holds(np.isfinite(x).all(), "x is not finite")
     residual, size = right - _product(entries, x), _product(_absolute(entries), abs(x)) + abs(right)
     norms = _norms(residual)
     if reference == "r0":
@@ -92,9 +94,9 @@ def check_linear(
     rounding = ROUNDING * _norms(size)
     if result.success:
         over = norms - np.maximum(rtol * scales, atol)
-        assert (over <= rounding).all(), f"success is claimed at a residual of {norms.max():.3g}"
+        holds((over <= rounding).all(), f"success is claimed at a residual of {norms.max():.3g}")
     reported = abs(float(norms.max()) - float(result.residual_norm))
-    assert reported <= rounding.max(), f"residual_norm is {result.residual_norm:.17g}, not {norms.max():.17g}"
+    holds(reported <= rounding.max(), f"residual_norm is {result.residual_norm:.17g}, not {norms.max():.17g}")
     with np.errstate(invalid="ignore", divide="ignore"):
         backward = np.nan_to_num(abs(residual) / size, nan=0.0)
         relative = np.nan_to_num(norms / _norms(right), nan=0.0)

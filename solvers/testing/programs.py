@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .claims import holds
 from .least_squares import signed_least_squares
 
 Array = npt.NDArray[Any]
@@ -195,7 +196,7 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     0.0
     """
     at = _Point.of(result.x, program)
-    assert not (result.success and not at.finite), "success is claimed where x or a function is not finite"
+    holds(not (result.success and not at.finite), "success is claimed where x or a function is not finite")
     multipliers = np.concatenate([
         _vector(result.multipliers, at.m, "multipliers"), _vector(result.bound_multipliers, at.n, "bound_multipliers"),
     ])  # fmt: skip
@@ -207,14 +208,14 @@ def check_minimum(result: Any, program: Any, *, tol: float = 1e-8) -> MinimumRep
     terms = max(_largest(at.g), _largest(abs(at.J).T @ abs(y)))
     slack = ROUNDING * (1 + max(terms, _largest(at.c)))
     if result.success:
-        assert measure <= tol + slack, f"success is claimed at a measure of {measure:.3g}"
+        holds(measure <= tol + slack, f"success is claimed at a measure of {measure:.3g}")
         sided = np.where(np.isinf(np.where(multipliers > 0, at.high, at.low)), 0.0, multipliers)
         left = _largest(at.g + at.J.T @ sided[: at.m] + sided[at.m :]) / scale
-        assert left <= tol + ROUNDING * (1 + terms), f"multipliers of infinite sides claim success: {left:.3g} is left"
+        holds(left <= tol + ROUNDING * (1 + terms), f"multipliers of infinite sides claim success: {left:.3g} is left")
     if at.finite and np.isfinite(result.measure):
         reported = float(result.measure)
-        assert abs(reported - measure) <= slack + 1e-6 * measure, f"measure is {reported:.17g}, not {measure:.17g}"
-        assert abs(float(result.fun) - at.f) <= ROUNDING * (1 + abs(at.f)), f"fun is {result.fun!r}, not {at.f!r}"
+        holds(abs(reported - measure) <= slack + 1e-6 * measure, f"measure is {reported:.17g}, not {measure:.17g}")
+        holds(abs(float(result.fun) - at.f) <= ROUNDING * (1 + abs(at.f)), f"fun is {result.fun!r}, not {at.f!r}")
     return MinimumReport(measure, optimality, at.violation, complementarity, scale, kkt(result.x, program))
 
 

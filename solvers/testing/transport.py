@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .claims import holds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -264,13 +266,13 @@ class _Data:
 
 def _check_shape_of(plan: Array, data: _Data) -> None:
     """Of the right shape, finite, >= 0, and zero where a weight is."""
-    assert plan.shape == data.C.shape, f"the plan has shape {plan.shape}, the cost {data.C.shape}"
-    assert np.isfinite(plan).all(), "the plan is not finite"
-    assert (plan >= 0).all(), f"the plan has a negative entry: {plan.min()}"
+    holds(plan.shape == data.C.shape, f"the plan has shape {plan.shape}, the cost {data.C.shape}")
+    holds(np.isfinite(plan).all(), "the plan is not finite")
+    holds((plan >= 0).all(), f"the plan has a negative entry: {plan.min()}")
     outside = np.ones(plan.shape, bool)
     outside[data.kept] = False
-    assert not plan[outside].any(), "the plan moves mass from or to a point of zero weight"
-    assert not plan[np.isposinf(data.C)].any(), "the plan moves mass along a forbidden arc"
+    holds(not plan[outside].any(), "the plan moves mass from or to a point of zero weight")
+    holds(not plan[np.isposinf(data.C)].any(), "the plan moves mass along a forbidden arc")
 
 
 def _check_claims(result: Any, report: TransportReport, difference: float, data: _Data, tol: float) -> None:
@@ -279,24 +281,28 @@ def _check_claims(result: Any, report: TransportReport, difference: float, data:
     mass, stated = float(data.mass), float(result.marginal_error)
     summation = SUMMATION * mass + data.imbalance
     if result.success:
-        assert stated <= tol, f"success, though the stated marginal error {stated:.3g} is above the tolerance {tol:.3g}"
+        holds(stated <= tol, f"success, though the stated marginal error {stated:.3g} is above the tolerance {tol:.3g}")
         errors = {"plan": (report.marginal_error, summation), "potentials": (report.potential_error, rounding)}
         for name, (error, slack) in errors.items():
-            assert error <= tol + slack + summation, (
+            holds(
+                error <= tol + slack + summation,
                 f"success, though the {data.norm} marginal error of the returned {name} is {error:.6g}, above the "
-                f"tolerance {tol:.3g} (rounding explains {slack:.3g})"
+                f"tolerance {tol:.3g} (rounding explains {slack:.3g})",
             )
-    assert abs(report.marginal_error - stated) <= 1e-9 * stated + summation, (
-        f"the marginal error is stated as {stated:.6g}, recomputed {report.marginal_error:.6g}"
+    holds(
+        abs(report.marginal_error - stated) <= 1e-9 * stated + summation,
+        f"the marginal error is stated as {stated:.6g}, recomputed {report.marginal_error:.6g}",
     )
-    assert difference <= 2 * rounding, (
-        f"the plan is not the one of the potentials: they differ by {difference:.3g} in sum, rounding is {rounding:.3g}"
+    holds(
+        difference <= 2 * rounding,
+        f"the plan is not the one of the potentials: they differ by {difference:.3g} in sum, rounding is "
+        f"{rounding:.3g}",
     )
     scale = float(np.abs(data.C).max(where=np.isfinite(data.C), initial=0) + data.reg) * (mass + stated)
     for name in ("value", "value_linear"):
         said, found = float(getattr(result, name)), getattr(report, name)
         slack = scale * (1e-12 + rounding / mass)
-        assert abs(said - found) <= slack, f"{name} is stated as {said!r}, recomputed {found!r}"
+        holds(abs(said - found) <= slack, f"{name} is stated as {said!r}, recomputed {found!r}")
     slack = scale * (1e-12 + (rounding + data.imbalance) / mass)
-    assert report.gap >= -slack, f"the dual value is above the primal one by {-report.gap:.3g}: one of them is wrong"
-    assert report.lp_bounds[0] <= report.lp_bounds[1] + slack, f"the bounds {report.lp_bounds} cross"
+    holds(report.gap >= -slack, f"the dual value is above the primal one by {-report.gap:.3g}: one of them is wrong")
+    holds(report.lp_bounds[0] <= report.lp_bounds[1] + slack, f"the bounds {report.lp_bounds} cross")

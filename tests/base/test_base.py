@@ -16,7 +16,7 @@ from solvers._base.errors import OptionError
 from solvers._base.options import build, option
 from solvers._base.rng import as_generator
 from solvers._base.state import replace
-from solvers._base.validate import check_finite, positive, real_array
+from solvers._base.validate import check_finite, integer, nonnegative, positive, real_array
 
 
 def python(script, **environment):
@@ -44,6 +44,10 @@ def test_real_array_copies_only_what_must_be():
     for wrong in (array * 1j, ["a"], [None], [object()]):
         with pytest.raises(TypeError, match="a must be real numbers"):
             real_array(wrong, "a")
+    with pytest.raises(TypeError, match="a is a masked array"):
+        real_array(np.ma.array([1.0, 2.0], mask=[True, False]), "a")
+    with pytest.raises(ValueError, match="a is no array of numbers"):
+        real_array([[1.0], [1.0, 2.0]], "a")
 
 
 def test_check_finite_names_the_first():
@@ -60,8 +64,22 @@ def test_positive():
     for value in (0, -1, np.nan, np.inf):
         with pytest.raises(ValueError, match="reg must be positive"):
             positive(value, "reg")
-    with pytest.raises(TypeError, match="reg must be a number"):
-        positive("much", "reg")
+    assert nonnegative(0, "lam") == 0
+    for value in (-1e-300, np.nan, np.inf):
+        with pytest.raises(ValueError, match="lam must be finite and >= 0"):
+            nonnegative(value, "lam")
+    for value in ("much", "0.5", b"1", None, [1, 2], 1j):
+        for check in (positive, nonnegative):
+            with pytest.raises(TypeError, match="reg must be a number"):
+                check(value, "reg")
+
+
+def test_integer():
+    for value in (3, np.int8(3), np.uint64(3)):
+        assert type(integer(value, "n", 3)) is int
+    for value in (2, True, 3.0, "3", None, np.bool_(True)):
+        with pytest.raises(ValueError, match="n must be an integer >= 3"):
+            integer(value, "n", 3)
 
 
 def test_rng():
@@ -80,7 +98,7 @@ def test_rng():
 
 
 def test_threads():
-    assert threads.resolve(3) == 3
+    assert threads.resolve(3) == threads.resolve(np.int64(3)) == 3
     assert threads.resolve(None) >= 1
     for wrong in (0, -1, 1.5, True, "2"):
         with pytest.raises(ValueError, match="threads must be"):
@@ -201,6 +219,14 @@ def test_unknown_command():
     assert command("nonsense").returncode == 2
 
 
+def test_a_reader_that_has_enough():
+    words = [sys.executable, "-P", "-m", "solvers", "methods"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        run.stdout.close()  # before anything is written
+        assert run.stderr.read() == b""
+    assert run.returncode == 0
+
+
 # ---- options -------------------------------------------------------------------------------------
 
 
@@ -218,6 +244,24 @@ def test_equal_options_build_one_solver_but_not_those_of_another_type():
                 build(Solver, "m", wrong)
     assert type(build(Solver, "m", {"weight": 1}).weight) is float
     assert build(Solver, "m", {"weight": np.float64(0.25)}).weight == 0.25
+
+
+def test_what_is_no_option():
+    @dataclasses.dataclass(frozen=True)
+    class Solver:
+        weight: float = option(1.0, "weight")
+        most: float = option(1.0, "most", high=9.0)
+        quick: bool = option(False, "quick")
+
+    assert build(Solver, "m", {"quick": np.True_}).quick is True
+    for name in ("weight", "most"):
+        with pytest.raises(OptionError, match=f"option '{name}' must be .*, not nan"):
+            build(Solver, "m", {name: float("nan")})
+    for wrong in ("quick", ["quick"], {("quick",)}, 7):
+        with pytest.raises(OptionError, match="options must map names to values"):
+            build(Solver, "m", wrong)
+    with pytest.raises(OptionError, match="no option 3"):
+        build(Solver, "m", {3: 1})
 
 
 # ---- states --------------------------------------------------------------------------------------

@@ -47,6 +47,9 @@ def test_listing():
     names = ["newton", "sinkhorn", "sns", "ssns", "unbalanced-newton", "unbalanced-sinkhorn"]
     assert [m.name for m in solvers.methods("ot")] == names
     assert all(m.reference and m.summary for m in solvers.methods())
+    for wrong in ("linlag", "special", 3):
+        with pytest.raises(MethodError, match="there are no methods of a family"):
+            solvers.methods(wrong)
 
 
 def test_a_record_must_be_complete():
@@ -108,12 +111,13 @@ def test_broken_plugin_warns_once_and_is_skipped(monkeypatch):
 def test_a_method_lives_in_few_files():
     """A method's own name stands in its file and in the places that describe it, not in lists.
 
-    The integrations' names are those of their hosts, and another family may mean something else by a word.
+    The integrations' names are those of their hosts, and another family, or a rule of block descent, may mean something
+    else by a word.
     """
     root = Path(__file__).parents[2]
     found = [p for folder in ("solvers", "_ext") for p in (root / folder).rglob("*") if p.suffix in SOURCES]
     paths = [p.relative_to(root) for p in found]  # whatever the folders above are called
-    paths = [p for p in paths if "integrations" not in p.parts]
+    paths = [p for p in paths if {"integrations", "blocks"}.isdisjoint(p.parts)]
     for method in solvers.methods():
         others = {"special", *registry.FAMILIES} - {method.family}
         naming = [p for p in paths if others.isdisjoint(p.parts) and f'"{method.name}"' in (root / p).read_text()]

@@ -5,7 +5,9 @@ No speed is asserted anywhere.
 
 import csv
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -335,3 +337,12 @@ def test_missing_peers_are_told(bench, capsys):
     assert bench("harness").peer("no_such_package_here") is None
     assert "no_such_package_here is not installed" in capsys.readouterr().err
     assert bench("harness").peer("json") is json
+
+
+def test_the_pages_name_commands_that_there_are(bench):
+    root = Path(__file__).parents[2]
+    targets = re.findall(r"^([a-z][a-z-]*):", (root / "Makefile").read_text(), re.MULTILINE)
+    known = {*targets, *(f"bench-{name}" for name in bench("run").BENCHMARKS)}
+    for page in [*root.glob("*.md"), *(root / "docs").glob("*.md")]:
+        named = re.findall(r"`make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"))
+        assert set(named) <= known, page.name

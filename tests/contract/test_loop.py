@@ -44,8 +44,9 @@ def test_time_limit(solve):
 
 
 BAD_KEYWORDS = (
-    ("max_iter", -1), ("max_iter", 2.5), ("time_limit", -1), ("callback", 3), ("verbose", 7), ("tol", 0),
-    ("tol", float("nan")), ("threads", 0), ("threads", 1.5), ("rng", "seed"), ("rng", np.random.RandomState(3)),
+    ("max_iter", -1), ("max_iter", 2.5), ("time_limit", -1), ("time_limit", "1 s"), ("time_limit", float("nan")),
+    ("callback", 3), ("verbose", 7), ("tol", 0), ("tol", float("nan")), ("tol", "1e-3"), ("options", "omega"),
+    ("threads", 0), ("threads", 1.5), ("rng", "seed"), ("rng", np.random.RandomState(3)),
 )  # fmt: skip
 
 

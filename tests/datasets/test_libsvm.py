@@ -150,6 +150,7 @@ def test_width_and_type():
     for text in (b"", b"# nothing\n\n"):
         X, y = read(text, n_features=3)
         assert (X.shape, y.shape) == ((0, 3), (0,))
+        assert read(text, dtype=np.float32)[0].dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Solves with shared rows under mpiexec: ranks.py has what each rank checks. Every run has a time limit."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -13,16 +14,19 @@ HERE = Path(__file__).parent
 MPIEXEC = Path(sysconfig.get_path("scripts")) / "mpiexec"
 LIMIT = 300
 
-FAILING = """
-import sys
-import numpy as np
+#: One rank after the other: an import of an editable install looks whether it must be built.
+IMPORTED = """
 from mpi4py import MPI
 
 for turn in range(2):
     if turn == MPI.COMM_WORLD.rank:
         import solvers
     MPI.COMM_WORLD.Barrier()
+"""
 
+FAILING = """
+import sys
+import numpy as np
 from solvers.integrations.mpi import ends_all
 from solvers.ot import solve_sample
 
@@ -61,11 +65,21 @@ def test_shared_rows(ranks):
     assert "all is well" in run.stdout
 
 
+def test_the_program_of_the_page():
+    page = (HERE.parents[1] / "docs" / "distributed.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    run = launched(2, "-c", IMPORTED + program)
+    assert run.returncode == 0, run.stderr
+    told = sorted(line.split() for line in run.stdout.splitlines())
+    assert [words[:2] for words in told] == [["0", "True"], ["1", "True"]]
+    assert told[0][2] == told[1][2]
+
+
 @pytest.mark.parametrize(
     ("where", "words"), [("outside", "no data for this rank"), ("inside", "the callback of one rank is broken")]
 )
 def test_a_rank_that_raises_ends_all(where, words):
-    run = launched(2, "-c", FAILING, where)
+    run = launched(2, "-c", IMPORTED + FAILING, where)
     assert run.returncode != 0
     assert words in run.stderr
     assert "rank 1 of 2 ends all" in run.stderr

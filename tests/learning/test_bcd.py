@@ -194,6 +194,12 @@ def test_seeded_rules_repeat(rule, partition):
     assert not np.array_equal(runs[0], runs[2])
 
 
+def test_a_size_may_be_a_number_of_numpys():
+    Q, c = quadratic(5)
+    one, other = (solvers.learning.quadratic(Q, c, blocks=size, max_iter=20) for size in (4, np.int64(4)))
+    np.testing.assert_array_equal(one.x, other.x)
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 29, 30, 1000])
 def test_any_size_will_do(size):
     Q, c = quadratic(11)

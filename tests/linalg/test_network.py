@@ -193,10 +193,12 @@ def test_saved_and_loaded(tmp_path):
     again = Weights.load(tmp_path / "w.npz")
     assert (again.dim, again.shift, again.training) == (3, 0.25, {"seed": 4})
     np.testing.assert_array_equal(again.first, weights.first)
-    np.testing.assert_allclose(again.middle, weights.middle, atol=1e-3)  # float16
+    np.testing.assert_allclose(again.middle, weights.middle, rtol=2.0**-8)  # bfloat16, to nearest
+    again.save(tmp_path / "w.npz")  # which changes nothing any more
+    np.testing.assert_array_equal(Weights.load(tmp_path / "w.npz").middle, again.middle)
     r = np.random.default_rng(5).standard_normal(6 * 7 * 8)
     fine, rounded = (LearnedDirection((6, 7, 8), w)(r) for w in (weights, tmp_path / "w.npz"))
-    assert 0 < np.linalg.norm(fine - rounded) <= 5e-3 * np.linalg.norm(fine)
+    assert 0 < np.linalg.norm(fine - rounded) <= 2e-2 * np.linalg.norm(fine)
 
 
 def rewritten(path, **changes):
@@ -211,7 +213,8 @@ def rewritten(path, **changes):
     ("changes", "says"),
     [({"format": 2}, "format 2"), ({"architecture": "lmg"}, "architecture"), ({"dim": 4}, "4 dimensions"),
      ({"dim": 3}, "first of a net in 3"), ({"last": None}, "lacks last"), ({"last": np.zeros(3)}, "last of a net"),
-     ({"training": '{"seed": 2}'}, "damaged"), ({"last": np.full(16, np.nan)}, "last contains NaN")],
+     ({"training": '{"seed": 2}'}, "damaged"), ({"middle": np.zeros((14, 16, 16, 3, 3))}, "middle of a net"),
+     ({"last": np.full(16, np.nan)}, "last contains NaN")],
 )  # fmt: skip
 def test_bad_files(tmp_path, changes, says):
     with pytest.raises(ValueError, match=says):

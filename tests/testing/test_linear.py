@@ -1,5 +1,7 @@
 """The checker of linear solves believes nothing."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -47,3 +49,14 @@ def test_refuses_what_is_not():
 def test_counts_nothing_as_wrong_of_nothing():
     report = check_linear(A, np.zeros(40), solve(A, np.zeros(40)))
     assert (report.residual_norm, report.relative_residual, report.backward_error) == (0, 0, 0)
+
+
+def test_false_claims_are_refused_without_assert_statements():
+    """``python -O`` drops those."""
+    script = (
+        "import numpy as np, solvers, types\n"
+        "lie = types.SimpleNamespace(x=np.zeros(2), success=True, residual_norm=2.0**0.5)\n"
+        "solvers.testing.check_linear(np.eye(2), np.ones(2), lie)\n"
+    )
+    run = subprocess.run([sys.executable, "-O", "-P", "-c", script], capture_output=True, text=True)
+    assert "AssertionError: success is claimed at a residual of 1.41" in run.stderr

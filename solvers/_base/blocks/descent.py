@@ -27,6 +27,7 @@ from . import partition as _partition
 from . import selection as _selection
 from . import update as _update
 from .compiled import Compiled
+from .conjugate import ConjugateGradients
 from .curvature import LARGE, Curvature, NegativeCurvatureError
 from .penalty import GroupL2, Separable
 from .problem import (
@@ -40,24 +41,18 @@ from .problem import (
     BlockResult,
     BlockState,
 )  # fmt: skip
+from .rules import blocks_of, chosen
 from .smooth import Quadratic
 
 Array = npt.NDArray[Any]
 
 PARTITIONS = (*_partition.CHUNKS, "groups", *_partition.COLOURINGS, *_partition.VARIABLE)
 UPDATES = ("lb", "la", "diag", "matrix", "newton", "two_metric", "exact", "callback")
-#: Forests that a graph may need for conjugate gradients over them to be chosen.
-FEW = 8
 #: Coordinates in a block where nothing is said.
 DEFAULT_SIZE = 64
 #: How far a step without curvature goes, to show that there is no end.
 FAR = 1e12
 ULP = float(np.finfo(float).eps)
-
-#: Iterations of conjugate gradients between two looks at the clock: so many unknowns moved.
-MOST_WORK = 50_000_000
-#: How far they go by float32 and float64 before the residual is computed anew.
-SINGLE, DOUBLE = 1e-4, 1e-8
 
 #: Updates without a better measure, for each block and at least, after which a flat objective is blamed on rounding.
 PATIENCE, LEAST_PATIENCE = 20, 1000
@@ -93,13 +88,13 @@ class BlockCoordinateDescent:
         plan = self.plan(problem)
         state = problem.begin()
         if plan.conjugate and state.measure > problem.tol:
-            return replace(state, vectors=np.zeros(plan.schur(True).carried, np.float32), base=state.x)
+            return replace(state, vectors=np.zeros(plan.over_forests().schur(True).carried, np.float32), base=state.x)
         return state
 
     def step(self, problem: BlockProblem, state: BlockState) -> BlockState:
         plan = self.plan(problem)
         try:
-            return plan.conjugate_step(state) if plan.conjugate else plan.step(state)
+            return plan.over_forests().step(state) if plan.conjugate else plan.step(state)
         except NegativeCurvatureError:
             return replace(state, nit=state.nit + 1, outcome=INDEFINITE)
 
@@ -149,13 +144,13 @@ class Plan:
     @classmethod
     def of(cls, options: BlockCoordinateDescent, problem: BlockProblem) -> Plan:
         smooth = problem.smooth
-        rules = _chosen(options, problem)
+        rules = chosen(options, problem)
         size = min(options.block_size or problem.size or DEFAULT_SIZE, smooth.size)
         curvature: Curvature = problem.remember(
             ("curvature", rules["partition"], size, options.separable),
             lambda: Curvature(smooth, None, options.separable),
         )
-        found = curvature.blocks = curvature.blocks or _blocks(rules["partition"], problem, size, curvature)
+        found = curvature.blocks = curvature.blocks or blocks_of(rules["partition"], problem, size, curvature)
         plan = cls(
             weakref.proxy(problem), **rules,
             size=max((len(b) for b in found), default=1) if found is not None else size,
@@ -164,7 +159,7 @@ class Plan:
         plan.check(options)
         try:
             if plan.conjugate:
-                plan.schur(True)
+                plan.over_forests().schur(True)
             else:
                 plan.forests = plan.elimination()
                 plan.compiled = Compiled.of(plan)
@@ -233,6 +228,11 @@ class Plan:
     @property
     def conjugate(self) -> bool:
         return self.accel == "cg"
+
+    def over_forests(self) -> ConjugateGradients:
+        """What steps where `conjugate`."""
+        assert self.blocks is not None
+        return ConjugateGradients(self.problem, self.blocks, self.partition)
 
     @property
     def greedy(self) -> bool:
@@ -459,140 +459,3 @@ class Plan:
         forests.solve(number, packed)
         y[forests.nodes] = packed
         return y[b]
-
-    # ---- conjugate gradients ---------------------------------------------------------------------
-
-    def schur(self, single: bool) -> _kernels.Schur:
-        """The blocks for conjugate gradients, the largest of them eliminated; in float32, or in float64."""
-        smooth, blocks = self.problem.smooth, self.blocks
-        assert isinstance(smooth, Quadratic)
-        assert smooth.rows is not None
-        assert blocks is not None
-        rows, largest = smooth.rows, int(np.argmax([len(b) for b in blocks]))
-
-        def make() -> _kernels.Schur:
-            class_of = np.zeros(smooth.size, np.int32)
-            for k, block in enumerate(blocks):
-                if k != largest:
-                    class_of[block] = k + 1
-            return _kernels.Schur(rows, class_of, single)
-
-        return self.problem.remember(("schur", self.partition, single), make)  # type: ignore[no-any-return]
-
-    def conjugate_step(self, state: BlockState) -> BlockState:
-        """Some iterations of conjugate gradients.
-
-        They come in stages: from a residual computed in float64 until it has gone down so far by the recurrence, in
-        float32 while that is of use. What follows from a stage does not depend on where it was interrupted.
-        """
-        problem, smooth = self.problem, self.problem.smooth
-        vectors, goal, unit = state.vectors.copy(), problem.tol * problem.scale, 1 / problem.scale
-        single = vectors.dtype == np.float32
-        schur = self.schur(single)
-        if not state.stage:
-            schur.begin(-state.g, vectors, unit)
-            state = replace(state, base=state.x, stage=state.measure, began=state.nit)
-        wanted = max(goal, state.stage * problem.scale * (SINGLE if single else DOUBLE))
-        left_over = LEAST_PATIENCE + (0 if single else smooth.size) - (state.nit - state.began)
-        most = 1 if problem.every else min(max(MOST_WORK // smooth.size, 50), problem.max_iter - state.nit)
-        done, rho, left, outcome = schur.iterate(vectors, unit, state.rho, wanted, min(most, left_over))
-        x = state.base.copy()
-        schur.move(vectors, unit, x)
-        f, g = smooth.start(x)
-        after = replace(
-            state, x=x, aux=g, g=g, f=f, fun=f, low=f, vectors=vectors, rho=rho, nit=state.nit + done,
-            measure=problem.kkt(x, g) / problem.scale,
-        )  # fmt: skip
-        if left > wanted and done < left_over and not outcome:
-            return after
-        return self._stage_over(after, left <= wanted, {0: 0, 1: INDEFINITE, 2: NOT_FINITE}[outcome])
-
-    def _stage_over(self, state: BlockState, arrived: bool, outcome: int) -> BlockState:
-        """What the end of a stage has shown: `arrived` by the recurrence, but truly so?"""
-        problem = self.problem
-        state, stage, spent = replace(state, stage=0.0), state.stage, state.nit - state.began
-        drifted = arrived and not state.measure <= max(problem.tol, 0.1 * stage)
-        if not state.measure < stage:
-            f, g = problem.smooth.start(state.base)
-            state = replace(state, x=state.base, aux=g, g=g, f=f, fun=f, low=f, measure=stage)
-        if state.vectors.dtype == np.float32:
-            if outcome or drifted or state.measure > 0.1 * stage:
-                return replace(state, vectors=np.zeros(len(state.vectors)), rho=0.0)
-        elif drifted:
-            state = replace(state, vectors=np.zeros_like(state.vectors), rho=0.0)  # from x anew
-            outcome = outcome or (QUIET if state.measure > 0.5 * stage else 0)
-        if state.measure < 0.9 * state.best:
-            return replace(state, quiet=0, best=state.measure, outcome=outcome)
-        quiet = state.quiet + spent
-        return replace(
-            state, quiet=quiet, outcome=outcome or (QUIET if quiet > LEAST_PATIENCE + problem.smooth.size else 0)
-        )
-
-
-# ---- choices -------------------------------------------------------------------------------------
-
-
-def _chosen(options: BlockCoordinateDescent, problem: BlockProblem) -> dict[str, Any]:
-    """The rules by name, those that say "auto" chosen by what the problem is."""
-    smooth, penalty = problem.smooth, problem.penalty
-    known = smooth.constants() is not None
-    exact = "matrix" if penalty.none else "exact"
-    if not (smooth.constant and isinstance(penalty, Separable | GroupL2)):
-        exact = "lb" if known else "la"
-    rules: dict[str, Any] = {"partition": "order", "selection": "perm", "update": exact, "accel": "none"}
-    if options.parallel != "none":
-        rules["selection"] = "cyclic"
-    if problem.block_min is not None:
-        rules |= {"update": "callback", "selection": "cyclic"}
-    if problem.blocks is not None:
-        rules["partition"] = "groups"
-    elif known and problem.block_min is None and smooth.size <= 4096 and options.parallel == "none":
-        rules |= {"partition": "variable", "selection": "gsd"}
-    sparse = isinstance(smooth, Quadratic) and smooth.sparse and penalty.none
-    if sparse and options.accel != "none" and options.parallel == "none":
-        rules |= _forest_rules(options, problem)
-    given = {name: getattr(options, name) for name in rules}
-    return rules | {name: value for name, value in given.items() if value != "auto"}
-
-
-def _forest_rules(options: BlockCoordinateDescent, problem: BlockProblem) -> dict[str, Any]:
-    """Conjugate gradients over forests, where nothing else was asked for and a few forests do."""
-    free = all(getattr(options, name) == "auto" for name in ("selection", "update"))
-    wanted = options.accel == "cg" or (free and options.partition in ("auto", "forest") and problem.blocks is None)
-    if not wanted or options.partition not in ("auto", "forest", "groups"):
-        return {}
-    rules = {"selection": "cyclic", "update": "exact", "accel": "cg"}
-    if problem.blocks is not None:
-        return rules
-    assert isinstance(problem.smooth, Quadratic)
-    few = options.accel == "cg" or len(_coloured("forest", problem)) <= FEW
-    return {**rules, "partition": "forest"} if few else {}
-
-
-def _coloured(rule: str, problem: BlockProblem) -> list[Array]:
-    smooth = problem.smooth
-    if not (isinstance(smooth, Quadratic) and smooth.rows is not None):
-        raise ValueError(f"partition {rule!r} needs a sparse Q")
-    rows = smooth.rows
-    return problem.remember(  # type: ignore[no-any-return]
-        ("coloured", rule), lambda: _partition.coloured(rule, rows, smooth.constants())
-    )
-
-
-def _blocks(rule: str, problem: BlockProblem, size: int, curvature: Curvature) -> list[Array] | None:
-    """The fixed blocks of a partition; None where they vary."""
-    smooth = problem.smooth
-    if rule == "groups":
-        if problem.blocks is None:
-            raise ValueError("partition 'groups' needs blocks=")
-        return problem.blocks
-    if problem.blocks is not None:
-        raise ValueError(f"blocks= is for partition 'groups', not {rule!r}")
-    if rule in _partition.COLOURINGS:
-        return _coloured(rule, problem)
-    if rule == "variable_forest" and not (isinstance(smooth, Quadratic) and smooth.sparse):
-        raise ValueError("partition 'variable_forest' needs a sparse Q")
-    if rule in _partition.VARIABLE:
-        return None
-    constants = None if rule == "order" else curvature.coordinates
-    return _partition.chunks(rule, smooth.size, size, constants)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..validate import integer
 from . import _kernels
 
 Array = npt.NDArray[Any]
@@ -74,11 +75,11 @@ def grouping(blocks: Any, count: int) -> tuple[list[Array] | None, int | None]:
     """The user's blocks, or how many coordinates a block has where `blocks` is a number."""
     if blocks is None:
         return None, None
-    if not isinstance(blocks, int | np.integer) and np.iterable(blocks):
-        return checked(list(blocks), count), None
-    if not isinstance(blocks, int | np.integer) or isinstance(blocks, bool) or blocks < 1:
-        raise ValueError(f"blocks must be a list of blocks or an integer >= 1, not {blocks!r}")
-    return None, int(blocks)
+    if isinstance(blocks, int | np.integer):
+        return None, integer(blocks, "blocks", 1)
+    if not np.iterable(blocks):
+        raise ValueError(f"blocks must be a list of blocks or how many coordinates each has, not {blocks!r}")
+    return checked(list(blocks), count), None
 
 
 def checked(blocks: Sequence[npt.ArrayLike], count: int) -> list[Array]:
