@@ -92,7 +92,7 @@ class Call:
             raise NotImplementedError(
                 "the plan is not made of differentiable steps: detach the tensors, or use solve(grad='envelope')"
             )
-        n, m = (len(x) for x in self.costs) if len(self.costs) == 2 else self.costs[0].shape
+        n, m = (len(x) for x in self.costs) if len(self.costs) == 2 else shape_of(*self.costs)
         self.a = a if len(a) else nx.full((n,), 1.0 / n, type_as=self.costs[0])
         self.b = b if len(b) else nx.full((m,), 1.0 / m, type_as=self.costs[0])
         #: The number of targets; 0 where b has one dimension.
@@ -194,6 +194,14 @@ class Call:
         if "warmstart" in keys:
             made["warmstart"] = made["alpha"], made["beta"]
         return {key: made[key] for key in keys}
+
+
+def shape_of(M: Any) -> tuple[int, int]:
+    """(n, m) of a cost matrix."""
+    shape = tuple(M.shape)
+    if len(shape) != 2:
+        raise ValueError(f"M must have 2 dimensions, not shape {shape}")
+    return shape
 
 
 def _floating(x: Any) -> Any:

@@ -12,7 +12,7 @@ from ot.backend import get_backend
 from ot.utils import check_number_threads, list_to_array
 
 from .. import ot as transport
-from ._pot_call import named
+from ._pot_call import named, shape_of
 
 Array = npt.NDArray[Any]
 
@@ -179,7 +179,7 @@ class _ExactCall:
             return
         #: Whose array type and dtype the results have.
         self.like = b if len(b) and not len(a) else a
-        n, m = M.shape
+        n, m = shape_of(M)
         a = a if len(a) else nx.ones((n,), type_as=self.like) / n
         b = b if len(b) else nx.ones((m,), type_as=self.like) / m
         #: As given, for the derivatives.

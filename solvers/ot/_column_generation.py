@@ -32,6 +32,9 @@ Arcs = tuple[Array, Array, Array]
 #: Reduced costs above minus this share of the potentials' size are rounding.
 ROUNDING = 4e-15
 
+#: Where all arcs are candidates from the start, potentials spare pivots alone: more rows than this are worth them.
+FEW_ROWS = 500
+
 #: Room for candidates, a node. Those of largest reduced cost are dropped when it is full.
 ROOM = 64
 
@@ -80,7 +83,11 @@ class ColumnGeneration:
 
     def init(self, problem: ExactProblem) -> Basis:
         n, m = problem.cost.shape
-        g = warm_duals(problem.cost, problem.a, problem.b, problem.threads) if problem.g0 is None else problem.g0
+        g = problem.g0
+        if g is None and m <= self.candidates and n <= FEW_ROWS:
+            g = np.zeros(m)
+        elif g is None:
+            g = warm_duals(problem.cost, problem.a, problem.b, problem.threads)
         f, arcs = problem.price(g, np.inf, min(self.candidates, m))
         arcs, shipped = _feasible(problem, arcs, f, g)
         room = max(ROOM * (n + m), len(shipped), 2 * self.additions * n)

@@ -357,6 +357,7 @@ def test_infinite_costs_forbid_their_arcs(seed):
         ({"warmstart": (np.zeros(3), np.zeros(9))}, r"warmstart f has shape \(3,\)"),
         ({"M": np.full((12, 9), np.nan)}, r"M must be finite; M\[\(0, 0\)\] is nan"),
         ({"M": np.full((12, 9), -np.inf)}, "M must be finite"),
+        ({"M": np.ones(5)}, r"M must have 2 dimensions, not shape \(5,\)"),
         ({"a": np.full(4, 0.25)}, r"a has shape \(4,\)"),
         ({"stopthr": 1e-3}, "unexpected keyword argument 'stopthr'"),
         ({"M": np.ma.masked_less(np.ones((12, 9)), 0)}, "M is a masked array"),

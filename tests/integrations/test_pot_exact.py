@@ -92,6 +92,7 @@ def test_no_weights_are_uniform_ones(seed):
     ("keywords", "match"),
     [
         ({"numThreads": 0}, "numThreads"),
+        ({"M": np.ones(5)}, "M must have 2 dimensions"),
         ({"numItermax": -1}, "numItermax must be an integer"),
         ({"potentials_init": (np.zeros(3), np.zeros(11))}, r"potentials_init f has shape \(3,\)"),
         ({"M": np.full((14, 11), np.nan)}, r"M must be finite; M\[\(0, 0\)\] is nan"),
