@@ -42,7 +42,8 @@ static void as_seen(struct gala *w, struct sv_kkt_point *at)
     memcpy(at->c, w->c, (size_t)w->m * sizeof *at->c);
     memcpy(at->y, w->y, (size_t)w->m * sizeof *at->y);
     for (int64_t i = 0; i < w->n; i++) {
-        at->x[i] = fmin(fmax(w->v[i], w->lower[i]), w->upper[i]); /* the barrier's sides are wider */
+        double x = w->v[i] < w->lower[i] ? w->lower[i] : w->v[i]; /* the barrier's sides are wider */
+        at->x[i] = x > w->upper[i] ? w->upper[i] : x;
         at->z[i] = gala_fixed(w, i) ? -w->rx[i] : w->zu[i] - w->zl[i];
     }
 }

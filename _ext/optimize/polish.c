@@ -32,22 +32,22 @@ int sv_kkt_measure(const sv_nlp *nlp, const struct sv_sides *sides, const struct
                    struct sv_kkt_point *at)
 {
     int64_t n = nlp->n, m = nlp->m;
-    double sum = 0, f_scale = scales->objective;
+    double sum = 0, unit = 1 / scales->objective; /* scales are powers of two: nothing is rounded */
     memset(work, 0, (size_t)n * sizeof(double));
     int failed = m ? nlp->adjoint(nlp->data, at->y, work) : 0;
     if (failed)
         return failed;
     at->stationarity = at->violation = at->complementarity = 0;
     for (int64_t j = 0; j < n; j++) {
-        sum += fabs(at->z[j]) / f_scale;
-        at->stationarity = larger(at->stationarity, fabs(at->g[j] + work[j] + at->z[j]) / f_scale);
+        sum += fabs(at->z[j]) * unit;
+        at->stationarity = larger(at->stationarity, fabs(at->g[j] + work[j] + at->z[j]) * unit);
         at->violation = larger(at->violation, outside(at->x[j], sides->lower[j], sides->upper[j]));
         at->complementarity =
-            larger(at->complementarity, mismatch(at->z[j], at->x[j], sides->lower[j], sides->upper[j]) / f_scale);
+            larger(at->complementarity, mismatch(at->z[j], at->x[j], sides->lower[j], sides->upper[j]) * unit);
     }
     for (int64_t i = 0; i < m; i++) {
-        double scale = scales->rows[i], value = at->c[i] / scale, y = at->y[i] * scale / f_scale;
-        double low = sides->row_lower[i] / scale, high = sides->row_upper[i] / scale;
+        double scale = scales->rows[i], by = 1 / scale, value = at->c[i] * by, y = at->y[i] * scale * unit;
+        double low = sides->row_lower[i] * by, high = sides->row_upper[i] * by;
         sum += fabs(y);
         at->violation = larger(at->violation, outside(value, low, high));
         at->complementarity = larger(at->complementarity, low == high ? 0 : mismatch(y, value, low, high));

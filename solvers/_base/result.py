@@ -97,13 +97,14 @@ class SolveResult(Mapping[str, Any]):
     def of(cls, **values: Any) -> Self:
         """A result of these values, all that have no default among them; `__init__` takes as long as a small solve."""
         made = object.__new__(cls)
-        made.__dict__.update({"options": {}, "stats": {}, "history": {}}, **values)
+        # the whole at once: to set one after the other is forbidden, and takes longer
+        object.__setattr__(made, "__dict__", {"options": {}, "stats": {}, "history": {}, **values})
         return made
 
     def changed(self, **changes: Any) -> Self:
         """A copy with other values of some fields; `dataclasses.replace` would take as long as a small solve."""
         copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__, **changes)
+        object.__setattr__(copy, "__dict__", {**self.__dict__, **changes})
         return copy
 
     def raise_for_status(self) -> None:

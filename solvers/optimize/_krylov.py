@@ -24,7 +24,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, minres
 
 from ._nlp import Program, Scaled
-from ._sparse import SparseKKT
+from ._sparse import REFINED, SparseKKT
 
 Array = npt.NDArray[Any]
 Precondition = Any  # a LinearOperator, or a function of (H, J, dx, dc) that returns one
@@ -107,6 +107,7 @@ class KrylovKKT:
         size = float(np.linalg.norm(rhs))
         z, r, best = np.zeros(len(rhs)), rhs, np.inf
         for _ in range(6):
+            before = self.steps
             step = self._minres(r, rtol * size) if self.solver == "minres" else self._projected(r, rtol * size)
             if step is None:
                 return None
@@ -115,7 +116,9 @@ class KrylovKKT:
             if not norm < best:
                 break
             gain, z, r, best = norm / best, z + step, left, norm
-            if norm <= rtol * size or gain > 0.5:
+            # without a step of its own the method has found an inverse: to refine takes less than Newton's next step
+            enough = rtol if self.steps > before else min(rtol, REFINED)
+            if norm <= enough * size or gain > 0.5:
                 break
         return z if best <= max(rtol, GOOD) * size and self._convex(z) else None
 

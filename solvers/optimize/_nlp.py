@@ -133,6 +133,7 @@ class Scaled:
         #: Whether no row has a part in the Hessian.
         self.linear = bool(program.linear.all())
         self.f_scale, self.c_scale = 1.0, np.ones(program.m)
+        #: Points, the last one that was asked for first, and what is known there.
         self._kept: list[tuple[Array, dict[str, Any]]] = []
         self.J: Any = None
         self.H: Any = None
@@ -155,10 +156,11 @@ class Scaled:
         bits = x.view(np.int64)
         for k, (known, point) in enumerate(self._kept):
             if np.array_equal(known, bits):
-                self._kept.append(self._kept.pop(k))
+                if k:
+                    self._kept.insert(0, self._kept.pop(k))
                 return point
         point = {}
-        self._kept = [*self._kept[-2:], (bits.copy(), point)]
+        self._kept = [(bits.copy(), point), *self._kept[:2]]
         return point
 
     def values(self, x: Array) -> tuple[float, Array]:

@@ -25,16 +25,16 @@ class Remembered:
     __slots__ = ("kept",)
 
     def __init__(self) -> None:
-        self.kept: dict[bytes, Any] = {}
+        #: The points' bytes, which are compared: to hash those of a long point takes ten times as long.
+        self.kept: list[tuple[bytes, Any]] = []
 
     def __call__(self, function: Callable[[Array], Any], x: Array) -> Any:
-        key, kept = x.tobytes(), self.kept
-        if key in kept:
-            return kept[key]
+        key = x.tobytes()
+        for known, value in self.kept:
+            if known == key:
+                return value
         value = function(x)
-        if len(kept) == 2:
-            del kept[next(iter(kept))]
-        kept[key] = value
+        self.kept = [*self.kept[-1:], (key, value)]
         return value
 
 
@@ -143,7 +143,7 @@ class Rows:
             self.places = np.flatnonzero((self.lower > -np.inf) | (self.upper < np.inf))
             self.m = len(self.places)
             self.lower, self.upper, self.keep = (v[self.places] for v in (self.lower, self.upper, self.keep))
-        self.values.kept[x0.tobytes()] = self._held(first)
+        self.values.kept = [(x0.tobytes(), self._held(first))]
 
     def _held(self, values: Any) -> Any:
         return values if self.places is None else values[self.places]
@@ -180,9 +180,7 @@ class Rows:
     def take(self, sparse: bool) -> None:
         """From now on Jacobians are CSR, or arrays."""
         self.sparse = sparse
-        kept = self.derivatives.kept
-        for key, J in kept.items():
-            kept[key] = self.shaped(J)
+        self.derivatives.kept = [(key, self.shaped(J)) for key, J in self.derivatives.kept]
 
     def feasible(self, x: Array) -> bool:
         """Whether the rows that are to be kept feasible are, up to rounding."""
