@@ -195,11 +195,15 @@ cdef class Operand:
         return self.once("least", self.find_least_diagonal)
 
     def find_least_diagonal(self):
-        cdef size_t i
-        cdef double least = float("inf")
-        for i in range(self.operand.n):
-            least = min(least, self.operand.diagonal[i])
-        return least
+        cdef const double *d = self.operand.diagonal
+        cdef size_t i, n = self.operand.n
+        cdef double one = float("inf"), other = one, third = one, fourth = one
+        for i in range(0, n - n % 4, 4):  # four at a time: a minimum waits for the one before
+            one, other = min(one, d[i]), min(other, d[i + 1])
+            third, fourth = min(third, d[i + 2]), min(fourth, d[i + 3])
+        for i in range(n - n % 4, n):
+            one = min(one, d[i])
+        return min(min(one, other), min(third, fourth))
 
     def once(self, str name, make):
         """What `make` returned when it was first called under this name for the values that the matrix has."""

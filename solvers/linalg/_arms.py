@@ -460,7 +460,8 @@ class Foreign(Arm):
         if hasattr(self.own, "estimate"):
             setup, solve = self.own.estimate(system.given)
             return Estimate(float(setup), float(solve), 50.0)
-        nit, seconds = krylov(system, digits, system.usual_condition / 8 + 1, 2 * system.entries + 6 * system.size, STEP)
+        work = 2 * system.entries + 6 * system.size
+        nit, seconds = krylov(system, digits, system.usual_condition / 8 + 1, work, STEP)
         return Estimate(20 * MULTIPLY_ADD * system.entries, seconds, nit)
 
     def prepare(self, system: System, previous: Any) -> Any:

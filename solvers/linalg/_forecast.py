@@ -132,8 +132,10 @@ class Forecast:
         noise = (NOISE if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
         if setup is not None and setup > 0 and math.isfinite(question.setup):
             self._arrays.update(2 * arm, question.features, math.log(setup) - question.setup, noise)
+        turn = min(self.turn, question.incumbent / 4) if question.trial else 0.0
         if solve > 0:
-            seen = math.log(solve) - question.solve
+            # a trial found the caches cold, which its arm would not go on to do: too dear it would never be tried again
+            seen = math.log(max(solve - turn, solve / 2)) - question.solve
             if broken_off:
                 seen = max(seen + 0.3, float(self.mean[2 * arm + 1] @ question.features))
             self._arrays.update(2 * arm + 1, question.features, seen, noise)
@@ -145,7 +147,7 @@ class Forecast:
         if question.trial:
             # where the machine was held up for a moment the trial is not to blame
             once = min(solve, 2 * PATIENCE * question.incumbent)
-            self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + min(self.turn, question.incumbent / 4)
+            self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + turn
 
     def state_dict(self) -> dict[str, Any]:
         return {

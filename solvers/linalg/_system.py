@@ -115,8 +115,8 @@ class System:
 
     @property
     def usual_condition(self) -> float:
-        """The same in steps of a fifth of a logarithm, by which arms are judged: their estimates serve many matrices."""
-        return math.exp(round(5 * math.log(self.condition)) / 5)
+        """The same in steps of a fifth of a logarithm, by which arms are judged: an estimate serves many matrices."""
+        return float(self._fact("usual condition", lambda: math.exp(round(5 * math.log(self.condition)) / 5)))
 
     @property
     def box(self) -> Box | None:

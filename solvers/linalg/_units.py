@@ -53,8 +53,8 @@ def out_of(unit: float, result: Result, A: Matrix, tol: float) -> Result:
         status = Status.STAGNATION if math.isfinite(left) else Status.NONFINITE
     message = result.message if status is result.status else status.sentence
     return result.changed(
-        x=scaled.view(result.x.dtype), measure=left * unit, residual_norm=left * unit, status=status, success=status is Status.CONVERGED,
-        message=message, history={**result.history, **_scaled(result.history, "measure", unit)},
+        x=scaled.view(result.x.dtype), measure=left * unit, residual_norm=left * unit, message=message, status=status,
+        success=status is Status.CONVERGED, history={**result.history, **_scaled(result.history, "measure", unit)},
         stats={**result.stats, **_scaled(result.stats, "projected", unit)},
     )  # fmt: skip
 

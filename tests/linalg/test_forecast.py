@@ -62,6 +62,17 @@ def test_what_a_trial_takes_beside_its_solve_counts(seed):
     assert counts[1] < counts[0]
 
 
+def test_an_arm_is_not_held_to_what_cold_caches_took():
+    """What a trial takes beside its arm's own cost is no news of the arm."""
+    rules = [Forecast([("a", 0.0), ("b", 0.0)], 2, 0.03, turn) for turn in (0.2, 0.0)]
+    for rule in rules:
+        rule.tell(rule.ask(outlook(np.ones(2))), None, 1.0)
+        question = rule.ask(outlook(np.ones(2)))
+        assert question.trial
+        rule.tell(question, None, 1.0 + min(rule.turn, question.incumbent / 4))
+    np.testing.assert_allclose(rules[0].mean, rules[1].mean, rtol=1e-12)
+
+
 def test_follows_a_change_of_which_is_best(seed):
     rng = np.random.default_rng(seed)
     rule = Forecast([("a", 0.0), ("b", 0.0)], 2, 0.05)
