@@ -7,6 +7,8 @@ SV_DISPATCH(struct sv_conv_kernels, kernels, conv_kernels_f32)
 SV_DISPATCH(struct sv_tile_kernels, tile_kernels, tile_kernels_f32)
 
 enum { TASK = 256 /* cells, about, of a task */, TURNS = 4 /* strips for each thread, at least */ };
+/* Bytes of a map that stay in the second cache. */
+enum { NEAR = 1 << 19 };
 
 /* Whole tiles, and a cell before and after them. */
 static ptrdiff_t bordered(ptrdiff_t n, ptrdiff_t tile) { return (n + tile - 1) / tile * tile + 2; }
@@ -61,7 +63,7 @@ struct layer {
     const float *in, *weights, *bias;
     float *out;
     ptrdiff_t offsets[SV_MOST_TAPS];
-    int taps, add, dim, channels;
+    int taps, add, far, dim, channels;
     const enum sv_net_end (*ends)[2];
     double scale;
     float shift;
@@ -173,6 +175,7 @@ static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
         .rows = (int)(left < strip ? left : strip),
         .layers = (int)(below < depth ? below : depth),
         .add = layer->add,
+        .far = layer->far,
         .weights = layer->weights,
         .bias = layer->bias,
     };
@@ -291,6 +294,8 @@ static void plane_pair(struct pair *pair, int threads)
     pair->parts = threads < pair->strips / 2 ? threads : pair->strips / 2;
     pair->parts = pair->parts < 1 ? 1 : pair->parts;
     pair->around = layer->ends[1][0] == SV_END_WRAP;
+    const size_t line = SV_CHANNELS * sizeof(float), strips = 3 * (size_t)(layer->map->pitch * layer->strip);
+    pair->first.far = layer->map->cells * line > NEAR, pair->second.far = strips * line > NEAR;
     const size_t edges = 2 * (size_t)pair->parts - (pair->around ? 0 : 2);
     sv_parallel_for(threads, edges, edge_task, pair);
     sv_parallel_for(threads, (size_t)pair->parts, part_task, pair);

@@ -230,10 +230,12 @@ INLINE void fetch(const struct sv_tiles *t, const float *next, const float *out,
         __builtin_prefetch(to + k * SV_CHANNELS, 1);
 }
 
-INLINE void products(const struct sv_tiles *t, float *points, int tiles, const float *next, const float *out, int dim)
+INLINE void products(const struct sv_tiles *t, float *points, int tiles, const float *next, const float *out, int dim,
+                     int far)
 {
     for (int p = 0; p < SV_POINTS(dim); p++) {
-        fetch(t, next, out, p, dim);
+        if (far)
+            fetch(t, next, out, p, dim);
         multiply_point(points + p * LINE(dim), t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
     }
 }
@@ -287,16 +289,24 @@ INLINE int advance(struct groups *g)
     return 1;
 }
 
-static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n)
+INLINE void strip_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n, int far)
 {
     float points[FLOATS(2)] __attribute__((aligned(64)));
     const float *corner = in - SV_CHANNELS - t->pitch;
     for (struct groups g = groups_of(t, n, SV_GROUP(2)); advance(&g);) {
         enter_group(t, corner, g.start, g.tiles, g.across, ALONE, points, 2);
         products(t, points, g.tiles, corner + place_of(t, g.start + g.tiles, g.across),
-                 out + place_of(t, g.start, g.across), 2);
+                 out + place_of(t, g.start, g.across), 2, far);
         leave_group(t, points, g.start, g.tiles, g.across, 1, out, n, 2);
     }
+}
+
+static void tiles_2d(const struct sv_tiles *t, const float *in, float *out, ptrdiff_t n)
+{
+    if (t->far)
+        strip_2d(t, in, out, n, 1);
+    else
+        strip_2d(t, in, out, n, 0);
 }
 
 /* A group goes through all planes before the next one. */
@@ -314,7 +324,7 @@ static void tiles_3d(const struct sv_tiles *t, const float *in, float *out, ptrd
             enter_group(t, at + 3 * plane, g.start, g.tiles, g.across, FOURTH, points, 3);
             const float *next = z + 2 < t->layers ? at + 4 * plane + place_of(t, g.start, g.across)
                                                   : corner + place_of(t, g.start + g.tiles, g.across);
-            products(t, points, g.tiles, next, out + z * plane + place_of(t, g.start, g.across), 3);
+            products(t, points, g.tiles, next, out + z * plane + place_of(t, g.start, g.across), 3, 1);
             leave_group(t, points, g.start, g.tiles, g.across, at_most(2, t->layers - z), out + z * plane, n, 3);
         }
     }

@@ -8,9 +8,6 @@
  */
 #include "multilevel_rows.h"
 
-/* Bytes of a vector that leaves the cache before the next pass reads it: its lines need not be fetched to be written. */
-#define PAST ((size_t)1 << 24)
-
 struct outer {
     const struct sv_level *g;
     const double *diagonal, *b, *r;
@@ -19,7 +16,7 @@ struct outer {
     const void *z;
     void *p, *cast;
     double *to;
-    int single, past; /* whether `out` goes past the cache */
+    int single;
     ptrdiff_t parts;
     void (*plane)(const struct outer *o, ptrdiff_t k); /* of the product */
 };
@@ -123,10 +120,7 @@ INLINE void product_plane(const struct outer *o, ptrdiff_t k, int axes, int cons
             if (b)
                 q = v_sub(v_load(b + i), q);
             q = v_if_equal(diagonal, none, none, q); /* outside of the mask, and where a periodic row begins again */
-            if (o->past)
-                v_stream(out + i, q);
-            else
-                v_store(out + i, q);
+            v_store(out + i, q);
             sum = v_fma(b ? q : here, q, sum);
         }
         put_sum(o, k, j, sum);
@@ -234,7 +228,6 @@ INLINE void direction_part(const struct outer *o, size_t index, int single)
         if (k - 1 > from)
             o->plane(o, k - 1);
     }
-    v_stream_fence();
 }
 
 static void direction_single(void *o, size_t index) { direction_part(o, index, 1); }
@@ -249,15 +242,13 @@ static void ends_part(void *context, size_t index)
     o->plane(o, from);
     if (to - 1 > from)
         o->plane(o, to - 1);
-    v_stream_fence();
 }
 
 static double direction(const struct sv_level *A, int single, const double *diagonal, double beta, const void *z, void *p,
                         double *q, double *partial, int threads)
 {
     struct outer o = {.g = A, .diagonal = diagonal, .alpha = beta, .z = z, .p = p, .out = q, .partial = partial,
-                      .plane = single ? LEVEL_PICK(single, A) : LEVEL_PICK(double, A),
-                      .past = A->size * sizeof(double) >= PAST};
+                      .plane = single ? LEVEL_PICK(single, A) : LEVEL_PICK(double, A)};
     over_planes(&o, single ? direction_single : direction_double, threads);
     over_planes(&o, ends_part, threads);
     return sum_of(&o);

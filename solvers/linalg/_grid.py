@@ -321,7 +321,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
 
     def _checked_coeff(self, coeff: Any) -> tuple[Any, Array | None]:
         """A number, or one array of faces an axis; and the values at cells, where it is given by such."""
-        if isinstance(coeff, (list, tuple)) and len(coeff) == len(self.grid_shape) and np.ndim(coeff[0]):
+        axes = len(self.grid_shape)
+        if isinstance(coeff, (list, tuple)) and len(coeff) == axes and np.ndim(coeff[0]) == axes:
             faces = (_checked_faces(values, axis, self.grid_shape, self.bc) for axis, values in enumerate(coeff))
             return tuple(faces), None
         values = _checked_values(coeff, "coeff", self.grid_shape)
@@ -391,8 +392,8 @@ def _checked_ends(bc: Any, axes: int) -> tuple[tuple[str, str], ...]:
     """(low end, high end) of each axis."""
     if isinstance(bc, str) and bc in KINDS:  # what comes most often
         return ((bc, bc),) * axes
-    given = (bc,) * axes if isinstance(bc, str) else tuple(bc)
-    ends = tuple((end, end) if isinstance(end, str) else tuple(end) for end in given)
+    given = tuple(bc) if isinstance(bc, (list, tuple, np.ndarray)) else (bc,) * axes
+    ends = tuple(tuple(end) if isinstance(end, (list, tuple, np.ndarray)) else (end, end) for end in given)
     if len(ends) != axes or any(len(pair) != 2 for pair in ends):
         raise ValueError(f"bc must be one kind, or {axes} kinds or pairs of kinds, not {bc!r}")
     for pair in ends:

@@ -62,6 +62,12 @@ def test_a_coefficient_that_is_the_same_everywhere(seed):
             np.testing.assert_allclose(grid @ x, grids[0] @ x, rtol=1e-12, atol=1e-12)
 
 
+def test_nested_lists_are_values_at_the_cells():
+    rows = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    assert (GridOperator((2, 3), rows).to_csr() != GridOperator((2, 3), np.array(rows)).to_csr()).nnz == 0
+    assert (GridOperator((2, 3), tuple(rows)).to_csr() != GridOperator((2, 3), np.array(rows)).to_csr()).nnz == 0
+
+
 def test_harmonic_means():
     grid = GridOperator(3, [1.0, 3.0, 0.0], mass=1.0)
     np.testing.assert_allclose(grid.to_csr().toarray(), [[3.5, -1.5, 0], [-1.5, 2.5, 0], [0, 0, 1]])
@@ -127,6 +133,8 @@ BAD = [
     ({"shape": (3, 3), "spacing": 1e-100, "coeff": 1e150}, "diagonal positive and finite"),
     ({"shape": (3, 3), "spacing": 1e-100, "coeff": np.full((3, 3), 1e150)}, "diagonal positive and finite"),
     ({"shape": (3, 3), "bc": "robin"}, "bc must be of"),
+    ({"shape": (3, 3), "bc": None}, "bc must be of"),
+    ({"shape": (3, 3), "bc": ["neumann", 3]}, "bc must be of"),
     ({"shape": (3, 3), "bc": ["neumann"]}, "bc must be one kind"),
     ({"shape": (3, 3), "bc": [("periodic", "neumann"), "neumann"]}, "periodic at both ends"),
 ]
