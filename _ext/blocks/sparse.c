@@ -129,19 +129,40 @@ size_t sv_compressed_csr_rows(const struct sv_compressed *matrix, size_t n, cons
     return count;
 }
 
+/* H += weight x x' above the diagonal, for the row x of the entries in [from, end). Four of them are taken at once: loops over
+ * what is left of a row are short, and to end one costs as much as five additions. */
+static inline void add_outer(const struct sv_compressed X, size_t from, size_t end, double weight, double *H, size_t stride)
+{
+    size_t a = from;
+    for (; a + 4 <= end; a += 4) {
+        double *row[4], scaled[4], own[4];
+        for (size_t c = 0; c < 4; c++) {
+            row[c] = H + (size_t)X.index[a + c] * stride;
+            own[c] = sv_compressed_entry(&X, a + c);
+            scaled[c] = weight * own[c];
+        }
+        for (size_t c = 0; c < 4; c++)
+            for (size_t b = c; b < 4; b++)
+                row[c][X.index[a + b]] += scaled[c] * own[b];
+        for (size_t b = a + 4; b < end; b++) {
+            double x = sv_compressed_entry(&X, b);
+            for (size_t c = 0; c < 4; c++)
+                row[c][X.index[b]] += scaled[c] * x;
+        }
+    }
+    for (; a < end; a++) {
+        double *row = H + (size_t)X.index[a] * stride, scaled = weight * sv_compressed_entry(&X, a);
+        for (size_t b = a; b < end; b++)
+            row[X.index[b]] += scaled * sv_compressed_entry(&X, b);
+    }
+}
+
 void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H, size_t stride,
                       size_t p)
 {
     const struct sv_compressed X = *rows;
-    for (size_t i = 0; i < n; i++) {
-        const int32_t end = X.starts[i + 1], *place = X.index;
-        for (int32_t a = X.starts[i]; a < end; a++) {
-            double *row = H + (size_t)place[a] * stride;
-            double scaled = (weights ? weights[i] : 1) * sv_compressed_entry(&X, (size_t)a);
-            for (int32_t b = a; b < end; b++)
-                row[place[b]] += scaled * sv_compressed_entry(&X, (size_t)b);
-        }
-    }
+    for (size_t i = 0; i < n; i++)
+        add_outer(X, (size_t)X.starts[i], (size_t)X.starts[i + 1], weights ? weights[i] : 1, H, stride);
     for (size_t a = 0; a < p; a++)
         for (size_t b = 0; b < a; b++)
             H[a * stride + b] = H[b * stride + a];

@@ -230,7 +230,7 @@ cdef class Sketch:
 
 def gram(const int32_t[::1] starts, const int32_t[::1] index, const double[::1] value, size_t cols,
          const double[::1] weights):
-    """X' diag(weights) X, dense, of a CSR matrix; its columns rise in each row."""
+    """X' diag(weights) X, dense, of a CSR matrix whose columns rise in each row: the caller knows."""
     cdef sv_compressed X
     out = np.zeros((cols, cols))
     cdef double[:, ::1] H = out
@@ -238,9 +238,11 @@ def gram(const int32_t[::1] starts, const int32_t[::1] index, const double[::1] 
     if <size_t>weights.shape[0] != rows or index.shape[0] != value.shape[0] or starts[rows] > index.shape[0]:
         raise ValueError(f"{weights.shape[0]} weights, {rows} rows, {index.shape[0]} entries")
     if cols and index.shape[0]:
+        # no foreign memory is touched; negative ones are the largest of all without their sign
+        ends, columns = np.asarray(starts), np.asarray(index).view(np.uint32)
+        if starts[0] < 0 or (ends[1:] < ends[:-1]).any() or columns.max() >= cols:
+            raise ValueError("rows must follow one another, and columns be below their number")
         X.starts, X.index, X.value, X.single = &starts[0], &index[0], &value[0], NULL
-        if not sv_compressed_squares(&X, rows, cols, NULL, NULL):
-            raise ValueError("the columns of a row must rise and be below the number of columns")
         with nogil:
             sv_compressed_gram(&X, rows, &weights[0], &H[0, 0], cols, cols)
     return out
