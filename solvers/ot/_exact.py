@@ -181,8 +181,8 @@ class ExactProblem:
         whole_g = np.full(m, -np.inf)
         whole_g[self.kept_columns] = g
         f = price(self.whole, whole_g, -np.inf, 1, self.threads)[0]
-        others = np.setdiff1d(np.arange(m), self.kept_columns, assume_unique=True)
-        if len(others):
+        if len(self.kept_columns) < m:
+            others = np.setdiff1d(np.arange(m), self.kept_columns, assume_unique=True)
             whole_g[others] = self._column_least(f, others)
         return f, whole_g
 
@@ -209,7 +209,7 @@ def price(
     n = cost.shape[0]
     least, counts = np.empty(n), np.empty(n, np.intc)
     columns, costs = np.empty((n, most), np.intc), np.empty((n, most))
-    _kernels.price(cost.kernel, g, np.broadcast_to(limit, n).copy(), least, counts, columns, costs, threads)
+    _kernels.price(cost.kernel, g, np.full(n, limit), least, counts, columns, costs, threads)
     found = np.arange(most) < counts[:, None]
     rows = np.repeat(np.arange(n, dtype=np.intc), counts)
     return least, (rows, columns[found], costs[found])
