@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import solvers
-from solvers._base import threads
+from solvers._base import config, threads
 from solvers._base.errors import OptionError
 from solvers._base.options import build, option
 from solvers._base.rng import as_generator
@@ -37,6 +37,7 @@ def test_real_array_copies_only_what_must_be():
     single = array.astype(np.float32)
     assert real_array(single, "a", keep_float32=True) is single
     assert real_array(single, "a").dtype == np.float64
+    assert real_array([1.0], "a", keep_float32=True).dtype == np.float64
     for dtype in (bool, np.int8, np.uint64, np.float16, np.longdouble, ">f8"):
         converted = real_array(array.astype(dtype), "a")
         assert converted.dtype == np.float64
@@ -44,6 +45,9 @@ def test_real_array_copies_only_what_must_be():
     for wrong in (array * 1j, ["a"], [None], [object()]):
         with pytest.raises(TypeError, match="a must be real numbers"):
             real_array(wrong, "a")
+    for wrong in (np.ones(3), [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match=r"a must have 2 dimensions, not shape \(3,\)"):
+            real_array(wrong, "a", ndim=2)
     with pytest.raises(TypeError, match="a is a masked array"):
         real_array(np.ma.array([1.0, 2.0], mask=[True, False]), "a")
     with pytest.raises(ValueError, match="a is no array of numbers"):
@@ -213,6 +217,12 @@ def test_methods_command():
 
 def test_config_command():
     assert json.loads(command("config").stdout) == solvers.show_config()
+
+
+def test_a_header_that_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "solvers" / "_base" / "config.py"))
+    with pytest.raises(FileNotFoundError, match="there is no solvers.h"):
+        solvers.get_include()
 
 
 def test_unknown_command():

@@ -1,11 +1,11 @@
 """The loop's own promises, with solvers made for the purpose."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pytest
 
-from solvers import Method, SolveResult, Status
+from solvers import Method, OptionError, SolveResult, Status
 from solvers._base.iterate import Control, run
 
 
@@ -67,6 +67,23 @@ def test_a_success_that_the_solver_did_not_see_is_one():
     assert (result.success, result.status, result.nit) == (True, Status.CONVERGED, 3)
 
 
+def test_a_measure_equal_to_the_tolerance_meets_it():
+    result = result_of([1, 1e-6], recomputed=1e-6)
+    assert (result.success, result.status, result.nit) == (True, Status.CONVERGED, 1)
+
+
+def test_a_callback_that_stops_where_the_solver_has_arrived():
+    """What the solver says of a step comes first; else a stop is a stop, however good the answer."""
+    assert result_of([1, 1e-9], 1e-9, callback=lambda r: True).status is Status.CONVERGED
+    stopped = result_of([1, 1, 1], recomputed=1e-9, callback=lambda r: True)
+    assert (stopped.success, stopped.status, stopped.nit) == (False, Status.CALLBACK_STOP, 1)
+
+
+def test_a_state_of_another_size_is_not_resumed():
+    with pytest.raises(OptionError, match="of the same size"):
+        result_of([1, 1, 1], 1.0, resume=CountState(np.zeros(3), 1, 1.0))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_leaving_the_numbers(bad):
     result = result_of([1, bad], recomputed=1.0)
@@ -85,6 +102,15 @@ def test_why_is_told():
     assert result.message == f"{Status.CONVERGED.sentence} Chose it for a test."
 
 
+def test_a_log_of_few_rows_has_the_first_and_the_last(capsys):
+    result_of([1.0] * 40 + [1e-9], 1e-9, max_iter=100, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 40
+    assert lines[2].split()[:2] == ["0", "1.000e+00"]
+    assert lines[-2].split()[:2] == ["40", "1.000e-09"]
+    assert lines[-1].strip() == "CONVERGED: recomputed measure 1.000e-09"
+
+
 def test_log_of_an_interrupted_solve(capsys):
     def callback(result):
         raise KeyboardInterrupt
@@ -92,6 +118,14 @@ def test_log_of_an_interrupted_solve(capsys):
     with pytest.raises(KeyboardInterrupt):
         result_of([1, 1, 1], 1.0, callback=callback, verbose=1)
     assert capsys.readouterr().out.splitlines()[-1].strip() == "stopped by KeyboardInterrupt"
+
+
+def test_a_result_is_a_mapping_of_its_fields():
+    result = result_of([1, 1e-9], 1e-9).changed(x=np.arange(1000.0))
+    assert list(result) == [f.name for f in fields(result)]
+    with pytest.raises(KeyError):
+        result["raise_for_status"]
+    assert "array of shape (1000,), float64" in repr(result)
 
 
 def test_status_numbers_are_stable():

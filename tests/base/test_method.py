@@ -22,6 +22,7 @@ class Nothing:
     depth: int = option(3, "an integer", low=1, high=9, unit="levels")
     share: float | None = option(None, "a share", low=0.0, high=1.0)
     greedy: bool = option(False, "a switch")
+    rule: float | str = option("auto", "a number, or a word", low=0.0, open=True, choices=("auto", "none"))
 
     def init(self, problem): ...
     def step(self, problem, state): ...
@@ -70,10 +71,14 @@ def test_options_come_from_the_fields():
     assert options["depth"].range == ">= 1 and <= 9"
     assert options["share"].range == ">= 0 and <= 1 or None"
     assert options["greedy"].range == "True or False"
+    assert options["rule"].range == "> 0 or 'auto' or 'none'"
+    assert options["rule"].check("none") == "none"
+    assert options["rule"].check(2) == 2.0
     assert options["share"].check(None) is None
     assert options["share"].check(1) == 1.0
     assert options["greedy"].check(True) is True
-    for name, value in (("depth", None), ("depth", 2.0), ("share", float("nan")), ("greedy", 1)):
+    for name, value in (("depth", None), ("depth", 2.0), ("share", float("nan")), ("greedy", 1),
+                        ("rule", "nothing"), ("rule", 0), ("rule", -1.0)):  # fmt: skip
         with pytest.raises(solvers.OptionError, match=name):
             options[name].check(value)
 
