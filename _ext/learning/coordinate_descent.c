@@ -26,9 +26,10 @@
 
 enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
-/* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps; sweeps that are given
- * up for one, at least. */
+/* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps, and else after a
+ * share of that; sweeps that are given up for a larger one, at least. */
 enum { FEW = 128, CHEAP = 32, SOME_SWEEPS = 30 };
+#define SOON 0.2
 
 #define TINY 1e-300
 /* Rounding of the objective, relative to it or to that at zero. */
@@ -287,7 +288,7 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
     struct sv_fit_state *state = walk->state;
     size_t p = walk->part.d;
     double costs = sv_gram_costs(&walk->model), most = MOST_SWEEPS * walk->entries;
-    double worth = fmax(SOME_SWEEPS, costs) * walk->entries;
+    double worth = (p <= FEW ? SOON * costs : fmax(SOME_SWEEPS, costs)) * walk->entries;
     int may = p <= SV_GRAM_MOST, at_once = (p <= FEW && costs <= CHEAP) || state->crawls;
     walk->model.weights = weights;
     state->newtons++;

@@ -80,7 +80,8 @@ SV_BINDING int sv_fit_separates(const struct sv_fit *fit, const double *w, const
 /* All of it computed from w; writes z, v and g, the latter in the coordinates that are alive (NULL: all), 0 elsewhere. */
 SV_BINDING void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,
                              struct sv_fit_bounds *bounds);
-/* The gap in units of the objective at zero; where there is no dual bound, the violation in units of that at zero. */
+/* The gap in units of the objective at zero; where there is no dual bound, the violation in units of that at zero, or the
+ * objective's, if this is less and no term can be below zero. */
 SV_BINDING double sv_fit_measure(const struct sv_fit *fit, double primal, double dual, double kkt);
 /* alive = 0 where the bounds tell that a coordinate is zero at the optimum. */
 SV_BINDING void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g,

@@ -214,8 +214,12 @@ void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, dou
 
 double sv_fit_measure(const struct sv_fit *fit, double primal, double dual, double kkt)
 {
-    if (!fit->kind.has_dual)
-        return kkt / fmax(fit->kkt_at_zero, 2.2250738585072014e-308);
+    if (!fit->kind.has_dual) {
+        double violation = kkt / fmax(fit->kkt_at_zero, 2.2250738585072014e-308);
+        /* Where no term is below zero, the least objective is not either: what is left of it is a gap. */
+        int bounded = fit->loss.kind != SV_LOSS_POISSON && fit->at_zero > 0 && primal < violation * fit->at_zero;
+        return bounded ? primal / fit->at_zero : violation;
+    }
     if (fit->at_zero == 0)
         return primal <= 0 ? 0 : INFINITY;
     /* No gap is known to be smaller than the rounding of the objective. Poisson's may be far below zero: that is then

@@ -35,10 +35,19 @@ LARGE_COPY = 1 << 30
 #: what is done in Python around kernels. The columns are those that its Gram matrices may have.
 SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
 
+#: It does so for larger dense ones, too, with few columns or few samples, where coefficients are held at zero: no more
+#: than either can be in use, and few equations need no BLAS.
+SLIM_ENTRIES, SLIM = 1_000_000, 256
+
 
 def is_small(entries: int, width: int) -> bool:
     """Whether fits take less time than what Python adds to them."""
     return entries <= SMALL_ENTRIES and width <= SMALL_WIDTH
+
+
+def is_slim(shape: tuple[int, ...]) -> bool:
+    """The same of a dense matrix in double precision, for fits that hold coefficients at zero."""
+    return shape[0] * shape[1] <= SLIM_ENTRIES and min(shape) <= SLIM
 
 
 class Design(ABC):
@@ -53,8 +62,9 @@ class Design(ABC):
     width: int
     #: Whether a pass over some of the columns costs less than one over all.
     by_columns: bool
-    #: Whether fits take less time than what Python adds to them.
+    #: Whether fits take less time than what Python adds to them, and where they hold coefficients at zero.
     small: bool
+    slim: bool = False
 
     @cached_property
     @abstractmethod
@@ -164,6 +174,7 @@ class Dense(Matrix):
     def __init__(self, X: Any, ones: bool) -> None:
         super().__init__(X, ones)
         self.by_columns = X.flags.f_contiguous
+        self.slim = X.dtype == np.float64 and is_slim(X.shape)
         self._columns = _kernels.Columns(X) if self.by_columns else None
         #: In single precision BLAS would have to convert all of X: its rows are read like columns.
         by_rows = not self.by_columns and X.dtype == np.float32

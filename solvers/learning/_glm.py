@@ -37,7 +37,7 @@ LARGEST_INDEX = 2**31 - 1
 #: For each kind of problem its usual method, and why it is that.
 USUAL = {
     "glm": ("working-set", "which serves all losses and penalties"),
-    "small": ("coordinate-descent", "which takes the least time on small data"),
+    "small": ("coordinate-descent", "which takes the least time on data as small as these"),
     "groups": ("group-working-set", "which serves penalties on groups"),
     "multinomial": ("working-set", "which serves penalties with kinks"),
     "smooth-multinomial": ("newton-cg", "which serves smooth objectives of many classes"),
@@ -113,7 +113,8 @@ def glm(
     tol : float, default 1e-6
         The fit succeeds where ``gap <= tol * F(0)``, F(0) the objective of zero coefficients. Where coefficients have
         neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
-        that at zero; labels that a plane separates have no best coefficients then, and end as `Status.DIVERGED`.
+        that at zero, or, but for Poisson's loss, F with F(0), if that is less. Labels that a plane separates have no
+        best coefficients then, and end as `Status.DIVERGED`.
     method : str, optional
         "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks,
         "newton-gram", which also serves `comm`, or "coordinate-descent", which is wholly in C and the same as in the C
@@ -205,7 +206,8 @@ def _usual(problem: GlmProblem) -> tuple[str, str]:
     if problem.across is not SERIAL:
         return USUAL["sharded"]
     (kind,) = problem.needs
-    return USUAL["small" if kind == "glm" and problem.design.small else kind]
+    small = problem.design.small or (problem.design.slim and problem.selects)
+    return USUAL["small" if kind == "glm" and small else kind]
 
 
 def _bits(values: Any) -> Any:

@@ -50,6 +50,8 @@ class Loss:
     coupled: ClassVar[bool] = False
     #: Whether there is a least value at finite z, whatever the targets are.
     attained: ClassVar[bool] = True
+    #: Whether no term is ever below zero.
+    nonnegative: ClassVar[bool] = True
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
@@ -180,6 +182,7 @@ class Poisson(Loss):
     """exp(z) - y z, y >= 0: the mean is exp(z)."""
 
     kind = 4
+    nonnegative = False
 
     def margins(self, z: Array) -> Array:
         """Means of counts that are zero may fall for ever; the others must stay."""

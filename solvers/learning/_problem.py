@@ -275,13 +275,16 @@ class GlmProblem:
         return balanced, Sums(sums.value, square, cross, 0.0), g, slack
 
     def measure(self, certificate: Certificate, dual: float) -> float:
-        """The gap in units of the objective at zero; without a dual, the violation in units of that at zero.
+        """The gap in units of the objective at zero; without a dual, the violation in units of that at zero, or the
+        objective's, if that is less: where no term is ever below zero, the least objective is not either.
 
         Poisson's objective has no least value of its own: where it is far below zero, that is the unit. No gap is known
         to be smaller than the rounding of the objective, whatever the difference of the two numbers is.
         """
         if not self.has_dual:
-            return certificate.kkt / max(self.kkt_at_zero, np.finfo(float).tiny)
+            violation = certificate.kkt / max(self.kkt_at_zero, np.finfo(float).tiny)
+            bounded = self.loss.nonnegative and self.at_zero > 0 and certificate.primal < violation * self.at_zero
+            return certificate.primal / self.at_zero if bounded else violation
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
         gap = max(certificate.primal - dual, EPSILON * abs(certificate.primal))

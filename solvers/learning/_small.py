@@ -25,7 +25,7 @@ from .._base.threads import build_info, resolve
 from .._base.validate import FLOAT64
 from . import _kernels
 from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
-from ._design import is_small
+from ._design import is_slim, is_small
 from ._losses import LOSSES
 from ._penalty import SHARES
 from ._problem import GlmResult
@@ -52,12 +52,14 @@ def fitted(
     if not (type(y) is np.ndarray and y.dtype.kind in "if" and y.shape == X.shape[:1]):
         return None
     n, d = X.shape
-    if n == 0 or d == 0 or not is_small(X.size, d + ones):
+    if n == 0 or d == 0:
         return None
     if not (type(tol) is float and 0 < tol < math.inf and type(max_iter) is int and max_iter >= 0):
         return None
     terms = _terms(penalty, lam, l1_ratio, bounds)
     if terms is None or type(loss) is not str or loss not in LOSSES:
+        return None
+    if not (is_small(X.size, d + ones) or (dense and is_slim(X.shape) and _selects(*terms))):
         return None
     if not (LOSSES[loss].attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
@@ -90,6 +92,11 @@ def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, f
     own = SHARES[penalty]
     share = float(l1_ratio if own is None else own)
     return share * lam, (1 - share) * lam, low, high
+
+
+def _selects(l1: float, l2: float, low: float, high: float) -> bool:
+    """Whether coefficients are held at zero."""
+    return l1 > 0 or low == 0 or high == 0
 
 
 def _is_coercive(l1: float, l2: float, low: float, high: float) -> bool:

@@ -190,7 +190,7 @@ def test_real_data(name, share):
 
 def test_small_problems_take_it():
     X, y = problem(3, 30, 8, "squared", None)
-    small, large = glm(X, y, lam=1.0), glm(np.tile(X, (600, 1)), np.tile(y, 600), lam=1.0)
+    small, large = glm(X, y, lam=1.0), glm(np.tile(X, (5000, 1)), np.tile(y, 5000), lam=1.0)
     assert small.method == NAME
     assert "small" in small.message
     assert large.method == "working-set"

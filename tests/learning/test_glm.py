@@ -390,3 +390,15 @@ def test_a_hinge_that_is_flat_at_most_samples(seed):
         assert np.abs(X.T @ slope + 1e-4 * result.coef).max() <= 1e-3 * np.abs(X.T @ y).max()
     short = learning.glm(X, y, loss="squared_hinge", penalty="l2", lam=1e-4, tol=1e-9, max_iter=3)
     assert short.nit <= 3
+
+
+@pytest.mark.parametrize("method", ["coordinate-descent", "working-set", "newton-gram"])
+def test_an_exact_fit_needs_no_other_certificate(seed, method):
+    """Huge coefficients that cancel: rounding keeps the conditions from being met to 1e-14, but nothing is left."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(30, 1)) + 1e-5 * rng.normal(size=(30, 20))
+    y = X @ (1e5 * rng.normal(size=20))
+    result = learning.glm(X, y, penalty="none", lam=0, tol=1e-14, method=method)
+    assert result.success, result.message
+    assert result.fun <= 1e-14 * 0.5 * (y @ y)
+    assert np.isnan(result.gap)

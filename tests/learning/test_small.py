@@ -151,3 +151,18 @@ def test_what_is_made_when_it_is_asked_for_survives_copies():
         assert copy.options == result.options
         assert copy["nit"] == copy.nit == result.nit
     assert glm(X, y, lam=1.0, tol=1e-12, resume=result.state).success
+
+
+@pytest.mark.parametrize("shape", [(60, 2100), (2100, 60)])
+@pytest.mark.parametrize("form", [np.asfortranarray, np.ascontiguousarray])
+def test_slim_matrices_are_small_where_coefficients_are_held_at_zero(monkeypatch, shape, form):
+    X, y = problem(5, *shape)
+    for terms in ({"lam": 5.0}, {"lam": 0, "penalty": "none", "bounds": (0, np.inf)}):
+        result, long_way = both(monkeypatch, form(X), y, tol=1e-10, **terms)
+        assert result.success
+        np.testing.assert_array_equal(result.coef, long_way.coef)
+        assert result.message == long_way.message
+        assert (long_way.method, result.method) == ("coordinate-descent", "coordinate-descent")
+    monkeypatch.undo()
+    assert glm(form(X), y, lam=5.0, penalty="l2").method == "working-set"
+    assert glm(form(X).astype(np.float32), y, lam=5.0).method == "working-set"

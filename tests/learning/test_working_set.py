@@ -258,5 +258,5 @@ def test_wide_non_negative_squares_are_swept_where_any_of_many_answers_will_do()
     result = glm(X, y, lam=0, penalty="none", bounds=(0, np.inf), tol=1e-8, method="working-set")
     assert result.success
     assert result.coef.min() >= 0
-    assert result.fun <= 1e-15 * (y @ y)
+    assert result.fun <= 1e-8 * 0.5 * (y @ y)
     assert len(result.support) > 300
