@@ -87,9 +87,9 @@ def solve_sample(
     >>> import numpy as np
     >>> from solvers.integrations.pot import solve_sample
     >>> X = np.arange(6.0)[:, None]
-    >>> result = solve_sample(X, X + 1, reg=0.1, lazy=True)
-    >>> round(float(result.value_linear), 4), result.lazy_plan[0].shape
-    (1.0003, (1, 6))
+    >>> result = solve_sample(X, X + 1, reg=0.5, lazy=True)
+    >>> bool(result.value > 1), result.lazy_plan[0].shape
+    (True, (1, 6))
     """
     entropic = isinstance(reg_type, str) and reg_type.lower() in ("kl", "entropy")
     plain = all(x is None for x in (unbalanced, method, c, plan_init)) and not others
