@@ -346,8 +346,8 @@ SV_API int sv_multilevel_update(sv_multilevel *M, const sv_grid *grid);
 SV_API int sv_multilevel_apply(sv_multilevel *M, const double *r, double *z);
 
 /* Solves A x = b from x on by conjugate gradients: norm(b - A x) <= max(rtol norm(b), atol), formed anew from the x that
- * is returned, which is the measure. b must be 0 outside of the mask. With a null space b is taken, and x returned,
- * with mean 0 on each component without sinks. max_iter: 10,000. */
+ * is returned, which is the measure. b must be 0 outside of the mask, and 0 or of a norm from 2^-400 to 2^400. With a
+ * null space b is taken, and x returned, with mean 0 on each component without sinks. max_iter: 10,000. */
 SV_API int sv_multilevel_solve(sv_multilevel *M, const double *b, double *x, double rtol, double atol,
                                const sv_control *control, sv_report *report);
 

@@ -125,15 +125,6 @@ static int make_same(struct sv_hierarchy *h, struct sv_level *g, int which)
     return (g->same[which] = zeros(&h->kept, (size_t)(g->n[1] * g->n[2]) * sizeof *g->same[which])) != NULL;
 }
 
-/* Tables for the set-up of a level from a constant coefficient. */
-static int make_alike(struct sv_hierarchy *h, struct sv_level *g)
-{
-    for (int kind = 0; kind < ALIKE_KINDS && is_constant(&h->grid); kind++)
-        if (!(g->alike[kind] = zeros(&h->kept, (size_t)(g->n[1] * g->n[2]) * sizeof *g->alike[kind])))
-            return 0;
-    return 1;
-}
-
 /* The fields of level l, whose shape is set; 0 where there is no memory. */
 static int make_fields(struct sv_hierarchy *h, int l, size_t width)
 {
@@ -149,8 +140,6 @@ static int make_fields(struct sv_hierarchy *h, int l, size_t width)
     for (int which = 0; which < SHARED_FIELDS && !h->M.general; which++)
         if (!make_same(h, g, which))
             return 0;
-    if (!h->M.general && !make_alike(h, g))
-        return 0;
     if (h->M.general && !(g->left = field(&h->kept, g, width)))
         return 0;
     if (h->M.general && l && h->twice && !(g->first = field(&h->kept, g, width)))
@@ -187,13 +176,20 @@ static int make_levels(struct sv_hierarchy *h, const struct sv_planned *levels, 
     h->M.last = inverse;
     return inverse && (h->M.ends = zeros(&h->kept, 2 * cells * sizeof(double))) &&
            shape_level(h, &h->A, levels->n[0], none, sizeof(double)) && make_same(h, &h->A, SHARED_INVERSE) &&
-           make_alike(h, &h->A) &&
            (h->diagonal = field(&h->kept, &h->A, sizeof(double))) &&
            (h->given = zeros(&h->kept, h->M.level[0].size * width)) &&
            (h->result = zeros(&h->kept, h->M.level[0].size * width));
 }
 
 /* ---- the first level ---- */
+
+static int make_alike(struct blocks *blocks, struct sv_level *g)
+{
+    for (int kind = 0; kind < ALIKE_KINDS; kind++)
+        if (!(g->alike[kind] = zeros(blocks, (size_t)(g->n[1] * g->n[2]) * sizeof *g->alike[kind])))
+            return 0;
+    return 1;
+}
 
 static int fill_constant(struct sv_hierarchy *h, const sv_grid *grid, struct blocks *lent)
 {
@@ -215,6 +211,11 @@ static int fill_constant(struct sv_hierarchy *h, const sv_grid *grid, struct blo
     for (int k = 0; k < 3; k++)
         h->A.coupling[k] = cells.coupling[k], g->coupling[k] = h->scale * cells.coupling[k];
     if (!make_faces(h, lent, g, width) || !(g->wall = field(lent, g, width)) || !(g->mass = field(lent, g, width)))
+        return no_memory(h->cells);
+    for (int l = 0; l < h->M.levels && !h->M.general; l++)
+        if (!make_alike(&h->kept, &h->M.level[l]))
+            return no_memory(h->cells);
+    if (!make_alike(&h->kept, &h->A))
         return no_memory(h->cells);
     sv_setup_kernels(0)->fill(&h->A, &cells, 1, h->diagonal, h->M.threads);
     sv_setup_kernels(h->M.single)->fill(g, &cells, h->scale, NULL, h->M.threads);

@@ -162,6 +162,19 @@ static void set_outside(const struct sv_hierarchy *h, double *vector)
         vector[i] = h->grid.mask[i] ? vector[i] : 0;
 }
 
+/* b is 0, or has a norm whose square is far from the ends of what a double holds. */
+static int check_size(const struct sv_hierarchy *h, const double *b)
+{
+    const double size = sv_linalg_norm(h->cells, b);
+    if (size >= SV_SMALLEST_NORM && size <= SV_LARGEST_NORM)
+        return SV_OK;
+    for (size_t i = 0; i < h->cells; i++)
+        if (b[i] != 0)
+            return sv_fail(SV_INVALID, "b[%zu] is %g, too %s for its square: count b in another unit", i, b[i],
+                           size < SV_SMALLEST_NORM ? "small" : "large");
+    return SV_OK;
+}
+
 static int check_right(const struct sv_hierarchy *h, const double *b, const double *x, double rtol, double atol)
 {
     int status = sv_check_tolerances(rtol, atol, "");
@@ -172,7 +185,7 @@ static int check_right(const struct sv_hierarchy *h, const double *b, const doub
     for (size_t i = 0; i < h->cells && h->grid.mask && !status; i++)
         if (!h->grid.mask[i] && b[i] != 0)
             status = sv_fail(SV_INVALID, "b[%zu] is %g, but must be 0 outside of the mask", i, b[i]);
-    return status;
+    return status ? status : check_size(h, b);
 }
 
 /* The norm of b - A x, formed anew; the residual by recurrence is lost. */

@@ -19,10 +19,6 @@
 
 #define MAX_ITER 10000
 
-/* Norms of b between which the squares of its numbers, and of those of small residuals, are exact. */
-#define SMALLEST 0x1p-400
-#define LARGEST 0x1p+400
-
 /* A solve that has begun. Vectors are in the method's order, but for the user's own. */
 struct solve {
     sv_linear *A;
@@ -429,7 +425,7 @@ static double unit_of(size_t n, const double *b)
     const double size = sv_linalg_norm(n, b);
     double largest = 0;
     int exponent;
-    if (size >= SMALLEST && size <= LARGEST)
+    if (size >= SV_SMALLEST_NORM && size <= SV_LARGEST_NORM)
         return 1;
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs(b[i]));

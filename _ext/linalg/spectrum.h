@@ -7,6 +7,9 @@
 /* x'y, and the 2-norm. */
 SV_BINDING double sv_linalg_dot(size_t n, const double *x, const double *y);
 SV_BINDING double sv_linalg_norm(size_t n, const double *x);
+/* Norms of b between which the squares of its numbers, and of those of small residuals, are exact. */
+#define SV_SMALLEST_NORM 0x1p-400
+#define SV_LARGEST_NORM 0x1p+400
 
 /* The omega of SSOR from the Rayleigh quotient t of the constant vector for D^-1 A: 2 / (1 + sqrt(2 t)), from 1 to 1.95.
  * ones: 1 at the unknowns, 0 where the order pads. work: n zeros. */

@@ -322,11 +322,20 @@ def test_limits_as_in_python():
         assert (status, report.nit, report.measure) == (wanted.status, wanted.nit, wanted.measure)
         assert status == 13
         assert x.tobytes() == wanted.x.tobytes()
-    # squares overflow, which is said; Python counts in another unit there
-    status, x, report = mine.solve(1e200 * b)
-    assert status == 22
-    assert not x.any()
-    assert solve(op, 1e200 * b, M=M, threads=1).success
+
+
+@pytest.mark.parametrize(("size", "words"), [(1e200, "too large"), (1e-170, "too small")])
+def test_squares_beyond_a_double_are_refused(size, words):
+    """Python counts in another unit there."""
+    op, M, mine = both("rough")
+    b = size * right(op)
+    x = np.full(op.size, 7.0)
+    assert solve_in_c(mine.handle, doubles(b), doubles(x), 1e-8, 0.0, None, None) == INVALID
+    assert last_error().startswith("b[")
+    assert words in last_error()
+    assert (x == 7.0).all()
+    assert solve(op, b, M=M, threads=1).success
+    assert mine.solve(0 * b)[0] == 0
 
 
 def test_callback():
