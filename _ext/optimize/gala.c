@@ -307,8 +307,9 @@ static int again(struct gala *w)
     s->infeasible += s->status == SV_GALA_INFEASIBLE;
     if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
         return sv_gala_hand_over(w);
-    int gives_up = fmax(s->best, s->handed ? s->least : 0) <= 100 * s->options.tol || s->infeasible == 2 ||
-                   s->attempt == further_attempts(w);
+    /* Near the tolerance it is rounding that stops a solve; but of equations that become dependent there, M itself. */
+    int near = fmax(s->best, s->handed ? s->least : 0) <= 100 * s->options.tol && !(w->m && sv_gala_equalities_only(w));
+    int gives_up = near || s->infeasible == 2 || s->attempt == further_attempts(w);
     if (gives_up || (s->status != SV_GALA_INFEASIBLE && s->status != SV_GALA_STAGNATION)) {
         if (s->status == SV_GALA_INFEASIBLE) { /* that point is the answer */
             s->best = INFINITY;

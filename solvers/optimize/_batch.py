@@ -171,7 +171,7 @@ def minimize_batch(
     Notes
     -----
     Programs are not interleaved in the lanes of vectors: they take different steps from the second iteration on, and
-    the functions take one point. What is saved is Python, 60 microseconds a program and more.
+    the functions take one point. What is saved is Python, 25 microseconds a program and more.
 
     Examples
     --------

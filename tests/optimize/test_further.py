@@ -7,6 +7,7 @@ import pytest
 from scipy import LowLevelCallable
 from scipy.optimize import NonlinearConstraint
 
+from solvers import Status
 from solvers.optimize import _gala, minimize, minimize_batch
 from solvers.testing import cutest, kkt
 
@@ -106,3 +107,20 @@ def test_equations_that_end_at_a_stuck_point_are_tried_by_the_filter():
     )  # fmt: skip
     assert found.success
     np.testing.assert_allclose(curves(found.x) @ found.x[::2], data, atol=1e-8)
+
+
+def test_equations_that_end_near_the_tolerance_are_tried_by_the_filter():
+    """A gradient with noise, which nothing can mend: but that is known when both have tried, each from x0."""
+    x0, starts = np.array([0.3, 2.0]), []
+
+    def fun(x):
+        starts.append(bool(np.array_equal(x, x0)))
+        return x @ x
+
+    row = NonlinearConstraint(lambda x: x.sum(), 1, 1, jac=np.ones_like, hess=lambda x, v: np.zeros((2, 2)))
+    found = minimize(
+        fun, x0, jac=lambda x: 2 * x + 3e-7 * np.sin(1e9 * x), hess=lambda x: 2 * np.eye(2), constraints=row
+    )
+    assert found.status is Status.STAGNATION
+    assert found.measure <= 1e-6
+    assert sum(starts) == 2
