@@ -179,7 +179,7 @@ INLINE void store_some_terms(const real *x, size_t left, const struct window *wi
 {
     vreal v[TOGETHER];
     for (int k = 0; k < count; k++) {
-        __builtin_prefetch((const char *)(terms + k * SV_W) + PREFETCH_BYTES / 2, 1);
+        __builtin_prefetch((const char *)(terms + k * SV_W) + NEAR_BYTES, 1);
         v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
     }
     add_fine_terms(block, least, v, window, plain, count);
@@ -258,7 +258,7 @@ INLINE struct outlook scale_terms(const real *terms, real *y, const real *next, 
     for (; i + SV_W <= n; i += SV_W) {
         vreal quotient = scaled_as(v_load(terms + i), &scale, plain);
         reach(&ends, v_load(next + i));
-        __builtin_prefetch((const char *)(next + i) + PREFETCH_BYTES / 2);
+        __builtin_prefetch((const char *)(next + i) + NEAR_BYTES);
         v_store(y + i, quotient);
     }
     if (i < n) {
@@ -302,14 +302,17 @@ struct waiting {
     int plain;
 };
 
+/* How far ahead lines of rows are called: from memory, farther than serves rows that a cache has. */
+static inline ptrdiff_t called_ahead(int stream) { return stream == STREAMED_FROM_AFAR ? PREFETCH_BYTES : NEAR_BYTES; }
+
 /* `count` vectors of terms into `terms` (a constant at each call), and what they tell of the next row. */
-INLINE void step(const real *x, const real *next, size_t left, const struct window *window, struct grid_sum *block,
-                 real *terms, vreal *least, struct ends *ends, int plain, int count)
+INLINE void step(const real *x, const real *next, size_t left, ptrdiff_t ahead, const struct window *window,
+                 struct grid_sum *block, real *terms, vreal *least, struct ends *ends, int plain, int count)
 {
     vreal v[TOGETHER];
     for (int k = 0; k < count; k++) {
         reach(ends, v_load_some(next + k * SV_W, left, next[0]));
-        __builtin_prefetch((const char *)(next + k * SV_W) + PREFETCH_BYTES / 2);
+        __builtin_prefetch((const char *)(next + k * SV_W) + ahead);
         v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
     }
     add_fine_terms(block, least, v, window, plain, count);
@@ -332,7 +335,8 @@ INLINE void leave_terms(struct outflow *out, const real *from, size_t end, int c
 /* The terms of x as by store_terms, while the quotients of the row before it leave, the last ones first: streams that
  * run towards each other meet but once in the page, see follows_in_page. *ends become those of `next`. */
 INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, const struct waiting *row,
-                                  struct outflow *out, const real *next, vreal *least, struct ends *ends, int plain)
+                                  struct outflow *out, const real *next, ptrdiff_t ahead, vreal *least,
+                                  struct ends *ends, int plain)
 {
     enum { STEP = STEPS_TOGETHER * SV_W };
     const real start = raised(2 * BLOCK);
@@ -345,16 +349,16 @@ INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window,
         struct grid_sum block = empty_sum(start);
         size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
         for (; i + STEP <= end && left >= STEP; i += STEP, left -= STEP) {
-            step(x + i, next + i, SV_W, &window, &block, terms + i, least, ends, plain, STEPS_TOGETHER);
+            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, plain, STEPS_TOGETHER);
             leave_terms(out, from, left, STEPS_TOGETHER, &scale, plain);
         }
         for (; i + SV_W <= end; i += SV_W) {
-            step(x + i, next + i, SV_W, &window, &block, terms + i, least, ends, plain, 1);
+            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, plain, 1);
             if (left)
                 leave_terms(out, from, left, 1, &scale, plain), left -= SV_W;
         }
         if (i < end) {
-            step(x + i, next + i, end - i, &window, &block, terms + i, least, ends, 0, 1);
+            step(x + i, next + i, end - i, ahead, &window, &block, terms + i, least, ends, 0, 1);
             if (left)
                 leave_terms(out, from, left, 1, &scale, 0), left -= SV_W;
         }
@@ -383,7 +387,8 @@ static inline real *away_from(const real *x, char *room)
 /* The terms of a row that is to wait, while the one before it leaves if there is one; *row becomes what is known of the
  * next row. */
 static struct scaled_sum terms_beside(const real *x, size_t n, real *terms, const struct waiting *before,
-                                      struct outflow *out, const real *next, vreal *least, struct outlook *row)
+                                      struct outflow *out, const real *next, ptrdiff_t ahead, vreal *least,
+                                      struct outlook *row)
 {
     const struct window window = terms_window(row->top);
     struct scaled_sum total;
@@ -394,17 +399,18 @@ static struct scaled_sum terms_beside(const real *x, size_t n, real *terms, cons
         return total;
     }
     if (row->plain && before->plain)
-        total = step_row(x, n, window, terms, before, out, next, least, &ends, 1);
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, 1);
     else
-        total = step_row(x, n, window, terms, before, out, next, least, &ends, 0);
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, 0);
     *row = outlook_of(ends);
     return total;
 }
 
 /* cached_rows streamed. `rooms` has space for two rows, each with ROOM_SLACK_BYTES. */
 static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
-                            char *rooms)
+                            int stream, char *rooms)
 {
+    const ptrdiff_t ahead = called_ahead(stream);
     const size_t room = n * sizeof(real) + ROOM_SLACK_BYTES;
     struct outflow out = outflow_to(y);
     struct waiting waiting = {.terms = NULL};
@@ -415,7 +421,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
         real *terms = away_from(x, rooms + r % 2 * room);
         const real *next = r + 1 < rows ? x + x_stride : x;
         vreal least = no_least();
-        const struct scaled_sum total = terms_beside(x, n, terms, &waiting, &out, next, &least, &row);
+        const struct scaled_sum total = terms_beside(x, n, terms, &waiting, &out, next, ahead, &least, &row);
         if (r && y_stride != (ptrdiff_t)n) {
             finish(&out);
             out = outflow_to(y += y_stride);

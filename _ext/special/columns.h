@@ -89,14 +89,16 @@ INLINE void split_for_columns(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
 #endif
 }
 
-/* Up to COLUMN_STEP rows of a vector of columns. */
-INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t left, real *state, size_t pitch, size_t c,
-                         int others)
+/* Up to COLUMN_STEP rows of a vector of columns, the lines `ahead` of theirs being called. */
+INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t left, ptrdiff_t ahead, real *state,
+                         size_t pitch, size_t c, int others)
 {
     const v_fractions base = v_exp_base(0);
     vreal v[COLUMN_STEP], highest = v_set1(-INFINITY), top = v_load(WORD(COLUMN_TOP));
 #pragma GCC unroll 8
     for (size_t k = 0; k < COLUMN_STEP; k++) {
+        if (k < rows)
+            __builtin_prefetch(x + (ptrdiff_t)k * stride + ahead);
         v[k] = k < rows ? v_load_some(x + (ptrdiff_t)k * stride, left, 0) : v_set1(-INFINITY);
         if (others) {
             const vreal lesser = v_min(top, v[k]); /* NaN where v is */
@@ -123,16 +125,19 @@ INLINE void step_columns(const real *x, ptrdiff_t stride, size_t rows, size_t le
 INLINE void add_rows(const real *x, ptrdiff_t stride, size_t first, size_t length, size_t columns, size_t pitch,
                      real *state, int others)
 {
+    enum { AHEAD = NEAR_BYTES / sizeof(real) };
     for (size_t i = 0; i < length; i += COLUMN_STEP, x += COLUMN_STEP * stride) {
         const size_t rows = length - i < COLUMN_STEP ? length - i : COLUMN_STEP;
         if ((first + i) % BLOCK == 0)
             for (size_t c = 0; c < columns; c += SV_W)
                 close_block(state, pitch, c);
-        for (size_t c = 0; c < columns; c += SV_W)
+        for (size_t c = 0; c < columns; c += SV_W) {
+            const ptrdiff_t ahead = columns - c > AHEAD ? AHEAD : COLUMN_STEP * stride + AHEAD - (ptrdiff_t)columns;
             if (rows == COLUMN_STEP && columns - c >= SV_W)
-                step_columns(x + c, stride, COLUMN_STEP, SV_W, state, pitch, c, others);
+                step_columns(x + c, stride, COLUMN_STEP, SV_W, ahead, state, pitch, c, others);
             else
-                step_columns(x + c, stride, rows, columns - c, state, pitch, c, others);
+                step_columns(x + c, stride, rows, columns - c, ahead, state, pitch, c, others);
+        }
     }
 }
 
@@ -180,29 +185,28 @@ static void close_columns(size_t columns, size_t pitch, real *state, enum column
 #define SMALL_COLUMN_X                                                                                              \
     ((real)(0.6931472 * (TERM_EXPONENT + HEADROOM + 30 + R_MANTISSA_BITS + 3 - (GUARD_BITS + 2))))
 
-INLINE vreal column_quotient(vreal x, const real *state, size_t pitch, size_t c, int small)
+static vreal small_column_quotient(vreal x, const real *state, size_t pitch, size_t c)
 {
     const vreal raise = v_set1((real)ldexp(1, RAISED)), to_grid = v_load(WORD(COLUMN_TO_GRID));
-    struct scale scale = {v_load(WORD(COLUMN_SCALE)), v_load(WORD(COLUMN_SCALE_LOW)), small};
+    const struct scale scale = {v_mul(v_load(WORD(COLUMN_SCALE)), raise), v_mul(v_load(WORD(COLUMN_SCALE_LOW)), raise), 1};
     vreal s, low, on_grid;
-    if (small)
-        scale.hi = v_mul(scale.hi, raise), scale.lo = v_mul(scale.lo, raise);
 #if defined(V_HAS_SCALEF) && defined(V_HAS_LOOKUP)
-    v_exp_split_fine(to_grid, small ? v_max(v_set1(LOWEST_X), x) : x, &s, &low, &on_grid);
+    v_exp_split_fine(to_grid, v_max(v_set1(LOWEST_X), x), &s, &low, &on_grid);
     const vreal term = rounded_term(s, low, v_exp_root(on_grid)), power = v_sub(on_grid, v_set1(TO_GRID));
-    const vreal value = v_fma(term, scale.hi, v_mul(term, scale.lo));
-    if (small) /* the least power gives 0 */
-        return lowered(v_ldexp(value, v_max(v_set1(TERM_EXPONENT - LEAST_UNIT - 16), power)));
-    return v_ldexp(value, power);
+    /* the least power gives 0 */
+    return lowered(v_ldexp(plainly_scaled(term, &scale), v_max(v_set1(TERM_EXPONENT - LEAST_UNIT - 16), power)));
 #else
-    v_exp_split_fine(to_grid, small ? v_max(v_load(WORD(COLUMN_LOWEST_X)), x) : x, &s, &low, &on_grid);
+    v_exp_split_fine(to_grid, v_max(v_load(WORD(COLUMN_LOWEST_X)), x), &s, &low, &on_grid);
     return scaled(rounded_term(s, low, v_exp_power(v_exp_base(0), on_grid)), &scale);
 #endif
 }
 
-static vreal small_column_quotient(vreal x, const real *state, size_t pitch, size_t c)
+INLINE vreal column_quotient(vreal x, const real *state, size_t pitch, size_t c)
 {
-    return column_quotient(x, state, pitch, c, 1);
+    const struct scale scale = {v_load(WORD(COLUMN_SCALE)), v_load(WORD(COLUMN_SCALE_LOW)), 0};
+    vreal s, low, on_grid;
+    v_exp_split_fine(v_load(WORD(COLUMN_TO_GRID)), x, &s, &low, &on_grid);
+    return plainly_scaled(above_window(rounded_term(s, low, v_exp_power(v_exp_base(0), on_grid))), &scale);
 }
 
 /* The results of `rows` vectors of some columns, one below the other (a constant at each call): side by side they take
@@ -225,10 +229,10 @@ INLINE void column_results_at(const real *x, ptrdiff_t x_stride, real *y, ptrdif
     } else if (small) {
         for (int k = 0; k < rows; k++)
             v[k] = v_at_least(small_x, v[k]) ? small_column_quotient(v[k], state, pitch, c)
-                                             : column_quotient(v[k], state, pitch, c, 0);
+                                             : column_quotient(v[k], state, pitch, c);
     } else {
         for (int k = 0; k < rows; k++)
-            v[k] = column_quotient(v[k], state, pitch, c, 0);
+            v[k] = column_quotient(v[k], state, pitch, c);
     }
     for (int k = 0; k < rows; k++) {
         if (left < SV_W)
@@ -250,11 +254,10 @@ INLINE void result_rows_at(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
     if (x != y && follows_in_page(y, x)) {
         for (size_t c = tail; c > head; c -= SV_W)
             column_results_at(x, x_stride, y, y_stride, c - SV_W, SV_W, state, pitch, logarithm, stream,
-                              -PREFETCH_BYTES / 4, rows);
+                              -NEAR_BYTES, rows);
     } else {
         for (size_t c = head; c < tail; c += SV_W)
-            column_results_at(x, x_stride, y, y_stride, c, SV_W, state, pitch, logarithm, stream, PREFETCH_BYTES / 4,
-                              rows);
+            column_results_at(x, x_stride, y, y_stride, c, SV_W, state, pitch, logarithm, stream, NEAR_BYTES, rows);
     }
     if (tail < columns)
         column_results_at(x, x_stride, y, y_stride, tail, columns - tail, state, pitch, logarithm, stream, 0, rows);

@@ -19,13 +19,12 @@
 
 /* Sums of a row's lanes start here: so coarse a grid that the lanes too add up exactly. */
 enum { GROUP_START = 2 * REGISTER_ROW * SV_W };
+_Static_assert(REGISTER_ROW == 2 * TOGETHER, "the steps of group_terms");
 
-/* Vectors of terms that are made side by side: with more, loads and stores come too many at a time. */
-enum { PAIR = 2 };
-
-/* What turns the terms of each row of a group into quotients. */
+/* What turns the terms of each row of a group into quotients. Aligned: what is stored across two lines is not seen by
+ * loads that follow until it has left for the cache, after all results before it. */
 struct scales {
-    real hi[SV_W], lo[SV_W];
+    _Alignas(SV_W * sizeof(real)) real hi[SV_W], lo[SV_W];
     int raised;
 };
 
@@ -35,7 +34,7 @@ INLINE struct scale scale_of_row(const struct scales *scales, size_t r)
 }
 
 /* Whole vectors on their way past the cache, `left` numbers, the last ones first: see follows_in_page. With `scales`
- * they are terms of whole vectors, and become quotients on the way. */
+ * they are terms of whole rows, whose quotients need not be raised, and become these on the way. */
 struct drip {
     const real *from;
     real *to;
@@ -43,16 +42,29 @@ struct drip {
     const struct scales *scales;
 };
 
-INLINE void drip(struct drip *pending, int count)
+/* Of the row of `count` vectors that leaves next; anything where there are no scales. */
+INLINE struct scale scale_of_leaving(const struct drip *pending, int count)
+{
+    if (!pending->scales || !pending->left)
+        return (struct scale){v_set1(1), v_set1(0), 0};
+    return scale_of_row(pending->scales, pending->left / (size_t)(count * SV_W) - 1);
+}
+
+INLINE void drip(struct drip *pending, const struct scale *by)
 {
     if (pending->left) {
         pending->left -= SV_W;
-        vreal v = v_load(pending->from + pending->left);
-        if (pending->scales) {
-            const struct scale scale = scale_of_row(pending->scales, pending->left / (size_t)(count * SV_W));
-            v = scaled(v, &scale);
-        }
-        v_stream(pending->to + pending->left, v);
+        const vreal v = v_load(pending->from + pending->left);
+        v_stream(pending->to + pending->left, pending->scales ? plainly_scaled(v, by) : v);
+    }
+}
+
+INLINE void leave_rest(struct drip *pending, int count)
+{
+    while (pending->left) {
+        const struct scale by = scale_of_leaving(pending, count);
+        for (int k = 0; k < count; k++)
+            drip(pending, &by);
     }
 }
 
@@ -97,41 +109,55 @@ INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int
     return (struct group){top, outlook_of((struct ends){top, least}).plain};
 }
 
+/* The terms of a row's vectors from the k-th of `count` on, TOGETHER or what there is (constants at each call), a vector
+ * leaving for each; lines of a row that comes later are called `ahead`. */
+INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *terms, const struct window *window,
+                          struct grid_sum *sum, vreal *least, struct drip *pending, const struct scale *by, int plain,
+                          int k, int count)
+{
+    const int some = count - k < TOGETHER ? count - k : TOGETHER;
+    vreal v[TOGETHER];
+    if (some <= 0)
+        return;
+    for (int j = 0; j < some; j++)
+        v[j] = load_of(x, n, k + j, count);
+    if (plain && (k + some < count || n == (size_t)count * SV_W))
+        add_fine_terms(sum, least, v, window, 1, some);
+    else
+        add_fine_terms(sum, least, v, window, 0, some);
+    for (int j = 0; j < some; j++)
+        v_store(terms + (k + j) * SV_W, v[j]);
+    for (int j = 0; j < some; j++) {
+        __builtin_prefetch(ahead + (k + j) * SV_W);
+        drip(pending, by);
+    }
+}
+
 /* The terms of a group of rows with these maxima, a vector leaving for each. */
 INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal top, real *terms, struct drip *pending,
                                 int plain, int count)
 {
     const struct window lanes = window_by_lane(top);
     const real start = raised(GROUP_START);
-    const int whole = n == (size_t)count * SV_W;
     real to_grid[SV_W], lowest_x[SV_W], middle[SV_W];
     vreal sums[SV_W], lost[SV_W], least = no_least();
     v_store(to_grid, lanes.to_grid);
     v_store(lowest_x, lanes.lowest_x);
     v_store(middle, v_add(lanes.lower, v_set1(TERM_EXPONENT)));
     for (int r = 0; r < SV_W; r++) {
+        const real *row = x + r * stride, *ahead = row + 2 * SV_W * stride;
+        real *to = terms + r * count * SV_W;
         const struct window window = {.lowest_x = v_set1(lowest_x[r]), .to_grid = v_set1(to_grid[r]),
                                       .rests = v_exp_rests(v_set1(middle[r]))};
-        struct grid_sum row = empty_sum(start);
-        vreal v[REGISTER_ROW];
-#pragma GCC unroll 8
-        for (int k = 0; k < count; k++)
-            v[k] = load_of(x + r * stride, n, k, count);
-#pragma GCC unroll 8
-        for (int k = 0; k < count; k += PAIR) {
-            const int some = count - k < PAIR ? count - k : PAIR;
-            if (plain && (k + some < count || whole))
-                add_fine_terms(&row, &least, v + k, &window, 1, some);
-            else
-                add_fine_terms(&row, &least, v + k, &window, 0, some);
-            for (int j = k; j < k + some; j++) {
-                v_store(terms + (r * count + j) * SV_W, v[j]);
-                __builtin_prefetch(x + (2 * SV_W + r) * stride + j * SV_W);
-                drip(pending, count);
-            }
-        }
-        sums[r] = v_sub(row.sum, v_set1(start));
-        lost[r] = row.lost;
+        const struct scale by = scale_of_leaving(pending, count);
+        struct grid_sum sum = empty_sum(start);
+        /* no loop: what is indexed in one, even where compilers unroll it, stays in memory */
+#define STEP(k) step_of_group(row, ahead, n, to, &window, &sum, &least, pending, &by, plain, k, count)
+        STEP(0);
+        STEP(TOGETHER);
+#undef STEP
+        sums[r] = v_sub(sum.sum, v_set1(start));
+        lost[r] = sum.lost;
     }
     return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add), least);
 }
@@ -172,13 +198,11 @@ INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows,
         const struct scale scale = group.plain
                                        ? group_terms(x, x_stride, n, group.top, terms, &pending, 1, count)
                                        : group_terms(x, x_stride, n, group.top, terms, &pending, 0, count);
-        while (pending.left)
-            drip(&pending, count);
         if (done + 2 * SV_W <= rows)
             group = look_at_group(x + SV_W * x_stride, x_stride, n, count);
         struct scales *by = &scales[done / SV_W % 2];
         *by = scales_of(scale);
-        if (stream && direct) {
+        if (stream && direct && !by->raised) {
             pending = (struct drip){terms, out->to, SV_W * n, by};
             out->to += SV_W * n;
             continue;
@@ -189,8 +213,7 @@ INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows,
         else if (!whole)
             copy(terms, y, SV_W * n);
     }
-    while (pending.left)
-        drip(&pending, count);
+    leave_rest(&pending, count);
     return done;
 }
 

@@ -265,6 +265,7 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
 {
     const struct window lanes = window_by_lane(tops.next);
     const real start = raised(GROUP_START);
+    const struct scale none = scale_of_leaving(pending, count); /* these leave as they are */
     real to_grid[SV_W], lowest_x[SV_W], except[SV_W];
     vreal sums[SV_W], lost[SV_W];
     v_store(to_grid, lanes.to_grid);
@@ -279,7 +280,7 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
             v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
             add_term(&row, s, v_exp_power(lanes.base, on_grid));
             __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
-            drip(pending, count);
+            drip(pending, &none);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
         lost[r] = row.lost;
@@ -301,8 +302,6 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
         if (!all_near(tops.top))
             break;
         group_offsets(x, x_stride, n, tops, &pending, offsets, count);
-        while (pending.left)
-            drip(&pending, count);
         v_store(highest, tops.top);
         for (int r = 0; r < SV_W; r++) {
             const vreal top = v_set1(highest[r]), offset = v_set1(offsets[r]);
@@ -315,8 +314,7 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
         else
             copy(results, y, SV_W * n);
     }
-    while (pending.left)
-        drip(&pending, count);
+    leave_rest(&pending, count);
     if (stream)
         finish(&out);
     return done;

@@ -147,7 +147,8 @@ static inline vreal difference(const struct differences *row, vreal x)
 /* The sum of the others of x, while the results of the row before it leave, the last ones first (see step_row), and the
  * two largest of the row after it are found. */
 INLINE struct scaled_sum log_step(const real *x, size_t n, struct leading lead, const struct differences *before,
-                                  struct outflow *out, int stream, const real *after, struct two *tops)
+                                  struct outflow *out, int stream, const real *after, ptrdiff_t ahead,
+                                  struct two *tops)
 {
     const real exponent = exponent_above(lead.next);
     const struct window window = window_above(exponent);
@@ -164,7 +165,7 @@ INLINE struct scaled_sum log_step(const real *x, size_t n, struct leading lead, 
         for (; i + SV_W <= end && flowed < flows; i += SV_W, flowed++) {
             const size_t at = (flows - 1 - flowed) * SV_W;
             *tops = with_number(*tops, v_load(after + i));
-            __builtin_prefetch((const char *)(after + i) + PREFETCH_BYTES / 2);
+            __builtin_prefetch((const char *)(after + i) + ahead);
             add_other(&block, v_load(x + i), except, &window);
             store(to + at, difference(before, v_load(from + at)), stream);
         }
@@ -213,7 +214,7 @@ static real log_offset(struct scaled_sum others, struct leading lead)
 }
 
 INLINE size_t log_rows_by(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows, size_t n,
-                          int stream)
+                          ptrdiff_t ahead, int stream)
 {
     struct outflow out = outflow_to(y);
     struct differences row = {NULL, NULL, v_set1(0), v_set1(0)};
@@ -226,7 +227,7 @@ INLINE size_t log_rows_by(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
         if (!is_near(lead.top))
             break;
         if (row.x) {
-            others = log_step(x, n, lead, &row, &out, stream, after, &tops);
+            others = log_step(x, n, lead, &row, &out, stream, after, ahead, &tops);
         } else {
             others = sum_others(x, n, excepted(lead), 0, lead.next);
             tops = two_largest(after, n);
@@ -261,8 +262,8 @@ static size_t log_softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdi
     if (rows == 0)
         return done;
     if (stream && length > REGISTER_ROW * SV_W)
-        return done + log_rows_by(x, x_stride, y, y_stride, rows, length, 1);
-    return done + log_rows_by(x, x_stride, y, y_stride, rows, length, 0);
+        return done + log_rows_by(x, x_stride, y, y_stride, rows, length, called_ahead(stream), 1);
+    return done + log_rows_by(x, x_stride, y, y_stride, rows, length, NEAR_BYTES, 0);
 }
 
 #endif

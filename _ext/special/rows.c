@@ -434,12 +434,13 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
 }
 
 /* Results that leave the cache before they are read again go past it, where whole cache lines of them come together. */
-static int should_stream(const struct batch *batch)
+static int streaming_of(const struct batch *batch)
 {
-    size_t row_bytes = batch->length * sizeof(real);
-    int whole_lines = batch->y_stride == (ptrdiff_t)batch->length || row_bytes > 4096;
-    return batch->x != batch->y && batch->rows * row_bytes > STREAM_MIN_BYTES && whole_lines
-           && (uintptr_t)batch->y % sizeof(real) == 0;
+    const size_t row_bytes = batch->length * sizeof(real), bytes = batch->rows * row_bytes;
+    const int whole_lines = batch->y_stride == (ptrdiff_t)batch->length || row_bytes > 4096;
+    if (batch->x == batch->y || bytes <= STREAM_MIN_BYTES || !whole_lines || (uintptr_t)batch->y % sizeof(real))
+        return STORED;
+    return bytes > FAR_MIN_BYTES ? STREAMED_FROM_AFAR : STREAMED;
 }
 
 void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y_stride, size_t rows,
@@ -447,9 +448,9 @@ void NAME(sv_softmax_by)(int method, const real *x, ptrdiff_t x_stride, real *y,
 {
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .method = method, .some = some_softmax};
-    batch.stream = should_stream(&batch);
+    batch.stream = streaming_of(&batch);
     if (method == SV_SOFTMAX_ONE_EXPONENTIAL && length >= 2 * SEGMENT) /* terms of two such rows would have to wait */
-        batch.stream = 0;
+        batch.stream = STORED;
     if (length)
         run_batch(&batch, threads);
 }
@@ -496,7 +497,7 @@ int NAME(sv_log_softmax)(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t y
         return bad;
     struct batch batch = {.x = x, .y = y, .x_stride = x_stride, .y_stride = y_stride, .rows = rows, .length = length,
                           .some = some_log_softmax};
-    batch.stream = should_stream(&batch);
+    batch.stream = streaming_of(&batch);
     if (length)
         run_batch(&batch, threads);
     return SV_OK;

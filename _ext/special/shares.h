@@ -7,7 +7,10 @@
 enum {
     SEGMENT = 32768,     /* elements: some 10 microseconds of work */
     PARALLEL_MIN = 65536, /* elements: below it waking a thread costs more than it gives */
-    STREAM_MIN_BYTES = 8 << 20 /* output larger than this leaves the cache before it is read again */
+    /* Output larger than this goes past the cache. By itself that takes less time from 1 MiB on; where results are read
+     * at once, as much time at 8 MiB and less above, though the last cache may have 32 MiB: it has the input too. */
+    STREAM_MIN_BYTES = 8 << 20,
+    FAR_MIN_BYTES = 12 << 20 /* rows that are more in all come from memory, and are called from farther ahead */
 };
 
 static inline int threads_for(size_t elements, int threads) { return elements < PARALLEL_MIN ? 1 : threads; }

@@ -62,7 +62,7 @@ static size_t softmax_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t
         REGISTER_ROWS(7);
         REGISTER_ROWS(8);
     default:
-        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length, rooms ? rooms : space)
+        return stream ? streamed_rows(x, x_stride, y, y_stride, rows, length, stream, rooms ? rooms : space)
                       : cached_rows(x, x_stride, y, y_stride, rows, length);
     }
     if (stream)

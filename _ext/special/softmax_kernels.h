@@ -22,6 +22,9 @@ static inline struct scaled_sum sv_merge(struct scaled_sum a, struct scaled_sum 
     return (struct scaled_sum){total, lo - (total - hi), top};
 }
 
+/* How rows are written: with ordinary stores, past the cache, and past the cache while they come from memory. */
+enum { STORED, STREAMED, STREAMED_FROM_AFAR };
+
 enum {
     ROOM_BYTES = 16384, /* of the longest row whose terms wait on the stack, in the first cache */
     ROOM_SLACK_BYTES = 4096 + 2 * 64 /* more than a row, so that its place can be chosen */

@@ -18,7 +18,8 @@ enum {
     ROWS_TOGETHER = 1, /* there are too few registers for more */
     STEPS_TOGETHER = 1,
 #endif
-    PREFETCH_BYTES = 4096,
+    PREFETCH_BYTES = 8192, /* how far ahead lines are called that come from memory */
+    NEAR_BYTES = 2048,     /* and those that a cache may have, or of many rows at a time */
     PAGE_BYTES = 4096,
     NEXT_ROW_BYTES = 64 << 10, /* of a row that waits in cache until it is summed */
     PREFETCH_GROUPS = 2, /* of rows that become columns */

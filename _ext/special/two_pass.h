@@ -339,7 +339,7 @@ struct leaving {
 INLINE void leave_some(struct leaving *row, int count)
 {
     row->left -= (size_t)count * SV_W;
-    write_at(row->x, row->y, row->left, &row->by, QUOTIENTS, 1, -PREFETCH_BYTES, count);
+    write_at(row->x, row->y, row->left, &row->by, QUOTIENTS, 1, -NEAR_BYTES, count);
 }
 
 /* The sum of a chunk as by sum_chunk, while results leave. */

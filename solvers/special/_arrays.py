@@ -56,8 +56,7 @@ def take(x: Any, name: str) -> Input:
     """An argument of real numbers; TypeError with its name for anything else."""
     if not isinstance(x, np.ndarray) and hasattr(x, "__dlpack__"):
         return _take_foreign(x, name)
-    refuse_masked(x, name)
-    array = np.asarray(x)
+    array = _from_numpy(x, name)
     if _is_bfloat16(array.dtype):
         return Input(array.view(np.uint16), BFLOAT16, partial(_to_bfloat16, array.dtype))
     return Input(array, _format(array.dtype, name), _to_numpy)
@@ -67,13 +66,13 @@ def take_plain(x: Any, name: str) -> Array:
     """An argument of any type as an array of NumPy."""
     if not isinstance(x, np.ndarray) and hasattr(x, "__dlpack__"):
         return _from_dlpack(x, name)
-    refuse_masked(x, name)
-    return np.asarray(x)
+    return _from_numpy(x, name)
 
 
 def take_out(out: Any, shape: tuple[int, ...], form: Format) -> Array:
     """The array to write to, which must have this shape and format; bits, if that is bfloat16."""
     if isinstance(out, np.ndarray):
+        refuse_masked(out, "out")
         array, dtype = (out.view(np.uint16) if _is_bfloat16(out.dtype) else out), out.dtype
         fits = form is BFLOAT16 if array is not out else form is not BFLOAT16 and dtype == form.storage
     elif hasattr(out, "__dlpack__"):
@@ -181,6 +180,11 @@ def _format(dtype: np.dtype[Any], name: str) -> Format:
     if dtype.kind in "biu":
         return DOUBLE
     raise TypeError(f"{name} must be float16, bfloat16, float32, float64, integer or boolean, not {dtype}")
+
+
+def _from_numpy(x: Any, name: str) -> Array:
+    refuse_masked(x, name)
+    return np.asarray(x)
 
 
 def _to_numpy(result: Array, form: Format) -> Any:

@@ -76,8 +76,8 @@ def softmax(
     Raises
     ------
     TypeError
-        Input that is not real, or of another floating type (longdouble); a tensor that requires a gradient;
-        `where` that is not boolean; `out` of another dtype.
+        Input that is not real, or of another floating type (longdouble); a masked array, whose mask would be lost; a
+        tensor that requires a gradient; `where` that is not boolean; `out` of another dtype.
     ValueError
         `out` of another shape or read-only; an unknown `method`, or one that does not serve here; `where` or
         `temperature` that do not fit; a temperature that is not positive; an array on another device. Nothing is

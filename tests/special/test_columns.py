@@ -179,6 +179,23 @@ def test_a_large_batch_is_written_past_the_cache(length, offset, dtype):
     assert (room[offset + rows * length :] == 7).all()
 
 
+@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("length", [60, 64, 128])
+def test_what_underflows_leaves_past_the_cache_with_the_same_bits(length, offset, dtype):
+    """Some groups of rows have subnormal results, and those before and after them do not."""
+    itemsize = np.dtype(dtype).itemsize
+    rows = (10 << 20) // (length * itemsize) // 1024 * 1024  # each task has whole groups
+    x = matrix((rows, length), dtype)
+    x[5::100, 1:] -= 95 if dtype == np.float32 else 720
+    room = np.zeros(rows * length + 64, dtype)
+    start = -room.ctypes.data % 64 // itemsize + offset
+    out = room[start : start + rows * length].reshape(rows, length)
+    softmax(x, axis=1, out=out)
+    expected = np.concatenate([softmax(x[k : k + 1024], axis=1) for k in range(0, rows, 1024)])
+    np.testing.assert_array_equal(out, expected)
+    assert ((expected[5] > 0) & (expected[5] < np.finfo(dtype).tiny)).any()
+
+
 @pytest.mark.parametrize("length", [20_001, 32_768, 50_257])
 @pytest.mark.parametrize("offset", [0, 1, 4])
 def test_a_batch_of_long_rows_is_each_row_alone(length, offset, dtype):

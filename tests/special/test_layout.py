@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from solvers.special import log_softmax, logsumexp, softmax
+from solvers.special import LogSumExpAccumulator, log_softmax, logsumexp, softmax, softmax_jvp
 
 MAPS = [softmax, log_softmax]
 ALL = [softmax, log_softmax, logsumexp]
@@ -262,6 +262,26 @@ def test_input_that_is_not_real_names_the_argument(bad):
     if bad is not None:
         with pytest.raises(TypeError, match=r"^b must be"):
             logsumexp(np.ones(3), b=bad)
+
+
+def test_masked_arrays_are_refused(dtype):
+    x = matrix(dtype)
+    masked, out = np.ma.masked_greater(x, 0), np.full(x.shape, 9, dtype)
+    for function in ALL:
+        with pytest.raises(TypeError, match=f"^{'a' if function is logsumexp else 'x'} is a masked array"):
+            function(masked, 1)
+        for name in ("where", "temperature"):
+            with pytest.raises(TypeError, match=f"^{name} is a masked array"):
+                function(x, 1, out=out[:, 0] if function is logsumexp else out, **{name: masked > 0})
+    for call in (
+        lambda: softmax(x, 1, out=np.ma.array(out, mask=True)),
+        lambda: logsumexp(x, 1, b=masked, out=out[:, 0]),
+        lambda: softmax_jvp(x, masked, out=out),
+        lambda: LogSumExpAccumulator(len(x), dtype).update(masked),
+    ):
+        with pytest.raises(TypeError, match="is a masked array: its mask would be lost"):
+            call()
+    assert (out == 9).all()
 
 
 @pytest.mark.parametrize("axis", [2, -3, (0, 2), (0, -3), 10**20])
