@@ -27,7 +27,8 @@
 enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
 /* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps, and else after a
- * share of that; sweeps that are given up for a larger one, at least. */
+ * share of that (half as many columns without kinks and bounds: conjugate gradients need no sweeps there); sweeps that are given
+ * up for a larger one, at least. */
 enum { FEW = 128, CHEAP = 32, SOME_SWEEPS = 30 };
 #define SOON 0.2
 
@@ -288,8 +289,9 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
     struct sv_fit_state *state = walk->state;
     size_t p = walk->part.d;
     double costs = sv_gram_costs(&walk->model), most = MOST_SWEEPS * walk->entries;
-    double worth = (p <= FEW ? SOON * costs : fmax(SOME_SWEEPS, costs)) * walk->entries;
-    int may = p <= SV_GRAM_MOST, at_once = (p <= FEW && costs <= CHEAP) || state->crawls;
+    int smooth = sv_sweeps_smooth(&walk->model), is_small = p <= (smooth ? FEW / 2 : FEW);
+    double worth = (is_small ? SOON * costs : fmax(SOME_SWEEPS, costs)) * walk->entries;
+    int may = p <= SV_GRAM_MOST, at_once = (is_small && costs <= CHEAP) || state->crawls;
     walk->model.weights = weights;
     state->newtons++;
     if (may && at_once && by_gram(walk))
@@ -297,7 +299,7 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
     may = may && !at_once;
     memcpy(walk->target, walk->w, p * sizeof *walk->target);
     memcpy(walk->q, walk->v, walk->fit->n * sizeof *walk->q);
-    if (weights == walk->D && sv_sweeps_smooth(&walk->model))
+    if (weights == walk->D && smooth)
         estimate_curvatures(walk);
     else
         sv_sweeps_curvatures(&walk->model);

@@ -304,7 +304,8 @@ class NNLS(_LinearModel):
     fit_intercept : bool, default False
         Whether to fit b, of any sign.
     tol : float, default 1e-10
-        The violation of the optimality conditions that is a success, in units of that of zero coefficients.
+        The violation of the optimality conditions that is a success, in units of that of zero coefficients, or the
+        objective in units of theirs.
     max_iter : int, default 200
     warm_start : bool, default False
 

@@ -248,7 +248,24 @@ def refused():
     assert isinstance(raised(lambda: glm(X, y, lam=1.0, comm="world")), TypeError)
 
 
-CHECKS = {check.__name__: check for check in (reducer, fits, transports, inclusions, stopped, refused)}
+def separated():
+    """Labels that a plane separates, and those that a column tells: no rank alone sees it."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(120, 4))
+    mixed = np.where(rng.random(120) < 1 / (1 + np.exp(-2 * X[:, 0])), 1.0, -1.0)
+    flag = (rng.random(120) < 0.2) & (mixed > 0)
+    more = {"loss": "logistic", "penalty": "none", "lam": 0.0, "fit_intercept": True, "comm": COMM}
+    for samples, labels, ended in (
+        (X, mixed, "CONVERGED"),
+        (np.column_stack([X, flag]), mixed, "DIVERGED"),
+        (X[np.abs(X[:, 1]) > 0.1], np.sign(X[:, 1])[np.abs(X[:, 1]) > 0.1], "DIVERGED"),
+    ):
+        result = glm(own(samples), own(labels), **more)
+        assert result.status.name == ended, result
+        check_same(result.coef, result.measure)
+
+
+CHECKS = {check.__name__: check for check in (reducer, fits, separated, transports, inclusions, stopped, refused)}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

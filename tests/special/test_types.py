@@ -164,16 +164,6 @@ def test_arrays_of_the_standard_as_out_and_options():
         softmax(x, where=x)
 
 
-@pytest.mark.parametrize("function", ALL)
-def test_masked_arrays_are_refused(function):
-    """NumPy would drop the mask without a word."""
-    masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
-    with pytest.raises(TypeError, match=r"^[xa] is a masked array"):
-        function(masked)
-    with pytest.raises(TypeError, match="where is a masked array"):
-        function(np.zeros(3), where=masked > 0)
-
-
 class Elsewhere:
     """An array on a device of its own."""
 
