@@ -221,7 +221,7 @@ def test_config_command():
 
 def test_a_header_that_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "__file__", str(tmp_path / "solvers" / "_base" / "config.py"))
-    with pytest.raises(FileNotFoundError, match="there is no solvers.h"):
+    with pytest.raises(FileNotFoundError, match=r"there is no solvers\.h"):
         solvers.get_include()
 
 
