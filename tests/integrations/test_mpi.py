@@ -47,6 +47,21 @@ else:
 """
 
 
+TOGETHER = """
+import numpy as np
+from solvers._base.reducer import SHORT, as_reducer
+from solvers.ot import solve_sample
+
+comm = MPI.COMM_WORLD
+across = as_reducer(comm)
+first = across.sum(np.full(SHORT, comm.rank + 1.0))  # long enough to go by parts
+across.sum(np.zeros(SHORT))
+assert (first == 3).all(), "a sum has changed the one before"
+points = np.random.default_rng(comm.rank).random((40, 2))
+solve_sample(points, np.random.default_rng(9).random((30, 2)), reg=0.1, method="newton", comm=comm, verbose=1)
+"""
+
+
 def launched(ranks, *command):
     """A program on so many ranks, with one thread each; killed when it takes too long."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "SOLVERS_NUM_THREADS"), "1")
@@ -63,6 +78,12 @@ def test_shared_rows(ranks):
     run = launched(ranks, HERE / "ranks.py")
     assert run.returncode == 0, run.stderr
     assert "all is well" in run.stdout
+
+
+def test_sums_are_kept_and_one_rank_has_the_log():
+    run = launched(2, "-c", IMPORTED + TOGETHER)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("newton: ") == run.stdout.count("CONVERGED") == 1
 
 
 def test_the_program_of_the_page():

@@ -10,6 +10,7 @@ from problems import quadratic
 import solvers
 from solvers._base.blocks import BlockCoordinateDescent, BlockProblem
 from solvers._base.blocks.penalty import make
+from solvers._base.blocks.problem import kkt
 from solvers._base.blocks.smooth import Quadratic
 
 SEEDS = (3, 17, 91)
@@ -192,6 +193,15 @@ def test_seeded_rules_repeat(rule, partition):
         "partition": partition, "selection": rule, "update": "matrix"}).x for seed in (7, 7, 8)]  # fmt: skip
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def test_the_measure_has_the_last_digits():
+    """x - (x - g) would be 0, or the spacing of x."""
+    x, g = np.full(2, 1e8), np.array([1e-9, -3e-9])
+    smooth = Quadratic(np.eye(2), np.zeros(2))
+    for penalty, l1 in ((None, 0.0), ({"l1": 1e-9}, 1e-9)):
+        P = make(penalty, [(-1e9, 1e9)] * 2, 2, None)
+        assert kkt(smooth, P, x, g, {}) == pytest.approx(np.abs(g + l1).max(), rel=1e-12)
 
 
 def test_a_size_may_be_a_number_of_numpys():

@@ -260,3 +260,12 @@ def test_wide_non_negative_squares_are_swept_where_any_of_many_answers_will_do()
     assert result.coef.min() >= 0
     assert result.fun <= 1e-8 * 0.5 * (y @ y)
     assert len(result.support) > 300
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_a_start_beyond_the_bounds_is_moved_to_them(penalty, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(40, 6)), rng.normal(size=40)
+    for start, end in ((-1.0, 0.0), (5.0, 2.0)):
+        result = glm(X, y, lam=1.0, penalty=penalty, bounds=(0, 2.0), x0=np.full(6, start), max_iter=0)
+        np.testing.assert_array_equal(result.coef, np.full(6, end))

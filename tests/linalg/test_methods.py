@@ -98,6 +98,15 @@ def test_tiny(method, n):
     assert n > 0 or result.nit == 0
 
 
+@pytest.mark.parametrize("method", NAMES)
+def test_the_looser_tolerance_counts(method):
+    A, b = laplacian(9), np.ones(81)
+    result = solve(A, b, method=method, rtol=0, atol=1e-3)
+    assert result.success
+    assert 1e-12 < result.residual_norm <= 1e-3
+    assert solve(A, b, method=method, rtol=1e-3 / 9, atol=1e-9).nit == result.nit  # 9: the norm of b
+
+
 @pytest.mark.parametrize("method", [None, *NAMES])
 def test_nothing_to_do(method):
     A, x = laplacian(5), np.arange(25.0)

@@ -4,7 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.optimize
 
+import solvers
 from solvers import Status
 from solvers._base.iterate import Control, run
 from solvers.optimize import _gala
@@ -112,3 +114,11 @@ def test_steps_of_any_length_give_the_same_bits():
 def test_unbounded():
     result = solved(program([1.0, 1.0], lambda x: -1 * x[0] ** 3, [lambda x: x[1] - x[0]]))
     assert not result.success
+
+
+def test_equations_that_are_to_be_kept_feasible_are_not():
+    """As in SciPy: no point would do to start from."""
+    circle = scipy.optimize.NonlinearConstraint(lambda x: x @ x, 2, 2, jac=lambda x: 2 * x, keep_feasible=True)
+    result = solvers.minimize(lambda x: x.sum(), [0.5, 0.3], jac=np.ones_like, constraints=circle)
+    assert result.success
+    np.testing.assert_allclose(result.x, [-1, -1], atol=1e-6)

@@ -94,6 +94,17 @@ def test_verdicts_need_rays():
     assert verify(result, endless).kind == "unbounded program"
     refused(replace(result, ray=-result.ray), endless, "does not fall")
     refused(replace(result, ray=np.array([0.0, -1.0])), endless, "leaves")
+    # x + y >= 3 has points enough where nothing is bounded above
+    feasible = LinearProgram([1.0, 1.0], [[1.0, 1.0]], 3.0, INF, 0.0, INF)
+    lie = replace(lp(feasible), status=Status.INFEASIBLE, success=False, ray=np.array([1.0]))
+    refused(lie, feasible, "leans on infinite bounds")
+
+
+def test_a_point_beyond_its_bounds_is_none_whatever_is_claimed():
+    bounded = LinearProgram([1.0, 1.0], [[1.0, 1.0]], 3.0, INF, 0.0, 2.0)
+    result = replace(lp(bounded), success=False, status=Status.MAX_ITER)
+    for x in ([-0.5, 3.5], [2.5, 0.5]):
+        refused(replace(result, x=np.array(x)), bounded, "x leaves its bounds")
 
 
 # ---- inclusions ----------------------------------------------------------------------------------

@@ -162,3 +162,12 @@ def test_a_plan_that_is_not_of_the_potentials(data, result):
     C, a, b = data
     with pytest.raises(AssertionError, match="not the one of the potentials"):
         check_transport(dataclasses.replace(result, x=Dense(np.outer(a, b)), marginal_error=0.0), C, a, b, reg=0.05)
+
+
+def test_a_stated_error_must_be_the_recomputed_one_to_nine_digits(data):
+    C, a, b = data
+    result = solvers.ot.solve(C, a, b, reg=0.02, method="sinkhorn", max_iter=3)
+    assert result.marginal_error > 1e-3
+    for factor in (1 - 1e-6, 1 + 1e-6):
+        with pytest.raises(AssertionError, match="is stated as"):
+            check_transport(result.changed(marginal_error=factor * result.marginal_error), C, a, b, reg=0.02)
