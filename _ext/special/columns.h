@@ -188,7 +188,8 @@ static void close_columns(size_t columns, size_t pitch, real *state, enum column
 static vreal small_column_quotient(vreal x, const real *state, size_t pitch, size_t c)
 {
     const vreal raise = v_set1((real)ldexp(1, RAISED)), to_grid = v_load(WORD(COLUMN_TO_GRID));
-    const struct scale scale = {v_mul(v_load(WORD(COLUMN_SCALE)), raise), v_mul(v_load(WORD(COLUMN_SCALE_LOW)), raise), 1};
+    const vreal hi = v_mul(v_load(WORD(COLUMN_SCALE)), raise), lo = v_mul(v_load(WORD(COLUMN_SCALE_LOW)), raise);
+    const struct scale scale = {hi, lo, 1};
     vreal s, low, on_grid;
 #if defined(V_HAS_SCALEF) && defined(V_HAS_LOOKUP)
     v_exp_split_fine(to_grid, v_max(v_set1(LOWEST_X), x), &s, &low, &on_grid);

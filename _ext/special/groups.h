@@ -109,8 +109,8 @@ INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int
     return (struct group){top, outlook_of((struct ends){top, least}).plain};
 }
 
-/* The terms of a row's vectors from the k-th of `count` on, TOGETHER or what there is (constants at each call), a vector
- * leaving for each; lines of a row that comes later are called `ahead`. */
+/* The terms of a row's vectors from the k-th of `count` on, TOGETHER or what there is (constants at each call), one
+ * vector leaving for each; lines of a row that comes later are called `ahead`. */
 INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *terms, const struct window *window,
                           struct grid_sum *sum, vreal *least, struct drip *pending, const struct scale *by, int plain,
                           int k, int count)
