@@ -166,7 +166,13 @@ def solve_ours(fit: Fit, tolerance: float, threads: int) -> Array:
 def solve_peer(fit: Fit, tolerance: float) -> Array:
     """Coordinate descent with Newton steps, scikit-learn's best for this penalty."""
     model = LogisticRegression(
-        C=1 / fit.lam, l1_ratio=1.0, solver="liblinear", fit_intercept=False, tol=tolerance, max_iter=10_000
+        C=1 / fit.lam,
+        l1_ratio=1.0,
+        solver="liblinear",
+        fit_intercept=False,
+        tol=tolerance,
+        max_iter=10_000,
+        random_state=7,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
