@@ -41,6 +41,14 @@ def real_array(value: Any, name: str, *, ndim: int | None = None, keep_float32: 
     return array.astype(dtype, copy=False)
 
 
+def vector(value: Any, name: str, size: int, of: str = "") -> Array:
+    """A contiguous float64 vector of that length, which is that `of` something in the error's words."""
+    array = np.ascontiguousarray(real_array(value, name, ndim=1))
+    if len(array) != size:
+        raise ValueError(f"{name} must have length {size}{of and ', ' + of}, not {len(array)}")
+    return array
+
+
 def refuse_masked(value: Any, name: str) -> None:
     """TypeError for an array whose mask NumPy would drop without a word."""
     if isinstance(value, np.ma.MaskedArray):

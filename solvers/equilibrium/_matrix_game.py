@@ -13,11 +13,13 @@ from .._base import threads as _threads
 from .._base.iterate import Callback, Control
 from .._base.method import lookup
 from .._base.rng import RNG, check_rng
+from .._base.sparse import canonical_csr
 from .._base.validate import check_finite as _check_finite
 from .._base.validate import positive, real_array
 from . import _solve
 from ._game import Array, GameProblem, GameResult
 from ._kernels import game_strategy
+from ._operators import vector_of
 
 #: With so few strategies of one player all of them are at hand, and the simplex method alone is the faster.
 FEW = 60
@@ -123,7 +125,7 @@ def matrix_game(
     m, n = matrix.shape
     linear = None
     if linear_x is not None or linear_y is not None:
-        linear = _vector(linear_x, n, "linear_x", check_finite), _vector(linear_y, m, "linear_y", check_finite)
+        linear = vector_of(linear_x, n, "linear_x", check_finite), vector_of(linear_y, m, "linear_y", check_finite)
     check_rng(rng)
     control = Control(max_iter, time_limit, callback, verbose, resume)
     problem = GameProblem(
@@ -143,16 +145,13 @@ def _matrix(A: Any, check: bool) -> tuple[Any, int]:
     """A as the methods take it, and how often it was copied."""
     copies = 0
     if scipy.sparse.issparse(A):
-        if A.dtype.kind not in "biuf":
-            raise TypeError(f"A must be real numbers, not {A.dtype}")
-        matrix = scipy.sparse.csr_array(A)
-        if matrix.dtype != np.float64 or not matrix.has_canonical_format or matrix.indices.dtype != np.int32:
-            matrix = scipy.sparse.csr_array(matrix.astype(np.float64))
-            matrix.sum_duplicates()
+        matrix = canonical_csr(A, "A")
+        copies += int(A.format != "csr" or not np.shares_memory(matrix.data, A.data))
+        if matrix.indices.dtype != np.int32:
             if matrix.nnz > np.iinfo(np.int32).max:
                 raise ValueError(f"A has {matrix.nnz} entries; at most {np.iinfo(np.int32).max} are supported")
-            matrix.indices, matrix.indptr = (part.astype(np.int32) for part in (matrix.indices, matrix.indptr))
-            copies += 1
+            index = (part.astype(np.int32) for part in (matrix.indices, matrix.indptr))
+            matrix = scipy.sparse.csr_array((matrix.data, *index), shape=matrix.shape)
         values = matrix.data
     else:
         matrix = real_array(A, "A", ndim=2, keep_float32=True)
@@ -165,15 +164,6 @@ def _matrix(A: Any, check: bool) -> tuple[Any, int]:
     return matrix, copies
 
 
-def _vector(value: Any, size: int, name: str, check: bool) -> Array:
-    vector = np.zeros(size) if value is None else np.ascontiguousarray(real_array(value, name, ndim=1))
-    if len(vector) != size:
-        raise ValueError(f"{name} must have length {size}, not {len(vector)}")
-    if check:
-        _check_finite(vector, name)
-    return vector
-
-
 def _start(x0: Any, y0: Any, m: int, n: int) -> Array | None:
     """[x0 | y0], normalised."""
     if x0 is None and y0 is None:
@@ -182,7 +172,7 @@ def _start(x0: Any, y0: Any, m: int, n: int) -> Array | None:
         raise ValueError("x0 and y0 must be given together")
     parts = []
     for value, size, name in ((x0, n, "x0"), (y0, m, "y0")):
-        strategy = _vector(value, size, name, True)
+        strategy = vector_of(value, size, name)
         total = float(strategy.sum())
         if strategy.min() < 0 or abs(total - 1) > SUM:
             raise ValueError(f"{name} must be a strategy: entries >= 0 whose sum is 1, not {total:g}")

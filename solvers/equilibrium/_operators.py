@@ -11,7 +11,8 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from .._base.compiled import address_of
-from .._base.validate import check_finite, real_array
+from .._base.sparse import canonical_csr
+from .._base.validate import check_finite, real_array, vector
 
 Array = npt.NDArray[Any]
 
@@ -37,12 +38,12 @@ class Affine:
     """
 
     def __init__(self, M: Any, q: npt.ArrayLike | None = None):
-        self.M = matrix(M, "M")
+        self.M = matrix_of(M, "M")
         rows, columns = self.M.shape
         if rows != columns:
             raise ValueError(f"M must be square, not of shape {self.M.shape}")
         self.size: int = columns
-        self.q = vector(q, columns, "q")
+        self.q = vector_of(q, columns, "q")
 
     def __call__(self, z: Array) -> Array:
         value: Array = self.M @ z
@@ -75,12 +76,12 @@ class Bilinear:
     """
 
     def __init__(self, K: Any, c: npt.ArrayLike | None = None, b: npt.ArrayLike | None = None):
-        self.K = matrix(K, "K")
+        self.K = matrix_of(K, "K")
         #: K' by rows, too, where K is sparse: products with it are then as fast as those with K.
         self.Kt = self.K.T.tocsr() if scipy.sparse.issparse(self.K) else self.K.T
         self.m, self.n = self.K.shape
         self.size: int = self.m + self.n
-        self.c, self.b = vector(c, self.n, "c"), vector(b, self.m, "b")
+        self.c, self.b = vector_of(c, self.n, "c"), vector_of(b, self.m, "b")
 
     def __call__(self, z: Array) -> Array:
         value = np.empty(self.size)
@@ -118,36 +119,28 @@ class Operator:
         return value
 
 
-def matrix(value: Any, name: str) -> Any:
+def matrix_of(value: Any, name: str) -> Any:
     """A dense float64 array, a CSR array without duplicates, or a LinearOperator."""
     if isinstance(value, LinearOperator):
         if np.dtype(value.dtype or float).kind not in "biuf":
             raise TypeError(f"{name} must be real, not {value.dtype}")
         return value
     if scipy.sparse.issparse(value):
-        sparse = scipy.sparse.csr_array(value)
-        if not sparse.has_canonical_format:  # what comes of a CSR matrix shares its arrays
-            sparse = sparse.copy()
-            sparse.sum_duplicates()
-        sparse = scipy.sparse.csr_array(
-            (real_array(sparse.data, name), sparse.indices, sparse.indptr), shape=sparse.shape
-        )
-        check_finite(sparse.data, name)
-        dense = sparse
+        matrix = canonical_csr(value, name)
+        check_finite(matrix.data, name)
     else:
-        dense = real_array(value, name, ndim=2)
-        check_finite(dense, name)
-    if 0 in dense.shape:
-        raise ValueError(f"{name} is empty: shape {dense.shape}")
-    return dense
+        matrix = real_array(value, name, ndim=2)
+        check_finite(matrix, name)
+    if 0 in matrix.shape:
+        raise ValueError(f"{name} is empty: shape {matrix.shape}")
+    return matrix
 
 
-def vector(value: npt.ArrayLike | None, size: int, name: str) -> Array:
-    """A checked vector of that length; None: zeros."""
+def vector_of(value: npt.ArrayLike | None, size: int, name: str, check: bool = True) -> Array:
+    """A vector of that length, looked through for NaN and infinity; None: zeros."""
     if value is None:
         return np.zeros(size)
-    array = real_array(value, name, ndim=1)
-    if len(array) != size:
-        raise ValueError(f"{name} must have length {size}, not {len(array)}")
-    check_finite(array, name)
+    array = vector(value, name, size)
+    if check:
+        check_finite(array, name)
     return array

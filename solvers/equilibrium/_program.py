@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from .._base.sparse import canonical_csr
 from .._base.validate import check_finite, real_array
 from ._kernels import INFINITE, CompiledProgram
 
@@ -135,12 +136,7 @@ def _rows(A: Any, n: int) -> Any:
     if A is None:
         return scipy.sparse.csr_array((0, n))
     if scipy.sparse.issparse(A):
-        if A.dtype.kind not in "biuf":
-            raise TypeError(f"A must be real numbers, not {A.dtype}")
-        matrix = scipy.sparse.csr_array(A, dtype=np.float64)
-        if not matrix.has_canonical_format:
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
+        matrix = canonical_csr(A, "A")
         if np.shares_memory(matrix.data, getattr(A, "data", np.empty(0))) and not np.all(matrix.data):
             matrix = matrix.copy()
     else:

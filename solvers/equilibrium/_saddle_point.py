@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._operators import Bilinear, matrix, vector
+from ._operators import Bilinear, matrix_of, vector_of
 from ._problem import EquilibriumResult
 from ._solve import solve, start
 
@@ -86,7 +86,7 @@ def saddle_point(
     (True, [0.6, 0.2])
     """
     (x, y), (n, m) = (start(x0, "x0")[0], start(y0, "y0")[0]), (np.size(x0), np.size(y0))
-    coupling = None if K is None else matrix(K, "K")
+    coupling = None if K is None else matrix_of(K, "K")
     if coupling is not None and coupling.shape != (m, n):
         raise ValueError(f"K must have shape {(m, n)}, as y0 and x0 say, not {coupling.shape}")
     in_x, in_y = _gradient(grad_x, n, "grad_x"), _gradient(grad_y, m, "grad_y")
@@ -146,7 +146,7 @@ def variational_inequality(
 
 def _gradient(given: Gradient, size: int, name: str) -> Any:
     """A function, or a checked constant."""
-    return given if callable(given) else vector(given, size, name)
+    return given if callable(given) else vector_of(given, size, name)
 
 
 def _operator(K: Any, grad_x: Any, grad_y: Any, n: int) -> Callable[[Array], Array]:

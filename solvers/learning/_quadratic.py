@@ -9,7 +9,8 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.blocks.smooth import Quadratic
-from .._base.validate import check_finite, real_array
+from .._base.sparse import canonical_csr
+from .._base.validate import check_finite, real_array, vector
 
 Array = npt.NDArray[Any]
 
@@ -21,13 +22,8 @@ def quadratic_of(Q: Any, c: npt.ArrayLike, check: bool) -> tuple[Quadratic, int]
     """1/2 x'Q x - c'x from the user's data, and how often that was copied."""
     copies = 0
     if scipy.sparse.issparse(Q):
-        if Q.dtype.kind not in "biuf":
-            raise TypeError(f"Q must be real numbers, not {Q.dtype}")
-        matrix = scipy.sparse.csr_array(Q)
-        if matrix.dtype != np.float64 or not matrix.has_canonical_format:
-            matrix = matrix.astype(np.float64)
-            matrix.sum_duplicates()
-            copies += 1
+        matrix = canonical_csr(Q, "Q")
+        copies += int(Q.format != "csr" or not np.shares_memory(matrix.data, Q.data))
         values = matrix.data
     else:
         matrix = np.ascontiguousarray(real_array(Q, "Q", ndim=2))
@@ -35,9 +31,7 @@ def quadratic_of(Q: Any, c: npt.ArrayLike, check: bool) -> tuple[Quadratic, int]
         values = matrix
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"Q must be square, not of shape {matrix.shape}")
-    right = np.ascontiguousarray(real_array(c, "c", ndim=1))
-    if len(right) != matrix.shape[0]:
-        raise ValueError(f"c must have length {matrix.shape[0]}, that of Q's rows, not {len(right)}")
+    right = vector(c, "c", matrix.shape[0], "that of Q's rows")
     if check:
         check_finite(np.asarray(values), "Q")
         check_finite(right, "c")

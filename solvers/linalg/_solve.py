@@ -18,7 +18,7 @@ from .._base.options import as_mapping
 from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from .._base.validate import check_finite as _check_finite
-from .._base.validate import nonnegative, real_array
+from .._base.validate import nonnegative, real_array, vector
 from ._columns import answers, check_starts, each, gathered, of_columns
 from ._complex import ComplexPlan, ComplexProblem, in_parts
 from ._multilevel_cg import needed_nullspace, serves
@@ -326,10 +326,8 @@ def _check_tolerances(rtol: float, atol: float, reference: str) -> None:
 
 
 def _vector(value: npt.ArrayLike, name: str, size: int, check_finite: bool) -> Array:
-    vector = np.ascontiguousarray(real_array(value, name, ndim=1))
-    if len(vector) != size:
-        raise ValueError(f"{name} must have length {size}, that of A's rows, not {len(vector)}")
+    checked = vector(value, name, size, "that of A's rows")
     # a norm is the cheapest look
-    if check_finite and not math.isfinite(norm(vector)):
-        _check_finite(vector, name)
-    return vector
+    if check_finite and not math.isfinite(norm(checked)):
+        _check_finite(checked, name)
+    return checked

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator
 
 from .._base.result import SolveResult, Status
+from .._base.sparse import canonical_csr
 from .._base.validate import check_finite, positive, real_array
 from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
@@ -157,17 +158,12 @@ def _matrix(value: Any, name: str) -> Any:
     if isinstance(value, LinearOperator):
         return value
     if sp.issparse(value):
-        matrix = sp.csr_array(value)
-        if matrix.dtype.kind not in "biuf":
-            raise TypeError(f"{name} must be real numbers, not {matrix.dtype}")
-        if not matrix.has_canonical_format:
-            matrix = matrix.copy()
-            matrix.sum_duplicates()
+        matrix = canonical_csr(value, name)
         check_finite(matrix.data, name)
-        return matrix.astype(np.float64, copy=False)
-    matrix = real_array(value, name, ndim=2)
-    check_finite(matrix, name)
-    return matrix
+        return matrix
+    dense = real_array(value, name, ndim=2)
+    check_finite(dense, name)
+    return dense
 
 
 def _check_shapes(H: Any, J: Any) -> tuple[int, int]:

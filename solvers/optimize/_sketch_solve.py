@@ -13,7 +13,7 @@ from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
 from .._base.options import as_mapping
 from .._base.rng import RNG, seed_of
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, positive, vector
 from ._systems import System, SystemResult, checked
 
 Array = npt.NDArray[Any]
@@ -138,8 +138,6 @@ def sketch_solve(
 
 
 def _vector(value: npt.ArrayLike, name: str, size: int, of: str) -> Array:
-    vector = np.ascontiguousarray(real_array(value, name, ndim=1))
-    if len(vector) != size:
-        raise ValueError(f"{name} must have length {size}, the number of {of} of A, not {len(vector)}")
-    check_finite(vector, name)
-    return vector
+    checked = vector(value, name, size, f"the number of {of} of A")
+    check_finite(checked, name)
+    return checked
