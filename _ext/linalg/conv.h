@@ -55,6 +55,7 @@ struct sv_tiles {
     ptrdiff_t pitch, plane; /* in floats */
     int rows, layers;       /* so many are there */
     int add;
+    int shuffled;           /* products may shuffle vectors: see runtime.h */
     int far;                /* in 2-D: whether `in` and `out` lie behind the second cache */
     const float *weights, *bias;
 };

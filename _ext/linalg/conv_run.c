@@ -1,5 +1,6 @@
 /* The net, layer by layer: see conv.h. A task is a few rows, whose results depend on nothing else of its layer. */
 #include "conv.h"
+#include "cpu.h"
 
 #include <string.h>
 
@@ -175,6 +176,7 @@ static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
         .rows = (int)(left < strip ? left : strip),
         .layers = (int)(below < depth ? below : depth),
         .add = layer->add,
+        .shuffled = sv_shuffles_beside(),
         .far = layer->far,
         .weights = layer->weights,
         .bias = layer->bias,

@@ -90,8 +90,33 @@ INLINE void enter_plane(const float *in, ptrdiff_t pitch, enum along_z along, fl
     }
 }
 
-/* point <- point times weights, for `tiles` tiles. */
-INLINE void multiply(float *point, const float *weights, int tiles)
+/* Channels that a block goes through at a time: their weights fit the registers beside the sums. */
+enum { STEP = SV_W == 16 ? 4 : 1 };
+
+/* sum += channels x[0] to x[STEP - 1] of a tile times their weights. */
+INLINE void add_products(const float *x, vreal w[STEP][VECTORS], int shuffled, vreal sum[VECTORS])
+{
+#if SV_W == 16
+    const vreal quad = shuffled ? load_quad(x) : v_set1(0);
+#endif
+#pragma GCC unroll 4
+    for (int c = 0; c < STEP; c++) {
+#if SV_W == 16
+        const vreal channel = shuffled ? of_quad(quad, c) : v_set1(x[c]);
+#else
+        const vreal channel = v_set1(x[c]);
+        (void)shuffled;
+#endif
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++)
+            sum[v] = v_fma(channel, w[c][v], sum[v]);
+    }
+}
+
+/* point <- point times weights, for `tiles` tiles. `shuffled`: every second tile's channels are read by four and spread in
+ * registers, since a multiply-add with a broadcast from memory, and every so often a vector of weights, are more than two
+ * loads a cycle. */
+INLINE void multiply(float *point, const float *weights, int tiles, int shuffled)
 {
     vreal sum[BLOCK][VECTORS];
 #pragma GCC unroll 16
@@ -99,18 +124,17 @@ INLINE void multiply(float *point, const float *weights, int tiles)
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++)
             sum[i][v] = v_set1(0);
-    for (int c = 0; c < SV_CHANNELS; c++, weights += SV_CHANNELS) {
-        vreal w[VECTORS];
+#pragma GCC unroll 1
+    for (int c = 0; c < SV_CHANNELS; c += STEP) {
+        vreal w[STEP][VECTORS];
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++)
-            w[v] = v_load(weights + v * SV_W);
-#pragma GCC unroll 16
-        for (int i = 0; i < tiles; i++) {
-            vreal x = v_set1(point[i * SV_CHANNELS + c]);
+        for (int k = 0; k < STEP; k++)
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++)
-                sum[i][v] = v_fma(x, w[v], sum[i][v]);
-        }
+                w[k][v] = v_load(weights + (c + k) * SV_CHANNELS + v * SV_W);
+#pragma GCC unroll 16
+        for (int i = 0; i < tiles; i++)
+            add_products(point + i * SV_CHANNELS + c, w, shuffled && i % 2, sum[i]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < tiles; i++)
@@ -120,14 +144,14 @@ INLINE void multiply(float *point, const float *weights, int tiles)
 }
 
 /* In blocks as even as can be: the few sums of a short one would wait for one another. */
-static void multiply_point(float *point, const float *weights, int tiles)
+INLINE void multiply_blocks(float *point, const float *weights, int tiles, int shuffled)
 {
     for (int blocks = (tiles + BLOCK - 1) / BLOCK; blocks; blocks--) {
         const int some = (tiles + blocks - 1) / blocks;
         switch (some) {
 #define SIZE(count)                                                                                                   \
     case (count):                                                                                                     \
-        multiply(point, weights, (count));                                                                            \
+        multiply(point, weights, (count), shuffled);                                                                  \
         break;
 #if SV_W == 16
             SIZE(16) SIZE(15) SIZE(14) SIZE(13) SIZE(12) SIZE(11) SIZE(10) SIZE(9) SIZE(8) SIZE(7)
@@ -141,6 +165,17 @@ static void multiply_point(float *point, const float *weights, int tiles)
         tiles -= some;
     }
 }
+
+static void multiply_point(float *point, const float *weights, int tiles) { multiply_blocks(point, weights, tiles, 0); }
+
+#if SV_W == 16
+static void multiply_shuffled(float *point, const float *weights, int tiles)
+{
+    multiply_blocks(point, weights, tiles, 1);
+}
+#else
+#define multiply_shuffled multiply_point
+#endif
 
 /* Four outputs of one axis from six products. */
 INLINE void leave_four(const vreal m[6], vreal y[4])
@@ -236,7 +271,8 @@ INLINE void products(const struct sv_tiles *t, float *points, int tiles, const f
     for (int p = 0; p < SV_POINTS(dim); p++) {
         if (far)
             fetch(t, next, out, p, dim);
-        multiply_point(points + p * LINE(dim), t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
+        (t->shuffled ? multiply_shuffled : multiply_point)(points + p * LINE(dim),
+                                                           t->weights + p * SV_CHANNELS * SV_CHANNELS, tiles);
     }
 }
 
