@@ -30,9 +30,8 @@ CHANNELS = 16
 #: Pairs of convolutions before the pooling, at half the resolution, and after.
 BLOCKS = (2, 3, 2)
 
-#: From the three weights of a kernel along z to the four of Winograd's minimal filtering for two outputs, and along the
-#: other axes to the six for four outputs, at the points 0, +-A, +-B and infinity: see conv_tiles.c.
-FILTER_Z = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+#: From the three weights of a kernel along an axis to the six of Winograd's minimal filtering for four outputs, at the
+#: points 0, +-A, +-B and infinity: see conv_tiles.c.
 A, B = 0.625, 1.5
 FILTER = np.array([
     [1 / (A * A * B * B), 0, 0],
@@ -124,8 +123,10 @@ class Weights:
         """The net as the compiled core takes it: kernels by tap or point, in, out."""
         first: Array = self.first.reshape(CHANNELS, -1).T
         points: Array = self.middle.astype(np.float64)
-        for axis in range(self.dim):  # the axis that is transformed comes last, and all have their turn
-            points = np.moveaxis(points, 3, -1) @ (FILTER_Z if self.dim - axis == 3 else FILTER).T
+        for _ in range(self.dim):  # the axis that is transformed comes last, and all have their turn
+            points = np.moveaxis(points, 3, -1) @ FILTER.T
+        if self.dim == 3:  # z goes fastest
+            points = np.moveaxis(points, 3, -1)
         middle: Array = points.reshape(len(self.middle), CHANNELS, CHANNELS, -1).transpose(0, 3, 2, 1)
         given = (first, middle, self.biases, self.last)
         first, middle, biases, last = (np.ascontiguousarray(values, dtype=np.float32) for values in given)
