@@ -26,12 +26,16 @@ DEBIAN = "/usr/lib/petscdir/*/*-real/lib/python3/dist-packages"
 #: Seconds for all of a system's rounds.
 LIMIT = 240.0
 
+HYPRE = "PETSc hypre BoomerAMG + cg"
+#: What grid_petsc_run.py knows.
+SOLVERS = (HYPRE, "PETSc GAMG + cg", "PETSc ICC + cg")
+
 OPEN_MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a solver found, in how many iterations, and the seconds of each round."""
+    """What a solver found for the last right-hand side, in how many iterations at most, and the seconds of a round."""
 
     x: Array
     count: int
@@ -56,8 +60,13 @@ def _environment(path: str) -> dict[str, str]:
     return {**given, **OPEN_MPI, **({"PYTHONPATH": path} if path else {}), "OMP_NUM_THREADS": "1"}
 
 
-def solve(A: Any, b: Array, rtol: float, rounds: int, processes: int) -> tuple[dict[str, Answer], str]:
-    """The answers by name, and PETSc's version; nothing and why where it could not be run."""
+def solve(
+    A: Any, b: Array, rtol: float, rounds: int, processes: int, names: tuple[str, ...] = SOLVERS
+) -> tuple[dict[str, Answer], str]:
+    """The answers by name, and PETSc's version; nothing and why where it could not be run.
+
+    `b` is one right-hand side, or has one a row: a round sets up once and solves them one after another.
+    """
     if (found := interpreter()) is None:
         return {}, "petsc4py is not installed"
     python, path = found
@@ -66,7 +75,7 @@ def solve(A: Any, b: Array, rtol: float, rounds: int, processes: int) -> tuple[d
     command = [mpi, "-n", str(processes), python] if mpi and processes > 1 else [python]
     with tempfile.TemporaryDirectory() as folder:
         system, answers = Path(folder, "system.npz"), Path(folder, "answers.npz")
-        np.savez(system, indptr=A.indptr, indices=A.indices, data=A.data, b=b, rtol=rtol)
+        np.savez(system, indptr=A.indptr, indices=A.indices, data=A.data, b=np.atleast_2d(b), rtol=rtol, names=names)
         program = Path(__file__).with_name("grid_petsc_run.py")
         try:
             subprocess.run(

@@ -2,8 +2,10 @@
 
     [mpiexec -n 2] python grid_petsc_run.py system.npz answers.npz rounds
 
-Only NumPy and petsc4py are used, of whatever age. The system is `indptr, indices, data, b` and `rtol`. Each round sets
-up and solves anew, the matrix assembled before; times are those of the slowest process.
+Only NumPy and petsc4py are used, of whatever age. The system is `indptr, indices, data, b` and `rtol`; `b` has a
+right-hand side a row, `names` are those of the preconditioners. Each round sets up anew and solves all of them, the
+matrix assembled before; times are those of the slowest process, answers those to the last right-hand side, iterations
+the most.
 """
 
 import sys
@@ -29,7 +31,8 @@ SOLVERS = {
 
 def main(system: str, answers: str, rounds: int) -> None:
     stored = np.load(system)
-    size = len(stored["b"])
+    rights = stored["b"]
+    size = rights.shape[1]
     communicator = PETSc.COMM_WORLD
     x = PETSc.Vec().createMPI(size, comm=communicator)
     first, last = x.getOwnershipRange()
@@ -44,11 +47,10 @@ def main(system: str, answers: str, rounds: int) -> None:
     A.setOption(PETSc.Mat.Option.SPD, True)
     A.assemble()
     b = x.duplicate()
-    b.setArray(stored["b"][first:last])
     found = {}
-    for name, options in SOLVERS.items():
+    for name in map(str, stored["names"]):
         for number in range(rounds):
-            seconds, count = solved(A, b, x, name, options, float(stored["rtol"]), number)
+            seconds, count = solved(A, rights[:, first:last], b, x, name, float(stored["rtol"]), number)
             found.setdefault("seconds " + name, []).append(seconds)
         scatter, whole = PETSc.Scatter.toZero(x)
         scatter.scatter(x, whole)
@@ -58,11 +60,11 @@ def main(system: str, answers: str, rounds: int) -> None:
         np.savez(answers, **found)
 
 
-def solved(A, b, x, name, options, rtol, number):  # type: ignore[no-untyped-def]
-    """Seconds of set-up and solve, and the iterations."""
+def solved(A, rights, b, x, name, rtol, number):  # type: ignore[no-untyped-def]
+    """Seconds of set-up and solves, and the most iterations."""
     prefix = "".join(c for c in name if c.isalpha()) + str(number) + "_"
     settings = PETSc.Options()
-    for key, value in options.items():
+    for key, value in SOLVERS[name].items():
         settings[prefix + key] = value
     A.getComm().barrier()
     start = PETSc.Log.getTime()
@@ -73,10 +75,13 @@ def solved(A, b, x, name, options, rtol, number):  # type: ignore[no-untyped-def
     solver.setTolerances(rtol=rtol, atol=0, max_it=2000)
     solver.setOperators(A)
     solver.setFromOptions()
-    solver.solve(b, x)
+    count = 0
+    for right in rights:
+        b.setArray(right)
+        solver.solve(b, x)
+        count = max(count, solver.getIterationNumber())
     A.getComm().barrier()
     seconds = PETSc.Log.getTime() - start
-    count = solver.getIterationNumber()
     solver.destroy()
     return seconds, count
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "runtime.h"
 #include "solvers.h"
 
@@ -50,8 +51,16 @@ static enum sv_isa_level best_level(void)
         return SV_ISA_AVX2;
     return SV_ISA_BASELINE;
 }
+
+static int is_amd(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_AMD_ebx;
+}
 #else
 static enum sv_isa_level best_level(void) { return SV_ISA_BASELINE; }
+
+static int is_amd(void) { return 0; }
 #endif
 
 static const char *const level_names[] = {"baseline", "avx2", "avx512"};
@@ -77,6 +86,17 @@ enum sv_isa_level sv_isa_level(void)
         atomic_store_explicit(&known, level, memory_order_relaxed);
     }
     return (enum sv_isa_level)level;
+}
+
+int sv_shuffles_beside(void)
+{
+    static atomic_int known = -1; /* a virtual machine takes its time over CPUID */
+    int beside = atomic_load_explicit(&known, memory_order_relaxed);
+    if (beside < 0) {
+        beside = is_amd();
+        atomic_store_explicit(&known, beside, memory_order_relaxed);
+    }
+    return beside;
 }
 
 const char *sv_isa(void) { return level_names[sv_isa_level()]; }

@@ -12,10 +12,10 @@
 
 enum { SV_CHANNELS = 16, SV_MOST_TAPS = 27 };
 
-/* Of the minimal filtering, see conv_tiles.c: products of a tile of 4 x 4 cells, in 3-D of two planes, and the most
- * tiles that are taken at a time. */
-#define SV_POINTS(dim) ((dim) == 3 ? 144 : 36)
-#define SV_GROUP(dim) ((dim) == 3 ? 8 : 16)
+/* Of the minimal filtering, see conv_tiles.c: products of a tile of 4 cells along each axis, and the most tiles that are
+ * taken at a time. */
+#define SV_POINTS(dim) ((dim) == 3 ? 216 : 36)
+enum { SV_GROUP = 16 };
 
 struct sv_map {
     ptrdiff_t n[3]; /* cells along x, y, z */
@@ -31,7 +31,7 @@ struct sv_net {
     int dim;
     int pairs[3];
     const float *first;  /* [tap][out] */
-    const float *middle; /* [convolution][point][in][out], points z slowest */
+    const float *middle; /* [convolution][point][in][out], points y, x, z: z fastest */
     const float *biases; /* [convolution][out], those of `first` in front */
     const float *last;   /* [in] */
     float shift;
@@ -50,11 +50,12 @@ struct sv_conv_kernels {
     void (*last_row)(const float *in, const float *weights, float shift, double *out, ptrdiff_t n);
 };
 
-/* A convolution on a strip of rows side by side, in 3-D of two planes: out = relu(bias + conv(in)) [+ out]. */
+/* A convolution on a strip of rows side by side, in 3-D of some planes: out = relu(bias + conv(in)) [+ out]. */
 struct sv_tiles {
     ptrdiff_t pitch, plane; /* in floats */
     int rows, layers;       /* so many are there */
     int add;
+    int shuffled;           /* products may shuffle vectors: see runtime.h */
     int far;                /* in 2-D: whether `in` and `out` lie behind the second cache */
     const float *weights, *bias;
 };

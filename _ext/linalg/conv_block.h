@@ -16,4 +16,19 @@ enum { BLOCK = 6 };
 enum { BLOCK = 2 };
 #endif
 
+/* Four numbers again and again in a vector, and one of those in all lanes (k a constant). */
+#if SV_W == 16
+INLINE vreal load_quad(const float *p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+
+INLINE vreal of_quad(vreal quad, int k)
+{
+    switch (k) {
+    case 0: return _mm512_permute_ps(quad, 0x00);
+    case 1: return _mm512_permute_ps(quad, 0x55);
+    case 2: return _mm512_permute_ps(quad, 0xaa);
+    default: return _mm512_permute_ps(quad, 0xff);
+    }
+}
+#endif
+
 #endif

@@ -1,12 +1,13 @@
 /* The net, layer by layer: see conv.h. A task is a few rows, whose results depend on nothing else of its layer. */
 #include "conv.h"
+#include "cpu.h"
 
 #include <string.h>
 
 SV_DISPATCH(struct sv_conv_kernels, kernels, conv_kernels_f32)
 SV_DISPATCH(struct sv_tile_kernels, tile_kernels, tile_kernels_f32)
 
-enum { TASK = 256 /* cells, about, of a task */, TURNS = 4 /* strips for each thread, at least */ };
+enum { TASK = 256 /* cells, about, of a task */ };
 /* Bytes of a map that stay in the second cache. */
 enum { NEAR = 1 << 19 };
 
@@ -15,7 +16,7 @@ static ptrdiff_t bordered(ptrdiff_t n, ptrdiff_t tile) { return (n + tile - 1) /
 
 void sv_map_of(const ptrdiff_t n[3], int dim, struct sv_map *map)
 {
-    ptrdiff_t layers = dim == 3 ? bordered(n[2], 2) : 1;
+    ptrdiff_t layers = dim == 3 ? bordered(n[2], 4) : 1;
     for (int axis = 0; axis < 3; axis++)
         map->n[axis] = n[axis];
     map->pitch = bordered(n[0], 4);
@@ -145,7 +146,7 @@ static void first_row(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
  * many as go into a group. Strips are as even as can be. */
 static ptrdiff_t strip_of(const struct layer *layer)
 {
-    const ptrdiff_t *n = layer->map->n, across = (n[0] + 3) / 4, down = (n[1] + 3) / 4, group = SV_GROUP(layer->dim);
+    const ptrdiff_t *n = layer->map->n, across = (n[0] + 3) / 4, down = (n[1] + 3) / 4, group = SV_GROUP;
     ptrdiff_t most = across < group ? group / across : 1;
     if (layer->dim == 3)
         for (most = 1; across * most % group; most++)
@@ -154,13 +155,18 @@ static ptrdiff_t strip_of(const struct layer *layer)
     return 4 * ((down + strips - 1) / strips);
 }
 
-/* Planes that a strip goes through, two at a time: all of them, or less where too few strips are there for the threads. */
+/* Planes that a strip goes through, four at a time: with those that it reads beside them, as takes all threads together the
+ * least time. */
 static ptrdiff_t depth_of(const struct layer *layer, int threads)
 {
     const ptrdiff_t *n = layer->map->n, strips = (n[1] + layer->strip - 1) / layer->strip;
-    ptrdiff_t pairs = (n[2] + 1) / 2;
-    const ptrdiff_t parts = (TURNS * threads + strips - 1) / strips;
-    return 2 * ((pairs + parts - 1) / parts);
+    ptrdiff_t best = 0, least = 0;
+    for (ptrdiff_t depth = bordered(n[2], 4) - 2; depth > 0; depth -= 4) {
+        const ptrdiff_t parts = (n[2] + depth - 1) / depth, turns = (strips * parts + threads - 1) / threads;
+        if (!best || turns * (depth + 1) < least)
+            best = depth, least = turns * (depth + 1);
+    }
+    return best;
 }
 
 /* A strip through some planes: j counts strips and k these parts. */
@@ -175,6 +181,7 @@ static void middle_rows(const struct layer *layer, ptrdiff_t j, ptrdiff_t k)
         .rows = (int)(left < strip ? left : strip),
         .layers = (int)(below < depth ? below : depth),
         .add = layer->add,
+        .shuffled = sv_shuffles_beside(),
         .far = layer->far,
         .weights = layer->weights,
         .bias = layer->bias,

@@ -43,6 +43,8 @@ SHIPPED = Path(__file__).parent / "weights" / "multilevel.npz"
 FORMAT = 1
 ARCHITECTURE = "multilevel"
 HIDDEN = 8
+#: Three layers of larger parameters might overflow.
+LARGEST = 1e10
 #: The inputs of the first layer: own, mean over the axes, of the cell; of the cell's neighbour out and in.
 FEATURES = ("own out/in", "mean out/in", "sink/diagonal", "contrast", "part", "neighbour out: 5", "neighbour in: 5")
 INPUTS = 17
@@ -72,8 +74,10 @@ class Corrections:
             values = self.parameters[name]
             if values.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, not {values.shape}")
-            if not np.isfinite(values).all():
-                raise ValueError(f"{name} contains NaN or infinity")
+            if values.dtype.kind not in "fiu":
+                raise TypeError(f"{name} must be real numbers, not {values.dtype}")
+            if not (abs(values) <= LARGEST).all():
+                raise ValueError(f"{name} contains NaN, or more than {LARGEST:g}")
 
     @classmethod
     def random(cls, seed: int, heads: float = 0.0) -> Corrections:

@@ -74,9 +74,10 @@ class DeepConjugateDirections:
         direction(problem)
         state = problem.start(COUNT)
         state.numbers[CLAIMED] = math.inf
-        none = np.zeros((self.k, len(state.x)))
+        k = min(self.k, len(state.x))  # no more are A-orthogonal
+        none = np.zeros((k, len(state.x)))
         r = problem.A.residual(problem.b, state.x)
-        return widened(state, DcdmState, r=r, directions=none, products=none, curvatures=np.zeros(self.k))
+        return widened(state, DcdmState, r=r, directions=none, products=none, curvatures=np.zeros(k))
 
     def step(self, problem: LinearProblem, state: DcdmState) -> DcdmState:
         if not math.isfinite(state.measure):
@@ -101,7 +102,7 @@ class DeepConjugateDirections:
             return replace(state, numbers=numbers, nit=nit, measure=measure, outcome=NOT_FINITE)
         outcome = _watched(numbers, measure, nit, claims and measure > problem.tol)
         kept = x if measure == numbers[KEPT] else state.kept
-        slot = state.nit % self.k
+        slot = state.nit % len(state.curvatures)
         directions, products, curvatures = state.directions.copy(), state.products.copy(), state.curvatures.copy()
         directions[slot], products[slot], curvatures[slot] = d, q, curvature
         return DcdmState(x, kept, numbers, outcome, nit, measure, r, directions, products, curvatures)

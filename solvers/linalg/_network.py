@@ -30,15 +30,20 @@ CHANNELS = 16
 #: Pairs of convolutions before the pooling, at half the resolution, and after.
 BLOCKS = (2, 3, 2)
 
-#: From the three weights of a kernel along z to the four of Winograd's minimal filtering for two outputs, and along the
-#: other axes to the six for four outputs, at the points 0, +-A, +-B and infinity: see conv_tiles.c.
-FILTER_Z = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+#: From the three weights of a kernel along an axis to the six of Winograd's minimal filtering for four outputs, at the
+#: points 0, +-A, +-B and infinity: see conv_tiles.c.
 A, B = 0.625, 1.5
 FILTER = np.array([
     [1 / (A * A * B * B), 0, 0],
     *(np.array([1, p, p * p]) / (2 * p * p * (p * p - q * q)) for p, q in ((A, B), (-A, B), (B, A), (-B, A))),
     [0, 0, 1],
 ])  # fmt: skip
+
+#: Shorter residuals, and longer than its inverse, have squares that float64 cannot hold.
+TINY = 2.0**-450
+
+#: The largest number in float32.
+LARGEST = float(np.finfo(np.float32).max)
 
 #: What the convolutions see beyond an end (enum sv_end).
 BEYOND = {"dirichlet": 0, "neumann": 1, "periodic": 2}
@@ -80,12 +85,18 @@ class Weights:
             "first": (CHANNELS, 1, *kernel), "middle": (count, CHANNELS, CHANNELS, *kernel),
             "biases": (1 + count, CHANNELS), "last": (CHANNELS,),
         }  # fmt: skip
-        for name, shape in wanted.items():
-            values = getattr(self, name)
+        for name, shape in {**wanted, "shift": ()}.items():
+            values = np.asarray(getattr(self, name))
             if values.shape != shape:
                 raise ValueError(f"{name} of a net in {self.dim} dimensions has shape {shape}, not {values.shape}")
-            if not np.isfinite(values).all():
-                raise ValueError(f"{name} contains NaN or infinity")
+            if values.dtype.kind not in "fiu":
+                raise TypeError(f"{name} must be real numbers, not {values.dtype}")
+            if not (abs(values) <= LARGEST).all():
+                raise ValueError(f"{name} contains NaN, or what float32 cannot hold")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is compiled, which is made anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "kernel"}
 
     @property
     def fingerprint(self) -> str:
@@ -124,8 +135,10 @@ class Weights:
         """The net as the compiled core takes it: kernels by tap or point, in, out."""
         first: Array = self.first.reshape(CHANNELS, -1).T
         points: Array = self.middle.astype(np.float64)
-        for axis in range(self.dim):  # the axis that is transformed comes last, and all have their turn
-            points = np.moveaxis(points, 3, -1) @ (FILTER_Z if self.dim - axis == 3 else FILTER).T
+        for _ in range(self.dim):  # the axis that is transformed comes last, and all have their turn
+            points = np.moveaxis(points, 3, -1) @ FILTER.T
+        if self.dim == 3:  # z goes fastest
+            points = np.moveaxis(points, 3, -1)
         middle: Array = points.reshape(len(self.middle), CHANNELS, CHANNELS, -1).transpose(0, 3, 2, 1)
         given = (first, middle, self.biases, self.last)
         first, middle, biases, last = (np.ascontiguousarray(values, dtype=np.float32) for values in given)
@@ -223,12 +236,20 @@ class LearnedDirection(LinearOperator):  # type: ignore[misc]
         size = math.prod(grid)
         super().__init__(np.dtype(np.float64), (size, size))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles share no workspace."""
+        return _direction, (self.grid_shape, self.weights, self.bc, self.threads)
+
     def _matvec(self, r: Array) -> Array:
         r = np.ascontiguousarray(real_array(r, "r")).ravel()
         check_finite(r, "r")
         length, out = _kernels.norm(r), np.zeros(len(r))  # BLAS would leave a thread that spins
-        if length == 0:
-            return out
+        if not TINY < length < 1 / TINY:
+            largest = float(abs(r).max())
+            if largest == 0:
+                return out
+            r = np.ldexp(r, -math.frexp(largest)[1])
+            length = _kernels.norm(r)
         try:
             work = self._free.pop()
         except IndexError:
@@ -237,3 +258,7 @@ class LearnedDirection(LinearOperator):  # type: ignore[misc]
         self._net.apply(self.grid_shape, self._ends, r, scale, out, work, _threads.resolve(self.threads))
         self._free.append(work)
         return out
+
+
+def _direction(shape: Any, weights: Weights, bc: Any, threads: int | None) -> LearnedDirection:
+    return LearnedDirection(shape, weights, bc=bc, threads=threads)

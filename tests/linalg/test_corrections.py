@@ -146,7 +146,7 @@ def test_files(tmp_path):
     for change, match in (
         ({"format": 2}, "format 2"), ({"architecture": "dcdm"}, "architecture"), ({"features": '["a"]'}, "features"),
         ({"fingerprint": "0"}, "damaged"), ({"link": np.zeros(3)}, "link must have shape"),
-        ({"share": np.full(8, np.nan)}, "NaN"),
+        ({"share": np.full(8, np.nan)}, "NaN"), ({"second_shift": np.full(8, -1e11)}, "more than"),
     ):  # fmt: skip
         with np.load(tmp_path / "w.npz") as file:
             held = {name: file[name] for name in file.files}

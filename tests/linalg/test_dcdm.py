@@ -118,6 +118,14 @@ def test_follows_the_reference(k, seed):
         assert np.linalg.norm(x - y) <= 1e-9 * max(np.linalg.norm(y), 1e-30)
 
 
+def test_more_directions_than_unknowns():
+    """No memory is taken for those that cannot be."""
+    A, b = laplacian(9), np.ones(81)
+    result = solve(A, b, method="dcdm", M="identity", rtol=1e-10, options={"k": 10**9})
+    assert result.success
+    assert result.nit <= 81
+
+
 def test_input_has_unit_length():
     lengths = []
 

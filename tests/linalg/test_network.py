@@ -1,6 +1,10 @@
 """The learned direction: its compiled evaluation against NumPy and torch, its files, its worth in the solver."""
 
+import copy
+import dataclasses
 import itertools
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -149,8 +153,20 @@ def test_threads_give_the_same_bits(shape, bc):
 def test_length_does_not_matter():
     direction = LearnedDirection((20, 30))
     r = np.random.default_rng(5).standard_normal(600)
-    np.testing.assert_array_equal(direction(r * 2.0**-400), direction(r))
+    for power in (-900, -400, 400, 900):  # whose squares are out of range, some of them
+        np.testing.assert_array_equal(direction(r * 2.0**power), direction(r))
     np.testing.assert_array_equal(direction(0 * r), 0 * r)
+
+
+@pytest.mark.parametrize("again", [lambda x: pickle.loads(pickle.dumps(x)), copy.copy, copy.deepcopy])
+def test_copies(again):
+    """Of another process, say: with the same answers, and no workspace in common."""
+    direction = LearnedDirection((9, 14), random_weights(2, 3), bc=["periodic", "neumann"], threads=1)
+    r = np.random.default_rng(5).standard_normal(126)
+    expected, other = direction(r), again(direction)
+    np.testing.assert_array_equal(other(r), expected)
+    assert (other.bc, other.threads) == (direction.bc, 1)
+    assert not any(mine is theirs for mine in direction._free for theirs in other._free)
 
 
 def test_no_blas_beside_the_threads(monkeypatch):
@@ -214,11 +230,37 @@ def rewritten(path, **changes):
     [({"format": 2}, "format 2"), ({"architecture": "lmg"}, "architecture"), ({"dim": 4}, "4 dimensions"),
      ({"dim": 3}, "first of a net in 3"), ({"last": None}, "lacks last"), ({"last": np.zeros(3)}, "last of a net"),
      ({"training": '{"seed": 2}'}, "damaged"), ({"middle": np.zeros((14, 16, 16, 3, 3))}, "middle of a net"),
-     ({"last": np.full(16, np.nan)}, "last contains NaN")],
+     ({"last": np.full(16, np.nan)}, "last contains NaN"), ({"last": np.full(16, 1j)}, "last is of complex"),
+     ({"format": [1, 1]}, "format is of"), ({"dim": np.zeros(0)}, "dim is of"), ({"shift": [1.0, 2.0]}, "shift is of"),
+     ({"architecture": ["a", "b"]}, "architecture")],
 )  # fmt: skip
 def test_bad_files(tmp_path, changes, says):
     with pytest.raises(ValueError, match=says):
         LearnedDirection((8, 8), rewritten(tmp_path / "w.npz", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [({"shift": np.nan}, ValueError, "shift contains NaN"), ({"shift": 1e39}, ValueError, "float32 cannot hold"),
+     ({"biases": np.full((15, 16), 1e39)}, ValueError, "float32 cannot hold"),
+     ({"last": np.full(16, 1j)}, TypeError, "last must be real"),
+     ({"shift": [1.0, 2.0]}, ValueError, "shift of a net")],
+)  # fmt: skip
+def test_bad_weights(changes, error, says):
+    with pytest.raises(error, match=says):
+        dataclasses.replace(random_weights(2, 1), **changes)
+
+
+def test_a_number_is_no_file():
+    """It would be a file descriptor, read and closed: True is that of the standard output."""
+    reading, writing = os.pipe()
+    for number in (reading, True):
+        with pytest.raises(TypeError, match="PathLike"):
+            LearnedDirection((8, 8), number)
+    os.write(writing, b"x")
+    assert os.read(reading, 1) == b"x"
+    os.close(reading)
+    os.close(writing)
 
 
 def test_files_of_something_else(tmp_path):

@@ -42,7 +42,19 @@ def test_minutes_become_steps():
 
 @pytest.mark.parametrize(
     "words",
-    [["--dim", "4"], ["--size", "3"], ["--seed", "-1"], ["--arch", "other"], ["--out", "w"], ["--out", "no/w.npz"], []],
+    [
+        ["--dim", "4"],
+        ["--size", "3"],
+        ["--seed", "-1"],
+        ["--arch", "other"],
+        ["--out", "w"],
+        ["--out", "no/w.npz"],
+        [],
+        ["--seed", str(2**63)],
+        ["--arch", "multilevel", "--dim", "3"],
+        ["--arch", "multilevel", "--size", "16"],
+        ["--arch", "multilevel", "--size", "28"],
+    ],
 )
 def test_bad_words(words, tmp_path, capsys):
     with pytest.raises(SystemExit):

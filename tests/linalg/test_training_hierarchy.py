@@ -66,7 +66,7 @@ def test_repeatable(tmp_path, capsys, monkeypatch):
     files = {}
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         files[name] = tmp_path / f"{name}.npz"
-        call = ["--arch", "multilevel", "--size", 16, "--steps", 2, "--seed", seed, "--out", files[name]]
+        call = ["--arch", "multilevel", "--size", 24, "--steps", 2, "--seed", seed, "--out", files[name]]
         assert train.main([str(word) for word in call]) == 0
     a, b, c = (Corrections.load(path) for path in files.values())
     np.testing.assert_array_equal(a.flat, b.flat)
