@@ -84,7 +84,7 @@ class Forecast:
 
     def __init__(self, families: list[tuple[str, float]], features: int, explore_overhead: float, turn: float = 0.0):
         """families: for each arm its family and its place there; turn: see sv_outlook."""
-        self.count, self.explore_overhead, self.turn = len(families), explore_overhead, turn
+        self.arms, self.explore_overhead, self.turn = len(families), explore_overhead, turn
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
         self._pending: int | None = None
         self._asked = 0
@@ -101,7 +101,7 @@ class Forecast:
         # a view: the variances of the first feature's coefficients
         self._variances = covariance.reshape(-1)[:: self.features * (len(covariance) + 1)]
 
-    # ---- the four verbs ---------------------------------------------------------------------------
+    # ---- the verbs ---------------------------------------------------------------------------
 
     def ask(self, outlook: Outlook) -> Question:
         """The arm to play."""
@@ -149,6 +149,17 @@ class Forecast:
             once = min(solve, 2 * PATIENCE * question.incumbent)
             self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + turn
 
+    def ask_again(self, question: Question) -> None:
+        """The same arm for one more solve; no other is looked at. Tell what it costs, or pass it over."""
+        self._pending = question.number
+
+    def pass_over(self, cost: float) -> None:
+        """Of a solve that was no question of its own nothing is learned but that there was one."""
+        self._pending = None
+        self.solves += 1
+        self.spent += cost
+        self._variances += DRIFT
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "told": self.told.tolist(),
@@ -158,7 +169,7 @@ class Forecast:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mean, covariance = np.array(state["mean"], dtype=np.float64), np.array(state["covariance"], dtype=np.float64)
-        if mean.shape != (2 * self.count, self.features) or covariance.shape != (mean.size, mean.size):
+        if mean.shape != (2 * self.arms, self.features) or covariance.shape != (mean.size, mean.size):
             raise ValueError("the state is of other arms or features")
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise ValueError("the state has numbers that are not finite")
