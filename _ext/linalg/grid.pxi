@@ -203,6 +203,12 @@ cdef class Grid(Operand):
     def zeros(self):
         return aligned(self.grid.size, self.dtype, True)
 
+    def room(self):
+        return aligned(self.grid.size, self.dtype)  # a grid's kernels write the zeros between rows, too
+
+    cdef Room workspace(self, size_t vectors):
+        return Room.__new__(Room, vectors * self.operand.n * sizeof(double), False)
+
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]
         given = np.ascontiguousarray(values, self.dtype)
