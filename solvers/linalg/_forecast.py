@@ -30,6 +30,8 @@ Array = npt.NDArray[Any]
 SHARED, FAMILY, ALONE = 1.0, 0.4, 0.35
 SLOPE = 0.25
 NOISE, FIRST_NOISE, COLD_NOISE = 0.08, 0.25, 0.6
+#: The same of a trial where time is measured.
+TRIAL_NOISE = 0.16
 #: Growth a solve, of the variance of every coefficient of the first feature.
 DRIFT = 0.012**2
 #: Distance in log(2 - omega) over which the arms of a family are related.
@@ -120,19 +122,25 @@ class Forecast:
         )  # fmt: skip
 
     def tell(
-        self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False
-    ) -> None:
-        """What the solve cost, and its set-up where there was one; `broken_off`: the solve would have cost more."""
+        self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False,
+        warm: bool = False,
+    ) -> None:  # fmt: skip
+        """What the solve cost, and its set-up where there was one.
+
+        broken_off: the solve would have cost more. warm: the solve before was the same arm's.
+        """
         if question.number != self._pending:
             raise ValueError("tell without its ask: each question is answered once, and only the last one")
         if not (0 <= solve < np.inf and (setup is None or 0 <= setup < np.inf)):
             raise ValueError(f"costs must be finite and >= 0, not {setup!r} and {solve!r}")
         self._pending = None
         arm = question.arm
-        noise = (NOISE if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
+        cold = question.trial and self.turn > 0 and not warm
+        usual = TRIAL_NOISE if cold else NOISE
+        noise = (usual if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
         if setup is not None and setup > 0 and math.isfinite(question.setup):
             self._arrays.update(2 * arm, question.features, math.log(setup) - question.setup, noise)
-        turn = min(self.turn, question.incumbent / 4) if question.trial else 0.0
+        turn = min(self.turn, question.incumbent / 4) if cold else 0.0
         if solve > 0:
             # a trial found the caches cold, which its arm would not go on to do: too dear it would never be tried again
             seen = math.log(max(solve - turn, solve / 2)) - question.solve

@@ -39,6 +39,8 @@ TURN = 1e-4
 #: After so many solves that went as expected an arm is chosen for two solves at once, after twice as many for three,
 #: and so on up to the second number: the choice takes time too.
 SETTLED, LONGEST_RUN = 8, 8
+#: A trial that took no more than so many times what the best arm takes is made once more: with the caches warm.
+NEAR = 1.5
 #: The factor up to which a solve's time is as expected.
 EXPECTED = 1.4
 #: Iterations that an arm may make.
@@ -81,11 +83,12 @@ class _Play(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """What the learner was asked, for a matrix of which pattern, and the estimates of all arms."""
+    """A choice that holds for more solves: for a matrix of which pattern, and whether the learner is told of them."""
 
     question: Question
     estimates: list[Estimate | None]
     pattern: int
+    told: bool = False
 
 
 class _Prepared:
@@ -146,10 +149,10 @@ class SequenceSolver:
     -----
     A solve takes the arm of least forecast cost, now and then another one to learn of it (see `_forecast`); a trial
     that takes twice as long as the best is expected to is broken off. Where times go as forecast, no context is
-    given and the pattern stays, a choice holds for several solves, in the end for eight. Whatever an arm returns,
-    the residual is recomputed; where it is too large, or the arm raised, the best x so far goes to another arm, in
-    the end to the safest ones, and all of it counts. The arms' set-ups are reused as far as each arm says, and
-    until its age has cost as much as a new one.
+    given and the pattern stays, a choice holds for several solves, in the end for eight; a trial that came near is
+    made twice. Whatever an arm returns, the residual is recomputed; where it is too large, or the arm raised, the
+    best x so far goes to another arm, in the end to the safest ones, and all of it counts. The arms' set-ups are
+    reused as far as each arm says, and until its age has cost as much as a new one.
 
     Examples
     --------
@@ -420,16 +423,19 @@ class SequenceSolver:
         assert self._rule is not None
         first, again = plays[0], self._last is not None and self._last.question is question
         calm = not first.failure and first.solve <= EXPECTED * question.forecast <= EXPECTED**2 * first.solve
-        if again and not first.failure:
+        if again and not first.failure and self._last is not None and not self._last.told:
             self._rule.pass_over(sum(_money((first.setup, first.solve))))
         else:
-            self._tell(question, plays, estimates[question.arm])
+            self._tell(question, plays, estimates[question.arm], warm=again)
         self._calm = self._calm + 1 if calm or question.trial else self._calm // 2
         if again and calm:
             return
         lasts = calm and not question.trial and self.cost == "time" and self.context is None
         self._left = min(self._calm // SETTLED, LONGEST_RUN - 1) if lasts else 0
-        self._last = _Choice(question, estimates, self._system.pattern) if self._left else None
+        near = question.trial and not again and not first.failure and first.solve <= NEAR * question.incumbent
+        if near and self.cost == "time":
+            self._left = 1
+        self._last = _Choice(question, estimates, self._system.pattern, near) if self._left else None
 
     def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
         system = self._system
@@ -488,7 +494,7 @@ class SequenceSolver:
         scaled = own / np.where(self._scale > 0, self._scale, 1.0)
         return np.concatenate([[1.0, condition - self._reference], scaled])
 
-    def _tell(self, question: Question, plays: list[_Play], estimate: Estimate | None) -> None:
+    def _tell(self, question: Question, plays: list[_Play], estimate: Estimate | None, warm: bool) -> None:
         first = plays[0]
         assert estimate is not None
         assert self._rule is not None
@@ -497,7 +503,7 @@ class SequenceSolver:
         if first.failure:
             # it costs what it wasted and what the rescue took, and once more for the risk
             cost = 2 * (cost + sum(sum(_money(self._cost(play, estimate))) for play in plays[1:]))
-        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure))
+        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure), warm=warm)
 
     def _cost(self, play: _Play, estimate: Estimate) -> tuple[float | None, float]:
         """Set-up and solve in units of the cost."""

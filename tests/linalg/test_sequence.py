@@ -511,6 +511,28 @@ def test_a_choice_is_made_anew_at_once_where_something_changes(asked, what):
         assert asked[-1] == solves
 
 
+def test_a_trial_that_comes_near_is_made_once_more_with_warm_caches(monkeypatch):
+    monkeypatch.setattr(_sequence, "NEAR", np.inf)
+    told, tell = [], _forecast.Forecast.tell
+    monkeypatch.setattr(
+        _forecast.Forecast, "tell",
+        lambda rule, question, *a, **k: told.append((question, k["warm"])) or tell(rule, question, *a, **k),
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    sequence, found = SequenceSolver(arms=["ssor-cg(1)", "ssor-cg(1.5)", "cg"]), []
+    for _ in range(12):
+        A, b = variable(9, rng), rng.normal(size=81)
+        found.append(sequence.solve(A, b))
+        assert right(A, found[-1], b)
+    again = [k for k, (_, warm) in enumerate(told) if warm]
+    assert again
+    for k in again:
+        assert told[k][0] is told[k - 1][0]
+        assert told[k][0].trial
+        assert not told[k - 1][1]
+    assert [r.stats["trial"] for r in found[:12]].count(True) == sum(question.trial for question, _ in told)
+
+
 def test_a_transform_forms_its_residual_once(monkeypatch):
     A, b = laplacian(12), np.random.default_rng(1).normal(size=144)
     sequence = SequenceSolver(arms=["transform"], guess="zero")
