@@ -39,7 +39,7 @@ RELATED = 0.6
 #: Solves over which an improvement is taken to last, at least: else as many as there have been.
 HORIZON = 50
 #: Trials may cost this many solves of the incumbent before their share is counted.
-FREE_TRIALS = 4.0
+FREE_TRIALS = 3.0
 #: A trial is broken off at this multiple of the incumbent's forecast cost.
 PATIENCE = 2.0
 

@@ -133,7 +133,7 @@ class SequenceSolver:
     guess : {"auto", "zero", "previous", "linear", "quadratic", "projection"}
         Where to start: the last solution (or `x0`), an extrapolation of the last two or three, or their combination of
         least residual. "auto" weighs what each saves against the products with the matrix that it takes.
-    explore_overhead : float, default 0.03
+    explore_overhead : float, default 0.02
         The share of all cost that may be spent on trying other arms than the best known one.
     rng : None, int, Generator or SeedSequence
         Checked like everywhere in the library; the forecasts draw no random numbers.
@@ -181,7 +181,7 @@ class SequenceSolver:
         rtol: float = 1e-8,
         atol: float = 0.0,
         guess: str = "auto",
-        explore_overhead: float = 0.03,
+        explore_overhead: float = 0.02,
         rng: RNG = None,
         threads: int | None = None,
     ) -> None:
