@@ -162,6 +162,14 @@ cdef class Operand:
         """A new vector of zeros in the operand's order, which begins at a cache line."""
         return aligned(self.operand.n, FLOAT64, True)
 
+    def room(self):
+        """A new vector that a kernel is to fill; zeros where the operand's kernels need finite numbers there."""
+        return self.zeros()
+
+    cdef Room workspace(self, size_t vectors):
+        """The same, for so many vectors."""
+        return workspace(vectors * self.operand.n)
+
     def copied(self, vector):
         """A new vector of the same numbers, both in the operand's order."""
         new = aligned(self.operand.n, FLOAT64)

@@ -25,6 +25,7 @@ struct sv_grid {
      * at neither end (0), the low end (1), the high end (2) or both (3) of y, plus 4 times the same of z; red-black:
      * even cells in the first half, odd ones in the second. Else arrays in the layout of the vectors. */
     int constant;
+    int uniform; /* constant, with one number on the diagonal and no axis periodic */
     double coupling[3];
     /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place
      * after a row's last cell repeats the first. */
@@ -39,8 +40,8 @@ SV_BINDING void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const 
                                 int single);
 
 /* Of constant coefficients: the diagonal's table and its inverse, 16 pitch each (zeros before), from its 16 rows of n[0];
- * seen: what the methods know as the diagonal, 1 outside the cells. */
-SV_BINDING void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse,
+ * seen: what the methods know as the diagonal, 1 outside the cells. Says, too, whether the grid is uniform. */
+SV_BINDING void sv_grid_constant_rows(struct sv_grid *grid, const double *rows, void *table, void *inverse,
                                       double *seen);
 
 /* Of variable ones: the place after the last cell of each row, where x is periodic; and the same from the diagonal. */

@@ -15,6 +15,7 @@ cdef extern from "grid.h" nogil:
         size_t size
         int periodic[3]
         int constant
+        int uniform
         double coupling[3]
         const void *faces[3]
         const void *diagonal
@@ -29,7 +30,7 @@ cdef extern from "grid.h" nogil:
 
     const sv_operand_kernels *sv_grid_kernels(sv_grid_ordering)
     void sv_grid_lay_out(sv_grid *, const ptrdiff_t *, const int *, int, int)
-    void sv_grid_constant_rows(const sv_grid *, const double *, void *, void *, double *)
+    void sv_grid_constant_rows(sv_grid *, const double *, void *, void *, double *)
     void sv_grid_wrap(const sv_grid *, void *)
     void sv_grid_seen(const sv_grid *, const void *, double *)
     const sv_grid_layout *sv_grid_layout_of "sv_grid_layout"(int)
@@ -188,7 +189,7 @@ cdef class Grid(Operand):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""
         cdef sv_grid *g = &self.grid
         cdef double[::1] seen = aligned(g.size, FLOAT64)
-        g.constant = 0
+        g.constant = g.uniform = 0
         for axis in range(3):
             g.faces[axis] = self.hold(f"faces {axis}", self.pack(faces[2 - axis]), g.size)
         if g.periodic[0]:
@@ -202,6 +203,12 @@ cdef class Grid(Operand):
 
     def zeros(self):
         return aligned(self.grid.size, self.dtype, True)
+
+    def room(self):
+        return aligned(self.grid.size, self.dtype)  # a grid's kernels write the zeros between rows, too
+
+    cdef Room workspace(self, size_t vectors):
+        return Room.__new__(Room, vectors * self.operand.n * sizeof(double), False)
 
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]

@@ -1,6 +1,7 @@
 /* The layout of a grid's vectors, and the arrays that its kernels read: see grid.h. Nothing here takes time that would
  * be seen beside a sweep.
  */
+#include <math.h>
 #include <string.h>
 
 #include "grid.h"
@@ -91,9 +92,11 @@ static void lay_colours(const struct sv_grid *grid, const double *rows, double *
         }
 }
 
-void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
+void sv_grid_constant_rows(struct sv_grid *grid, const double *rows, void *table, void *inverse, double *seen)
 {
     const ptrdiff_t nx = grid->n[0];
+    double first = NAN;
+    grid->uniform = !(grid->periodic[0] || grid->periodic[1] || grid->periodic[2]);
     for (ptrdiff_t kind = 0; kind < 16; kind++) {
         if (!occurs(kind % 4, grid->n[1]) || !occurs(kind / 4, grid->n[2]))
             continue;
@@ -102,6 +105,9 @@ void sv_grid_constant_rows(const struct sv_grid *grid, const double *rows, void 
             const ptrdiff_t at = kind * grid->pitch + (grid->half ? (i & 1) * grid->half + i / 2 : i);
             if (rows[kind * nx + i] != value) /* they differ at the ends alone, and divisions take time */
                 value = rows[kind * nx + i], inverted = 1 / value;
+            if (isnan(first))
+                first = value;
+            grid->uniform &= value == first;
             put(grid, table, at, value);
             put(grid, inverse, at, inverted);
         }

@@ -8,6 +8,9 @@ enum { STEPS = SV_W == 8 ? 3 : SV_W == 4 ? 2 : SV_W == 2 ? 1 : 0 };
 
 enum kind { SWEEP, MEASURED, TRIANGULAR, EISENSTAT, ADVANCE };
 
+/* How the coefficients are kept. UNIFORM: as CONSTANT, and all cells have one diagonal entry, which is not read. */
+enum coefficients { VARIABLE, CONSTANT, UNIFORM };
+
 /* What does not change from row to row. */
 struct constants {
     vreal omega, keep, back;    /* omega, 1 - omega, 2 - omega */
@@ -15,6 +18,7 @@ struct constants {
     vreal powers[3], carried;   /* constant c: c^1, c^2, c^4; the powers c .. c^SV_W by distance from the carry */
     vreal across;               /* c^SV_W */
     vreal alpha, beta;          /* of ADVANCE */
+    vreal scale, diagonal, scaled[2]; /* UNIFORM: omega / diagonal, the diagonal, and the couplings times the first */
     double middle, relax, along;  /* omega coupling / diagonal amid a row; omega; the coupling along x */
 };
 
@@ -25,7 +29,7 @@ struct lex {
     real *x, *d, *r, *v, *solution, *copy;
 };
 
-/* Running sums: EISENSTAT: v'q and q'D q; ADVANCE: r'D r in the second. */
+/* Running sums: EISENSTAT: v'q and q'D q; ADVANCE: r'D r in the second. UNIFORM: without the D until the end. */
 struct sums {
     vreal product, square;
     double ends[2];
@@ -93,12 +97,13 @@ INLINE void end_of_row(const struct lex *r, const struct constants *K, ptrdiff_t
 }
 
 /* The vector work that comes before the solve of ADVANCE; returns the new v. */
-INLINE vreal advanced(const struct lex *r, const struct constants *K, ptrdiff_t i, struct sums *sums)
+INLINE vreal advanced(const struct lex *r, const struct constants *K, ptrdiff_t i, struct sums *sums, int constant)
 {
     vreal solution = v_fma(K->alpha, v_load(r->x + i), v_load(r->solution + i));
     vreal residual = v_fnma(K->alpha, v_load(r->q + i), v_load(r->r + i));
-    vreal scaled = v_mul(v_load(r->diagonal + i), residual), v = v_fma(K->beta, v_load(r->v + i), scaled);
-    sums->square = v_fma(residual, scaled, sums->square);
+    vreal scaled = v_mul(constant == UNIFORM ? K->diagonal : v_load(r->diagonal + i), residual);
+    vreal v = v_fma(K->beta, v_load(r->v + i), scaled);
+    sums->square = v_fma(residual, constant == UNIFORM ? residual : scaled, sums->square);
     v_store(r->solution + i, solution);
     if (r->copy)
         v_store(r->copy + i, solution);
@@ -117,22 +122,26 @@ INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n,
         round = one_lane(down ? (n - 1) % SV_W : 0, (constant ? K->along : r->west[0]) * r->x[down ? 0 : n - 1]);
     for (ptrdiff_t v = 0; v < vectors; v++) {
         ptrdiff_t i = (down ? vectors - 1 - v : v) * SV_W;
-        vreal s = kind == ADVANCE ? advanced(r, K, i, sums) : v_load(r->rhs + i), own = s, old = s;
-        vreal scale = v_mul(K->omega, v_load(r->inverse + i));
+        vreal s = kind == ADVANCE ? advanced(r, K, i, sums, constant) : v_load(r->rhs + i), own = s, old = s;
+        vreal scale = constant == UNIFORM ? K->scale : v_mul(K->omega, v_load(r->inverse + i));
+        if (constant == UNIFORM)
+            s = v_mul(scale, s);
+        if (kind == EISENSTAT && constant == UNIFORM) /* before the row beside it, which has just been written */
+            own = v_load(r->t + i), s = v_fnma(K->back, own, s);
         for (int m = 0; m < nears; m++) {
             vreal value = v_load(r->near[m] + i);
             if (kind == EISENSTAT)
                 value = v_sub(value, v_load(r->minus[m] + i));
-            s = v_fma(constant ? K->near[m] : v_load(r->faces[m] + i), value, s);
+            s = v_fma(constant == UNIFORM ? K->scaled[m] : constant ? K->near[m] : v_load(r->faces[m] + i), value, s);
         }
         if (sweeps)
             s = v_fma(constant ? K->side : v_load(r->west + i + !down), v_load(r->x + i + (down ? -1 : 1)), s);
         if (sweeps && v == 0)
             s = v_add(s, round);
-        vreal t = v_mul(scale, s);
+        vreal t = constant == UNIFORM ? s : v_mul(scale, s);
         if (sweeps)
             old = v_load(r->x + i), t = v_fma(K->keep, old, t);
-        if (kind == EISENSTAT)
+        if (kind == EISENSTAT && constant != UNIFORM)
             own = v_load(r->t + i), t = v_fnma(K->back, own, t);
         vreal y = constant ? scan(t, K, &carry, down)
                            : scan_by(t, v_mul(scale, v_load(r->west + i + down)), &carry, down);
@@ -140,13 +149,14 @@ INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n,
         if (kind == EISENSTAT) {
             y = v_add(y, own);
             sums->product = v_fma(v_load(r->rhs + i), y, sums->product);
-            sums->square = v_fma(v_mul(v_load(r->diagonal + i), y), y, sums->square);
+            sums->square = v_fma(constant == UNIFORM ? y : v_mul(v_load(r->diagonal + i), y), y, sums->square);
         }
         if (kind == MEASURED)
             v_store(r->d + i, v_sub(y, old));
         v_store(r->x + i, y);
     }
-    end_of_row(r, K, n, periodic, sums, kind, down, constant);
+    if (constant != UNIFORM)
+        end_of_row(r, K, n, periodic, sums, kind, down, constant);
 }
 
 /* The rows beside row (j, k): all four for a sweep, else those before it in the order of the solve. Where the layers
@@ -194,11 +204,23 @@ INLINE struct constants constants_of(const struct sv_grid *g, double omega, int 
     for (int m = 0; m < 4; m++)
         K.near[m] = v_set1(g->coupling[narrow ? 1 + m % 2 : 1 + m / 2]);
     K.relax = omega, K.along = g->coupling[0], K.middle = NAN;
-    set_middle(&K, ((const real *)g->inverse)[g->n[0] / 2], down);
+    const ptrdiff_t amid = g->n[0] / 2;
+    set_middle(&K, ((const real *)diagonal_row(g, g->inverse, 0, 0, 0))[amid], down);
+    if (g->uniform) {
+        const double diagonal = ((const real *)diagonal_row(g, g->diagonal, 0, 0, 0))[amid];
+        K.scale = v_set1(omega * (1 / diagonal)), K.diagonal = v_set1(diagonal);
+        for (int m = 0; m < 2; m++)
+            K.scaled[m] = v_mul(K.scale, K.near[m]);
+    }
     return K;
 }
 
+/* As GRID_EACH and GRID_PICK, with copies for uniform grids, which are never periodic. */
+#define LEX_EACH(MAKE) GRID_EACH(MAKE) MAKE(2, 2) MAKE(3, 2)
+#define LEX_PICK(name, g) ((g)->uniform ? ((g)->axes == 3 ? name##_3_2 : name##_2_2) : GRID_PICK(name, g))
+
 #define PERIODIC_LAYERS(g) ((g)->periodic[1] || (g)->periodic[2])
+#define WIDE(g, constant) ((constant) != UNIFORM && PERIODIC_LAYERS(g))
 
 /* The arrays of a call, as `lex` has them by rows. */
 struct lex_call {
@@ -233,7 +255,7 @@ INLINE struct sums lex_rows(const struct sv_operand *A, const struct lex_call *c
             r.copy = c->s->kept ? c->s->kept + own : NULL;
         }
         near_rows(g, c->x, c->t, j, k, own, kind, down, narrow, axes, constant, &r);
-        if (constant)
+        if (constant == CONSTANT)
             set_middle(&K, r.inverse[g->n[0] / 2], down);
         lex_row(&r, &K, g->n[0], g->periodic[0], &sums, kind, down, nears, constant);
         if (kind == TRIANGULAR || kind == EISENSTAT)
@@ -241,6 +263,8 @@ INLINE struct sums lex_rows(const struct sv_operand *A, const struct lex_call *c
         if (kind == MEASURED)
             finish_row(c->d + own, g->n[0], g->pitch);
     }
+    if (constant == UNIFORM)
+        sums.square = v_mul(K.diagonal, sums.square);
     return sums;
 }
 

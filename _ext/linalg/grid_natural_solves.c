@@ -4,19 +4,19 @@
 #define MAKE_SOLVES(axes, constant)                                                                              \
     static struct sums solve_##axes##_##constant(const struct sv_operand *A, const struct lex_call *c, int down) \
     {                                                                                                            \
-        if (PERIODIC_LAYERS(GRID))                                                                               \
+        if (WIDE(GRID, constant))                                                                                \
             return down ? lex_rows(A, c, TRIANGULAR, 1, 0, axes, constant)                                       \
                         : lex_rows(A, c, TRIANGULAR, 0, 0, axes, constant);                                      \
         return down ? lex_rows(A, c, TRIANGULAR, 1, 1, axes, constant)                                           \
                     : lex_rows(A, c, TRIANGULAR, 0, 1, axes, constant);                                          \
     }
-GRID_EACH(MAKE_SOLVES)
+LEX_EACH(MAKE_SOLVES)
 
 static void solve(const struct sv_operand *A, double omega, const double *rhs, double *out, int down)
 {
     struct lex_call call = {.omega = omega, .rhs = rhs, .t = rhs, .x = out, .d = out};
     clear_between(GRID, out);
-    GRID_PICK(solve, GRID)(A, &call, down);
+    LEX_PICK(solve, GRID)(A, &call, down);
 }
 
 void SV_TABLE(grid_natural_lower)(const struct sv_operand *A, double omega, const double *rhs, double *out)

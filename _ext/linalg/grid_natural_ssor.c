@@ -1,10 +1,10 @@
 /* The two passes of SSOR-CG with a stencil in lexicographic order: see grid_natural.c.
  *
  * Bytes a cell and iteration: 72 for x, r, v and t, read and written, and q, read; 24 for v and t, read, and q, written;
- * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 4 at
- * 99^2, from the second cache: 0.78 ns a cell for both (1.4 at 24^2, of three vectors a row; with AVX2 1.5 and 2.2).
- * That is 24 cycles or less a vector of 8, about what the operations of the prefix scheme take at one of 512 bits a
- * cycle: two rows at a time, a vector apart so that their chains overlap, were no faster.
+ * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 5 at
+ * 99^2, from the second cache: 0.63 ns a cell for both on a uniform grid, whose diagonal is not read, else 0.72. That is
+ * 17 cycles a vector of 8, and from the first cache it takes no less: some 16 operations a pass, multiply-adds and moves
+ * between lanes, at two a cycle. Two rows at a time, a vector apart so that their chains overlap, were no faster.
  * On a Sapphire Rapids the same, 1.8 ns a cell for both from 24^2, in the first cache, to 99^2; with AVX2 twice that.
  * Without any recurrence, cells stored by anti-diagonals (a trial outside of this library), both take 1.7 there at 99^2 and at
  * 24^2: then the second cache limits them, 14 lines moved a vector, and at 24^2 the way from one diagonal to the next.
@@ -15,22 +15,22 @@
 #define MAKE_PASSES(axes, constant)                                                                             \
     static struct sums eisenstat_##axes##_##constant(const struct sv_operand *A, const struct lex_call *c)       \
     {                                                                                                            \
-        return PERIODIC_LAYERS(GRID) ? lex_rows(A, c, EISENSTAT, 0, 0, axes, constant)                           \
-                                     : lex_rows(A, c, EISENSTAT, 0, 1, axes, constant);                          \
+        return WIDE(GRID, constant) ? lex_rows(A, c, EISENSTAT, 0, 0, axes, constant)                           \
+                                    : lex_rows(A, c, EISENSTAT, 0, 1, axes, constant);                          \
     }                                                                                                            \
     static struct sums advance_##axes##_##constant(const struct sv_operand *A, const struct lex_call *c)         \
     {                                                                                                            \
-        return PERIODIC_LAYERS(GRID) ? lex_rows(A, c, ADVANCE, 1, 0, axes, constant)                             \
-                                     : lex_rows(A, c, ADVANCE, 1, 1, axes, constant);                            \
+        return WIDE(GRID, constant) ? lex_rows(A, c, ADVANCE, 1, 0, axes, constant)                             \
+                                    : lex_rows(A, c, ADVANCE, 1, 1, axes, constant);                            \
     }
-GRID_EACH(MAKE_PASSES)
+LEX_EACH(MAKE_PASSES)
 
 double SV_TABLE(grid_natural_eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t,
                                         double *q, double *square)
 {
     struct lex_call call = {.omega = omega, .rhs = v, .t = t, .x = q, .d = q};
     clear_between(GRID, q);
-    struct sums sums = GRID_PICK(eisenstat, GRID)(A, &call);
+    struct sums sums = LEX_PICK(eisenstat, GRID)(A, &call);
     *square = v_sum_lanes(sums.square) + sums.ends[1];
     return v_sum_lanes(sums.product) + sums.ends[0];
 }
@@ -40,6 +40,6 @@ double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, 
 {
     struct lex_call call = {.omega = omega, .alpha = alpha, .beta = beta, .rhs = s->v, .t = s->v, .x = s->t, .d = s->t,
                             .s = s};
-    struct sums sums = GRID_PICK(advance, GRID)(A, &call);
+    struct sums sums = LEX_PICK(advance, GRID)(A, &call);
     return v_sum_lanes(sums.square);
 }

@@ -3,7 +3,8 @@
  *
  * An iteration is one product, one application of the preconditioner, and two reductions: of v'Av, and of r'r with r'z.
  * The first also carries each process' wish to stop, so that all stop at the same iteration. Every decision is made of
- * reduced numbers alone: all processes decide alike.
+ * reduced numbers alone: all processes decide alike. Where the square of the norm of b says that squares may leave the
+ * range of floats all is counted in another unit, a power of two; the host's maps are linear and see no difference.
  * In NumPy, an iteration: q = A @ v; alpha = rho / (v @ q); x += alpha * v; r -= alpha * q; z = M @ r
  *     rho, before = r @ z, rho; v = z + rho / before * v
  */
@@ -19,6 +20,11 @@
 /* As of sv_linear_solve. */
 #define ROUNDING 0x1p-54
 #define MAX_ITER 10000
+/* Squares of norms of b between which squares of its numbers, and of those of small residuals, are exact; and the unit
+ * beyond them, in which even the smallest and the largest floats have such squares. */
+#define SMALLEST_SQUARE 0x1p-800
+#define LARGEST_SQUARE 0x1p800
+#define UNIT 0x1p600
 /* What a process adds to the sum of wishes. */
 #define WISHES_STOP 1.0
 #define OUT_OF_TIME 1048576.0
@@ -37,6 +43,8 @@ enum asked {
     NEXT_SUMS,
     JUDGED_IMAGE, /* A x of a point that may be the answer */
     JUDGED_SIZE,
+    LOST_IMAGE,   /* A times what the answer loses in the host's unit */
+    LOST_SIZE,
     ENDED
 };
 
@@ -49,8 +57,10 @@ struct sv_cg_run {
     double *b, *x, *start, *kept, *r, *v, *q, *z, *best;
     struct sv_cg_numbers numbers;
     double sums[3];
+    double unit; /* what vectors are counted in */
     double tol, floor, measure, left, steepest;
     int first, status, judged; /* judged: points that were looked at for the answer */
+    int zero; /* whether the start is zero for want of a better one */
     int64_t nit, shown; /* shown: to the callback */
 };
 
@@ -93,6 +103,54 @@ static void residual(struct sv_cg_run *c, double *r)
         r[i] = c->b[i] - c->q[i];
 }
 
+static double unit_of(double square)
+{
+    return square < SMALLEST_SQUARE ? 1 / UNIT : square > LARGEST_SQUARE ? UNIT : 1;
+}
+
+static void count_in(struct sv_cg_run *c, double unit)
+{
+    double *const all[] = {c->b, c->x, c->start, c->kept, c->best};
+    c->unit = unit;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        for (size_t i = 0; i < c->n; i++)
+            all[k][i] /= unit;
+}
+
+static void start_at_zero(struct sv_cg_run *c)
+{
+    double *const all[] = {c->x, c->start, c->kept, c->best};
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        memset(all[k], 0, c->n * sizeof *all[k]);
+}
+
+/* x in the host's unit. */
+static void out_of_unit(const struct sv_cg_run *c, const double *x, double *out)
+{
+    for (size_t i = 0; i < c->n; i++)
+        out[i] = x[i] * c->unit;
+}
+
+/* The callback, which sees the iterate; z is free wherever this is called. */
+static int ended(struct sv_cg_run *c, int status, int first)
+{
+    if (c->unit != 1)
+        out_of_unit(c, c->x, c->z);
+    return sv_ended(&c->watch, status, first, c->nit, c->measure * c->unit, c->unit == 1 ? c->x : c->z, c->n);
+}
+
+/* The answer is in `best`; in another unit it is judged with what it loses on the way out. */
+static int finish(struct sv_cg_run *c, sv_cg_request *request)
+{
+    c->asked = ENDED;
+    if (c->unit == 1)
+        return SV_CG_DONE;
+    out_of_unit(c, c->best, c->z);
+    for (size_t i = 0; i < c->n; i++)
+        c->z[i] = c->z[i] / c->unit - c->best[i];
+    return with_product(c, request, c->z, c->q, LOST_IMAGE);
+}
+
 /* The next point that may be the answer: the iterate, the one kept, the start. Its image is asked for. */
 static int judge(struct sv_cg_run *c, sv_cg_request *request)
 {
@@ -104,7 +162,7 @@ static int judge(struct sv_cg_run *c, sv_cg_request *request)
 static void show(struct sv_cg_run *c, int status)
 {
     if (c->nit > c->shown)
-        sv_ended(&c->watch, status, 0, c->nit, c->measure, c->x, c->n);
+        ended(c, status, 0);
     c->shown = c->nit;
 }
 
@@ -118,13 +176,12 @@ static int end(struct sv_cg_run *c, sv_cg_request *request, int status)
     return judge(c, request);
 }
 
-static int ended_at(struct sv_cg_run *c, int status)
+static int ended_at(struct sv_cg_run *c, sv_cg_request *request, int status)
 {
     show(c, status);
     c->status = status, c->left = c->measure;
     memcpy(c->best, c->x, c->n * sizeof *c->x);
-    c->asked = ENDED;
-    return SV_CG_DONE;
+    return finish(c, request);
 }
 
 static int judged_size(struct sv_cg_run *c, sv_cg_request *request)
@@ -139,8 +196,7 @@ static int judged_size(struct sv_cg_run *c, sv_cg_request *request)
     const int worse = c->left > c->tol || !isfinite(c->left);
     if (++c->judged < 3 && worse && (failed || c->judged > 1 || !(c->left <= c->numbers.monitor.first)))
         return judge(c, request);
-    c->asked = ENDED;
-    return SV_CG_DONE;
+    return finish(c, request);
 }
 
 static int status_of(enum sv_outcome outcome)
@@ -178,14 +234,14 @@ static int known_exactly(struct sv_cg_run *c, sv_cg_request *request, double nor
         monitor->first = monitor->best = monitor->kept = norm;
         c->numbers.verified = INFINITY;
         if (norm <= c->tol)
-            return ended_at(c, SV_CONVERGED);
+            return ended_at(c, request, SV_CONVERGED);
         if (c->watch.control.max_iter == 0)
-            return ended_at(c, SV_MAX_ITER);
+            return ended_at(c, request, SV_MAX_ITER);
     } else {
         struct sv_cg state = {c->x, c->r, c->v, c->kept, &c->numbers, norm, OUTCOME_GOING_ON};
         const enum sv_outcome outcome = sv_cg_verified(&state, norm, c->tol, (int)c->nit);
         if (outcome == OUTCOME_REACHED)
-            return ended_at(c, SV_CONVERGED);
+            return ended_at(c, request, SV_CONVERGED);
         if (outcome != OUTCOME_GOING_ON)
             return end(c, request, status_of(outcome));
     }
@@ -196,7 +252,7 @@ static int known_exactly(struct sv_cg_run *c, sv_cg_request *request, double nor
 
 static int curved(struct sv_cg_run *c, sv_cg_request *request)
 {
-    const int wish = sv_ended(&c->watch, -1, c->first, c->nit, c->measure, c->x, c->n);
+    const int wish = ended(c, -1, c->first);
     c->first = 0, c->shown = c->nit;
     add_dot(c, request, c->v, c->q);
     add(c, request, NULL, NULL, wish == SV_CALLBACK_STOP ? WISHES_STOP : wish == SV_TIME_LIMIT ? OUT_OF_TIME : 0);
@@ -239,25 +295,39 @@ static int followed(struct sv_cg_run *c, sv_cg_request *request)
     return iteration(c, request);
 }
 
+/* The norm of b is known, or of b in a new unit. */
+static int sized(struct sv_cg_run *c, sv_cg_request *request, double scale)
+{
+    if (c->unit == 1 && !c->zero && unit_of(c->sums[0]) != 1) {
+        count_in(c, unit_of(c->sums[0]));
+        add_dot(c, request, c->b, c->b);
+        return with_sums(c, request, SIZE_OF_B);
+    }
+    if (scale == 0)
+        start_at_zero(c), c->zero = 1, c->unit = 1;
+    c->tol = isfinite(scale) ? fmax(c->options.rtol * scale, c->options.atol / c->unit) : 0;
+    c->floor = ROUNDING * scale;
+    return with_product(c, request, c->x, c->q, IMAGE);
+}
+
 static int went_on(struct sv_cg_run *c, sv_cg_request *request)
 {
     switch (c->asked) {
     case NOTHING:
         add_dot(c, request, c->b, c->b);
         return with_sums(c, request, SIZE_OF_B);
-    case SIZE_OF_B: {
-        const double scale = sqrt(c->sums[0]);
-        c->tol = isfinite(scale) ? fmax(c->options.rtol * scale, c->options.atol) : 0;
-        c->floor = ROUNDING * scale;
-        if (scale == 0)
-            memset(c->x, 0, c->n * sizeof *c->x), memset(c->start, 0, c->n * sizeof *c->x);
-        return with_product(c, request, c->x, c->q, IMAGE);
-    }
+    case SIZE_OF_B: return sized(c, request, sqrt(c->sums[0]));
     case IMAGE:
         residual(c, c->r);
         add_dot(c, request, c->r, c->r);
         return with_sums(c, request, SIZE_OF_R);
-    case SIZE_OF_R: return known_exactly(c, request, sqrt(c->sums[0]));
+    case SIZE_OF_R:
+        if (c->unit != 1 && c->nit == 0 && !isfinite(c->sums[0]) && !c->zero) {
+            start_at_zero(c); /* so far off that it is no start */
+            c->zero = 1;
+            return with_product(c, request, c->x, c->q, IMAGE);
+        }
+        return known_exactly(c, request, sqrt(c->sums[0]));
     case FIRST_Z:
         add_dot(c, request, c->r, c->z);
         return with_sums(c, request, FIRST_RHO);
@@ -276,6 +346,13 @@ static int went_on(struct sv_cg_run *c, sv_cg_request *request)
         add_dot(c, request, c->z, c->z);
         return with_sums(c, request, JUDGED_SIZE);
     case JUDGED_SIZE: return judged_size(c, request);
+    case LOST_IMAGE:
+        add_dot(c, request, c->q, c->q);
+        return with_sums(c, request, LOST_SIZE);
+    case LOST_SIZE:
+        c->left += sqrt(c->sums[0]);
+        c->asked = ENDED;
+        return SV_CG_DONE;
     default: return SV_CG_DONE;
     }
 }
@@ -319,7 +396,7 @@ int sv_cg_create(size_t n, const double *b, const double *x, const sv_cg_options
         free(c), free(room);
         return sv_fail(SV_NO_MEMORY, "n: no memory for nine vectors of %zu", n);
     }
-    c->watch = watch, c->options = full, c->n = n, c->first = 1;
+    c->watch = watch, c->options = full, c->n = n, c->first = 1, c->unit = 1;
     double **const all[] = {&c->b, &c->x, &c->start, &c->kept, &c->r, &c->v, &c->q, &c->z, &c->best};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++)
         *all[k] = room + k * each;
@@ -369,10 +446,12 @@ int sv_cg_answer(sv_cg *cg, double *x, sv_report *report)
         return status;
     if (cg->asked != ENDED)
         status = sv_fail(SV_INVALID, "cg has not ended: sv_cg_step must return SV_CG_DONE first");
-    if (!status && cg->n)
-        memcpy(x, cg->best, cg->n * sizeof *x);
-    if (!status)
+    if (!status) {
+        out_of_unit(cg, cg->best, x);
         status = sv_judged(&cg->watch, cg->status, cg->nit, cg->left, cg->tol, report);
+        if (report && report->struct_size >= offsetof(sv_report, measure) + sizeof report->measure)
+            report->measure *= cg->unit;
+    }
     sv_leave(&cg->guard);
     return status;
 }
@@ -383,8 +462,7 @@ static int stopped(const sv_cg *cg, double *x, sv_report *report)
     sv_judged(&cg->watch, SV_CALLBACK_STOP, cg->nit, NAN, 0, report);
     if (report && report->struct_size >= offsetof(sv_report, nit))
         report->status = SV_CALLBACK_STOP;
-    if (cg->n)
-        memcpy(x, cg->kept, cg->n * sizeof *x);
+    out_of_unit(cg, cg->kept, x);
     return SV_CALLBACK_STOP;
 }
 

@@ -342,13 +342,15 @@ static int begin(struct solve *s)
     return methods[s->options->method].begin(s);
 }
 
-/* The answer in the user's order, its residual recomputed; of an iteration that failed, the best point kept. */
+/* The answer in the user's order, its residual recomputed; of an iteration that failed, the best point kept. Where
+ * conjugate gradients say that they reached the goal they have just formed it, from this x. */
 static const double *certified(struct solve *s, double *left)
 {
     const int failed = s->outcome > OUTCOME_REACHED;
+    const int formed = s->outcome == OUTCOME_REACHED && methods[s->options->method].step == step_cg;
     sv_order_unpack(s->order, s->x, s->one);
     const double *x = s->one;
-    *left = left_by(s, x);
+    *left = formed ? s->measure : left_by(s, x);
     if (*left <= s->tol || !(failed || !(*left <= s->numbers.monitor.first)))
         return x;
     /* the one kept may be no good either, where the residual was told by a recurrence that had drifted */
@@ -369,9 +371,14 @@ static void deliver(struct solve *s, const double *answer, double *x, double *le
     memmove(x, answer, n * sizeof *x);
     if (s->unit == 1)
         return;
-    for (size_t i = 0; i < n; i++)
+    int lost = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double exact = x[i];
         x[i] *= s->unit, s->one[i] = x[i] / s->unit;
-    *left = left_by(s, s->one);
+        lost |= s->one[i] != exact;
+    }
+    if (lost)
+        *left = left_by(s, s->one);
 }
 
 static int solved(struct solve *s, struct sv_watch *watch, double *x, sv_report *report)

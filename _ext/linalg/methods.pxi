@@ -320,7 +320,7 @@ cdef class ConjugateGradients:
         """Iterations, plain or with an omega Eisenstat's: (how many, the residual's norm, outcome)."""
         cdef int done
         self.state.residual = residual
-        cdef Room work = workspace(2 * self.A.operand.n)
+        cdef Room work = self.A.workspace(2)
         cdef const sv_preconditioner *M = self.preconditioner()
         with nogil:
             if omega == 0:

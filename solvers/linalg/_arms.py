@@ -32,7 +32,7 @@ from .._base.method import _registry
 from .._base.result import Status
 from . import _kernels
 from ._precondition import ic0
-from ._problem import fastest
+from ._problem import fastest, norm
 from ._system import System
 from ._tuner import OmegaTuner
 
@@ -374,10 +374,10 @@ class Direct(Arm):
     def solve(self, prepared: Any, task: Task) -> Outcome:
         x = np.asarray(prepared.solve(task.b))
         # one step of refinement where the factors are not good enough; the caller sees whether the next is
-        r = task.system.residual(task.b, x)
-        if np.linalg.norm(r) > task.tolerance:
-            return Outcome(x + prepared.solve(r), 2, Status.CONVERGED)
-        return Outcome(x, 1, Status.CONVERGED)
+        left = task.system.measure(task.b, x)
+        if left > task.tolerance:
+            return Outcome(x + prepared.solve(task.system.residual(task.b, x)), 2, Status.CONVERGED)
+        return Outcome(x, 1, Status.CONVERGED, left)
 
 
 @dataclass(frozen=True)
@@ -410,14 +410,14 @@ class Transform(Arm):
     def solve(self, prepared: Any, task: Task) -> Outcome:
         box = task.system.box
         assert box is not None
-        x = box.solve(task.b)
-        r = task.system.residual(task.b, x)
-        norm = np.linalg.norm(r)
-        if norm > task.tolerance and norm < 1e-6 * np.linalg.norm(task.b):
-            return Outcome(x + box.solve(r), 2, Status.CONVERGED)
-        if norm > task.tolerance:
-            task.system.no_box()
-        return Outcome(x, 1, Status.CONVERGED)
+        system, x = task.system, box.solve(task.b)
+        left = system.measure(task.b, x)
+        if left > task.tolerance and left < 1e-6 * norm(task.b):
+            x += box.solve(system.residual(task.b, x))
+            return Outcome(x, 2, Status.CONVERGED)
+        if left > task.tolerance:
+            system.no_box()
+        return Outcome(x, 1, Status.CONVERGED, left)
 
 
 # ---- for matrices that are not symmetric positive definite ------------------------------------------------

@@ -44,7 +44,7 @@ class ConjugateGradients(Iterative):
         return iterated(problem, state, "natural", preconditioner(problem), 0.0)
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
-        return problem.certify(state, {"restarts": int(state.numbers[RESTARTS])})
+        return problem.certify(state, {"restarts": int(state.numbers[RESTARTS])}, formed=True)
 
 
 def require_spd(problem: LinearProblem, method: str) -> None:
@@ -66,7 +66,7 @@ def started(problem: LinearProblem, ordering: str) -> CgState:
 
 def _residual_at(problem: LinearProblem, at: Array, operand: _kernels.Operand) -> tuple[dict[str, Array], float]:
     """x and its residual r in the operand's order, and the norm of r."""
-    x, r = operand.pack(at), operand.zeros()
+    x, r = operand.pack(at), operand.room()
     return {"x": x, "r": r}, math.sqrt(operand.residual(problem.packed_b(operand), x, r))
 
 
@@ -79,7 +79,7 @@ def iterated(
     vectors = problem.packed(state)
     if state.nit == 0:
         vectors = vectors or _residual_at(problem, state.x, operand)[0]
-        vectors |= {"v": operand.zeros(), "kept": operand.copied(vectors["x"])}
+        vectors |= {"v": operand.room(), "kept": operand.copied(vectors["x"])}
     elif vectors is None:
         vectors = {name: operand.pack(getattr(state, name)) for name in VECTORS}
     x, r, v, kept = (vectors[name] for name in VECTORS)

@@ -171,8 +171,8 @@ class ComplexProblem(LinearProblem):
         x: Array = super().answer(state).view(COMPLEX)
         return x
 
-    def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
-        result = super().certify(state, stats)
+    def certify(self, state: IterationState, stats: dict[str, Any], formed: bool = False) -> LinearResult:
+        result = super().certify(state, stats, formed)
         return replace(result, x=result.x.view(COMPLEX))
 
 

@@ -30,6 +30,8 @@ Array = npt.NDArray[Any]
 SHARED, FAMILY, ALONE = 1.0, 0.4, 0.35
 SLOPE = 0.25
 NOISE, FIRST_NOISE, COLD_NOISE = 0.08, 0.25, 0.6
+#: The same of a trial where time is measured.
+TRIAL_NOISE = 0.16
 #: Growth a solve, of the variance of every coefficient of the first feature.
 DRIFT = 0.012**2
 #: Distance in log(2 - omega) over which the arms of a family are related.
@@ -37,7 +39,7 @@ RELATED = 0.6
 #: Solves over which an improvement is taken to last, at least: else as many as there have been.
 HORIZON = 50
 #: Trials may cost this many solves of the incumbent before their share is counted.
-FREE_TRIALS = 4.0
+FREE_TRIALS = 3.0
 #: A trial is broken off at this multiple of the incumbent's forecast cost.
 PATIENCE = 2.0
 
@@ -84,7 +86,7 @@ class Forecast:
 
     def __init__(self, families: list[tuple[str, float]], features: int, explore_overhead: float, turn: float = 0.0):
         """families: for each arm its family and its place there; turn: see sv_outlook."""
-        self.count, self.explore_overhead, self.turn = len(families), explore_overhead, turn
+        self.arms, self.explore_overhead, self.turn = len(families), explore_overhead, turn
         self.solves, self.spent, self.excess = 0, 0.0, 0.0
         self._pending: int | None = None
         self._asked = 0
@@ -101,7 +103,7 @@ class Forecast:
         # a view: the variances of the first feature's coefficients
         self._variances = covariance.reshape(-1)[:: self.features * (len(covariance) + 1)]
 
-    # ---- the four verbs ---------------------------------------------------------------------------
+    # ---- the verbs ---------------------------------------------------------------------------
 
     def ask(self, outlook: Outlook) -> Question:
         """The arm to play."""
@@ -120,19 +122,25 @@ class Forecast:
         )  # fmt: skip
 
     def tell(
-        self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False
-    ) -> None:
-        """What the solve cost, and its set-up where there was one; `broken_off`: the solve would have cost more."""
+        self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False,
+        warm: bool = False,
+    ) -> None:  # fmt: skip
+        """What the solve cost, and its set-up where there was one.
+
+        broken_off: the solve would have cost more. warm: the solve before was the same arm's.
+        """
         if question.number != self._pending:
             raise ValueError("tell without its ask: each question is answered once, and only the last one")
         if not (0 <= solve < np.inf and (setup is None or 0 <= setup < np.inf)):
             raise ValueError(f"costs must be finite and >= 0, not {setup!r} and {solve!r}")
         self._pending = None
         arm = question.arm
-        noise = (NOISE if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
+        cold = question.trial and self.turn > 0 and not warm
+        usual = TRIAL_NOISE if cold else NOISE
+        noise = (usual if self.told[arm] else FIRST_NOISE if self.solves else COLD_NOISE) ** 2
         if setup is not None and setup > 0 and math.isfinite(question.setup):
             self._arrays.update(2 * arm, question.features, math.log(setup) - question.setup, noise)
-        turn = min(self.turn, question.incumbent / 4) if question.trial else 0.0
+        turn = min(self.turn, question.incumbent / 4) if cold else 0.0
         if solve > 0:
             # a trial found the caches cold, which its arm would not go on to do: too dear it would never be tried again
             seen = math.log(max(solve - turn, solve / 2)) - question.solve
@@ -149,6 +157,17 @@ class Forecast:
             once = min(solve, 2 * PATIENCE * question.incumbent)
             self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + turn
 
+    def ask_again(self, question: Question) -> None:
+        """The same arm for one more solve; no other is looked at. Tell what it costs, or pass it over."""
+        self._pending = question.number
+
+    def pass_over(self, cost: float) -> None:
+        """Of a solve that was no question of its own nothing is learned but that there was one."""
+        self._pending = None
+        self.solves += 1
+        self.spent += cost
+        self._variances += DRIFT
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "mean": self.mean.tolist(), "covariance": self.covariance.tolist(), "told": self.told.tolist(),
@@ -158,7 +177,7 @@ class Forecast:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         mean, covariance = np.array(state["mean"], dtype=np.float64), np.array(state["covariance"], dtype=np.float64)
-        if mean.shape != (2 * self.count, self.features) or covariance.shape != (mean.size, mean.size):
+        if mean.shape != (2 * self.arms, self.features) or covariance.shape != (mean.size, mean.size):
             raise ValueError("the state is of other arms or features")
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise ValueError("the state has numbers that are not finite")

@@ -26,6 +26,7 @@ UNKNOWNS = {"nodes": 1.0, "cells": 2.0}
 ORDERINGS = ("natural", "redblack")
 #: The least number of full precision.
 TINY = float(np.finfo(np.float64).tiny)
+FLOAT64 = np.dtype(np.float64)
 
 
 class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
@@ -108,8 +109,8 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self.size = math.prod(self.grid_shape)
         self.bc = _checked_ends(bc, len(self.grid_shape))
         self.spacing = _checked_spacing(spacing, len(self.grid_shape))
-        super().__init__(np.dtype(np.float64), (self.size, self.size))
-        for value, name, known in ((obstacle, "obstacle", OBSTACLES), (unknowns, "unknowns", tuple(UNKNOWNS))):
+        self.dtype, self.shape = FLOAT64, (self.size, self.size)  # as SciPy's __init__, which takes longer
+        for value, name, known in ((obstacle, "obstacle", OBSTACLES), (unknowns, "unknowns", UNKNOWNS)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
         self.obstacle, self.unknowns = obstacle, unknowns
@@ -381,11 +382,11 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
 
 
 def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
-    given = (spacing,) * axes if isinstance(spacing, float) or np.ndim(spacing) == 0 else tuple(spacing)
-    values = tuple(float(h) for h in given)
-    if len(values) != axes or not all(h > 0 and TINY <= h * h < 1 / TINY for h in values):
+    same = isinstance(spacing, float) or np.ndim(spacing) == 0
+    values = tuple(map(float, (spacing,) if same else spacing))
+    if len(values) != (1 if same else axes) or not all(h > 0 and TINY <= h * h < 1 / TINY for h in values):
         raise ValueError(f"spacing must be positive, with a finite square, one number or {axes}, not {spacing!r}")
-    return values
+    return values * axes if same else values
 
 
 def _checked_ends(bc: Any, axes: int) -> tuple[tuple[str, str], ...]:

@@ -235,9 +235,14 @@ class LinearProblem:
             return Status.CONVERGED
         return OUTCOMES.get(state.outcome)
 
-    def certify(self, state: IterationState, stats: dict[str, Any]) -> LinearResult:
-        """The result of a state, its residual recomputed; of an iteration that failed, the best point kept."""
-        x, left = state.x, self._norm(state.x)
+    def certify(self, state: IterationState, stats: dict[str, Any], formed: bool = False) -> LinearResult:
+        """The result of a state, its residual recomputed; of an iteration that failed, the best point kept.
+
+        formed: where the loop says that it reached the goal it has just formed b - A x from the last x: `measure` is
+        the norm of that.
+        """
+        x = state.x
+        left = state.measure if formed and state.outcome == REACHED else self._norm(x)
         if left > self.tol and (state.outcome in OUTCOMES or not left <= state.numbers[0]):
             # the one kept may be no good either, where the residual was told by a recurrence that had drifted
             for other in (state.kept, self.x0):

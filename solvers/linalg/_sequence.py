@@ -36,6 +36,13 @@ VERSION = 1
 REMEMBERED = 100_000
 #: Seconds that a trial takes beside those of its solve: it finds the caches cold, and leaves them so.
 TURN = 1e-4
+#: After so many solves that went as expected an arm is chosen for two solves at once, after twice as many for three,
+#: and so on up to the second number: the choice takes time too.
+SETTLED, LONGEST_RUN = 8, 8
+#: A trial that took no more than so many times what the best arm takes is made once more: with the caches warm.
+NEAR = 1.5
+#: The factor up to which a solve's time is as expected.
+EXPECTED = 1.4
 #: Iterations that an arm may make.
 MAX_ITER = 10_000
 #: Conditions and numbers of digits for which the arms' estimates are kept.
@@ -73,6 +80,15 @@ class _Play(NamedTuple):
     setup: float | None
     solve: float
     failure: str
+
+
+class _Choice(NamedTuple):
+    """A choice that holds for more solves: for a matrix of which pattern, and whether the learner is told of them."""
+
+    question: Question
+    estimates: list[Estimate | None]
+    pattern: int
+    told: bool = False
 
 
 class _Prepared:
@@ -117,7 +133,7 @@ class SequenceSolver:
     guess : {"auto", "zero", "previous", "linear", "quadratic", "projection"}
         Where to start: the last solution (or `x0`), an extrapolation of the last two or three, or their combination of
         least residual. "auto" weighs what each saves against the products with the matrix that it takes.
-    explore_overhead : float, default 0.03
+    explore_overhead : float, default 0.02
         The share of all cost that may be spent on trying other arms than the best known one.
     rng : None, int, Generator or SeedSequence
         Checked like everywhere in the library; the forecasts draw no random numbers.
@@ -131,11 +147,12 @@ class SequenceSolver:
 
     Notes
     -----
-    A solve takes the arm of least forecast cost, now and then another one to learn of it (see `_forecast`); an arm that
-    takes three times as long as the best is expected to is broken off. Whatever an arm returns, the residual is
-    recomputed; where it is too large, or the arm raised, the best x so far goes to another arm, in the end to the
-    safest ones, and all of it counts. The arms' set-ups are reused as far as each arm says, and until its age has
-    cost as much as a new one.
+    A solve takes the arm of least forecast cost, now and then another one to learn of it (see `_forecast`); a trial
+    that takes twice as long as the best is expected to is broken off. Where times go as forecast, no context is
+    given and the pattern stays, a choice holds for several solves, in the end for eight; a trial that came near is
+    made twice. Whatever an arm returns, the residual is recomputed; where it is too large, or the arm raised, the
+    best x so far goes to another arm, in the end to the safest ones, and all of it counts. The arms' set-ups are
+    reused as far as each arm says, and until its age has cost as much as a new one.
 
     Examples
     --------
@@ -164,7 +181,7 @@ class SequenceSolver:
         rtol: float = 1e-8,
         atol: float = 0.0,
         guess: str = "auto",
-        explore_overhead: float = 0.03,
+        explore_overhead: float = 0.02,
         rng: RNG = None,
         threads: int | None = None,
     ) -> None:
@@ -202,6 +219,9 @@ class SequenceSolver:
         self._served: Any = None
         self._reference, self._scale = 0.0, np.zeros(0)
         self._per_digit = 2.0
+        #: The last choice; for how many more solves it holds; solves without a surprise, which halves them.
+        self._last: _Choice | None = None
+        self._left, self._calm = 0, 0
         self._log: deque[Record] = deque(maxlen=REMEMBERED)
 
     @staticmethod
@@ -273,13 +293,13 @@ class SequenceSolver:
         digits = float(np.log(left / tolerance)) if tolerance > 0 else 36.0
         task = Task(system, right, guess, tolerance, np.inf, MAX_ITER, self.threads)
         before = time.perf_counter()
-        question, estimates = self._ask(digits, right, context)
+        question, estimates = self._again(context) or self._ask(digits, right, context)
         choice = time.perf_counter() - before
         limited = self._limited(task, question, estimates)
         plays = self._attempt(task, limited, question, left)
         before = time.perf_counter()
         if question is not None and self._rule is not None:
-            self._tell(question, plays, estimates[question.arm])
+            self._learn(question, plays, estimates)
         last = plays[-1] if plays[-1].norm <= tolerance else min(plays, key=lambda play: play.norm)
         if last.status is Status.CONVERGED and plays[0].norm <= tolerance:
             self._count_digits(last, digits)
@@ -386,6 +406,37 @@ class SequenceSolver:
 
     # ---- the learner ------------------------------------------------------------------------------
 
+    def _again(self, context: Any) -> tuple[Question, list[Estimate | None]] | None:
+        """The last choice once more, where it was made for several solves and nothing speaks against it."""
+        last = self._last
+        if last is None or self._left == 0 or context is not None or last.pattern != self._system.pattern:
+            return None
+        if not self._arms[last.question.arm].serves(self._system):
+            return None
+        assert self._rule is not None
+        self._left -= 1
+        self._rule.ask_again(last.question)
+        return last.question, last.estimates
+
+    def _learn(self, question: Question, plays: list[_Play], estimates: list[Estimate | None]) -> None:
+        """Tell the learner what the arm cost, and see for how many solves the choice holds."""
+        assert self._rule is not None
+        first, again = plays[0], self._last is not None and self._last.question is question
+        calm = not first.failure and first.solve <= EXPECTED * question.forecast <= EXPECTED**2 * first.solve
+        if again and not first.failure and self._last is not None and not self._last.told:
+            self._rule.pass_over(sum(_money((first.setup, first.solve))))
+        else:
+            self._tell(question, plays, estimates[question.arm], warm=again)
+        self._calm = self._calm + 1 if calm or question.trial else self._calm // 2
+        if again and calm:
+            return
+        lasts = calm and not question.trial and self.cost == "time" and self.context is None
+        self._left = min(self._calm // SETTLED, LONGEST_RUN - 1) if lasts else 0
+        near = question.trial and not again and not first.failure and first.solve <= NEAR * question.incumbent
+        if near and self.cost == "time":
+            self._left = 1
+        self._last = _Choice(question, estimates, self._system.pattern, near) if self._left else None
+
     def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
         system = self._system
         numbers, estimates = self._estimate(digits)
@@ -443,7 +494,7 @@ class SequenceSolver:
         scaled = own / np.where(self._scale > 0, self._scale, 1.0)
         return np.concatenate([[1.0, condition - self._reference], scaled])
 
-    def _tell(self, question: Question, plays: list[_Play], estimate: Estimate | None) -> None:
+    def _tell(self, question: Question, plays: list[_Play], estimate: Estimate | None, warm: bool) -> None:
         first = plays[0]
         assert estimate is not None
         assert self._rule is not None
@@ -452,7 +503,7 @@ class SequenceSolver:
         if first.failure:
             # it costs what it wasted and what the rescue took, and once more for the risk
             cost = 2 * (cost + sum(sum(_money(self._cost(play, estimate))) for play in plays[1:]))
-        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure))
+        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure), warm=warm)
 
     def _cost(self, play: _Play, estimate: Estimate) -> tuple[float | None, float]:
         """Set-up and solve in units of the cost."""
@@ -545,7 +596,7 @@ class SequenceSolver:
             reference, per_digit = float(state["reference"]), float(state["per_digit"])
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
             raise ValueError(f"the state is damaged: {error!r}") from error
-        self._rule, self._scale, self._guesses = rule, scale, guesses
+        self._rule, self._scale, self._guesses, self._last = rule, scale, guesses, None
         self._reference, self._per_digit = reference, per_digit
 
 

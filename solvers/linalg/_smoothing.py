@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from .._base.validate import real_array
+from .._base.validate import integer, real_array
 from . import _kernels
 
 if TYPE_CHECKING:
@@ -89,10 +89,9 @@ def check_options(plan: Analysed, omega: float, direction: str, ordering: str, s
         raise ValueError(f"omega must lie between 0 and 2, not {omega!r}")
     if direction not in HALVES:
         raise ValueError(f"direction must be one of {', '.join(map(repr, HALVES))}, not {direction!r}")
-    if isinstance(sweeps, bool) or not isinstance(sweeps, int | np.integer) or sweeps < 0:
-        raise ValueError(f"sweeps must be an integer >= 0, not {sweeps!r}")
-    if isinstance(block_size, bool) or not isinstance(block_size, int | np.integer) or not 1 <= block_size <= 8:
-        raise ValueError(f"block_size must be an integer from 1 to 8, not {block_size!r}")
+    integer(sweeps, "sweeps")
+    if integer(block_size, "block_size", 1) > 8:
+        raise ValueError(f"block_size must be at most 8, not {block_size!r}")
     if block_size > 1 and ordering != "natural":
         raise ValueError(f"block_size {block_size} takes ordering 'natural', not {ordering!r}")
     if plan.size % block_size:

@@ -36,7 +36,7 @@ class SsorCg(Iterative):
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
         stats = {"omega": self._omega(problem), "restarts": int(state.numbers[RESTARTS])}
-        return problem.certify(state, stats)
+        return problem.certify(state, stats, formed=True)
 
     def _omega(self, problem: LinearProblem) -> float:
         if self.omega == "auto":

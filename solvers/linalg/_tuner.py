@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .._base.options import build
 from .._base.rng import RNG, as_generator
+from .._base.validate import integer
 from ._kernels import Learner as CompiledLearner
 from ._kernels import Question, omega_places, omega_values
 from ._learner import Arms, Learner, lookup
@@ -311,9 +312,9 @@ class ArmTuner:
         if len(words) != 4 or not any(words):
             raise ValueError("words")
         learner.words = words
-        learner.asked = _whole(saved["asked"], "asked")
+        learner.asked = integer(saved["asked"], "asked")
         for token, arm, *numbers in saved["pending"]:
-            known = 0 <= _whole(arm, "pending") < len(self.values) and _whole(token, "pending") < learner.asked
+            known = 0 <= integer(arm, "pending") < len(self.values) and integer(token, "pending") < learner.asked
             if not known or len(numbers) != 5 or not np.isfinite(numbers).all() or not 0 < numbers[1] <= 1 + 1e-9:
                 raise ValueError("pending")
         learner.restore(saved["pending"])
@@ -409,9 +410,3 @@ def _range(context: Any) -> tuple[float, float] | None:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"context must be (low, high) with low < high, both finite, not {context!r}")
     return low, high
-
-
-def _whole(value: Any, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(name)
-    return value

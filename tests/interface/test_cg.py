@@ -190,6 +190,44 @@ def test_how_it_ends():
     assert (status == 0) == (np.linalg.norm(B - loose @ x) <= 1e-8 * np.linalg.norm(B) * (1 + 1e-9))
 
 
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-158, 1e-125, 1e160, 1e250])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_right_hand_sides_whose_squares_leave_the_floats(scale, parts):
+    start = np.ones(len(B))
+    for x0 in (np.zeros(len(B)), scale * start, start):
+        found, x, _ = in_parts(A, B * scale, parts, x0=x0)
+        # what vanishes beside the smallest numbers may be more than was asked for
+        slack = 1e-8 * np.linalg.norm(B) + 8 * np.sqrt(len(B)) * 5e-324 / scale
+        left = np.linalg.norm((B * scale) / scale - A @ (x / scale))
+        for status, _, report in found:
+            assert status in (0, Status.STAGNATION) if scale < 1e-300 else status == 0
+            assert report.nit > 0
+            assert report.measure <= 1e-8 * scale * np.linalg.norm(B) or status
+        assert left <= slack * 2
+
+
+def test_the_callback_sees_such_an_iterate_in_the_unit_of_the_host():
+    seen = []
+
+    def callback(_, progress):
+        seen.append((view(progress[0].x, len(B)).copy(), progress[0].measure))
+        return len(seen) == 4
+
+    control = Control(callback=CALLBACK(callback))
+    status, x, report = solve_in_one_call(A, B * 1e-200, control=control)
+    usual = solve_in_one_call(A, B, control=Control(max_iter=4))
+    assert status == Status.CALLBACK_STOP
+    np.testing.assert_allclose(x, usual[1] * 1e-200, rtol=1e-6)
+    np.testing.assert_allclose(seen[-1][0], x)
+    assert np.isclose(seen[-1][1], report.measure, rtol=1e-9)
+    assert np.isclose(report.measure, usual[2].measure * 1e-200)
+
+    def product(_, given, out):
+        return 1
+
+    assert np.array_equal(solve_in_one_call(A, B * 1e-200, product=product, x0=x)[1], x)
+
+
 def test_one_process_that_stops_stops_all():
     def stop(_, progress):
         return progress[0].nit == 5

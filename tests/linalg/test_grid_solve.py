@@ -36,6 +36,34 @@ def test_ssor_cg_counts(bc, seed):
             np.testing.assert_allclose(of_grid.x, of_matrix.x, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1,), (7,), (8,), (33,), (1, 9), (5, 16), (12, 17), (3, 4, 8), (4, 3, 23)])
+def test_one_number_on_the_diagonal_is_no_other_operator(shape, seed):
+    rng, spacing = np.random.default_rng(seed), [0.5, 0.8, 1.1][: len(shape)]
+    uniform = GridOperator(shape, 1.7, 0.05, spacing)
+    varying = GridOperator(shape, np.full(shape, 1.7), np.full(shape, 0.05), spacing)
+    b, x = rng.normal(size=(2, uniform.size))
+    one, other = uniform.operand("natural"), varying.operand("natural")
+    for upper in (False, True):
+        images = []
+        for operand in (one, other):
+            operand.triangular_solve(1.6, upper, operand.pack(b), out := operand.zeros())
+            images.append(operand.unpack(out))
+        np.testing.assert_allclose(*images, rtol=1e-12, atol=1e-13)
+    sums = []
+    for operand in (one, other):
+        sums.append(operand.eisenstat(1.6, operand.pack(b), operand.pack(x), out := operand.zeros()))
+        sums.append(operand.unpack(out))
+    np.testing.assert_allclose(sums[0], sums[2], rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(sums[1], sums[3], rtol=1e-11, atol=1e-12)
+    found = [solve(grid, b, x0=x, method="ssor-cg", options={"omega": 1.6}) for grid in (uniform, varying)]
+    assert found[0].success
+    assert abs(found[0].nit - found[1].nit) <= 1
+    np.testing.assert_allclose(found[0].x, found[1].x, rtol=1e-6, atol=1e-7)
+    # t of a step that is the first is that of one that goes on
+    stepped = solve(uniform, b, x0=x, method="ssor-cg", options={"omega": 1.6}, callback=lambda result: None)
+    np.testing.assert_array_equal(stepped.x, found[0].x)
+
+
 @pytest.mark.parametrize("method", ["sor", "ssor-cg", "cg", "chebyshev", "jacobi"])
 def test_every_method(method):
     grid = GridOperator((9, 5, 12), mass=2.0, bc=["neumann", "dirichlet", "periodic"])

@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 import solvers
-from solvers.linalg import GridOperator, SequenceSolver, _arms
+from solvers.linalg import GridOperator, SequenceSolver, _arms, _forecast, _sequence, _system
 
 
 def laplacian(m):
@@ -447,6 +447,100 @@ def test_the_best_arm_is_played_most():
     assert arms[5:].count("fast") >= 33
     rows = {row["arm"]: row for row in sequence.report().rows}
     assert rows["fast"]["forecast"] == pytest.approx(5, rel=0.3)
+
+
+class Counted(Own):
+    """Fails where it is told to."""
+
+    fails = False
+
+    def solve(self, prepared, b, x0, tolerance):
+        if self.fails:
+            raise RuntimeError("no luck")
+        return super().solve(prepared, b, x0, tolerance)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The solves before each question to the learner; all times are as expected."""
+    monkeypatch.setattr(_sequence, "EXPECTED", np.inf)
+    before, ask = [], _forecast.Forecast.ask
+    monkeypatch.setattr(_forecast.Forecast, "ask", lambda rule, *a: before.append(rule.solves) or ask(rule, *a))
+    return before
+
+
+def test_a_choice_holds_for_more_solves_the_longer_all_is_as_expected(asked):
+    rng = np.random.default_rng(3)
+    sequence = SequenceSolver(arms=[Counted()])
+    for _ in range(90):
+        A, b = variable(5, rng), rng.normal(size=25)
+        assert right(A, sequence.solve(A, b), b)
+    steps = np.diff(asked)
+    assert asked[:8] == list(range(8))
+    assert (steps[7:] > 1).all()
+    assert steps.max() == _sequence.LONGEST_RUN
+    assert sequence._rule.solves == 90
+
+
+@pytest.mark.parametrize("what", ["failure", "pattern", "context", "asymmetry"])
+def test_a_choice_is_made_anew_at_once_where_something_changes(asked, what):
+    rng = np.random.default_rng(3)
+    arm = Counted()
+    sequence = SequenceSolver(arms=["ssor-cg(1)", "ilu-gmres(30)"] if what == "asymmetry" else [arm])
+    n = 5
+    for _ in range(80):
+        A = variable(n, rng)
+        sequence.solve(A, rng.normal(size=n * n))
+    while sequence._left < 3:
+        sequence.solve(variable(n, rng), rng.normal(size=n * n))
+    arm.fails, context = what == "failure", 1.0 if what == "context" else None
+    if what == "context":
+        with pytest.raises(ValueError, match="0 numbers"):
+            sequence.solve(variable(n, rng), rng.normal(size=n * n), context=context)
+        return
+    n = 6 if what == "pattern" else n
+    A, b = upwind(n) if what == "asymmetry" else variable(n, rng), rng.normal(size=n * n)
+    result = sequence.solve(A, b)
+    assert right(A, result, b)
+    assert result.stats["attempts"][0] == ("ilu-gmres(30)" if what == "asymmetry" else "own")
+    solves = sequence._rule.solves
+    assert (asked[-1] == solves - 1) == (what != "failure")
+    if what == "failure":
+        assert sequence._rule.failing[0]
+        sequence.solve(variable(n, rng), rng.normal(size=n * n))
+        assert asked[-1] == solves
+
+
+def test_a_trial_that_comes_near_is_made_once_more_with_warm_caches(monkeypatch):
+    monkeypatch.setattr(_sequence, "NEAR", np.inf)
+    told, tell = [], _forecast.Forecast.tell
+    monkeypatch.setattr(
+        _forecast.Forecast, "tell",
+        lambda rule, question, *a, **k: told.append((question, k["warm"])) or tell(rule, question, *a, **k),
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    sequence, found = SequenceSolver(arms=["ssor-cg(1)", "ssor-cg(1.5)", "cg"]), []
+    for _ in range(12):
+        A, b = variable(9, rng), rng.normal(size=81)
+        found.append(sequence.solve(A, b))
+        assert right(A, found[-1], b)
+    again = [k for k, (_, warm) in enumerate(told) if warm]
+    assert again
+    for k in again:
+        assert told[k][0] is told[k - 1][0]
+        assert told[k][0].trial
+        assert not told[k - 1][1]
+    assert [r.stats["trial"] for r in found[:12]].count(True) == sum(question.trial for question, _ in told)
+
+
+def test_a_transform_forms_its_residual_once(monkeypatch):
+    A, b = laplacian(12), np.random.default_rng(1).normal(size=144)
+    sequence = SequenceSolver(arms=["transform"], guess="zero")
+    sequence.solve(A, b)
+    seen, measure = [], _system.System.measure
+    monkeypatch.setattr(_system.System, "measure", lambda *a: seen.append(1) or measure(*a))
+    assert right(A, sequence.solve(A, b), b)
+    assert len(seen) == 1
 
 
 def test_states_that_do_not_fit():
