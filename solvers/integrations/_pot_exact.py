@@ -52,7 +52,7 @@ def emd(
     M : array_like, shape (n, m)
         Cost. Sparse costs are left to POT itself.
     numItermax : int
-        Rounds of column generation at most.
+        Rounds at most; a problem of some hundred points takes one.
     log : bool
         Whether to return the log too.
     center_dual : bool
