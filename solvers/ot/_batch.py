@@ -280,7 +280,7 @@ def solve_batch(
     A problem takes two exponentials an entry (its kernel and its certificate) where the costs span at most 64 reg, and
     one more for each factor 4 beyond; a few Sinkhorn iterations in the kernel domain; then Newton steps in the
     semi-dual by conjugate gradients, in float32 while that is enough. Memory: 12 n m bytes a thread and
-    16 (n + m) bytes a problem.
+    8 (2 n + m) bytes a problem, and as many for the potentials f and g where they are asked for.
 
     References
     ----------
