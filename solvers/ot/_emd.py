@@ -90,8 +90,8 @@ def emd(
 
     Notes
     -----
-    Up to 2^20 entries and 1500 rows: a network simplex on all arcs (``result.method`` is "network-simplex"), some 3 to
-    10 pivots a node, at 0.2 to 0.7 microseconds each.
+    Up to 2^20 entries, 1500 rows and 3000 columns: a network simplex on all arcs (``result.method`` is
+    "network-simplex"), some 3 to 10 pivots a node, at 0.2 to 0.7 microseconds each.
 
     Beyond ("column-generation"): a network simplex on about 20 arcs a row, chosen by the reduced costs against nearly
     optimal potentials, and then rounds of pricing all arcs and adding those that are too cheap. Time: about 15 passes
@@ -158,8 +158,8 @@ def emd_sample(
 
     Notes
     -----
-    Up to 2^18 pairs and 1500 points in X the costs are stored, and solved as `emd` does. Beyond, a pass over all arcs
-    costs about n * m * d multiply-adds and reads next to no memory; it takes some 3 kB a point.
+    Up to 2^18 pairs, 1500 points in X and 3000 in Y the costs are stored, and solved as `emd` does. Beyond, a pass over
+    all arcs costs about n * m * d multiply-adds and reads next to no memory; it takes some 3 kB a point.
 
     Examples
     --------

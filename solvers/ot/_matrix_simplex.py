@@ -23,8 +23,11 @@ from ._exact import PIVOTS, ROUNDING, ExactProblem, ExactTransportResult
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intc]
 
-#: Entries of the costs, 8 MB, and rows up to which this is faster than column generation. Each row looks for itself.
-MOST_ENTRIES, MOST_ROWS = 1 << 20, 1500
+#: Entries of the costs, 8 MB, up to which this is faster than column generation.
+MOST_ENTRIES = 1 << 20
+
+#: Rows at most, each of which looks for itself; and columns, each of which is filled after a look at a whole row.
+MOST_ROWS, MOST_COLUMNS = 1500, 3000
 
 #: Pairs of points up to which their costs are stored: not much beside what column generation would take.
 MOST_PAIRS = 1 << 18
@@ -95,7 +98,8 @@ class MatrixSimplex:
 def suits(problem: ExactProblem) -> bool:
     """Whether all arcs at once are the faster way."""
     n, m = problem.cost.shape
-    return n <= MOST_ROWS and n * m <= (MOST_PAIRS if problem.cost.matrix is None else MOST_ENTRIES)
+    most = MOST_PAIRS if problem.cost.matrix is None else MOST_ENTRIES
+    return n <= MOST_ROWS and m <= MOST_COLUMNS and n * m <= most
 
 
 #: Not registered: the family's entry for other methods, `solve`, serves the entropic problem.

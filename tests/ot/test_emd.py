@@ -246,6 +246,10 @@ def test_small_matrices_take_all_arcs_at_once(monkeypatch):
     monkeypatch.setattr(_matrix_simplex, "MOST_ROWS", 59)
     assert emd(C, a, b).method == "column-generation"
     assert emd(C.T, b, a).method == "network-simplex"
+    monkeypatch.setattr(_matrix_simplex, "MOST_COLUMNS", 59)
+    assert emd(C.T, b, a).method == "column-generation"
+    monkeypatch.setattr(_matrix_simplex, "MOST_COLUMNS", 60)
+    assert emd(C.T, b, a).method == "network-simplex"
     monkeypatch.setattr(_matrix_simplex, "MOST_ENTRIES", 2999)
     assert emd(C.T, b, a).method == "column-generation"
 
