@@ -29,9 +29,6 @@ Array = npt.NDArray[Any]
 #: Rows, columns and costs of some arcs.
 Arcs = tuple[Array, Array, Array]
 
-#: Where all arcs are candidates from the start, potentials spare pivots alone: more rows than this are worth them.
-FEW_ROWS = 500
-
 #: Room for candidates, a node. Those of largest reduced cost are dropped when it is full.
 ROOM = 64
 
@@ -82,9 +79,7 @@ class ColumnGeneration:
     def init(self, problem: ExactProblem) -> Basis:
         n, m = problem.cost.shape
         g = problem.g0
-        if g is None and m <= self.candidates and n <= FEW_ROWS:
-            g = np.zeros(m)
-        elif g is None:
+        if g is None:
             g = warm_duals(problem.cost, problem.a, problem.b, problem.threads)
         f, arcs = problem.price(g, np.inf, min(self.candidates, m))
         arcs, shipped = _feasible(problem, arcs, f, g)

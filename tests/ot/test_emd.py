@@ -366,15 +366,3 @@ def test_bad_input():
         emd(C, resume=3)
     with pytest.warns(RuntimeWarning, match="b is rescaled"):
         assert emd(C, uniform(3), uniform(4) * (1 + 1e-8)).success
-
-
-def test_potentials_are_sought_where_they_choose_the_arcs(seed, monkeypatch):
-    sought = []
-    real = _column_generation.warm_duals
-    monkeypatch.setattr(_column_generation, "warm_duals", lambda *given: sought.append(1) or real(*given))
-    rng = np.random.default_rng(seed)
-    for shape, times in (((30, 24), 0), ((30, 25), 1), ((501, 5), 1)):
-        sought.clear()
-        C, a, b = rng.random(shape), rng.dirichlet(np.ones(shape[0])), rng.dirichlet(np.ones(shape[1]))
-        assert emd(C, a, b, options={}).value == pytest.approx(ot.emd2(a, b, C), rel=1e-12)
-        assert len(sought) == times
