@@ -43,7 +43,7 @@ def report(quick: bool = False) -> Report:
 
 
 def _problems(quick: bool) -> list[Transport]:
-    sizes = (40,) if quick else (500, 1000, 2000, 4000)
+    sizes = (40,) if quick else (100, 250, 500, 1000, 2000, 4000)
     problems = [make(n) for n in sizes for make in (assignment, partial(cloud, dim=2), cloud, partial(cloud, dim=10))]
     sides = (8,) if quick else (28, 64)
     return problems + [digits(metric, side=side) for side in sides for metric in ("l2", "l1")]

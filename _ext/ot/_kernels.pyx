@@ -7,6 +7,8 @@ Shapes are checked here, since a wrong one would read foreign memory; values are
 from cpython.buffer cimport (
     Py_buffer, PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer,
 )
+from libc.limits cimport INT_MAX
+from libc.math cimport HUGE_VAL
 from libc.stdlib cimport free
 
 cdef extern from "stdlib.h" nogil:

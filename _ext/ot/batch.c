@@ -179,6 +179,11 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
     const ptrdiff_t first = (ptrdiff_t)index * batch->cost_stride;
     s.matrix = batch->cost.kind == SV_COST_FLOAT64 ? (const void *)((const double *)batch->cost.matrix + first)
                                                    : (const void *)((const float *)batch->cost.matrix + first);
+    if (index + 1 < batch->problems && batch->cost_stride > 0) { /* one call's problems mostly lie one after the other */
+        const size_t size = batch->cost.kind == SV_COST_FLOAT64 ? sizeof(double) : sizeof(float);
+        s.ahead = (const char *)s.matrix + (size_t)batch->cost_stride * size;
+        s.ahead_end = s.ahead + (s.n - 1) * (size_t)batch->cost.stride * size + s.m * size;
+    }
     s.ld = ld;
     s.scale = batch->scale[(ptrdiff_t)index * batch->scale_stride];
     s.offset = batch->offset + index * s.n;
@@ -296,15 +301,16 @@ static struct side side_of(const double *weights, const double *sums, const doub
     return (struct side){v_sum_lanes(l1), v_sum_lanes(squares), v_max_lanes(largest), v_sum_lanes(entropy)};
 }
 
-static void claim(const struct sv_ot_batch *batch, size_t index, double paid)
+static void claim(const struct sv_ot_batch *batch, size_t index, const double *row_sums, const double *column_sums,
+                  double paid)
 {
     const size_t n = batch->cost.n, m = batch->cost.m;
-    const double *row_sums = batch->row_sums + index * n, *offset = batch->offset + index * n;
+    const double *offset = batch->offset + index * n;
     const double *a = batch->a + (ptrdiff_t)index * batch->a_stride, *b = batch->b + (ptrdiff_t)index * batch->b_stride;
     const int exponent = mass_exponent(a, n);
     const double unit = ldexp(1, -exponent);
     const struct side rows = side_of(a, row_sums, batch->u + index * n, unit, n);
-    const struct side columns = side_of(b, batch->column_sums + index * m, batch->v + index * m, unit, m);
+    const struct side columns = side_of(b, column_sums, batch->v + index * m, unit, m);
     double offsets = 0, *claims = batch->claims + index * SV_BATCH_CLAIMS;
     for (size_t i = 0; i < n; i++)
         offsets += row_sums[i] * offset[i];

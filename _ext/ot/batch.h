@@ -22,9 +22,9 @@ struct sv_ot_batch {
     double tol;
     enum sv_ot_norm norm;
     int max_iter;
-    /* Out, contiguous, a row for each problem: potentials in base 2 (-inf at zero weights), row offsets, row and column
-     * sums of the plan 2^(u_i + v_j - scale (C_ij - offset_i)), claims (enum below), counts. */
-    double *u, *v, *offset, *row_sums, *column_sums, *claims;
+    /* Out, contiguous, a row for each problem: potentials in base 2 (-inf at zero weights) and row offsets of the plan
+     * 2^(u_i + v_j - scale (C_ij - offset_i)), claims (enum above), counts. */
+    double *u, *v, *offset, *claims;
     int *counts;
 };
 
@@ -42,11 +42,12 @@ struct ot_float_kernel {
     void (*squares)(const float *matrix, size_t rows, size_t ld, const float *weight, float *sums);
 };
 
-/* Solves problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes. */
-/* claim: what problem `index` claims, from its potentials, its sums and paid = sum_ij (C_ij - offset_i) P_ij. */
+/* solve: problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes.
+ * claim: what it claims, from its potentials, the sums of its plan and paid = sum_ij (C_ij - offset_i) P_ij. */
 struct ot_batch_kernel {
     void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work);
-    void (*claim)(const struct sv_ot_batch *batch, size_t index, double paid);
+    void (*claim)(const struct sv_ot_batch *batch, size_t index, const double *row_sums, const double *column_sums,
+                  double paid);
 };
 
 /* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */

@@ -24,8 +24,6 @@ cdef extern from "batch.h" nogil:
         double *u
         double *v
         double *offset
-        double *row_sums
-        double *column_sums
         double *claims
         int *counts
 
@@ -87,8 +85,7 @@ cdef void take_costs(sv_ot_batch *batch, _Matrices matrices, Py_ssize_t problems
 
 def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double[:, ::1] b,
                 const double[:, ::1] scale, double tol, str norm, int max_iter, double[:, ::1] u, double[:, ::1] v,
-                double[:, ::1] offset, double[:, ::1] row_sums, double[:, ::1] column_sums, double[:, ::1] claims,
-                int[:, ::1] counts, int threads):
+                double[:, ::1] offset, double[:, ::1] claims, int[:, ::1] counts, int threads):
     """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m))."""
     cdef _Matrices matrices = _Matrices(costs)
     cdef sv_ot_batch batch
@@ -100,8 +97,6 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     batch.scale = of_each(scale, problems, 1, &batch.scale_stride, "scale")
     batch.u, batch.v = out_of_each(u, problems, n, "u"), out_of_each(v, problems, m, "v")
     batch.offset = out_of_each(offset, problems, n, "offset")
-    batch.row_sums = out_of_each(row_sums, problems, n, "row_sums")
-    batch.column_sums = out_of_each(column_sums, problems, m, "column_sums")
     batch.claims = out_of_each(claims, problems, SV_BATCH_CLAIMS, "claims")
     if counts.shape[0] != problems or counts.shape[1] != 4:
         raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}), not ({problems}, 4)")

@@ -27,6 +27,7 @@ static void scaled_floats(float *restrict out, const double *restrict x, const d
 static void apply(struct solve *s)
 {
     const size_t ld = s->ld;
+    fetch_ahead(s);
     if (s->in_float) {
         scaled_floats(s->float_x, s->x, s->direction, ld);
         s->in_float_kernel->normal(s->K_float, s->rows, ld, s->float_x, s->float_weight, s->float_row, s->float_sums);

@@ -1,5 +1,6 @@
 /* A batch of problems as tasks of the pool, the certificate of each, and the plans of all. */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "batch.h"
 
@@ -39,17 +40,16 @@ static struct sv_ot_cost cost_of(const struct sv_ot_batch *batch, size_t index)
     return cost;
 }
 
-static void certify(const struct sv_ot_batch *batch, size_t index)
+/* work: n + m doubles, of those of the solve. */
+static void certify(const struct sv_ot_batch *batch, size_t index, double *work)
 {
     const size_t n = batch->cost.n, m = batch->cost.m;
     const struct sv_ot_cost cost = cost_of(batch, index);
-    double *column_sums = batch->column_sums + index * m;
-    for (size_t j = 0; j < m; j++)
-        column_sums[j] = 0;
+    double *row_sums = work, *column_sums = work + n;
+    memset(column_sums, 0, m * sizeof(double));
     const double paid = passes()->marginals(&cost, batch->scale[(ptrdiff_t)index * batch->scale_stride],
-                                            batch->u + index * n, batch->v + index * m, batch->row_sums + index * n,
-                                            column_sums, 0, n);
-    kernel()->claim(batch, index, paid);
+                                            batch->u + index * n, batch->v + index * m, row_sums, column_sums, 0, n);
+    kernel()->claim(batch, index, row_sums, column_sums, paid);
 }
 
 static void solve_some(void *context, size_t task)
@@ -60,8 +60,9 @@ static void solve_some(void *context, size_t task)
         slot = (slot + 1) % run->slots;
     const size_t first = task * run->per_task, all = run->batch->problems;
     for (size_t index = first; index < first + run->per_task && index < all; index++) {
-        kernel()->solve(run->batch, index, float_kernel(), run->work + slot * run->room);
-        certify(run->batch, index);
+        double *work = run->work + slot * run->room;
+        kernel()->solve(run->batch, index, float_kernel(), work);
+        certify(run->batch, index, work);
     }
     atomic_flag_clear(&run->taken[slot]);
 }

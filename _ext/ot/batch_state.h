@@ -27,7 +27,17 @@ struct solve {
     double l1, error; /* of the columns: the l1 norm, and the norm asked for */
     int sinkhorn, newton, cg, in_float;
     int in_place; /* C can be read where it is */
+    const char *ahead, *ahead_end; /* the costs of the next problem that are still to be fetched */
 };
+
+/* What a product has time for: some cache lines of the next problem's costs on their way from memory. */
+enum { LINE_BYTES = 64, LINES_AHEAD = 32 };
+INLINE void fetch_ahead(struct solve *s)
+{
+    const char *last = s->ahead_end - s->ahead > LINES_AHEAD * LINE_BYTES ? s->ahead + LINES_AHEAD * LINE_BYTES : s->ahead_end;
+    for (; s->ahead < last; s->ahead += LINE_BYTES)
+        __builtin_prefetch(s->ahead, 0, 2);
+}
 
 INLINE double dot(const double *p, const double *q, size_t ld)
 {
@@ -58,6 +68,7 @@ static void measure(struct solve *s)
 /* y, c and the errors at x. */
 static void evaluate(struct solve *s)
 {
+    fetch_ahead(s);
     fused_product(s->K, s->rows, s->ld, s->x, s->a, s->y, s->c, 1);
     measure(s);
 }

@@ -17,6 +17,7 @@
  *
  * The subtree of a node is a block of the thread, a cyclic preorder; a pivot cuts and splices blocks. It costs the
  * two paths to the join, plus the smaller side; pricing scans blocks of some sqrt(arcs) / 2 arcs and enters the best.
+ * Where all arcs of a matrix are there, pricing takes whole rows, by vectors: 0.1 ns an arc, next to nothing.
  *
  * In SciPy: scipy.optimize.linprog(cost, A_eq=incidence, b_eq=[a, b])
  */
@@ -28,6 +29,10 @@
 /* Pivots go on until no reduced cost is below -COARSE * tolerance, and then -tolerance; see pivot_until. */
 #define COARSE 1e3
 enum { FINE_REFRESH = 32 };
+/* Entries of a matrix that a pivot looks at, at least, in whole rows. */
+enum { MATRIX_BLOCK = 160 };
+
+SV_DISPATCH(struct ot_price_kernels, pricing, ot_price_kernels_f64)
 
 struct simplex {
     const struct sv_ot_network *net;
@@ -47,6 +52,13 @@ static struct simplex prepare(const struct sv_ot_network *net, const struct sv_o
 }
 
 static int is_source(const struct simplex *s, int node) { return node < (int)s->net->n; }
+
+/* Where an arc begins and ends: all arcs of a matrix need no list of that. */
+static int source_of(const struct sv_ot_network *net, size_t e) { return net->rows ? net->rows[e] : (int)(e / net->m); }
+static int sink_of(const struct sv_ot_network *net, size_t e)
+{
+    return (int)net->n + (net->rows ? net->columns[e] : (int)(e % net->m));
+}
 
 /* The thread, and the subtrees' sizes and last nodes, from the parents. Returns whether these make a tree. */
 static int thread_tree(struct simplex *s)
@@ -96,18 +108,41 @@ static void set_heights(struct simplex *s)
 static double reduced_cost(const struct simplex *s, size_t e)
 {
     const struct sv_ot_network *net = s->net;
-    return net->costs[e] - s->tree.height[net->rows[e]] + s->tree.height[net->n + (size_t)net->columns[e]];
+    return net->costs[e] - s->tree.height[source_of(net, e)] + s->tree.height[sink_of(net, e)];
 }
 
 static int in_tree(const struct simplex *s, size_t e)
 {
-    int i = s->net->rows[e], j = (int)s->net->n + s->net->columns[e];
+    int i = source_of(s->net, e), j = sink_of(s->net, e);
     return s->tree.arc[i] == (int)e || s->tree.arc[j] == (int)e;
+}
+
+/* Where all arcs of a matrix are there: the arc of least reduced cost in the next block of rows that has one below
+ * -tolerance; -1 if no block has. */
+static ptrdiff_t find_in_matrix(const struct simplex *s, size_t *next, double tolerance)
+{
+    const size_t n = s->net->n, m = s->net->m, block = 1 + MATRIX_BLOCK / m;
+    const double *height = s->tree.height;
+    double least = -tolerance, sum;
+    ptrdiff_t found = -1;
+    size_t i = *next < n ? *next : 0;
+    for (size_t seen = 0; seen < n; seen++) {
+        const ptrdiff_t j = pricing()->below(s->net->costs + i * m, height + n, m, height[i] + least, &sum);
+        if (j >= 0 && !in_tree(s, i * m + (size_t)j))
+            least = sum - height[i], found = (ptrdiff_t)(i * m) + j;
+        i = i + 1 < n ? i + 1 : 0;
+        if (found >= 0 && (seen + 1) % block == 0)
+            break;
+    }
+    *next = i;
+    return found;
 }
 
 /* The arc of least reduced cost in the next block that has one below -tolerance; -1 if no block has. */
 static ptrdiff_t find_entering(const struct simplex *s, size_t *next, double tolerance)
 {
+    if (!s->net->rows)
+        return find_in_matrix(s, next, tolerance);
     const size_t arcs = s->net->arcs, block = 20 + (size_t)(0.5 * sqrt((double)arcs));
     double least = -tolerance;
     ptrdiff_t found = -1;
@@ -138,7 +173,7 @@ static struct cycle find_cycle(const struct simplex *s, size_t e)
 {
     const int *parent = s->tree.parent, *size = s->size;
     const double *flow = s->tree.flow;
-    struct cycle c = {.source = s->net->rows[e], .sink = (int)s->net->n + s->net->columns[e]};
+    struct cycle c = {.source = source_of(s->net, e), .sink = sink_of(s->net, e)};
     double up = INFINITY, down = INFINITY;
     int lowest = -1, highest = -1, u = c.source, v = c.sink;
     while (u != v) {
@@ -340,4 +375,43 @@ int sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree
             flow[u] = -flow[u];
     }
     return 1;
+}
+
+/* Fills the rows one after the other, each by its cheapest arcs to sinks that have room, whose entries in `heights` are
+ * finite; returns how many arcs. */
+static size_t fill_rows(const struct sv_ot_network *net, double *a, double *b, double *heights, int *rows, int *columns,
+                        double *shipped)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < net->n; i++)
+        while (a[i] > 0) {
+            double least;
+            const ptrdiff_t j = pricing()->below(net->costs + i * net->m, heights, net->m, INFINITY, &least);
+            if (j < 0)
+                break;
+            const double flow = a[i] < b[j] ? a[i] : b[j];
+            rows[count] = (int)i, columns[count] = (int)j, shipped[count++] = flow;
+            a[i] -= flow, b[j] -= flow;
+            if (!(b[j] > 0))
+                heights[j] = INFINITY;
+        }
+    return count;
+}
+
+size_t sv_ot_network_fill_worksize(size_t n, size_t m) { return n + m + sv_ot_network_worksize(n, m) + 2 * (n + m); }
+
+void sv_ot_network_fill(const struct sv_ot_network *net, double *a, double *b, const double *g, struct sv_ot_tree *tree,
+                        double *work)
+{
+    const size_t n = net->n, m = net->m;
+    double *shipped = work;
+    int *rows = (int *)(shipped + n + m), *columns = rows + n + m, *room = columns + n + m;
+    for (size_t j = 0; j < m; j++)
+        tree->height[j] = -g[j];
+    struct sv_ot_network filled = {.n = n, .m = m, .rows = rows, .columns = columns};
+    filled.arcs = fill_rows(net, a, b, tree->height, rows, columns, shipped);
+    sv_ot_network_start(&filled, shipped, tree, room);
+    for (size_t u = 0; u < n + m; u++)
+        if (tree->arc[u] >= 0)
+            tree->arc[u] = rows[tree->arc[u]] * (int)m + columns[tree->arc[u]];
 }

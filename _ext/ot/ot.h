@@ -113,7 +113,7 @@ SV_BINDING int sv_ot_newton_cg(const struct sv_ot_sparse_hessian *hessian, const
 /* A transportation problem on few arcs (network_simplex.c). Nodes: n sources, m sinks, a root. */
 struct sv_ot_network {
     size_t n, m, arcs;
-    const int *rows, *columns; /* of the arcs */
+    const int *rows, *columns; /* of the arcs; NULL: all arcs of a matrix, e from row e / m to column e % m */
     const double *costs;
     const double *base; /* (n,): costs of the artificial arcs to the root */
 };
@@ -137,6 +137,12 @@ SV_BINDING void sv_ot_network_ship(const struct sv_ot_network *net, const ptrdif
 SV_BINDING void sv_ot_network_start(const struct sv_ot_network *net, const double *shipped, struct sv_ot_tree *tree,
                                     int *work);
 
+/* The first tree where all arcs of a matrix are there: each row goes by its cheapest arcs, against the column prices g, to
+ * where there is room. a and b, whole numbers of equal sum, are spent. work: that many doubles. */
+SV_BINDING size_t sv_ot_network_fill_worksize(size_t n, size_t m);
+SV_BINDING void sv_ot_network_fill(const struct sv_ot_network *net, double *a, double *b, const double *g,
+                                   struct sv_ot_tree *tree, double *work);
+
 /* Pivots until no arc has a reduced cost below -tolerance, or max_pivots; returns the pivots made, or -1 where the
  * parents make no tree. */
 SV_BINDING ptrdiff_t sv_ot_network_simplex(const struct sv_ot_network *net, struct sv_ot_tree *tree, double tolerance,
@@ -146,6 +152,15 @@ SV_BINDING ptrdiff_t sv_ot_network_simplex(const struct sv_ot_network *net, stru
  * the parents make no tree. */
 SV_BINDING int sv_ot_network_flows(const struct sv_ot_network *net, const struct sv_ot_tree *tree, const double *a,
                                     const double *b, double *flow, int *work);
+
+/* Of a tree's plan and potentials f and g, where a and b are the weights in SV_FLOW_UNIT, as flows are, times that: the
+ * plan's cost, <a, f> + <b, g>, <a, |f|> + <b, |g|>, and the same of what they differ from their means. */
+#define SV_FLOW_UNIT 0x1p-52
+struct sv_ot_gap {
+    double value, dual, size, spread;
+};
+SV_BINDING struct sv_ot_gap sv_ot_network_gap(const struct sv_ot_network *net, const int *arc, const double *flow,
+                                              const double *a, const double *b, const double *f, const double *g);
 
 enum { SV_PRICE_MOST = 64 };
 
@@ -182,6 +197,8 @@ struct ot_kernels {
 struct ot_price_kernels {
     void (*price)(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least, int most,
                   int *counts, int *columns, double *costs, size_t first, size_t last);
+    /* *least = min_j costs_j + heights_j; returns its place where it is below the bound, else -1. */
+    ptrdiff_t (*below)(const double *costs, const double *heights, size_t m, double bound, double *least);
 };
 
 /* How the rows answer in a damped sweep. */

@@ -78,4 +78,31 @@ static void price(const struct sv_ot_cost *cost, const double *g, const double *
     FOR_COST(price_rows, cost, g, limit, least, most, counts, columns, costs, first, last)
 }
 
-const struct ot_price_kernels SV_TABLE(ot_price_kernels) = {price};
+/* -(costs_j + heights_j) of the columns from j on; nothing is larger past the end. */
+INLINE vreal gain_at(const double *costs, const double *heights, size_t j, size_t left)
+{
+    const vreal sum = v_add(v_load_some(costs + j, left, 0), v_load_some(heights + j, left, 0));
+    return fill_past(v_sub(v_set1(0), sum), left, -INFINITY);
+}
+
+static ptrdiff_t below(const double *costs, const double *heights, size_t m, double bound, double *least)
+{
+    vreal top = v_set1(-INFINITY);
+    size_t j = 0;
+    for (; j + SV_W <= m; j += SV_W)
+        top = v_max(gain_at(costs, heights, j, SV_W), top);
+    if (j < m)
+        top = v_max(gain_at(costs, heights, j, m - j), top);
+    const double most = v_max_lanes(top);
+    *least = -most;
+    if (!(*least < bound))
+        return -1;
+    for (j = 0; j < m; j += SV_W) {
+        const unsigned there = v_at_least(gain_at(costs, heights, j, m - j), v_set1(most));
+        if (there)
+            return (ptrdiff_t)j + __builtin_ctz(there);
+    }
+    return -1;
+}
+
+const struct ot_price_kernels SV_TABLE(ot_price_kernels) = {price, below};

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import ot
 from ot.backend import get_backend
-from ot.utils import check_number_threads, list_to_array
+from ot.utils import check_number_threads
 
 from .. import ot as transport
 from ._pot_call import named, shape_of
@@ -52,7 +52,7 @@ def emd(
     M : array_like, shape (n, m)
         Cost. Sparse costs are left to POT itself.
     numItermax : int
-        Rounds of column generation at most.
+        Rounds at most; a problem of some hundred points takes one.
     log : bool
         Whether to return the log too.
     center_dual : bool
@@ -168,11 +168,19 @@ def emd2(
     return one(call.b) if call.b.ndim == 1 else [one(column.copy()) for column in call.b.T]
 
 
+def _arrays(*given: Any) -> list[Any]:
+    """Lists as arrays like the others, but never as integers, to which POT itself would round them."""
+    arrays = [x for x in given if not isinstance(x, list)]
+    nx = get_backend(*arrays or [np.zeros(0)])
+    like = next((x for x in arrays if nx.is_floating_point(x)), None)
+    return [nx.from_numpy(np.array(x, np.float64), type_as=like) if isinstance(x, list) else x for x in given]
+
+
 class _ExactCall:
     """The arguments of a call in POT's array type and in NumPy's, and the way back."""
 
     def __init__(self, a: Any, b: Any, M: Any) -> None:
-        a, b, M = list_to_array([] if a is None else a, [] if b is None else b, M)
+        a, b, M = _arrays([] if a is None else a, [] if b is None else b, M)
         self.nx = nx = get_backend(a, b, M)
         self.sparse = bool(nx.issparse(M))
         if self.sparse:

@@ -16,7 +16,7 @@ POT knows). Where this departs from POT:
 5. No numerical errors at small reg: u and v overflow where they must, the plan and the log's potentials do not. An
    infinite cost forbids its arc, and the linear cost does not turn to NaN for it.
 6. `emd` and `emd2` are `solvers.ot.emd`: another optimal plan where there are several, `numItermax` counts rounds of
-   column generation, `numThreads` counts, and potentials at zero weights are feasible without being POT's. Sparse
+   the simplex, `numThreads` counts, and potentials at zero weights are feasible without being POT's. Sparse
    costs go to POT itself.
 7. Costs of integers are computed on and answered in float64.
 8. `solve` and `solve_sample` start from `potentials_init`, of which POT's balanced solves make nothing, and have a

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -70,8 +71,6 @@ class TransportBatchResult(Sequence[TransportResult]):
         ``sinkhorn_iterations, newton_steps, cg_iterations`` (arrays over problems), seconds, threads, isa, copies.
     """
 
-    f: Array
-    g: Array
     value: Array
     value_linear: Array
     marginal_error: Array
@@ -86,6 +85,26 @@ class TransportBatchResult(Sequence[TransportResult]):
     u: Array
     v: Array
     offset: Array
+
+    @cached_property
+    def _potentials(self) -> tuple[Array, Array]:
+        """f and g, made when they are asked for."""
+        scale, b = self.batch.scale, self.batch.b
+        f, g = self.u / scale, self.v / scale
+        shift = _weighted(b / b.sum(axis=1, keepdims=True), g)
+        f += shift[:, None] + self.offset
+        g -= shift[:, None]
+        return f, g
+
+    @property
+    def f(self) -> Array:
+        """Potentials of the sources."""
+        return self._potentials[0]
+
+    @property
+    def g(self) -> Array:
+        """Potentials of the targets."""
+        return self._potentials[1]
 
     @property
     def all_success(self) -> bool:
@@ -261,7 +280,7 @@ def solve_batch(
     A problem takes two exponentials an entry (its kernel and its certificate) where the costs span at most 64 reg, and
     one more for each factor 4 beyond; a few Sinkhorn iterations in the kernel domain; then Newton steps in the
     semi-dual by conjugate gradients, in float32 while that is enough. Memory: 12 n m bytes a thread and
-    16 (n + m) bytes a problem.
+    8 (2 n + m) bytes a problem, and as many for the potentials f and g where they are asked for.
 
     References
     ----------
@@ -286,13 +305,13 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
         raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}")
     max_iter = integer(max_iter, "max_iter")
     k, n, m = batch.shape
-    u, v, offset, row_sums, column_sums = (np.empty((k, size)) for size in (n, m, n, n, m))
+    u, v, offset = (np.empty((k, size)) for size in (n, m, n))
     claims, counts = np.empty((k, 3)), np.empty((k, 4), np.intc)
     for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
             part.costs, part.problems, part.a, part.b, part.scale, tol, norm, max_iter, u[some], v[some],
-            offset[some], row_sums[some], column_sums[some], claims[some], counts[some], threads,
+            offset[some], claims[some], counts[some], threads,
         )  # fmt: skip
     error, linear, value = claims[:, ERROR].copy(), claims[:, LINEAR].copy(), claims[:, VALUE].copy()
     if not np.isfinite(linear).all():
@@ -300,17 +319,13 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     status = np.where(error <= tol, Status.CONVERGED, counts[:, STATUS])
     status[(error > tol) & (status == Status.CONVERGED)] = Status.STAGNATION
     status[~np.isfinite(error)] = Status.NONFINITE
-    f, g = u / batch.scale, v / batch.scale
-    shift = _weighted(batch.b / batch.b.sum(axis=1, keepdims=True), g)
-    f += shift[:, None] + offset
-    g -= shift[:, None]
     stats = {
         "sinkhorn_iterations": counts[:, SINKHORN], "newton_steps": counts[:, NEWTON], "cg_iterations": counts[:, CG],
         "seconds": time.perf_counter() - start, "threads": threads, "isa": _threads.build_info()["isa"],
         "copies": batch.copies,
     }  # fmt: skip
     return TransportBatchResult(
-        f, g, value, linear, error, status == Status.CONVERGED, status, counts[:, SINKHORN] + counts[:, NEWTON], tol,
+        value, linear, error, status == Status.CONVERGED, status, counts[:, SINKHORN] + counts[:, NEWTON], tol,
         norm, stats, batch, u, v, offset,
     )  # fmt: skip
 

@@ -22,27 +22,18 @@ from .._base.method import Method
 from .._base.options import option
 from .._base.result import Status
 from . import _kernels
-from ._exact import UNITS, ExactProblem, ExactTransportResult, price
+from ._exact import PIVOTS, ROUNDING, ExactProblem, ExactTransportResult, price
 from ._warm_duals import warm_duals
 
 Array = npt.NDArray[Any]
 #: Rows, columns and costs of some arcs.
 Arcs = tuple[Array, Array, Array]
 
-#: Reduced costs above minus this share of the potentials' size are rounding.
-ROUNDING = 4e-15
-
-#: Where all arcs are candidates from the start, potentials spare pivots alone: more rows than this are worth them.
-FEW_ROWS = 500
-
 #: Room for candidates, a node. Those of largest reduced cost are dropped when it is full.
 ROOM = 64
 
 #: The greedy plan is completed by so many passes over what is left, of at most so many arcs a row.
 PASSES, COMPLETION = 8, 64
-
-#: Pivots of a round at most, a node: a callback, a limit of time or an interrupt need not wait longer.
-PIVOTS = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,10 +59,14 @@ class Basis:
     optimal: bool
     pivots: int
 
-    def network(self, shape: tuple[int, int]) -> _kernels.Network:
+    def network(self, problem: ExactProblem) -> _kernels.Network:
         """The kernels' handle on the candidates."""
         k = self.arcs
-        return _kernels.Network(*shape, self.rows[:k], self.columns[:k], self.costs[:k], self.base)
+        return _kernels.Network(*problem.cost.shape, self.rows[:k], self.columns[:k], self.costs[:k], self.base)
+
+    def ends(self, problem: ExactProblem, arcs: Array) -> tuple[Array, Array]:
+        """Rows and columns of some candidates."""
+        return self.rows[arcs], self.columns[arcs]
 
 
 @dataclass(frozen=True)
@@ -84,9 +79,7 @@ class ColumnGeneration:
     def init(self, problem: ExactProblem) -> Basis:
         n, m = problem.cost.shape
         g = problem.g0
-        if g is None and m <= self.candidates and n <= FEW_ROWS:
-            g = np.zeros(m)
-        elif g is None:
+        if g is None:
             g = warm_duals(problem.cost, problem.a, problem.b, problem.threads)
         f, arcs = problem.price(g, np.inf, min(self.candidates, m))
         arcs, shipped = _feasible(problem, arcs, f, g)
@@ -97,15 +90,15 @@ class ColumnGeneration:
             pivots=0,
         )  # fmt: skip
         height = np.empty(n + m + 1)
-        basis.network(problem.cost.shape).start(shipped, basis.parent, basis.arc, basis.flow, height)
-        return replace(basis, measure=_measure(problem, basis, f, g))
+        basis.network(problem).start(shipped, basis.parent, basis.arc, basis.flow, height)
+        return replace(basis, measure=problem.measure(basis, f, g))
 
     def step(self, problem: ExactProblem, state: Basis) -> Basis:
         n, m = problem.cost.shape
         parent, arc, flow, height = state.parent.copy(), state.arc.copy(), state.flow.copy(), np.empty(n + m + 1)
         tolerance = ROUNDING * max(np.abs(state.base).max(), np.abs(state.g).max())
         most = PIVOTS * (n + m)
-        pivots = state.network((n, m)).simplex(parent, arc, flow, height, tolerance, most)
+        pivots = state.network(problem).simplex(parent, arc, flow, height, tolerance, most)
         f, g = height[:n], -height[n:-1]
         least, found = problem.price(g, f - tolerance, self.additions)
         # Where the arcs of the last round brought no pivot, the same would come again: only rounding told them apart.
@@ -114,26 +107,13 @@ class ColumnGeneration:
             state, parent=parent, arc=arc, flow=flow, g=g, nit=state.nit + 1, pivots=state.pivots + pivots,
             optimal=settled and pivots < most,
         )  # fmt: skip
-        return _with_candidates(replace(state, measure=_measure(problem, state, least, g)), found, height)
+        return _with_candidates(replace(state, measure=problem.measure(state, least, g)), found, height)
 
     def done(self, problem: ExactProblem, state: Basis) -> Status | None:
-        if state.measure <= problem.tol:
-            return Status.CONVERGED
-        if not np.isfinite(state.measure):
-            return Status.NONFINITE
-        return Status.STAGNATION if state.optimal else None
+        return problem.ended(state.measure, state.optimal)
 
     def finish(self, problem: ExactProblem, state: Basis) -> ExactTransportResult:
         return problem.certify(state, {"rounds": state.nit, "pivots": state.pivots, "arcs": state.arcs})
-
-
-def _measure(problem: ExactProblem, state: Basis, f: Array, g: Array) -> float:
-    """The gap between the plan of a state, and feasible potentials, relative to value or potentials."""
-    a, b = (weights / UNITS for weights in problem.units)  # exact, and no product with a cost overflows
-    unit = float(problem.a.sum()) / float(a.sum())
-    used = state.arc[:-1] >= 0
-    value = float((state.flow[:-1][used] / UNITS) @ state.costs[state.arc[:-1][used]])
-    return problem.relative(unit * (value - float(a @ f + b @ g)), min(unit * abs(value), problem.spread(f, g)), f, g)
 
 
 def _feasible(problem: ExactProblem, arcs: Arcs, f: Array, g: Array) -> tuple[Arcs, Array]:

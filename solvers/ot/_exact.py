@@ -6,6 +6,7 @@ maximise  <a, f> + <b, g>  over  f_i + g_j <= C_ij
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,10 +22,16 @@ from ._cost import Cost
 Array = npt.NDArray[Any]
 
 #: Flows are counted in this share of the mass: exact in float64, and as fine as float64 sums of the weights.
-UNITS = 2.0**52
+UNITS = 1 / _kernels.FLOW_UNIT
 
 #: What `costs_of` can check.
 METRICS = ("sqeuclidean", "euclidean", "cityblock")
+
+#: Reduced costs above minus this share of the potentials' size are rounding.
+ROUNDING = 4e-15
+
+#: Pivots of a round at most, a node: a callback, a limit of time or an interrupt need not wait longer.
+PIVOTS = 20
 
 EPSILON, TINY = 2.0**-52, 2.0**-1022
 
@@ -107,7 +114,7 @@ class ExactProblem:
     @cached_property
     def units(self) -> tuple[Array, Array]:
         """The weights in whole units, at least one each and of equal sum. Equal weights stay equal where they can."""
-        unit = float(self.a.sum()) / UNITS
+        unit = self.mass / UNITS
         a, b = (np.maximum(np.rint(weights / unit), 1.0) for weights in (self.a, self.b))
         missing = int(a.sum() - b.sum())
         short, exact = (b, self.b / unit) if missing > 0 else (a, self.a / unit)
@@ -115,6 +122,34 @@ class ExactProblem:
         short += each
         short[np.argsort(short - exact, kind="stable")[:rest]] += 1
         return a, b
+
+    @cached_property
+    def shares(self) -> tuple[Array, Array]:
+        """The units as shares of their sum, exactly: no product with a cost overflows."""
+        a, b = self.units
+        return a * _kernels.FLOW_UNIT, b * _kernels.FLOW_UNIT
+
+    @cached_property
+    def mass(self) -> float:
+        """Of each side."""
+        return float(self.a.sum())
+
+    @cached_property
+    def matrix(self) -> Array:
+        """The costs as the simplex on all of them reads them."""
+        if self.cost.matrix is not None:
+            return np.ascontiguousarray(self.cost.matrix, np.float64)
+        assert self.cost.points is not None
+        x, y, metric = self.cost.points
+        total = np.zeros(self.cost.shape)
+        for p, q in zip(x.T, y, strict=True):
+            difference = np.subtract.outer(p, q)
+            total += np.abs(difference) if metric == "cityblock" else difference * difference
+        return np.sqrt(total) if metric == "euclidean" else total
+
+    def least(self, g: Array) -> Array:
+        """min_j C_ij - g_j of the kept rows."""
+        return row_least(self.cost, g, self.threads)
 
     def price(self, g: Array, limit: Array | float, most: int) -> tuple[Array, tuple[Array, Array, Array]]:
         """As `price`, for the kept rows and columns."""
@@ -128,46 +163,58 @@ class ExactProblem:
         """The dual value."""
         return float(self.a @ f + self.b @ g)
 
-    def relative(self, gap: float, value: float, f: Array, g: Array) -> float:
-        """The gap beyond what rounding makes of costs and potentials of this size, relative to the value."""
-        size = float(self.a.sum()) * self.cost.span + float(self.a @ np.abs(f) + self.b @ np.abs(g))
-        rounding = EPSILON * size
-        if not np.isfinite(rounding):
-            return np.inf  # nothing is known of a gap beyond the numbers
-        return max(abs(gap) - rounding, 0.0) / max(abs(value), rounding, TINY)
+    def measure(self, state: Any, f: Array, g: Array) -> float:
+        """The gap between the plan of a state, and feasible potentials, relative to value or potentials."""
+        a, b = self.shares
+        value, dual, size, spread = state.network(self).gap(state.arc, state.flow, a, b, f, g)
+        unit = self.mass / float(a.sum())
+        return self.relative(unit * (value - dual), unit * min(abs(value), spread), unit * size)
 
-    def spread(self, f: Array, g: Array) -> float:
-        """What the potentials differ from their means."""
-        mass = float(self.a.sum())
-        mean_f, mean_g = float(self.a @ f) / mass, float(self.b @ g) / mass
-        return float(self.a @ np.abs(f - mean_f) + self.b @ np.abs(g - mean_g))
+    def ended(self, measure: float, optimal: bool) -> Status | None:
+        """How the rounds end with this measure, `optimal` telling that no arc is too cheap; None where they go on."""
+        if measure <= self.tol:
+            return Status.CONVERGED
+        if not np.isfinite(measure):
+            return Status.NONFINITE
+        return Status.STAGNATION if optimal else None
+
+    def relative(self, gap: float, value: float, size: float) -> float:
+        """The gap beyond what rounding makes of the costs, and of products with potentials of this size in all."""
+        rounding = EPSILON * (self.mass * self.cost.span + size)
+        if not math.isfinite(rounding):
+            return math.inf  # nothing is known of a gap beyond the numbers
+        return max(abs(gap) - rounding, 0.0) / max(abs(value), rounding, TINY)
 
     def answer(self, state: Any) -> sparse.csr_array:
         """The plan of a state."""
         n, m = self.whole.shape
-        used = np.flatnonzero((state.flow[:-1] > 0) & (state.arc[:-1] >= 0))
+        used = ((state.flow[:-1] > 0) & (state.arc[:-1] >= 0)).nonzero()[0]
         flow = np.empty_like(state.flow)
-        network = state.network(self.cost.shape)
-        network.flows(state.parent.copy(), state.arc.copy(), self.a, self.b, flow)
-        arcs = state.arc[used]
-        rows, columns = self.kept_rows[state.rows[arcs]], self.kept_columns[state.columns[arcs]]
-        return sparse.csr_array((np.maximum(flow[used], 0.0), (rows, columns)), shape=(n, m))
+        state.network(self).flows(state.parent.copy(), state.arc.copy(), self.a, self.b, flow)
+        rows, columns = state.ends(self, state.arc[used])
+        rows, columns = self.kept_rows[rows], self.kept_columns[columns]
+        order = (rows * m + columns).argsort()
+        starts = np.zeros(n + 1, np.intc)
+        np.bincount(rows, minlength=n).cumsum(out=starts[1:])
+        entries = np.maximum(flow[used[order]], 0.0), columns[order].astype(np.intc), starts
+        return sparse.csr_array(entries, shape=(n, m))
 
     def certify(self, state: Any, stats: dict[str, Any]) -> ExactTransportResult:
         """The result of a state, its claims recomputed from the plan and the potentials that are returned."""
         plan = self.answer(state)
-        entries = plan.tocoo()
-        sides = (entries.row, self.kept_rows, self.a), (entries.col, self.kept_columns, self.b)
+        rows = np.repeat(np.arange(plan.shape[0]), np.diff(plan.indptr))
+        sides = (rows, self.kept_rows, self.a), (plan.indices, self.kept_columns, self.b)
         error = 0.0
         for (places, kept, weights), size in zip(sides, plan.shape, strict=True):
-            missing = -np.bincount(places, entries.data, size)
+            missing = -np.bincount(places, plan.data, size)
             missing[kept] += weights
             error += float(np.abs(missing).sum())
         f, g = self._potentials(state.g)
         kept_f, kept_g = f[self.kept_rows], g[self.kept_columns]
-        value = float(entries.data @ costs_of(self.whole, entries.row, entries.col))
+        value = float(plan.data @ costs_of(self.whole, rows, plan.indices))
         gap = value - self.dual(kept_f, kept_g)
-        measure = max(self.relative(gap, value, kept_f, kept_g), error / float(self.a.sum()))
+        size = float(self.a @ np.abs(kept_f) + self.b @ np.abs(kept_g))
+        measure = max(self.relative(gap, value, size), error / self.mass)
         return ExactTransportResult(
             x=plan, f=f, g=g, value=value, gap=gap, marginal_error=error, measure=measure, stats=stats,
             # the loop fills these in
@@ -180,7 +227,7 @@ class ExactProblem:
         g = g - float(self.b @ g) / float(self.b.sum())
         whole_g = np.full(m, -np.inf)
         whole_g[self.kept_columns] = g
-        f = price(self.whole, whole_g, -np.inf, 1, self.threads)[0]
+        f = row_least(self.whole, whole_g, self.threads)
         if len(self.kept_columns) < m:
             others = np.setdiff1d(np.arange(m), self.kept_columns, assume_unique=True)
             whole_g[others] = self._column_least(f, others)
@@ -191,7 +238,7 @@ class ExactProblem:
         if self.whole.points is not None:
             x, y, metric = self.whole.points
             swapped = Cost(points=(np.ascontiguousarray(y[:, columns].T), np.ascontiguousarray(x.T), metric))
-            return price(swapped, f, -np.inf, 1, self.threads)[0]
+            return row_least(swapped, f, self.threads)
         assert self.whole.matrix is not None
         least = np.full(len(columns), np.inf)
         size = max(1, BLOCK_ENTRIES // len(columns))
@@ -199,6 +246,14 @@ class ExactProblem:
             block = self.whole.matrix[first : first + size, columns] - f[first : first + size, None]
             np.minimum(least, block.min(axis=0), out=least)
         return least
+
+
+def row_least(cost: Cost, g: Array, threads: int) -> Array:
+    """min_j C_ij - g_j of each row."""
+    assert isinstance(cost.kernel, _kernels.Cost)
+    least = np.empty(cost.shape[0])
+    _kernels.row_least(cost.kernel, g, least, threads)
+    return least
 
 
 def price(

@@ -126,6 +126,19 @@ def test_masses(seed):
     )
 
 
+def test_lists_beside_integers_keep_their_fractions():
+    """They would be rounded to the type of the costs, or of the weights."""
+    a, b, M = [0.5, 0.5], [0.25, 0.25, 0.5], np.array([[0, 3, 1], [2, 1, 0]])
+    expected = ot.emd(np.array(a), np.array(b), M.astype(float))
+    np.testing.assert_array_equal(pot.emd(a, b, M), expected)
+    assert pot.emd2(a, b, M) == pytest.approx((expected * M).sum())
+    ones = np.array([1.0, 1.0])
+    with pytest.warns(UserWarning, match="consists of integer"):  # the plan, not what it is made of
+        _, log = pot.emd(ones.astype(int), ones, [[0.5, 3.0], [3.0, 0.25]], log=True)
+    assert log["cost"] == pytest.approx(0.75)
+    assert pot.emd(a, b, M.astype(np.float32)).dtype == np.float32
+
+
 def test_integer_weights():
     a, b, M = np.array([2, 1]), np.array([1, 2]), np.array([[1.0, 2.0], [3.0, 1.0]])
     plans = []

@@ -10,7 +10,7 @@ from scipy.sparse import kron, vstack
 from scipy.spatial.distance import cdist
 
 from solvers import Status
-from solvers.ot import _column_generation, emd, emd_sample
+from solvers.ot import _column_generation, _matrix_simplex, emd, emd_sample
 
 
 def weights(rng, size):
@@ -133,7 +133,8 @@ def test_small_integer_problems(data):
     ids=["constant", "zero", "permutation", "sums", "line", "bits", "offset", "negative", "tiny", "huge"],
 )
 def test_degenerate_costs(C):
-    check(emd(C), C, uniform(60), uniform(60))
+    for options in (None, {}):
+        check(emd(C, options=options), C, uniform(60), uniform(60))
     wide = np.tile(C, 2)[:, :97]
     check(emd(wide, options={"candidates": 1, "additions": 1}), wide, uniform(60), uniform(97))
 
@@ -197,10 +198,11 @@ def test_layouts_and_types():
         assert emd(same).value == expected
 
 
-def test_threads_do_not_change_the_bits():
+@pytest.mark.parametrize("options", [None, {}])
+def test_threads_do_not_change_the_bits(options):
     rng = np.random.default_rng(7)
     X, Y = rng.random((500, 2)), rng.random((400, 2))
-    one, two = emd_sample(X, Y, threads=1), emd_sample(X, Y, threads=2)
+    one, two = emd_sample(X, Y, threads=1, options=options), emd_sample(X, Y, threads=2, options=options)
     np.testing.assert_array_equal(one.plan.toarray(), two.plan.toarray())
     np.testing.assert_array_equal(one.f, two.f)
 
@@ -228,6 +230,58 @@ def test_interrupted_plans_are_feasible_and_resume_to_the_same_bits():
         assert resumed.nit == whole.nit
 
 
+def test_small_matrices_take_all_arcs_at_once(monkeypatch):
+    rng = np.random.default_rng(7)
+    C, a, b = rng.random((60, 50)), rng.dirichlet(np.ones(60)), rng.dirichlet(np.ones(50))
+    whole = emd(C, a, b)
+    assert (whole.method, whole.nit) == ("network-simplex", 1)
+    few = emd(C, a, b, options={"candidates": 3})
+    assert few.method == "column-generation"
+    assert few.value == pytest.approx(whole.value, rel=1e-13)
+    X, Y = rng.normal(size=(60, 3)), rng.normal(size=(50, 3))
+    for metric in ("sqeuclidean", "euclidean", "cityblock"):
+        stored, made = emd_sample(X, Y, a, b, metric=metric), emd_sample(X, Y, a, b, metric=metric, options={})
+        assert (stored.method, made.method) == ("network-simplex", "column-generation")
+        assert stored.value == pytest.approx(made.value, rel=1e-13)
+    monkeypatch.setattr(_matrix_simplex, "MOST_ROWS", 59)
+    assert emd(C, a, b).method == "column-generation"
+    assert emd(C.T, b, a).method == "network-simplex"
+    monkeypatch.setattr(_matrix_simplex, "MOST_COLUMNS", 59)
+    assert emd(C.T, b, a).method == "column-generation"
+    monkeypatch.setattr(_matrix_simplex, "MOST_COLUMNS", 60)
+    assert emd(C.T, b, a).method == "network-simplex"
+    monkeypatch.setattr(_matrix_simplex, "MOST_ENTRIES", 2999)
+    assert emd(C.T, b, a).method == "column-generation"
+
+
+def test_pivots_on_all_arcs_stop_and_go_on_to_the_same_bits(monkeypatch):
+    monkeypatch.setattr(_matrix_simplex, "PIVOTS", 1)
+    rng = np.random.default_rng(7)
+    C, a, b = rng.random((90, 80)), rng.dirichlet(np.ones(90)), rng.dirichlet(np.ones(80))
+    seen = []
+    whole = emd(C, a, b, callback=lambda r: seen.append(r.x))
+    check(whole, C, a, b)
+    assert whole.nit == len(seen) >= 3
+    assert (np.diff(whole.history["measure"]) < 0).all()
+    for plan in seen:
+        np.testing.assert_allclose(plan.sum(1), a, rtol=1e-13, atol=1e-16)
+    for part in (emd(C, a, b, max_iter=2), emd(C, a, b, time_limit=0)):
+        assert not part.success
+        assert part.value - part.gap <= whole.value * (1 + 1e-14)
+        resumed = emd(C, a, b, resume=part.state)
+        np.testing.assert_array_equal(resumed.plan.toarray(), whole.plan.toarray())
+        assert resumed.nit == whole.nit
+
+
+def test_ties_end_where_the_first_potentials_are_all_zero():
+    """Rounding alone then tells arcs apart, and must not make pivots."""
+    pixels = grid_points(16)
+    C, rng = cdist(pixels, pixels, "cityblock"), np.random.default_rng(5)
+    result = emd(C, grid_image(rng, 16), grid_image(rng, 16))
+    assert result.success
+    assert result.stats["pivots"] < 10 * 512
+
+
 def test_callback_and_log(capsys):
     X, Y, few = interruptible()
     seen = []
@@ -245,10 +299,11 @@ def test_a_loose_tolerance_stops_early():
     assert 0 <= loose.gap <= 0.5 * loose.value
 
 
-def test_warm_start_at_the_answer():
+@pytest.mark.parametrize("options", [None, {}])
+def test_warm_start_at_the_answer(options):
     X, Y, _ = interruptible()
-    result = emd_sample(X, Y)
-    again = emd_sample(X, Y, warm_start=(result.f, result.g))
+    result = emd_sample(X, Y, options=options)
+    again = emd_sample(X, Y, warm_start=(result.f, result.g), options=options)
     assert again.success
     assert again.stats["pivots"] < result.stats["pivots"]
     assert again.value == pytest.approx(result.value, rel=1e-13)
@@ -311,15 +366,3 @@ def test_bad_input():
         emd(C, resume=3)
     with pytest.warns(RuntimeWarning, match="b is rescaled"):
         assert emd(C, uniform(3), uniform(4) * (1 + 1e-8)).success
-
-
-def test_potentials_are_sought_where_they_choose_the_arcs(seed, monkeypatch):
-    sought = []
-    real = _column_generation.warm_duals
-    monkeypatch.setattr(_column_generation, "warm_duals", lambda *given: sought.append(1) or real(*given))
-    rng = np.random.default_rng(seed)
-    for shape, times in (((30, 24), 0), ((30, 25), 1), ((501, 5), 1)):
-        sought.clear()
-        C, a, b = rng.random(shape), rng.dirichlet(np.ones(shape[0])), rng.dirichlet(np.ones(shape[1]))
-        assert emd(C, a, b).value == pytest.approx(ot.emd2(a, b, C), rel=1e-12)
-        assert len(sought) == times

@@ -56,7 +56,15 @@ def first_tree(n, m, rows, columns, costs, a, b, order):
     return network, tree
 
 
-def test_trees_stay_strongly_feasible(seed):
+def filled_tree(n, m, costs, a, b, g):
+    network = _kernels.Network(n, m, None, None, costs, np.zeros(n))
+    tree = [np.empty(n + m + 1, np.intc) for _ in range(2)] + [np.empty(n + m + 1) for _ in range(2)]
+    network.fill(a.copy(), b.copy(), g, *tree)
+    return network, tree
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_trees_stay_strongly_feasible(seed, listed):
     """After any number of pivots: a spanning tree, the weights met, and flow on every arc to a sink."""
     rng = np.random.default_rng(seed)
     n, m = 17, 23
@@ -64,7 +72,12 @@ def test_trees_stay_strongly_feasible(seed):
     rows, columns = (places.ravel().astype(np.intc) for places in np.indices((n, m)))
     costs = rng.integers(0, 4, n * m).astype(float)
     for most in [*range(40), 10**6]:
-        network, (parent, arc, flow, height) = first_tree(n, m, rows, columns, costs, a, b, rng.permutation(n * m))
+        first = (
+            first_tree(n, m, rows, columns, costs, a, b, rng.permutation(n * m))
+            if listed
+            else filled_tree(n, m, costs, a, b, rng.normal(size=m))
+        )
+        network, (parent, arc, flow, height) = first
         pivots = network.simplex(parent, arc, flow, height, 1e-12, most)
         assert pivots <= most
         assert (flow[:n] >= 0).all()
@@ -101,8 +114,32 @@ def test_shapes_and_indices_are_checked():
         network.simplex(*tree, 0.0, 1)
     with pytest.raises(ValueError, match="no tree"):
         network.flows(tree[0], tree[1], np.ones(2), np.ones(3), tree[2])
+    with pytest.raises(ValueError, match="only all arcs"):
+        network.fill(np.ones(2), np.ones(3), np.zeros(3), *tree)
+    everything = _kernels.Network(2, 3, None, None, np.zeros(6), np.zeros(2))
+    with pytest.raises(ValueError, match="only a list"):
+        everything.ship(np.zeros(1, np.intp), np.ones(2), np.ones(3), np.zeros(6))
+    with pytest.raises(ValueError, match="only a list"):
+        everything.start(np.zeros(6), *tree)
+    with pytest.raises(ValueError, match="costs"):
+        _kernels.Network(2, 3, None, None, np.zeros(5), np.zeros(2))
+    with pytest.raises(ValueError, match="an arc that is none"):
+        everything.gap(np.full(6, 6, np.intc), tree[2], np.ones(2), np.ones(3), np.zeros(2), np.zeros(3))
     cost = Cost(matrix=np.zeros((2, 3)))
     with pytest.raises(ValueError, match="at most 64"):
         price(cost, np.zeros(3), np.inf, 65, 1)
     with pytest.raises(ValueError, match="g has length"):
         price(cost, np.zeros(2), np.inf, 1, 1)
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 8, 9, 17, 64, 130])
+def test_pivots_on_all_arcs_see_every_column(m):
+    """The optimum lies in each column in turn: a scan of rows by vectors must not pass over any."""
+    a, b = np.full(3, float(m)), np.full(m, 3.0)
+    for j in range(m):
+        costs = np.ones((3, m))
+        costs[2, j] = -1.0
+        network, (parent, arc, flow, height) = filled_tree(3, m, costs.ravel(), a, b, np.zeros(m))
+        network.simplex(parent, arc, flow, height, 1e-12, 10**6)
+        used = arc[:-1] >= 0
+        assert flow[:-1][used] @ costs.ravel()[arc[:-1][used]] == 3 * m - 2 * min(3, m)
