@@ -222,5 +222,6 @@ def plainly(fun, jac, hess, constraint, x0):
     sides = sound_sides(lower, upper)
     if sides is None or not sides[2]:
         return None
-    functions = Compiled(n, fun, jac, hess, [(len(lower), constraint.fun, constraint.jac, constraint.hess)])
+    con, con_jac, con_hess = (getattr(constraint, name, None) for name in ("fun", "jac", "hess"))
+    functions = Compiled(n, fun, jac, hess, [(len(lower), con, con_jac, con_hess)])
     return (functions, point, sides[0], sides[1]) if functions.whole else None
