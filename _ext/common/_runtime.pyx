@@ -6,6 +6,8 @@ from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsul
 from cpython.tuple cimport PyTuple_GET_ITEM
 from libc.stdint cimport uintptr_t
 
+import numpy as np
+
 cdef extern from "<dlfcn.h>" nogil:
     ctypedef struct Dl_info:
         const char *dli_fname
@@ -42,6 +44,15 @@ def library_path():
     if not dladdr(<const void *>&sv_version_string, &info):
         raise OSError("the loader does not know where the library came from")
     return info.dli_fname
+
+
+def columns(list rows):
+    """Rows (nit, measure, seconds) of a history as three arrays; a short one takes NumPy as long as some iterations."""
+    cdef Py_ssize_t k, count = len(rows)
+    nit, measure, seconds = np.empty(count, np.int64), np.empty(count), np.empty(count)
+    for k in range(count):
+        nit[k], measure[k], seconds[k] = rows[k]
+    return nit, measure, seconds
 
 
 def held_by(function):

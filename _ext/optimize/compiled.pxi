@@ -1,6 +1,15 @@
 # Nonlinear programs' functions that users have compiled (compiled.h).
 
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer
+from cpython.tuple cimport PyTuple_GET_ITEM
+
+from libc.math cimport isfinite
+
+from scipy import LowLevelCallable
+
 from .._base.compiled import address_of
+
+REAL = np.dtype(np.float64)
 
 cdef extern from "compiled.h" nogil:
     ctypedef double sv_compiled_fun(int, double *, void *) noexcept
@@ -39,8 +48,12 @@ cdef extern from "compiled.h" nogil:
 
 cdef void *compiled_address(object function, void **data):
     """The address of a compiled function, and of its user's data; NULL for a function of Python's, or None."""
-    found = None if function is None else address_of(function)
     data[0] = NULL
+    if type(function) is LowLevelCallable:  # what comes most often: as `held_by` reads it, without Python's numbers
+        capsule = <object>PyTuple_GET_ITEM(function, 0)
+        data[0] = PyCapsule_GetContext(capsule)
+        return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+    found = None if function is None else address_of(function)
     if found is None:
         return NULL
     if found[1] is not None:
@@ -124,6 +137,12 @@ cdef class Compiled:
     def __dealloc__(self):
         free(self.block)
 
+    @property
+    def whole(self):
+        """Whether nothing is left to Python."""
+        return (self.has_fun and self.has_gradient and self.has_constraints and self.has_jacobian
+                and self.has_hessian)
+
     def fun(self, const double[::1] x not None):
         """f(x)."""
         cdef double f = 0
@@ -165,3 +184,44 @@ cdef class Compiled:
             raise ValueError("this function of the program is not compiled, or y has another length")
         if x.shape[0] != self.table.n or self.table.n == 0:
             raise ValueError(f"x must have {self.table.n} entries, not {x.shape[0]}")
+
+
+cdef plain_sides(side):
+    """A side of rows as an array: of a number, one row's; None for what else it may be."""
+    if type(side) is float or type(side) is int:
+        return np.full(1, side, np.float64)
+    return side if type(side) is np.ndarray and side.dtype is REAL and side.ndim == 1 else None
+
+
+def plainly(fun, jac, hess, constraint, x0):
+    """The plainest programs, read in a microsecond: compiled functions alone, of an objective and of one constraint or none.
+
+    Returns (Compiled, a copy of x0, lower and upper sides of the rows); None where anything is otherwise, or wrong.
+    """
+    cdef int64_t i, n
+    if type(x0) is not np.ndarray or x0.dtype is not REAL or x0.ndim != 1:
+        return None
+    if type(fun) is not LowLevelCallable and address_of(fun) is None:
+        return None
+    point, n = x0.copy(), len(x0)
+    cdef const double *start = entries(point, n)
+    for i in range(n):
+        if not isfinite(start[i]):
+            return None
+    if n == 0:
+        return None
+    if constraint is None:
+        empty = np.empty(0)
+        functions = Compiled(n, fun, jac, hess)
+        return (functions, point, empty, empty) if functions.whole else None
+    if getattr(constraint, "keep_feasible", True) is not False or hasattr(constraint, "A"):
+        return None
+    lower, upper = plain_sides(getattr(constraint, "lb", None)), plain_sides(getattr(constraint, "ub", None))
+    if lower is None or upper is None or len(lower) != len(upper) or len(lower) == 0:
+        return None
+    sides = sound_sides(lower, upper)
+    if sides is None or not sides[2]:
+        return None
+    con, con_jac, con_hess = (getattr(constraint, name, None) for name in ("fun", "jac", "hess"))
+    functions = Compiled(n, fun, jac, hess, [(len(lower), con, con_jac, con_hess)])
+    return (functions, point, sides[0], sides[1]) if functions.whole else None

@@ -99,7 +99,8 @@ QUASI = {"bfgs": SV_QUASI_BFGS, "sr1": SV_QUASI_SR1, "lbfgs": SV_QUASI_LBFGS}
 cdef class DenseNLP(NLP):
     """A program whose matrices are dense: no Python runs where its functions are compiled ones (`Program.compiled`).
 
-    Where the program's Hessian is a name of `QUASI`, an approximation from gradients stands for it (quasi.h).
+    Where the program's Hessian is a name of `QUASI`, an approximation from gradients stands for it (quasi.h). `Compiled`
+    may stand for a program all of whose functions are compiled; calls are then counted here until it is `adopted`.
     """
 
     cdef object program
@@ -111,11 +112,18 @@ cdef class DenseNLP(NLP):
         free(self.memory)
 
     def __init__(self, program):
-        cdef Compiled compiled = program.compiled if program.compiled is not None else Compiled(program.n)
+        cdef Compiled compiled
         cdef sv_dense *dense = &self.dense
         cdef int64_t size
-        dense.n, dense.m = program.n, program.m
-        if dense.n == 0 or (program.compiled is not None and (compiled.m != dense.m or compiled.table.n != dense.n)):
+        if type(program) is Compiled:
+            compiled, program = program, None
+            dense.n, dense.m = compiled.table.n, compiled.m
+            if not compiled.whole:
+                raise ValueError("a function of the program is not compiled")
+        else:
+            compiled = program.compiled if program.compiled is not None else Compiled(program.n)
+            dense.n, dense.m = program.n, program.m
+        if dense.n == 0 or (program is not None and program.compiled is not None and (compiled.m != dense.m or compiled.table.n != dense.n)):
             raise ValueError(f"compiled functions of {compiled.table.n} variables and {compiled.m} rows do not fit "
                              f"a program of {dense.n} and {dense.m}")
         self.program, self.compiled = program, compiled
@@ -132,7 +140,7 @@ cdef class DenseNLP(NLP):
             dense.constraints, dense.constraints_data = sv_compiled_constraints, &compiled.table
         if compiled.has_jacobian and compiled.m == dense.m:
             dense.jacobian, dense.jacobian_data = sv_compiled_jacobian, &compiled.table
-        if isinstance(program.hessian, str):
+        if program is not None and isinstance(program.hessian, str):
             if program.hessian not in QUASI:
                 raise ValueError(f"hess must be one of {', '.join(QUASI)}, not {program.hessian!r}")
             dense.quasi = QUASI[program.hessian]
@@ -151,7 +159,7 @@ cdef class DenseNLP(NLP):
     cdef check(self):
         """Raise what a function of the program has raised; calls of compiled functions are counted."""
         dense = &self.dense
-        if dense.nfev or dense.njev or dense.nhev:
+        if self.program is not None and (dense.nfev or dense.njev or dense.nhev):
             calls = self.program.calls
             calls.nfev += dense.nfev if self.compiled.has_fun else 0
             calls.njev += dense.njev if self.compiled.has_gradient else 0
@@ -162,6 +170,18 @@ cdef class DenseNLP(NLP):
                 calls.nhev += dense.nhev if self.compiled.has_hessian else 0
             dense.nfev = dense.njev = dense.nhev = 0
         NLP.check(self)
+
+
+    @property
+    def counted(self):
+        """Calls of functions, gradients and Hessians that no program has counted yet."""
+        return self.dense.nfev, self.dense.njev, self.dense.nhev
+
+    def adopted(self, program):
+        """From now on that of a program of the same compiled functions, which has made all calls so far."""
+        self.program = program
+        self.check()
+        return self
 
 
 cdef int into_matrix(object values, int64_t rows, int64_t columns, double *out) except -1:

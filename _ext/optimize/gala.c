@@ -296,6 +296,15 @@ static int64_t further_attempts(const struct gala *w)
     return sizeof ATTEMPTS / sizeof *ATTEMPTS;
 }
 
+/* Whether the bounds hold every variable where it is. */
+static int all_fixed(const struct gala *w)
+{
+    for (int64_t i = 0; i < w->n; i++)
+        if (!gala_fixed(w, i))
+            return 0;
+    return 1;
+}
+
 /* After an attempt that failed: the next one, where there is one. */
 static int again(struct gala *w)
 {
@@ -304,6 +313,8 @@ static int again(struct gala *w)
         s->status = SV_GALA_CONVERGED;
         return 0;
     }
+    if (s->status == SV_GALA_STAGNATION && all_fixed(w) && sv_gala_violation(w, w->v, w->c) > s->options.tol)
+        s->status = SV_GALA_INFEASIBLE; /* there is no other point */
     s->infeasible += s->status == SV_GALA_INFEASIBLE;
     if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
         return sv_gala_hand_over(w);

@@ -87,14 +87,14 @@ def sound_sides(lower, upper):
     """Copies of both if each lower side is at most the upper one, and whether each pair has a finite one; else None."""
     cdef int64_t i, count = len(lower)
     cdef bint held = True
-    copies = np.array(lower), np.array(upper)
-    cdef const double *low = entries(copies[0], count)
-    cdef const double *high = entries(copies[1], count)
+    low_copy, high_copy = lower.copy(), upper.copy()
+    cdef const double *low = entries(low_copy, count)
+    cdef const double *high = entries(high_copy, count)
     for i in range(count):
         if not (low[i] <= high[i] and low[i] < INFINITY and high[i] > -INFINITY):
             return None
         held &= low[i] > -INFINITY or high[i] < INFINITY
-    return copies[0], copies[1], held
+    return low_copy, high_copy, held
 
 
 def kkt_numbers(x, g, z, c, y, product, Sides of_program not None):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import threads
+from ._runtime import columns
 from .errors import OptionError
 from .log import Log
 from .method import Method
@@ -104,15 +105,20 @@ class Control:
 
 
 def run(
-    method: Method, problem: Problem, control: Control, options: Mapping[str, Any] | None = None, why: str = ""
+    method: Method,
+    problem: Problem,
+    control: Control,
+    options: Mapping[str, Any] | None = None,
+    why: str = "",
+    start: float | None = None,
 ) -> SolveResult:
-    """Run a method on a problem; `why` tells in the message why it was chosen.
+    """Run a method on a problem; `why` tells in the message why it was chosen, `start` when work on it has begun.
 
     A problem whose rows are shared has the ranks as `across`: they stop together, and fail together.
     """
     solver: Solver = build(method.solver, method.name, options)
     across: Reducer = getattr(problem, "across", SERIAL)
-    start = time.perf_counter()
+    start = time.perf_counter() if start is None else start
     all_steps: AllSteps | None = getattr(solver, "all_steps", None)
     if all_steps is not None and across is SERIAL and not control.watched:
         # Where a whole solve takes some microseconds, so does what the loop does around it.
@@ -124,14 +130,14 @@ def run(
     else:
         status, state, result, history = _looped(method, solver, problem, across, control, start)
     status = verified(status, result.measure, problem.tol)
-    nit, measure, seconds = map(np.array, zip(*history, strict=True))
+    nit, measure, seconds = columns(history)
     return result.changed(
         status=status,
         success=status is Status.CONVERGED,
         message=f"{status.sentence} {why}".strip(),
         nit=state.nit,
         method=method.name,
-        options={o.name: getattr(solver, o.name) for o in method.options},
+        options=_options(method, solver),
         state=state,
         history={"nit": nit, "measure": measure, "seconds": seconds},
         stats={
@@ -139,6 +145,12 @@ def run(
             "seconds": time.perf_counter() - start,
         },
     )  # fmt: skip
+
+
+def _options(method: Method, solver: Solver) -> dict[str, Any]:
+    """The options as used."""
+    held, declared = vars(solver), method.options
+    return dict(held) if len(held) == len(declared) else {o.name: held[o.name] for o in declared}
 
 
 def _looped(

@@ -101,6 +101,13 @@ class SolveResult(Mapping[str, Any]):
         object.__setattr__(made, "__dict__", {"options": {}, "stats": {}, "history": {}, **values})
         return made
 
+    @classmethod
+    def made(cls, values: dict[str, Any]) -> Self:
+        """As `of`, of all values that the class names, in a dict that becomes the result's own."""
+        result = object.__new__(cls)
+        object.__setattr__(result, "__dict__", values)
+        return result
+
     def changed(self, **changes: Any) -> Self:
         """A copy with other values of some fields; `dataclasses.replace` would take as long as a small solve."""
         copy = object.__new__(type(self))

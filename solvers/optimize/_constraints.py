@@ -61,7 +61,7 @@ class Box:
             warnings.warn(
                 f"x0[{i}] = {x0[i]:g} is outside bounds that are to be kept feasible: the solve starts within them",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         return inside
 

@@ -32,6 +32,8 @@ DIFFERENTIATED = 50
 #: The tolerance where none is given, by the least accurate derivative: what its errors allow to reach. Those of
 #: constraints are multiplied by multipliers, but of numbers near 0.
 EXACT = 1e-8
+#: Iterations where no number of them is given.
+MAX_ITER = 3000
 OBJECTIVE, CONSTRAINT = {"2-point": 1e-5, "3-point": 1e-7}, {"2-point": 1e-6, "3-point": 1e-7}
 
 

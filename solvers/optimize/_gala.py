@@ -93,10 +93,12 @@ class Gala:
 
     def _begun(self, problem: NonlinearProblem, iterations: int) -> tuple[float, GalaState]:
         """The measure of the start, and the state so many iterations on, or a slice of time."""
-        nlp = self._served(problem)[0]
+        if problem.begun is not None:
+            return problem.begun
+        nlp, _ = self._served(problem)
         # the gradient of M takes a product with the Hessian itself: an approximation's would be no derivative
         exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
-        begun = self._started(problem, problem.program.x0, exact, problem.multipliers, iterations)
+        begun = self._started(nlp, problem, problem.program.x0, exact, problem.multipliers, iterations)
         if begun is None:
             raise ValueError("cannot start: fun or a constraint is not finite at x0")
         measure, (core, nit, status, now, x) = begun
@@ -104,6 +106,7 @@ class Gala:
 
     def _started(
         self,
+        nlp: _kernels.NLP,
         problem: NonlinearProblem,
         x0: Array,
         exact: int,
@@ -111,7 +114,6 @@ class Gala:
         iterations: int = 0,
         onward: bool = False,
     ) -> tuple[float, tuple[npt.NDArray[np.uint8], int, int, float, Array]] | None:
-        nlp = self._served(problem)[0]
         settings = self.settings(problem.tol, exact, self._sequential(nlp), onward)
         return _kernels.gala_init(nlp, x0, problem.program.sides, settings, offered, iterations, SLICE)
 
@@ -164,7 +166,8 @@ class Gala:
             return state
         best = self._best(problem, state)
         x0 = _kernels.gala_answer(nlp, best, problem.program.sides)[0][0] if state.route else problem.program.x0
-        begun = self._started(problem, x0, self._exact if state.route == 1 else 2, onward=state.route + 1 == LAST_ROUTE)
+        exact = self._exact if state.route == 1 else 2
+        begun = self._started(nlp, problem, x0, exact, onward=state.route + 1 == LAST_ROUTE)
         if begun is None:
             return state
         core, _, status, measure, x = begun[1]
@@ -173,14 +176,16 @@ class Gala:
     def _best(self, problem: NonlinearProblem, state: GalaState) -> npt.NDArray[np.uint8]:
         """What the route with the best point so far carries."""
         nlp = self._served(problem)[0]
+        if state.before is NOTHING:
+            return state.core
         if len(state.before) and _kernels.gala_best(nlp, state.before)[0] < _kernels.gala_best(nlp, state.core)[0]:
             return state.before
         return state.core
 
     def _may_change_route(self, problem: NonlinearProblem) -> bool:
-        if self.inequality != "auto" or self.merit == "filter" or self._served(problem)[0].carried:
+        if self.inequality != "auto" or self.merit == "filter" or problem.program.equalities:
             return False
-        return not problem.program.equalities
+        return not self._served(problem)[0].carried
 
     def done(self, problem: NonlinearProblem, state: GalaState) -> Status | None:
         """The loop's own verdict."""
@@ -201,9 +206,10 @@ class Gala:
 
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""
-        if self.inner not in problem.served:
-            problem.served[self.inner] = route(problem.program, self.inner, self.precond)
-        return problem.served[self.inner]
+        found = problem.served.get(self.inner)
+        if found is None:
+            found = problem.served[self.inner] = route(problem.program, self.inner, self.precond)
+        return found
 
 
 METHOD = register(

@@ -63,6 +63,7 @@ def gala_batch(
     functions: Compiled, quasi: str | None, x0: Array, data: Array | None, sides: tuple[Array, Array, Array, Array],
     options: dict[str, Any], max_iter: int, threads: int, seconds: float,
 ) -> tuple[Array, Array, Array, Array, Array, Array]: ...  # fmt: skip
+def plainly(fun: Any, jac: Any, hess: Any, constraint: Any, x0: Any) -> tuple[Compiled, Array, Array, Array] | None: ...
 
 # The merit function of equality-constrained programs.
 
@@ -87,6 +88,7 @@ class Compiled:
     has_constraints: bool
     has_jacobian: bool
     has_hessian: bool
+    whole: bool
     def __init__(
         self, n: int, fun: Any = None, jac: Any = None, hess: Any = None, constraints: Sequence[Any] = ()
     ) -> None: ...
@@ -120,7 +122,9 @@ class LDL:
 QUASI: dict[str, int]
 
 class DenseNLP(NLP):
+    counted: tuple[int, int, int]
     def __init__(self, program: Any) -> None: ...
+    def adopted(self, program: Any) -> DenseNLP: ...
 
 def kkt_numbers(
     x: Array, g: Array, z: Array, c: Array, y: Array, product: Array, sides: Sides

@@ -16,6 +16,7 @@ from .._base.validate import check_finite, positive, real_array
 from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
 from ._sparse import TINY, SparseKKT, refined
+from ._systems import norm_of, unit_of
 
 Array = npt.NDArray[Any]
 
@@ -135,8 +136,9 @@ def kkt_solve(
     else:
         solver = KrylovKKT(n, m, name, precond, max_iter)
     negative, zero = solver.factor(H, J, *diagonals)
-    z = solver.solve(rhs, rtol)
-    return _result(z, rhs, rtol, H, J, *diagonals, name, why, (negative, zero), solver)
+    unit = unit_of(rhs)
+    z = solver.solve(rhs / unit, rtol)
+    return _result(z, rhs / unit, unit, rtol, H, J, *diagonals, name, why, (negative, zero), solver)
 
 
 def choose(H: Any, J: Any, precond: Precondition) -> tuple[str, str]:
@@ -188,22 +190,22 @@ def _diagonal(value: npt.ArrayLike, size: int, name: str) -> Array:
 
 
 def _result(
-    z: Array | None, rhs: Array, rtol: float, H: Any, J: Any, dx: Array, dc: Array, name: str, why: str,
+    z: Array | None, rhs: Array, unit: float, rtol: float, H: Any, J: Any, dx: Array, dc: Array, name: str, why: str,
     counts: tuple[int, int], solver: Any,
 ) -> KKTResult:  # fmt: skip
     n, m = len(dx), len(dc)
     answer = np.zeros(n + m) if z is None else z
     x, y = answer[:n], answer[n:]
     residual = rhs - np.concatenate([H @ x + dx * x + J.T @ y, J @ x - dc * y])
-    norm, size = float(np.linalg.norm(residual)), float(np.linalg.norm(rhs))
+    norm, size = norm_of(residual), norm_of(rhs)
     measure = norm / size if size > 0 else norm
     negative, zero = counts
     failed = Status.BREAKDOWN if z is None else Status.STAGNATION
     status = Status.CONVERGED if measure <= rtol else failed
     steps = getattr(solver, "steps", 0)
     return KKTResult(
-        x=answer, success=measure <= rtol, status=status, message=" ".join(filter(None, (status.sentence, why))),
-        nit=steps, measure=measure, method=name, residual_norm=norm,
+        x=answer * unit, success=measure <= rtol, status=status, message=" ".join(filter(None, (status.sentence, why))),
+        nit=steps, measure=measure, method=name, residual_norm=norm * unit,
         inertia=None if negative < 0 else (n + m - negative - zero, negative, zero),
         stats={"products": solver.products} if hasattr(solver, "products") else {},
     )  # fmt: skip

@@ -74,30 +74,6 @@ class Program:
     def m(self) -> int:
         return len(self.row_lower)
 
-    @property
-    def nfev(self) -> int:
-        return self.calls.nfev
-
-    @nfev.setter
-    def nfev(self, count: int) -> None:
-        self.calls.nfev = count
-
-    @property
-    def njev(self) -> int:
-        return self.calls.njev
-
-    @njev.setter
-    def njev(self, count: int) -> None:
-        self.calls.njev = count
-
-    @property
-    def nhev(self) -> int:
-        return self.calls.nhev
-
-    @nhev.setter
-    def nhev(self, count: int) -> None:
-        self.calls.nhev = count
-
 
 class Backend(Protocol):
     """What a method asks of a program: the functions of `sv_nlp` (_ext/optimize/nlp.h, which says what each does)."""

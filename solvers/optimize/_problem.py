@@ -36,6 +36,8 @@ class NonlinearProblem:
     multipliers: tuple[Array, Array] | None = None
     #: The linear algebra that serves it and its name, by the option that chose it.
     served: dict[str, tuple[NLP, str]] = field(default_factory=dict)
+    #: The measure of the start and a state, where the solve has begun before the loop.
+    begun: tuple[float, Any] | None = None
     #: Of the draws of a randomised method, and what such a method keeps between steps.
     seed: int = 0
     scratch: dict[str, Any] = field(default_factory=dict)
@@ -49,10 +51,8 @@ class NonlinearProblem:
     def stats(self) -> Mapping[str, Any]:
         named: dict[str, Any] = {"copies": self.copies, "threads": self.threads}
         if self.rows:
-            calls = [r.calls for r in self.rows]
-            named["constr_nfev"] = [c.nfev for c in calls]
-            named["constr_njev"] = [c.njev for c in calls]
-            named["constr_nhev"] = [c.nhev for c in calls]
+            calls = [(r.calls.nfev, r.calls.njev, r.calls.nhev) for r in self.rows]
+            named["constr_nfev"], named["constr_njev"], named["constr_nhev"] = map(list, zip(*calls, strict=True))
         return named
 
     @property

@@ -71,6 +71,12 @@ def measured(
     return of_numbers(problem, point, (fun, g), kkt_numbers(x, g, z, c, y, product, problem.program.sides), inner)
 
 
+def measure_of(fun: float, numbers: tuple[float, float, float]) -> float:
+    """The largest of stationarity, violation and complementarity; infinite where one of them or f is not finite."""
+    # the sum carries NaN, which max() may lose
+    return max(numbers) if isfinite(sum(numbers) + fun) else inf
+
+
 def of_numbers(
     problem: NonlinearProblem,
     point: tuple[Array, Array, Array],
@@ -79,13 +85,12 @@ def of_numbers(
     inner: str,
 ) -> MinimizeResult:
     """A result at a point x, y, z, with f, grad f and the three numbers that make its measure."""
-    program, (x, y, z), (fun, g), (optimality, violation, complementarity) = problem.program, point, values, numbers
-    # the sum carries NaN, which max() may lose
-    finite = isfinite(optimality + violation + complementarity + fun)
-    measure = max(optimality, violation, complementarity) if finite else inf
+    (x, y, z), (fun, g), (optimality, violation, complementarity) = point, values, numbers
+    calls = problem.program.calls
+    measure = measure_of(fun, numbers)
     return MinimizeResult.of(
         x=x, success=False, status=Status.MAX_ITER, message="", nit=0, measure=measure, fun=fun, jac=g,
         multipliers=y, bound_multipliers=z, v=problem.shared(y, z),
-        nfev=program.nfev, njev=program.njev, nhev=program.nhev, optimality=optimality,
+        nfev=calls.nfev, njev=calls.njev, nhev=calls.nhev, optimality=optimality,
         constr_violation=violation, complementarity=complementarity, inner=inner,
     )  # fmt: skip

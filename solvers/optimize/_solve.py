@@ -15,7 +15,8 @@ from .._base.method import lookup
 from .._base.rng import RNG, check_rng, seed_of
 from ._adasketch import METHOD as ADASKETCH
 from ._bcd import block_problem, is_smooth, nothing
-from ._forms import nonlinear_problem
+from ._forms import MAX_ITER, nonlinear_problem
+from ._plain import plain
 from ._result import MinimizeResult
 from ._scipy_names import callback_of, translated
 
@@ -23,6 +24,9 @@ Array = npt.NDArray[Any]
 
 #: What gala's option "preset" stands for where it is "paper".
 PAPER = ADASKETCH.name
+CHOSE_GALA = "Chose gala, the method for smooth functions with bounds and constraints."
+#: The method's own options and the keywords that stand for SciPy's, where there are none.
+NO_OPTIONS: tuple[dict[str, Any], dict[str, Any]] = {}, {}
 
 
 def minimize(
@@ -190,48 +194,64 @@ def minimize(
     >>> result.success, result.x.round(6).tolist(), result.v[0].round(6).tolist()
     (True, [-1.0, -1.0], [0.5])
     """
-    own, keywords = translated(options)
-    tol, max_iter = _first(tol, keywords.get("tol")), _first(max_iter, keywords.get("max_iter"))
-    verbose = verbose or keywords.get("verbose", 0)
-    limit = _first(time_limit, keywords.get("time_limit"))
+    if (
+        options is None and callback is None and hessp is None and time_limit is None and resume is None
+        and multipliers is None and finite_diff_rel_step is None and hess_sparsity is None and block_grad is None
+        and block_hess is None and block_min is None and bound is None and penalty is None and blocks is None
+        and (method is None or method == "gala") and type(rng) is int and verbose == 0 and not check_derivatives
+        and type(args) is tuple and not args
+    ):  # fmt: skip
+        why = CHOSE_GALA if method is None else ""
+        result = plain((fun, jac, hess), x0, bounds, constraints, tol, max_iter, threads, why)
+        if result is not None:
+            return result
+    own, keywords = NO_OPTIONS if options is None else translated(options)
+    if keywords:
+        tol, max_iter = _first(tol, keywords.get("tol")), _first(max_iter, keywords.get("max_iter"))
+        time_limit, verbose = _first(time_limit, keywords.get("time_limit")), verbose or keywords.get("verbose", 0)
+        finite_diff_rel_step = _first(finite_diff_rel_step, keywords.get("finite_diff_rel_step"))
+        check_derivatives = check_derivatives or bool(keywords.get("check_derivatives"))
     every = callback is not None or verbose == 2
-    blockwise = {"block_grad": block_grad, "block_hess": block_hess, "block_min": block_min, "bound": bound,
-                 "penalty": penalty, "blocks": blocks}  # fmt: skip
-    asked = [name for name, value in blockwise.items() if value is not None]
-    if method is None:
-        method, why = _chosen(fun, asked)
-    else:
-        why = ""
-    if method == "bcd":
-        _no_constraints(constraints, hess, hessp)
-        control = Control(_first(max_iter, 100_000), limit, callback, verbose, resume)
-        blocked = block_problem(
-            fun, x0, args, jac, bounds, **blockwise, tol=_first(tol, 1e-6), max_iter=control.max_iter, every=every,
-            rng=rng, threads=threads,
-        )  # fmt: skip
-        record = lookup("optimize", method, blocked.needs)
-        if blocked.smooth.size == 0:
-            return nothing(blocked, record.name)
-        return cast(BlockResult, run(record, blocked, control, own, why))
-    if method == "gala" and own.get("preset") == "paper":
+    asked = (
+        block_grad is not None or block_hess is not None or block_min is not None
+        or bound is not None or penalty is not None or blocks is not None
+    )  # fmt: skip
+    why = ""
+    if method is None or method == "bcd" or asked:
+        blockwise = {"block_grad": block_grad, "block_hess": block_hess, "block_min": block_min, "bound": bound,
+                     "penalty": penalty, "blocks": blocks}  # fmt: skip
+        names = [name for name, value in blockwise.items() if value is not None]
+        if method is None:
+            method, why = _chosen(fun, names)
+        if method == "bcd":
+            _no_constraints(constraints, hess, hessp)
+            control = Control(_first(max_iter, 100_000), time_limit, callback, verbose, resume)
+            blocked = block_problem(
+                fun, x0, args, jac, bounds, **blockwise, tol=_first(tol, 1e-6), max_iter=control.max_iter, every=every,
+                rng=rng, threads=threads,
+            )  # fmt: skip
+            record = lookup("optimize", method, blocked.needs)
+            if blocked.smooth.size == 0:
+                return nothing(blocked, record.name)
+            return cast(BlockResult, run(record, blocked, control, own, why))
+    if own and method == "gala" and own.get("preset") == "paper":
         method, own = PAPER, {name: value for name, value in own.items() if name != "preset"}
     record = lookup("optimize", method)
     if asked:
-        raise ValueError(f"{', '.join(asked)}: only method 'bcd' takes this, not {method!r}")
+        raise ValueError(f"{', '.join(names)}: only method 'bcd' takes this, not {method!r}")
     check_rng(rng)
-    control = Control(_first(max_iter, 3000), limit, callback, verbose, resume)
+    control = Control(MAX_ITER if max_iter is None else max_iter, time_limit, callback, verbose, resume)
     problem = nonlinear_problem(
         fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,
-        threads=threads, relative=_first(finite_diff_rel_step, keywords.get("finite_diff_rel_step")),
-        absolute=keywords.get("eps"), hess_sparsity=hess_sparsity, multipliers=multipliers,
-        check=check_derivatives or bool(keywords.get("check_derivatives")),
+        threads=threads, relative=finite_diff_rel_step, absolute=keywords.get("eps"), hess_sparsity=hess_sparsity,
+        multipliers=multipliers, check=check_derivatives,
     )  # fmt: skip
     if not record.capabilities >= problem.needs:
         lookup("optimize", method, problem.needs)  # which says what is missing
     if method == PAPER:
         problem = replace(problem, seed=seed_of(0 if rng is None else rng))
     if callback is not None:
-        control = Control(control.max_iter, limit, callback_of(callback, problem.program.fun), verbose, resume)
+        control = Control(control.max_iter, time_limit, callback_of(callback, problem.program.fun), verbose, resume)
     return cast(MinimizeResult, run(record, problem, control, own, why))
 
 
@@ -249,7 +269,7 @@ def _chosen(fun: Any, asked: list[str]) -> tuple[str, str]:
         return "bcd", "Chose bcd, the method for functions of solvers.learning."
     if asked:
         return "bcd", f"Chose bcd, the method that takes {', '.join(asked)}."
-    return "gala", "Chose gala, the method for smooth functions with bounds and constraints."
+    return "gala", CHOSE_GALA
 
 
 def _no_constraints(constraints: Any, hess: Any, hessp: Any) -> None:

@@ -101,26 +101,29 @@ class System:
     @property
     def size_of_b(self) -> float:
         """What residuals are divided by."""
-        return float(self.remember("b", lambda: np.linalg.norm(self.b))) or 1.0
+        return float(self.remember("b", lambda: norm_of(self.b))) or 1.0
 
     @property
     def frobenius(self) -> float:
         """The Frobenius norm."""
         values = self.A.data if scipy.sparse.issparse(self.A) else self.A.ravel()
-        return float(self.remember("A", lambda: np.sqrt(values @ values)))
+        return float(self.remember("A", lambda: norm_of(values)))
 
     def norms(self, x: Array) -> tuple[float, float]:
         """norm(b - A @ x) and norm(A.T @ (b - A @ x))."""
         r = self.b - self.A @ x
-        return float(np.linalg.norm(r)), float(np.linalg.norm(self.A.T @ r))
+        return norm_of(r), norm_of(self.A.T @ r)
 
     def measure(self, residual: float, normal: float) -> float:
         """How far from a solution: of the system, or where `squares` says so of its least-squares problem."""
         relative = residual / self.size_of_b
         if not self.squares or residual == 0:
             return relative
+        if self.frobenius == 0:
+            return 0.0
         scale = self.frobenius * residual
-        return min(relative, normal / scale if scale else 0.0)
+        # out of the numbers' range it says nothing
+        return min(relative, normal / scale) if 0 < scale < np.inf else relative
 
     def certify(self, x: Array, nit: int, stats: dict[str, Any]) -> SystemResult:
         """The result at x, all recomputed."""
@@ -129,6 +132,20 @@ class System:
             x=x.copy(), measure=self.measure(residual, normal), residual_norm=residual, normal_residual=normal,
             stats=stats, success=False, status=Status.MAX_ITER, message="", nit=nit,
         )  # fmt: skip
+
+
+def unit_of(v: Array) -> float:
+    """A power of two near the largest entry where squares of entries leave the numbers' range; else 1."""
+    largest = float(np.abs(v).max(initial=0.0))
+    if largest == 0 or 1e-100 < largest < 1e100 or not np.isfinite(largest):
+        return 1.0
+    return float(np.ldexp(1.0, np.frexp(largest)[1] - 1))
+
+
+def norm_of(v: Array) -> float:
+    """The 2-norm, also of tiny and of huge numbers."""
+    unit = unit_of(v)
+    return float(np.linalg.norm(v if unit == 1 else v / unit)) * unit
 
 
 def parts(A: Any) -> tuple[Any, Any]:

@@ -168,3 +168,77 @@ def test_no_constraints_and_no_python():
     assert result.success
     assert result.nfev > 0
     assert result.nhev > 0
+
+
+# ---- the short way of plain programs -------------------------------------------------------------
+
+
+def the_same(mine, other):
+    """Whether two values of results say the same, to the bit; clocks aside."""
+    if isinstance(mine, np.ndarray):
+        return mine.dtype == other.dtype and mine.shape == other.shape and mine.tobytes() == other.tobytes()
+    if isinstance(mine, dict):
+        clock = {"seconds"}
+        return list(mine) == list(other) and all(the_same(mine[k], other[k]) for k in mine.keys() - clock)
+    if isinstance(mine, list):
+        return len(mine) == len(other) and all(map(the_same, mine, other))
+    return type(mine) is type(other) and mine == other
+
+
+START = np.array([1.0, 2.0, 3.0])
+ROWS_OF = {
+    "no rows": None,
+    "equations": (np.array([1.0, 2.0]), np.array([1.0, 2.0])),
+    "inequalities": (np.array([1.0, 2.0]), np.array([1.5, np.inf])),
+    "no solution": (np.array([1.0, 2.0]), np.array([np.inf, np.inf])),
+    "a row without sides": (np.array([1.0, -np.inf]), np.array([1.0, np.inf])),
+    "lists": ([1.0, 2.0], [1.0, np.inf]),
+}
+
+
+LIMITS = [{}, {"max_iter": 1}, {"max_iter": 0}, {"tol": 1e-30, "max_iter": 60}, {"method": "gala"}]
+
+
+@pytest.mark.parametrize("bounds", [None, [(0.5, None), (None, 1.2), (None, None)], [(0, 0.5), (0, 0.5), (0, 9)]])
+@pytest.mark.parametrize("rows", ROWS_OF)
+@pytest.mark.parametrize("more", LIMITS)
+def test_the_short_way_and_the_long_way_are_one(bounds, rows, more):
+    """A plain program is read and reported apart, whatever it ends in; options={} takes the long way."""
+    constraints = () if ROWS_OF[rows] is None else NonlinearConstraint(**COMPILED_ROWS, lb=0, ub=0)
+    if constraints:
+        constraints.lb, constraints.ub = ROWS_OF[rows]
+    arguments = {**OBJECTIVE, "x0": START, "bounds": bounds, "constraints": constraints, **more}
+    short, long = minimize(**arguments), minimize(**arguments, options={})
+    assert list(short) == list(long)
+    for name in set(short) - {"state", "history"}:
+        assert the_same(short[name], long[name]), name
+    for name in ("nit", "measure"):  # between them it is the clock that tells which rows there are
+        assert short.history[name][[0, -1]].tolist() == long.history[name][[0, -1]].tolist()
+        assert short.history[name].dtype == long.history[name].dtype
+    assert the_same(short.state.x, long.state.x)
+    assert vars(short.state).keys() == vars(long.state).keys()
+    assert START.tolist() == [1, 2, 3]
+
+
+def test_what_is_wrong_with_a_plain_program_is_said():
+    row = NonlinearConstraint(**COMPILED_ROWS, lb=np.array([1.0, 3.0]), ub=np.array([1.0, 2.0]))
+    factor = ctypes.c_double(np.inf)
+    without_end = LowLevelCallable(fun, ctypes.cast(ctypes.pointer(factor), ctypes.c_void_p))
+    for changes, words in (
+        ({"x0": np.array([1.0, np.nan, 0.0])}, "x0 must be finite"), ({"x0": np.zeros(0)}, "at least one entry"),
+        ({"fun": without_end}, "cannot start"), ({"constraints": row}, "above the upper side"),
+        ({"tol": -1.0}, "tol must be positive"), ({"max_iter": -1}, "max_iter must be an integer"),
+        ({"bounds": [(1, 0)] * 3}, "above the upper side"), ({"threads": 0}, "threads must be"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=words):
+            minimize(**{**OBJECTIVE, "x0": START, **changes})
+
+
+def test_sides_that_change_later_do_not_matter():
+    row = NonlinearConstraint(**COMPILED_ROWS, lb=np.array([1.0, 2.0]), ub=np.array([1.0, 2.0]))
+    result = minimize(**OBJECTIVE, x0=START, constraints=row)
+    row.lb[:] = row.ub[:] = 7
+    again = minimize(**OBJECTIVE, x0=START, constraints=row)
+    np.testing.assert_allclose(result.x[:2] * result.x[1:], [1, 2], atol=1e-7)
+    np.testing.assert_allclose(again.x[:2] * again.x[1:], [7, 7], atol=1e-7)
+    assert result.options is not again.options

@@ -215,7 +215,7 @@ def test_compiled_functions_beside_pythons():
     x = problem.x0
     assert one.values(x) == other.values(x)
     assert one.slopes(x).tolist() == other.slopes(x).tolist()
-    assert (mixed.nfev, mixed.njev) == (1, 0)
+    assert (mixed.calls.nfev, mixed.calls.njev) == (1, 0)
     with pytest.raises(ValueError, match="2 variables and 1 rows do not fit"):
         DenseNLP(replace(mixed, row_lower=np.zeros(3), row_upper=np.zeros(3)))
 

@@ -426,8 +426,9 @@ def test_a_start_outside_bounds_is_moved_inside():
         return ((x - 1.5) ** 2).sum()
 
     assert minimize(fun, [5, -5], bounds=Bounds(1, 2)).success
-    with pytest.warns(UserWarning, match=r"x0\[0\] = 5 is outside bounds"):
+    with pytest.warns(UserWarning, match=r"x0\[0\] = 5 is outside bounds") as warned:
         minimize(fun, [5, 1.2], bounds=Bounds(1, 2, keep_feasible=True))
+    assert warned[0].filename == __file__  # the line that calls minimize, not its caller's
 
 
 # ---- callbacks and options -------------------------------------------------------------------------

@@ -322,3 +322,17 @@ def test_an_answer_is_within_its_bounds(seed):
         result = minimize(fun, 1e3 * rng.normal(size=6), jac=jac, bounds=Bounds(low, low + 1e-3), max_iter=steps)
         assert np.all((low <= result.x) & (result.x <= low + 1e-3))
         assert result.fun == fun(result.x)
+
+
+@pytest.mark.parametrize("more", [{"hess": lambda x: 2 * np.eye(2)}, {}])
+@pytest.mark.parametrize(("lower", "upper"), [(5.0, 5.0), (5.0, 9.0), (0.0, 1.0)])
+def test_where_all_variables_are_fixed_violated_rows_are_infeasible(lower, upper, more):
+    """There is no other point, which is no matter of rounding."""
+    for row in (
+        LinearConstraint([[1, 1]], lower, upper),
+        NonlinearConstraint(lambda x: x @ x, lower, upper, jac=lambda x: 2 * x, hess=lambda x, v: 2 * v[0] * np.eye(2)),
+    ):
+        result = minimize(lambda x: x @ x, [2.0, 3], jac=lambda x: 2 * x, bounds=[(1, 1)] * 2, constraints=row, **more)
+        assert result.status is Status.LOCALLY_INFEASIBLE
+        assert result.constr_violation == max(lower - 2, 2 - upper)
+        assert result.x.tolist() == [1, 1]

@@ -322,3 +322,17 @@ def test_the_last_three_points_are_remembered():
     backend.values(points[0])
     assert calls[-1] == [0.0, 1.0]
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse", "minres"])
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_right_hand_sides_whose_squares_are_no_numbers(method, size):
+    """The same solution, times the size; and what has none is no success because its residual squared is 0."""
+    H, J, rhs = np.diag([1.0, 2, 3]), np.ones((1, 3)), np.arange(4.0)
+    plain, other = kkt_solve(H, J, rhs, method=method), kkt_solve(H, J, rhs * size, method=method)
+    assert other.success
+    np.testing.assert_allclose(other.x / size, plain.x, rtol=1e-9)
+    np.testing.assert_allclose(other.residual_norm / size, np.linalg.norm(rhs) * other.measure, rtol=1e-9)
+    none = kkt_solve(np.zeros((2, 2)), np.zeros((0, 2)), np.full(2, size), method=method)
+    assert not none.success
+    assert none.measure == 1

@@ -307,3 +307,18 @@ def test_nothing_to_solve(matrix):
 def test_bad_input(A, b, keywords, error, match):
     with pytest.raises(error, match=match):
         sketch_solve(A, b, **keywords)
+
+
+@pytest.mark.parametrize("sketch", [None, "rk", "block"])
+@pytest.mark.parametrize("sizes", [(1e-200, 1e-200), (1.0, 1e-200), (1e-200, 1.0), (1e200, 1e200), (1.0, 1e200)])
+def test_numbers_whose_squares_are_none_are_no_success(sketch, sizes):
+    """Norms are taken of scaled numbers: x = 0 does not solve a system whose squares vanish."""
+    rng = np.random.default_rng(0)
+    A, x = rng.normal(size=(30, 5)), rng.normal(size=5)
+    with np.errstate(all="ignore"):
+        result = sketch_solve(A * sizes[0], A @ x * sizes[1], sketch=sketch, max_iter=500)
+    assert not np.isnan(result.measure)
+    if result.success:
+        np.testing.assert_allclose(result.x * (sizes[0] / sizes[1]), x, rtol=1e-4)
+    else:
+        assert result.measure > 1e-6
