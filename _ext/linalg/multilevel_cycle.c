@@ -16,16 +16,20 @@
  *     u = R @ (r / d + P @ e); u = u + B @ ((r - A @ u) / d); u = u + R @ ((r - A @ u) / d)
  */
 #include "multilevel_rows.h"
+#include "simd_pairs.h"
 
-/* 1 in the lanes of the red cells, where the first lane is red, and where it is black. */
-static const real COLOUR[17] = {1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1};
+/* ---- rows of one colour ---- */
 
-INLINE vreal red_lanes(ptrdiff_t k, ptrdiff_t j) { return v_load(COLOUR + ((k + j) & 1)); }
+/* The place of a row's first red cell. Cell 2 m + s of a row whose cells of one colour begin at s lies at place m. */
+INLINE int first_red(ptrdiff_t k, ptrdiff_t j) { return (int)((k + j) & 1); }
 
-/* A ring of three planes. */
+/* Cells of a row of one colour; where nx is odd there may be one less, and the last is 0. */
+INLINE ptrdiff_t half_of(const struct sv_level *g) { return (g->n[0] + 1) / 2; }
+
+/* A ring of three planes, of cells of one colour. */
 INLINE real *ring_row(const struct sv_level *g, real *ring, ptrdiff_t k, ptrdiff_t j)
 {
-    return ring + ((k % 3 + 3) % 3 * g->n[1] + j) * g->pitch + MULTILEVEL_LEAD;
+    return ring + ((k % 3 + 3) % 3 * g->n[1] + j) * sv_half_pitch(g) + MULTILEVEL_LEAD;
 }
 
 INLINE const real *ring_of(const struct sv_level *g, real *ring, ptrdiff_t k, ptrdiff_t j)
@@ -34,9 +38,11 @@ INLINE const real *ring_of(const struct sv_level *g, real *ring, ptrdiff_t k, pt
     return j < 0 || on_axis(k, g->n[2], g->periodic[2]) < 0 ? no_row(g) : ring_row(g, ring, k, j);
 }
 
-INLINE struct around ring_around(const struct sv_level *g, real *ring, ptrdiff_t k, ptrdiff_t j, int axes, int constant)
+/* Around the cells of a row that begin at s; the ring holds the other colour. */
+INLINE struct around ring_around(const struct sv_level *g, real *ring, ptrdiff_t k, ptrdiff_t j, int s, int axes,
+                                 int constant)
 {
-    struct around a = {.own = ring_row(g, ring, k, j)};
+    struct around a = {.own = ring_row(g, ring, k, j) + s}; /* the cell after; the one before lies before it */
     if (axes > 1)
         a.z[0] = ring_of(g, ring, k - 1, j), a.z[1] = ring_of(g, ring, k + 1, j);
     if (axes > 2)
@@ -45,22 +51,45 @@ INLINE struct around ring_around(const struct sv_level *g, real *ring, ptrdiff_t
     return a;
 }
 
+/* From place m on of a row of all cells. */
+INLINE vreal pick(const real *row, ptrdiff_t m, int s) { return v_load_pairs(row + 2 * m, s); }
+
+/* sum + the couplings times the values around the cells from place m on. */
+INLINE vreal add_around(const struct around *a, ptrdiff_t m, int s, vreal sum, int axes, int constant)
+{
+    struct values v = {.x = {v_load(a->own + m - 1), v_load(a->own + m)}}, c;
+    for (int side = 0; side < 2 && axes > 1; side++)
+        v.z[side] = v_load(a->z[side] + m);
+    for (int side = 0; side < 2 && axes > 2; side++)
+        v.y[side] = v_load(a->y[side] + m);
+    c = v;
+    if (!constant) {
+        c.x[0] = pick(a->cx, m, s), c.x[1] = pick(a->cx, m + s, 1 - s);
+        for (int side = 0; side < 2 && axes > 1; side++)
+            c.z[side] = pick(a->cz[side], m, s);
+        for (int side = 0; side < 2 && axes > 2; side++)
+            c.y[side] = pick(a->cy[side], m, s);
+    }
+    return add_values(a, &c, &v, sum, axes, constant);
+}
+
 /* Zeros beside so many rows of a ring, which the kernels read past a row's ends; the cells are written before. */
 static void clear_beside(const struct sv_level *g, real *ring, ptrdiff_t rows)
 {
+    const ptrdiff_t pitch = sv_half_pitch(g), count = half_of(g);
     memset(ring, 0, MULTILEVEL_LEAD * sizeof(real));
-    for (real *end = ring + MULTILEVEL_LEAD + g->n[0]; rows > 0; rows--, end += g->pitch)
-        memset(end, 0, (size_t)(g->pitch - g->n[0]) * sizeof(real));
+    for (real *end = ring + MULTILEVEL_LEAD + count; rows > 0; rows--, end += pitch)
+        memset(end, 0, (size_t)(pitch - count) * sizeof(real));
 }
 
-/* The same beside a row of coarse cells, one for two of the fine level's. */
-INLINE void close_coarse(const struct sv_level *fine, real *row, ptrdiff_t count)
+/* What lies beside a row of one colour, or of coarse cells, where x is periodic. */
+INLINE void close_half(const struct sv_level *g, real *row, ptrdiff_t count)
 {
-    if (fine->periodic[0])
+    if (g->periodic[0])
         row[-1] = row[count - 1], row[count] = row[0];
 }
 
-/* A thread's part of a pass, and its memory: the rings, what is restricted or prolonged. */
+/* A thread's part of a pass, and its memory: the rings, what is restricted. */
 struct pass {
     const struct sv_level *fine, *coarse;
     const real *right;
@@ -73,37 +102,33 @@ struct pass {
 
 /* ---- half sweeps into the rings ---- */
 
-/* black = (r + sum c red) / d, in the ring `to`; at red cells the same formula, which has no meaning unless `to` is
- * read at black alone, or red is r / d. */
-INLINE void black_plane(const struct pass *p, real *red, real *to, ptrdiff_t k, int axes, int constant)
+/* black = (r + sum c red) / d */
+INLINE void black_plane(const struct pass *p, real *red, real *black, ptrdiff_t k, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
-    ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
-    if (at < 0)
-        return;
-    for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-        struct around a = ring_around(g, red, k, j, axes, constant);
+    const ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]), count = half_of(g);
+    for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
+        const int s = 1 - first_red(at, j);
+        const struct around a = ring_around(g, red, k, j, s, axes, constant);
         const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
-        real *row = ring_row(g, to, k, j);
-        for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
-            v_store(row + i, v_mul(v_load(inverse + i), add_around(&a, i, v_load(r + i), axes, constant)));
-        close_row(g, row);
+        real *row = ring_row(g, black, k, j);
+        for (ptrdiff_t m = 0; m < count; m += SV_W)
+            v_store(row + m, v_mul(pick(inverse, m, s), add_around(&a, m, s, pick(r, m, s), axes, constant)));
+        close_half(g, row, count);
     }
 }
 
 INLINE void red_plane(const struct pass *p, real *red, ptrdiff_t k)
 {
     const struct sv_level *g = p->fine;
-    ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
-    if (at < 0)
-        return;
-    for (ptrdiff_t j = 0; j < g->n[1]; j++) {
+    const ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]), count = half_of(g);
+    for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
+        const int s = first_red(at, j);
         const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
         real *row = ring_row(g, red, k, j);
-        vreal lanes = red_lanes(at, j);
-        for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
-            v_store(row + i, v_mul(lanes, v_mul(v_load(inverse + i), v_load(r + i))));
-        close_row(g, row);
+        for (ptrdiff_t m = 0; m < count; m += SV_W)
+            v_store(row + m, v_mul(pick(inverse, m, s), pick(r, m, s)));
+        close_half(g, row, count);
     }
 }
 
@@ -116,12 +141,11 @@ INLINE ptrdiff_t coarse_of(ptrdiff_t k, int side, int halved)
     return halved ? (k >> 1) + side * (k & 1 ? 1 : -1) : side ? -2 : k;
 }
 
-/* A row's red cells. Where x is halved a block has one of them, so that they lie at the places of their coarse cells; else
- * black ones, with nothing of their own, lie between. */
+/* What a row's red cells give. Where x is halved a block has one of them, so that they lie at the places of their coarse
+ * cells; else black ones, with nothing of their own, lie between. */
 struct reds {
     real *own, *other;      /* what goes to the own coarse cell along x, and to the neighbour */
     real *share[2];         /* of the neighbours along y and z */
-    real *t;                /* at the places of fine cells */
     real *nowhere;          /* takes what goes to rows that are not there, or another part's */
     ptrdiff_t count;
 };
@@ -129,31 +153,37 @@ struct reds {
 /* Rows in the memory of a pass, with zeros around. */
 static struct reds reds_in(const struct sv_level *g, real *rows)
 {
-    struct reds reds = {.t = rows, .own = rows + g->pitch, .other = rows + 2 * g->pitch,
-                        .share = {rows + 3 * g->pitch, rows + 4 * g->pitch}, .nowhere = rows + 5 * g->pitch};
-    reds.count = g->halved[0] ? (g->n[0] + 1) / 2 : g->n[0];
-    memset(rows - MULTILEVEL_LEAD, 0, (6 * (size_t)g->pitch + MULTILEVEL_LEAD) * sizeof(real));
+    struct reds reds = {.own = rows, .other = rows + g->pitch, .share = {rows + 2 * g->pitch, rows + 3 * g->pitch},
+                        .nowhere = rows + 4 * g->pitch};
+    reds.count = g->halved[0] ? half_of(g) : g->n[0];
+    memset(rows - MULTILEVEL_LEAD, 0, (5 * (size_t)g->pitch + MULTILEVEL_LEAD) * sizeof(real));
     return reds;
 }
 
-/* From t in row (k, j), whose first red cell is `first`. */
-INLINE void pick_reds(const struct sv_level *g, struct reds *reds, ptrdiff_t k, ptrdiff_t j, int first)
+/* The residual at the red cells of row (k, j), which begin at s, times scale. */
+INLINE void find_reds(const struct pass *p, const struct around *a, struct reds *reds, ptrdiff_t k, ptrdiff_t j, int s,
+                      int axes, int constant)
 {
-    const real *ax = share_row(g, 0, k, j) + first, *ay = share_row(g, 1, k, j) + first, *az = share_row(g, 2, k, j) + first;
-    const real *t = reds->t + first;
-    real *own = reds->own, *other = reds->other, *y = reds->share[0], *z = reds->share[1];
-    if (!g->halved[0]) {
-        size_t bytes = (size_t)reds->count * sizeof(real);
-        memcpy(own, t - first, bytes), memcpy(y, ay - first, bytes), memcpy(z, az - first, bytes);
-        return;
+    const struct sv_level *g = p->fine;
+    const real *scale = scale_row(g, k, j), *ax = share_row(g, 0, k, j);
+    const real *ay = share_row(g, 1, k, j), *az = share_row(g, 2, k, j);
+    for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
+        vreal whole = v_mul(pick(scale, m, s), add_around(a, m, s, v_set1(0), axes, constant));
+        if (!g->halved[0]) {
+            v_store_pairs(reds->own + 2 * m, whole, v_set1(0), s);
+            continue;
+        }
+        vreal part = v_mul(whole, pick(ax, m, s));
+        v_store(reds->own + m, v_sub(whole, part)), v_store(reds->other + m, part);
+        v_store(reds->share[0] + m, pick(ay, m, s)), v_store(reds->share[1] + m, pick(az, m, s));
     }
-#pragma GCC ivdep
-    for (ptrdiff_t i = 0; i < reds->count; i++) {
-        real whole = t[2 * i], part = whole * ax[2 * i];
-        own[i] = whole - part, other[i] = part;
-        y[i] = ay[2 * i], z[i] = az[2 * i];
+    if (g->halved[0]) {
+        close_half(g, reds->other, reds->count);
+        close_half(g, reds->share[0], reds->count), close_half(g, reds->share[1], reds->count);
+    } else {
+        memcpy(reds->share[0], ay, (size_t)g->n[0] * sizeof(real));
+        memcpy(reds->share[1], az, (size_t)g->n[0] * sizeof(real));
     }
-    close_coarse(g, other, reds->count), close_coarse(g, y, reds->count), close_coarse(g, z, reds->count);
 }
 
 /* What goes to the coarse cells that are near or far along z and y. */
@@ -186,20 +216,14 @@ INLINE void add_reds(const struct reds *reds, real *const to[2][2], ptrdiff_t fr
 }
 
 /* The residual of plane k at red cells, times scale, to the coarse planes [from, to). */
-INLINE void residual_plane(const struct pass *p, real *ring, struct reds *reds, ptrdiff_t k, ptrdiff_t from, ptrdiff_t to,
-                           int axes, int constant)
+INLINE void residual_plane(const struct pass *p, real *black, struct reds *reds, ptrdiff_t k, ptrdiff_t from,
+                           ptrdiff_t to, int axes, int constant)
 {
     const struct sv_level *g = p->fine, *c = p->coarse;
     ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
-        struct around a = ring_around(g, ring, k, j, axes, constant);
-        const real *scale = scale_row(g, at, j);
-        const int first = (at + j) & 1;
-        vreal lanes = red_lanes(at, j);
-        for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
-            vreal sum = add_around(&a, i, v_set1(0), axes, constant);
-            v_store(reds->t + i, v_mul(v_mul(lanes, v_load(scale + i)), sum));
-        }
+        const int s = first_red(at, j);
+        const struct around a = ring_around(g, black, k, j, s, axes, constant);
         real *rows[2][2];
         for (int sz = 0; sz < 2; sz++)
             for (int sy = 0; sy < 2; sy++) {
@@ -207,11 +231,11 @@ INLINE void residual_plane(const struct pass *p, real *ring, struct reds *reds, 
                 ptrdiff_t J = on_axis(coarse_of(j, sy, g->halved[1]), c->n[1], c->periodic[1] && g->halved[1]);
                 rows[sz][sy] = K >= from && K < to && J >= 0 ? p->out + row_at(c, K, J) : reds->nowhere;
             }
-        pick_reds(g, reds, at, j, first);
-        if (g->halved[0] && first)
-            add_reds(reds, rows, -1);
+        find_reds(p, &a, reds, at, j, s, axes, constant);
+        if (g->halved[0])
+            add_reds(reds, rows, s ? -1 : 1);
         else
-            add_reds(reds, rows, g->halved[0] ? 1 : 0);
+            add_reds(reds, rows, 0);
     }
 }
 
@@ -224,115 +248,82 @@ static void clear_plane(const struct sv_level *c, real *right, ptrdiff_t K)
 INLINE void down(const struct pass *p, size_t index, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
-    ptrdiff_t plane = g->n[1] * g->pitch, two = g->halved[2];
-    real *red = p->work + index * p->part + MULTILEVEL_LEAD, *both = red + 3 * plane;
+    const ptrdiff_t plane = g->n[1] * sv_half_pitch(g), two = g->halved[2];
+    real *red = p->work + index * p->part, *black = red + 3 * plane;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
     ptrdiff_t first = two ? 2 * from - 1 : from, last = two ? 2 * to : to - 1;
-    struct reds reds = reds_in(g, both + 3 * plane + MULTILEVEL_LEAD);
+    struct reds reds = reds_in(g, black + 3 * plane + 2 * MULTILEVEL_LEAD);
     clear_beside(g, red, 6 * g->n[1]);
     for (ptrdiff_t front = first - 2; front <= last + 2; front++) {
         red_plane(p, red, front);
         if (front - 1 >= first - 1)
-            black_plane(p, red, both, front - 1, axes, constant);
+            black_plane(p, red, black, front - 1, axes, constant);
         ptrdiff_t k = front - 2, K = two ? (k + 1) >> 1 : k; /* the first plane that coarse plane K gets something from */
         if (k < first)
             continue;
         if ((!two || k & 1) && K < to)
             clear_plane(p->coarse, p->out, K);
-        residual_plane(p, both, &reds, k, from, to, axes, constant);
+        residual_plane(p, black, &reds, k, from, to, axes, constant);
     }
 }
 
 /* ---- up ---- */
 
-/* The coarse x at the places of fine cells along x: of the own coarse cell, and of the neighbour; a ring of planes. */
-INLINE real *spread_row(const struct pass *p, real *spread, ptrdiff_t K, ptrdiff_t J)
-{
-    return spread + (((K % 4 + 4) % 4) * p->coarse->n[1] + J) * 2 * p->fine->pitch + MULTILEVEL_LEAD;
-}
-
-INLINE const real *spread_of(const struct pass *p, real *spread, ptrdiff_t K, ptrdiff_t J)
-{
-    const struct sv_level *c = p->coarse;
-    J = on_axis(J, c->n[1], c->periodic[1]);
-    return J < 0 || on_axis(K, c->n[2], c->periodic[2]) < 0 ? NULL : spread_row(p, spread, K, J);
-}
-
-static void spread_plane(const struct pass *p, real *spread, const real *e, ptrdiff_t K)
-{
-    const struct sv_level *g = p->fine, *c = p->coarse;
-    ptrdiff_t at = on_axis(K, c->n[2], c->periodic[2]), nx = g->n[0];
-    for (ptrdiff_t J = 0; J < c->n[1] && at >= 0; J++) {
-        const real *from = e + row_at(c, at, J);
-        real *own = spread_row(p, spread, K, J), *other = own + g->pitch;
-        if (!g->halved[0]) {
-            memcpy(own, from, (size_t)nx * sizeof(real));
-            continue;
-        }
-        for (ptrdiff_t i = 0; i < nx; i += 2) {
-            own[i] = own[i + 1] = from[i / 2];
-            other[i] = from[i / 2 - 1], other[i + 1] = from[i / 2 + 1];
-        }
-        if (g->periodic[0])
-            other[0] = from[c->n[0] - 1], other[nx - 1] = from[0];
-    }
-}
-
-/* P e in a row of cells, without its scale. */
+/* P e in a row of cells, without its scale: the rows of e, own and neighbouring, and the shares of the latter. */
 struct spread {
     const real *own[2][2], *share[3];
-    ptrdiff_t pitch;
 };
 
-INLINE struct spread spread_around(const struct pass *p, real *spread, ptrdiff_t k, ptrdiff_t at, ptrdiff_t j)
+INLINE struct spread spread_around(const struct pass *p, ptrdiff_t k, ptrdiff_t at, ptrdiff_t j)
 {
-    const struct sv_level *g = p->fine;
-    struct spread s = {.pitch = g->pitch};
+    const struct sv_level *g = p->fine, *c = p->coarse;
+    struct spread s;
     for (int axis = 0; axis < 3; axis++)
         s.share[axis] = share_row(g, axis, at, j);
     for (int sz = 0; sz < 2; sz++)
         for (int sy = 0; sy < 2; sy++) {
-            ptrdiff_t K = coarse_of(k, sz, g->halved[2]), J = coarse_of(j, sy, g->halved[1]);
-            int there = (!sz || g->halved[2]) && (!sy || g->halved[1]);
-            s.own[sz][sy] = there ? spread_of(p, spread, K, J) : NULL;
+            const ptrdiff_t K = on_axis(coarse_of(k, sz, g->halved[2]), c->n[2], c->periodic[2] && (!sz || g->halved[2]));
+            const ptrdiff_t J = on_axis(coarse_of(j, sy, g->halved[1]), c->n[1], c->periodic[1] && (!sy || g->halved[1]));
+            s.own[sz][sy] = K < 0 || J < 0 ? s.own[0][0] /* its share is 0 */ : (const real *)c->x + row_at(c, K, J);
         }
-    const real *own = s.own[0][0];
-    for (int side = 1; side < 4; side++) /* what is not there has the share 0 */
-        if (!s.own[side >> 1][side & 1])
-            s.own[side >> 1][side & 1] = own;
     return s;
 }
 
 INLINE vreal mixed(vreal share, vreal own, vreal other) { return v_fma(share, v_sub(other, own), own); }
 
-INLINE vreal interpolated(const struct spread *s, ptrdiff_t i, int axes)
+/* Of a row of e at the places of cells that begin at s. */
+INLINE vreal along_row(const real *e, vreal share, ptrdiff_t m, int s, int halved)
 {
-    vreal x = v_load(s->share[0] + i), y = v_load(s->share[1] + i), z = v_load(s->share[2] + i), of_z[2];
+    return halved ? mixed(share, v_load(e + m), v_load(e + m + 2 * s - 1)) : pick(e, m, s);
+}
+
+INLINE vreal interpolated(const struct spread *e, ptrdiff_t m, int s, int halved, int axes)
+{
+    const vreal x = pick(e->share[0], m, s), y = pick(e->share[1], m, s), z = pick(e->share[2], m, s);
+    vreal of_z[2];
     for (int sz = 0; sz < (axes > 1 ? 2 : 1); sz++) {
-        const real *near = s->own[sz][0], *far = s->own[sz][1];
-        of_z[sz] = mixed(x, v_load(near + i), v_load(near + s->pitch + i));
+        of_z[sz] = along_row(e->own[sz][0], x, m, s, halved);
         if (axes > 2)
-            of_z[sz] = mixed(y, of_z[sz], mixed(x, v_load(far + i), v_load(far + s->pitch + i)));
+            of_z[sz] = mixed(y, of_z[sz], along_row(e->own[sz][1], x, m, s, halved));
     }
     return axes > 1 ? mixed(z, of_z[0], of_z[1]) : of_z[0];
 }
 
 /* red = r / d + P e */
-INLINE void corrected_plane(const struct pass *p, real *spread, real *red, ptrdiff_t k, int axes)
+INLINE void corrected_plane(const struct pass *p, real *red, ptrdiff_t k, int axes)
 {
     const struct sv_level *g = p->fine;
-    ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]);
+    const ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]), count = half_of(g);
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
-        const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
-        const real *scale = scale_row(g, at, j);
-        struct spread s = spread_around(p, spread, k, at, j);
+        const int s = first_red(at, j);
+        const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j), *scale = scale_row(g, at, j);
+        const struct spread e = spread_around(p, k, at, j);
         real *row = ring_row(g, red, k, j);
-        vreal lanes = red_lanes(at, j);
-        for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
-            vreal e = v_mul(v_load(scale + i), interpolated(&s, i, axes));
-            v_store(row + i, v_mul(lanes, v_fma(v_load(inverse + i), v_load(r + i), e)));
+        for (ptrdiff_t m = 0; m < count; m += SV_W) {
+            vreal correction = g->halved[0] ? interpolated(&e, m, s, 1, axes) : interpolated(&e, m, s, 0, axes);
+            v_store(row + m, v_fma(pick(inverse, m, s), pick(r, m, s), v_mul(pick(scale, m, s), correction)));
         }
-        close_row(g, row);
+        close_half(g, row, count);
     }
 }
 
@@ -364,13 +355,13 @@ INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes
     const struct sv_level *g = p->fine;
     double sums[2] = {0, 0};
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-        struct around a = ring_around(g, black, k, j, axes, constant);
-        const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j);
+        const int s = first_red(k, j);
+        const struct around a = ring_around(g, black, k, j, s, axes, constant);
+        const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j), *own = ring_row(g, black, k, j);
         real *x = p->out + row_at(g, k, j);
-        vreal lanes = red_lanes(k, j);
-        for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
-            vreal red = v_mul(v_load(inverse + i), add_around(&a, i, v_load(r + i), axes, constant));
-            v_store(x + i, v_if_equal(lanes, v_set1(1), red, v_load(a.own + i)));
+        for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
+            vreal red = v_mul(pick(inverse, m, s), add_around(&a, m, s, pick(r, m, s), axes, constant));
+            v_store_pairs(x + 2 * m, red, v_load(own + m), s);
         }
         if (p->q)
             add_products(x, p->q + row_at(g, k, j), r, g->n[0], sums);
@@ -379,23 +370,20 @@ INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes
         p->partial[k] = sums[0], p->partial[g->n[2] + k] = sums[1];
 }
 
+/* From the last plane to the first: what the pass after this one reads first was written last. */
 INLINE void up(const struct pass *p, size_t index, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
-    ptrdiff_t plane = g->n[1] * g->pitch;
-    real *red = p->work + index * p->part + MULTILEVEL_LEAD, *black = red + 3 * plane, *spread = black + 3 * plane;
+    const ptrdiff_t plane = g->n[1] * sv_half_pitch(g);
+    real *red = p->work + index * p->part, *black = red + 3 * plane;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
-    clear_beside(g, red, 6 * g->n[1] + 8 * p->coarse->n[1]);
-    ptrdiff_t known = coarse_of(from - 2, 0, g->halved[2]) - 2;
-    for (ptrdiff_t front = from - 2; front < to + 2; front++) {
-        ptrdiff_t K = coarse_of(front, 0, g->halved[2]) + g->halved[2];
-        for (; known < K; known++)
-            spread_plane(p, spread, p->coarse->x, known + 1);
-        corrected_plane(p, spread, red, front, axes);
-        if (front - 1 >= from - 1)
-            black_plane(p, red, black, front - 1, axes, constant);
-        if (front - 2 >= from)
-            final_plane(p, black, front - 2, axes, constant);
+    clear_beside(g, red, 6 * g->n[1]);
+    for (ptrdiff_t front = to + 1; front >= from - 2; front--) {
+        corrected_plane(p, red, front, axes);
+        if (front + 1 <= to)
+            black_plane(p, red, black, front + 1, axes, constant);
+        if (front + 2 < to)
+            final_plane(p, black, front + 2, axes, constant);
     }
 }
 
@@ -413,11 +401,20 @@ static void restricted(const struct sv_level *fine, const struct sv_level *coars
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(down, fine), &p);
 }
 
+/* The coarse x repeats its ends, where the interpolation reads them. */
+static void close_coarse(const struct sv_level *fine, const struct sv_level *coarse)
+{
+    for (ptrdiff_t k = 0; k < coarse->n[2] && fine->periodic[0]; k++)
+        for (ptrdiff_t j = 0; j < coarse->n[1]; j++)
+            close_half(fine, (real *)coarse->x + row_at(coarse, k, j), coarse->n[0]);
+}
+
 static void prolonged(const struct sv_level *fine, const struct sv_level *coarse, const void *right, void *x,
                       const double *q, double *partial, void *work, int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .right = right, .out = x, .work = work, .planes = fine->n[2],
                      .part = sv_multilevel_work(fine), .q = q, .partial = partial};
+    close_coarse(fine, coarse);
     p.parts = parts_of(fine, p.planes, threads);
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(up, fine), &p);
 }
@@ -427,19 +424,19 @@ static void prolonged(const struct sv_level *fine, const struct sv_level *coarse
 INLINE void interpolate_part(const struct pass *p, size_t index, int axes)
 {
     const struct sv_level *g = p->fine;
-    real *spread = p->work + index * p->part + MULTILEVEL_LEAD;
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
-    clear_beside(g, spread, 8 * p->coarse->n[1]);
-    ptrdiff_t known = coarse_of(from, 0, g->halved[2]) - 2;
-    for (ptrdiff_t k = from; k < to; k++) {
-        for (ptrdiff_t K = coarse_of(k, 0, g->halved[2]) + g->halved[2]; known < K; known++)
-            spread_plane(p, spread, p->coarse->x, known + 1);
+    for (ptrdiff_t k = from; k < to; k++)
         for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            struct spread s = spread_around(p, spread, k, k, j);
-            for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W)
-                v_store_some(p->out + row_at(g, k, j) + i, interpolated(&s, i, axes), (size_t)(g->n[0] - i));
+            const struct spread e = spread_around(p, k, k, j);
+            real *x = p->out + row_at(g, k, j);
+            for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
+                const int halved = g->halved[0];
+                vreal even = halved ? interpolated(&e, m, 0, 1, axes) : interpolated(&e, m, 0, 0, axes);
+                vreal odd = halved ? interpolated(&e, m, 1, 1, axes) : interpolated(&e, m, 1, 0, axes);
+                v_store_pairs(x + 2 * m, even, odd, 0);
+            }
+            memset(x + g->n[0], 0, (size_t)(g->pitch - g->n[0]) * sizeof(real));
         }
-    }
 }
 
 #define MAKE_INTERPOLATE(axes, constant)                                                                            \
@@ -451,6 +448,7 @@ static void interpolate(const struct sv_level *fine, const struct sv_level *coar
 {
     struct pass p = {.fine = fine, .coarse = coarse, .out = x, .work = work, .planes = fine->n[2],
                      .part = sv_multilevel_work(fine)};
+    close_coarse(fine, coarse);
     p.parts = parts_of(fine, p.planes, threads);
     sv_task task = fine->axes == 1 ? interpolate_1_0 : fine->axes == 2 ? interpolate_2_0 : interpolate_3_0;
     sv_parallel_for(threads, (size_t)p.parts, task, &p);

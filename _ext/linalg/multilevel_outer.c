@@ -95,7 +95,10 @@ INLINE vreal add_beside(const struct around *a, const struct beside *b, ptrdiff_
         v.z[side] = load_from(b->z[side], i, single);
     for (int side = 0; side < 2 && axes > 2; side++)
         v.y[side] = load_from(b->y[side], i, single);
-    return add_values(a, i, &v, v_set1(0), axes, constant);
+    struct values c = v;
+    if (!constant)
+        c = couplings(a, i, axes);
+    return add_values(a, &c, &v, v_set1(0), axes, constant);
 }
 
 /* out = b - A p, or A p where b is NULL, in a plane. */
