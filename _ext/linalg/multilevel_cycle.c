@@ -96,9 +96,33 @@ struct pass {
     real *out, *work;
     ptrdiff_t planes, parts;
     size_t part;
+    int back;               /* from the last plane to the first */
     const double *q;        /* a vector of the outer iteration; NULL: none */
     double *partial;        /* (out, q), a number a plane, and behind those (out, right) */
 };
+
+/* ---- rows on their way ---- */
+
+/* Row j + AHEAD of plane k. */
+INLINE void fetch_row(const struct sv_level *g, const void *field, ptrdiff_t k, ptrdiff_t j)
+{
+    if (field && j + AHEAD < g->n[1])
+        fetch((const real *)field + row_at(g, k, j + AHEAD), (size_t)g->n[0] * sizeof(real));
+}
+
+/* The same, unless it is shared with row j. */
+INLINE void fetch_shared(const struct sv_level *g, int which, const void *field, ptrdiff_t k, ptrdiff_t j)
+{
+    if (field && j + AHEAD < g->n[1] && shared_row(g, which, field, k, j + AHEAD) != shared_row(g, which, field, k, j))
+        fetch(shared_row(g, which, field, k, j + AHEAD), (size_t)g->n[0] * sizeof(real));
+}
+
+INLINE void fetch_interpolation(const struct sv_level *g, ptrdiff_t k, ptrdiff_t j)
+{
+    fetch_shared(g, SHARED_SCALE, g->scale, k, j);
+    for (int axis = 0; axis < 3; axis++)
+        fetch_shared(g, SHARED_SHARES + axis, g->share[axis], k, j);
+}
 
 /* ---- half sweeps into the rings ---- */
 
@@ -112,6 +136,8 @@ INLINE void black_plane(const struct pass *p, real *red, real *black, ptrdiff_t 
         const struct around a = ring_around(g, red, k, j, s, axes, constant);
         const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
         real *row = ring_row(g, black, k, j);
+        for (int axis = 0; axis < 3 && !constant; axis++)
+            fetch_row(g, g->face[axis], axis == 2 && p->back ? at : axis == 2 && at + 1 < g->n[2] ? at + 1 : at, j);
         for (ptrdiff_t m = 0; m < count; m += SV_W)
             v_store(row + m, v_mul(pick(inverse, m, s), add_around(&a, m, s, pick(r, m, s), axes, constant)));
         close_half(g, row, count);
@@ -126,6 +152,7 @@ INLINE void red_plane(const struct pass *p, real *red, ptrdiff_t k)
         const int s = first_red(at, j);
         const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j);
         real *row = ring_row(g, red, k, j);
+        fetch_row(g, p->right, at, j), fetch_shared(g, SHARED_INVERSE, g->inverse, at, j);
         for (ptrdiff_t m = 0; m < count; m += SV_W)
             v_store(row + m, v_mul(pick(inverse, m, s), pick(r, m, s)));
         close_half(g, row, count);
@@ -161,28 +188,29 @@ static struct reds reds_in(const struct sv_level *g, real *rows)
 }
 
 /* The residual at the red cells of row (k, j), which begin at s, times scale. */
-INLINE void find_reds(const struct pass *p, const struct around *a, struct reds *reds, ptrdiff_t k, ptrdiff_t j, int s,
-                      int axes, int constant)
+INLINE void find_reds(const struct pass *p, const struct around *a, struct reds reds, ptrdiff_t k, ptrdiff_t j, int s,
+                      int halved, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
+    const ptrdiff_t count = half_of(g);
     const real *scale = scale_row(g, k, j), *ax = share_row(g, 0, k, j);
     const real *ay = share_row(g, 1, k, j), *az = share_row(g, 2, k, j);
-    for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
+    for (ptrdiff_t m = 0; m < count; m += SV_W) {
         vreal whole = v_mul(pick(scale, m, s), add_around(a, m, s, v_set1(0), axes, constant));
-        if (!g->halved[0]) {
-            v_store_pairs(reds->own + 2 * m, whole, v_set1(0), s);
+        if (!halved) {
+            v_store_pairs(reds.own + 2 * m, whole, v_set1(0), s);
             continue;
         }
         vreal part = v_mul(whole, pick(ax, m, s));
-        v_store(reds->own + m, v_sub(whole, part)), v_store(reds->other + m, part);
-        v_store(reds->share[0] + m, pick(ay, m, s)), v_store(reds->share[1] + m, pick(az, m, s));
+        v_store(reds.own + m, v_sub(whole, part)), v_store(reds.other + m, part);
+        v_store(reds.share[0] + m, pick(ay, m, s)), v_store(reds.share[1] + m, pick(az, m, s));
     }
-    if (g->halved[0]) {
-        close_half(g, reds->other, reds->count);
-        close_half(g, reds->share[0], reds->count), close_half(g, reds->share[1], reds->count);
+    if (halved) {
+        close_half(g, reds.other, reds.count);
+        close_half(g, reds.share[0], reds.count), close_half(g, reds.share[1], reds.count);
     } else {
-        memcpy(reds->share[0], ay, (size_t)g->n[0] * sizeof(real));
-        memcpy(reds->share[1], az, (size_t)g->n[0] * sizeof(real));
+        memcpy(reds.share[0], ay, (size_t)g->n[0] * sizeof(real));
+        memcpy(reds.share[1], az, (size_t)g->n[0] * sizeof(real));
     }
 }
 
@@ -199,19 +227,20 @@ INLINE struct quarters quartered(vreal value, vreal y, vreal z)
 
 /* Adds them to the coarse rows. from: where, beside a coarse cell, lies the one whose neighbour it is; 0 where x is not
  * halved, and each cell's own is all. */
-INLINE void add_reds(const struct reds *reds, real *const to[2][2], ptrdiff_t from)
+INLINE void add_reds(struct reds reds, real *const rows[2][2], ptrdiff_t from)
 {
-    const real *y = reds->share[0], *z = reds->share[1];
-    for (ptrdiff_t i = 0; i < reds->count; i += SV_W) {
-        struct quarters own = quartered(v_load(reds->own + i), v_load(y + i), v_load(z + i)), other;
+    const real *y = reds.share[0], *z = reds.share[1];
+    real *const to[4] = {rows[0][0], rows[0][1], rows[1][0], rows[1][1]};
+    for (ptrdiff_t i = 0; i < reds.count; i += SV_W) {
+        struct quarters own = quartered(v_load(reds.own + i), v_load(y + i), v_load(z + i)), other;
         if (from)
-            other = quartered(v_load(reds->other + i + from), v_load(y + i + from), v_load(z + i + from));
-        for (int sz = 0; sz < 2; sz++)
-            for (int sy = 0; sy < 2; sy++) {
-                vreal part = from ? v_add(own.part[sz][sy], other.part[sz][sy]) : own.part[sz][sy];
-                real *at = to[sz][sy] + i;
-                v_store_some(at, v_add(v_load(at), part), (size_t)(reds->count - i));
-            }
+            other = quartered(v_load(reds.other + i + from), v_load(y + i + from), v_load(z + i + from));
+        for (int side = 0; side < 4; side++) {
+            vreal part = own.part[side >> 1][side & 1];
+            if (from)
+                part = v_add(part, other.part[side >> 1][side & 1]);
+            v_store_some(to[side] + i, v_add(v_load(to[side] + i), part), (size_t)(reds.count - i));
+        }
     }
 }
 
@@ -231,11 +260,14 @@ INLINE void residual_plane(const struct pass *p, real *black, struct reds *reds,
                 ptrdiff_t J = on_axis(coarse_of(j, sy, g->halved[1]), c->n[1], c->periodic[1] && g->halved[1]);
                 rows[sz][sy] = K >= from && K < to && J >= 0 ? p->out + row_at(c, K, J) : reds->nowhere;
             }
-        find_reds(p, &a, reds, at, j, s, axes, constant);
-        if (g->halved[0])
-            add_reds(reds, rows, s ? -1 : 1);
-        else
-            add_reds(reds, rows, 0);
+        fetch_interpolation(g, at, j);
+        if (g->halved[0]) {
+            find_reds(p, &a, *reds, at, j, s, 1, axes, constant);
+            add_reds(*reds, rows, s ? -1 : 1);
+        } else {
+            find_reds(p, &a, *reds, at, j, s, 0, axes, constant);
+            add_reds(*reds, rows, 0);
+        }
     }
 }
 
@@ -274,17 +306,19 @@ struct spread {
     const real *own[2][2], *share[3];
 };
 
-INLINE struct spread spread_around(const struct pass *p, ptrdiff_t k, ptrdiff_t at, ptrdiff_t j)
+INLINE struct spread spread_around(const struct pass *p, ptrdiff_t at, ptrdiff_t j)
 {
     const struct sv_level *g = p->fine, *c = p->coarse;
     struct spread s;
     for (int axis = 0; axis < 3; axis++)
         s.share[axis] = share_row(g, axis, at, j);
+    const ptrdiff_t near = coarse_of(at, 0, g->halved[2]), close = coarse_of(j, 0, g->halved[1]);
     for (int sz = 0; sz < 2; sz++)
         for (int sy = 0; sy < 2; sy++) {
-            const ptrdiff_t K = on_axis(coarse_of(k, sz, g->halved[2]), c->n[2], c->periodic[2] && (!sz || g->halved[2]));
-            const ptrdiff_t J = on_axis(coarse_of(j, sy, g->halved[1]), c->n[1], c->periodic[1] && (!sy || g->halved[1]));
-            s.own[sz][sy] = K < 0 || J < 0 ? s.own[0][0] /* its share is 0 */ : (const real *)c->x + row_at(c, K, J);
+            ptrdiff_t K = sz ? on_axis(coarse_of(at, 1, g->halved[2]), c->n[2], c->periodic[2] && g->halved[2]) : near;
+            ptrdiff_t J = sy ? on_axis(coarse_of(j, 1, g->halved[1]), c->n[1], c->periodic[1] && g->halved[1]) : close;
+            /* what is not there has the share 0 */
+            s.own[sz][sy] = (const real *)c->x + (K < 0 || J < 0 ? row_at(c, near, close) : row_at(c, K, J));
         }
     return s;
 }
@@ -314,60 +348,87 @@ INLINE void corrected_plane(const struct pass *p, real *red, ptrdiff_t k, int ax
 {
     const struct sv_level *g = p->fine;
     const ptrdiff_t at = on_axis(k, g->n[2], g->periodic[2]), count = half_of(g);
+    const int halved = g->halved[0];
     for (ptrdiff_t j = 0; j < g->n[1] && at >= 0; j++) {
         const int s = first_red(at, j);
         const real *r = p->right + row_at(g, at, j), *inverse = inverse_row(g, at, j), *scale = scale_row(g, at, j);
-        const struct spread e = spread_around(p, k, at, j);
+        const struct spread e = spread_around(p, at, j);
         real *row = ring_row(g, red, k, j);
+        fetch_row(g, p->right, at, j), fetch_shared(g, SHARED_INVERSE, g->inverse, at, j);
+        fetch_interpolation(g, at, j);
         for (ptrdiff_t m = 0; m < count; m += SV_W) {
-            vreal correction = g->halved[0] ? interpolated(&e, m, s, 1, axes) : interpolated(&e, m, s, 0, axes);
-            v_store(row + m, v_fma(pick(inverse, m, s), pick(r, m, s), v_mul(pick(scale, m, s), correction)));
+            vreal correction = v_mul(pick(scale, m, s), interpolated(&e, m, s, halved, axes));
+            v_store(row + m, v_fma(pick(inverse, m, s), pick(r, m, s), correction));
         }
         close_half(g, row, count);
     }
 }
 
-/* Adds (x, q) and (x, r) of a row, with the same bits whatever a vector holds. Beyond the last vector that was written
- * nothing is known. */
-INLINE void add_products(const real *x, const double *q, const real *r, ptrdiff_t n, double sums[2])
+/* (x, q) and (x, r) in lanes, with the same bits whatever a vector holds. */
+typedef double lanes __attribute__((vector_size(64)));
+typedef real few __attribute__((vector_size(8 * sizeof(real))));
+enum { LANES = 16 };
+struct products {
+    lanes with_q[2], with_r[2];
+};
+
+INLINE void add_lanes(struct products *sums, const real *x, const double *q, const real *r)
 {
-    enum { LANES = 16 };
-    double with_q[LANES] = {0}, with_r[LANES] = {0};
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int lane = 0; lane < LANES; lane++) {
-            with_q[lane] += (double)x[i + lane] * q[i + lane];
-            with_r[lane] += (double)x[i + lane] * (double)r[i + lane];
-        }
-    for (int lane = 0; lane < n - i; lane++) {
-        with_q[lane] += (double)x[i + lane] * q[i + lane];
-        with_r[lane] += (double)x[i + lane] * (double)r[i + lane];
+    for (int half = 0; half < 2; half++) {
+        few of_x, of_r;
+        lanes of_q;
+        memcpy(&of_x, x + 8 * half, sizeof of_x), memcpy(&of_r, r + 8 * half, sizeof of_r);
+        memcpy(&of_q, q + 8 * half, sizeof of_q);
+        const lanes wide = __builtin_convertvector(of_x, lanes);
+        sums->with_q[half] += wide * of_q;
+        sums->with_r[half] += wide * __builtin_convertvector(of_r, lanes);
     }
-    for (int half = LANES / 2; half; half /= 2)
-        for (int lane = 0; lane < half; lane++)
-            with_q[lane] += with_q[lane + half], with_r[lane] += with_r[lane + half];
-    sums[0] += with_q[0], sums[1] += with_r[0];
+}
+
+/* Of a row: beyond its cells nothing is known of q. */
+INLINE void add_products(struct products *sums, const real *x, const double *q, const real *r, ptrdiff_t n)
+{
+    const ptrdiff_t whole = n / LANES * LANES;
+    for (ptrdiff_t i = 0; i < whole; i += LANES)
+        add_lanes(sums, x + i, q + i, r + i);
+    if (whole < n) {
+        double last[LANES] = {0};
+        memcpy(last, q + whole, (size_t)(n - whole) * sizeof *q);
+        add_lanes(sums, x + whole, last, r + whole);
+    }
+}
+
+INLINE double sum_lanes(const lanes pair[2])
+{
+    const lanes both = pair[0] + pair[1];
+    double sum = 0;
+    for (int lane = 0; lane < 8; lane++)
+        sum += both[lane];
+    return sum;
 }
 
 /* x = black where black, (r + sum c black) / d where red */
 INLINE void final_plane(const struct pass *p, real *black, ptrdiff_t k, int axes, int constant)
 {
     const struct sv_level *g = p->fine;
-    double sums[2] = {0, 0};
+    const ptrdiff_t count = half_of(g);
+    struct products sums = {{{0}}, {{0}}};
     for (ptrdiff_t j = 0; j < g->n[1]; j++) {
         const int s = first_red(k, j);
         const struct around a = ring_around(g, black, k, j, s, axes, constant);
         const real *r = p->right + row_at(g, k, j), *inverse = inverse_row(g, k, j), *own = ring_row(g, black, k, j);
         real *x = p->out + row_at(g, k, j);
-        for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
+        for (ptrdiff_t m = 0; m < count; m += SV_W) {
             vreal red = v_mul(pick(inverse, m, s), add_around(&a, m, s, pick(r, m, s), axes, constant));
             v_store_pairs(x + 2 * m, red, v_load(own + m), s);
         }
+        if (p->q && j + AHEAD < g->n[1])
+            fetch(p->q + row_at(g, k, j + AHEAD), (size_t)g->n[0] * sizeof(double));
         if (p->q)
-            add_products(x, p->q + row_at(g, k, j), r, g->n[0], sums);
+            add_products(&sums, x, p->q + row_at(g, k, j), r, g->n[0]);
     }
     if (p->q)
-        p->partial[k] = sums[0], p->partial[g->n[2] + k] = sums[1];
+        p->partial[k] = sum_lanes(sums.with_q), p->partial[g->n[2] + k] = sum_lanes(sums.with_r);
 }
 
 /* From the last plane to the first: what the pass after this one reads first was written last. */
@@ -413,7 +474,7 @@ static void prolonged(const struct sv_level *fine, const struct sv_level *coarse
                       const double *q, double *partial, void *work, int threads)
 {
     struct pass p = {.fine = fine, .coarse = coarse, .right = right, .out = x, .work = work, .planes = fine->n[2],
-                     .part = sv_multilevel_work(fine), .q = q, .partial = partial};
+                     .part = sv_multilevel_work(fine), .back = 1, .q = q, .partial = partial};
     close_coarse(fine, coarse);
     p.parts = parts_of(fine, p.planes, threads);
     sv_parallel_for(threads, (size_t)p.parts, LEVEL_PICK(up, fine), &p);
@@ -427,14 +488,12 @@ INLINE void interpolate_part(const struct pass *p, size_t index, int axes)
     ptrdiff_t from = (ptrdiff_t)index * p->planes / p->parts, to = ((ptrdiff_t)index + 1) * p->planes / p->parts;
     for (ptrdiff_t k = from; k < to; k++)
         for (ptrdiff_t j = 0; j < g->n[1]; j++) {
-            const struct spread e = spread_around(p, k, k, j);
+            const struct spread e = spread_around(p, k, j);
+            const ptrdiff_t count = half_of(g);
+            const int halved = g->halved[0];
             real *x = p->out + row_at(g, k, j);
-            for (ptrdiff_t m = 0; m < half_of(g); m += SV_W) {
-                const int halved = g->halved[0];
-                vreal even = halved ? interpolated(&e, m, 0, 1, axes) : interpolated(&e, m, 0, 0, axes);
-                vreal odd = halved ? interpolated(&e, m, 1, 1, axes) : interpolated(&e, m, 1, 0, axes);
-                v_store_pairs(x + 2 * m, even, odd, 0);
-            }
+            for (ptrdiff_t m = 0; m < count; m += SV_W)
+                v_store_pairs(x + 2 * m, interpolated(&e, m, 0, halved, axes), interpolated(&e, m, 1, halved, axes), 0);
             memset(x + g->n[0], 0, (size_t)(g->pitch - g->n[0]) * sizeof(real));
         }
 }

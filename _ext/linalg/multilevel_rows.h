@@ -119,6 +119,16 @@ INLINE vreal add_values(const struct around *a, const struct values *c, const st
     return v_fma(c->x[1], v->x[1], sum);
 }
 
+/* The passes read too many rows side by side, each too short, for the hardware to see what comes next: so they ask for
+ * what is so many rows ahead. */
+enum { AHEAD = 4, CACHE_LINE = 64 };
+
+INLINE void fetch(const void *row, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch((const char *)row + at);
+}
+
 /* Parts that a pass over so many planes is cut into. Results do not depend on it. */
 INLINE ptrdiff_t parts_of(const struct sv_level *g, ptrdiff_t planes, int threads)
 {
