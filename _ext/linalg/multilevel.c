@@ -29,8 +29,7 @@ const struct sv_outer_kernels *sv_outer_kernels(void) { return outer_table(); }
 
 size_t sv_multilevel_work(const struct sv_level *g)
 {
-    size_t rows = (size_t)(g->halved[1] ? (g->n[1] + 1) / 2 : g->n[1]), pitch = (size_t)g->pitch;
-    return 6 * (size_t)g->n[1] * pitch + (8 * rows + 4) * pitch + 4 * MULTILEVEL_LEAD;
+    return (size_t)(6 * g->n[1] * sv_half_pitch(g) + 5 * g->pitch + 4 * MULTILEVEL_LEAD);
 }
 
 void sv_level_clear(const struct sv_level *g, size_t width, void *field)

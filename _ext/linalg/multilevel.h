@@ -122,8 +122,14 @@ SV_BINDING void sv_level_clear(const struct sv_level *level, size_t width, void 
 /* The same for shares along an axis, and zeros where the set-up writes none: at the high end of the box. */
 SV_BINDING void sv_level_clear_share(const struct sv_level *level, int axis, size_t width, void *field);
 
-/* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, and eight rows for each
- * of a coarse plane. */
+/* From row to row of cells of one colour, in memory of a pass: theirs are laid out as rows of a level half as long. */
+static inline ptrdiff_t sv_half_pitch(const struct sv_level *level)
+{
+    return MULTILEVEL_LEAD + ((level->n[0] + 1) / 2 + 15) / 16 * 16;
+}
+
+/* Elements of work that a thread's part of a pass over a level takes: two rings of three planes, each of a colour, and
+ * five rows. */
 SV_BINDING size_t sv_multilevel_work(const struct sv_level *level);
 
 struct sv_multilevel {

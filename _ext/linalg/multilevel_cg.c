@@ -40,6 +40,7 @@ void sv_multilevel_cg_start(struct sv_multilevel_cg *s)
     s->numbers->curvature = s->numbers->off = 0;
     s->numbers->verified = INFINITY;
     s->numbers->scale = scale_of(s->residual);
+    s->ready = 0;
 }
 
 /* q from p, to the bits that `direction` gives it. */
@@ -112,9 +113,10 @@ int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double flo
 {
     int done = 0;
     s->outcome = OUTCOME_GOING_ON;
-    if (s->numbers->curvature > 0)
+    if (!s->ready && s->numbers->curvature > 0)
         product(s);
-    cast(s);
+    if (!s->ready)
+        cast(s);
     while (done < most && s->outcome == OUTCOME_GOING_ON) {
         if ((s->outcome = iterate(s)) != OUTCOME_GOING_ON)
             break;
@@ -123,6 +125,7 @@ int sv_multilevel_cg_iterate(struct sv_multilevel_cg *s, double goal, double flo
         if (s->outcome == OUTCOME_REACHED)
             s->outcome = verify(s, goal, nit + done);
     }
+    s->ready = s->outcome == OUTCOME_GOING_ON;
     return done;
 }
 

@@ -22,16 +22,18 @@ struct sv_multilevel_cg {
     double *x, *r, *q;                /* the iterate, its residual by recurrence, A p; all of A's layout */
     void *p, *cast, *z;               /* the direction, and two for the cycle, of its type */
     double *partial;                  /* two numbers a plane */
+    int ready;                        /* whether q and cast are those of p and r */
     struct sv_multilevel_numbers *numbers;
     double residual;
     enum sv_outcome outcome;
 };
 
-/* r = b - A x, no direction, and the numbers but the monitor's, from x. */
+/* r = b - A x, no direction, and the numbers but the monitor's, from x. Whoever sets r, p or q otherwise sets `ready` to
+ * 0. */
 SV_BINDING void sv_multilevel_cg_start(struct sv_multilevel_cg *state);
 
 /* Iterations from the `nit`-th on, at most `most`, until the residual, recomputed, is at most `goal` in norm; it is
- * recomputed where the recurrence comes to max(goal, floor). Returns the iterations made. q and cast are made anew. */
+ * recomputed where the recurrence comes to max(goal, floor). Returns the iterations made. */
 SV_BINDING int sv_multilevel_cg_iterate(struct sv_multilevel_cg *state, double goal, double floor, int nit, int most);
 
 /* Bytes that an iteration must move at least: each pass its vectors and fields once, of a field whose rows are shared

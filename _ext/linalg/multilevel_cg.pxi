@@ -18,6 +18,7 @@ cdef extern from "multilevel_cg.h" nogil:
         void *cast
         void *z
         double *partial
+        int ready
         sv_multilevel_numbers *numbers
         double residual
         sv_outcome outcome
@@ -92,6 +93,7 @@ cdef class MultilevelCg(Fields):
         self.A.pack_into(x, self.at("x"), True)
         self.A.pack_into(r, self.at("r"))
         self.M.pack_into(p, self.state.p, 1, True)
+        self.state.ready = 0
 
     def start(self, x, double[::1] numbers):
         """From x; returns the residual's norm."""
@@ -107,6 +109,7 @@ cdef class MultilevelCg(Fields):
         cdef double *out = self.at("r")
         cdef double square
         self.A.pack_into(x, at, True)
+        self.state.ready = 0
         with nogil:
             square = sv_outer_kernels_of().residual(
                 &self.A.level, self.A.diagonal, self.state.b, at, out, self.state.partial, self.M.M.threads

@@ -95,7 +95,27 @@ INLINE vreal add_beside(const struct around *a, const struct beside *b, ptrdiff_
         v.z[side] = load_from(b->z[side], i, single);
     for (int side = 0; side < 2 && axes > 2; side++)
         v.y[side] = load_from(b->y[side], i, single);
-    return add_values(a, i, &v, v_set1(0), axes, constant);
+    struct values c = v;
+    if (!constant)
+        c = couplings(a, i, axes);
+    return add_values(a, &c, &v, v_set1(0), axes, constant);
+}
+
+/* What a product is the first to read, and writes, of row j + AHEAD. */
+INLINE void fetch_ahead(const struct outer *o, ptrdiff_t k, ptrdiff_t j, int constant)
+{
+    const struct sv_level *g = o->g;
+    const ptrdiff_t ahead = j + AHEAD;
+    const size_t bytes = (size_t)g->n[0] * sizeof(double);
+    if (ahead >= g->n[1])
+        return;
+    for (int axis = 0; axis < 3 && !constant; axis++)
+        if (g->face[axis])
+            fetch(row_of(g, g->face[axis], k + (axis == 2), ahead), bytes);
+    const double *diagonal = shared_row(g, SHARED_INVERSE, o->diagonal, k, ahead);
+    if (diagonal != shared_row(g, SHARED_INVERSE, o->diagonal, k, j))
+        fetch(diagonal, bytes);
+    fetch(o->out + row_at(g, k, ahead), bytes);
 }
 
 /* out = b - A p, or A p where b is NULL, in a plane. */
@@ -113,6 +133,7 @@ INLINE void product_plane(const struct outer *o, ptrdiff_t k, int axes, int cons
         }
         const double *b = o->b ? o->b + row : NULL, *d = shared_row(g, SHARED_INVERSE, o->diagonal, k, j);
         double *out = o->out + row;
+        fetch_ahead(o, k, j, constant);
         vreal sum = v_set1(0), none = v_set1(0);
         for (ptrdiff_t i = 0; i < g->n[0]; i += SV_W) {
             vreal diagonal = v_load(d + i), here = load_from(near.own, i, single);
@@ -263,11 +284,14 @@ INLINE void cast_row(const double *r, void *cast, ptrdiff_t row, ptrdiff_t nx, d
             ((double *)cast)[row + i] = scale * r[i];
 }
 
+/* From the last plane to the first: of those p and q were written last. */
 INLINE void advance_part(const struct outer *o, size_t index, int single)
 {
     const vreal alpha = v_set1(o->alpha);
-    EACH_ROW(o, index, k, j)
-    {
+    ptrdiff_t from, to;
+    range_of(o, index, &from, &to);
+    for (ptrdiff_t k = to - 1; k >= from; k--)
+        for (ptrdiff_t j = 0; j < o->g->n[1]; j++) {
         ptrdiff_t row = row_at(o->g, k, j);
         const void *p = place_in(o->p, row, single);
         const double *q = o->out + row;

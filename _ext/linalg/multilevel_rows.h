@@ -84,13 +84,25 @@ INLINE void couple(struct around *a, const struct sv_level *g, ptrdiff_t k, ptrd
         a->cy[0] = row_of(g, g->face[1], k, j), a->cy[1] = row_of(g, g->face[1], k, j + 1);
 }
 
-/* The values themselves: x[0] before the cells, x[1] after them, and so on. */
+/* The values themselves, or the couplings with them: x[0] before the cells, x[1] after them, and so on. */
 struct values {
     vreal x[2], y[2], z[2];
 };
 
-/* sum + the couplings times the values around the cells from i on. */
-INLINE vreal add_values(const struct around *a, ptrdiff_t i, const struct values *v, vreal sum, int axes, int constant)
+/* The couplings of the cells from i on, where they are not constant. */
+INLINE struct values couplings(const struct around *a, ptrdiff_t i, int axes)
+{
+    struct values c = {.x = {v_load(a->cx + i), v_load(a->cx + i + 1)}};
+    for (int side = 0; side < 2 && axes > 1; side++)
+        c.z[side] = v_load(a->cz[side] + i);
+    for (int side = 0; side < 2 && axes > 2; side++)
+        c.y[side] = v_load(a->cy[side] + i);
+    return c;
+}
+
+/* sum + the couplings times the values. c is not read where they are constant. */
+INLINE vreal add_values(const struct around *a, const struct values *c, const struct values *v, vreal sum, int axes,
+                        int constant)
 {
     if (constant) {
         if (axes > 1)
@@ -100,21 +112,21 @@ INLINE vreal add_values(const struct around *a, ptrdiff_t i, const struct values
         return v_fma(a->coupling[0], v_add(v->x[0], v->x[1]), sum);
     }
     for (int side = 0; side < 2 && axes > 1; side++)
-        sum = v_fma(v_load(a->cz[side] + i), v->z[side], sum);
+        sum = v_fma(c->z[side], v->z[side], sum);
     for (int side = 0; side < 2 && axes > 2; side++)
-        sum = v_fma(v_load(a->cy[side] + i), v->y[side], sum);
-    sum = v_fma(v_load(a->cx + i), v->x[0], sum);
-    return v_fma(v_load(a->cx + i + 1), v->x[1], sum);
+        sum = v_fma(c->y[side], v->y[side], sum);
+    sum = v_fma(c->x[0], v->x[0], sum);
+    return v_fma(c->x[1], v->x[1], sum);
 }
 
-INLINE vreal add_around(const struct around *a, ptrdiff_t i, vreal sum, int axes, int constant)
+/* The passes read too many rows side by side, each too short, for the hardware to see what comes next: so they ask for
+ * what is so many rows ahead. */
+enum { AHEAD = 4, CACHE_LINE = 64 };
+
+INLINE void fetch(const void *row, size_t bytes)
 {
-    struct values v = {.x = {v_load(a->own + i - 1), v_load(a->own + i + 1)}};
-    for (int side = 0; side < 2 && axes > 1; side++)
-        v.z[side] = v_load(a->z[side] + i);
-    for (int side = 0; side < 2 && axes > 2; side++)
-        v.y[side] = v_load(a->y[side] + i);
-    return add_values(a, i, &v, sum, axes, constant);
+    for (size_t at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch((const char *)row + at);
 }
 
 /* Parts that a pass over so many planes is cut into. Results do not depend on it. */

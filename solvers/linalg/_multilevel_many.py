@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 LEAST = 9
 #: Axes -> cells of the largest grid whose groups gain. From there on a group's vectors, some 45 bytes a cell and
 #: right-hand side, wait for the memory, where those of one right-hand side lie in a cache.
-MOST_CELLS = {1: 2**15, 2: 2**15, 3: 2**16}
+MOST_CELLS = {1: 20_000, 2: 20_000, 3: 40_000}
 
 
 @dataclass(frozen=True, eq=False)

@@ -200,6 +200,19 @@ def test_threads_and_levels_of_instructions_agree(seed):
     assert solvers.show_config()["isa"] in ("baseline", "avx2", "avx512")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ends", ["neumann", "periodic"])
+@pytest.mark.parametrize("shape", [(48, 48), (12, 10, 24), (7, 9, 35), (16, 16, 66)])
+def test_what_an_earlier_call_left_does_not_matter(shape, ends, dtype):
+    grid = GridOperator(shape, 1.0, 0.01, bc=ends, unknowns="cells")
+    M, rng = multilevel(grid, dtype=dtype), np.random.default_rng(0)
+    r = rng.normal(size=grid.size)
+    first = M @ r
+    for other in (1e3 * rng.normal(size=grid.size), np.full(grid.size, np.nan)):
+        M @ other
+        np.testing.assert_array_equal(M @ r, first)
+
+
 def test_scipy_takes_it():
     problem = grid_problem("neumann", (48, 48), 5)
     grid = GridOperator(**problem.arguments)

@@ -8,7 +8,7 @@ import scipy.sparse.linalg
 
 import solvers
 from solvers import Status
-from solvers.linalg import GridOperator, multilevel, solve
+from solvers.linalg import GridOperator, _kernels, multilevel, solve
 from solvers.testing import check_linear, grid_problem
 
 #: Iterations to 1e-4 and 1e-6 from white noise, one more than the published anchors of this hierarchy.
@@ -217,6 +217,33 @@ def test_threads_give_the_same_bits(seed):
     assert len({result.nit for result in results}) == 1
     np.testing.assert_array_equal(results[0].x, results[1].x)
     np.testing.assert_array_equal(results[0].x, results[2].x)
+
+
+def test_iterations_in_pieces_are_those_of_a_whole():
+    """To the bit, also from vectors of before, and after a residual was measured."""
+    problem = grid_problem("smoke", (20, 16, 12), 1)
+    grid = GridOperator(**problem.arguments)
+    M = multilevel(grid)
+
+    def begun():
+        loop, numbers = _kernels.MultilevelCg(M.stencil, M.kernel), np.zeros(_kernels.MULTILEVEL_NUMBERS)
+        loop.take(problem.right())
+        numbers[:2] = left = loop.start(np.zeros(grid.size), numbers)
+        return loop, numbers, left
+
+    whole, numbers, left = begun()
+    whole.iterate(numbers, 0.0, 0.0, left, 0, 6)
+    loop, numbers, left = begun()
+    for nit in range(6):
+        _, left, _ = loop.iterate(numbers, 0.0, 0.0, left, nit, 1)
+        if nit == 2:
+            vectors, kept, then = [loop.vector(name) for name in "xrp"], numbers.copy(), left
+    np.testing.assert_array_equal(loop.vector("x"), whole.vector("x"))
+    for _ in range(2):
+        loop.load(*vectors)
+        loop.iterate(kept.copy(), 0.0, 0.0, then, 3, 3)
+        np.testing.assert_array_equal(loop.vector("x"), whole.vector("x"))
+        loop.measured(vectors[0])
 
 
 def test_the_bytes_of_an_iteration():

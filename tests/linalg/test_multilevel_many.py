@@ -107,7 +107,7 @@ def test_what_is_solved_one_by_one():
     closed = GridOperator((24, 24), bc="neumann")
     assert not solve(closed, b, nullspace="constant").stats["together"]
     assert solve(grid, b, M=multilevel(grid)).stats["together"]
-    large = GridOperator((184, 184), unknowns="cells")
+    large = GridOperator((144, 144), unknowns="cells")
     assert not solve(large, rights(large, 16, 3)).stats["together"]
 
 
