@@ -34,11 +34,12 @@ INLINE struct scale scale_of_row(const struct scales *scales, size_t r)
 }
 
 /* Whole vectors on their way past the cache, `left` numbers, the last ones first: see follows_in_page. With `scales`
- * they are terms of whole rows, whose quotients need not be raised, and become these on the way. */
+ * they are terms of whole rows, whose quotients need not be raised, and become these on the way: `from` is `held` numbers
+ * before the first row, results that wait for their line to fill, and so each row begins within a vector. */
 struct drip {
     const real *from;
     real *to;
-    size_t left;
+    size_t left, held;
     const struct scales *scales;
 };
 
@@ -50,12 +51,28 @@ INLINE struct scale scale_of_leaving(const struct drip *pending, int count)
     return scale_of_row(pending->scales, pending->left / (size_t)(count * SV_W) - 1);
 }
 
-INLINE void drip(struct drip *pending, const struct scale *by)
+/* The scale of a row's first vector of `count`, which the end of the row before is in too. */
+INLINE struct scale scale_of_first(const struct drip *pending, int count)
+{
+    const struct scales *scales = pending->scales;
+    const size_t r = pending->left / (size_t)(count * SV_W);
+    const real hi = r ? scales->hi[r - 1] : 1, lo = r ? scales->lo[r - 1] : 0;
+    return (struct scale){v_keep(v_set1(hi), pending->held, scales->hi[r]),
+                          v_keep(v_set1(lo), pending->held, scales->lo[r]), 0};
+}
+
+/* A vector leaves, which `last` says is the last one of a row. */
+INLINE void drip(struct drip *pending, const struct scale *by, int last, int count)
 {
     if (pending->left) {
         pending->left -= SV_W;
-        const vreal v = v_load(pending->from + pending->left);
-        v_stream(pending->to + pending->left, pending->scales ? plainly_scaled(v, by) : v);
+        vreal v = v_load(pending->from + pending->left);
+        if (pending->scales && last && pending->held) {
+            const struct scale first = scale_of_first(pending, count);
+            v = plainly_scaled(v, &first);
+        } else if (pending->scales)
+            v = plainly_scaled(v, by);
+        v_stream(pending->to + pending->left, v);
     }
 }
 
@@ -64,15 +81,32 @@ INLINE void leave_rest(struct drip *pending, int count)
     while (pending->left) {
         const struct scale by = scale_of_leaving(pending, count);
         for (int k = 0; k < count; k++)
-            drip(pending, &by);
+            drip(pending, &by, k == count - 1, count);
     }
+}
+
+/* The quotients of a group of whole rows of `count` vectors begin to leave; those that fill no line are held. Of `terms`
+ * a vector before the first is free. */
+INLINE struct drip start_scaled_drip(struct outflow *out, real *terms, const struct scales *scales, int count)
+{
+    const size_t n = (size_t)count * SV_W * SV_W, held = out->held;
+    const struct drip pending = {terms - held, out->to, n, held, scales};
+    if (held) {
+        const struct scale by = scale_of_row(scales, SV_W - 1);
+        real last[2 * SV_W];
+        v_store(last, plainly_scaled(v_load(terms + n - SV_W), &by));
+        v_store_n(terms - held, v_load(out->numbers), held);
+        v_store(out->numbers, v_load(last + SV_W - held));
+    }
+    out->to += n;
+    return pending;
 }
 
 /* n numbers begin to leave; what does not fill a vector is held. A whole vector can be read from `from` in any case. */
 INLINE struct drip start_drip(struct outflow *out, const real *from, size_t n)
 {
     size_t taken = complete(out, v_load(from)), whole = (n - taken) / SV_W * SV_W;
-    struct drip pending = {from + taken, out->to, whole, NULL};
+    struct drip pending = {from + taken, out->to, whole, 0, NULL};
     out->to += whole;
     hold(out, v_load(from + taken + whole), n - taken - whole);
     return pending;
@@ -129,7 +163,7 @@ INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *term
         v_store(terms + (k + j) * SV_W, v[j]);
     for (int j = 0; j < some; j++) {
         __builtin_prefetch(ahead + (k + j) * SV_W);
-        drip(pending, by);
+        drip(pending, by, k + j == count - 1, count);
     }
 }
 
@@ -186,15 +220,15 @@ INLINE void scale_group(const real *terms, real *y, size_t n, const struct scale
 INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows, size_t n, int stream,
                         struct outflow *out, real *room, int count)
 {
-    const int whole = n == (size_t)count * SV_W, direct = whole && out->held == 0;
-    struct drip pending = {NULL, NULL, 0, NULL};
+    const int whole = n == (size_t)count * SV_W;
+    struct drip pending = {NULL, NULL, 0, 0, NULL};
     struct scales scales[2];
     size_t done = 0;
     if (rows < SV_W)
         return 0;
     struct group group = look_at_group(x, x_stride, n, count);
     for (; done + SV_W <= rows && all_near(group.top); done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
-        real *terms = room + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real));
+        real *terms = room + SV_W + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real) + SV_W);
         const struct scale scale = group.plain
                                        ? group_terms(x, x_stride, n, group.top, terms, &pending, 1, count)
                                        : group_terms(x, x_stride, n, group.top, terms, &pending, 0, count);
@@ -202,9 +236,8 @@ INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows,
             group = look_at_group(x + SV_W * x_stride, x_stride, n, count);
         struct scales *by = &scales[done / SV_W % 2];
         *by = scales_of(scale);
-        if (stream && direct && !by->raised) {
-            pending = (struct drip){terms, out->to, SV_W * n, by};
-            out->to += SV_W * n;
+        if (stream && whole && !out->foreign && !by->raised) {
+            pending = start_scaled_drip(out, terms, by, count);
             continue;
         }
         scale_group(terms, whole && !stream ? y : terms, n, by, count);

@@ -280,7 +280,7 @@ INLINE void group_offsets(const real *x, ptrdiff_t stride, size_t n, struct two 
             v_exp_split_above(grid, v_max(lowest, v_if_equal(v, without, lowest, v)), &s, &on_grid);
             add_term(&row, s, v_exp_power(lanes.base, on_grid));
             __builtin_prefetch(x + (r + SV_W) * stride + k * SV_W);
-            drip(pending, &none);
+            drip(pending, &none, 0, count);
         }
         sums[r] = v_sub(row.sum, v_set1(start));
         lost[r] = row.lost;
@@ -294,7 +294,7 @@ INLINE size_t log_groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t r
     char space[ROOM_BYTES + PAGE_BYTES + 64];
     real *room = away_from(x, space), offsets[SV_W], highest[SV_W];
     struct outflow out = outflow_to(y);
-    struct drip pending = {NULL, NULL, 0, NULL};
+    struct drip pending = {NULL, NULL, 0, 0, NULL};
     size_t done = 0;
     for (; done + SV_W <= rows; done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
         real *results = room + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real));

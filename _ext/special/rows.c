@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "../common/interface.h"
 #include "rows.h"
@@ -322,10 +323,23 @@ static int wait_in_cache(const struct batch *batch)
            && batch->length * sizeof(real) <= kernels()->one_exponential_max_bytes[batch->stream != 0];
 }
 
+/* The last results before `end`, which wait for their line to fill. */
+struct edge {
+    real results[64 / sizeof(real)];
+    size_t held;
+};
+
+static void write_edge(struct edge *edge, real *end)
+{
+    memcpy(end - edge->held, edge->results, edge->held * sizeof(real));
+    edge->held = 0;
+}
+
 /* Rows of two passes past the cache, one after the other: the results of each leave while the next one is summed. */
 static void softmax_rows_in_turn(const struct batch *batch, size_t first, size_t last)
 {
     struct row rows[2];
+    struct edge edge = {.held = 0};
     for (size_t r = first; r < last; r++) {
         struct row *row = &rows[r % 2], *next = &rows[(r + 1) % 2];
         if (r == first) {
@@ -345,9 +359,11 @@ static void softmax_rows_in_turn(const struct batch *batch, size_t first, size_t
         for (size_t k = 0; k < segments(row); k++) {
             const size_t start = k * row->segment;
             next->sums[k] = kernels()->divide_beside_sum(row->x + start, row->y + start, segment_length(row, k),
-                                                         row->total, next->x + start);
+                                                         row->total, next->x + start, edge.results, &edge.held);
         }
         next->total = merged(next);
+        if (batch->y_stride != (ptrdiff_t)batch->length || r + 2 == last || !is_safe(next->total))
+            write_edge(&edge, row->y + row->length);
     }
 }
 

@@ -5,11 +5,11 @@
  *   rows     whole rows that fit the cache, one exponential an element
  *
  * Bound of a row that fits no cache: 2 reads + 1 write = (time of a vector read) + (of a streaming copy). In
- * operations of a 512-bit vector, on Zen 4 at best two a cycle: sum 16, divide 14 (float32; 19 and 17 in float64).
- * Reached there: sum 11 cycles a float32 vector in cache, divide 9; out of cache divide goes at the speed of a copy
- * and sum at 0.75 of that of a read. Rows in cache, streamed: 21 operations a float32 vector (the two ends, term, sum,
- * quotient), at best 10.5 cycles; on Sapphire Rapids 13 are reached, in the first cache (cached.h, groups.h);
- * log_softmax takes 24 (the two largest, sum of the others, differences).
+ * operations of a 512-bit vector, at best two a cycle on Zen 4 and four on Zen 5: sum 15, divide 13 (float32; 19 and 17
+ * in float64), and the maximum of the chunk. Reached on Zen 5: sum 5.5 cycles a float32 vector in cache, divide 5, both
+ * side by side, streamed, 10. Rows in cache, streamed: 21 operations a float32 vector (the two ends, term, sum, quotient),
+ * at best 10.5 cycles where there are two a cycle; on Sapphire Rapids 13 are reached, in the first cache (cached.h,
+ * groups.h); log_softmax takes 24 (the two largest, sum of the others, differences).
  * `make bench-softmax` prints what is reached.
  *
  * Accuracy: softmax within 1.75 ULP, whatever the length. Differs from the paper in:
@@ -96,7 +96,7 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .subtract = subtract,
 #ifdef V_HAS_LOOKUP /* what the first cache holds: an exponential costs less than to wait for terms in the second. Without,
                      * the arithmetic of the second one takes longer than that. */
-    .one_exponential_max_bytes = {24 << 10, SV_REAL == 32 ? 32 << 10 : 64 << 10},
+    .one_exponential_max_bytes = {24 << 10, 64 << 10},
 #else
     .one_exponential_max_bytes = {SIZE_MAX, SIZE_MAX},
 #endif

@@ -62,10 +62,12 @@ enum column_end { COLUMN_QUOTIENTS, COLUMN_DIFFERENCES, COLUMN_LOGARITHM };
         /* y_i = exp(x_i - shift) / total; stream: write past the cache, y and x disjoint */      \
         void (*divide)(const real *x, real *y, size_t n, real shift, struct scaled_sum total,     \
                        int stream);                                                               \
-        /* divide, streaming and without a shift, and the sum of `next`, of n elements too, in one pass: the same bits. NULL where \
-         * that takes no less time */ \
-        struct scaled_sum (*divide_beside_sum)(const real *x, real *y, size_t n, struct scaled_sum total,   \
-                                               const real *next);                                  \
+        /* divide, streaming and without a shift, and the sum of `next`, of n elements too, in one pass: the same \
+         * bits. The last results, `held` of them that fill no line, stay in `edge`; those that it has from the call \
+         * before go right before y: a line that is written in two parts would be read first. NULL where that \
+         * takes no less time */                                                                  \
+        struct scaled_sum (*divide_beside_sum)(const real *x, real *y, size_t n, struct scaled_sum total, \
+                                               const real *next, real *edge, size_t *held);       \
         /* softmax of rows that the cache holds; x is y or disjoint from it. Rows of more than ROOM_BYTES are \
          * streamed only where `rooms` has space for two rows, each with ROOM_SLACK_BYTES; else it may be NULL. \
          * Returns how many were done: the next one needs the safe path. */                       \

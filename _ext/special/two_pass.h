@@ -21,10 +21,7 @@ INLINE void add_vectors(const real *x, const real *watched, size_t left, vreal s
         v[k] = shifted_by(v_load_some(x + k * SV_W, left, -INFINITY), shift, shifted);
     }
     for (int k = 0; k < count; k++)
-        if (use == FOR_LOG)
-            v_exp_split_for_log(v_set1(TO_GRID), v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
-        else
-            v_exp_split(v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
+        v_exp_split_for_log(v_set1(TO_GRID), v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
     for (int k = 0; k < count; k++)
         add_power(block, s[k], v_exp_power(window->base, on_grid[k]));
 }
@@ -67,6 +64,22 @@ INLINE void sum_weighted_block(const real *x, const real *b, size_t n, vreal shi
     }
 }
 
+/* e^(exponent (LN2_FOR_LOGS - ln 2)): what a float32 term at this exponent lacks where the low part of ln 2 is left
+ * out. */
+static inline double common_factor(double exponent)
+{
+    const double small = SV_REAL == 32 ? exponent * (LN2_FOR_LOGS - LN2) : 0; /* at most 2^-10 */
+    return 1 + small * (1 + small * (1 + small / 3) / 2);
+}
+
+/* A sum of terms by v_exp_split_for_log, with what those a few powers of two below its exponent have in common made
+ * up for: a float32 term that is 2^-d of it stays wrong by |d - 2| 2^-29. */
+static inline struct scaled_sum without_common(struct scaled_sum sum)
+{
+    const double factor = common_factor(sum.exponent - 2);
+    return (struct scaled_sum){sum.hi * factor, sum.lo * factor, sum.exponent};
+}
+
 /* The sum of a chunk at this exponent; *top becomes the maximum of what is watched: the chunk, or, without weights, as
  * much of anything else. */
 INLINE struct scaled_sum sum_chunk(const real *x, const real *b, const real *watched, size_t n, real shift, int shifted,
@@ -83,7 +96,8 @@ INLINE struct scaled_sum sum_chunk(const real *x, const real *b, const real *wat
             sum_block(x + i, watched + i, count, vshift, shifted, &window, &sum, &error, &tops, use);
     }
     *top = v_max_lanes(tops);
-    return over_lanes(sum, error, exponent);
+    const struct scaled_sum total = over_lanes(sum, error, exponent);
+    return use == FOR_LOG || b ? total : without_common(total);
 }
 
 /* Several maxima at a time: one would wait for itself. */
@@ -164,29 +178,40 @@ static inline vreal lowered(vreal raised)
 }
 
 /* For each fraction of the grid 2^fraction / total in two words; or the offset of logarithms. Quotients of x up to
- * `small_x` are, or may be, subnormal. */
+ * `small_x` are, or may be, subnormal. With a table `hi` makes powers of two as v_exp_base does, relative to the total's
+ * exponent, and `lo` is relative to it and has what v_exp_rests has. */
 struct divisor {
     v_fractions hi, lo;
     vreal exponent, shift, offset, small_x;
 };
 
+#ifdef V_HAS_LOOKUP
+static inline real_bits bits_of(real value)
+{
+    real_bits bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+#endif
+
 static struct divisor divide_by(struct scaled_sum total, real shift)
 {
     real hi, lo;
+#ifdef V_HAS_LOOKUP
+    total.hi *= common_factor(-total.exponent);
+#endif
     reciprocal(total, &hi, &lo);
     const double small = total.exponent + log2(total.hi) + 3 - R_EXPONENT_BIAS;
     struct divisor by = {.exponent = v_set1((real)total.exponent), .shift = v_set1(shift),
                          .small_x = v_set1((real)(small * 0.69314718055994531))};
 #ifdef V_HAS_LOOKUP
+    const double common = SV_REAL == 32 ? total.exponent * (double)LN2_LO : 0; /* left aside, as by v_exp_rests */
     real his[16], los[16];
     for (int k = 0; k < 16; k++) {
-        real root = real_from_bits(ROOTS[k] + ((real_bits)k << (R_MANTISSA_BITS - GRID_BITS)));
-        his[k] = root * hi;
-#if SV_REAL == 32
-        los[k] = (real)((double)root * hi - his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
-#else
-        los[k] = fma(root, hi, -his[k]) + (root * lo + his[k] * ROOT_RESTS[k]);
-#endif
+        const real_bits fraction = (real_bits)k << (R_MANTISSA_BITS - GRID_BITS);
+        const real root = real_from_bits(ROOTS[k] + fraction), product = root * hi;
+        los[k] = (real)((fma(root, hi, -product) + (double)root * lo) / product + ROOT_RESTS[k] + common);
+        his[k] = real_from_bits(bits_of(product) - fraction);
     }
     by.hi = v_load_table(his);
     by.lo = v_load_table(los);
@@ -197,11 +222,31 @@ static struct divisor divide_by(struct scaled_sum total, real shift)
     return by;
 }
 
+#ifdef V_HAS_LOOKUP
+/* 2^raise times a quotient, a normal number then. */
+INLINE vreal raised_quotient(vreal x, const struct divisor *by, int raise)
+{
+    vreal s, on_grid;
+    const vreal to_grid = v_sub(v_set1((real)(TO_GRID + raise)), by->exponent);
+    v_exp_split_near(by->lo, to_grid, x, &s, &on_grid);
+    const vreal power = v_exp_power(by->hi, on_grid);
+    return v_fma(s, power, power);
+}
+
+static vreal small_quotient(vreal x, const struct divisor *by)
+{
+    const real least = (real)((-LEAST_UNIT - 16) * 0.69314718055994531); /* less is 0 as well */
+    x = v_max(v_fma(by->exponent, v_set1((real)0.69314718055994531), v_set1(least)), x);
+    return lowered(raised_quotient(x, by, RAISED));
+}
+
+INLINE vreal normal_quotient(vreal x, const struct divisor *by) { return raised_quotient(x, by, 0); }
+#else
 /* 2^k / total (1 + ...) as a number near 1 / total, and k less the total's exponent. */
 INLINE vreal near_quotient(vreal x, const struct divisor *by, vreal *power)
 {
     vreal on_grid, rest;
-#if defined(V_HAS_LOOKUP) || (SV_REAL == 32 && defined(V_HAS_FMA)) /* where 2 ULP allow it, and the time shows */
+#if SV_REAL == 32 && defined(V_HAS_FMA) /* where 2 ULP allow it, and the time shows */
     vreal s;
     v_exp_split(x, &s, &on_grid);
     vreal hi = v_pick(by->hi, on_grid);
@@ -228,6 +273,7 @@ INLINE vreal normal_quotient(vreal x, const struct divisor *by)
     vreal power, value = near_quotient(x, by, &power);
     return v_ldexp(value, power);
 }
+#endif
 
 INLINE vreal quotient(vreal x, const struct divisor *by)
 {
@@ -361,29 +407,48 @@ INLINE struct scaled_sum sum_chunk_beside(const real *next, size_t n, real expon
         add_grid_sum(block, SUM_START, &sum, &error);
     }
     *top = v_max_lanes(highest);
-    return over_lanes(sum, error, exponent);
+    return without_common(over_lanes(sum, error, exponent));
+}
+
+/* The first `head` results of a row complete the line whose first `held` numbers are in `edge`, or are written alone. */
+INLINE void write_head(const struct leaving *row, const real *edge, size_t held)
+{
+    const vreal results = result_of(v_load_n(row->x, row->head, 0), &row->by, QUOTIENTS);
+    real line[2 * SV_W];
+    if (!held) {
+        v_store_n(row->y, results, row->head);
+        return;
+    }
+    v_store(line, v_load(edge));
+    v_store(line + held, results);
+    v_stream(row->y - held, v_load(line));
 }
 
 /* divide(x, y, n, 0, total, 1) and sum(next, NULL, n, 0), bit for bit, in one pass: the stores, which on their own wait
- * for the memory, leave while the sum is worked out. */
-static struct scaled_sum divide_beside_sum(const real *x, real *y, size_t n, struct scaled_sum total, const real *next)
+ * for the memory, leave while the sum is worked out. So would lines that are written in parts: see softmax_kernels.h. */
+static struct scaled_sum divide_beside_sum(const real *x, real *y, size_t n, struct scaled_sum total, const real *next,
+                                           real *edge, size_t *held)
 {
     const real exponent = exponent_above(max_of(next, n < PROBE ? n : PROBE));
     /* going down beside a sum that goes up, unless x follows y in the page: see follows_in_page */
-    if (n > CHUNK * BLOCK * SV_W || exponent == INFINITY || follows_in_page(x, y)) {
+    if (n < 2 * SV_W || n > CHUNK * BLOCK * SV_W || exponent == INFINITY || follows_in_page(x, y)) {
+        memcpy(y - *held, edge, *held * sizeof(real));
+        *held = 0;
         divide(x, y, n, 0, total, 1);
         return sum(next, NULL, n, 0);
     }
     const size_t head = unaligned_head(y, n), tail = head + (n - head) / SV_W * SV_W;
     struct leaving row = {x, y, divide_by(total, 0), head, tail};
-    real top;
+    real top, last[SV_W];
     if (tail < n)
-        v_store_n(y + tail, result_of(v_load_n(x + tail, n - tail, 0), &row.by, QUOTIENTS), n - tail);
+        v_store(last, result_of(v_load_n(x + tail, n - tail, 0), &row.by, QUOTIENTS));
     struct scaled_sum found = sum_chunk_beside(next, n, exponent, &top, &row);
     while (row.left > head)
         leave_some(&row, 1);
     if (head)
-        v_store_n(y, result_of(v_load_n(x, head, 0), &row.by, QUOTIENTS), head);
+        write_head(&row, edge, *held);
+    *held = n - tail;
+    memcpy(edge, last, *held * sizeof(real));
     v_stream_fence();
     return exponent_above(top) > exponent + HEADROOM ? sum(next, NULL, n, 0) : found;
 }

@@ -95,6 +95,26 @@ def test_a_row_of_a_batch_past_the_cache_is_the_row_alone(dtype):
         assert all(same_bits(y[row], softmax(x[row])) for row in (0, 1, 60, 119))
 
 
+@pytest.mark.parametrize("padding", [0, 3])
+@pytest.mark.parametrize("place", [0, 1, 4, 7])
+@pytest.mark.parametrize("length", [16, 64, 128, 1000, 9001, 20_000])
+def test_results_past_the_cache_at_any_place(length, place, padding, dtype):
+    """Lines that two rows share are written once, by whichever way the rows go."""
+    rows = (9 << 20) // (length * np.dtype(dtype).itemsize) + 3
+    x = data((rows, length), dtype)
+    x[rows // 3] += dtype(1e9)  # the safe path
+    x[rows // 2, 3] = np.nan
+    room = np.full(rows * (length + padding) + 64, 7, dtype)
+    start = -room.ctypes.data % 64 // room.itemsize + place
+    lines = room[start : start + rows * (length + padding)].reshape(rows, length + padding)
+    y, eps = softmax(x, 1, out=lines[:, :length], threads=1), np.finfo(dtype).eps
+    for part in (slice(None, rows // 2), slice(rows // 2, None)):
+        np.testing.assert_allclose(y[part], softmax(x[part], 1, threads=1), rtol=4 * eps, atol=0)
+    assert (lines[:, length:] == 7).all()
+    assert (room[:start] == 7).all()
+    assert (room[start + lines.size :] == 7).all()
+
+
 @pytest.mark.parametrize("function", [softmax, log_softmax])
 def test_in_place_gives_the_same_bits(function, dtype):
     x = data((9, LONG), dtype)  # a new result of this size is written past the cache
