@@ -550,8 +550,8 @@ typedef struct sv_glm_result {
     size_t struct_size;
     double intercept;  /* 0 without one */
     double fun;        /* the objective */
-    double gap;        /* an upper bound of how far it is from its least value; NaN where coefficients have neither
-                          penalty nor two bounds: then kkt is judged, in units of that at w = 0 */
+    double gap;        /* an upper bound of how far it is from its least value; where coefficients have neither penalty
+                          nor two bounds, from that of coefficients up to 10^4 times as large */
     double kkt;        /* the largest violation of an optimality condition, in units of the gradient */
 } sv_glm_result;
 #define SV_GLM_RESULT_INIT {sizeof(sv_glm_result), 0.0, 0.0, 0.0, 0.0}

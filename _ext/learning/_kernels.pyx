@@ -195,6 +195,7 @@ cdef extern from "separable.h" nogil:
     void sv_separable_measure(const sv_separable *, const double *, const double *, sv_separable_measures *) noexcept
     void sv_separable_violations(const sv_separable *, const double *, const double *, double *) noexcept
     double sv_separable_conjugate(const sv_separable *, const double *, double) noexcept
+    double sv_separable_gap(const sv_separable *, const double *, const double *, const double *, double, double) noexcept
 
 
 cdef class SeparableTerms:
@@ -251,6 +252,13 @@ cdef class SeparableTerms:
         """The conjugate at -share g."""
         self.check("g", g)
         return sv_separable_conjugate(&self.penalty, &g[0], share) if self.penalty.d else 0.0
+
+    def gap(self, const double[::1] norms, const double[::1] w, const double[::1] g, double reach, double noise):
+        """How much lower than at w the objective may be where ``norms @ abs(w)`` is up to `reach`."""
+        self.check("norms", norms)
+        self.check("w", w)
+        self.check("g", g)
+        return sv_separable_gap(&self.penalty, &norms[0], &w[0], &g[0], reach, noise) if self.penalty.d else 0.0
 
 
 cdef extern from "sparse.h" nogil:

@@ -53,7 +53,8 @@ cdef extern from "coordinate_descent.h" nogil:
     void sv_fit_step(sv_fit *, sv_fit_state *) noexcept
     int sv_fit_reached(const sv_fit *, const sv_fit_state *) noexcept
     void sv_fit_bound(sv_fit *, const double *, const uint8_t *, double *, double *, double *, sv_fit_bounds *) noexcept
-    double sv_fit_measure(const sv_fit *, double, double, double) noexcept
+    double sv_fit_better(const sv_fit *, double, double) noexcept
+    double sv_fit_measure(const sv_fit *, double, double) noexcept
 
 
 cdef int _place_matrix(sv_fit *fit, X, bint ones) except -1:
@@ -187,8 +188,8 @@ cdef class Descent:
             of_block = rest
             with nogil:
                 sv_fit_bound(&self.fit, state.w, NULL, &of_block[0], &of_block[n], &of_block[2 * n], &at)
-            at.dual = max(at.dual, state.dual)
-        found = at.primal, at.dual, at.kkt, sv_fit_measure(&self.fit, at.primal, at.dual, at.kkt)
+            at.dual = sv_fit_better(&self.fit, at.dual, state.dual)
+        found = at.primal, at.dual, at.kkt, sv_fit_measure(&self.fit, at.primal, at.dual)
         numbers = self.numbers(&state)
         return block[:width], found, state.nit, numbers[-1], (block, marks, width, numbers, (working, width - alive), rows)
 
@@ -288,6 +289,10 @@ cdef class Descent:
             sv_fit_bound(&self.fit, at_w, NULL, &z[0], &v[0], gradient, &at)
         return (at.sums.value, at.sums.square, at.sums.cross, at.sums.total), (at.primal, at.dual, at.kkt, at.share)
 
-    def measure(self, double primal, double dual, double kkt):
+    def better(self, double dual, double before):
+        """The lower bound to go by."""
+        return sv_fit_better(&self.fit, dual, before)
+
+    def measure(self, double primal, double dual):
         """What is compared with the tolerance."""
-        return sv_fit_measure(&self.fit, primal, dual, kkt)
+        return sv_fit_measure(&self.fit, primal, dual)

@@ -101,7 +101,7 @@ class CoordinateDescent:
         )  # fmt: skip
         working, alive = int(np.count_nonzero(state.working)), int(np.count_nonzero(state.alive))
         stats = counts_of(state, working, len(w) - alive)
-        return problem.certified(w, best, state.nit, stats, fit.measure(primal, max(dual, best), kkt))
+        return problem.certified(w, best, state.nit, stats, fit.measure(primal, fit.better(dual, best)))
 
 
 def _guess(problem: GlmProblem) -> Array | None:

@@ -143,7 +143,7 @@ def _result(
     status = verified(_ended(ended), measure, tol)
     return made(
         SmallResult, x=coef, coef=coef, intercept=float(w[d]) if ones else 0.0, fun=primal,
-        gap=max(primal - dual, 0.0) if dual > -math.inf else math.nan, kkt=kkt, support=coef.nonzero()[0],
+        gap=max(primal - dual, 0.0), kkt=kkt, support=coef.nonzero()[0],
         measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why), nit=nit,
         method=METHOD.name, _rest=rest, _threads=threads, _seconds=time.perf_counter() - start,
     )  # fmt: skip
