@@ -9,7 +9,8 @@
  *
  * Where coordinates have neither a penalty nor bounds no bound holds everywhere. Then it is one of all coefficients of up to
  * REACH times the size of those at hand, sum_j |x_j| |w_j|, or of that which the objective at zero asks for: by convexity
- * F(w) - F(w') <= g'(w - w') + penalty(w) - penalty(w'). What rounding of X w leaves of the gradient is no slope.
+ * F(w) - F(w') <= g'(w - w') + penalty(w) - penalty(w'). Slopes that are no more than rounding of X w makes lead no further
+ * than the size at hand.
  */
 #include <math.h>
 #include <string.h>
@@ -23,7 +24,7 @@ enum { CHUNK = 256 };
 /* What rounding may take off the bounds of screening. */
 #define MARGIN 1e-9
 
-/* How much larger than what is at hand coefficients may be; roundings of a sum that do not count. */
+/* How much larger than what is at hand coefficients may be; roundings of a slope. */
 #define REACH 1e4
 #define ROUNDINGS (8 * 2.220446049250313e-16)
 
@@ -199,10 +200,11 @@ static double gap_within_reach(const struct sv_fit *fit, const double *w, const 
     double size = 0, unit = sqrt(2 * fabs(fit->at_zero) * fit->heaviest);
     for (size_t j = 0; j < width(fit); j++)
         size += fit->norms[j] * fabs(w[j]);
-    double noise = ROUNDINGS * (fit->heaviest * size + unit);
+    struct sv_separable_slopes at = sv_separable_slopes(&fit->penalty, fit->norms, w, g);
+    double noise = ROUNDINGS * (fit->heaviest * size + unit), near = fmax(size, unit / fit->heaviest);
     if (!isfinite(noise)) /* nothing is known where squares overflow */
         return INFINITY;
-    return sv_separable_gap(&fit->penalty, fit->norms, w, g, REACH * fmax(size, unit / fit->heaviest), noise);
+    return at.sum + (at.steepest > noise ? REACH : 1) * near * at.steepest;
 }
 
 void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,

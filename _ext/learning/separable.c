@@ -80,21 +80,18 @@ double sv_separable_conjugate(const struct sv_separable *p, const double *g, dou
     return sum;
 }
 
-double sv_separable_gap(const struct sv_separable *p, const double *norms, const double *w, const double *g, double reach,
-                        double noise)
+struct sv_separable_slopes sv_separable_slopes(const struct sv_separable *p, const double *norms, const double *w,
+                                               const double *g)
 {
-    double sum = 0, steepest = 0;
+    struct sv_separable_slopes at = {0, 0};
     for (size_t j = 0; j < p->d; j++) {
-        double u = -g[j], excess = fabs(u) - p->l1[j], slope = copysign(p->l1[j], w[j]) - u + 0.5 * p->l2[j] * w[j];
-        if (isnan(u))
-            return INFINITY;
-        if (p->l2[j] == 0 && (w[j] != 0 ? fabs(slope) : excess) <= noise * norms[j])
-            continue;
-        sum += w[j] * slope;
-        if (isfinite(limit_of(p, j, u)))
-            steepest = fmax(steepest, excess / norms[j]);
-        else
-            sum += sv_separable_conjugate_of(p, j, u);
+        double u = -g[j], excess = fabs(u) - p->l1[j];
+        at.sum += w[j] * (copysign(p->l1[j], w[j]) - u + 0.5 * p->l2[j] * w[j]);
+        if (!isfinite(limit_of(p, j, u)))
+            at.sum += sv_separable_conjugate_of(p, j, u);
+        else if (excess > 0)
+            at.steepest = fmax(at.steepest, excess / norms[j]);
     }
-    return fmax(sum, 0) + fmax(reach * steepest, 0);
+    at.sum = isnan(at.sum) ? INFINITY : fmax(at.sum, 0);
+    return at;
 }

@@ -40,10 +40,13 @@ SV_BINDING void sv_separable_violations(const struct sv_separable *penalty, cons
 /* max of u w - penalty over coordinate j, 0 where that is infinite. */
 SV_BINDING double sv_separable_conjugate_of(const struct sv_separable *penalty, size_t j, double u);
 
-/* How much lower than at w a convex objective may be anywhere within the bounds and sum_j norms_j |w'_j| <= reach: by the
- * conjugate where that is finite, else by the slope. Equations that are met to norms_j noise are met. */
-SV_BINDING double sv_separable_gap(const struct sv_separable *penalty, const double *norms, const double *w,
-                                   const double *g, double reach, double noise);
+/* Where sum_j norms_j |w'_j| <= r, a convex objective is no lower at w' than at w but for sum + r * steepest: the coordinates'
+ * own terms with their conjugates, and the steepest way where these are infinite, in units of the norms. */
+struct sv_separable_slopes {
+    double sum, steepest;
+};
+SV_BINDING struct sv_separable_slopes sv_separable_slopes(const struct sv_separable *penalty, const double *norms,
+                                                          const double *w, const double *g);
 
 /* The conjugate at u = -share g, share within the limits: max over w within the bounds of u'w - penalty. */
 SV_BINDING double sv_separable_conjugate(const struct sv_separable *penalty, const double *g, double share);

@@ -26,8 +26,7 @@ Array = npt.NDArray[Any]
 
 EPSILON = float(np.finfo(float).eps)
 
-#: Where no bound holds of all coefficients: how much larger than what is at hand they may be; and roundings of a sum,
-#: which do not count.
+#: Where no bound holds of all coefficients: how much larger than what is at hand they may be; roundings of a slope.
 REACH, ROUNDINGS = 1e4, 8 * EPSILON
 
 #: A coefficient beyond which there seems to be no minimum.
@@ -272,12 +271,13 @@ class GlmProblem:
 
     def _gap_within_reach(self, w: Array, g: Array) -> float:
         """How much lower than at w the objective may be at coefficients that are not much larger: by convexity no more
-        than the slopes give. What rounding of X w leaves of them is no slope."""
+        than the slopes give. Those that rounding of X w makes lead no further than the size at hand."""
         size, unit = float(self.norms @ np.abs(w)), float(np.sqrt(2 * abs(self.at_zero) * self.heaviest))
         noise = ROUNDINGS * (self.heaviest * size + unit)
         if not np.isfinite(noise):
             return np.inf
-        return float(self.terms.gap(self.norms, w, g, REACH * max(size, unit / self.heaviest), noise))
+        own, steepest = self.terms.slopes(self.norms, w, g)
+        return float(own + (REACH if steepest > noise else 1.0) * max(size, unit / self.heaviest) * steepest)
 
     @cached_property
     def heaviest(self) -> float:
