@@ -532,6 +532,7 @@ cdef class Columns:
 
 include "sweeps.pxi"
 include "coordinate_descent.pxi"
+include "plain_fit.pxi"
 include "groups.pxi"
 
 

@@ -20,7 +20,6 @@ import scipy.sparse
 
 from .._base.iterate import verified
 from .._base.result import Status
-from .._base.state import made
 from .._base.threads import build_info, resolve
 from .._base.validate import FLOAT64
 from . import _kernels
@@ -63,7 +62,8 @@ def fitted(
         return None
     if not (LOSSES[loss].attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
-    start, count = time.perf_counter(), resolve(threads)
+    start = time.perf_counter()
+    count = threads if type(threads) is int and threads > 0 else resolve(threads)
     targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
     columns = (
         np.asfortranarray(X)
@@ -72,8 +72,8 @@ def fitted(
             X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
         )
     )
-    fit = _kernels.Descent.plain(columns, targets, LOSSES[loss].kind, terms, ones, tol, count)
-    return None if fit is None else _result(fit, d, ones, tol, max_iter, start, count, why)
+    fit = _kernels.plain_fit(columns, targets, LOSSES[loss].kind, terms, ones, tol, max_iter, count, start)
+    return None if fit is None else _result(fit, tol, start, count, why)
 
 
 def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
@@ -109,22 +109,27 @@ class SmallResult(GlmResult):
     """The same; what few look at, and takes as long as a small fit, is made when it is asked for."""
 
     @cached_property  # type: ignore[misc]
+    def support(self) -> Array:
+        """Features with a coefficient that is not zero."""
+        return self.state.w[: len(self.coef)].nonzero()[0]
+
+    @cached_property  # type: ignore[misc]
     def state(self) -> DescentState:
         """Where the fit ended."""
-        arrays, numbers, _, _ = _kernels.Descent.told(self.__dict__["_rest"])
+        arrays, numbers, _, _ = _kernels.plain_state(self.__dict__["_rest"])
         return state_of(arrays, numbers)
 
     @cached_property  # type: ignore[misc]
     def history(self) -> dict[str, Array]:
         """Measures and seconds, step by step."""
-        rows = [*_kernels.Descent.told(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
+        rows = [*_kernels.plain_state(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
         measures, seconds = np.array(rows).T.copy()
         return {"nit": np.arange(len(rows)), "measure": measures, "seconds": seconds}
 
     @cached_property  # type: ignore[misc]
     def stats(self) -> dict[str, Any]:
         """What was done."""
-        counts = counts_of(self.state, *_kernels.Descent.told(self.__dict__["_rest"])[2])
+        counts = counts_of(self.state, *_kernels.plain_state(self.__dict__["_rest"])[2])
         threads, seconds = self.__dict__["_threads"], self.__dict__["_seconds"]
         return {"copies": 0, "threads": threads, **counts, "isa": build_info()["isa"], "seconds": seconds}
 
@@ -134,19 +139,18 @@ class SmallResult(GlmResult):
         return OPTIONS.copy()
 
 
-def _result(
-    fit: _kernels.Descent, d: int, ones: bool, tol: float, max_iter: int, start: float, threads: int, why: str
-) -> GlmResult:
+def _result(fit: tuple[Any, ...], tol: float, start: float, threads: int, why: str) -> GlmResult:
     """The fit, and what is told of it."""
-    w, (primal, dual, kkt, measure), nit, ended, rest = fit.whole(max_iter, start)
-    coef = w[:d].copy()
-    status = verified(_ended(ended), measure, tol)
-    return made(
-        SmallResult, x=coef, coef=coef, intercept=float(w[d]) if ones else 0.0, fun=primal,
-        gap=max(primal - dual, 0.0), kkt=kkt, support=coef.nonzero()[0],
-        measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why), nit=nit,
-        method=METHOD.name, _rest=rest, _threads=threads, _seconds=time.perf_counter() - start,
-    )  # fmt: skip
+    coef, intercept, primal, dual, kkt, measure, nit, ended, rest = fit
+    status = Status.CONVERGED if measure <= tol else verified(_ended(ended), measure, tol)
+    result = object.__new__(SmallResult)
+    told = {
+        "x": coef, "coef": coef, "intercept": intercept, "fun": primal, "gap": max(primal - dual, 0.0), "kkt": kkt,
+        "measure": measure, "success": status is Status.CONVERGED, "status": status, "message": _message(status, why),
+        "nit": nit, "method": METHOD.name, "_rest": rest, "_threads": threads, "_seconds": time.perf_counter() - start,
+    }  # fmt: skip
+    object.__setattr__(result, "__dict__", told)
+    return result
 
 
 @cache
