@@ -205,7 +205,7 @@ def _usual(problem: GlmProblem) -> tuple[str, str]:
     if problem.across is not SERIAL:
         return USUAL["sharded"]
     (kind,) = problem.needs
-    small = problem.design.small or (problem.design.slim and problem.selects)
+    small = problem.design.small or (problem.selects and problem.design.is_slim(problem.has_dual))
     return USUAL["small" if kind == "glm" and small else kind]
 
 

@@ -64,7 +64,7 @@ def fitted(
     model = LOSSES.get(loss) if type(loss) is str else None
     if terms is None or model is None:
         return None
-    if not (is_small(X.size, d + ones) or (dense and is_slim(shape) and _selects(*terms))):
+    if not (is_small(X.size, d + ones) or (dense and _selects(*terms) and is_slim(shape, _is_coercive(*terms)))):
         return None
     if not (model.attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
