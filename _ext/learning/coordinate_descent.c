@@ -6,6 +6,7 @@
  * on (sweeps.h); small sets, and those where sweeps crawl, by sweeps with the gradient at hand and an active-set method on
  * their Gram matrix (coordinate_gram.c). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
  * on the kept predictors follows; where it takes little of a step, the next models have more curvature.
+ * Of non-negative least squares with many more columns than samples an exact fit is tried first (exact_fit.c).
  *
  * The frame is that of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and skglm (Bertrand and others, 2022,
  * arXiv 2204.07826); exact steps on coordinates and many of them at once: Nutini, Laradji, Schmidt, 2022, arXiv 1712.08859.
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "coordinate_gram.h"
+#include "exact_fit.h"
 #include "solvers.h"
 #include "sweeps.h"
 
@@ -494,6 +496,11 @@ void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t 
 void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
 {
     struct walk walk;
+    if (state->nit == 0 && state->primal == fit->at_zero && sv_fit_exactly(fit, state->g, state->w)) {
+        look_at_all(fit, state);
+        state->nit++;
+        return;
+    }
     int same = grow(fit, state);
     double primal = state->primal, measure = state->measure;
     begin_walk(&walk, fit, state);

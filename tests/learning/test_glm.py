@@ -433,3 +433,29 @@ def test_the_gap_bounds_what_is_left_where_columns_are_free(seed, loss, method):
         assert -1e-13 * abs(least.fun) <= result.fun - least.fun <= result.gap + 1e-13 * abs(least.fun)
     short = learning.glm(X, y, tol=1e-13, max_iter=1, **fit)
     assert short.fun - least.fun <= short.gap + 1e-13 * abs(least.fun)
+
+
+@pytest.mark.parametrize("rank", ["full", "repeated"])
+def test_many_columns_fit_exactly(seed, rank):
+    """Non-negative least squares whose answers leave nothing; rows that repeat have no factor."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(30, 240)), rng.normal(size=30)
+    if rank == "repeated":
+        X[7], y[7] = X[3], y[3]
+    fit = {"lam": 0, "penalty": "none", "bounds": (0, np.inf), "tol": 1e-12}
+    s = rng.uniform(0.5, 2, 30)
+    for weights in (None, s):
+        result = learning.glm(X, y, sample_weight=weights, **fit)
+        assert (result.success, result.method) == (True, "coordinate-descent")
+        assert result.coef.min() >= 0
+        assert np.sum((X @ result.coef - y) ** 2) <= 1e-12 * np.sum(y**2) * 2
+        assert rank == "repeated" or result.nit == 1
+
+
+def test_many_columns_that_do_not_fit_exactly(seed):
+    rng = np.random.default_rng(seed)
+    X, y = np.abs(rng.normal(size=(30, 240))), rng.normal(size=30) + 0.3
+    result = learning.glm(X, y, lam=0, penalty="none", bounds=(0, np.inf), tol=1e-12)
+    assert result.success
+    assert result.fun == pytest.approx(0.5 * scipy.optimize.nnls(X, y)[1] ** 2, rel=1e-10)
+    assert result.fun > 0.01 * np.sum(y**2)
