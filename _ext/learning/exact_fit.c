@@ -70,10 +70,10 @@ static void solve(const struct sv_fit *fit, size_t count, const double *K, doubl
 int sv_fit_exactly(struct sv_fit *fit, const double *g, double *coef)
 {
     size_t n = fit->n, count = fit->d, kept = 0;
+    if (!serves(fit, g)) /* else there is room for what follows */
+        return 0;
     double *w = fit->work, *more = w + count, *r = more + count, *u = r + n, *K = u + n, *H = K + n * n, *panel = H + n * n;
     size_t room = (sv_fit_work(n, fit->d) - (size_t)(panel - fit->work)) / n, turned = room < TURNED ? room : TURNED;
-    if (!serves(fit, g))
-        return 0;
     for (size_t j = 0; j < count; j++)
         fit->places[j] = (int32_t)j;
     for (int round = 0; round < ROUNDS && count >= n; round++, count = kept) {
