@@ -540,7 +540,7 @@ typedef struct sv_glm_options {
     const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept; not used where zeros are
                           better */
     double intercept0;
-    int64_t first;     /* columns that join the working set at first; 0: a hundred */
+    int64_t first;     /* columns that join the working set at first; 0: 128 */
     int screening;     /* whether columns that the gap proves to be zero are dropped */
 } sv_glm_options;
 #define SV_GLM_OPTIONS_INIT {sizeof(sv_glm_options), 1e-6, NULL, 0.0, 0, 1}
@@ -550,8 +550,8 @@ typedef struct sv_glm_result {
     size_t struct_size;
     double intercept;  /* 0 without one */
     double fun;        /* the objective */
-    double gap;        /* an upper bound of how far it is from its least value; NaN where coefficients have neither
-                          penalty nor two bounds: then kkt is judged, in units of that at w = 0 */
+    double gap;        /* an upper bound of how far it is from its least value; where coefficients have neither penalty
+                          nor two bounds, from that of coefficients up to 10^4 times as large */
     double kkt;        /* the largest violation of an optimality condition, in units of the gradient */
 } sv_glm_result;
 #define SV_GLM_RESULT_INIT {sizeof(sv_glm_result), 0.0, 0.0, 0.0, 0.0}

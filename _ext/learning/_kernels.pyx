@@ -195,6 +195,11 @@ cdef extern from "separable.h" nogil:
     void sv_separable_measure(const sv_separable *, const double *, const double *, sv_separable_measures *) noexcept
     void sv_separable_violations(const sv_separable *, const double *, const double *, double *) noexcept
     double sv_separable_conjugate(const sv_separable *, const double *, double) noexcept
+    struct sv_separable_slopes_s "sv_separable_slopes":
+        double sum
+        double steepest
+
+    sv_separable_slopes_s sv_separable_slopes(const sv_separable *, const double *, const double *, const double *) noexcept
 
 
 cdef class SeparableTerms:
@@ -251,6 +256,17 @@ cdef class SeparableTerms:
         """The conjugate at -share g."""
         self.check("g", g)
         return sv_separable_conjugate(&self.penalty, &g[0], share) if self.penalty.d else 0.0
+
+    def slopes(self, const double[::1] norms, const double[::1] w, const double[::1] g):
+        """How much lower than at w the objective may be where ``norms @ abs(w)`` is up to r: the first number, and r times
+        the second."""
+        cdef sv_separable_slopes_s at = sv_separable_slopes_s(0, 0)
+        self.check("norms", norms)
+        self.check("w", w)
+        self.check("g", g)
+        if self.penalty.d:
+            at = sv_separable_slopes(&self.penalty, &norms[0], &w[0], &g[0])
+        return at.sum, at.steepest
 
 
 cdef extern from "sparse.h" nogil:
@@ -516,6 +532,7 @@ cdef class Columns:
 
 include "sweeps.pxi"
 include "coordinate_descent.pxi"
+include "plain_fit.pxi"
 include "groups.pxi"
 
 

@@ -6,6 +6,7 @@
  * on (sweeps.h); small sets, and those where sweeps crawl, by sweeps with the gradient at hand and an active-set method on
  * their Gram matrix (coordinate_gram.c). Other losses are replaced there by their quadratic model, minimised in the same way, and a line search
  * on the kept predictors follows; where it takes little of a step, the next models have more curvature.
+ * Of non-negative least squares with many more columns than samples an exact fit is tried first (exact_fit.c).
  *
  * The frame is that of celer (Massias, Gramfort, Salmon, 2018, arXiv 1802.07481) and skglm (Bertrand and others, 2022,
  * arXiv 2204.07826); exact steps on coordinates and many of them at once: Nutini, Laradji, Schmidt, 2022, arXiv 1712.08859.
@@ -21,10 +22,11 @@
 #include <string.h>
 
 #include "coordinate_gram.h"
+#include "exact_fit.h"
 #include "solvers.h"
 #include "sweeps.h"
 
-enum { FIRST = 100, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
+enum { FIRST = 128, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
 /* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps, and else after a
  * share of that (half as many columns without kinks and bounds: conjugate gradients need no sweeps there); sweeps that are given
@@ -76,19 +78,12 @@ void sv_fit_prepare(struct sv_fit *fit)
     fit->heaviest = fit->loss.s ? 0 : 1;
     for (size_t i = 0; fit->loss.s && i < fit->n; i++)
         fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
-    fit->kkt_at_zero = 0;
+    fit->at_zero = NAN;
     if (fit->from_zero)
         return;
     memset(zeros, 0, fit->n * sizeof *zeros);
     sv_learning_loss(&fit->loss, zeros, NULL, 0, NULL, NULL, NULL, &sums);
     fit->at_zero = sums.value;
-    if (!fit->kind.has_dual) {
-        double *none = fit->work + width(fit), *g = none + width(fit), *z = g + width(fit), *v = z + fit->n;
-        struct sv_fit_bounds bounds;
-        memset(none, 0, width(fit) * sizeof *none);
-        sv_fit_bound(fit, none, NULL, z, v, g, &bounds);
-        fit->kkt_at_zero = bounds.kkt;
-    }
 }
 
 /* ---- the working set ---- */
@@ -452,21 +447,17 @@ static void newton(struct walk *walk)
 
 /* ---- the steps of a fit ---- */
 
-/* All that is known at state->w; `at_zero`: which is zero, where this is not known yet. */
-static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state, int at_zero)
+/* All that is known at state->w. */
+static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
 {
     struct sv_fit_bounds bounds;
     sv_fit_bound(fit, state->w, state->alive, state->z, state->v, state->g, &bounds);
-    if (at_zero) {
-        fit->at_zero = bounds.primal;
-        fit->kkt_at_zero = bounds.kkt;
-    }
     if (fit->screening)
         sv_fit_screen(fit, state->w, state->g, &bounds, state->alive);
     state->primal = bounds.primal;
     state->kkt = bounds.kkt;
-    state->dual = fmax(state->dual, bounds.dual);
-    state->measure = sv_fit_measure(fit, state->primal, state->dual, state->kkt);
+    state->dual = sv_fit_better(fit, bounds.dual, state->dual);
+    state->measure = sv_fit_measure(fit, state->primal, state->dual);
 }
 
 /* A start that is worse than zero is of no use, and Poisson's loss might overflow there. The coefficient of an empty
@@ -499,12 +490,17 @@ void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t 
     state->dual = -INFINITY;
     state->floor = 0;
     state->nit = state->idle = state->crawls = state->newtons = state->grams = state->sweeps = state->products = 0;
-    look_at_all(fit, state, fit->from_zero);
+    look_at_all(fit, state);
 }
 
 void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
 {
     struct walk walk;
+    if (state->nit == 0 && state->primal == fit->at_zero && sv_fit_exactly(fit, state->g, state->w)) {
+        look_at_all(fit, state);
+        state->nit++;
+        return;
+    }
     int same = grow(fit, state);
     double primal = state->primal, measure = state->measure;
     begin_walk(&walk, fit, state);
@@ -519,7 +515,7 @@ void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
         state->w[walk.list[k]] = walk.w[k];
     state->sweeps += walk.model.sweeps;
     state->products += walk.model.products;
-    look_at_all(fit, state, 0);
+    look_at_all(fit, state);
     int gained = primal - state->primal > NOISE * fabs(primal) || state->measure < 0.5 * measure;
     state->idle = gained || !same ? 0 : state->idle + 1;
     state->nit++;

@@ -36,14 +36,14 @@ struct sv_fit {
     struct sv_separable_kind kind; /* of the features' penalty */
     int selects;                 /* whether it may hold coefficients at zero */
     double curvature, heaviest;  /* the loss's greatest, infinity where there is none; the largest weight of a sample */
-    double at_zero, kkt_at_zero; /* the objective and the violation at w = 0; the latter where there is no dual bound */
+    double at_zero;              /* the objective at w = 0; NaN before the first pass where fits start there */
 };
 
 /* Where a fit is: arrays and numbers, which may be saved and taken up again to the same bits. */
 struct sv_fit_state {
     double *w, *z, *v, *g;       /* coefficients, X w, the loss's derivative in z and its gradient in w */
     uint8_t *alive, *working;    /* coordinates that may be nonzero at the optimum; that are worked on */
-    double primal, dual, kkt;    /* the objective, the best lower bound so far, the violation */
+    double primal, dual, kkt;    /* the objective, the best lower bound so far (coordinate_gap.c), the violation */
     double measure;              /* what is compared with tol: see sv_fit_measure */
     double floor;                /* the least curvature of a sample in a model, as a share of the largest */
     int64_t nit, idle;           /* steps; those in a row that brought nothing */
@@ -80,9 +80,11 @@ SV_BINDING int sv_fit_separates(const struct sv_fit *fit, const double *w, const
 /* All of it computed from w; writes z, v and g, the latter in the coordinates that are alive (NULL: all), 0 elsewhere. */
 SV_BINDING void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,
                              struct sv_fit_bounds *bounds);
-/* The gap in units of the objective at zero; where there is no dual bound, the violation in units of that at zero, or the
- * objective's, if this is less and no term can be below zero. */
-SV_BINDING double sv_fit_measure(const struct sv_fit *fit, double primal, double dual, double kkt);
+/* The lower bound to go by, where there was another one before: one of all coefficients stays, one of those within reach of
+ * others does not. */
+SV_BINDING double sv_fit_better(const struct sv_fit *fit, double dual, double before);
+/* The gap in units of the objective at zero. */
+SV_BINDING double sv_fit_measure(const struct sv_fit *fit, double primal, double dual);
 /* alive = 0 where the bounds tell that a coordinate is zero at the optimum. */
 SV_BINDING void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g,
                               const struct sv_fit_bounds *bounds, uint8_t *alive);

@@ -53,7 +53,8 @@ cdef extern from "coordinate_descent.h" nogil:
     void sv_fit_step(sv_fit *, sv_fit_state *) noexcept
     int sv_fit_reached(const sv_fit *, const sv_fit_state *) noexcept
     void sv_fit_bound(sv_fit *, const double *, const uint8_t *, double *, double *, double *, sv_fit_bounds *) noexcept
-    double sv_fit_measure(const sv_fit *, double, double, double) noexcept
+    double sv_fit_better(const sv_fit *, double, double) noexcept
+    double sv_fit_measure(const sv_fit *, double, double) noexcept
 
 
 cdef int _place_matrix(sv_fit *fit, X, bint ones) except -1:
@@ -109,98 +110,6 @@ cdef class Descent:
         self.fit.work, self.fit.places = &work[0], &places[0]
         with nogil:
             sv_fit_prepare(&self.fit)
-
-    @staticmethod
-    def plain(X, const double[::1] y, int kind, terms, bint ones, double tol, int threads):
-        """A fit of columns, `Compressed` or dense, all of them with the same `terms`: l1, l2, low, high. None where the
-        numbers need a closer look: what is not finite, targets that do not fit the loss, indices that do not rise."""
-        cdef Descent self = Descent.__new__(Descent)
-        cdef sv_fit *fit = &self.fit
-        cdef const double[::1, :] entries
-        if isinstance(X, Compressed):
-            _place_matrix(fit, X, ones)
-        else:
-            entries = X
-            fit.dense, fit.stride, fit.n, fit.d = &entries[0, 0], entries.shape[0], entries.shape[0], entries.shape[1]
-            fit.ones = ones
-        cdef size_t n = fit.n, d = fit.d, width = d + ones, k, j, work = sv_fit_work(n, d)
-        cdef double[::1] block = np.empty(work + 5 * width + n)
-        cdef int32_t[::1] places = np.empty(3 * d + 3, np.int32)
-        cdef double *rest = &block[work]
-        cdef double value, largest = 0
-        if n == 0 or d == 0 or <size_t>y.shape[0] != n:
-            raise ValueError("X has no entries, or y not its length")
-        self.kept = X, block, places
-        fit.norms, fit.loss.kind, fit.loss.n, fit.loss.y = rest, kind, n, rest + 5 * width
-        fit.penalty.d = width
-        fit.penalty.l1, fit.penalty.l2 = rest + width, rest + 2 * width
-        fit.penalty.low, fit.penalty.high = rest + 3 * width, rest + 4 * width
-        fit.tol, fit.first, fit.screening, fit.threads, fit.work, fit.places = tol, 0, 1, threads, &block[0], &places[0]
-        fit.from_zero = True
-        for k in range(4):
-            value = terms[k]
-            for j in range(d):
-                rest[(k + 1) * width + j] = value
-            if ones:
-                rest[(k + 1) * width + d] = 0 if k < 2 else -INFINITY if k == 2 else INFINITY
-        with nogil:
-            memset(rest, 0, width * sizeof(double))
-            if not sv_fit_norms(fit, rest):
-                largest = INFINITY
-            for j in range(d):
-                if not rest[j] <= DBL_MAX:
-                    largest = INFINITY
-            if not sv_learning_targets(kind, n, &y[0], rest + 5 * width):
-                largest = INFINITY
-            if largest < INFINITY:
-                sv_fit_prepare(fit)
-        return self if largest < INFINITY else None
-
-    def whole(self, int64_t most, double start):
-        """All steps from zero, at most so many: the coefficients where they end, the intercept last; the objective, its
-        bound, the violation and the measure there, of a pass over all columns; how many steps, and the number of the
-        status that ends the fit; and the rest, which `told` explains."""
-        cdef sv_fit_state state
-        cdef sv_fit_bounds at
-        cdef size_t n = self.fit.n, width = self.fit.d + (self.fit.ones != 0), j, working = 0, alive = 0
-        block, marks = np.zeros(2 * (n + width)), np.zeros(2 * width, np.uint8)
-        cdef double[::1] of_block = block
-        cdef uint8_t[::1] of_marks = marks
-        memset(&state, 0, sizeof(state))
-        state.w, state.g = &of_block[0], &of_block[width]
-        state.z, state.v = &of_block[2 * width], &of_block[2 * width + n]
-        state.alive, state.working = &of_marks[0], &of_marks[width]
-        rows = []
-        with nogil:
-            sv_fit_begin(&self.fit, &state, NULL)
-        while state.nit < most and sv_fit_reached(&self.fit, &state) < 0:
-            rows.append((state.measure, perf_counter() - start))
-            with nogil:
-                sv_fit_step(&self.fit, &state)
-            PyErr_CheckSignals()
-        for j in range(width):
-            working += state.working[j]
-            alive += state.alive[j]
-        at.primal, at.dual, at.kkt = state.primal, state.dual, state.kkt
-        if alive < width:  # else the last step ended with such a pass
-            rest = np.empty(2 * n + width)
-            of_block = rest
-            with nogil:
-                sv_fit_bound(&self.fit, state.w, NULL, &of_block[0], &of_block[n], &of_block[2 * n], &at)
-            at.dual = max(at.dual, state.dual)
-        found = at.primal, at.dual, at.kkt, sv_fit_measure(&self.fit, at.primal, at.dual, at.kkt)
-        numbers = self.numbers(&state)
-        return block[:width], found, state.nit, numbers[-1], (block, marks, width, numbers, (working, width - alive), rows)
-
-    @staticmethod
-    def told(rest):
-        """What `whole` found beside the answer: the state's arrays and numbers; how many columns are worked on, and were
-        screened; the measures and seconds of the states before the last."""
-        block, marks, width, numbers, counts, rows = rest
-        n = len(block) // 2 - width
-        arrays = (block[:width], block[2 * width:2 * width + n], block[2 * width + n:], block[width:2 * width],
-                  marks[:width], marks[width:])
-        return arrays, numbers, counts, rows
 
     def penalise(self, SeparableTerms penalty):
         """Another penalty of the same coordinates."""
@@ -288,6 +197,10 @@ cdef class Descent:
             sv_fit_bound(&self.fit, at_w, NULL, &z[0], &v[0], gradient, &at)
         return (at.sums.value, at.sums.square, at.sums.cross, at.sums.total), (at.primal, at.dual, at.kkt, at.share)
 
-    def measure(self, double primal, double dual, double kkt):
+    def better(self, double dual, double before):
+        """The lower bound to go by."""
+        return sv_fit_better(&self.fit, dual, before)
+
+    def measure(self, double primal, double dual):
         """What is compared with the tolerance."""
-        return sv_fit_measure(&self.fit, primal, dual, kkt)
+        return sv_fit_measure(&self.fit, primal, dual)

@@ -6,6 +6,11 @@
  * sum u_i^2 / s_i, and its product with a column within that times the column's norm: where that cannot reach l1_j, w_j is 0 at
  * the optimum (Ndiaye, Fercoq, Gramfort, Salmon, 2017, Gap Safe screening, arXiv 1611.05780). An intercept asks that u
  * sums to zero: v is brought there, and what that may change of the products with the columns is counted in full.
+ *
+ * Where coordinates have neither a penalty nor bounds no bound holds everywhere. Then it is one of all coefficients of up to
+ * REACH times the size of those at hand, sum_j |x_j| |w_j|, or of that which the objective at zero asks for: by convexity
+ * F(w) - F(w') <= g'(w - w') + penalty(w) - penalty(w'). Slopes that are no more than rounding of X w makes lead no further
+ * than the size at hand.
  */
 #include <math.h>
 #include <string.h>
@@ -18,6 +23,10 @@ enum { CHUNK = 256 };
 
 /* What rounding may take off the bounds of screening. */
 #define MARGIN 1e-9
+
+/* How much larger than what is at hand coefficients may be; roundings of a slope. */
+#define REACH 1e4
+#define ROUNDINGS (8 * 2.220446049250313e-16)
 
 static size_t width(const struct sv_fit *fit) { return fit->d + (fit->ones != 0); }
 
@@ -133,18 +142,6 @@ static double limit_of(const struct sv_fit *fit, const double *g, double apart, 
     return most;
 }
 
-/* max over one coordinate of u w - penalty. */
-static double conjugate_of(const struct sv_separable *p, size_t j, double u)
-{
-    double beyond = fabs(u) - p->l1[j], end = u > 0 ? p->high[j] : -p->low[j];
-    if (!(beyond > 0))
-        return 0;
-    double best = p->l2[j] > 0 ? fmin(beyond / p->l2[j], end) : end;
-    if (isinf(best)) /* what is left there is the rounding of the limits */
-        return 0;
-    return beyond * best - 0.5 * p->l2[j] * best * best;
-}
-
 /* The penalty's conjugate at -share g, g known to apart norms: no less. */
 static double conjugate_within(const struct sv_fit *fit, const double *g, double apart, double share,
                                const uint8_t *alive)
@@ -154,7 +151,8 @@ static double conjugate_within(const struct sv_fit *fit, const double *g, double
         double u = -share * g[j], slack = fabs(share) * apart * fit->norms[j];
         if (alive && !alive[j])
             continue;
-        double above = conjugate_of(&fit->penalty, j, u + slack), below = conjugate_of(&fit->penalty, j, u - slack);
+        double above = sv_separable_conjugate_of(&fit->penalty, j, u + slack);
+        double below = sv_separable_conjugate_of(&fit->penalty, j, u - slack);
         *(u > 0 ? &up : &down) += fmax(above, below);
     }
     return up + down;
@@ -196,6 +194,19 @@ static void bound_below(struct sv_fit *fit, const double *v, const double *g, co
         at->dual -= sv_separable_conjugate(&fit->penalty, g, at->share);
 }
 
+/* How much lower the objective may be within reach. */
+static double gap_within_reach(const struct sv_fit *fit, const double *w, const double *g)
+{
+    double size = 0, unit = sqrt(2 * fabs(fit->at_zero) * fit->heaviest);
+    for (size_t j = 0; j < width(fit); j++)
+        size += fit->norms[j] * fabs(w[j]);
+    struct sv_separable_slopes at = sv_separable_slopes(&fit->penalty, fit->norms, w, g);
+    double noise = ROUNDINGS * (fit->heaviest * size + unit), near = fmax(size, unit / fit->heaviest);
+    if (!isfinite(noise)) /* nothing is known where squares overflow */
+        return INFINITY;
+    return at.sum + (at.steepest > noise ? REACH : 1) * near * at.steepest;
+}
+
 void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,
                   struct sv_fit_bounds *bounds)
 {
@@ -206,20 +217,25 @@ void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, dou
     sv_separable_measure(&fit->penalty, w, g, &penalty);
     bounds->primal = bounds->sums.value + penalty.value;
     bounds->kkt = penalty.kkt;
-    bounds->dual = -INFINITY;
     bounds->share = bounds->apart = 0;
-    if (fit->kind.has_dual)
+    if (isnan(fit->at_zero)) /* the first pass, which is at zero */
+        fit->at_zero = bounds->primal;
+    if (fit->kind.has_dual) {
         bound_below(fit, v, g, alive, penalty.below, penalty.above, bounds);
+        return;
+    }
+    bounds->dual = bounds->primal - gap_within_reach(fit, w, g);
+    if (fit->loss.kind != SV_LOSS_POISSON) /* the others have no term below zero */
+        bounds->dual = fmax(bounds->dual, 0);
 }
 
-double sv_fit_measure(const struct sv_fit *fit, double primal, double dual, double kkt)
+double sv_fit_better(const struct sv_fit *fit, double dual, double before)
 {
-    if (!fit->kind.has_dual) {
-        double violation = kkt / fmax(fit->kkt_at_zero, 2.2250738585072014e-308);
-        /* Where no term is below zero, the least objective is not either: what is left of it is a gap. */
-        int bounded = fit->loss.kind != SV_LOSS_POISSON && fit->at_zero > 0 && primal < violation * fit->at_zero;
-        return bounded ? primal / fit->at_zero : violation;
-    }
+    return fit->kind.has_dual ? fmax(dual, before) : dual;
+}
+
+double sv_fit_measure(const struct sv_fit *fit, double primal, double dual)
+{
     if (fit->at_zero == 0)
         return primal <= 0 ? 0 : INFINITY;
     /* No gap is known to be smaller than the rounding of the objective. Poisson's may be far below zero: that is then
@@ -231,7 +247,7 @@ double sv_fit_measure(const struct sv_fit *fit, double primal, double dual, doub
 void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, const struct sv_fit_bounds *bounds,
                    uint8_t *alive)
 {
-    if (isinf(fit->curvature) || !isfinite(bounds->dual))
+    if (isinf(fit->curvature) || !fit->kind.has_dual || !isfinite(bounds->dual))
         return;
     double radius = sqrt(2 * fit->curvature * fmax(bounds->primal - bounds->dual, 0) * fit->heaviest);
     for (size_t j = 0; j < fit->d; j++) {

@@ -67,6 +67,20 @@ static void solve_rows(char *uplo, char *trans, char *diag, int *n, double *a, i
     }
 }
 
+int sv_gram_factor(double *a, size_t n)
+{
+    int size = (int)n, info;
+    factor_rows("U", &size, a, &size, &info);
+    return info == 0;
+}
+
+void sv_gram_solve(const double *a, size_t n, double *x)
+{
+    int size = (int)n, one = 1;
+    solve_rows("U", "T", "N", &size, (double *)a, &size, x, &one);
+    solve_rows("U", "N", "N", &size, (double *)a, &size, x, &one);
+}
+
 /* ---- the matrix ---- */
 
 static double sum_of(const double *x, size_t n)

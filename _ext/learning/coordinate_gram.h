@@ -7,6 +7,10 @@
 /* The largest matrix that is formed. */
 enum { SV_GRAM_MOST = 512 };
 
+/* The lower triangle of a (n x n, by rows) = L L'; returns whether it is definite. And x = a^-1 x by that factor. */
+int sv_gram_factor(double *a, size_t n);
+void sv_gram_solve(const double *a, size_t n, double *x);
+
 /* About how many sweeps over the columns cost as much as the matrix does. */
 double sv_gram_costs(const struct sv_sweeps *model);
 

@@ -61,18 +61,37 @@ void sv_separable_violations(const struct sv_separable *p, const double *w, cons
         violation[j] = violation_of(p, w, g, j);
 }
 
+double sv_separable_conjugate_of(const struct sv_separable *p, size_t j, double u)
+{
+    double beyond = fabs(u) - p->l1[j], end = u > 0 ? p->high[j] : -p->low[j];
+    if (!(beyond > 0))
+        return 0;
+    double best = p->l2[j] > 0 ? fmin(beyond / p->l2[j], end) : end;
+    if (isinf(best)) /* what is left there is the rounding of the limits */
+        return 0;
+    return beyond * best - 0.5 * p->l2[j] * best * best;
+}
+
 double sv_separable_conjugate(const struct sv_separable *p, const double *g, double share)
 {
     double sum = 0;
-    for (size_t j = 0; j < p->d; j++) {
-        double u = -share * g[j], beyond = fabs(u) - p->l1[j];
-        if (!(beyond > 0))
-            continue;
-        double end = u > 0 ? p->high[j] : -p->low[j];
-        double best = p->l2[j] > 0 ? fmin(beyond / p->l2[j], end) : end;
-        if (isinf(best)) /* what is left there is the rounding of the limits */
-            continue;
-        sum += beyond * best - 0.5 * p->l2[j] * best * best;
-    }
+    for (size_t j = 0; j < p->d; j++)
+        sum += sv_separable_conjugate_of(p, j, -share * g[j]);
     return sum;
+}
+
+struct sv_separable_slopes sv_separable_slopes(const struct sv_separable *p, const double *norms, const double *w,
+                                               const double *g)
+{
+    struct sv_separable_slopes at = {0, 0};
+    for (size_t j = 0; j < p->d; j++) {
+        double u = -g[j], excess = fabs(u) - p->l1[j];
+        at.sum += w[j] * (copysign(p->l1[j], w[j]) - u + 0.5 * p->l2[j] * w[j]);
+        if (!isfinite(limit_of(p, j, u)))
+            at.sum += sv_separable_conjugate_of(p, j, u);
+        else if (excess > 0)
+            at.steepest = fmax(at.steepest, excess / norms[j]);
+    }
+    at.sum = isnan(at.sum) ? INFINITY : fmax(at.sum, 0);
+    return at;
 }

@@ -37,6 +37,17 @@ SV_BINDING void sv_separable_measure(const struct sv_separable *penalty, const d
 SV_BINDING void sv_separable_violations(const struct sv_separable *penalty, const double *w, const double *g,
                                         double *violation);
 
+/* max of u w - penalty over coordinate j, 0 where that is infinite. */
+SV_BINDING double sv_separable_conjugate_of(const struct sv_separable *penalty, size_t j, double u);
+
+/* Where sum_j norms_j |w'_j| <= r, a convex objective is no lower at w' than at w but for sum + r * steepest: the coordinates'
+ * own terms with their conjugates, and the steepest way where these are infinite, in units of the norms. */
+struct sv_separable_slopes {
+    double sum, steepest;
+};
+SV_BINDING struct sv_separable_slopes sv_separable_slopes(const struct sv_separable *penalty, const double *norms,
+                                                          const double *w, const double *g);
+
 /* The conjugate at u = -share g, share within the limits: max over w within the bounds of u'w - penalty. */
 SV_BINDING double sv_separable_conjugate(const struct sv_separable *penalty, const double *g, double share);
 

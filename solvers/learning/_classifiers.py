@@ -45,8 +45,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight : dict, "balanced" or None, default None
         Factors of the samples' weights by class, as in scikit-learn.
     tol : float, default 1e-8
-        The duality gap that is a success, in units of the objective of zero coefficients; without a penalty, the
-        violation of the optimality conditions in units of that at zero.
+        The gap that is a success, in units of the objective of zero coefficients: of `GlmResult`.
         Labels that a plane separates have no best coefficients without a penalty: a `ConvergenceWarning` tells.
     max_iter : int, default 200
         Passes over the data at most. A `ConvergenceWarning` tells where they did not reach the tolerance.
@@ -60,8 +59,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     coef_ : ndarray, shape (1, d) for two classes, else (K, d)
     intercept_ : ndarray, shape (1,) or (K,)
     dual_gap_ : float
-        A bound of how far the objective is from its least value, recomputed from the coefficients; NaN without
-        a penalty.
+        A bound of how far the objective is from its least value, recomputed from the coefficients.
     n_iter_ : ndarray of int, shape (1,)
     n_features_in_ : int
 

@@ -59,7 +59,7 @@ class DescentState(FitState):
 class CoordinateDescent:
     """Coordinate descent on working sets."""
 
-    first: int = option(0, "columns that join the working set at first; 0: a hundred", low=0, high=2**31 - 1)
+    first: int = option(0, "columns that join the working set at first; 0: 128", low=0, high=2**31 - 1)
     screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def _fit(self, problem: GlmProblem) -> _kernels.Descent:
@@ -101,7 +101,7 @@ class CoordinateDescent:
         )  # fmt: skip
         working, alive = int(np.count_nonzero(state.working)), int(np.count_nonzero(state.alive))
         stats = counts_of(state, working, len(w) - alive)
-        return problem.certified(w, best, state.nit, stats, fit.measure(primal, max(dual, best), kkt))
+        return problem.certified(w, best, state.nit, stats, fit.measure(primal, fit.better(dual, best)))
 
 
 def _guess(problem: GlmProblem) -> Array | None:

@@ -36,7 +36,8 @@ LARGE_COPY = 1 << 30
 SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
 
 #: It does so for larger dense ones, too, with few columns or few samples, where coefficients are held at zero: no more
-#: than either can be in use, and few equations need no BLAS.
+#: than either can be in use, and few equations need no BLAS. Without a penalty, where nothing can be screened, of
+#: more columns too.
 SLIM_ENTRIES, SLIM = 1_000_000, 256
 
 
@@ -45,9 +46,10 @@ def is_small(entries: int, width: int) -> bool:
     return entries <= SMALL_ENTRIES and width <= SMALL_WIDTH
 
 
-def is_slim(shape: tuple[int, ...]) -> bool:
+def is_slim(shape: tuple[int, ...], penalised: bool) -> bool:
     """The same of a dense matrix in double precision, for fits that hold coefficients at zero."""
-    return shape[0] * shape[1] <= SLIM_ENTRIES and min(shape) <= SLIM
+    n, d = shape
+    return n * d <= SLIM_ENTRIES and (min(shape) <= SLIM or (not penalised and d <= min(n, SMALL_WIDTH)))
 
 
 class Design(ABC):
@@ -62,9 +64,12 @@ class Design(ABC):
     width: int
     #: Whether a pass over some of the columns costs less than one over all.
     by_columns: bool
-    #: Whether fits take less time than what Python adds to them, and where they hold coefficients at zero.
+    #: Whether fits take less time than what Python adds to them.
     small: bool
-    slim: bool = False
+
+    def is_slim(self, penalised: bool) -> bool:
+        """The same of fits that hold coefficients at zero."""
+        return False
 
     @cached_property
     @abstractmethod
@@ -174,11 +179,13 @@ class Dense(Matrix):
     def __init__(self, X: Any, ones: bool) -> None:
         super().__init__(X, ones)
         self.by_columns = X.flags.f_contiguous
-        self.slim = X.dtype == np.float64 and is_slim(X.shape)
         self._columns = _kernels.Columns(X) if self.by_columns else None
         #: In single precision BLAS would have to convert all of X: its rows are read like columns.
         by_rows = not self.by_columns and X.dtype == np.float32
         self._rows = _kernels.Columns(np.ascontiguousarray(X).T) if by_rows else None
+
+    def is_slim(self, penalised: bool) -> bool:
+        return self.X.dtype == np.float64 and is_slim(self.X.shape, penalised)
 
     def affordable(self, columns: Array, passes: float) -> int:
         # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.

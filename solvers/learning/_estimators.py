@@ -304,8 +304,7 @@ class NNLS(_LinearModel):
     fit_intercept : bool, default False
         Whether to fit b, of any sign.
     tol : float, default 1e-10
-        The violation of the optimality conditions that is a success, in units of that of zero coefficients, or the
-        objective in units of theirs.
+        The gap that is a success, in units of the objective of zero coefficients: of `GlmResult`.
     max_iter : int, default 200
     warm_start : bool, default False
 

@@ -112,9 +112,8 @@ def glm(
         Where to start: coefficients, and the intercept where there is one.
     tol : float, default 1e-6
         The fit succeeds where ``gap <= tol * F(0)``, F(0) the objective of zero coefficients. Where coefficients have
-        neither penalty nor bounds there is no gap, and the violation of the optimality conditions is compared with
-        that at zero, or, but for Poisson's loss, F with F(0), if that is less. Labels that a plane separates have no
-        best coefficients then, and end as `Status.DIVERGED`.
+        neither penalty nor two bounds the gap is one from the best coefficients that are up to 10^4 times as large
+        (see `GlmResult`). Labels that a plane separates have no best coefficients then, and end as `Status.DIVERGED`.
     method : str, optional
         "working-set", "group-working-set" for groups, "newton-cg" for the loss "multinomial" without kinks,
         "newton-gram", which also serves `comm`, or "coordinate-descent", which is wholly in C and the same as in the C
@@ -206,7 +205,7 @@ def _usual(problem: GlmProblem) -> tuple[str, str]:
     if problem.across is not SERIAL:
         return USUAL["sharded"]
     (kind,) = problem.needs
-    small = problem.design.small or (problem.design.slim and problem.selects)
+    small = problem.design.small or (problem.selects and problem.design.is_slim(problem.has_dual))
     return USUAL["small" if kind == "glm" and small else kind]
 
 

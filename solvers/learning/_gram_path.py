@@ -80,10 +80,10 @@ class GramPath:
         # At the first strength nothing needs to be done: zero stays zero to the last bit.
         while len(rows) <= ROUNDS and (not (rows or begins) or self._minimised(penalty, kind, kkt)):
             sums, (primal, dual, kkt, _) = self.passes.bound(self.w, self.z, self.v, self.g)
-            best = max(best, dual)
-            rows.append((len(rows) + begins, self.passes.measure(primal, best, kkt), time.perf_counter() - begun))
+            best = self.passes.better(dual, best)
+            rows.append((len(rows) + begins, self.passes.measure(primal, best), time.perf_counter() - begun))
             if rows[-1][1] <= self.problem.tol:
-                return self._result(primal, primal - best if kind.has_dual else np.nan, kkt, rows), sums[0]
+                return self._result(primal, primal - best, kkt, rows), sums[0]
         self.start(before)
         return None
 

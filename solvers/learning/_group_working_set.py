@@ -140,7 +140,7 @@ class GroupWorkingSet:
         known = look(problem, w, alive, int(np.count_nonzero(alive)))
         if self.screening == "gap-safe" and not working.all():
             alive = alive & may_be_nonzero(problem, known)
-        dual = max(dual, known.dual)
+        dual = problem.better(known.dual, dual)
         measure = problem.measure(known, dual)
         return GroupState(
             w=w, z=known.z, g=known.g, working=working, alive=alive, primal=known.primal, dual=dual, kkt=known.kkt,

@@ -80,6 +80,15 @@ class Grouped:
         """The greatest ``u @ w - value(w)`` within the bounds, for u within `limits`."""
         return 0.0
 
+    def slopes(self, norms: Array, w: Array, g: Array) -> tuple[float, float]:
+        """As of `SeparableTerms`; the slope along a group is what exceeds its l1 terms and its norm."""
+        own = float((g + np.sign(w) * self.l1) @ w) + float(self.norms @ self.sizes(w))
+        downhill = np.where(g < 0, self.high > 0, self.low < 0)
+        excess = np.where(downhill, np.maximum(np.abs(g) - self.l1, 0.0), 0.0)
+        steep = np.maximum(self.sizes(excess) - self.norms, 0.0)[self.group_of]
+        some = (excess > 0) & (steep > 0)
+        return max(own, 0.0), float(np.max(steep[some] / norms[some], initial=0.0))
+
     def terms(self) -> GroupedTerms:
         """The penalty as a pass over the data wants it."""
         return GroupedTerms(self)
@@ -114,6 +123,11 @@ class GroupedTerms:
     def conjugate(self, g: Array, share: float) -> float:
         """The conjugate at -share g, within the limits."""
         return self.penalty.conjugate(-share * g)
+
+    def slopes(self, norms: Array, w: Array, g: Array) -> tuple[float, float]:
+        """How much lower than at w the objective may be where ``norms @ abs(w)`` is up to r: the first number, and r
+        times the second."""
+        return self.penalty.slopes(norms, w, g)
 
 
 def grouped(

@@ -34,6 +34,7 @@ class SeparableTerms:
     def measure(self, w: _Floats, g: _Floats) -> tuple[float, float, float, float]: ...
     def violations(self, w: _Floats, g: _Floats) -> _Floats: ...
     def conjugate(self, g: _Floats, share: float) -> float: ...
+    def slopes(self, norms: _Floats, w: _Floats, g: _Floats) -> tuple[float, float]: ...
 
 class Compressed:
     count: int
@@ -79,18 +80,6 @@ class Descent:
         self, X: Compressed | Columns, ones: bool, loss: LossTerms, penalty: SeparableTerms, norms: _Floats, tol: float,
         first: int, screening: bool, threads: int,
     ) -> None: ...  # fmt: skip
-    @staticmethod
-    def plain(
-        X: Compressed | _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool,
-        tol: float, threads: int,
-    ) -> Descent | None: ...  # fmt: skip
-    def whole(
-        self, most: int, start: float
-    ) -> tuple[_Floats, tuple[float, float, float, float], int, int, tuple[Any, ...]]: ...  # fmt: skip
-    @staticmethod
-    def told(
-        rest: tuple[Any, ...]
-    ) -> tuple[_Arrays, _Numbers, tuple[int, int], list[tuple[float, float]]]: ...  # fmt: skip
     def penalise(self, penalty: SeparableTerms) -> None: ...
     def begin(self, w0: _Floats, guess: _Bytes | None = None) -> tuple[_Arrays, _Numbers]: ...
     def step(self, arrays: _Arrays, numbers: _Numbers) -> _Numbers: ...
@@ -100,7 +89,16 @@ class Descent:
     def bound(
         self, w: _Floats, z: _Floats, v: _Floats, g: _Floats
     ) -> tuple[tuple[float, float, float, float], tuple[float, float, float, float]]: ...
-    def measure(self, primal: float, dual: float, kkt: float) -> float: ...
+    def better(self, dual: float, before: float) -> float: ...
+    def measure(self, primal: float, dual: float) -> float: ...
+
+def plain_fit(
+    X: Compressed | _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool, tol: float,
+    most: int, threads: int, start: float,
+) -> tuple[_Floats, float, float, float, float, float, int, int, tuple[Any, ...]] | None: ...  # fmt: skip
+def plain_state(
+    rest: tuple[Any, ...],
+) -> tuple[_Arrays, _Numbers, tuple[int, int], list[tuple[float, float]]]: ...
 
 class GroupTerms:
     def __init__(

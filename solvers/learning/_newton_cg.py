@@ -122,7 +122,7 @@ def _evaluated(
 ) -> NewtonCGState:
     """The state at w, its certificate recomputed."""
     known = problem.certificate(w, z)
-    dual = max(dual, known.dual)
+    dual = problem.better(known.dual, dual)
     return NewtonCGState(
         w=w, z=z, g=known.g, anchor=anchor, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
         measure=problem.measure(known, dual), products=products,

@@ -115,7 +115,7 @@ class NewtonGram:
         sums, g, more = problem.summed(sums, design.transposed(v), None if kept else H)
         known = problem.bounded(w, z, v, D, g, sums)
         problem.remember(known)
-        dual = max(dual, known.dual)
+        dual = problem.better(known.dual, dual)
         return NewtonGramState(
             w=w, z=z, g=g, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
             measure=problem.measure(known, dual), columns=columns, H=H if more is None else more.copy(),

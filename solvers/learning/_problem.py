@@ -26,6 +26,9 @@ Array = npt.NDArray[Any]
 
 EPSILON = float(np.finfo(float).eps)
 
+#: Where no bound holds of all coefficients: how much larger than what is at hand they may be; roundings of a slope.
+REACH, ROUNDINGS = 1e4, 8 * EPSILON
+
 #: A coefficient beyond which there seems to be no minimum.
 LARGEST = 1e8
 
@@ -43,8 +46,10 @@ class GlmResult(SolveResult):
     fun : float
         The objective: the loss summed over the samples, and the penalty.
     gap : float
-        An upper bound, >= 0, of how far `fun` is from its least value, recomputed from the returned coefficients. NaN
-        where coefficients other than the intercept have neither penalty nor bounds.
+        An upper bound, >= 0, of how far `fun` is from its least value, recomputed from the returned coefficients. Where
+        coefficients other than the intercept have neither penalty nor two bounds it is one from the least value of all
+        coefficients w for which ``sum_j norm(x_j) |w_j|`` is up to 10^4 times what it is here, or
+        ``sqrt(2 F(0))`` if that is more.
     kkt : float
         The largest violation of an optimality condition, in units of the gradient of the loss.
     support : ndarray of int
@@ -71,7 +76,7 @@ class Certificate:
     g: Array
     sums: Sums
     primal: float
-    #: A lower bound of the least objective; -inf where none is known.
+    #: A lower bound of the least objective; where there is none of all coefficients, one of those within reach.
     dual: float
     kkt: float
     #: The dual point is this share of the derivative in z, and what its balance for an intercept may change of |g|.
@@ -101,7 +106,7 @@ class FitState:
     z: Array
     g: Array
     primal: float
-    #: The best lower bound so far.
+    #: The lower bound to go by: see `GlmProblem.better`.
     dual: float
     kkt: float
     nit: int
@@ -245,7 +250,10 @@ class GlmProblem:
         value, kkt, low, high = self.terms.measure(w, g)
         primal = sums.value + value
         if not self.has_dual:
-            return Certificate(w, z, v, D, g, sums, primal, -np.inf, kkt, 0.0, None, alive)
+            bound = primal - self._gap_within_reach(w, g)
+            if self.loss.nonnegative:
+                bound = max(bound, 0.0)
+            return Certificate(w, z, v, D, g, sums, primal, bound, kkt, 0.0, None, alive)
         point, at_point, at_columns, slack = v, sums, g, None
         if self.design.ones:
             point, at_point, at_columns, slack = self._balanced(v, g, sums, alive)
@@ -261,6 +269,25 @@ class GlmProblem:
             dual -= self.terms.conjugate(g, share)
         return Certificate(w, z, v, D, g, sums, primal, dual, kkt, share, slack, alive)
 
+    def _gap_within_reach(self, w: Array, g: Array) -> float:
+        """How much lower than at w the objective may be at coefficients that are not much larger: by convexity no more
+        than the slopes give. Those that rounding of X w makes lead no further than the size at hand."""
+        size, unit = float(self.norms @ np.abs(w)), float(np.sqrt(2 * abs(self.at_zero) * self.heaviest))
+        noise = ROUNDINGS * (self.heaviest * size + unit)
+        if not np.isfinite(noise):
+            return np.inf
+        own, steepest = self.terms.slopes(self.norms, w, g)
+        return float(own + (REACH if steepest > noise else 1.0) * max(size, unit / self.heaviest) * steepest)
+
+    @cached_property
+    def heaviest(self) -> float:
+        """The largest weight of a sample."""
+        return float(self.across.max(np.array([self.loss.s.max(initial=0.0)]))[0])
+
+    def better(self, dual: float, before: float) -> float:
+        """The lower bound to go by, where there was another one before: one of all coefficients stays."""
+        return max(dual, before) if self.has_dual else dual
+
     def _balanced(self, v: Array, g: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array, Array]:
         """A dual point that sums to zero, its sums, its products with the columns, and by how much these may differ."""
         balanced = self.loss.balanced(v, self.across.sum)
@@ -275,16 +302,11 @@ class GlmProblem:
         return balanced, Sums(sums.value, square, cross, 0.0), g, slack
 
     def measure(self, certificate: Certificate, dual: float) -> float:
-        """The gap in units of the objective at zero; without a dual, the violation in units of that at zero, or the
-        objective's, if that is less: where no term is ever below zero, the least objective is not either.
+        """The gap in units of the objective at zero.
 
         Poisson's objective has no least value of its own: where it is far below zero, that is the unit. No gap is known
         to be smaller than the rounding of the objective, whatever the difference of the two numbers is.
         """
-        if not self.has_dual:
-            violation = certificate.kkt / max(self.kkt_at_zero, np.finfo(float).tiny)
-            bounded = self.loss.nonnegative and self.at_zero > 0 and certificate.primal < violation * self.at_zero
-            return certificate.primal / self.at_zero if bounded else violation
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
         gap = max(certificate.primal - dual, EPSILON * abs(certificate.primal))
@@ -324,11 +346,11 @@ class GlmProblem:
         if certificate is None or certificate.alive is not None:
             certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
             self.remember(certificate)
-        dual = max(certificate.dual, best_dual)
+        dual = self.better(certificate.dual, best_dual)
         coef, intercept = self.split(w)
         return GlmResult.of(
             x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
-            gap=max(certificate.primal - dual, 0.0) if self.has_dual else np.nan, kkt=certificate.kkt,
+            gap=max(certificate.primal - dual, 0.0), kkt=certificate.kkt,
             support=coef.nonzero()[0] if coef.ndim == 1 else np.nonzero(coef.any(axis=0))[0],
             measure=self.measure(certificate, dual) if measure is None else measure,
             success=False, status=Status.MAX_ITER, message="", nit=nit, stats=stats,

@@ -9,18 +9,19 @@ goes the way of all fits, which says what is wrong; that way the answer has the 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import inf
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
+from numpy import ndarray
 
 from .._base.iterate import verified
 from .._base.result import Status
-from .._base.state import made
 from .._base.threads import build_info, resolve
 from .._base.validate import FLOAT64
 from . import _kernels
@@ -38,32 +39,36 @@ REAL = (float, int)
 #: The options of the method, none of which was given.
 OPTIONS = {option.name: option.default for option in METHOD.options}
 
+#: As names of this module: to look them up elsewhere takes longer.
+NAME, CONVERGED = METHOD.name, Status.CONVERGED
+
 
 def fitted(
     X: Any, y: Any, loss: str, penalty: str, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any, max_iter: Any,
     threads: int | None, why: str,
 ) -> GlmResult | None:  # fmt: skip
     """The result; None where the arguments need a closer look. `why`: what the message says of the method."""
-    dense = type(X) is np.ndarray
+    start = perf_counter()
+    dense = type(X) is ndarray
     if not (dense or (scipy.sparse.issparse(X) and X.format == "csc")):
         return None
-    if not (X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool):
+    shape = X.shape
+    if not (X.dtype is FLOAT64 and len(shape) == 2 and type(ones) is bool and type(y) is ndarray):
         return None
-    if not (type(y) is np.ndarray and y.dtype.kind in "if" and y.shape == X.shape[:1]):
+    n, d = shape
+    if not (n > 0 < d and y.dtype.kind in "if" and y.shape == (n,)):
         return None
-    n, d = X.shape
-    if n == 0 or d == 0:
-        return None
-    if not (type(tol) is float and 0 < tol < math.inf and type(max_iter) is int and max_iter >= 0):
+    if not (type(tol) is float and 0 < tol < inf and type(max_iter) is int and max_iter >= 0):
         return None
     terms = _terms(penalty, lam, l1_ratio, bounds)
-    if terms is None or type(loss) is not str or loss not in LOSSES:
+    model = LOSSES.get(loss) if type(loss) is str else None
+    if terms is None or model is None:
         return None
-    if not (is_small(X.size, d + ones) or (dense and is_slim(X.shape) and _selects(*terms))):
+    if not (is_small(X.size, d + ones) or (dense and _selects(*terms) and is_slim(shape, _is_coercive(*terms)))):
         return None
-    if not (LOSSES[loss].attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
+    if not (model.attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
-    start, count = time.perf_counter(), resolve(threads)
+    count = threads if type(threads) is int and threads > 0 else resolve(threads)
     targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
     columns = (
         np.asfortranarray(X)
@@ -72,17 +77,17 @@ def fitted(
             X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
         )
     )
-    fit = _kernels.Descent.plain(columns, targets, LOSSES[loss].kind, terms, ones, tol, count)
-    return None if fit is None else _result(fit, d, ones, tol, max_iter, start, count, why)
+    fit = _kernels.plain_fit(columns, targets, model.kind, terms, ones, tol, max_iter, count, start)
+    return None if fit is None else _result(fit, tol, start, count, why)
 
 
 def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
     """The l1 and l2 terms and the bounds of every column."""
-    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < math.inf):
+    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < inf):
         return None
     if not (isinstance(l1_ratio, REAL) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
         return None
-    low, high = -math.inf, math.inf
+    low, high = -inf, inf
     if bounds is not None:
         if type(bounds) is not tuple or len(bounds) != 2:
             return None
@@ -109,22 +114,27 @@ class SmallResult(GlmResult):
     """The same; what few look at, and takes as long as a small fit, is made when it is asked for."""
 
     @cached_property  # type: ignore[misc]
+    def support(self) -> Array:
+        """Features with a coefficient that is not zero."""
+        return self.state.w[: len(self.coef)].nonzero()[0]
+
+    @cached_property  # type: ignore[misc]
     def state(self) -> DescentState:
         """Where the fit ended."""
-        arrays, numbers, _, _ = _kernels.Descent.told(self.__dict__["_rest"])
+        arrays, numbers, _, _ = _kernels.plain_state(self.__dict__["_rest"])
         return state_of(arrays, numbers)
 
     @cached_property  # type: ignore[misc]
     def history(self) -> dict[str, Array]:
         """Measures and seconds, step by step."""
-        rows = [*_kernels.Descent.told(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
+        rows = [*_kernels.plain_state(self.__dict__["_rest"])[3], (self.state.measure, self.__dict__["_seconds"])]
         measures, seconds = np.array(rows).T.copy()
         return {"nit": np.arange(len(rows)), "measure": measures, "seconds": seconds}
 
     @cached_property  # type: ignore[misc]
     def stats(self) -> dict[str, Any]:
         """What was done."""
-        counts = counts_of(self.state, *_kernels.Descent.told(self.__dict__["_rest"])[2])
+        counts = counts_of(self.state, *_kernels.plain_state(self.__dict__["_rest"])[2])
         threads, seconds = self.__dict__["_threads"], self.__dict__["_seconds"]
         return {"copies": 0, "threads": threads, **counts, "isa": build_info()["isa"], "seconds": seconds}
 
@@ -134,19 +144,18 @@ class SmallResult(GlmResult):
         return OPTIONS.copy()
 
 
-def _result(
-    fit: _kernels.Descent, d: int, ones: bool, tol: float, max_iter: int, start: float, threads: int, why: str
-) -> GlmResult:
+def _result(fit: tuple[Any, ...], tol: float, start: float, threads: int, why: str) -> GlmResult:
     """The fit, and what is told of it."""
-    w, (primal, dual, kkt, measure), nit, ended, rest = fit.whole(max_iter, start)
-    coef = w[:d].copy()
-    status = verified(_ended(ended), measure, tol)
-    return made(
-        SmallResult, x=coef, coef=coef, intercept=float(w[d]) if ones else 0.0, fun=primal,
-        gap=max(primal - dual, 0.0) if dual > -math.inf else math.nan, kkt=kkt, support=coef.nonzero()[0],
-        measure=measure, success=status is Status.CONVERGED, status=status, message=_message(status, why), nit=nit,
-        method=METHOD.name, _rest=rest, _threads=threads, _seconds=time.perf_counter() - start,
-    )  # fmt: skip
+    coef, intercept, primal, dual, kkt, measure, nit, ended, rest = fit
+    status = CONVERGED if measure <= tol else verified(_ended(ended), measure, tol)
+    result = object.__new__(SmallResult)
+    told = {
+        "x": coef, "coef": coef, "intercept": intercept, "fun": primal, "gap": max(primal - dual, 0.0), "kkt": kkt,
+        "measure": measure, "success": status is CONVERGED, "status": status, "message": _message(status, why),
+        "nit": nit, "method": NAME, "_rest": rest, "_threads": threads, "_seconds": perf_counter() - start,
+    }  # fmt: skip
+    object.__setattr__(result, "__dict__", told)
+    return result
 
 
 @cache

@@ -43,8 +43,9 @@ LARGEST_SINGLE = 1e18
 #: A direction of less curvature, beside the preconditioner's, has none.
 FLAT = 1e-15
 
-#: What makes a matrix definite along directions that cost nothing, relative to its diagonal.
-RIDGE = 1e-12
+#: What makes a matrix definite along directions that cost nothing, relative to its diagonal: in double precision; and
+#: in single, whose rounding would lead far along these.
+RIDGE, ROUGH_RIDGE = 1e-12, 1e-6
 
 
 def serves(problem: GlmProblem) -> bool:
@@ -121,7 +122,9 @@ class Newton:
         """The kept factor's solves, or the curvatures of the columns."""
         old = self.factor is None or self.recent * self.product_costs > RENEWED * self.sample_costs
         if self.single is not None and self.sampled and not self.whole and old:
-            self.factor = _cholesky(self.single.gram(D, self.sampled), self.problem.penalty.l2)
+            H = self.single.gram(D, self.sampled)
+            H[np.diag_indices_from(H)] *= 1 + ROUGH_RIDGE
+            self.factor = _cholesky(H, self.problem.penalty.l2)
             self.recent = 0
         if self.factor is not None:
             factor = self.factor

@@ -146,7 +146,7 @@ class WorkingSet:
         if self.screening == "gap-safe" and len(columns) < problem.design.width:
             alive = alive & may_be_nonzero(problem, known)
             left = int(np.count_nonzero(alive))
-        dual = max(dual, known.dual)
+        dual = problem.better(known.dual, dual)
         return WorkingSetState(
             w=w, z=known.z, g=known.g, columns=columns, alive=alive, left=left, primal=known.primal, dual=dual,
             kkt=known.kkt, nit=0, measure=problem.measure(known, dual),
@@ -192,7 +192,7 @@ def may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
     ``sum s_i x_i^2``.
     """
     loss, penalty, d = problem.loss, problem.penalty, problem.design.d
-    if loss.curvature is None or not np.isfinite(known.dual):
+    if loss.curvature is None or not problem.has_dual or not np.isfinite(known.dual):
         return np.full(problem.design.width, True)
     radius = np.sqrt(2 * loss.curvature * max(known.primal - known.dual, 0.0) * loss.s.max())
     slack = radius * problem.design.norms

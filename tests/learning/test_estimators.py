@@ -116,7 +116,7 @@ def test_logistic_regression_starts_warm(seed):
             assert model.n_iter_[0] == 1
     assert LogisticRegression().fit(X, y, (y > 0).astype(float)).classes_.tolist() == [1, 2]
     model = LogisticRegression("none", tol=1e-6).fit(X, y)
-    assert np.isnan(model.dual_gap_)
+    assert model.dual_gap_ <= 1e-6 * len(y) * np.log(3)
     with pytest.raises(ValueError, match="C must be positive"):
         LogisticRegression(C=0.0).fit(X, y)
     with pytest.raises(ValueError, match="penalty must be one of"):

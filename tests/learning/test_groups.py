@@ -349,7 +349,7 @@ def test_weights_of_zero_and_infinity(seed):
     lam = strongest(X, y, "squared", groups, np.ones(6)) / 3
     result = glm(X, y, penalty="group", groups=groups, lam=lam, weights=weights, tol=1e-9)
     assert result.success
-    assert np.isnan(result.gap)
+    assert result.gap <= 1e-9 * 0.5 * (y @ y)
     assert not result.coef[:5].any()
     assert result.coef[5:10].all()
     again = glm(X[:, 5:], y, penalty="group", groups=5, lam=lam, weights=weights[1:], tol=1e-9)

@@ -162,6 +162,10 @@ def test_slim_matrices_are_small_where_coefficients_are_held_at_zero(monkeypatch
         np.testing.assert_array_equal(result.coef, long_way.coef)
         assert result.message == long_way.message
         assert (long_way.method, result.method) == ("coordinate-descent", "coordinate-descent")
+    wide, y_wide = problem(5, 600, 500)
+    result, _ = both(monkeypatch, form(wide), y_wide, lam=0, penalty="none", bounds=(0, np.inf), tol=1e-10)
+    assert (result.success, result.method) == (True, "coordinate-descent")
     monkeypatch.undo()
+    assert glm(form(wide), y_wide, lam=5.0).method == "working-set"
     assert glm(form(X), y, lam=5.0, penalty="l2").method == "working-set"
     assert glm(form(X).astype(np.float32), y, lam=5.0).method == "working-set"
