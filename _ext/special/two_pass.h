@@ -9,10 +9,35 @@ INLINE vreal shifted_by(vreal x, vreal shift, int shifted) { return shifted ? v_
 /* What a sum of terms is for: quotients, or but its logarithm. */
 enum use { FOR_QUOTIENTS, FOR_LOG };
 
+enum { SUM_BLOCK = 32 }; /* vectors of a row that are summed on one grid */
+#define SUM_BLOCK_START ((real)(2 * SUM_BLOCK << HEADROOM))
+
+/* A grid_sum that keeps what every TOGETHER-th vector lost by itself: equal terms lose alike, and the fewer of them are
+ * added one after the other, the less that is rounded. */
+struct split_sum {
+    vreal sum, lost[TOGETHER];
+};
+
+static inline struct split_sum empty_split(void)
+{
+    struct split_sum block = {.sum = v_set1(SUM_BLOCK_START)};
+    for (int k = 0; k < TOGETHER; k++)
+        block.lost[k] = v_set1(0);
+    return block;
+}
+
+INLINE void add_split_sum(const struct split_sum *block, vreal *sum, vreal *error)
+{
+    vreal lost = block->lost[0];
+    for (int k = 1; k < TOGETHER; k++)
+        lost = v_add(lost, block->lost[k]);
+    add_grid_sum((struct grid_sum){block->sum, lost}, SUM_BLOCK_START, sum, error);
+}
+
 /* Adds the terms of `count` vectors (a constant at each call): side by side they take two thirds of the time that they
  * take one after the other. `highest` becomes at least the maximum of as many of `watched`. */
 INLINE void add_vectors(const real *x, const real *watched, size_t left, vreal shift, int shifted,
-                        const struct window *window, struct grid_sum *block, vreal *highest, enum use use, int count)
+                        const struct window *window, struct split_sum *block, vreal *highest, enum use use, int count)
 {
     vreal v[TOGETHER], s[TOGETHER], on_grid[TOGETHER];
     for (int k = 0; k < count; k++) {
@@ -22,15 +47,18 @@ INLINE void add_vectors(const real *x, const real *watched, size_t left, vreal s
     }
     for (int k = 0; k < count; k++)
         v_exp_split_for_log(v_set1(TO_GRID), v_max(window->lowest_x, v[k]), &s[k], &on_grid[k]);
-    for (int k = 0; k < count; k++)
-        add_power(block, s[k], v_exp_power(window->base, on_grid[k]));
+    for (int k = 0; k < count; k++) {
+        struct grid_sum part = {block->sum, block->lost[k]};
+        add_power(&part, s[k], v_exp_power(window->base, on_grid[k]));
+        block->sum = part.sum, block->lost[k] = part.lost;
+    }
 }
 
-/* The same for up to BLOCK vectors, whose sum joins sum + error. */
+/* The same for up to SUM_BLOCK vectors, whose sum joins sum + error. */
 INLINE void sum_block(const real *x, const real *watched, size_t n, vreal shift, int shifted,
                       const struct window *window, vreal *sum, vreal *error, vreal *top, enum use use)
 {
-    struct grid_sum block = empty_sum(SUM_START);
+    struct split_sum block = empty_split();
     vreal highest = *top;
     const struct window at = *window;
     size_t i = 0;
@@ -39,7 +67,7 @@ INLINE void sum_block(const real *x, const real *watched, size_t n, vreal shift,
     for (; i < n; i += SV_W)
         add_vectors(x + i, watched + i, n - i, shift, shifted, &at, &block, &highest, use, 1);
     *top = highest;
-    add_grid_sum(block, SUM_START, sum, error);
+    add_split_sum(&block, sum, error);
 }
 
 /* 1; 0 at the window's lower end and below, where a term must vanish lest a sum of opposite signs miss its 0. */
@@ -88,8 +116,8 @@ INLINE struct scaled_sum sum_chunk(const real *x, const real *b, const real *wat
     const struct window window = window_above(exponent);
     const vreal vshift = v_set1(shift);
     vreal sum = v_set1(0), error = v_set1(0), tops = v_set1(-INFINITY);
-    for (size_t i = 0; i < n; i += BLOCK * SV_W) {
-        size_t count = n - i < BLOCK * SV_W ? n - i : BLOCK * SV_W;
+    for (size_t i = 0; i < n; i += SUM_BLOCK * SV_W) {
+        size_t count = n - i < SUM_BLOCK * SV_W ? n - i : SUM_BLOCK * SV_W;
         if (b)
             sum_weighted_block(x + i, b + i, count, vshift, &window, &sum, &error, &tops);
         else
@@ -395,16 +423,18 @@ INLINE struct scaled_sum sum_chunk_beside(const real *next, size_t n, real expon
     const struct window window = window_above(exponent);
     const vreal none = v_set1(0);
     vreal sum = v_set1(0), error = v_set1(0), highest = v_set1(-INFINITY);
-    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
-        struct grid_sum block = empty_sum(SUM_START);
-        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+    for (size_t j = 0; j < n; j += SUM_BLOCK * SV_W) {
+        struct split_sum block = empty_split();
+        size_t i = j, end = n - j < SUM_BLOCK * SV_W ? n : j + SUM_BLOCK * SV_W;
         for (; i + STEP <= end && row->left >= row->head + STEP; i += STEP) {
             add_vectors(next + i, next + i, SV_W, none, 0, &window, &block, &highest, FOR_QUOTIENTS, TOGETHER);
             leave_some(row, TOGETHER);
         }
+        for (; i + STEP <= end; i += STEP) /* nothing left to leave */
+            add_vectors(next + i, next + i, SV_W, none, 0, &window, &block, &highest, FOR_QUOTIENTS, TOGETHER);
         for (; i < end; i += SV_W)
             add_vectors(next + i, next + i, n - i, none, 0, &window, &block, &highest, FOR_QUOTIENTS, 1);
-        add_grid_sum(block, SUM_START, &sum, &error);
+        add_split_sum(&block, &sum, &error);
     }
     *top = v_max_lanes(highest);
     return without_common(over_lanes(sum, error, exponent));

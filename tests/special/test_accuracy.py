@@ -283,6 +283,19 @@ def test_equal_elements_share_equally(value, n, dtype):
     check_softmax(y[:1], split([mp.mpf(1) / n], dtype), dtype)
 
 
+@pytest.mark.parametrize("n", [8000, 16_384, 20_000, 33_000])
+@pytest.mark.parametrize("gap", [6.0, 8.5, 9.75, 12.0])
+def test_one_large_among_equal_ones(gap, n, dtype):
+    """What equal terms lose on the sum's grid is rounded alike."""
+    x = np.full(n, -gap, dtype)
+    x[0] = 0
+    total = 1 + (n - 1) * mp.exp(-gap)
+    y = softmax(x)
+    assert (y[1:] == y[1]).all()
+    for got, exact in ((y[0], 1 / total), (y[1], mp.exp(-gap) / total)):
+        assert abs(mp.mpf(float(got)) - exact) <= 2 * mp.mpf(float(np.spacing(dtype(float(exact)))))
+
+
 @pytest.mark.parametrize("where", [0, 0.5, 1], ids=["first", "middle", "last"])
 def test_one_large_among_four_million(where, dtype):
     """The sum is 1 + (n - 1) e^-16: plain summation in float32 would lose most of it."""
