@@ -192,11 +192,11 @@ INLINE void store_some_terms(const real *x, size_t left, const struct window *wi
 INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least,
                                      int plain)
 {
-    const real start = raised(2 * BLOCK);
+    const real start = raised(FINE_START);
     vreal sum = v_set1(0), error = v_set1(0);
-    for (size_t j = 0; j < n; j += BLOCK * SV_W) {
+    for (size_t j = 0; j < n; j += FINE_BLOCK * SV_W) {
         struct grid_sum block = empty_sum(start);
-        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+        size_t i = j, end = n - j < FINE_BLOCK * SV_W ? n : j + FINE_BLOCK * SV_W;
         for (; i + TOGETHER * SV_W <= end; i += TOGETHER * SV_W)
             store_some_terms(x + i, SV_W, &window, &block, terms + i, least, plain, TOGETHER);
         for (; i + SV_W <= end; i += SV_W)
@@ -339,15 +339,15 @@ INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window,
                                   struct ends *ends, int plain)
 {
     enum { STEP = STEPS_TOGETHER * SV_W };
-    const real start = raised(2 * BLOCK);
+    const real start = raised(FINE_START);
     const struct scale scale = row->scale;
     const size_t taken = complete(out, scaled(v_load(row->terms), &scale)), flows = (n - taken) / SV_W * SV_W;
     const real *from = row->terms + taken;
     vreal sum = v_set1(0), error = v_set1(0);
     *ends = no_ends();
-    for (size_t j = 0, left = flows; j < n; j += BLOCK * SV_W) {
+    for (size_t j = 0, left = flows; j < n; j += FINE_BLOCK * SV_W) {
         struct grid_sum block = empty_sum(start);
-        size_t i = j, end = n - j < BLOCK * SV_W ? n : j + BLOCK * SV_W;
+        size_t i = j, end = n - j < FINE_BLOCK * SV_W ? n : j + FINE_BLOCK * SV_W;
         for (; i + STEP <= end && left >= STEP; i += STEP, left -= STEP) {
             step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, plain, STEPS_TOGETHER);
             leave_terms(out, from, left, STEPS_TOGETHER, &scale, plain);

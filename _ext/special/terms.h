@@ -7,6 +7,8 @@
 
 enum {
     BLOCK = 64,     /* vectors that are summed on one grid */
+    FINE_BLOCK = 12, /* and terms of at most 1 that are kept: what equal ones lose is rounded alike, the less the fewer */
+    FINE_START = 32, /* the start of such a sum, which stays within a binade */
     CHUNK = 128,    /* blocks that share an exponent */
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */
