@@ -1,8 +1,12 @@
 """Build the sdist and, from it, the wheel; install the wheel in a fresh environment; solve something there.
 
+Where wheels of them exist, beside the oldest NumPy and SciPy that the package says it supports, with which a part of
+the tests runs.
+
 The sdist is made from committed files only: what a user gets is what was committed.
 """
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -23,6 +27,11 @@ for shape in ((20, 20), (8, 8, 8)):  # the shipped nets
     assert solvers.linalg.solve(grid, np.ones(grid.size), method="dcdm", rtol=1e-4).stats["direction"] == "learned"
 print(solvers.show_config())
 """
+#: The lowest versions of pyproject.toml. They have wheels up to this version of Python.
+OLDEST, LAST_PYTHON = ("numpy==1.26.*", "scipy==1.11.*"), (3, 12)
+#: What runs with them: one seed of each method of the contract, and of what has met SciPy's older ways.
+PARTS = ("contract/test_result.py", "linalg/test_sequence.py", "linalg/test_complex.py", "optimize/test_control.py")
+CHOSEN = "test_success_is_the_recomputed_measure and 7- or test_every_arm or not_definite or cells or steps"
 #: What programs in other languages need of the package.
 FILES = (
     "include/solvers.h", "include/solvers.hpp", "include/solvers.f90", "lib/libsolvers.so", "cython_api.pxd",
@@ -67,6 +76,17 @@ def check_embedding(folder, wheel):
         run(folder / "program", cwd=folder)
 
 
+def check_oldest(python):
+    """A part of the tests passes beside the oldest NumPy and SciPy, which are installed already."""
+    run(python, "-m", "pip", "install", "--quiet", "pytest", "hypothesis", "mpmath", "scikit-learn", "pyamg", *OLDEST)
+    tests = ROOT / "tests"
+    environment = {**os.environ, "PYTHONPATH": str(tests)}
+    command = [python, "-P", "-m", "pytest", "-q", "-p", "oldest_scipy", "-k", CHOSEN]
+    command += ["-W", "ignore::scipy.sparse.SparseEfficiencyWarning", *(tests / part for part in PARTS)]
+    print("$", *command, flush=True)
+    subprocess.run(command, cwd=tests, env=environment, check=True)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -80,9 +100,12 @@ def main():
         (wheel,) = (folder / "dist").glob("*.whl")
         venv.create(folder / "fresh", with_pip=True)
         python = folder / "fresh" / "bin" / "python"
-        run(python, "-m", "pip", "install", "--quiet", wheel)
+        old = sys.version_info[:2] <= LAST_PYTHON
+        run(python, "-m", "pip", "install", "--quiet", wheel, *(OLDEST if old else ()))
         run(python, "-c", SMOKE, cwd=folder)
         check_embedding(folder, wheel)
+        if old:
+            check_oldest(python)
         # From the source folder a plain install is shadowed by the uncompiled package, which must say so.
         shadowed = subprocess.run([python, "-c", "import solvers.ot"], cwd=ROOT, capture_output=True, text=True)
         assert "looks like the source folder" in shadowed.stderr, shadowed.stderr

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
+from .._base.sparse import diagonal_matrix
 from ._program import Array, LinearProgram
 
 #: Changes of an entry, in parts of it, at most; passes, as what was mended may make others miss; and steps of each.
@@ -49,10 +50,10 @@ def _mended(matrix: Any, ray: Array, missed: Callable[[Array], Array]) -> Array:
         held |= missed(product)
         if not product[held].any():
             break
-        part = matrix[held] @ scipy.sparse.diags_array(np.abs(ray))
+        part = matrix[held] @ diagonal_matrix(np.abs(ray))
         sizes = np.sqrt(part.power(2).sum(axis=1))
         scale = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-        scaled = scipy.sparse.diags_array(scale) @ part
+        scaled = diagonal_matrix(scale) @ part
         shares = scipy.sparse.linalg.lsqr(scaled, -scale * product[held], atol=1e-15, btol=1e-15, iter_lim=STEPS)[0]
         ray = ray + np.abs(ray) * np.clip(shares, -MOST, MOST)
     return ray

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import scipy.sparse
 from scipy.linalg import lapack
 
+from .._base.sparse import diagonal_matrix
 from ._problem import GlmProblem
 
 Array = npt.NDArray[Any]
@@ -78,7 +79,7 @@ class Newton:
 def _kernel(X: Any, l2: Array) -> Array:
     """X diag(1 / l2) X', in double precision; of dense columns, some at a time."""
     if scipy.sparse.issparse(X):
-        scaled = X @ scipy.sparse.diags_array(1 / np.sqrt(l2))
+        scaled = X @ diagonal_matrix(1 / np.sqrt(l2))
         return (scaled @ scaled.T).toarray()  # type: ignore[no-any-return]
     K, some = np.zeros((len(X), len(X))), max(BLOCK // max(len(X), 1), 64)
     for k in range(0, X.shape[1], some):

@@ -341,7 +341,7 @@ def _by_samples(
     outside, target = R[:, ~free] - basis @ (basis.T @ R[:, ~free]), np.empty_like(w)
     start, norm = _penalised(groups)
     target[~free] = _secular.minimise(outside, r - basis @ (basis.T @ r), start, norm, w[~free], tol, goal)
-    target[free] = np.linalg.lstsq(R[:, free], r - R[:, ~free] @ target[~free])[0]
+    target[free] = np.linalg.lstsq(R[:, free], r - R[:, ~free] @ target[~free], rcond=None)[0]
     return target
 
 

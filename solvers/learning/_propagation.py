@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-import scipy.sparse.csgraph
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -20,6 +19,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
 
+from .._base.sparse import components, diagonal_matrix, identity
 from ._quadratics import quadratic
 
 Array = npt.NDArray[Any]
@@ -159,7 +159,7 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError("X must be a square matrix of weights, symmetric and >= 0, where kernel='precomputed'")
         if scipy.sparse.issparse(W):
             W = scipy.sparse.csr_array(W)
-            return W - scipy.sparse.diags_array(W.diagonal(), format="csr")
+            return W - diagonal_matrix(W.diagonal()).tocsr()
         np.fill_diagonal(W, 0.0)
         return W
 
@@ -184,7 +184,7 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return
         left = self.label_distributions_[known] / scale[known, None]
         inside, across = W[free][:, free], W[free][:, known]
-        one = scipy.sparse.eye_array(inside.shape[0]) if scipy.sparse.issparse(W) else np.eye(len(inside))
+        one = identity(inside.shape[0]) if scipy.sparse.issparse(W) else np.eye(len(inside))
         Q, C = one - inside, np.asarray(across @ left)
         columns = [self._solved(Q, C[:, k]) for k in range(len(self.classes_) - 1)]
         found = np.clip(np.column_stack([*columns, np.zeros(len(C))]) * scale[free, None], 0.0, 1.0)
@@ -205,5 +205,5 @@ class LabelPropagation(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _reached(W: Any, known: Array) -> Array:
     """The nodes that are linked to a known one."""
-    count, part = scipy.sparse.csgraph.connected_components(scipy.sparse.csr_array(W), directed=False)
+    count, part = components(W)
     return np.asarray(np.isin(part, part[known], kind="table" if count < len(part) else None))

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from .._base.errors import OptionError
 from .._base.method import _registry
 from .._base.result import Status
+from .._base.sparse import relative, short_indices
 from . import _kernels
 from ._precondition import ic0
 from ._problem import fastest, norm
@@ -274,11 +275,12 @@ def by_scipy(task: Task, name: str, M: Any, iterations: int, **keywords: Any) ->
 
     # What SciPy follows is a residual by recursion, which may be a little off the true one.
     goal = 0.9 * task.tolerance
+    method = getattr(scipy_linalg, name)
     operator = scipy_linalg.LinearOperator((system.size,) * 2, precondition, dtype=np.float64)
     try:
-        x, code = getattr(scipy_linalg, name)(
-            system.csr(), task.b, x0=task.x0, rtol=0.0, atol=goal, M=operator, maxiter=iterations, callback=follow,
-            **keywords,
+        x, code = method(
+            system.csr(), task.b, x0=task.x0, atol=goal, M=operator, maxiter=iterations, callback=follow,
+            **relative(method, 0.0), **keywords,
         )  # fmt: skip
     except _OverError:
         return Outcome(np.array(last), count, Status.TIME_LIMIT)
@@ -325,7 +327,7 @@ def factorise(system: System, definite: bool, previous: Factors | None) -> Facto
     import scipy.sparse
     import scipy.sparse.linalg as scipy_linalg
 
-    matrix = scipy.sparse.csc_matrix(system.csr().T if definite else system.csr())
+    matrix = short_indices(scipy.sparse.csc_matrix(system.csr().T if definite else system.csr()))
     if definite and cholmod() is not None:
         symbolic = cholmod().analyze(matrix) if previous is None else previous.symbolic
         factor = symbolic.cholesky(matrix)
@@ -440,7 +442,7 @@ class IluKrylov(Arm):
         import scipy.sparse
         import scipy.sparse.linalg as scipy_linalg
 
-        return scipy_linalg.spilu(scipy.sparse.csc_matrix(system.csr()), drop_tol=1e-3, fill_factor=5)
+        return scipy_linalg.spilu(short_indices(scipy.sparse.csc_matrix(system.csr())), drop_tol=1e-3, fill_factor=5)
 
     def solve(self, prepared: Any, task: Task) -> Outcome:
         if not self.restart:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 import scipy.sparse
-import scipy.sparse.csgraph
 
+from .._base.sparse import components
 from . import _kernels
 from ._grid import GridOperator
 
@@ -64,8 +64,7 @@ def _components(op: GridOperator) -> tuple[int, Array]:
         at = np.flatnonzero(before)
         pairs.append((at, np.roll(cell, 1, axis).ravel()[at]))
     rows, columns = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    graph = scipy.sparse.coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=op.shape)
-    _, of_cell = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    _, of_cell = components(scipy.sparse.coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=op.shape))
     active = np.ones(op.size, bool) if op.mask is None else op.mask.ravel()
     names, of_active = np.unique(of_cell[active], return_inverse=True)
     labels = np.zeros(op.size, np.int64)

@@ -36,6 +36,7 @@ import scipy.sparse.linalg
 import torch
 from torch.nn import functional
 
+from .._base.sparse import identity
 from ._network import BLOCKS, CHANNELS, Weights
 
 Array = npt.NDArray[Any]
@@ -254,9 +255,9 @@ def box(shape: tuple[int, ...]) -> scipy.sparse.csr_array:
     """The same as a matrix."""
     matrix = scipy.sparse.csr_array((math.prod(shape),) * 2)
     for axis, n in enumerate(shape):
-        line = scipy.sparse.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n))
+        line = scipy.sparse.diags([-1.0, 2.0, -1.0], [-1, 0, 1], shape=(n, n))
         before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-        term = scipy.sparse.kron(scipy.sparse.kron(scipy.sparse.eye_array(before), line), scipy.sparse.eye_array(after))
+        term = scipy.sparse.kron(scipy.sparse.kron(identity(before), line), identity(after))
         matrix = matrix + scipy.sparse.csr_array(term)
     return matrix
 

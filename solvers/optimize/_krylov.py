@@ -23,6 +23,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, minres
 
+from .._base.sparse import relative
 from ._nlp import Program, Scaled
 from ._sparse import REFINED, SparseKKT
 
@@ -136,7 +137,7 @@ class KrylovKKT:
             self.steps += 1
 
         share = min(0.1, max(0.1 * target / float(np.linalg.norm(r)), 1e-14)) if r.any() else 0.1
-        z, _ = minres(K, r, M=M, rtol=share, maxiter=self.max_iter, callback=count)
+        z, _ = minres(K, r, M=M, maxiter=self.max_iter, callback=count, **relative(minres, share))
         return np.asarray(z)
 
     def _projected(self, r: Array, target: float) -> Array | None:

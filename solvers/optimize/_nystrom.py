@@ -16,6 +16,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .._base.rng import RNG, as_generator
+from .._base.sparse import diagonal_matrix
 from .._base.validate import check_finite, real_array
 from . import _kernels
 
@@ -295,7 +296,7 @@ def kkt_preconditioner(
     def make(H: Any, J: Any, dx: Array, dc: Array) -> LinearOperator:
         n, m = len(dx), len(dc)
         nothing = scipy.sparse.issparse(H) and H.nnz == 0 and bool(np.all(dx > 0))  # of multipliers by least squares
-        M = aslinearoperator(scipy.sparse.diags_array(1 / dx) if nothing else chosen(H, dx))
+        M = aslinearoperator(diagonal_matrix(1 / dx) if nothing else chosen(H, dx))
         rows = J.toarray() if scipy.sparse.issparse(J) else np.asarray(J)
         applied = M @ np.ascontiguousarray(rows.T) if m else np.zeros((n, 0))
         schur = scipy.linalg.lu_factor(rows @ applied + np.diag(dc)) if m else None

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse
 
+from ..sparse import identity
 from . import _kernels
 from .curvature import NegativeCurvatureError
 from .penalty import Penalty, Separable
@@ -100,7 +101,7 @@ def _by_factor(H: Array, shift: float, g: Array) -> Array:
 
 
 def _by_forest(H: Any, shift: float, g: Array) -> Array:
-    shifted = scipy.sparse.csr_array(H + shift * scipy.sparse.eye_array(len(g)))
+    shifted = scipy.sparse.csr_array(H + shift * identity(len(g)))
     shifted.sum_duplicates()
     try:
         forests = _kernels.Forests(_kernels.Rows(shifted), np.zeros(len(g), np.int32), 1)
