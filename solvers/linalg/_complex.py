@@ -39,6 +39,7 @@ class ComplexPlan(Analysed):
     """
 
     kinds = "biufc"
+    made = ("_in_parts",)
 
     def _begin(self) -> None:
         self._in_parts: _kernels.Csr | None = None
@@ -124,6 +125,9 @@ class ComplexSsorPreconditioner(LinearOperator):  # type: ignore[misc]
         super().__init__(COMPLEX, (A.size, A.size))
         _check_ordering(ordering)
         self.set_omega(omega)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.plan, self.omega, self._ordering, self._sweeps)
 
     def set_omega(self, omega: float) -> None:
         """Change the relaxation."""

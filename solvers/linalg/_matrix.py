@@ -34,6 +34,8 @@ class Analysed(ABC):
     copies: int
     #: Of the numbers that the matrix may have.
     kinds: str = "biuf"
+    #: What `_begin` sets.
+    made: tuple[str, ...]
     _pattern: Pattern
     _values: Array
 
@@ -54,6 +56,14 @@ class Analysed(ABC):
     @abstractmethod
     def _begin(self) -> None:
         """Forget what was made for an earlier pattern."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what a copy has made anew for the kernels."""
+        return {name: value for name, value in self.__dict__.items() if name not in self.made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin()
 
     def _take(self, pattern: Pattern, data: Array) -> None:
         """The values, checked before anything is changed."""
@@ -157,6 +167,8 @@ class Plan(Analysed):
     copies : int
         Copies of the user's arrays that were made.
     """
+
+    made = "_symmetry", "_operands", "_stale", "_nodes"
 
     def _begin(self) -> None:
         self._symmetry = Symmetry(*self._pattern[:2])

@@ -80,6 +80,7 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         self._axes = _three(operator)
         self._corrections, self._gate = corrections, gate
         self._line, self._visits = _line(operator, smoother), CYCLES[cycle]
+        self._rest = gate, smoother, cycle
         self.used_correction = False
         self.null: list[Array] = []
         self._of = 0
@@ -88,6 +89,11 @@ class Multilevel(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         #: Vectors that no solve uses.
         self.spare: list[_kernels.MultilevelCg] = []
         self._set_up()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are set up anew, and have an operator of their own."""
+        dtype = np.dtype(np.float32 if self.single else np.float64)
+        return type(self), (self.operator, self.nullspace, dtype, self.threads, False, self._corrections, *self._rest)
 
     def update(self, *, coeff: Any = None, mass: Any = None, mask: npt.ArrayLike | None = None) -> None:
         """Change the operator, as its own `update` does, and set up anew in the memory at hand.

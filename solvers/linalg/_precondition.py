@@ -70,6 +70,9 @@ class SsorPreconditioner(_Operator):
         self._ordering, self._sweeps, self.natural = ordering, sweeps, ordering == "natural"
         self.set_omega(omega)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.plan, self.omega, self._ordering, self._sweeps)
+
     def set_omega(self, omega: float) -> None:
         """Change the relaxation; nothing is analysed or factored again."""
         if not 0 < omega < 2:
@@ -157,6 +160,9 @@ class Ic0Preconditioner(_Operator):
         if self._mirror is None:
             raise ValueError("the pattern of A is not symmetric")
         self._factor()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.plan,)
 
     def update(self, data: npt.ArrayLike) -> None:
         """Take new values in the old pattern, see `Plan.update`, and factor them."""
