@@ -73,8 +73,8 @@ class Curvature:
             difference = abs(H - H.T)
             i, j = (int(k) for k in np.unravel_index(int(difference.argmax()), H.shape))
             raise ValueError(
-                f"{self.name} must return a symmetric matrix: entry ({i}, {j}) is {H[i, j]:.6g}, "
-                f"entry ({j}, {i}) is {H[j, i]:.6g}"
+                f"{self.name} must return a symmetric matrix: entry ({i}, {j}) is {H[i, j]:.10g}, "
+                f"entry ({j}, {i}) is {H[j, i]:.10g}"
             )
         self.checked = True
 

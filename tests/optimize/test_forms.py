@@ -657,6 +657,21 @@ def test_bad_input(changes, error, message):
         minimize(given.pop("fun"), given.pop("x0"), **given)
 
 
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("given", ["hess", "constraints"])
+def test_what_is_symmetric_is_so_to_eight_digits(form, given):
+    def solve(apart):
+        H = form(np.array([[2.0, 1.0], [1.0 + 2 * apart, 2.0]]))
+        own = {"hess": lambda x: H} if given == "hess" else {"constraints": disc(hess=lambda x, v: H)}
+        return minimize(
+            lambda x: x @ x + x[0] * x[1], [1.0, 2], jac=lambda x: 2 * x + x[::-1], **{"hess": "2-point", **own}
+        )
+
+    assert solve(0.9e-8).success
+    with pytest.raises(ValueError, match=r"entry \(0, 1\) is 1, entry \(1, 0\) is 1\.00000002"):
+        solve(1.2e-8)
+
+
 def test_a_row_that_is_redundant_or_empty_is_no_harm():
     twice = LinearConstraint([[1, 2], [1, 2], [2, 4]], -INF, [1, 1, 2])
     for constraints in (twice, [ROW, ROW], [ROW, LinearConstraint(np.zeros((0, 2)), 0, 0)]):
