@@ -336,3 +336,13 @@ def test_right_hand_sides_whose_squares_are_no_numbers(method, size):
     none = kkt_solve(np.zeros((2, 2)), np.zeros((0, 2)), np.full(2, size), method=method)
     assert not none.success
     assert none.measure == 1
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse", "minres", "projected-cg"])
+@pytest.mark.parametrize(("size", "of_b"), [(1e200, 1e-200), (1e-200, 1e200)])
+def test_solutions_that_no_number_holds(method, size, of_b):
+    """They would be returned as 0, or as infinity."""
+    result = kkt_solve(np.diag([1.0, 2, 3]) * size, np.ones((1, 3)) * size, np.arange(4.0) * of_b, method=method)
+    assert not result.success
+    assert result.measure == 1
+    assert result.x.tolist() == [0] * 4
