@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._base.result import SolveResult, Status
 from .._base.sparse import canonical_csr
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, integer, positive, real_array
 from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
 from ._sparse import TINY, SparseKKT, refined
@@ -120,7 +120,7 @@ def kkt_solve(
     diagonals = _diagonal(dx, n, "dx"), _diagonal(dc, m, "dc")
     if (diagonals[1] < 0).any():
         raise ValueError("dc must be at least 0")
-    rtol = positive(rtol, "rtol")
+    rtol, max_iter = positive(rtol, "rtol"), integer(max_iter, "max_iter", 1)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     name, why = choose(H, J, precond) if method == "auto" else (method, "")

@@ -129,6 +129,31 @@ def test_regression_on_a_sphere(preconditioner):
     assert products[0] <= 60 * found.nit
 
 
+@pytest.mark.parametrize("form", ["operator", "products"])
+def test_a_preconditioner_for_a_hessian_of_products_is_given_it(form, seed):
+    """In the user's units: more variables than are written out, and an objective that is scaled."""
+    rng = np.random.default_rng(seed)
+    n, seen = 230, []
+    H = 1e6 * decaying(rng, n, np.where(np.arange(n) < 5, 10.0, 0.0)) + np.eye(n)
+    b, A = rng.standard_normal(n), rng.standard_normal((3, n))
+    given = {"hess": lambda x: aslinearoperator(H)} if form == "operator" else {"hessp": lambda x, p: H @ p}
+
+    def low_rank(known, dx):
+        v = rng.standard_normal(n)
+        seen.append(np.abs(known @ v - H @ v).max() / np.abs(H @ v).max())
+        return nystrom(known, shift=1.0 + dx.min(), rank=8)
+
+    result = solvers.minimize(
+        lambda x: x @ H @ x / 2 + b @ x, np.ones(n), jac=lambda x: H @ x + b, constraints=LinearConstraint(A, 1, 1),
+        options={"inner": "projected-cg", "precond": kkt_preconditioner(low_rank)}, **given,
+    )  # fmt: skip
+    assert result.success
+    assert result.inner == "projected-cg"
+    assert max(seen) < 1e-12
+    z = np.linalg.solve(np.block([[H, A.T], [A, np.zeros((3, 3))]]), np.r_[-b, np.ones(3)])
+    np.testing.assert_allclose(result.x, z[:n], atol=1e-5)
+
+
 def test_bad_input():
     for call, match in (
         (lambda: nystrom(np.ones((2, 3))), "square"),
