@@ -54,6 +54,12 @@ def test_the_rank_adapts(seed):
     assert len(nystrom(H, shift=1e-9, max_rank=50).eigenvalues) == 50
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e160, 1e300])
+def test_numbers_whose_squares_are_none(size):
+    H = np.diag([1e6, 10.0, 1, 0, 0])
+    np.testing.assert_allclose(nystrom(H * size, shift=size) @ np.ones(5) * size, 1 / (H.diagonal() + 1), rtol=1e-8)
+
+
 def test_nothing_to_approximate():
     M = nystrom(np.zeros((5, 5)), shift=2.0)
     np.testing.assert_allclose(M @ np.ones(5), 0.5)
@@ -159,6 +165,9 @@ def test_bad_input():
         (lambda: nystrom(np.ones((2, 3))), "square"),
         (lambda: nystrom(np.eye(3), shift=-1.0), "shift"),
         (lambda: nystrom(np.eye(3), rank=4), "rank"),
+        (lambda: nystrom(np.eye(3), rank=1.5), "rank must be an integer"),
+        (lambda: nystrom(np.diag([1, np.nan]), shift=1.0), "must be finite"),
+        (lambda: sampled_inverse(np.eye(2), [1, np.inf]), "weights"),
         (lambda: sampled_inverse(np.eye(3), np.ones(2)), "weights"),
         (lambda: sampled_inverse(np.eye(3), [1, 1, -1]), "weights"),
         (lambda: sampled_inverse(np.ones((0, 3)), []), "weights"),
@@ -173,3 +182,6 @@ def test_bad_input():
     for X in (1j * np.eye(2), scipy.sparse.csr_array(1j * np.eye(2))):
         with pytest.raises(TypeError, match="X must be real"):
             weighted_gram(X, np.ones(2))
+    with pytest.raises(TypeError, match="H must be real"):
+        nystrom(1j * np.eye(2))
+    np.testing.assert_allclose(nystrom([[2.0]], shift=2.0) @ np.ones(1), 0.25)
