@@ -3,8 +3,11 @@
 (a) Equality-constrained problems of CUTEst: share solved to 1e-4, iterations, evaluations. (b) Constrained logistic
 regression on the LIBSVM sets that are there, outer iterations. (c) The PDE control problem on a 3 x 3 grid.
 
-Differs from the paper in: 1. 41 of its 47 problems (S2MPJ's), and data of its shapes with draws of A and b our own; 2.
-the Hessian of the Lagrangian in the gradient of the merit function; 3. a limit of a minute a solve.
+Labels of the data are those of LIBSVM's files, as the published code takes them: 0 and 1 of phishing, 1 and 2 of
+mushrooms make another objective than -1 and 1 do, with fewer iterations; the table has both.
+
+Differs from the paper in: 1. 41 of its 47 problems (S2MPJ's), and draws of A and b our own; 2. the Hessian of the
+Lagrangian in the gradient of the merit function; 3. a limit of a minute a solve.
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ ARCHIVED = {
     "ionosphere": (8, 9), "mushrooms": (8, 8), "phishing": (7, 7), "sonar": (10, 10), "splice": (9, 9), "a9a": (8, 8),
     "w8a": (9, 9),
 }  # fmt: skip
+#: Whose labels are not -1 and 1.
+RELABELLED = ("mushrooms", "phishing")
 ARCHIVED_PDE = {"GV": 4, "RK": 3}
-ARCHIVED_CUTEST = {"solved": "45 of 47", "iterations": 5, "functions": 24, "derivatives": 24}
+ARCHIVED_CUTEST: dict[str, Any] = {"solved": "45 of 47", "iterations": 5, "functions": 24, "derivatives": 24}
 
 REGRESSION = {"preset": "paper", "multipliers": "ones", "curvature": 1e-2, "inner_cap": 1_000_000}
 
@@ -77,6 +82,11 @@ def _cutest(result: Report, names: tuple[str, ...], limit: float) -> None:
             "functions": medians[1], "derivatives": medians[2], "projections": medians[3],
             "not solved": " ".join(row[5] for row in rows if not row[0]) or "-",
         })  # fmt: skip
+    for row in table.rows[:2]:
+        more = row["iterations"] - ARCHIVED_CUTEST["iterations"]
+        result.targets.append(
+            Target(f"CUTEst: median iterations beyond the archived, {row['sketch']}", "<=", 2, more, "")
+        )
     table.rows += [{"sketch": f"{label}, archived", **ARCHIVED_CUTEST} for label in ("GV", "RK")]
 
 
@@ -87,14 +97,11 @@ def _regression(result: Report, quick: bool, limit: float) -> None:
         return
     table = result.table("Constrained logistic regression: outer iterations to 1e-4")
     for name in harness.progress(names[:1] if quick else names, "regression"):
-        problem = logistic_problems.problem(name)
+        problem = logistic_problems.problem(name, as_filed=True)
         row: dict[str, Any] = {"data": f"{name} {problem.samples} x {problem.n}"}
         for (label, options), archived in zip(SKETCHES[:2], ARCHIVED[name], strict=True):
             start = time.process_time()
-            found = solvers.minimize(
-                problem.fun, problem.x0, jac=problem.gradient, hess=problem.hessian, method="gala", tol=1e-4,
-                constraints=problem.constraints(), time_limit=limit, options={**REGRESSION, **options},
-            )  # fmt: skip
+            found = _iterations(problem, limit, options)
             row |= {
                 label: found.nit if found.success else f"{found.nit} ({found.status.name})",
                 f"{label}, archived": archived,
@@ -104,7 +111,16 @@ def _regression(result: Report, quick: bool, limit: float) -> None:
             if label == "RK":
                 more = float(found.nit - archived) if found.success else None
                 result.targets.append(Target(f"{name}: iterations beyond the archived, RK", "<=", 2, more, ""))
+        if name in RELABELLED:
+            row["RK, labels -1 and 1"] = _iterations(logistic_problems.problem(name), limit, options).nit
         table.rows.append(row)
+
+
+def _iterations(problem: logistic_problems.Logistic, limit: float, options: dict[str, Any]) -> Any:
+    return solvers.minimize(
+        problem.fun, problem.x0, jac=problem.gradient, hess=problem.hessian, method="gala", tol=1e-4,
+        constraints=problem.constraints(), time_limit=limit, options={**REGRESSION, **options},
+    )  # fmt: skip
 
 
 def control(size: int) -> dict[str, Any]:
@@ -136,3 +152,6 @@ def _control(result: Report, limit: float) -> None:
             "sketch": label, "iterations": found.nit, "archived": ARCHIVED_PDE.get(label), "status": found.status.name,
             "projections": found.stats["projections"], "seconds": time.process_time() - start,
         })  # fmt: skip
+        if label in ARCHIVED_PDE:
+            more = float(found.nit - ARCHIVED_PDE[label]) if found.success else None
+            result.targets.append(Target(f"PDE control: iterations beyond the archived, {label}", "<=", 2, more, ""))

@@ -100,12 +100,12 @@ class Logistic:
 NAMES = ("ionosphere", "mushrooms", "phishing", "splice", "a9a", "w8a")
 
 
-def problem(name: str) -> Logistic:
-    """A data set of LIBSVM's from the folder that SOLVERS_DATA names."""
+def problem(name: str, as_filed: bool = False) -> Logistic:
+    """A data set of LIBSVM's from the folder that SOLVERS_DATA names; its labels are -1 and 1, or those of the file."""
     from solvers.datasets import load_libsvm
 
     X, y = load_libsvm(name)
-    return Logistic(name, X, np.where(y == y.max(), 1.0, -1.0))
+    return Logistic(name, X, y if as_filed else np.where(y == y.max(), 1.0, -1.0))
 
 
 def available() -> list[str]:

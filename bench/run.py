@@ -31,7 +31,7 @@ BENCHMARKS = {
     "bcd-paper": "bcd_paper", "bcd-lattice": "bcd_lattice", "bcd": "bcd",
     "halpern": "halpern", "halpern-paper": "halpern_paper", "halpern-sums": "halpern_sums",
     "cutest": "cutest",
-    "gala-paper": "gala_paper", "logistic": "logistic_constrained",
+    "gala-paper": "gala_paper", "sketches": "sketches", "logistic": "logistic_constrained",
     "pde": "pde_control", "reading": "reading", "library": "library",
     "ranks": "ranks", "embedding": "embedding",
 }  # fmt: skip
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", nargs="?", default="all", choices=["all", *BENCHMARKS])
     parser.add_argument("--quick", action="store_true", help="tiny sizes, few rounds: only tries the code")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "bench", help="where the reports go")
-    parser.add_argument("--problems", nargs="+", help="lasso, ..., uniform, ..., HS71, ...")
+    parser.add_argument("--problems", nargs="+", help="lasso, ..., uniform, ..., HS71, ..., paper, harder, ...")
     parser.add_argument("--data", nargs="+", help="of bcd: names of sets, small, large, dense, sparse or all")
     parser.add_argument("--solvers", nargs="+", help="of cutest: ours, IPOPT, ... (bench/cutest_peers.py)")
     parser.add_argument("--fresh", action="store_true", help="of cutest: run peers again whose results are kept")

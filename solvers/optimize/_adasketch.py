@@ -34,6 +34,8 @@ from ._sketch import KINDS, RULES, TURNS
 
 Array = npt.NDArray[Any]
 
+#: Of the published code, where no others are given.
+TOL, MAX_ITER = 1e-4, 10_000
 #: Of the published algorithm: how penalties grow, the Armijo factor, the shift of B, the least delta.
 NU, BETA, SHIFT, LEAST_DELTA = 1.5, 0.1, 0.1, 1e-6
 #: Penalties beyond which the step is taken as it is; the least eigenvalue of J J' that is allowed.

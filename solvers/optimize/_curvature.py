@@ -58,7 +58,7 @@ class Curvature:
             return (H + H.T) / 2
         if self.updates:
             return self._updated(x, w)
-        H = self.given(x, w)
+        H = real(self.given(x, w), self.name)
         if is_operator(H):
             return H
         H = canonical(H) if is_sparse(H) else np.array(H, np.float64, ndmin=2)
@@ -73,8 +73,8 @@ class Curvature:
             difference = abs(H - H.T)
             i, j = (int(k) for k in np.unravel_index(int(difference.argmax()), H.shape))
             raise ValueError(
-                f"{self.name} must return a symmetric matrix: entry ({i}, {j}) is {H[i, j]:.6g}, "
-                f"entry ({j}, {i}) is {H[j, i]:.6g}"
+                f"{self.name} must return a symmetric matrix: entry ({i}, {j}) is {H[i, j]:.10g}, "
+                f"entry ({j}, {i}) is {H[j, i]:.10g}"
             )
         self.checked = True
 
@@ -101,6 +101,13 @@ def _symmetric(H: Any) -> bool:
                 return True
     with np.errstate(invalid="ignore"):
         return not abs(H - T).max() > 1e-8 * abs(H).max()
+
+
+def real(values: Any, name: str, dtype: Any = np.float64) -> Any:
+    """What a function has returned; complex numbers are refused, whose imaginary part NumPy would discard."""
+    if getattr(getattr(values, "dtype", None), "kind", "") == "c" and np.dtype(dtype).kind != "c":
+        raise TypeError(f"{name} must return real numbers, not {values.dtype}")
+    return values
 
 
 def is_sparse(M: Any) -> bool:

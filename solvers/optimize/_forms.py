@@ -14,7 +14,7 @@ from .._base.compiled import address_of
 from .._base.errors import nearest
 from .._base.validate import check_finite, positive, real_array
 from ._constraints import DEFAULT_SCHEME, Steps, box, curvature, read
-from ._curvature import Curvature, is_operator, is_sparse
+from ._curvature import Curvature, is_operator, is_sparse, real
 from ._differences import STEPS, Differences, coloured, is_scheme
 from ._direct import direct
 from ._function import gradient_function, hessian_function, value_function
@@ -137,7 +137,10 @@ def _multipliers(given: Any, rows: list[Rows], n: int) -> tuple[Array, Array] | 
     """Those of all rows and of the bounds, from a list like a result's `v`."""
     if given is None:
         return None
-    parts = list(given)
+    try:
+        parts = list(given)
+    except TypeError:
+        raise TypeError(f"multipliers must be a list of arrays, like a result's v, not {given!r:.60}") from None
     if len(parts) not in (len(rows), len(rows) + 1):
         raise ValueError(f"multipliers must have an entry for each of {len(rows)} constraints, and one for the bounds")
     sizes = [(r.total, f"constraints {k}") for k, r in enumerate(rows)] + [(n, "the bounds")]
@@ -192,7 +195,7 @@ def _hessian(f: Objective, hess: Any) -> Callable[[Array, float], Any]:
 
     def call(x: Array, w: float) -> Any:
         calls.nhev += 1
-        H = hess(x.copy(), *args)
+        H = real(hess(x.copy(), *args), "hess")
         if is_operator(H):
             return Sum(n, [H], w)
         H = H if is_sparse(H) else np.array(H, np.float64, ndmin=2)

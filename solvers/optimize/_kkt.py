@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from .._base.result import SolveResult, Status
 from .._base.sparse import canonical_csr
-from .._base.validate import check_finite, positive, real_array
+from .._base.validate import check_finite, integer, positive, real_array
 from ._kernels import LDL, equilibrated
 from ._krylov import KrylovKKT, Precondition
 from ._sparse import TINY, SparseKKT, refined
@@ -120,7 +120,7 @@ def kkt_solve(
     diagonals = _diagonal(dx, n, "dx"), _diagonal(dc, m, "dc")
     if (diagonals[1] < 0).any():
         raise ValueError("dc must be at least 0")
-    rtol = positive(rtol, "rtol")
+    rtol, max_iter = positive(rtol, "rtol"), integer(max_iter, "max_iter", 1)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
     name, why = choose(H, J, precond) if method == "auto" else (method, "")
@@ -194,8 +194,12 @@ def _result(
     counts: tuple[int, int], solver: Any,
 ) -> KKTResult:  # fmt: skip
     n, m = len(dx), len(dc)
-    answer = np.zeros(n + m) if z is None else z
-    x, y = answer[:n], answer[n:]
+    with np.errstate(over="ignore"):
+        answer = np.zeros(n + m) if z is None else z * unit
+    if not np.isfinite(answer).all():  # no number is as large as the solution
+        z, answer = None, np.zeros(n + m)
+    # what is judged is what is returned: entries may have become zero
+    x, y = answer[:n] / unit, answer[n:] / unit
     residual = rhs - np.concatenate([H @ x + dx * x + J.T @ y, J @ x - dc * y])
     norm, size = norm_of(residual), norm_of(rhs)
     measure = norm / size if size > 0 else norm
@@ -204,7 +208,7 @@ def _result(
     status = Status.CONVERGED if measure <= rtol else failed
     steps = getattr(solver, "steps", 0)
     return KKTResult(
-        x=answer * unit, success=measure <= rtol, status=status, message=" ".join(filter(None, (status.sentence, why))),
+        x=answer, success=measure <= rtol, status=status, message=" ".join(filter(None, (status.sentence, why))),
         nit=steps, measure=measure, method=name, residual_norm=norm * unit,
         inertia=None if negative < 0 else (n + m - negative - zero, negative, zero),
         stats={"products": solver.products} if hasattr(solver, "products") else {},

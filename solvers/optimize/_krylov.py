@@ -59,7 +59,7 @@ class KrylovKKT:
         self._Jt = J.T if hasattr(J, "T") else aslinearoperator(J).T
         if self.precond is not None:
             given = self.precond(H, J, dx, dc) if _is_factory(self.precond) else self.precond
-            self._approximate: Callable[[Array], Array] = aslinearoperator(given).matvec
+            self._approximate: Callable[[Array], Array] = _operator(given, self.n + self.m).matvec
             return -1, 0
         if isinstance(J, LinearOperator):
             scale = 1 / np.concatenate([self._diagonal(), np.maximum(dc, 1.0)])
@@ -173,6 +173,16 @@ def _is_factory(precond: Precondition) -> bool:
     return callable(precond) and not hasattr(precond, "shape")
 
 
+def _operator(given: Any, order: int) -> LinearOperator:
+    try:
+        operator = aslinearoperator(given)
+    except TypeError:
+        raise TypeError(f"precond must be, or return, an operator or a matrix, not {given!r:.60}") from None
+    if operator.shape != (order, order):
+        raise ValueError(f"precond must have shape {(order, order)}, not {operator.shape}")
+    return operator
+
+
 class KrylovNLP(Scaled):
     """A backend by Krylov methods: for Hessians that are operators, and matrices whose factors would be too large.
 
@@ -202,7 +212,7 @@ class KrylovNLP(Scaled):
         if _is_factory(given):
             theirs = self._at(self._x, "J", self.program.jacobian)
             given = given(H * (1 / self.f_scale), theirs, dx / self.f_scale, dc / (self.f_scale * ratio**2))
-        apply = aslinearoperator(given).matvec
+        apply = _operator(given, self.n + self.m).matvec
         s, f_scale = np.concatenate([np.ones(self.n), 1 / ratio]), self.f_scale
         return LinearOperator(
             (self.n + self.m,) * 2, matvec=lambda r: s * apply(s * r.ravel()) / f_scale, dtype=np.float64

@@ -17,8 +17,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from .._base.rng import RNG, as_generator
 from .._base.sparse import diagonal_matrix
-from .._base.validate import check_finite, real_array
+from .._base.validate import check_finite, integer, real_array
 from . import _kernels
+from ._systems import unit_of
 
 Array = npt.NDArray[Any]
 
@@ -106,12 +107,13 @@ def nystrom(
     >>> len(M.eigenvalues), M.eigenvalues[:3].round().tolist()
     (16, [10000.0, 1000.0, 100.0])
     """
+    H = H if hasattr(H, "shape") else real_array(H, "H", ndim=2)
     n = int(H.shape[0])
     if H.shape != (n, n):
         raise ValueError(f"H must be square, not of shape {H.shape}")
     if not 0 <= shift < np.inf:
         raise ValueError(f"shift must be >= 0 and finite, not {shift!r}")
-    if rank is not None and not 1 <= rank <= n:
+    if rank is not None and not 1 <= integer(rank, "rank") <= n:
         raise ValueError(f"rank must be from 1 to {n}, not {rank!r}")
     generator = as_generator(0 if rng is None else rng)
     most = rank or min(n, max_rank or max(FIRST_RANK, n // 4))
@@ -134,13 +136,16 @@ def _apart(vectors: Array, from_these: Array) -> Array:
 
 
 def _products(H: Any, V: Array) -> Array:
-    if isinstance(H, np.ndarray | LinearOperator) or scipy.sparse.issparse(H):
-        return np.asarray(H @ V)
-    return np.column_stack([H @ v for v in V.T])
+    whole = isinstance(H, np.ndarray | LinearOperator) or scipy.sparse.issparse(H)
+    products = real_array(H @ V if whole else np.column_stack([H @ v for v in V.T]), "H")
+    check_finite(products, "H @ V")
+    return products
 
 
 def _approximated(tests: Array, products: Array) -> tuple[Array, Array]:
     """Eigenvalues and vectors of Y (T'Y)^-1 Y' for Y = H T, a little shifted so that the factor exists."""
+    unit = unit_of(products)
+    products = products / unit
     small = np.sqrt(len(tests)) * np.finfo(float).eps * float(np.linalg.norm(products))
     shifted = products + small * tests
     gram = tests.T @ shifted
@@ -149,7 +154,7 @@ def _approximated(tests: Array, products: Array) -> tuple[Array, Array]:
     if not kept.any():
         return np.zeros(tests.shape[1]), tests
     U, s, _ = np.linalg.svd(shifted @ (Q[:, kept] / np.sqrt(values[kept])), full_matrices=False)
-    return np.maximum(s**2 - small, 0.0), U
+    return unit * np.maximum(s**2 - small, 0.0), U
 
 
 def sampled_inverse(
@@ -234,7 +239,7 @@ def weighted_gram(X: Any, weights: npt.ArrayLike) -> Array:
     [[1.0, 2.0], [2.0, 7.0]]
     """
     X, w = _real_matrix(X), real_array(weights, "weights", ndim=1)
-    if len(w) != X.shape[0] or not np.all(w >= 0):
+    if len(w) != X.shape[0] or not np.all((w >= 0) & (w < np.inf)):
         raise ValueError(f"weights must be {X.shape[0]} numbers >= 0")
     if not scipy.sparse.issparse(X):
         scaled = X * np.sqrt(w)[:, None]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.validate import FLOAT64
-from ._curvature import Curvature, canonical, is_operator, is_sparse
+from ._curvature import Curvature, canonical, is_operator, is_sparse, real
 from ._differences import Differences
 from ._kernels import sound_sides
 from ._nlp import Calls
@@ -132,7 +132,7 @@ class Rows:
 
     def limit(self, lower: Any, upper: Any, keep: Any, x0: Array) -> None:
         """Take the sides of the rows, which are counted at x0."""
-        first = np.array(self.fun(x0.copy()), np.float64, ndmin=1).ravel()
+        first = np.array(real(self.fun(x0.copy()), f"{self.name}.fun"), np.float64, ndmin=1).ravel()
         self.calls.nfev += 1
         self.total = self.m = len(first)
         self.lower, self.upper, held = sides(lower, upper, self.total, self.name)
@@ -168,6 +168,7 @@ class Rows:
     def _checked(self, J: Any, dtype: Any) -> Any:
         if is_operator(J):
             J = J @ np.eye(self.n)
+        J = real(J, f"{self.name}.jac", dtype)
         if is_sparse(J):
             J = scipy.sparse.csr_array(J, dtype=dtype, copy=True)  # the user may go on with the old one
             J.sum_duplicates()
@@ -243,6 +244,7 @@ def scalar(f: Any) -> float:
 
 def vector(values: Any, count: int, name: str, dtype: Any = np.float64) -> Array:
     """A new array of `count` numbers."""
+    values = real(values, name, dtype)
     v = np.array(values.toarray() if is_sparse(values) else values, dtype, ndmin=1)
     if v.ndim != 1:
         v = v.ravel()

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.linalg
+import scipy.sparse
 
 from .._base.method import Method, register
 from .._base.options import option
@@ -90,6 +91,8 @@ class SketchAndPrecondition:
     def _factor(self, problem: System) -> Factor:
         def make() -> Factor:
             rows = self._rows(problem)
+            if rows == problem.rows:  # random sums of as many rows would be worse than the rows
+                return Factor(problem.A.toarray() if scipy.sparse.issparse(problem.A) else problem.A)
             nonzeros = min(self.nonzeros, rows)
             return Factor(_kernels.sketched(*problem.parts, problem.b, rows, nonzeros, problem.seed)[0])
 

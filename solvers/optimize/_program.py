@@ -220,6 +220,9 @@ class Sum:
             out += np.asarray(H @ v).ravel()
         return out if self.factor == 1.0 else self.factor * out
 
+    def __mul__(self, weight: float) -> Sum:
+        return Sum(self.shape[0], self.terms, self.factor * weight)
+
 
 class SparseSum:
     """Sums of sparse matrices in one pattern, which grows where a piece has an entry that it has not had before."""

@@ -88,7 +88,9 @@ class SketchAndProject:
         "auto", "Equilibration: of rows; or (Ruiz) of rows and columns where A is symmetric with zeros on its diagonal",
         choices=("auto", "rows", "ruiz", "none"),
     )  # fmt: skip
-    projections: int | None = option(None, "Projections an iteration (None: as many as touch min(A.shape) rows)", low=1)
+    projections: int | None = option(
+        None, "Projections an iteration (None: as many as touch min(A.shape) rows)", low=1, high=10_000_000
+    )
 
     def init(self, problem: System) -> SketchState:
         x, measure = problem.x0, problem.measure(*problem.norms(problem.x0))

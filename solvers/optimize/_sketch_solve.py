@@ -14,7 +14,7 @@ from .._base.method import lookup
 from .._base.options import as_mapping
 from .._base.rng import RNG, seed_of
 from .._base.validate import check_finite, positive, vector
-from ._systems import System, SystemResult, checked
+from ._systems import System, SystemResult, checked, in_range
 
 Array = npt.NDArray[Any]
 
@@ -127,8 +127,9 @@ def sketch_solve(
         method = "sketch-precond" if tall else "sketch-project"
         reason = f"A has {rows} rows for {cols} unknowns" if tall or sketch is None else "sketch was given"
         why = f"Chose {method}: {reason}."
+    matrix, right, start, units = in_range(matrix, right, start)
     problem = System(
-        matrix, right, start, tol=positive(tol, "tol"), squares=method == "sketch-precond",
+        matrix, right, start, units, tol=positive(tol, "tol"), squares=method == "sketch-precond",
         every=callback is not None or verbose == 2, seed=seed_of(0 if rng is None else rng),
         max_iter=int(max_iter), threads=_threads.resolve(threads), copies=copies,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from .._base.blocks import BlockResult
 from .._base.iterate import Callback, Control, run
 from .._base.method import lookup
 from .._base.rng import RNG, check_rng, seed_of
-from ._adasketch import METHOD as ADASKETCH
+from . import _adasketch
 from ._bcd import block_problem, is_smooth, nothing
 from ._forms import MAX_ITER, nonlinear_problem
 from ._plain import plain
@@ -23,7 +23,7 @@ from ._scipy_names import callback_of, translated
 Array = npt.NDArray[Any]
 
 #: What gala's option "preset" stands for where it is "paper".
-PAPER = ADASKETCH.name
+PAPER = _adasketch.METHOD.name
 CHOSE_GALA = "Chose gala, the method for smooth functions with bounds and constraints."
 #: The method's own options and the keywords that stand for SciPy's, where there are none.
 NO_OPTIONS: tuple[dict[str, Any], dict[str, Any]] = {}, {}
@@ -103,8 +103,9 @@ def minimize(
         ``void (int n, int m, double *x, double *v, double *H, void *user_data)``, row by row into zeros.
     tol : float, optional
         The solve succeeds where `measure` is at most this: for gala the largest of stationarity, violation and
-        complementarity (see Returns); by default 1e-8, with differences 1e-7 ("3-point") or 1e-5 ("2-point"). For bcd
-        the largest entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``), by default 1e-6.
+        complementarity (see Returns); by default 1e-8, with differences 1e-7 ("3-point") or 1e-5 ("2-point"). For
+        adasketch-newton ``|(grad L, c)|`` of 1e-4 ends the solve, as published. For bcd the largest
+        entry of the gradient (with a penalty: of ``L (x - prox(x - g / L))``), by default 1e-6.
     callback : callable, optional
         Called after each iteration with the result so far, which has `x`, `fun`, `nit`, `measure`. A parameter named
         `x` or `xk` gets the point, two parameters get the point and the result. It stops the solve by returning True or
@@ -113,7 +114,7 @@ def minimize(
         The method's own (``python -m solvers methods`` lists them). SciPy's `maxiter`, `disp`, `gtol`, `eps`,
         `finite_diff_rel_step` stand for the keywords here; others of SciPy's warn and are ignored.
     max_iter : int, optional
-        Iterations at most, by default 3000; for bcd block updates, 100000.
+        Iterations at most, by default 3000; for adasketch-newton 10000; for bcd block updates, 100000.
     time_limit : float, optional
         Seconds at most.
     check_derivatives : bool, default False
@@ -240,6 +241,8 @@ def minimize(
     if asked:
         raise ValueError(f"{', '.join(names)}: only method 'bcd' takes this, not {method!r}")
     check_rng(rng)
+    if method == PAPER:
+        tol, max_iter = _first(tol, _adasketch.TOL), _first(max_iter, _adasketch.MAX_ITER)
     control = Control(MAX_ITER if max_iter is None else max_iter, time_limit, callback, verbose, resume)
     problem = nonlinear_problem(
         fun, x0, args, jac, hess, hessp, bounds, constraints, tol=tol, max_iter=control.max_iter, every=every,

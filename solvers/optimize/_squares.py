@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.sparse
 
 from .._base.compiled import address_of
-from ._curvature import Curvature, is_sparse
+from ._curvature import Curvature, is_sparse, real
 from ._differences import Differences
 from ._pieces import Objective, Remembered
 
@@ -60,7 +60,7 @@ class Squares(Objective):
             x = self.within(x)
             return self.jac(self._residuals, x, self.residuals(x))
         self.calls.njev += 1
-        J = self.jac(self.within(x), *self.args)
+        J = real(self.jac(self.within(x), *self.args), "jac")
         # copies: the user may go on with the old one
         sparse = is_sparse(J)
         J = scipy.sparse.csr_array(J, dtype=np.float64, copy=True) if sparse else np.array(J, np.float64, ndmin=2)

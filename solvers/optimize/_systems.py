@@ -41,12 +41,17 @@ class SystemResult(SolveResult):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class System:
-    """A system, ready for the methods: all that is asked of A are its rows and its products."""
+    """A system, ready for the methods: all that is asked of A are its rows and its products.
+
+    Where squares of the user's numbers are none, A and b are the user's over powers of two, and so is x.
+    """
 
     #: C-contiguous, or CSR with rising columns.
     A: Any
     b: Array
     x0: Array
+    #: Exponents of those powers.
+    units: tuple[int, int]
     tol: float
     #: Whether residuals of least squares count, too.
     squares: bool
@@ -87,8 +92,8 @@ class System:
         return f"{self.rows} equations, {self.cols} unknowns, {self.entries} entries, tol {self.tol:g}"
 
     def answer(self, state: Any) -> Array:
-        """The point of a state."""
-        x: Array = state.x.view()
+        """The point of a state, in the user's units."""
+        x: Array = state.x.view() if self.units == (0, 0) else self.outside(state.x)
         x.flags.writeable = False
         return x
 
@@ -109,6 +114,10 @@ class System:
         values = self.A.data if scipy.sparse.issparse(self.A) else self.A.ravel()
         return float(self.remember("A", lambda: norm_of(values)))
 
+    def outside(self, x: Array) -> Array:
+        """x in the user's units; infinite where no number is as large."""
+        return np.array(shifted(x, self.units[1] - self.units[0]))
+
     def norms(self, x: Array) -> tuple[float, float]:
         """norm(b - A @ x) and norm(A.T @ (b - A @ x))."""
         r = self.b - self.A @ x
@@ -126,20 +135,45 @@ class System:
         return min(relative, normal / scale) if 0 < scale < np.inf else relative
 
     def certify(self, x: Array, nit: int, stats: dict[str, Any]) -> SystemResult:
-        """The result at x, all recomputed."""
-        residual, normal = self.norms(x)
+        """The result at x, all recomputed from what is returned."""
+        answer, (of_A, of_b) = self.outside(x), self.units
+        if not np.isfinite(answer).all():
+            answer = np.zeros(self.cols)
+        residual, normal = self.norms(shifted(answer, of_A - of_b))
         return SystemResult(
-            x=x.copy(), measure=self.measure(residual, normal), residual_norm=residual, normal_residual=normal,
-            stats=stats, success=False, status=Status.MAX_ITER, message="", nit=nit,
+            x=answer, measure=self.measure(residual, normal), residual_norm=float(shifted(residual, of_b)),
+            normal_residual=float(shifted(normal, of_A + of_b)), stats=stats,
+            success=False, status=Status.MAX_ITER, message="", nit=nit,
         )  # fmt: skip
 
 
-def unit_of(v: Array) -> float:
-    """A power of two near the largest entry where squares of entries leave the numbers' range; else 1."""
+def exponent_of(v: Array) -> int:
+    """That of a power of two near the largest entry where squares of entries leave the numbers' range; else 0."""
     largest = float(np.abs(v).max(initial=0.0))
     if largest == 0 or 1e-100 < largest < 1e100 or not np.isfinite(largest):
-        return 1.0
-    return float(np.ldexp(1.0, np.frexp(largest)[1] - 1))
+        return 0
+    return int(np.frexp(largest)[1]) - 1
+
+
+def unit_of(v: Array) -> float:
+    """That power."""
+    return float(np.ldexp(1.0, exponent_of(v)))
+
+
+def shifted(v: Any, exponent: int) -> Any:
+    """v times a power of two."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(v, exponent) if exponent else v
+
+
+def in_range(A: Any, b: Array, x0: Array) -> tuple[Any, Array, Array, tuple[int, int]]:
+    """A system over powers of two, whose exponents are told, so that its numbers have squares."""
+    values = A.data if scipy.sparse.issparse(A) else A
+    of_A, of_b = units = exponent_of(values), exponent_of(b)
+    if of_A:
+        values = shifted(values, -of_A)
+        A = scipy.sparse.csr_array((values, A.indices, A.indptr), A.shape) if scipy.sparse.issparse(A) else values
+    return A, shifted(b, -of_b), shifted(x0, of_A - of_b), units
 
 
 def norm_of(v: Array) -> float:

@@ -73,6 +73,15 @@ def test_converges(name, options):
     assert result.stats["projections"] > 0
 
 
+def test_the_tolerance_is_the_published_one():
+    """Of the residual's 2-norm, where no other is given; the preset's other numbers are its options' defaults."""
+    result = solve("hs7", options={"preset": "paper"})
+    measures = result.history["measure"]
+    assert result.success
+    assert measures[-2] > 1e-4 >= measures[-1]
+    assert solve("hs7", options={"preset": "paper"}, tol=1e-9).measure <= 1e-9
+
+
 @pytest.mark.parametrize("options", SKETCHES, ids=NAMES)
 @pytest.mark.parametrize("name", list(PROBLEMS))
 def test_every_step_is_one_of_descent(name, options):

@@ -1,6 +1,7 @@
 """Users' compiled functions of nonlinear programs: blocks of rows, linear rows, what is missing."""
 
 import ctypes
+import sys
 
 import numpy as np
 import pytest
@@ -168,6 +169,75 @@ def test_no_constraints_and_no_python():
     assert result.success
     assert result.nfev > 0
     assert result.nhev > 0
+
+
+def by_numba():
+    """The same functions as `OBJECTIVE` and `COMPILED_ROWS`, without Python in them."""
+    import numba
+
+    integer, pointer, void = numba.types.intc, numba.types.CPointer(numba.types.double), numba.types.voidptr
+
+    def compiled(function, *types, out=numba.types.void):
+        return numba.cfunc(out(*types, void))(function)
+
+    def values(n, m, x, c, data):
+        c[0], c[1] = x[0] * x[1], x[1] * x[2]
+
+    def slopes(n, m, x, J, data):
+        J[0], J[1], J[4], J[5] = x[1], x[0], x[2], x[1]
+
+    def curvature(n, m, x, y, H, data):
+        H[3], H[7] = y[0], y[1]
+
+    def sum_of_powers(n, x, data):
+        return x[0] ** 4 + x[1] ** 4 + x[2] ** 4
+
+    def gradient(n, x, g, data):
+        g[0], g[1], g[2] = 4 * x[0] ** 3, 4 * x[1] ** 3, 4 * x[2] ** 3
+
+    def diagonal(n, x, H, data):
+        H[0], H[4], H[8] = 12 * x[0] ** 2, 12 * x[1] ** 2, 12 * x[2] ** 2
+
+    objective = {
+        "fun": compiled(sum_of_powers, integer, pointer, out=numba.types.double),
+        "jac": compiled(gradient, integer, pointer, pointer), "hess": compiled(diagonal, integer, pointer, pointer),
+    }  # fmt: skip
+    rows = {name: compiled(function, integer, integer, pointer, pointer)
+            for name, function in (("fun", values), ("jac", slopes))}  # fmt: skip
+    return objective, rows | {"hess": compiled(curvature, integer, integer, pointer, pointer, pointer)}
+
+
+def calls_of_python(**keywords):
+    """How many functions Python calls in a solve."""
+    calls = []
+
+    def note(frame, event, arg):
+        # ctypes' functions, which stand for compiled ones in this file, are Python's themselves
+        if event in ("call", "c_call") and frame.f_code.co_filename != __file__:
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        minimize(**keywords)
+    finally:
+        sys.setprofile(None)
+    return len(calls)
+
+
+@pytest.mark.numba
+@pytest.mark.parametrize("source", ["LowLevelCallable", "numba"])
+def test_no_python_in_the_loop(source):
+    """What Python calls does not depend on the number of iterations."""
+    objective, rows = (OBJECTIVE, COMPILED_ROWS) if source == "LowLevelCallable" else by_numba()
+    sides = np.array([1.0, 2.0])
+    for upper in (sides, np.array([5.0, np.inf])):
+        given = {**objective, "x0": START + 4, "constraints": NonlinearConstraint(**rows, lb=sides, ub=upper)}
+        for options in (None, {}):
+            whole = minimize(**given, options=options)
+            assert whole.success
+            assert whole.nit >= 5
+            first, last = (calls_of_python(**given, max_iter=k, options=options) for k in (1, whole.nit - 1))
+            assert first == last > 0
 
 
 # ---- the short way of plain programs -------------------------------------------------------------

@@ -614,6 +614,14 @@ TWISTED = np.array([[1.0, 0.5], [0.0, 1.0]])
         ({"hess": lambda x: TWISTED}, ValueError, r"hess must return a symmetric matrix: entry \(0, 1\) is 0.5"),
         ({"hess": lambda x: scipy.sparse.csr_array(TWISTED)}, ValueError, "hess must return a symmetric"),
         ({"hess": 3}, ValueError, "hess must be callable"),
+        ({"jac": lambda x: 1j * x}, TypeError, "jac must return real numbers, not complex128"),
+        ({"hess": lambda x: 1j * np.eye(2)}, TypeError, "hess must return real numbers"),
+        ({"hessp": lambda x, p: 1j * p}, TypeError, "hessp must return real numbers"),
+        ({"constraints": NonlinearConstraint(lambda x: 1j * x, 0, 1)}, TypeError, "constraints.fun must return real"),
+        ({"constraints": disc(jac=lambda x: 2j * x)}, TypeError, "constraints.jac must return real numbers"),
+        ({"constraints": disc(jac=lambda x: scipy.sparse.csr_array([2j * x]))}, TypeError, "constraints.jac must"),
+        ({"constraints": disc(hess=lambda x, v: 2j * np.eye(2))}, TypeError, "constraints.hess must return real"),
+        ({"multipliers": 3}, TypeError, "multipliers must be a list"),
         ({"hess": "2-point", "jac": None}, ValueError, "hess cannot be taken by differences"),
         ({"hessp": 3}, TypeError, "hessp must be callable"),
         ({"hessp": lambda x, p: p[:1]}, ValueError, "hessp must return 2 entries"),
@@ -655,6 +663,21 @@ def test_bad_input(changes, error, message):
     given = {**GIVEN, **changes}
     with pytest.raises(error, match=message):
         minimize(given.pop("fun"), given.pop("x0"), **given)
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
+@pytest.mark.parametrize("given", ["hess", "constraints"])
+def test_what_is_symmetric_is_so_to_eight_digits(form, given):
+    def solve(apart):
+        H = form(np.array([[2.0, 1.0], [1.0 + 2 * apart, 2.0]]))
+        own = {"hess": lambda x: H} if given == "hess" else {"constraints": disc(hess=lambda x, v: H)}
+        return minimize(
+            lambda x: x @ x + x[0] * x[1], [1.0, 2], jac=lambda x: 2 * x + x[::-1], **{"hess": "2-point", **own}
+        )
+
+    assert solve(0.9e-8).success
+    with pytest.raises(ValueError, match=r"entry \(0, 1\) is 1, entry \(1, 0\) is 1\.00000002"):
+        solve(1.2e-8)
 
 
 def test_a_row_that_is_redundant_or_empty_is_no_harm():

@@ -274,6 +274,8 @@ def test_singular_systems_are_never_a_false_success():
         ({"rtol": 0.0}, "rtol must be positive"),
         ({"method": "cg"}, "method must be one of"),
         ({"method": "dense", "precond": np.eye(3)}, "precond is for products"),
+        ({"precond": np.eye(2)}, r"precond must have shape \(3, 3\), not \(2, 2\)"),
+        ({"max_iter": 0}, "max_iter must be an integer >= 1"),
     ],
 )
 def test_bad_input(change, message):
@@ -281,6 +283,12 @@ def test_bad_input(change, message):
     rest = {name: given[name] for name in given if name not in ("H", "J", "b", "method")}
     with pytest.raises(ValueError, match=message):
         kkt_solve(given["H"], given["J"], given["b"], given["method"], **rest)
+
+
+@pytest.mark.parametrize("precond", [3, lambda *parts: None])
+def test_what_is_no_preconditioner(precond):
+    with pytest.raises(TypeError, match="precond must be, or return, an operator"):
+        kkt_solve(np.eye(2), np.ones((1, 2)), np.ones(3), precond=precond)
 
 
 def test_krylov_curvature_along_the_step():
@@ -336,3 +344,13 @@ def test_right_hand_sides_whose_squares_are_no_numbers(method, size):
     none = kkt_solve(np.zeros((2, 2)), np.zeros((0, 2)), np.full(2, size), method=method)
     assert not none.success
     assert none.measure == 1
+
+
+@pytest.mark.parametrize("method", ["dense", "sparse", "minres", "projected-cg"])
+@pytest.mark.parametrize(("size", "of_b"), [(1e200, 1e-200), (1e-200, 1e200)])
+def test_solutions_that_no_number_holds(method, size, of_b):
+    """They would be returned as 0, or as infinity."""
+    result = kkt_solve(np.diag([1.0, 2, 3]) * size, np.ones((1, 3)) * size, np.arange(4.0) * of_b, method=method)
+    assert not result.success
+    assert result.measure == 1
+    assert result.x.tolist() == [0] * 4

@@ -54,6 +54,12 @@ def test_the_rank_adapts(seed):
     assert len(nystrom(H, shift=1e-9, max_rank=50).eigenvalues) == 50
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e160, 1e300])
+def test_numbers_whose_squares_are_none(size):
+    H = np.diag([1e6, 10.0, 1, 0, 0])
+    np.testing.assert_allclose(nystrom(H * size, shift=size) @ np.ones(5) * size, 1 / (H.diagonal() + 1), rtol=1e-8)
+
+
 def test_nothing_to_approximate():
     M = nystrom(np.zeros((5, 5)), shift=2.0)
     np.testing.assert_allclose(M @ np.ones(5), 0.5)
@@ -129,11 +135,39 @@ def test_regression_on_a_sphere(preconditioner):
     assert products[0] <= 60 * found.nit
 
 
+@pytest.mark.parametrize("form", ["operator", "products"])
+def test_a_preconditioner_for_a_hessian_of_products_is_given_it(form, seed):
+    """In the user's units: more variables than are written out, and an objective that is scaled."""
+    rng = np.random.default_rng(seed)
+    n, seen = 230, []
+    H = 1e6 * decaying(rng, n, np.where(np.arange(n) < 5, 10.0, 0.0)) + np.eye(n)
+    b, A = rng.standard_normal(n), rng.standard_normal((3, n))
+    given = {"hess": lambda x: aslinearoperator(H)} if form == "operator" else {"hessp": lambda x, p: H @ p}
+
+    def low_rank(known, dx):
+        v = rng.standard_normal(n)
+        seen.append(np.abs(known @ v - H @ v).max() / np.abs(H @ v).max())
+        return nystrom(known, shift=1.0 + dx.min(), rank=8)
+
+    result = solvers.minimize(
+        lambda x: x @ H @ x / 2 + b @ x, np.ones(n), jac=lambda x: H @ x + b, constraints=LinearConstraint(A, 1, 1),
+        options={"inner": "projected-cg", "precond": kkt_preconditioner(low_rank)}, **given,
+    )  # fmt: skip
+    assert result.success
+    assert result.inner == "projected-cg"
+    assert max(seen) < 1e-12
+    z = np.linalg.solve(np.block([[H, A.T], [A, np.zeros((3, 3))]]), np.r_[-b, np.ones(3)])
+    np.testing.assert_allclose(result.x, z[:n], atol=1e-5)
+
+
 def test_bad_input():
     for call, match in (
         (lambda: nystrom(np.ones((2, 3))), "square"),
         (lambda: nystrom(np.eye(3), shift=-1.0), "shift"),
         (lambda: nystrom(np.eye(3), rank=4), "rank"),
+        (lambda: nystrom(np.eye(3), rank=1.5), "rank must be an integer"),
+        (lambda: nystrom(np.diag([1, np.nan]), shift=1.0), "must be finite"),
+        (lambda: sampled_inverse(np.eye(2), [1, np.inf]), "weights"),
         (lambda: sampled_inverse(np.eye(3), np.ones(2)), "weights"),
         (lambda: sampled_inverse(np.eye(3), [1, 1, -1]), "weights"),
         (lambda: sampled_inverse(np.ones((0, 3)), []), "weights"),
@@ -148,3 +182,6 @@ def test_bad_input():
     for X in (1j * np.eye(2), scipy.sparse.csr_array(1j * np.eye(2))):
         with pytest.raises(TypeError, match="X must be real"):
             weighted_gram(X, np.ones(2))
+    with pytest.raises(TypeError, match="H must be real"):
+        nystrom(1j * np.eye(2))
+    np.testing.assert_allclose(nystrom([[2.0]], shift=2.0) @ np.ones(1), 0.25)

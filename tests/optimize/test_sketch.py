@@ -309,16 +309,43 @@ def test_bad_input(A, b, keywords, error, match):
         sketch_solve(A, b, **keywords)
 
 
-@pytest.mark.parametrize("sketch", [None, "rk", "block"])
-@pytest.mark.parametrize("sizes", [(1e-200, 1e-200), (1.0, 1e-200), (1e-200, 1.0), (1e200, 1e200), (1.0, 1e200)])
-def test_numbers_whose_squares_are_none_are_no_success(sketch, sizes):
-    """Norms are taken of scaled numbers: x = 0 does not solve a system whose squares vanish."""
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@pytest.mark.parametrize("sketch", [None, "rk", "block", "srht"])
+@pytest.mark.parametrize(
+    "sizes", [(1e-200, 1e-200), (1.0, 1e-200), (1e-200, 1.0), (1e200, 1e200), (1.0, 1e200), (1e300, 1e300), (1, 1e-300)]
+)
+def test_numbers_whose_squares_are_none(sketch, sizes, sparse):
+    """The same solution, in other units: x = 0 does not solve a system whose squares vanish."""
     rng = np.random.default_rng(0)
-    A, x = rng.normal(size=(30, 5)), rng.normal(size=5)
-    with np.errstate(all="ignore"):
-        result = sketch_solve(A * sizes[0], A @ x * sizes[1], sketch=sketch, max_iter=500)
-    assert not np.isnan(result.measure)
-    if result.success:
-        np.testing.assert_allclose(result.x * (sizes[0] / sizes[1]), x, rtol=1e-4)
-    else:
-        assert result.measure > 1e-6
+    matrix, A, _, x = system(rng, 30, 5, sparse)
+    b, x0 = A @ x, rng.normal(size=5)
+    plain = sketch_solve(matrix, b, x0=x0, sketch=sketch, max_iter=500)
+    seen = []
+    other = sketch_solve(
+        matrix * sizes[0], b * sizes[1], x0=x0 * (sizes[1] / sizes[0]), sketch=sketch, max_iter=500,
+        callback=lambda result: seen.append(result.x),
+    )  # fmt: skip
+    assert plain.success
+    assert other.success
+    np.testing.assert_allclose(other.x * (sizes[0] / sizes[1]), x, rtol=1e-4)
+    np.testing.assert_allclose(seen[-1], other.x)
+    assert other.residual_norm <= 1e-6 * np.abs(b * sizes[1]).max() * np.sqrt(30) * 1.01
+
+
+@pytest.mark.parametrize("sizes", [(1e200, 1e-200), (1e-200, 1e200)])
+def test_solutions_that_no_number_holds(sizes):
+    A = np.eye(5) + np.ones((5, 5))
+    for how in ({"sketch": "rk"}, {"method": "sketch-precond"}):
+        result = sketch_solve(A * sizes[0], A.sum(1) * sizes[1], **how)
+        assert not result.success
+        assert result.measure > 0.9
+        assert result.x.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (7, 6), (12, 6)])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_few_rows_are_factored_as_they_are(shape, sparse, seed):
+    matrix, _, b, _ = system(np.random.default_rng(seed), *shape, sparse)
+    result = sketch_solve(matrix, b, method="sketch-precond", tol=1e-10, rng=seed)
+    assert result.success
+    assert result.nit <= 10
