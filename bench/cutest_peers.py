@@ -59,8 +59,8 @@ class Ours:
 
         arguments = problem.arguments() if getattr(problem, "timed", True) else problem.arguments("compiled")
         found = solvers.minimize(**arguments, method="gala", tol=1e-8, max_iter=MAX_ITER)
-        # it asks for f and the rows together, and for the derivatives
-        calls = {"fun": found.nfev, "gradient": found.njev, "constraints": found.nfev, "jacobian": found.njev}
+        rows = {name: max(found.stats.get(f"constr_{name}", [0])) for name in ("nfev", "njev")}
+        calls = {"fun": found.nfev, "gradient": found.njev, "constraints": rows["nfev"], "jacobian": rows["njev"]}
         return Answer(found.x, bool(found.success), int(found.nit), calls | {"hessian": found.nhev})
 
 

@@ -73,7 +73,8 @@ static int view_values(void *data, const double *x, double *f, double *c)
         if (held(of, i))
             continue;
         double over = fmax(0, fmax(w->lower[i] - c[j], c[j] - w->upper[i]));
-        *f += w->s->merit.eta1 / 2 * over * over;
+        if (f)
+            *f += w->s->merit.eta1 / 2 * over * over;
         c[j] = w->v[i];
     }
     return code;
@@ -83,7 +84,8 @@ static int view_slopes(void *data, const double *x, double *g)
 {
     const struct view *of = data;
     int code = of->base->slopes(of->base->data, clipped(of, x), g);
-    clear(of, 0, of->w->n, g);
+    if (g)
+        clear(of, 0, of->w->n, g);
     return code;
 }
 

@@ -42,6 +42,8 @@ cdef extern from "dense_nlp.h" nogil:
         int64_t nfev
         int64_t njev
         int64_t nhev
+        int64_t row_nfev
+        int64_t row_njev
         int quasi
         sv_ldl ldl
 
@@ -159,23 +161,24 @@ cdef class DenseNLP(NLP):
     cdef check(self):
         """Raise what a function of the program has raised; calls of compiled functions are counted."""
         dense = &self.dense
-        if self.program is not None and (dense.nfev or dense.njev or dense.nhev):
+        if self.program is not None and (dense.nfev or dense.njev or dense.nhev or dense.row_nfev or dense.row_njev):
             calls = self.program.calls
             calls.nfev += dense.nfev if self.compiled.has_fun else 0
             calls.njev += dense.njev if self.compiled.has_gradient else 0
             calls.nhev += dense.nhev if self.compiled.has_hessian else 0
             for calls in self.program.row_calls:
-                calls.nfev += dense.nfev if self.compiled.has_constraints else 0
-                calls.njev += dense.njev if self.compiled.has_jacobian else 0
+                calls.nfev += dense.row_nfev if self.compiled.has_constraints else 0
+                calls.njev += dense.row_njev if self.compiled.has_jacobian else 0
                 calls.nhev += dense.nhev if self.compiled.has_hessian else 0
-            dense.nfev = dense.njev = dense.nhev = 0
+            dense.nfev = dense.njev = dense.nhev = dense.row_nfev = dense.row_njev = 0
         NLP.check(self)
 
 
     @property
     def counted(self):
-        """Calls of functions, gradients and Hessians that no program has counted yet."""
-        return self.dense.nfev, self.dense.njev, self.dense.nhev
+        """Calls that no program has counted yet: of f, its gradient, Hessians, the rows and their Jacobian."""
+        dense = &self.dense
+        return dense.nfev, dense.njev, dense.nhev, dense.row_nfev, dense.row_njev
 
     def adopted(self, program):
         """From now on that of a program of the same compiled functions, which has made all calls so far."""

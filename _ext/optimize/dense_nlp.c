@@ -65,6 +65,11 @@ int64_t sv_dense_size(int64_t n, int64_t m)
 
 /* ---- points ------------------------------------------------------------------------------------ */
 
+static void forget(sv_dense_point *at)
+{
+    at->f_known = at->c_known = at->g_known = at->J_known = 0;
+}
+
 /* The point x, remembered or in the place of the one that was not asked for the longest. */
 static sv_dense_point *find(sv_dense *of, const double *x)
 {
@@ -79,7 +84,7 @@ static sv_dense_point *find(sv_dense *of, const double *x)
             oldest = at;
     }
     memcpy(oldest->x, x, bytes);
-    oldest->valued = oldest->sloped = 0;
+    forget(oldest);
     oldest->used = ++of->time;
     return oldest;
 }
@@ -95,36 +100,50 @@ static int values(void *data, const double *x, double *f, double *c)
 {
     sv_dense *of = data;
     sv_dense_point *at = find(of, x);
-    if (!at->valued) {
+    if (f && !at->f_known) {
         of->nfev++;
         if (of->value(of->value_data, at->x, &at->f))
             return SV_STOP;
-        if (of->m && of->constraints(of->constraints_data, at->x, at->c))
-            return SV_STOP;
         at->f *= of->f_scale;
+        at->f_known = 1;
+    }
+    if (of->m && !at->c_known) {
+        of->row_nfev++;
+        if (of->constraints(of->constraints_data, at->x, at->c))
+            return SV_STOP;
         for (int64_t i = 0; i < of->m; i++)
             at->c[i] *= of->c_scale[i];
-        at->valued = 1;
+        at->c_known = 1;
     }
-    *f = at->f;
+    if (f)
+        *f = at->f;
     if (of->m) /* c is none where there are no rows */
         memcpy(c, at->c, (size_t)of->m * sizeof *c);
     return 0;
 }
 
-static int gradients(sv_dense *of, sv_dense_point *at)
+static int gradient(sv_dense *of, sv_dense_point *at)
 {
-    if (at->sloped)
+    if (at->g_known)
         return 0;
     of->njev++;
     if (of->gradient(of->gradient_data, at->x, at->g))
         return SV_STOP;
-    if (of->m && of->jacobian(of->jacobian_data, at->x, at->J))
-        return SV_STOP;
     multiply(at->g, of->n, of->f_scale);
+    at->g_known = 1;
+    return 0;
+}
+
+static int jacobian_at(sv_dense *of, sv_dense_point *at)
+{
+    if (at->J_known || of->m == 0)
+        return 0;
+    of->row_njev++;
+    if (of->jacobian(of->jacobian_data, at->x, at->J))
+        return SV_STOP;
     for (int64_t i = 0; i < of->m; i++)
         multiply(at->J + i * of->n, of->n, of->c_scale[i]);
-    at->sloped = 1;
+    at->J_known = 1;
     return 0;
 }
 
@@ -132,10 +151,11 @@ static int slopes(void *data, const double *x, double *g)
 {
     sv_dense *of = data;
     sv_dense_point *at = find(of, x);
-    if (gradients(of, at))
+    if ((g && gradient(of, at)) || jacobian_at(of, at))
         return SV_STOP;
     of->current = at;
-    memcpy(g, at->g, (size_t)of->n * sizeof *g);
+    if (g)
+        memcpy(g, at->g, (size_t)of->n * sizeof *g);
     return 0;
 }
 
@@ -162,7 +182,7 @@ static int scale(void *data, double f_scale, const double *c_scale)
             multiply(at->J + i * of->n, of->n, c_scale[i]);
         }
         if (!plain)
-            at->valued = at->sloped = 0;
+            forget(at);
     }
     return 0;
 }
@@ -194,7 +214,7 @@ static int mirror(double *H, int64_t n)
 static int approximate(sv_dense *of)
 {
     sv_dense_point *at = find(of, of->H_x);
-    if (gradients(of, at))
+    if (gradient(of, at) || jacobian_at(of, at))
         return SV_STOP;
     sv_quasi_update(of->quasi, of->n, of->m, at->x, at->g, at->J, of->H_sigma, of->H_y, of->carried, of->quasi_work, of->H);
     of->H_known = 1;
@@ -403,8 +423,10 @@ void sv_dense_begin(sv_dense *of, double *memory, sv_nlp *table)
     of->current = NULL;
     of->time = of->H_known = 0;
     of->f_scale = 1;
-    for (sv_dense_point *at = of->point; at < of->point + SV_DENSE_POINTS; at++)
-        at->used = at->valued = at->sloped = 0;
+    for (sv_dense_point *at = of->point; at < of->point + SV_DENSE_POINTS; at++) {
+        at->used = 0;
+        forget(at);
+    }
     for (int64_t i = 0; i < of->m; i++)
         of->c_scale[i] = 1;
     *table = (sv_nlp){

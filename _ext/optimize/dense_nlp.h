@@ -20,8 +20,8 @@ enum { SV_DENSE_POINTS = 4 };
 typedef struct sv_dense_point {
     double *x, *c, *g, *J;
     double f;
-    int64_t valued, sloped; /* whether f and c, g and J are */
-    int64_t used;           /* when it was last asked for */
+    int64_t f_known, c_known, g_known, J_known;
+    int64_t used; /* when it was last asked for */
 } sv_dense_point;
 
 typedef struct sv_dense {
@@ -33,7 +33,7 @@ typedef struct sv_dense {
     int (*jacobian)(void *data, const double *x, double *J);
     int (*hessian)(void *data, const double *x, double sigma, const double *y, double *H);
     void *value_data, *gradient_data, *constraints_data, *jacobian_data, *hessian_data;
-    int64_t nfev, njev, nhev;
+    int64_t nfev, njev, nhev, row_nfev, row_njev; /* calls: of the objective's functions, of the rows' */
     int quasi; /* which approximation (quasi.h) stands for `hessian`, if any */
     /* Below is ours. */
     double f_scale, *c_scale;

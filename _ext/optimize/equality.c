@@ -4,7 +4,8 @@
  * Differs from the paper's algorithm 2 in: 1. H is shifted by inertia instead of by its norm, and the rows by dc where J lacks
  * rank; 2. where the inertia is wrong, multipliers of least squares are tried first: far from a solution, or where
  * multipliers are not unique, it is often y that is wrong; 3. where no penalty or step serves, or steps stay short,
- * feasibility is restored, and after five times of that the filter goes on.
+ * feasibility is restored, and after five times of that the filter goes on; 4. a start far from few rows that curve is moved to
+ * them first.
  *
  * Costs what an iteration of the filter does, and a product with H, two with J and one with J' for grad M; gradients at trials
  * whose f and c do not refuse them already.
@@ -18,6 +19,10 @@
 static const double LEAST_DC = 1e-8, MOST_DC = 1;
 static const double RIDGE = 1e-10, MOST_SHIFT = 1e10, SHORT = 0.1, LAST_DIGITS = 1e-15;
 enum { RESTORATIONS = 5, SHORT_STEPS = 5 };
+/* The way to the rows is worth its while where the variables are at least so many, and so many times as many as the rows, and a
+ * step to the rows' linear models leaves a share CURVED of the violation. It ends where a share NEAR is left, or after STEPS. */
+enum { MANY = 51, FEW_ROWS = 4, STEPS = 30 };
+static const double CURVED = 0.2, NEAR = 1e-2;
 
 int sv_gala_equalities_only(const struct gala *w)
 {
@@ -189,9 +194,77 @@ int sv_gala_exact_step(struct gala *w)
     return code;
 }
 
+/* Whether the step of least norm to the rows' linear models at tv leaves more of the violation than CURVED, and is to be made:
+ * there is a violation. */
+static int rows_curve(struct gala *w, double *violation, int *curve)
+{
+    int64_t n = w->n, negative, zero;
+    *curve = 0;
+    int code = w->nlp->values(w->nlp->data, w->tv, NULL, w->tc);
+    if (code || (code = w->nlp->slopes(w->nlp->data, w->tv, NULL)))
+        return code;
+    for (int64_t i = 0; i < n; i++)
+        w->diagonal[i] = 1, w->rhs[i] = 0;
+    for (int64_t j = 0; j < w->m; j++)
+        w->dc[j] = 0, w->rhs[n + j] = w->v[n + j] - w->tc[j];
+    *violation = vector_largest(w->m, w->rhs + n);
+    if (!(*violation > sqrt(w->s->options.tol)))
+        return 0;
+    code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
+    if (code == 0 && zero == 0)
+        code = w->nlp->solve(w->nlp->data, w->rhs, 1e-6, w->sol);
+    if (code || zero)
+        return code == SV_STOP ? code : 0;
+    vector_combine(n, w->tv, 1, w->sol, w->point_x);
+    if ((code = w->nlp->values(w->nlp->data, w->point_x, NULL, w->tc)))
+        return code;
+    vector_combine(w->m, w->tc, -1, w->v + n, w->tc);
+    *curve = !(vector_largest(w->m, w->tc) <= CURVED * *violation);
+    return 0;
+}
+
+/* From a start far from rows that curve Newton's first steps go to the rows, whatever the objective is: they are made without
+ * calling it, into tv. *there: such steps were made. */
+static int to_the_rows(struct gala *w, int *there)
+{
+    struct sv_sides sides = sv_gala_sides(w);
+    struct sv_restoration found;
+    double violation;
+    *there = 0;
+    vector_copy(w->N, w->v, w->tv);
+    int curve, code = rows_curve(w, &violation, &curve);
+    if (code || !curve)
+        return code;
+    code = sv_restore(w->nlp, &sides, 0, NEAR * violation, 1e-8, STEPS, w->tv, w->more, &found);
+    *there = code == SV_RESTORED;
+    return code == SV_STOP ? code : 0;
+}
+
+/* Begins near the rows where that serves. Where it ends badly all the same, the next attempt starts from x0 itself. */
+static int approach(struct gala *w)
+{
+    double f;
+    int there, finite = 0, code;
+    if (w->nlp->linear || w->n < MANY || w->n < FEW_ROWS * w->m)
+        return 0;
+    if ((code = to_the_rows(w, &there)) || (there && (code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc))))
+        return code;
+    if (there && isfinite(f) && (code = sv_gala_trial_slopes(w, &finite)))
+        return code;
+    if (!finite)
+        return sv_gala_move(w, w->v, w->c, w->s->f);
+    w->s->approached = 1;
+    if ((code = sv_gala_move(w, w->tv, w->tc, f)) || (code = sv_gala_multipliers(w)))
+        return code;
+    return sv_gala_move(w, w->v, w->c, f);
+}
+
 int sv_gala_equality_step(struct gala *w)
 {
-    int code = sv_gala_exact_step(w);
+    int code = w->s->nit == 0 ? approach(w) : 0;
+    if (code)
+        return code;
+    code = sv_gala_exact_step(w);
     if (code == SV_STOP)
         return code;
     /* Steps that stay short crawl along a curve that the violation hides: on the constraints the way is free. */

@@ -288,21 +288,30 @@ static int iterate(struct gala *w)
 }
 
 /* How many attempts may follow the first. Where all are equations neither mu nor the push makes a difference: there is the
- * filter after the exact augmented Lagrangian, and nothing after the filter. */
+ * filter after the exact augmented Lagrangian, which may have had two starts, and nothing after the filter. */
 static int64_t further_attempts(const struct gala *w)
 {
     if (sv_gala_equalities_only(w))
-        return w->s->options.exact != 0;
+        return w->s->options.exact ? 1 + w->s->approached : 0;
     return sizeof ATTEMPTS / sizeof *ATTEMPTS;
 }
 
-/* Whether the bounds hold every variable where it is. */
-static int all_fixed(const struct gala *w)
+/* Whether rows are violated that no variable moves but those that are fixed. */
+static int held_outside(struct gala *w, int *held)
 {
-    for (int64_t i = 0; i < w->n; i++)
-        if (!gala_fixed(w, i))
-            return 0;
-    return 1;
+    double *v = w->point_y, *slope = w->point_x, tol = w->s->options.tol;
+    *held = 0;
+    for (int64_t j = 0; j < w->m; j++) {
+        double low = w->lower[w->n + j], high = w->upper[w->n + j];
+        v[j] = w->c[j] - fmin(fmax(w->c[j], low), high);
+        *held |= fabs(v[j]) > tol * w->c_scale[j];
+    }
+    int code = *held ? w->nlp->slopes(w->nlp->data, w->v, NULL) : 0;
+    if (code == 0 && *held)
+        code = w->nlp->adjoint(w->nlp->data, v, slope);
+    for (int64_t i = 0; i < w->n && code == 0; i++)
+        *held &= gala_fixed(w, i) || slope[i] == 0;
+    return code;
 }
 
 /* After an attempt that failed: the next one, where there is one. */
@@ -313,9 +322,13 @@ static int again(struct gala *w)
         s->status = SV_GALA_CONVERGED;
         return 0;
     }
-    if (s->status == SV_GALA_STAGNATION && all_fixed(w) && sv_gala_violation(w, w->v, w->c) > s->options.tol)
-        s->status = SV_GALA_INFEASIBLE; /* there is no other point */
-    s->infeasible += s->status == SV_GALA_INFEASIBLE;
+    int held = 0, code = s->status == SV_GALA_STAGNATION ? held_outside(w, &held) : 0;
+    if (code)
+        return code;
+    if (held)
+        s->status = SV_GALA_INFEASIBLE; /* no other point is better */
+    /* a start that was moved to the rows counts for nothing: those that follow are from x0 itself */
+    s->infeasible += s->status == SV_GALA_INFEASIBLE && !(s->approached && s->attempt == 0);
     if (s->exact == 3 && (s->status == SV_GALA_INFEASIBLE || s->status == SV_GALA_STAGNATION))
         return sv_gala_hand_over(w);
     /* Near the tolerance it is rounding that stops a solve; but of equations that become dependent there, M itself. */
@@ -332,7 +345,7 @@ static int again(struct gala *w)
     }
     double mu = ATTEMPTS[s->attempt].mu, push = ATTEMPTS[s->attempt].push;
     s->attempt++;
-    int code = sv_gala_begin(w, mu, push);
+    code = sv_gala_begin(w, mu, push);
     if (code == 0) {
         s->status = SV_GALA_RUNNING;
         code = sv_gala_move(w, w->v, w->c, s->f);

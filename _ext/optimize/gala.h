@@ -74,6 +74,7 @@ typedef struct sv_gala {
     double least;                /* measure of this attempt, and the iterations since it last fell by a tenth */
     int64_t stalled;
     int64_t attempt, infeasible; /* starts before this one; how many of them ended where the violation stays */
+    int64_t approached;          /* 1: the first went to the rows before all else (equality.c) */
     double best;                 /* least measure so far: that of the point that is kept */
     double strict;               /* the same, with its scale within SV_LARGEST_SCALE */
 } sv_gala;

@@ -175,10 +175,10 @@ int sv_gala_begin(struct gala *w, double mu, double push)
     state->shift = 0;
     state->free = 1;
     state->references = 0;
-    state->filtered = state->acceptable = state->tiny = state->stalled = 0;
-    /* 2: also where there are inequalities. Of equations the later attempts are the filter's. */
+    state->restorations = state->filtered = state->acceptable = state->tiny = state->stalled = 0;
+    /* 2: also where there are inequalities. Of equations the last attempt is the filter's. */
     int64_t wanted = state->options.exact, equations = sv_gala_equalities_only(w);
-    state->exact = wanted && equations ? state->attempt == 0 : wanted == 2 ? 2 : first ? 3 : 0;
+    state->exact = wanted && equations ? state->attempt <= state->approached : wanted == 2 ? 2 : first ? 3 : 0;
     sv_merit_begin(&state->merit, (int)state->options.projected, state->options.window);
     widen(w);
     for (int64_t i = 0; i < w->N; i++) {

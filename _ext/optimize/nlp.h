@@ -29,9 +29,11 @@ typedef struct sv_nlp {
      * carry() tells where they are, before anything else is asked for, and again where they have moved. */
     int64_t carried;
     void (*carry)(void *data, double *numbers);
-    /* f(x) and c(x), times the scales; they may come out infinite or NaN, which is no error. */
+    /* f(x) and c(x), times the scales; they may come out infinite or NaN, which is no error. f NULL: c alone is wanted, and
+     * the objective is not called. */
     int (*values)(void *data, const double *x, double *f, double *c);
-    /* The gradient of f at x; the Jacobian at x becomes the current one. A point that was asked for lately is remembered. */
+    /* The gradient of f at x; the Jacobian at x becomes the current one. A point that was asked for lately is remembered.
+     * g NULL: the Jacobian alone is wanted. */
     int (*slopes)(void *data, const double *x, double *g);
     /* The Hessian of sigma f + y'c at x becomes the current one. SV_FAILED: it is not finite, and serves nothing. */
     int (*curvature)(void *data, const double *x, double sigma, const double *y);

@@ -202,7 +202,11 @@ cdef void carry_nothing(void *data, double *numbers) noexcept nogil:
 cdef int python_values(void *data, const double *x, double *f, double *c) noexcept with gil:
     self = <PythonNLP>data
     try:
-        f[0], values = self.backend.values(copied(x, self.table.n))
+        at = copied(x, self.table.n)
+        if f != NULL:
+            f[0], values = self.backend.values(at)
+        else:
+            values = self.backend.constraints(at)
         into(values, self.table.m, c)
     except BaseException as error:
         self.error = error
@@ -213,7 +217,11 @@ cdef int python_values(void *data, const double *x, double *f, double *c) noexce
 cdef int python_slopes(void *data, const double *x, double *g) noexcept with gil:
     self = <PythonNLP>data
     try:
-        into(self.backend.slopes(copied(x, self.table.n)), self.table.n, g)
+        at = copied(x, self.table.n)
+        if g != NULL:
+            into(self.backend.slopes(at), self.table.n, g)
+        else:
+            self.backend.linearise(at)
     except BaseException as error:
         self.error = error
         return SV_STOP

@@ -52,8 +52,7 @@ static double clipped(const struct space *s, int64_t j, double value)
 /* v and |v|^2 / 2 at a point; infinite where c is not finite. */
 static int violations(struct space *s, const double *x, double *v, double *value)
 {
-    double f;
-    int failed = s->nlp->values(s->nlp->data, x, &f, s->c);
+    int failed = s->nlp->values(s->nlp->data, x, NULL, s->c);
     for (int64_t i = 0; i < s->nlp->m; i++)
         v[i] = s->c[i] - fmin(fmax(s->c[i], s->sides->row_lower[i]), s->sides->row_upper[i]);
     *value = vector_dot(s->nlp->m, v, v) / 2;
@@ -66,7 +65,7 @@ static int violations(struct space *s, const double *x, double *v, double *value
 static int slopes(struct space *s, double *stationarity)
 {
     int64_t n = s->nlp->n;
-    int failed = s->nlp->slopes(s->nlp->data, s->x, s->shift);
+    int failed = s->nlp->slopes(s->nlp->data, s->x, NULL);
     if (failed || (failed = s->nlp->adjoint(s->nlp->data, s->v, s->gradient)))
         return failed;
     double largest = 0;

@@ -45,7 +45,8 @@ static int model_values(void *data, const double *x, double *f, double *c)
     const struct model *of = data;
     int64_t n = of->base->n, m = of->base->m;
     int code = step_to(of, x);
-    *f = of->f_scale * (of->f + vector_dot(n, of->g, of->d) + vector_dot(n, of->d, of->product) / 2);
+    if (f)
+        *f = of->f_scale * (of->f + vector_dot(n, of->g, of->d) + vector_dot(n, of->d, of->product) / 2);
     if (code == 0 && m)
         code = of->base->jacobian(of->base->data, of->d, c);
     for (int64_t j = 0; j < m && code == 0; j++)
@@ -57,7 +58,7 @@ static int model_slopes(void *data, const double *x, double *g)
 {
     const struct model *of = data;
     int code = step_to(of, x);
-    for (int64_t i = 0; i < of->base->n; i++)
+    for (int64_t i = 0; i < of->base->n && g; i++)
         g[i] = of->f_scale * (of->g[i] + of->product[i]);
     return code;
 }

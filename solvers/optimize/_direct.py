@@ -24,13 +24,13 @@ def direct(
     if address_of(fun) is None:
         return None
     given = constraints if isinstance(constraints, (list, tuple)) else [constraints]
-    rows, blocks, n, calls = [], [], len(x0), Calls()
+    rows, blocks, n, row_calls = [], [], len(x0), Calls()
     for k, one in enumerate(given):
         r, block = _rows(one, x0, f"constraints[{k}]" if given is constraints else "constraints")
         if r is None:
             return None
         if not r.linear:
-            r.calls = calls  # all functions are called at the same points
+            r.calls = row_calls  # all are called at the same points
         rows.append(r)
         blocks.append(block)
     f = Compiled(n, fun, jac, hess, blocks)
@@ -44,7 +44,7 @@ def direct(
     program = Program(
         x0=x0, lower=limits.lower, upper=limits.upper, row_lower=lower, row_upper=upper, linear=linear,
         fun=f.fun, gradient=f.gradient, constraints=f.constraints, jacobian=f.jacobian, hessian=f.hessian, compiled=f,
-        calls=calls,
+        row_calls=[row_calls],
     )  # fmt: skip
     return program, rows
 

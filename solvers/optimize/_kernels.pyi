@@ -122,7 +122,7 @@ class LDL:
 QUASI: dict[str, int]
 
 class DenseNLP(NLP):
-    counted: tuple[int, int, int]
+    counted: tuple[int, int, int, int, int]
     def __init__(self, program: Any) -> None: ...
     def adopted(self, program: Any) -> DenseNLP: ...
 

@@ -201,9 +201,9 @@ class KrylovNLP(Scaled):
         #: Steps when each Hessian was made.
         self._begun: list[int] = []
 
-    def slopes(self, x: Array) -> Array:
+    def linearise(self, x: Array) -> None:
         self._x = x
-        return super().slopes(x)
+        super().linearise(x)
 
     def _in_our_units(self, H: Any, J: Any, dx: Array, dc: Array) -> LinearOperator:
         """K is f_scale S K_user S, with S = diag(1, c_scale / f_scale)."""

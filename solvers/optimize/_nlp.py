@@ -82,7 +82,13 @@ class Backend(Protocol):
     m: int
 
     def values(self, x: Array) -> tuple[float, Array]: ...
+    def constraints(self, x: Array) -> Array:
+        """The second of the values alone."""
+
     def slopes(self, x: Array) -> Array: ...
+    def linearise(self, x: Array) -> None:
+        """The Jacobian at x becomes the current one, as slopes() has it."""
+
     def curvature(self, x: Array, sigma: float, y: Array) -> bool:
         """Whether H is finite, as far as its entries are known."""
 
@@ -140,14 +146,18 @@ class Scaled:
         return point
 
     def values(self, x: Array) -> tuple[float, Array]:
-        program = self.program
-        f = self._at(x, "f", program.fun)
-        c = self._at(x, "c", program.constraints) if self.m else np.zeros(0)
-        return self.f_scale * f, self.c_scale * c
+        f = self._at(x, "f", self.program.fun)
+        return self.f_scale * f, self.constraints(x)
+
+    def constraints(self, x: Array) -> Array:
+        return self.c_scale * self._at(x, "c", self.program.constraints) if self.m else np.zeros(0)
 
     def slopes(self, x: Array) -> Array:
-        self.J = self._at(x, "scaled J", self._scaled_jacobian) if self.m else np.zeros((0, self.n))
+        self.linearise(x)
         return np.asarray(self.f_scale * self._at(x, "g", self.program.gradient))
+
+    def linearise(self, x: Array) -> None:
+        self.J = self._at(x, "scaled J", self._scaled_jacobian) if self.m else np.zeros((0, self.n))
 
     def _scaled_jacobian(self, x: Array) -> Any:
         J = self._at(x, "J", self.program.jacobian)

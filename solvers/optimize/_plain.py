@@ -89,11 +89,11 @@ def _result(
     (x, y, z), (fun, g), numbers = _kernels.gala_answer(nlp, state.core, sides)
     measure = measure_of(fun, numbers)
     status = verified(Status.CONVERGED, measure, tol)
-    nfev, njev, nhev = nlp.counted
+    nfev, njev, nhev, row_nfev, row_njev = nlp.counted
     stats: dict[str, Any] = {"copies": 0, "threads": threads}
     v = [z] if bounded else []
     if len(y):
-        stats["constr_nfev"], stats["constr_njev"], stats["constr_nhev"] = [nfev], [njev], [nhev]
+        stats["constr_nfev"], stats["constr_njev"], stats["constr_nhev"] = [row_nfev], [row_njev], [nhev]
         v.insert(0, y)
     nit, measures, seconds = columns(history)
     stats["isa"], stats["seconds"] = _threads.build_info()["isa"], perf_counter() - start

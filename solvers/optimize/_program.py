@@ -53,8 +53,8 @@ class Assembly:
         ends = [0, *itertools.accumulate(r.m for r in rows)]
         self.parts = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self.m = ends[-1]
-        #: The objective's Hessian at a point where its kind was looked up.
-        self.peeked: tuple[bytes, Any] | None = None
+        #: The objective's Hessian, where it was asked for last: the bytes of the point, its weight, the matrix.
+        self.last: tuple[bytes, float, Any] | None = None
         self.kind = self._kind(x0)
         for r in rows:
             r.take(self.kind != "dense")
@@ -135,10 +135,15 @@ class Assembly:
     def _of_objective(self, x: Array, sigma: float) -> Any:
         """sigma times its Hessian, called once at a point."""
         assert self.objective.curvature is not None
-        peeked, self.peeked = self.peeked, None
-        if peeked is not None and peeked[0] == x.tobytes():
-            return Sum(self.n, [peeked[1]], sigma) if is_operator(peeked[1]) else peeked[1] * sigma
-        return self.objective.curvature(x, sigma)
+        point = x.tobytes()
+        if self.last is None or self.last[:2] != (point, sigma):
+            if self.last is not None and self.last[:2] == (point, 1.0):
+                H = self.last[2]
+                H = Sum(self.n, [H], sigma) if is_operator(H) else H * sigma
+            else:
+                H = self.objective.curvature(x, sigma)
+            self.last = point, sigma, H
+        return self.last[2]
 
     def _dense(self, H: Any) -> Array:
         if is_sparse(H):
@@ -204,8 +209,8 @@ class Assembly:
             return np.broadcast_to(0.0, (self.n, self.n))
         if k:
             return own(x0, np.zeros(piece.m))
-        self.peeked = x0.tobytes(), own(x0, 1.0)
-        return self.peeked[1]
+        self.last = x0.tobytes(), 1.0, own(x0, 1.0)
+        return self.last[2]
 
 
 class Sum:

@@ -324,6 +324,19 @@ def test_an_answer_is_within_its_bounds(seed):
         assert result.fun == fun(result.x)
 
 
+@pytest.mark.parametrize("n", [2, 60])
+@pytest.mark.parametrize("options", [{}, {"inequality": "interior"}, {"inequality": "active-set"}, {"merit": "filter"}])
+def test_a_row_of_a_fixed_variable_alone_is_infeasible(options, n):
+    """Others may move, and bring nothing."""
+    row = LinearConstraint(np.eye(n)[:1], 2, np.inf)
+    result = minimize(
+        lambda x: x @ x, np.full(n, 0.5), jac=lambda x: 2 * x, hess=lambda x: 2 * np.eye(n), constraints=row,
+        bounds=[(1, 1)] + [(None, None)] * (n - 1), options=options,
+    )  # fmt: skip
+    assert result.status == Status.LOCALLY_INFEASIBLE
+    assert result.constr_violation == pytest.approx(1)
+
+
 @pytest.mark.parametrize("more", [{"hess": lambda x: 2 * np.eye(2)}, {}])
 @pytest.mark.parametrize(("lower", "upper"), [(5.0, 5.0), (5.0, 9.0), (0.0, 1.0)])
 def test_where_all_variables_are_fixed_violated_rows_are_infeasible(lower, upper, more):
