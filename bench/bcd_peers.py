@@ -78,11 +78,11 @@ class Ours(Peer):
     def solve(self, model: Model, X: Any, method: str, tolerance: float) -> Array:
         from solvers import learning
 
-        given = {**self.arguments[model.kind], "tol": tolerance, "threads": 1}
+        given = self.arguments[model.kind]
         if model.kind == "path":
-            return np.asarray(learning.glm_path(X, model.y, lams=model.lams, **given).coefs)
-        coef = learning.glm(X, model.y, lam=model.lam, **given).coef
-        return np.asarray(coef.T if model.kind == "multinomial" else coef)
+            return learning.glm_path(X, model.y, lams=model.lams, tol=tolerance, threads=1).coefs
+        coef = learning.glm(X, model.y, lam=model.lam, tol=tolerance, threads=1, **given).coef
+        return coef.T if model.kind == "multinomial" else coef
 
 
 class Celer(Peer):

@@ -160,6 +160,8 @@ def targets(outcomes: list[Outcome]) -> list[Target]:
 
     worst, where = _worst(of("lasso", TIGHT, BEST))
     tall_worst, tall_where = _worst(_scikit_learns(outcomes, tall))
+    all_worst, all_where = _worst(_scikit_learns(outcomes, lambda outcome: True))
+    nnls_worst, nnls_where = _worst(of("nnls", TIGHT, BEST))
     proven = [o.proven for o in outcomes if o.cell.kind == "l1-logistic" and o.target == TIGHT]
     unsolved = [f"{o.cell.name}@{o.target:g}" for o in outcomes if not o.ours.reached]
     return [
@@ -178,6 +180,8 @@ def targets(outcomes: list[Outcome]) -> list[Target]:
         Target("l2-logistic to 1e-10, n >= 10 d, scikit-learn's newton-cholesky / ours", ">=", 5,
                mean(_newton_cholesky(outcomes, tall))),
         Target(f"the same, scikit-learn's best / ours, worst cell ({tall_where})", ">=", 1, tall_worst),
+        Target(f"l2-logistic to 1e-10, all n, scikit-learn's best / ours, worst ({all_where})", ">=", 1, all_worst),
+        Target(f"nnls to 1e-10, best peer / ours, worst cell ({nnls_where})", ">=", 1, nnls_worst),
         Target("path of 100 points to 1e-8, celer / ours", ">=", 5, mean(of("path", 1e-8, "celer"))),
         Target(f"group lasso (groups of {GROUP}) to 1e-10, lam_max / 1000, celer / ours", ">=", 10,
                mean(of("group lasso", TIGHT, "celer", weak))),

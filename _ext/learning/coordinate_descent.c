@@ -374,8 +374,11 @@ static void keep_above(struct walk *walk)
 {
     const struct sv_loss *loss = &walk->fit->loss;
     double floor = walk->state->floor > 0 ? walk->state->floor * walk->fit->curvature : 0;
-    for (size_t i = 0; i < loss->n; i++)
-        walk->D[i] = fmax(walk->D[i], fmax(LEAST, floor * (loss->s ? loss->s[i] : 1)));
+    for (size_t i = 0; i < loss->n; i++) {
+        double least = floor * (loss->s ? loss->s[i] : 1);
+        least = least > LEAST ? least : LEAST;
+        walk->D[i] = walk->D[i] > least ? walk->D[i] : least; /* fmax would be a call a sample */
+    }
 }
 
 /* After a step of which little was taken: the next model has more curvature. Of Huber's loss the slope over the distance,
@@ -416,15 +419,34 @@ static int enough(const struct walk *walk, int steps)
     return walk->part.d == width(fit) || steps >= (fit->kind.largest_l1 > 0 ? NEWTON_STEPS : SMOOTH_STEPS);
 }
 
+/* The loss and its derivatives where the last pass was. The logistic curvature is that of the probability u of the other
+ * label, u (1 - u), and s u the size of the derivative, which is known. */
+static void begin_newton(struct walk *walk)
+{
+    const struct sv_fit *fit = walk->fit;
+    const struct sv_fit_state *state = walk->state;
+    const double *s = fit->loss.s;
+    struct sv_loss_sums sums;
+    memcpy(walk->z, state->z, fit->n * sizeof *walk->z);
+    if (fit->loss.kind != SV_LOSS_LOGISTIC) {
+        sv_learning_loss(&fit->loss, walk->z, NULL, 0, NULL, walk->v, walk->D, &sums);
+        walk->value = sums.value;
+        return;
+    }
+    memcpy(walk->v, state->v, fit->n * sizeof *walk->v);
+    for (size_t i = 0; i < fit->n; i++) {
+        double size = fabs(walk->v[i]);
+        walk->D[i] = s ? size * (1 - size / s[i]) : size * (1 - size);
+    }
+    walk->value = state->primal - penalty_value(&fit->penalty, state->w);
+}
+
 static void newton(struct walk *walk)
 {
     const struct sv_fit *fit = walk->fit;
     const struct sv_fit_state *state = walk->state;
-    struct sv_loss_sums sums;
     int lifted = 0;
-    memcpy(walk->z, state->z, fit->n * sizeof *walk->z);
-    sv_learning_loss(&fit->loss, walk->z, NULL, 0, NULL, walk->v, walk->D, &sums);
-    walk->value = sums.value;
+    begin_newton(walk);
     walk->noise = NOISE * fmax(fabs(fit->at_zero), fabs(state->primal));
     for (int steps = 1;; steps++) {
         keep_above(walk);

@@ -1,6 +1,12 @@
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject_GenericSetAttr
+from libc.limits cimport INT_MAX
+from libc.math cimport isfinite
+from libc.stdint cimport INT64_MAX
+
+from scipy.sparse import issparse
 
 
 cdef extern from "runtime.h" nogil:
@@ -11,10 +17,121 @@ cdef extern from "runtime.h" nogil:
 cdef enum:
     HEAP = 65536
 
-cdef object new_array = np.empty
+# As names of this module: to look them up elsewhere takes longer.
+cdef object new_array = np.empty, by_columns = np.asfortranarray, ndarray = np.ndarray, FLOAT64 = np.dtype(np.float64)
+cdef object new_object = object.__new__
 
 
-def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int threads, double start):
+cdef int _is_number(x, double *value) except -1:
+    """Whether x is a float or an int that fits one."""
+    if isinstance(x, float):
+        value[0] = x
+        return 1
+    if not isinstance(x, int):
+        return 0
+    try:
+        value[0] = x
+    except OverflowError:
+        return 0
+    return 1
+
+
+cdef int _is_count(x, int64_t least, int64_t most, int64_t *value) except -1:
+    """Whether x is an int from `least` to `most`."""
+    if type(x) is not int:
+        return 0
+    try:
+        value[0] = x
+    except OverflowError:
+        return 0
+    return least <= value[0] <= most
+
+
+cdef class PlainFits:
+    """Calls of `glm` that one call of the kernels serves: see solvers/learning/_small.py, which tells what they need."""
+
+    cdef dict losses, shares
+    cdef object small, slim, threads, result, name, converged, status, message
+
+    def __init__(self, dict losses, dict shares, small, slim, threads, result, name, converged, status, message):
+        """`losses`: name -> number and whether there is always a least value; `shares`: penalty -> that of its l1 terms;
+        `small`, `slim`: of which sizes the fits are; `threads`: of a call that does not say; `result`, `name`: of what is
+        made, a class that keeps its fields in its dict; `converged`, `status`, `message`: how a fit ended."""
+        self.losses, self.shares, self.small, self.slim, self.threads = losses, shares, small, slim, threads
+        self.result, self.name, self.converged, self.status, self.message = result, name, converged, status, message
+
+    def fit(self, X, y, loss, penalty, lam, l1_ratio, bounds, ones, tol, max_iter, threads, why):
+        """The result; None where the arguments need a closer look. `why`: what the message says of the method."""
+        cdef double start = perf_counter(), goal
+        cdef double terms[4]
+        cdef int64_t most, count
+        cdef bint dense = type(X) is ndarray, bounded, coercive
+        if not (dense or (issparse(X) and X.format == "csc")):
+            return None
+        if not (X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool and type(y) is ndarray):
+            return None
+        n, d = X.shape
+        if not (n > 0 and d > 0 and y.dtype.kind in "if" and y.ndim == 1 and len(y) == n):
+            return None
+        if not (type(tol) is float and 0 < tol < INFINITY and _is_count(max_iter, 0, INT64_MAX, &most)):
+            return None
+        if type(loss) is not str or loss not in self.losses or not self.place_terms(penalty, lam, l1_ratio, bounds, terms):
+            return None
+        kind, attained = self.losses[loss]
+        bounded = isfinite(terms[2]) and isfinite(terms[3])
+        coercive = terms[0] > 0 or terms[1] > 0 or bounded
+        if not self.small(X.size, d + ones):
+            selects = terms[0] > 0 or terms[2] == 0 or terms[3] == 0
+            if not (dense and selects and self.slim((n, d), coercive)):
+                return None
+        if not (attained or coercive):  # it takes more to tell whether there is a minimum
+            return None
+        if not _is_count(threads, 1, INT_MAX, &count):
+            count = self.threads(threads)
+        goal = tol
+        targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, FLOAT64)
+        columns = by_columns(X) if dense else Compressed(
+            X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n)
+        fit = _whole_fit(columns, targets, kind, terms, ones, goal, most, <int>count, start)
+        return None if fit is None else self.made(fit, goal, start, count, why)
+
+    cdef int place_terms(self, penalty, lam, l1_ratio, bounds, double *terms) except -1:
+        """Writes the l1 and l2 terms and the bounds of every column; returns whether they are plain."""
+        cdef double strength, share
+        if type(penalty) is not str or penalty not in self.shares:
+            return 0
+        if not (_is_number(lam, &strength) and 0 <= strength < INFINITY):
+            return 0
+        if not (_is_number(l1_ratio, &share) and 0 <= share <= 1) or (penalty == "none" and strength > 0):
+            return 0
+        own = self.shares[penalty]
+        if own is not None:
+            share = own
+        terms[0], terms[1], terms[2], terms[3] = share * strength, (1 - share) * strength, -INFINITY, INFINITY
+        if bounds is None:
+            return 1
+        if type(bounds) is not tuple or len(bounds) != 2:
+            return 0
+        return (_is_number(bounds[0], &terms[2]) and _is_number(bounds[1], &terms[3])
+                and terms[2] <= 0 <= terms[3])
+
+    cdef made(self, tuple fit, double tol, double start, threads, why):
+        """The fit, and what is told of it."""
+        coef, intercept, primal, dual, kkt, measure, nit, ended, rest = fit
+        cdef double gap = <double>primal - <double>dual
+        status = self.converged if <double>measure <= tol else self.status(ended, measure, tol)
+        result = new_object(self.result)
+        told = {
+            "x": coef, "coef": coef, "intercept": intercept, "fun": primal, "gap": gap if gap > 0 else 0.0, "kkt": kkt,
+            "measure": measure, "success": status is self.converged, "status": status,
+            "message": self.message(status, why), "nit": nit, "method": self.name, "_rest": rest, "_threads": threads,
+            "_seconds": perf_counter() - start,
+        }
+        PyObject_GenericSetAttr(result, "__dict__", told)  # the class is frozen
+        return result
+
+
+cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int64_t most, int threads, double start):
     """A whole fit from zero of `Compressed` columns, or a Fortran-ordered array, with the same `terms` for all columns: l1,
     l2, low, high. In one call with few objects: what is made and checked elsewhere takes longer than small fits.
 
@@ -60,7 +177,7 @@ def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int th
             PyBuffer_Release(&entries)
 
 
-cdef _plain_fit(sv_fit *fit, double *block, const double *y, terms, int64_t most, double start):
+cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms, int64_t most, double start):
     """The fit in a block of memory that is there for it."""
     cdef size_t n = fit.n, d = fit.d, width = d + (fit.ones != 0), work = sv_fit_work(n, d), j, working = 0, alive = 0
     cdef double *rest = block + work

@@ -1,7 +1,11 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .._base.result import Status
+from ._problem import GlmResult
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int32]
@@ -92,10 +96,18 @@ class Descent:
     def better(self, dual: float, before: float) -> float: ...
     def measure(self, primal: float, dual: float) -> float: ...
 
-def plain_fit(
-    X: Compressed | _Floats, y: _Floats, kind: int, terms: tuple[float, float, float, float], ones: bool, tol: float,
-    most: int, threads: int, start: float,
-) -> tuple[_Floats, float, float, float, float, float, int, int, tuple[Any, ...]] | None: ...  # fmt: skip
+class PlainFits:
+    def __init__(
+        self, losses: dict[str, tuple[int, bool]], shares: dict[str, float | None],
+        small: Callable[[int, int], bool], slim: Callable[[tuple[int, ...], bool], bool],
+        threads: Callable[[int | None], int], result: type[GlmResult], name: str, converged: Status,
+        status: Callable[[int, float, float], Status], message: Callable[[Status, str], str],
+    ) -> None: ...  # fmt: skip
+    def fit(
+        self, X: Any, y: Any, loss: Any, penalty: Any, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any,
+        max_iter: Any, threads: Any, why: str,
+    ) -> GlmResult | None: ...  # fmt: skip
+
 def plain_state(
     rest: tuple[Any, ...],
 ) -> tuple[_Arrays, _Numbers, tuple[int, int], list[tuple[float, float]]]: ...

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,8 +57,11 @@ NS_AN_ENTRY = 1.0
 #: Bytes that no Gram matrix may have where there is another way.
 LARGEST_GRAM = 2.0**31
 
-#: The least curvature of a sample in a model.
+#: The least curvature of a sample in a model, and of a coefficient, relative to the largest.
 LEAST = 1e-15
+
+#: The ridge that is tried where a model has no minimum, relative to its diagonal, and by how much it grows.
+RIDGE, STEEPER, LARGEST_RIDGE = 1e-14, 10.0, 1e4
 
 TINY = 1e-300
 
@@ -76,6 +79,8 @@ class Model(ABC):
         self.made, self.slow = 0, False
         #: Whether it brought all that was asked for.
         self.sufficed = True
+        #: What later steps may use again.
+        self.hessian = NO_HESSIAN
 
     @cached_property
     def panel(self) -> Panel:
@@ -101,25 +106,52 @@ class Model(ABC):
         """
 
 
+class Hessian(NamedTuple):
+    """That of a loss which is not quadratic, at the curvatures D of the samples, in some columns, rising."""
+
+    columns: Array
+    D: Array
+    H: Array
+
+    def part(self, columns: Array) -> Hessian | None:
+        """The same in some of its columns; None where others are among them."""
+        if len(columns) > len(self.columns) or not np.isin(columns, self.columns, assume_unique=True).all():
+            return None
+        if len(columns) == len(self.columns):
+            return self
+        places = np.searchsorted(self.columns, columns)
+        return Hessian(columns, self.D, np.ascontiguousarray(self.H[np.ix_(places, places)]))
+
+
+#: Of no columns.
+NO_HESSIAN = Hessian(np.empty(0, np.intp), np.empty(0), np.empty((0, 0)))
+
+
 class GramModel(Model):
-    """By the Gram matrix."""
+    """By the Gram matrix; `kept`: one of a step before, which may serve again."""
 
     swept = False
 
-    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any) -> None:
+    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any, kept: Hessian = NO_HESSIAN) -> None:
         super().__init__(problem, columns, penalty)
-        self._made_for: Array | None = None
-        self._H = np.empty((0, 0))
+        part = kept.part(columns)
+        if part is not None and len(columns):
+            self.hessian, self.D = part, part.D
 
     def _hessian(self) -> Array:
         if self.problem.loss.quadratic:
             return kept_gram(self.problem).of(self.columns)
-        if self._made_for is not self.D:
-            self._H, self._made_for = self.panel.gram(self.D), self.D
-        return self._H
+        if self.hessian.D is not self.D:
+            assert self.D is not None
+            self.hessian = Hessian(self.columns, self.D, self.panel.gram(self.D))
+        return self.hessian.H
 
     def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
-        return least(self.problem, self._hessian(), self.penalty, w, g, violation)
+        given = self.problem, self._hessian(), self.penalty, w, g, violation
+        found, loss = least(*given), self.problem.loss
+        if found is None and (loss.coupled or loss.curvature is None):  # of the others samples are given more curvature
+            return least_with_ridge(*given)
+        return found
 
 
 def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, violation: float) -> Array | None:
@@ -134,6 +166,16 @@ def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, viola
     smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
     rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
     return None if endless or not rise <= 1e-13 * sizes else target
+
+
+def least_with_ridge(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, violation: float) -> Array | None:
+    """The same with the least ridge with which there is a minimum; a step to it goes downhill."""
+    ridge, found = RIDGE, None
+    diagonal = H.diagonal() + penalty.l2
+    diagonal = np.maximum(diagonal, LEAST * float(diagonal.max(initial=1.0)))
+    while found is None and ridge < LARGEST_RIDGE:
+        found, ridge = least(problem, H + np.diag(ridge * diagonal), penalty, w, g, violation), ridge * STEEPER
+    return found
 
 
 def tolerance(kind: Kind, g: Array, violation: float) -> float:
@@ -165,10 +207,10 @@ class SweepModel(Model):
         return target
 
 
-def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool) -> Model:
-    """The model that promises to be minimised soonest."""
+def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool, kept: Hessian = NO_HESSIAN) -> Model:
+    """The model that promises to be minimised soonest; `kept`: the Hessian of a step before."""
     if len(columns) <= FEW:
-        return GramModel(problem, columns, penalty)
+        return GramModel(problem, columns, penalty, kept)
     gram, sweep = problem.design.costs(columns)
     p = float(len(columns))
     if problem.loss.quadratic and p:
@@ -184,7 +226,7 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool)
     many = quadratic and p > 2 * problem.design.n and not problem.kind.has_l2 and problem.has_dual
     if may_sweep and not many and (SWEEPS if quadratic else FEWER_SWEEPS) * sweep < gram:
         return SweepModel(problem, columns, penalty, (GIVEN if quadratic else 1.0) * gram)
-    return GramModel(problem, columns, penalty)
+    return GramModel(problem, columns, penalty, kept)
 
 
 def by_samples_pays(problem: GlmProblem) -> bool:

@@ -11,12 +11,14 @@ the model with the penalty, which is small, is minimised by every rank for itsel
 
 After the proximal Newton method of Lee, Sun and Saunders (2014), arXiv 1206.1623. Differs in: 1. The model is solved to
 rounding rather than to a share of its gradient, since that costs no pass. 2. A ridge, where the model has no minimum.
+3. Huber's loss is flat beyond 1, so that the model may go many times too far: after such a step the next one has the
+slope of the loss over the residual as curvature, and lies above the objective (reweighted least squares).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +27,16 @@ from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
-from ._models import LARGEST_GRAM, LEAST, TINY, least
+from ._losses import Huber
+from ._models import LARGEST_GRAM, LEAST, RIDGE, TINY, least, least_with_ridge
 from ._panels import Panel
 from ._problem import FitState, GlmProblem, GlmResult
-from ._working_set import ARMIJO, HALVINGS, NOISE
+from ._working_set import ARMIJO, HALVINGS, NOISE, SHORT
 
 Array = npt.NDArray[Any]
 
 #: Columns that join a working set at least.
 FEWEST = 64
-#: The ridge that is tried where a model has no minimum, relative to its diagonal, and by how much it grows.
-RIDGE, STEEPER, LARGEST_RIDGE = 1e-10, 100.0, 1e4
 #: Conjugate gradients: products in a step at most, the least residual, and that which is always enough.
 PRODUCTS, FINEST, ENOUGH = 500, 1e-8, 0.1
 
@@ -51,6 +52,8 @@ class NewtonGramState(FitState):
     products: int = 0
     #: Trials that a line search refused.
     refused: int = 0
+    #: Whether the model lies above the objective, after a step of which little was taken.
+    above: bool = False
 
     #: Fields whose shape is free.
     varying = ("columns", "H")
@@ -73,13 +76,18 @@ class NewtonGram:
         here, there = problem.penalty.value(state.w), problem.penalty.value(target)
         slope = min(float(state.g @ way) + there - here, 0.0)
         noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
-        new = self._evaluated(problem, target, state, columns=columns, dual=state.dual, nit=state.nit + 1)
+        is_huber = isinstance(problem.loss, Huber)
+        new = self._evaluated(
+            problem, target, state, columns=columns, dual=state.dual, nit=state.nit + 1,
+            above=is_huber and not way.any(),
+        )  # fmt: skip
         refused = 0
         if not new.primal <= state.primal + ARMIJO * slope + noise:
             share, refused = _shortened(problem, state, way, slope, noise)
             new = self._evaluated(
-                problem, state.w + share * way, state, columns=columns, dual=state.dual, nit=state.nit + 1
-            )
+                problem, state.w + share * way, state, columns=columns, dual=state.dual, nit=state.nit + 1,
+                above=is_huber and share < SHORT,
+            )  # fmt: skip
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         idle = not gained and np.array_equal(columns, state.columns)
         return replace(
@@ -92,6 +100,8 @@ class NewtonGram:
         if problem.design.width <= self.whole:
             return _minimum(problem, state, _square(state.H, len(state.w))), state.columns, 0
         D = None if problem.loss.quadratic and problem.loss.uniform else problem.loss.second(state.z)
+        if state.above:
+            D = cast(Huber, problem.loss).above(state.z)
         if _is_smooth(problem):
             target, products = _by_products(problem, state, D)
             return target, state.columns, products
@@ -100,9 +110,17 @@ class NewtonGram:
         return _minimum(problem, replace(state, columns=columns), _square(triangle, len(columns))), columns, 0
 
     def _evaluated(
-        self, problem: GlmProblem, w: Array, last: NewtonGramState | None, *, columns: Array, dual: float, nit: int
+        self,
+        problem: GlmProblem,
+        w: Array,
+        last: NewtonGramState | None,
+        *,
+        columns: Array,
+        dual: float,
+        nit: int,
+        above: bool = False,
     ) -> NewtonGramState:
-        """The state at w by a pass over the samples, and one reduction."""
+        """The state at w by a pass over the samples, and one reduction; `above`: see the state."""
         design, loss, H = problem.design, problem.loss, np.empty(0)
         z = design.product(w)
         v, D = np.empty(len(z)), np.empty(len(z))
@@ -110,7 +128,8 @@ class NewtonGram:
         if design.width <= self.whole and loss.quadratic and last is not None:
             H = last.H  # it does not change
         elif design.width <= self.whole:
-            H = _triangle(_panel(problem, columns).gram(None if loss.quadratic and loss.uniform else D))
+            bend = cast(Huber, loss).above(z) if above else D
+            H = _triangle(_panel(problem, columns).gram(None if loss.quadratic and loss.uniform else bend))
         kept = last is not None and H is last.H
         sums, g, more = problem.summed(sums, design.transposed(v), None if kept else H)
         known = problem.bounded(w, z, v, D, g, sums)
@@ -118,7 +137,7 @@ class NewtonGram:
         dual = problem.better(known.dual, dual)
         return NewtonGramState(
             w=w, z=z, g=g, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
-            measure=problem.measure(known, dual), columns=columns, H=H if more is None else more.copy(),
+            measure=problem.measure(known, dual), columns=columns, H=H if more is None else more.copy(), above=above,
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: NewtonGramState) -> Status | None:
@@ -160,11 +179,9 @@ def _minimum(problem: GlmProblem, state: NewtonGramState, H: Array) -> Array:
     w, g = (state.w, state.g) if whole else (state.w[state.columns], state.g[state.columns])
     penalty = problem.penalty if whole else problem.penalty.part(state.columns)
     violation = penalty.terms().measure(w, g)[1]
-    found, ridge = least(problem, H, penalty, w, g, violation), RIDGE
-    diagonal = H.diagonal().copy()
-    diagonal = np.maximum(diagonal, LEAST * float(diagonal.max(initial=1.0)))
-    while found is None and ridge < LARGEST_RIDGE:
-        found, ridge = least(problem, H + np.diag(ridge * diagonal), penalty, w, g, violation), ridge * STEEPER
+    found = least(problem, H, penalty, w, g, violation)
+    if found is None:
+        found = least_with_ridge(problem, H, penalty, w, g, violation)
     target = state.w.copy()
     target[state.columns] = w if found is None else found
     return target

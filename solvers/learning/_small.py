@@ -8,22 +8,16 @@ goes the way of all fits, which says what is wrong; that way the answer has the 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache, cached_property
-from math import inf
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
-from numpy import ndarray
 
 from .._base.iterate import verified
 from .._base.result import Status
 from .._base.threads import build_info, resolve
-from .._base.validate import FLOAT64
 from . import _kernels
 from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
 from ._design import is_slim, is_small
@@ -33,80 +27,8 @@ from ._problem import GlmResult
 
 Array = npt.NDArray[Any]
 
-#: What strengths and bounds are.
-REAL = (float, int)
-
 #: The options of the method, none of which was given.
 OPTIONS = {option.name: option.default for option in METHOD.options}
-
-#: As names of this module: to look them up elsewhere takes longer.
-NAME, CONVERGED = METHOD.name, Status.CONVERGED
-
-
-def fitted(
-    X: Any, y: Any, loss: str, penalty: str, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any, max_iter: Any,
-    threads: int | None, why: str,
-) -> GlmResult | None:  # fmt: skip
-    """The result; None where the arguments need a closer look. `why`: what the message says of the method."""
-    start = perf_counter()
-    dense = type(X) is ndarray
-    if not (dense or (scipy.sparse.issparse(X) and X.format == "csc")):
-        return None
-    shape = X.shape
-    if not (X.dtype is FLOAT64 and len(shape) == 2 and type(ones) is bool and type(y) is ndarray):
-        return None
-    n, d = shape
-    if not (n > 0 < d and y.dtype.kind in "if" and y.shape == (n,)):
-        return None
-    if not (type(tol) is float and 0 < tol < inf and type(max_iter) is int and max_iter >= 0):
-        return None
-    terms = _terms(penalty, lam, l1_ratio, bounds)
-    model = LOSSES.get(loss) if type(loss) is str else None
-    if terms is None or model is None:
-        return None
-    if not (is_small(X.size, d + ones) or (dense and _selects(*terms) and is_slim(shape, _is_coercive(*terms)))):
-        return None
-    if not (model.attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
-        return None
-    count = threads if type(threads) is int and threads > 0 else resolve(threads)
-    targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
-    columns = (
-        np.asfortranarray(X)
-        if dense
-        else _kernels.Compressed(
-            X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
-        )
-    )
-    fit = _kernels.plain_fit(columns, targets, model.kind, terms, ones, tol, max_iter, count, start)
-    return None if fit is None else _result(fit, tol, start, count, why)
-
-
-def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
-    """The l1 and l2 terms and the bounds of every column."""
-    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < inf):
-        return None
-    if not (isinstance(l1_ratio, REAL) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
-        return None
-    low, high = -inf, inf
-    if bounds is not None:
-        if type(bounds) is not tuple or len(bounds) != 2:
-            return None
-        low, high = bounds
-        if not (isinstance(low, REAL) and isinstance(high, REAL) and low <= 0 <= high):
-            return None
-    own = SHARES[penalty]
-    share = float(l1_ratio if own is None else own)
-    return share * lam, (1 - share) * lam, low, high
-
-
-def _selects(l1: float, l2: float, low: float, high: float) -> bool:
-    """Whether coefficients are held at zero."""
-    return l1 > 0 or low == 0 or high == 0
-
-
-def _is_coercive(l1: float, l2: float, low: float, high: float) -> bool:
-    """Whether no coefficient can grow at no cost."""
-    return l1 > 0 or l2 > 0 or (math.isfinite(low) and math.isfinite(high))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -144,20 +66,6 @@ class SmallResult(GlmResult):
         return OPTIONS.copy()
 
 
-def _result(fit: tuple[Any, ...], tol: float, start: float, threads: int, why: str) -> GlmResult:
-    """The fit, and what is told of it."""
-    coef, intercept, primal, dual, kkt, measure, nit, ended, rest = fit
-    status = CONVERGED if measure <= tol else verified(_ended(ended), measure, tol)
-    result = object.__new__(SmallResult)
-    told = {
-        "x": coef, "coef": coef, "intercept": intercept, "fun": primal, "gap": max(primal - dual, 0.0), "kkt": kkt,
-        "measure": measure, "success": status is CONVERGED, "status": status, "message": _message(status, why),
-        "nit": nit, "method": NAME, "_rest": rest, "_threads": threads, "_seconds": perf_counter() - start,
-    }  # fmt: skip
-    object.__setattr__(result, "__dict__", told)
-    return result
-
-
 @cache
 def _ended(number: int) -> Status:
     """The status of the kernels' number; those that would go on have come to the last step allowed."""
@@ -167,3 +75,17 @@ def _ended(number: int) -> Status:
 @cache
 def _message(status: Status, why: str) -> str:
     return f"{status.sentence} Chose {METHOD.name}, {why}."
+
+
+def _status(ended: int, measure: float, tol: float) -> Status:
+    """Where the measure does not meet the tolerance."""
+    return verified(_ended(ended), measure, tol)
+
+
+#: A fit by positional arguments of `glm`: X, y, loss, penalty, lam, l1_ratio, bounds, fit_intercept, tol, max_iter,
+#: threads, and what the message says of the method. The result; None where the arguments need a closer look.
+fitted = _kernels.PlainFits(
+    losses={name: (loss.kind, loss.attained) for name, loss in LOSSES.items()}, shares=SHARES, small=is_small,
+    slim=is_slim, threads=resolve, result=SmallResult, name=METHOD.name, converged=Status.CONVERGED, status=_status,
+    message=_message,
+).fit  # fmt: skip

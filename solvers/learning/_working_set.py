@@ -12,12 +12,13 @@ arXiv 1712.08859. Differs in:
 1. The problem on W is not swept to convergence: see quadratic.c.
 2. As many columns join as have a Gram matrix that costs about what was spent before; few are all taken at once.
 3. The model's gradient comes from the data at each step, so that its error does not stay in the answer.
-4. A Hessian is used again where the samples' curvatures changed so little that its error will not be seen.
+4. A Hessian is used again where the samples' curvatures changed so little that its error will not be seen, or that a
+   step with it is worth its price.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,13 +31,16 @@ from .._base.state import replace
 from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
 from ._losses import Huber, Loss
-from ._models import LEAST, TINY, Model, by_samples_pays, model_of, swept_model
+from ._models import LEAST, NO_HESSIAN, TINY, Hessian, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
 #: Newton steps between two passes over all columns.
 NEWTON_STEPS = 3
+
+#: Steps in which columns that rest at zero leave the working set.
+LEAVING = 10
 
 #: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
 SMOOTH_STEPS = 20
@@ -79,9 +83,13 @@ class WorkingSetState(FitState):
     floor: float = 0.0
     #: Whether sweeps may serve: so far they did what was asked for.
     may_sweep: bool = True
+    #: The last Hessian of a model: its columns, the samples' curvatures, the matrix.
+    modelled: Array = field(default_factory=lambda: NO_HESSIAN.columns)
+    curvatures: Array = field(default_factory=lambda: NO_HESSIAN.D)
+    H: Array = field(default_factory=lambda: NO_HESSIAN.H)
 
     #: Fields whose shape is free.
-    varying = ("columns",)
+    varying = ("columns", "modelled", "curvatures", "H")
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ class WorkingSet:
         return replace(
             new, nit=state.nit + 1, newtons=state.newtons + found.newtons, hessians=state.hessians + found.hessians,
             idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep, floor=found.floor,
+            modelled=found.hessian.columns, curvatures=found.hessian.D, H=found.hessian.H,
         )  # fmt: skip
 
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
@@ -120,7 +129,9 @@ class WorkingSet:
             return state.columns
         columns = state.columns if state.left == design.width else state.columns[state.alive[state.columns]]
         violation = problem.terms.violations(state.w, state.g) / np.maximum(design.norms, TINY)
-        if not problem.has_dual:  # nothing is screened: columns that rest at zero leave
+        # Columns that rest at zero leave where nothing is screened, and where Hessians are made anew: there they cost
+        # more than a pass that brings them back; in the first steps only, so that none comes and goes for ever.
+        if not problem.has_dual or (not problem.loss.quadratic and state.nit < LEAVING):
             columns = columns[(state.w[columns] != 0) | (violation[columns] > 0) | (columns >= design.d)]
         violation[columns] = 0
         if state.left < design.width:
@@ -131,7 +142,7 @@ class WorkingSet:
         room = self.first
         if not (room and state.nit == 0):
             both = np.concatenate([columns, candidates])
-            affordable = design.affordable(both, FIRST_PASSES * 3.0**state.nit) - len(columns)
+            affordable = design.affordable(both, FIRST_PASSES * 3.0 ** min(state.nit, 30)) - len(columns)
             # No more than n are needed, but what is between two answers may have more.
             room = max(FEWEST, affordable, min(int(np.count_nonzero(state.w)), design.n))
         if not problem.has_dual:
@@ -211,11 +222,11 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _
     if _smooth.serves(problem):
         return _smooth_steps(problem, state, _smooth.Newton(problem))
     part = penalty if len(columns) == width else penalty.part(columns)
-    model = model_of(problem, columns, part, state.may_sweep)
+    model = model_of(problem, columns, part, state.may_sweep, Hessian(state.modelled, state.curvatures, state.H))
     walk = _Walk(problem, state, model)
     w = walk.quadratic() if problem.loss.quadratic else walk.newton()
     may_sweep = state.may_sweep and model.sufficed
-    return _Minimised(_spread(w, columns, width), walk.steps, model.made, may_sweep, walk.lift.floor)
+    return _Minimised(_spread(w, columns, width), walk.steps, model.made, may_sweep, walk.lift.floor, model.hessian)
 
 
 class _Minimised(NamedTuple):
@@ -225,6 +236,7 @@ class _Minimised(NamedTuple):
     hessians: int
     may_sweep: bool
     floor: float
+    hessian: Hessian = NO_HESSIAN
 
 
 class _Lift:
@@ -331,8 +343,7 @@ class _Walk:
         if problem.has_dual:  # which falls with the square of the violation
             gap = max(state.measure * (self.violation / max(state.kkt, TINY)) ** 2, problem.tol)
         # A Hessian of p columns takes p / 50 times as long as a step without it: a share of a half makes that worth it.
-        cheap = 0.0 if problem.kind.largest_l1 > 0 else 0.5 * max(0.0, 1 - 50 / max(len(self.w), 1))
-        return max(0.3 * float(np.sqrt(problem.tol / gap)), cheap)
+        return max(0.3 * float(np.sqrt(problem.tol / gap)), 0.5 * max(0.0, 1 - 50 / max(len(self.w), 1)))
 
     def _enough(self) -> bool:
         problem, state = self.problem, self.state

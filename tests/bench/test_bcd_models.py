@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from solvers import learning
+
 KINDS = ("lasso", "elastic net", "nnls", "group lasso", "l1-logistic", "l2-logistic", "multinomial")
 SEEDS = (3, 23, 91)
 
@@ -98,6 +100,21 @@ def test_the_gap_bounds_the_distance(model, kind, seed):
     assert problem.gap(w) < 1e-3 * problem.at_zero()
     for point in points:
         assert problem.gap(point) >= problem.objectives(point)[0] - least
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_long_columns_leave_the_gap_small(bench, seed):
+    """Of rounded coefficients a multiple of the residual would tell several times as much."""
+    rng = np.random.default_rng(seed)
+    X = np.asfortranarray(rng.normal(size=(120, 40)) + 1000.0)
+    y = np.sign(X[:, 0] - X[:, 1] + rng.normal(size=120))
+    problem = bench("bcd_judge").Model("l1-logistic", X, y, 1e-3)
+    w = learning.glm(X, y, loss="logistic", lam=problem.lam, tol=1e-15).coef
+    plain = problem.objectives(w)[0] - problem._logistic_dual(problem.residual(w))
+    assert problem.gap(w) <= 1e-12 * problem.at_zero()
+    assert problem.gap(w) <= 0.3 * plain
+    away = w * (1 + 1e-7 * rng.normal(size=40))
+    assert problem.gap(away) >= problem.objectives(away)[0] - problem.objectives(w)[0]
 
 
 def prox(kind, v, t):

@@ -10,6 +10,7 @@ import scipy.optimize
 import scipy.sparse
 from scipy.special import xlogy
 from sklearn import linear_model, svm
+from sklearn.exceptions import ConvergenceWarning
 
 from solvers import CopyWarning, Status, learning
 from solvers.learning import _by_samples, _design
@@ -373,6 +374,44 @@ def test_bad_input_is_named(change, error, match):
     good = {"X": np.arange(6.0).reshape(3, 2), "y": [1.0, 2.0, 4.0], "lam": 1.0}
     with pytest.raises(error, match=match):
         glm(**{**good, **change})
+
+
+def test_whole_numbers_are_converted_once(seed):
+    X, y = problem(seed, 40, 12)
+    X = np.round(10 * X)
+    for method in ("coordinate-descent", "working-set"):
+        fit = {"lam": 1.0, "tol": 1e-10, "method": method}
+        np.testing.assert_array_equal(glm(X.astype(np.int32), y, **fit).coef, glm(X, y, **fit).coef)
+
+
+def test_estimators_warn_where_steps_run_out(seed):
+    X, y = problem(seed, 40, 12)
+    for model in (learning.Lasso(alpha=1e-3, max_iter=0), learning.LogisticRegression(C=1e3, max_iter=1)):
+        targets = y if isinstance(model, learning.Lasso) else y > 0
+        with pytest.warns(ConvergenceWarning, match="max_iter steps did not reach the tolerance"):
+            model.fit(X, targets)
+
+
+@pytest.mark.parametrize("method", ["coordinate-descent", "working-set"])
+def test_it_ends_in_two_passes_once_the_support_is_right(seed, method):
+    """Least squares with an l1 penalty are solved exactly on the right face: no slow tail of small steps."""
+    X, y = problem(seed, 200, 600)
+    lam = strongest(X, y, "squared") / 20
+    last = glm(X, y, lam=lam, tol=1e-15, method=method)
+    passes = [glm(X, y, lam=lam, tol=1e-15, method=method, max_iter=k) for k in range(last.nit + 1)]
+    right = next(k for k, at in enumerate(passes) if np.array_equal(np.sign(at.coef), np.sign(last.coef)))
+    assert min(at.kkt for at in passes[right : right + 3]) <= 1e-13 * lam
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+@pytest.mark.parametrize("method", ["coordinate-descent", "working-set", "newton-gram"])
+def test_hubers_loss_in_a_box_far_from_all_targets(method, scale):
+    """No sample has curvature there, and the model no minimum but the box's corners."""
+    rng = np.random.default_rng(3)
+    X = np.cumsum(rng.normal(size=(60, 20)), axis=1) * 10.0 ** rng.uniform(-3, 3, 20)
+    y = scale * rng.normal(size=60)
+    result = glm(X, y, loss="huber", penalty="none", lam=0, bounds=(0, 1e-3), tol=1e-10, method=method)
+    assert result.success, result.message
 
 
 def test_a_hinge_that_is_flat_at_most_samples(seed):

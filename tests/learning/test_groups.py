@@ -1,5 +1,6 @@
 """Penalties on groups: closed forms, optimality conditions written down once more, SciPy, and the duality gap."""
 
+import importlib.util
 import itertools
 
 import numpy as np
@@ -120,6 +121,41 @@ def test_one_group_of_ridge_like_norm(seed):
     least = scipy.optimize.minimize(objective, np.ones(6), method="BFGS", options={"gtol": 1e-9})
     assert result.fun == pytest.approx(least.fun, rel=1e-9)
     np.testing.assert_allclose(result.coef, least.x, atol=1e-4)
+
+
+def by_blocks(X, y, lam, groups, sweeps=3000):
+    """Steps of the proximal gradient, one group after another."""
+    w, r = np.zeros(X.shape[1]), y.copy()
+    sizes = [np.linalg.norm(X[:, k], 2) ** 2 for k in groups]
+    for _ in range(sweeps):
+        for k, size in zip(groups, sizes, strict=True):
+            u = w[k] + X[:, k].T @ r / size
+            new = max(0.0, 1 - lam / (size * max(np.linalg.norm(u), 1e-300))) * u
+            r -= X[:, k] @ (new - w[k])
+            w[k] = new
+    return w
+
+
+@pytest.mark.parametrize(("n", "d"), [(80, 24), (30, 60)])
+def test_group_lasso_as_others_fit_it(seed, n, d):
+    X, y = problem(seed, n, d)
+    groups = runs(d, 4)
+    lam = max(np.linalg.norm(X[:, k].T @ y) for k in groups) / 10
+    ours = glm(X, y, penalty="group", groups=groups, lam=lam, tol=1e-13)
+
+    def objective(w):
+        return 0.5 * np.sum((y - X @ w) ** 2) + lam * sum(np.linalg.norm(w[k]) for k in groups)
+
+    others = [by_blocks(X, y, lam, groups)]
+    if importlib.util.find_spec("celer"):  # where the peers of the benchmarks are installed
+        import celer
+
+        fit = {"fit_intercept": False, "tol": 1e-13, "max_iter": 1000, "max_epochs": 10**6}
+        others.append(celer.GroupLasso(groups=4, alpha=lam / n, **fit).fit(X, y).coef_)
+    for theirs in others:
+        assert objective(ours.coef) == pytest.approx(objective(theirs), rel=1e-10)
+        np.testing.assert_allclose(ours.coef, theirs, atol=1e-5)
+        np.testing.assert_array_equal(ours.support, np.flatnonzero(np.abs(theirs) > 1e-7))
 
 
 # ---- optimality of every kind ---------------------------------------------------------------------

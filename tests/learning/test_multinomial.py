@@ -286,3 +286,14 @@ def test_bad_input_is_named(change, match):
     good = {"X": np.arange(6.0).reshape(3, 2), "y": [1.0, 2.0, 4.0], "lam": 1.0, "penalty": "l1"}
     with pytest.raises(ValueError, match=match):
         glm(**{**good, **change}, loss="multinomial")
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_ridge_in_a_box_on_columns_of_very_different_scales(intercept):
+    """The classes' coefficients of a large column may shift together at next to no cost."""
+    rng = np.random.default_rng(9)
+    X = rng.normal(size=(32, 19)) * 10.0 ** rng.uniform(-6, 6, 19)
+    y = rng.integers(0, 3, 32)
+    fit = {"loss": "multinomial", "penalty": "l2", "lam": 0.1, "bounds": (-1e-3, 1e-3), "fit_intercept": intercept}
+    result = glm(X, y, tol=1e-9, **fit)
+    assert result.success, result.message

@@ -113,6 +113,24 @@ def test_what_is_wrong_is_said_as_elsewhere(change, message):
         glm(X, y, **keywords)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lam": 10**400}, {"lam": "1"}, {"l1_ratio": 10**400}, {"bounds": (-(10**400), 0)}, {"bounds": (0, 10**400)},
+        {"bounds": [0, 1]}, {"max_iter": 10**30}, {"max_iter": 5.0}, {"tol": 1}, {"ones": 1}, {"loss": ["squared"]},
+        {"penalty": ["l1"]}, {"penalty": "group"}, {"y": np.ones((40, 1))}, {"y": [1.0] * 40}, {"X": np.ones(40)},
+    ],
+)  # fmt: skip
+def test_what_is_not_plain_is_looked_at_elsewhere(change):
+    X, y = problem(5, 40, 12)
+    plain = {
+        "X": X, "y": y, "loss": "squared", "penalty": "l1", "lam": 1.0, "l1_ratio": 0.5, "bounds": None, "ones": False,
+        "tol": 1e-6, "max_iter": 200, "threads": 1, "why": "",
+    }  # fmt: skip
+    assert _small.fitted(*plain.values()).success
+    assert _small.fitted(*{**plain, **change}.values()) is None
+
+
 def test_no_success_is_told_where_squares_overflow():
     """Norms beyond all numbers must not screen their columns."""
     X, y = problem(5, 40, 12)

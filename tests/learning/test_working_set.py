@@ -1,6 +1,7 @@
 """The parts of the working-set method: kernels against NumPy, designs against dense products, screening."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -269,3 +270,31 @@ def test_a_start_beyond_the_bounds_is_moved_to_them(penalty, seed):
     for start, end in ((-1.0, 0.0), (5.0, 2.0)):
         result = glm(X, y, lam=1.0, penalty=penalty, bounds=(0, 2.0), x0=np.full(6, start), max_iter=0)
         np.testing.assert_array_equal(result.coef, np.full(6, end))
+
+
+def test_steps_may_be_many(seed):
+    """How many columns join grows with the steps, but not beyond all numbers."""
+    X, y = problem(seed, 60, 300, "squared_hinge")
+    fit = {"loss": "squared_hinge", "lam": 0.1, "tol": 1e-12}
+    late = replace(glm(X, y, max_iter=1, **fit).state, nit=5000)
+    assert glm(X, y, max_iter=5002, resume=late, **fit).nit > 5000
+
+
+def test_a_hessian_is_used_again_by_fits_that_go_on(seed):
+    """It belongs to the state: a fit that was stopped takes the same steps."""
+    X, y = problem(seed, 900, 200, "logistic")
+    fit = {"loss": "logistic", "lam": strongest(X, y, "logistic") / 30, "tol": 1e-13}
+    whole = glm(X, y, **fit)
+    assert whole.success
+    assert whole.stats["hessians"] < whole.stats["newton_steps"]
+    for steps in range(1, whole.nit):
+        rest = glm(X, y, resume=glm(X, y, max_iter=steps, **fit).state, **fit)
+        np.testing.assert_array_equal(rest.coef, whole.coef)
+        assert rest.stats["hessians"] == whole.stats["hessians"]
+
+
+def test_columns_at_rest_leave_where_hessians_are_made_anew(seed):
+    X, y = problem(seed, 300, 600, "logistic")
+    result = glm(X, y, loss="logistic", lam=strongest(X, y, "logistic") / 10, tol=1e-10, options={"screening": "none"})
+    assert result.success
+    assert result.stats["working_set"] < 1.3 * len(result.support)
