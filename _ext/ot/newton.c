@@ -73,6 +73,16 @@ void sv_ot_without_mean(const struct ot_problem *p, const double *z, double *dir
         direction[j] = (z[j] - mean) / unit;
 }
 
+void sv_ot_clip(struct sv_ot_newton *s, const double *b, const double *c, double share, double most)
+{
+    const size_t m = s->problem->m;
+    double slope = 0;
+    for (size_t j = 0; j < m; j++)
+        slope += fmax(-most, fmin(s->direction[j], most)) * (b[j] - c[j]);
+    for (size_t j = 0; j < m; j++)
+        s->direction[j] = slope > 0 ? fmax(-most, fmin(s->direction[j], most)) : s->direction[j] * share;
+}
+
 /* ---- memory -------------------------------------------------------------------------------------- */
 
 static size_t state_size(const struct ot_problem *p) { return 3 * p->n + 4 * p->m; }

@@ -128,7 +128,7 @@ int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped)
     }
     largest = sv_ot_distance_linf(s->direction, NULL, m);
     *clipped = largest > LARGEST_MOVE;
-    for (size_t j = 0; *clipped && j < m; j++)
-        s->direction[j] *= LARGEST_MOVE / largest;
+    if (*clipped)
+        sv_ot_clip(s, q.b, q.c, LARGEST_MOVE / largest, LARGEST_MOVE);
     return OT_DONE;
 }

@@ -20,7 +20,7 @@ enum { OT_TRIALS = 8 };
 /* Iterations of a rate that promises no end. */
 #define OT_NEVER 1000000000LL
 /* An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many. */
-#define OT_PATIENCE 8
+#define OT_PATIENCE 16
 
 /* Room for the entries that a sweep keeps. */
 struct ot_entries {
@@ -66,6 +66,10 @@ int sv_ot_swept_at_best(struct sv_ot_newton *s, int keep);
 /* direction_j becomes what is left of it without its mean, over ln 2. */
 void sv_ot_without_mean(const struct ot_problem *problem, const double *z, double *direction, double unit);
 
+/* No entry of the direction is left beyond `most`: a column of next to no weight, which hardly counts for the others, may ask
+ * for much more, and is not to hold them up. Where that is no ascent for the marginals b and c, the whole direction is
+ * multiplied by `share`. */
+void sv_ot_clip(struct sv_ot_newton *s, const double *b, const double *c, double share, double most);
 /* Entries below this share of their row are negligible at an error. */
 double sv_ot_negligible(const struct ot_problem *problem, double error);
 /* Room for so many entries of n rows. */

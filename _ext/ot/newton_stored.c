@@ -189,8 +189,8 @@ static int scaled_direction(struct sv_ot_newton *s)
     sv_ot_without_mean(p, z, s->direction, OT_LN2);
     const double largest = sv_ot_distance_linf(s->direction, NULL, m);
     const int clipped = largest > s->options.absorbed;
-    for (size_t j = 0; clipped && j < m; j++)
-        s->direction[j] *= s->options.absorbed / largest;
+    if (clipped)
+        sv_ot_clip(s, p->b, c, s->options.absorbed / largest, s->options.absorbed);
     return clipped;
 }
 
