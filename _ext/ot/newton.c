@@ -22,12 +22,12 @@ static const double LAST_STAGE = 1.5;
 enum { CHEAPER_SWEEPS = 3 };
 /* Share of the entries from which on a stored plan is faster than its large entries. */
 static const double WIDE = 0.12;
-/* The error that the plan of a warm start is thinned for, before it is known. */
-static const double WARM_EXPECTED = 0.01;
 /* A step is lengthened, by so much each time, while the slope is at least this share of the first. */
 static const double LENGTHEN = 3, SLOPE_LEFT = 0.5;
 /* Of a row the entries below this multiple of the marginal error are left out, as if there were m of them. */
 static const double NEGLIGIBLE = 10, LEAST_ERROR = 1e-9;
+/* Of the tolerance, the entries below which a warm start may leave out. */
+static const double UNSEEN = 1e-3;
 /* Of the error that ends a stage, what a Newton step may leave of its linear model. */
 static const double ENOUGH = 0.25;
 /* Entries kept in all, in a row of a stage before the last, and in any row. */
@@ -71,6 +71,16 @@ void sv_ot_without_mean(const struct ot_problem *p, const double *z, double *dir
     const double mean = sv_ot_dot(z, p->b, p->m) / p->mass_b;
     for (size_t j = 0; j < p->m; j++)
         direction[j] = (z[j] - mean) / unit;
+}
+
+void sv_ot_clip(struct sv_ot_newton *s, const double *b, const double *c, double share, double most)
+{
+    const size_t m = s->problem->m;
+    double slope = 0;
+    for (size_t j = 0; j < m; j++)
+        slope += fmax(-most, fmin(s->direction[j], most)) * (b[j] - c[j]);
+    for (size_t j = 0; j < m; j++)
+        s->direction[j] = slope > 0 ? fmax(-most, fmin(s->direction[j], most)) : s->direction[j] * share;
 }
 
 /* ---- memory -------------------------------------------------------------------------------------- */
@@ -122,8 +132,7 @@ static void give_entries(struct ot_entries *entries)
     entries->room = 0;
 }
 
-/* Room for so many entries of n rows. */
-static int take_entries(struct ot_entries *entries, size_t room, size_t n)
+int sv_ot_take_entries(struct ot_entries *entries, size_t room, size_t n)
 {
     if (room <= entries->room)
         return OT_DONE;
@@ -156,22 +165,27 @@ struct sv_ot_newton_state *sv_ot_newton_state(struct sv_ot_newton *s) { return &
 
 /* ---- the log domain ------------------------------------------------------------------------------- */
 
-/* What to keep of the plan at this error, and room for it. */
+double sv_ot_negligible(const struct ot_problem *p, double error)
+{
+    return NEGLIGIBLE * fmax(error, LEAST_ERROR) / (double)p->m;
+}
+
+/* What to keep of the plan at this error, and room for it; at error 0 all that counts for the answer. */
 static int thin_for(struct sv_ot_newton *s, double error, struct ot_thinning *thinning)
 {
     const struct ot_problem *p = s->problem;
     size_t most = s->state.stage == 1 ? MOST_KEPT / p->n : ROW_KEPT;
     most = most < p->m ? most : p->m;
     thinning->most = most > LEAST_KEPT ? most : LEAST_KEPT;
-    thinning->share = NEGLIGIBLE * fmax(error, LEAST_ERROR) / (double)p->m;
+    thinning->share = error > 0 ? sv_ot_negligible(p, error) : UNSEEN * p->tol / p->mass_a;
     struct ot_entries *entries = &s->entries[s->present];
-    if (take_entries(entries, sv_ot_thinned_room(p->n, p->m, thinning->most), p->n))
+    if (sv_ot_take_entries(entries, sv_ot_thinned_room(p->n, p->m, thinning->most), p->n))
         return OT_NO_MEMORY;
     thinning->values = entries->values, thinning->columns = entries->columns, thinning->counts = entries->counts;
     return OT_DONE;
 }
 
-static struct ot_kept kept_in(const struct ot_entries *entries, size_t n)
+struct ot_kept sv_ot_kept_in(const struct ot_entries *entries, size_t n)
 {
     entries->row_starts[0] = 0;
     for (size_t i = 0; i < n; i++)
@@ -203,7 +217,7 @@ static int evaluated(struct sv_ot_newton *s, const struct ot_point *from, const 
         to->u[i] *= stage;
     to->measure = stage == 1 ? sv_ot_error(p, NULL, to->column_sums) : sv_ot_distance_l1(to->column_sums, p->b, p->m);
     to->previous = before;
-    to->kept = keep ? kept_in(&s->entries[s->present], p->n) : (struct ot_kept){0};
+    to->kept = keep ? sv_ot_kept_in(&s->entries[s->present], p->n) : (struct ot_kept){0};
     s->state.passes++;
     return OT_DONE;
 }
@@ -328,6 +342,17 @@ static int newton_step(struct sv_ot_newton *s)
     return sv_ot_swept_at_best(s, 1);
 }
 
+/* Steps on the large entries alone; a pass over all where these do not lead to the answer, which must be a step of its own
+ * where none was taken. */
+static int large_steps(struct sv_ot_newton *s)
+{
+    int count, reached;
+    const int status = sv_ot_large_steps(s, &count, &reached);
+    if (status || reached)
+        return status;
+    return count ? sv_ot_swept(s, s->state.at.v, 1) : newton_step(s);
+}
+
 /* ---- the solve ------------------------------------------------------------------------------------ */
 
 static void set_start(struct sv_ot_newton *s, const double *u0, const double *v0)
@@ -366,7 +391,7 @@ int sv_ot_newton_start(struct sv_ot_newton *s, const double *u0, const double *v
         if (status || near)
             return status;
         set_start(s, u0, v0);
-        status = swept_by(s, v0, !easy(p), WARM_EXPECTED);
+        status = swept_by(s, v0, !easy(p), 0);
         if (status || sv_ot_relative_error(p, state->at.column_sums) <= OT_WARM_ERROR)
             return status;
         set_start(s, u0, v0);
@@ -404,6 +429,8 @@ static int unguarded_step(struct sv_ot_newton *s)
         return next_stage(s);
     if (state->scaled)
         return sv_ot_scaled_step(s);
+    if (sv_ot_large_suffice(s))
+        return large_steps(s);
     if (state->sweeps_left > 0) {
         state->sweeps_left--;
         return sv_ot_swept_at_best(s, state->sweeps_left == 0 && !easy(p));

@@ -11,6 +11,8 @@
 static const double LARGEST_MOVE = 40;
 /* Conjugate gradients with the diagonal before the factor is made. */
 enum { PATIENT_CG = 60 };
+/* And with the factor of an earlier step, before a new one is. */
+enum { REUSED_CG = 20 };
 /* The residual that is asked for, over the error of the columns, which it is bound by. */
 static const double LEAST_GOAL = 1e-6, LARGEST_GOAL = 0.1;
 /* Column sums are at least this where they divide. */
@@ -46,14 +48,17 @@ static int solve(struct sv_ot_newton *s, const struct scaled *q, double goal)
         state->hard = residual > goal;
     }
     int status = OT_DONE;
+    struct sv_ot_factor own = {0}, *factor = s->factor ? s->factor : &own;
+    if (factor->size)
+        state->cg += sv_ot_schur_cg(system, q->wanted, q->x, goal, REUSED_CG, factor, &residual, work);
     if (state->hard && residual > goal) {
-        struct sv_ot_factor factor = {0};
-        const int made = sv_ot_factor_make(system, &factor);
+        sv_ot_factor_free(factor);
+        const int made = sv_ot_factor_make(system, factor);
         if (made > 0)
-            state->cg += sv_ot_schur_cg(system, q->wanted, q->x, goal, OT_MOST_CG, &factor, &residual, work);
-        sv_ot_factor_free(&factor);
+            state->cg += sv_ot_schur_cg(system, q->wanted, q->x, goal, OT_MOST_CG, factor, &residual, work);
         status = made < 0 ? OT_NO_MEMORY : OT_DONE;
     }
+    sv_ot_factor_free(&own);
     free(work);
     return status;
 }
@@ -123,7 +128,7 @@ int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped)
     }
     largest = sv_ot_distance_linf(s->direction, NULL, m);
     *clipped = largest > LARGEST_MOVE;
-    for (size_t j = 0; *clipped && j < m; j++)
-        s->direction[j] *= LARGEST_MOVE / largest;
+    if (*clipped)
+        sv_ot_clip(s, q.b, q.c, LARGEST_MOVE / largest, LARGEST_MOVE);
     return OT_DONE;
 }

@@ -2,6 +2,7 @@
 #ifndef SOLVERS_OT_NEWTON_PARTS_H
 #define SOLVERS_OT_NEWTON_PARTS_H
 
+#include "elimination.h"
 #include "newton.h"
 #include "scaling.h"
 
@@ -19,9 +20,7 @@ enum { OT_TRIALS = 8 };
 /* Iterations of a rate that promises no end. */
 #define OT_NEVER 1000000000LL
 /* An easy problem goes on with Sinkhorn's iteration if its rate promises the tolerance within so many. */
-#define OT_PATIENCE 8
-/* Iterations on a stored plan before their rate is judged again. */
-#define OT_RATE_SWEEPS 4
+#define OT_PATIENCE 16
 
 /* Room for the entries that a sweep keeps. */
 struct ot_entries {
@@ -44,6 +43,7 @@ struct sv_ot_newton {
     double *room;                  /* 2 n + 6 m */
     struct ot_entries entries[2];
     int present;                   /* which of them a sweep fills */
+    struct sv_ot_factor *factor; /* where one of a step serves the next ones, too; else NULL */
     /* The stored plan, made at (plan_u, plan_v). */
     struct sv_ot_stored_plan plan;
     double *plan_block, *plan_u, *plan_v, *plan_work;
@@ -65,6 +65,22 @@ int sv_ot_swept(struct sv_ot_newton *s, const double *v, int keep);
 int sv_ot_swept_at_best(struct sv_ot_newton *s, int keep);
 /* direction_j becomes what is left of it without its mean, over ln 2. */
 void sv_ot_without_mean(const struct ot_problem *problem, const double *z, double *direction, double unit);
+
+/* No entry of the direction is left beyond `most`: a column of next to no weight, which hardly counts for the others, may ask
+ * for much more, and is not to hold them up. Where that is no ascent for the marginals b and c, the whole direction is
+ * multiplied by `share`. */
+void sv_ot_clip(struct sv_ot_newton *s, const double *b, const double *c, double share, double most);
+/* Entries below this share of their row are negligible at an error. */
+double sv_ot_negligible(const struct ot_problem *problem, double error);
+/* Room for so many entries of n rows. */
+int sv_ot_take_entries(struct ot_entries *entries, size_t room, size_t n);
+/* What a pass has kept there. */
+struct ot_kept sv_ot_kept_in(const struct ot_entries *entries, size_t n);
+
+/* newton_large.c: whether the kept entries leave out next to nothing; Newton steps on them alone, while these serve:
+ * how many, and whether the answer is reached. */
+int sv_ot_large_suffice(const struct sv_ot_newton *s);
+int sv_ot_large_steps(struct sv_ot_newton *s, int *count, int *reached);
 
 /* newton_direction.c: the Newton direction in base 2 of the stage; *clipped: whether it had to be clipped. */
 int sv_ot_newton_direction(struct sv_ot_newton *s, int *clipped);

@@ -48,7 +48,8 @@ static int make_plan(struct sv_ot_newton *s)
     const size_t rows = n * sizeof(double), columns = m * sizeof(double);
     if (!s->plan_block) {
         int used;
-        const size_t work = sv_ot_scaling_cg_worksize(n, m);
+        const size_t cg = sv_ot_scaling_cg_worksize(n, m), sweeps = sv_ot_scaling_sweeps_worksize(n, m);
+        const size_t work = cg > sweeps ? cg : sweeps;
         s->plan_bytes = (n * stride + work + n + m) * sizeof(double);
         s->plan_block = sv_scratch_take(s->plan_bytes, &used);
         if (!s->plan_block)
@@ -109,7 +110,7 @@ static int started(struct sv_ot_newton *s)
     sv_ot_scaling_update(&s->plan, state->x, state->y, state->at.column_sums, s->plan_work, p->threads);
     state->scaled = 1;
     state->sinkhorn = state->passes = state->scalings = 1;
-    state->sweeps_left = OT_RATE_SWEEPS;
+    state->sweeps_left = OT_RATE_SWEEPS + OT_PATIENCE;
     rescaled(s, state->at.measure);
     return OT_DONE;
 }
@@ -152,14 +153,13 @@ int sv_ot_stored(struct sv_ot_newton *s, long long sweeps)
     return sv_ot_scaled_step(s);
 }
 
-/* Some of the sweeps that are due; then their rate says how many more are, or none if they would be too many. */
+/* The sweeps that are due; then their rate says how many more are, or none if they would be too many. */
 static void scaled_sweeps(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
     const struct ot_problem *p = s->problem;
-    const int count = state->sweeps_left < OT_RATE_SWEEPS ? (int)state->sweeps_left : OT_RATE_SWEEPS;
-    const int done = sv_ot_scaling_sweeps(&s->plan, p->b, state->x, state->y, state->at.column_sums, count, p->aim,
-                                          s->plan_work, p->threads);
+    const int done = sv_ot_scaling_sweeps(&s->plan, p->b, state->x, state->y, state->at.column_sums,
+                                          (int)state->sweeps_left, OT_PATIENCE, p->aim, s->plan_work, p->threads);
     rescaled(s, state->at.measure);
     state->scalings += done;
     state->sinkhorn += done;
@@ -189,8 +189,8 @@ static int scaled_direction(struct sv_ot_newton *s)
     sv_ot_without_mean(p, z, s->direction, OT_LN2);
     const double largest = sv_ot_distance_linf(s->direction, NULL, m);
     const int clipped = largest > s->options.absorbed;
-    for (size_t j = 0; clipped && j < m; j++)
-        s->direction[j] *= s->options.absorbed / largest;
+    if (clipped)
+        sv_ot_clip(s, p->b, c, s->options.absorbed / largest, s->options.absorbed);
     return clipped;
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "anderson.h"
 #include "blocks.h"
 #include "conjugate_gradients.h"
 #include "scaling.h"
@@ -12,6 +13,8 @@
 SV_DISPATCH(struct ot_scaling_kernels, kernels, ot_scaling_kernels_f64)
 
 enum { LINE = 8 /* doubles */ };
+/* An extrapolation moves no scaling by more than this factor. */
+static const double FAR = 4;
 
 struct pass {
     const struct sv_ot_stored_plan *plan;
@@ -70,14 +73,55 @@ static double l1_distance(const double *b, const double *c, size_t m)
     return sum;
 }
 
-int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y, double *c,
-                         int count, double enough, double *work, int threads)
+/* Whether more than `patience` iterations like the last `done` ones are needed. */
+static int hopeless(double error, double first, int done, double enough, int patience)
 {
+    const double rate = log(error / first) / done;
+    return !(rate < 0) || log(enough / error) < patience * rate;
+}
+
+/* y moves on from c: to where the iterations so far lead, or, where that is far off, by an iteration alone. */
+static void move_on(struct ot_anderson *memory, const double *b, double *y, const double *c, double *room)
+{
+    const size_t m = memory->size;
+    double *move = room, *next = room + m;
+    for (size_t j = 0; j < m; j++) {
+        move[j] = b[j] / c[j] - 1;
+        y[j] *= b[j] / c[j];
+    }
+    ot_anderson_next(memory, y, move, b, next);
+    int near = 1;
+    for (size_t j = 0; j < m; j++)
+        near &= next[j] < FAR * y[j] && next[j] * FAR > y[j];
+    if (near)
+        memcpy(y, next, m * sizeof(double));
+    else
+        memory->steps = 0;
+}
+
+size_t sv_ot_scaling_sweeps_worksize(size_t n, size_t m)
+{
+    return sv_ot_scaling_worksize(n, m) + ot_anderson_worksize(m) + 2 * m;
+}
+
+int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y, double *c,
+                         int count, int patience, double enough, double *work, int threads)
+{
+    const size_t m = plan->m;
+    double *room = work + sv_ot_scaling_worksize(plan->n, m);
+    struct ot_anderson memory = ot_anderson_at(room + 2 * m, m);
+    double error = l1_distance(b, c, m);
+    const double first = error;
     int done = 0;
-    for (; done < count && all_positive(c, plan->m) && l1_distance(b, c, plan->m) > enough; done++) {
-        for (size_t j = 0; j < plan->m; j++)
-            y[j] *= b[j] / c[j];
+    while (done < count && all_positive(c, m) && error > enough) {
+        if (done >= OT_RATE_SWEEPS && hopeless(error, first, done, enough, patience))
+            break;
+        move_on(&memory, b, y, c, room);
         sv_ot_scaling_update(plan, x, y, c, work, threads);
+        const double before = error;
+        error = l1_distance(b, c, m);
+        memory.steps = error < before ? memory.steps : 0;
+        done++;
     }
     return done;
 }

@@ -24,11 +24,16 @@ size_t sv_ot_scaling_stride(size_t m);
 /* Doubles of work space, at a cache line, that the calls below need. */
 size_t sv_ot_scaling_worksize(size_t n, size_t m);
 
-/* `count` iterations: y_j becomes y_j b_j / c_j, then x meets the rows and c are the column sums. c holds the column
- * sums at y on entry. Ends once sum |c - b| <= enough, and before a column sum that is not positive and finite; returns
- * the iterations done. */
-int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y,
-                                    double *c, int count, double enough, double *work, int threads);
+/* Iterations before their rate is judged. */
+#define OT_RATE_SWEEPS 4
+
+/* At most `count` iterations: y_j becomes y_j b_j / c_j and is extrapolated from the last ones by Anderson's method, then x
+ * meets the rows and c are the column sums. c holds the column sums at y on entry. Ends once sum |c - b| <= enough, before a
+ * column sum that is not positive and finite, and where the rate says that more than `patience` more are needed; returns
+ * the iterations done. work: sv_ot_scaling_sweeps_worksize doubles. */
+size_t sv_ot_scaling_sweeps_worksize(size_t n, size_t m);
+int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y, double *c, int count,
+                         int patience, double enough, double *work, int threads);
 
 /* x meets the rows at y, and the column sums then. */
 void sv_ot_scaling_update(const struct sv_ot_stored_plan *plan, double *x, const double *y, double *c,

@@ -120,7 +120,8 @@ class ExactProblem:
         short, exact = (b, self.b / unit) if missing > 0 else (a, self.a / unit)
         each, rest = divmod(abs(missing), len(short))
         short += each
-        short[np.argsort(short - exact, kind="stable")[:rest]] += 1
+        if rest:
+            short[np.argsort(short - exact, kind="stable")[:rest]] += 1
         return a, b
 
     @cached_property

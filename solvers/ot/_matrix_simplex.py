@@ -10,11 +10,13 @@ Column generation (`_column_generation.py`) looks at fewer arcs a pivot, which p
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from .._base.iterate import Row
 from .._base.method import Method
 from .._base.result import Status
 from . import _kernels
@@ -76,6 +78,14 @@ class MatrixSimplex:
         a, b = (weights.copy() for weights in problem.units)
         tree.network(problem).fill(a, b, g, tree.parent, tree.arc, tree.flow, np.empty(n + m + 1))
         return replace(tree, measure=problem.measure(tree, f, g))
+
+    def all_steps(self, problem: ExactProblem, max_iter: int, start: float) -> tuple[Tree, list[Row]]:
+        """The first state and all steps: the loop for everybody takes longer than a small solve."""
+        state, rows = self.init(problem), []
+        while self.done(problem, state) is None and state.nit < max_iter:
+            rows.append((state.nit, state.measure, time.perf_counter() - start))
+            state = self.step(problem, state)
+        return state, rows
 
     def step(self, problem: ExactProblem, state: Tree) -> Tree:
         n, m = problem.cost.shape

@@ -6,8 +6,8 @@ pass over the cost, a sweep, gives the row potentials, c and the large entries o
 
 1. *Easy problems* (costs spanning at most EASY_SPAN times reg): the plan is stored, after a few sweeps in the log
    domain or, up to GENTLE_SPAN, at once; then only its rows and columns are scaled, at a third of a sweep's cost an
-   iteration. Where the rate seen says that Sinkhorn's iteration would need long, Newton steps on the scalings follow,
-   solved with the stored plan.
+   iteration. The iterations are extrapolated from the last ones; where their rate says that they would need long,
+   Newton steps on the scalings follow, solved with the stored plan.
 2. *All others*: the regularisation falls by stages from the span of the costs, each stage solved roughly from the
    potentials of the one before, the last to the tolerance. A stage takes a few sweeps and then Newton steps on the
    thinned plan: entries too small to matter leave the matrix, but stay in its diagonal, so that it remains diagonally
@@ -16,6 +16,8 @@ pass over the cost, a sweep, gives the row potentials, c and the large entries o
 3. A step is damped by a multiple of the weights, which rises when a full step is refused or would move exponents by
    more than LARGEST_MOVE, and falls otherwise. Where the whole step is taken and the slope has hardly fallen, it is
    lengthened: parts of the plan that have lost touch must travel far before they meet again.
+4. From a warm start near the answer the first sweep keeps all entries that count for the tolerance; Newton steps go on
+   these alone, with a bound of what the others may do meanwhile (see _ext/ot/newton_large.c).
 
 Related: Tang et al. (2024), arXiv 2401.12253 (thinned Newton matrices); Cuturi and Peyre (2016), arXiv 1503.02533
 (the semi-dual); Schmitzer (2019), arXiv 1610.06519 (annealing, absorption); Kyng and Sachdeva (2016), arXiv 1605.02353.

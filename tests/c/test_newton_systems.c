@@ -138,7 +138,7 @@ static void test_wide_plans_are_sampled(void)
 /* A stored plan, its rows of whole cache lines, with room for the calls; the block is to be freed. */
 static double *stored(size_t n, size_t m, struct sv_ot_stored_plan *made, double **work)
 {
-    const size_t stride = sv_ot_scaling_stride(m), room = sv_ot_scaling_worksize(n, m) + sv_ot_scaling_cg_worksize(n, m);
+    const size_t stride = sv_ot_scaling_stride(m), room = sv_ot_scaling_sweeps_worksize(n, m) + sv_ot_scaling_cg_worksize(n, m);
     double *p = aligned_alloc(64, (n * stride + room + 8) / 8 * 8 * sizeof *p);
     memset(p, 0, n * stride * sizeof *p);
     for (size_t i = 0; i < n; i++)
@@ -209,11 +209,11 @@ static void test_stored_plans(size_t n, size_t m)
     sv_ot_scaling_update(&p, x, y, c, work, 1);
     check_update(n, m, x, y);
     check_system(&p, x, y, work);
-    CHECK(sv_ot_scaling_sweeps(&p, b, x, y, c, 50, -1, work, 1) == 50, "fewer than asked for");
+    CHECK(sv_ot_scaling_sweeps(&p, b, x, y, c, 50, 50, -1, work, 1) == 50, "fewer than asked for");
     CHECK(error_of(c, b, m) < 1e-6, "error %g", error_of(c, b, m));
     set(y, 1, m);
     sv_ot_scaling_update(&p, x, y, c, work, 1);
-    const int taken = sv_ot_scaling_sweeps(&p, b, x, y, c, 50, 1e-3, work, 1);
+    const int taken = sv_ot_scaling_sweeps(&p, b, x, y, c, 50, 50, 1e-3, work, 1);
     CHECK(taken < 50 && error_of(c, b, m) <= 1e-3, "%d sweeps to %g", taken, error_of(c, b, m));
     free(block);
 }
@@ -227,7 +227,7 @@ static void test_sweeps_stop_at_an_empty_column(void)
     set(a, 0.5, 2), set(b, 0.5, 2);
     sv_ot_scaling_update(&p, x, y, c, work, 1);
     CHECK(c[1] == 0, "%g", c[1]);
-    CHECK(sv_ot_scaling_sweeps(&p, b, x, y, c, 3, -1, work, 1) == 0, "a sweep divides by 0");
+    CHECK(sv_ot_scaling_sweeps(&p, b, x, y, c, 3, 3, -1, work, 1) == 0, "a sweep divides by 0");
     free(block);
 }
 

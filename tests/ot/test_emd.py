@@ -366,3 +366,14 @@ def test_bad_input():
         emd(C, resume=3)
     with pytest.warns(RuntimeWarning, match="b is rescaled"):
         assert emd(C, uniform(3), uniform(4) * (1 + 1e-8)).success
+
+
+def test_steps_in_one_call_are_those_of_the_loop(seed):
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((30, 40)), rng.dirichlet(np.ones(30)), rng.dirichlet(np.ones(40))
+    result, watched = emd(C, a, b), emd(C, a, b, callback=lambda state: None)
+    assert result.success
+    assert (result.plan != watched.plan).nnz == 0
+    np.testing.assert_array_equal(result.g, watched.g)
+    for name in ("nit", "measure"):
+        np.testing.assert_array_equal(result.history[name], watched.history[name])

@@ -71,3 +71,13 @@ def test_potentials_do_not_overflow_where_the_value_does(call):
     assert result.success
     assert np.isfinite(result.f).all()
     assert np.isfinite(result.g).all()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6])
+def test_a_speck_does_not_hold_up_an_easy_problem(seed):
+    """A column of next to no weight asks for steps that the others must not be shortened by."""
+    rng = np.random.default_rng(seed)
+    C, a, b = rng.random((50, 9)), rng.dirichlet(np.full(50, 5.0)), rng.dirichlet(np.full(9, 0.5))
+    b[rng.integers(9)] = 1e-27
+    result = solve(C, a, b * (a.sum() / b.sum()), reg=1 / 390, tol=1e-10, max_iter=60)
+    assert result.success

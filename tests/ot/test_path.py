@@ -7,6 +7,7 @@ import pytest
 
 from solvers.ot import solve, solve_path
 from solvers.ot._cost import Cost
+from solvers.testing import check_transport
 
 REGS = [0.03, 0.3, 0.1, 0.01, 0.1]
 
@@ -129,3 +130,39 @@ def test_an_easy_start_is_stored_at_once_where_it_is_near(seed):
         result = solve(C, reg=0.05, warm_start=(f, g))
         assert result.success
         np.testing.assert_allclose(result.plan.dense(), first.plan.dense(), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_small_strengths_take_one_pass_beside_a_neighbour(seed, norm):
+    """The large entries, known from the first look, lead to the answer; the certificate looks at all."""
+    C = np.random.default_rng(seed).random((120, 110))
+    regs = np.geomspace(2e-3, 2e-4, 8)
+    path = solve_path(C, regs=regs, norm=norm, tol=1e-10)
+    for reg, result in list(zip(regs, path, strict=True))[2:]:
+        assert result.stats["passes"] == 1
+        report = check_transport(result, C, reg=reg, norm=norm, tol=1e-10, dtype=np.longdouble)
+        assert report.marginal_error <= 1e-10
+
+
+@pytest.mark.parametrize("far", [2.0, 5.0, 12.0])
+def test_what_the_large_entries_do_not_show_is_looked_at(seed, far):
+    """From a start so far off that entries which were left out come to count."""
+    rng = np.random.default_rng(seed)
+    C, reg = rng.random((60, 50)), 1e-3
+    answer = solve(C, reg=reg, tol=1e-11)
+    start = answer.f + far * reg * rng.normal(size=60), answer.g + far * reg * rng.normal(size=50)
+    result = solve(C, reg=reg, tol=1e-11, warm_start=start)
+    assert result.success
+    check_transport(result, C, reg=reg, tol=1e-11, dtype=np.longdouble)
+    np.testing.assert_allclose(result.plan.dense(), answer.plan.dense(), rtol=0, atol=1e-11)
+
+
+def test_sweeps_of_a_stored_plan_are_extrapolated(seed):
+    """Fewer iterations than Sinkhorn's own steps take."""
+    C = np.random.default_rng(seed).random((200, 200))
+    start = solve(C, reg=0.035, tol=1e-11)
+    warm = {"reg": 0.03, "tol": 1e-11, "warm_start": (start.f, start.g)}
+    result, plain = solve(C, **warm), solve(C, method="sinkhorn", **warm)
+    assert result.success
+    assert result.stats["newton"] == 0
+    assert result.stats["sinkhorn"] <= 0.8 * plain.nit
