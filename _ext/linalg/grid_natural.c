@@ -90,5 +90,5 @@ static double lower_product(const struct sv_operand *A, double omega, const doub
 const struct sv_operand_kernels SV_TABLE(grid_natural_kernels) = {
     SV_TABLE(grid_multiply), SV_TABLE(grid_residual), SV_TABLE(grid_natural_sweep), measured_sweep,
     SV_TABLE(grid_jacobi), SV_TABLE(grid_natural_lower), SV_TABLE(grid_natural_upper), eisenstat, lower_product, NULL,
-    SV_TABLE(grid_natural_eisenstat), SV_TABLE(grid_natural_advance),
+    SV_TABLE(grid_natural_eisenstat), SV_TABLE(grid_natural_advance), SV_TABLE(grid_natural_begin),
 };

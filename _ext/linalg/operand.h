@@ -73,6 +73,11 @@ struct sv_operand_kernels {
                              double *square);
     double (*advance)(const struct sv_operand *A, double omega, double alpha, double beta,
                       const struct sv_ssor_vectors *s);
+
+    /* What comes before them: r = (K + L)^-1 (b - A x) and v = D r in one pass, which takes r'D r too. Returns the square
+     * of b - A x with the bits of `residual`. */
+    double (*begin)(const struct sv_operand *A, double omega, const double *b, const double *x, double *r, double *v,
+                    double *rho);
 };
 
 #endif
