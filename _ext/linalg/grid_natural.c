@@ -83,7 +83,8 @@ static double eisenstat(const struct sv_operand *A, double omega, const double *
 
 static double lower_product(const struct sv_operand *A, double omega, const double *r, double *out)
 {
-    clear_between(GRID, out);
+    if (out)
+        clear_between(GRID, out);
     return GRID_PICK(triangle, GRID)(A, omega, r, out, 0);
 }
 

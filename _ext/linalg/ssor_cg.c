@@ -109,7 +109,7 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
             break;
         done++, fresh = 0;
         if (state->residual <= NEAR * target) {
-            state->residual = sqrt(A->does->lower_product(A, omega, state->r, q));
+            state->residual = sqrt(A->does->lower_product(A, omega, state->r, A->does->advance ? NULL : q));
             numbers->ratio = state->residual / sqrt(numbers->rho);
         }
         state->outcome = sv_watch(&numbers->monitor, state->residual, target, nit + done, sv_cg_patience(A->n), A->n,
