@@ -13,7 +13,7 @@ from cpython.buffer cimport (
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -169,6 +169,21 @@ cdef class Operand:
     cdef Room workspace(self, size_t vectors):
         """The same, for so many vectors."""
         return workspace(vectors * self.operand.n)
+
+    cdef size_t unknowns_of(self):
+        """The length of vectors in the user's order."""
+        return self.operand.n
+
+    cdef const double *taken(self, const double *given, double *room) noexcept nogil:
+        """A vector of the user's in the operand's order, in that room; itself where the orders are the same."""
+        return given
+
+    cdef void start(self, const double *given, double *out) noexcept nogil:
+        """A vector of the user's (NULL: zeros) in the operand's order."""
+        if given == NULL:
+            memset(out, 0, self.operand.n * sizeof(double))
+        elif self.taken(given, out) != out:
+            memcpy(out, given, self.operand.n * sizeof(double))
 
     def copied(self, vector):
         """A new vector of the same numbers, both in the operand's order."""

@@ -30,8 +30,9 @@ SV_BINDING void sv_linalg_cg_start(const struct sv_operand *A, const struct sv_p
 SV_BINDING int sv_linalg_cg(const struct sv_operand *A, const struct sv_preconditioner *M, const double *b,
                             struct sv_cg *state, double goal, double floor, int nit, int most, double *work);
 
-/* The same for CG preconditioned by SSOR in Eisenstat's form; r becomes (K + L)^-1 (b - A x). */
-SV_BINDING void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, struct sv_cg *state);
+/* The same for CG preconditioned by SSOR in Eisenstat's form, where r is (K + L)^-1 (b - A x); the start makes it, and
+ * `residual` too, from x. */
+SV_BINDING void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state);
 SV_BINDING int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state,
                                  double goal, double floor, int nit, int most, double *work);
 

@@ -171,18 +171,17 @@ cdef class Grid(Operand):
         cdef const sv_grid_of_cells *given = &numbers.grid
         if given.shape[given.axes - 1] != <size_t>g.n[0] or numbers.size != <size_t>(g.n[0] * g.n[1] * g.n[2]):
             raise ValueError("the numbers are those of another grid")
-        cdef double[::1] rows = np.empty(16 * g.n[0])
-        table, inverse = aligned(32 * g.pitch, self.dtype, True).reshape(2, 16, g.pitch)
-        cdef double[::1] seen = aligned(g.size, FLOAT64)
+        cdef size_t rows = 16 * g.pitch * (4 if g.single else 8)
+        cdef Room numbers_of_rows = Room.__new__(Room, 16 * g.n[0] * sizeof(double), False)
+        cdef Room tables = Room.__new__(Room, 2 * rows + 8 * (g.pitch + 2 * LINE))
+        cdef Room seen = Room.__new__(Room, g.size * sizeof(double), False)
         g.constant = 1
-        g.diagonal = self.hold("diagonal", table, table.size)
-        g.inverse = self.hold("inverse", inverse, table.size)
-        g.zeros = self.hold("zeros", np.zeros(g.pitch + 2 * LINE), g.pitch + 2 * LINE)
+        g.diagonal, g.inverse, g.zeros = tables.at, <char *>tables.at + rows, <char *>tables.at + 2 * rows
         with nogil:
-            sv_grid_constant_numbers(given, g.coupling, &rows[0])
-            sv_grid_constant_rows(g, &rows[0], <void *>g.diagonal, <void *>g.inverse, &seen[0])
-        self.kept["seen"] = seen
-        self.operand.diagonal = &seen[0]
+            sv_grid_constant_numbers(given, g.coupling, <double *>numbers_of_rows.at)
+            sv_grid_constant_rows(g, <double *>numbers_of_rows.at, <void *>g.diagonal, <void *>g.inverse, <double *>seen.at)
+        self.kept = tables, seen
+        self.operand.diagonal = <double *>seen.at
         self.known = {"least": numbers.least_diagonal()}
 
     def set_variable(self, faces, diagonal):
@@ -209,6 +208,13 @@ cdef class Grid(Operand):
 
     cdef Room workspace(self, size_t vectors):
         return Room.__new__(Room, vectors * self.operand.n * sizeof(double), False)
+
+    cdef size_t unknowns_of(self):
+        return self.grid.n[0] * self.grid.n[1] * self.grid.n[2]
+
+    cdef const double *taken(self, const double *given, double *room) noexcept nogil:
+        self.layout.pack(&self.grid, given, room)
+        return room
 
     def pack(self, values):
         cdef Py_ssize_t n = self.grid.n[0] * self.grid.n[1] * self.grid.n[2]

@@ -83,12 +83,13 @@ static double eisenstat(const struct sv_operand *A, double omega, const double *
 
 static double lower_product(const struct sv_operand *A, double omega, const double *r, double *out)
 {
-    clear_between(GRID, out);
+    if (out)
+        clear_between(GRID, out);
     return GRID_PICK(triangle, GRID)(A, omega, r, out, 0);
 }
 
 const struct sv_operand_kernels SV_TABLE(grid_natural_kernels) = {
     SV_TABLE(grid_multiply), SV_TABLE(grid_residual), SV_TABLE(grid_natural_sweep), measured_sweep,
     SV_TABLE(grid_jacobi), SV_TABLE(grid_natural_lower), SV_TABLE(grid_natural_upper), eisenstat, lower_product, NULL,
-    SV_TABLE(grid_natural_eisenstat), SV_TABLE(grid_natural_advance),
+    SV_TABLE(grid_natural_eisenstat), SV_TABLE(grid_natural_advance), SV_TABLE(grid_natural_begin),
 };

@@ -6,7 +6,7 @@
 
 enum { STEPS = SV_W == 8 ? 3 : SV_W == 4 ? 2 : SV_W == 2 ? 1 : 0 };
 
-enum kind { SWEEP, MEASURED, TRIANGULAR, EISENSTAT, ADVANCE };
+enum kind { SWEEP, MEASURED, TRIANGULAR, EISENSTAT, ADVANCE, BEGIN };
 
 /* How the coefficients are kept. UNIFORM: as CONSTANT, and all cells have one diagonal entry, which is not read. */
 enum coefficients { VARIABLE, CONSTANT, UNIFORM };
@@ -15,6 +15,7 @@ enum coefficients { VARIABLE, CONSTANT, UNIFORM };
 struct constants {
     vreal omega, keep, back;    /* omega, 1 - omega, 2 - omega */
     vreal near[4], side;        /* couplings */
+    vreal beside[3];            /* the same by axis */
     vreal powers[3], carried;   /* constant c: c^1, c^2, c^4; the powers c .. c^SV_W by distance from the carry */
     vreal across;               /* c^SV_W */
     vreal alpha, beta;          /* of ADVANCE */
@@ -27,12 +28,14 @@ struct lex {
     const real *near[4], *minus[4], *faces[4];
     const real *rhs, *inverse, *west, *t, *diagonal, *q;
     real *x, *d, *r, *v, *solution, *copy;
+    struct around around; /* BEGIN: the solution's cells beside the row */
 };
 
-/* Running sums: EISENSTAT: v'q and q'D q; ADVANCE: r'D r in the second. UNIFORM: without the D until the end. */
+/* Running sums: EISENSTAT: v'q and q'D q; ADVANCE and BEGIN: r'D r in the second. UNIFORM: without the D until the end.
+ * BEGIN: the square of the residual in the first, and of the blocks before in `total`. */
 struct sums {
     vreal product, square;
-    double ends[2];
+    double ends[2], total;
 };
 
 INLINE vreal moved(vreal v, vreal from, int k, int down) { return down ? v_down(v, from, k) : v_up(v, from, k); }
@@ -87,11 +90,13 @@ INLINE void end_of_row(const struct lex *r, const struct constants *K, ptrdiff_t
     }
     if (more == 0)
         return;
-    if (kind == EISENSTAT) {
+    if (kind == EISENSTAT)
         sums->ends[0] += more * r->rhs[end];
+    if (kind == EISENSTAT || kind == BEGIN)
         sums->ends[1] += more * r->diagonal[end] * (2 * r->x[end] + more);
-    }
     r->x[end] += more;
+    if (kind == BEGIN)
+        r->v[end] = r->diagonal[end] * r->x[end];
     if (kind == MEASURED)
         r->d[end] += more;
 }
@@ -112,8 +117,19 @@ INLINE vreal advanced(const struct lex *r, const struct constants *K, ptrdiff_t 
     return v;
 }
 
+/* The residual at a vector of cells, which BEGIN solves with. */
+INLINE vreal residual_at(const struct lex *r, const struct constants *K, ptrdiff_t i, ptrdiff_t left, struct sums *sums,
+                         int axes, int constant)
+{
+    vreal sum = add_around(&r->around, i, K->beside, v_load(r->rhs + i), axes, constant);
+    vreal diagonal = constant == UNIFORM ? K->diagonal : v_load(r->diagonal + i);
+    sum = kept(v_fnma(diagonal, v_load(r->solution + i), sum), left);
+    sums->product = v_fma(sum, sum, sums->product);
+    return sum;
+}
+
 INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n, int periodic, struct sums *sums,
-                    enum kind kind, int down, int nears, int constant)
+                    enum kind kind, int down, int nears, int axes, int constant)
 {
     vreal carry = v_set1(0), round = carry;
     const int sweeps = kind == SWEEP || kind == MEASURED;
@@ -122,7 +138,10 @@ INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n,
         round = one_lane(down ? (n - 1) % SV_W : 0, (constant ? K->along : r->west[0]) * r->x[down ? 0 : n - 1]);
     for (ptrdiff_t v = 0; v < vectors; v++) {
         ptrdiff_t i = (down ? vectors - 1 - v : v) * SV_W;
-        vreal s = kind == ADVANCE ? advanced(r, K, i, sums, constant) : v_load(r->rhs + i), own = s, old = s;
+        vreal s = kind == ADVANCE ? advanced(r, K, i, sums, constant)
+                  : kind == BEGIN ? residual_at(r, K, i, n - i, sums, axes, constant)
+                                  : v_load(r->rhs + i);
+        vreal own = s, old = s;
         vreal scale = constant == UNIFORM ? K->scale : v_mul(K->omega, v_load(r->inverse + i));
         if (constant == UNIFORM)
             s = v_mul(scale, s);
@@ -150,6 +169,11 @@ INLINE void lex_row(const struct lex *r, const struct constants *K, ptrdiff_t n,
             y = v_add(y, own);
             sums->product = v_fma(v_load(r->rhs + i), y, sums->product);
             sums->square = v_fma(constant == UNIFORM ? y : v_mul(v_load(r->diagonal + i), y), y, sums->square);
+        }
+        if (kind == BEGIN) {
+            vreal scaled = v_mul(constant == UNIFORM ? K->diagonal : v_load(r->diagonal + i), y);
+            sums->square = v_fma(constant == UNIFORM ? y : scaled, y, sums->square);
+            v_store(r->v + i, scaled);
         }
         if (kind == MEASURED)
             v_store(r->d + i, v_sub(y, old));
@@ -203,6 +227,7 @@ INLINE struct constants constants_of(const struct sv_grid *g, double omega, int 
     K.omega = v_set1(omega), K.keep = v_set1(1 - omega), K.back = v_set1(2 - omega), K.side = v_set1(g->coupling[0]);
     for (int m = 0; m < 4; m++)
         K.near[m] = v_set1(g->coupling[narrow ? 1 + m % 2 : 1 + m / 2]);
+    load_couplings(g, K.beside);
     K.relax = omega, K.along = g->coupling[0], K.middle = NAN;
     const ptrdiff_t amid = g->n[0] / 2;
     set_middle(&K, ((const real *)diagonal_row(g, g->inverse, 0, 0, 0))[amid], down);
@@ -236,9 +261,10 @@ INLINE struct sums lex_rows(const struct sv_operand *A, const struct lex_call *c
     const struct sv_grid *g = A->matrix;
     const int nears = narrow ? axes - 1 : 2 * (axes - 1);
     struct constants K = constants_of(g, c->omega, down, narrow);
-    struct sums sums = {v_set1(0), v_set1(0), {0, 0}};
+    struct sums sums = {v_set1(0), v_set1(0), {0, 0}, 0};
     const ptrdiff_t ny = g->n[1], rows = ny * g->n[2];
     K.alpha = v_set1(c->alpha), K.beta = v_set1(c->beta);
+    size_t block = 1;
     ptrdiff_t j = down ? ny : -1, k = down ? g->n[2] - 1 : 0;
     for (ptrdiff_t step = 0; step < rows; step++) {
         if (down ? --j < 0 : ++j == ny) /* a division takes as long as a vector of the row */
@@ -248,18 +274,27 @@ INLINE struct sums lex_rows(const struct sv_operand *A, const struct lex_call *c
         r.rhs = c->rhs + own, r.inverse = diagonal_row(g, g->inverse, j, k, own);
         r.west = constant ? NULL : (const real *)g->faces[0] + own;
         r.t = c->t + own, r.x = c->x + own, r.d = c->d + own;
-        if (kind == EISENSTAT || kind == ADVANCE)
+        if (kind == EISENSTAT || kind == ADVANCE || kind == BEGIN)
             r.diagonal = diagonal_row(g, g->diagonal, j, k, own);
         if (kind == ADVANCE) {
             r.q = c->s->q + own, r.r = c->s->r + own, r.v = c->s->v + own, r.solution = c->s->x + own;
             r.copy = c->s->kept ? c->s->kept + own : NULL;
         }
+        if (kind == BEGIN) {
+            r.solution = c->s->x + own, r.v = c->s->v + own;
+            r.around = look_around(g, c->s->x, j, k, own, own, -1, axes, constant);
+            if (step == block_start(block, rows, sum_blocks(g)))
+                block++, sums.total += v_sum_lanes(sums.product), sums.product = v_set1(0);
+            show_ends(g, r.solution, g->n[0]);
+        }
         near_rows(g, c->x, c->t, j, k, own, kind, down, narrow, axes, constant, &r);
         if (constant == CONSTANT)
             set_middle(&K, r.inverse[g->n[0] / 2], down);
-        lex_row(&r, &K, g->n[0], g->periodic[0], &sums, kind, down, nears, constant);
-        if (kind == TRIANGULAR || kind == EISENSTAT)
+        lex_row(&r, &K, g->n[0], g->periodic[0], &sums, kind, down, nears, axes, constant);
+        if (kind == TRIANGULAR || kind == EISENSTAT || kind == BEGIN)
             finish_row(c->x + own, g->n[0], g->pitch);
+        if (kind == BEGIN)
+            finish_row(r.v, g->n[0], g->pitch), hide_ends(g, r.solution, g->n[0]);
         if (kind == MEASURED)
             finish_row(c->d + own, g->n[0], g->pitch);
     }

@@ -22,6 +22,11 @@
     {                                                                                                            \
         return WIDE(GRID, constant) ? lex_rows(A, c, ADVANCE, 1, 0, axes, constant)                             \
                                     : lex_rows(A, c, ADVANCE, 1, 1, axes, constant);                            \
+    }                                                                                                            \
+    static struct sums begin_##axes##_##constant(const struct sv_operand *A, const struct lex_call *c)           \
+    {                                                                                                            \
+        return WIDE(GRID, constant) ? lex_rows(A, c, BEGIN, 0, 0, axes, constant)                               \
+                                    : lex_rows(A, c, BEGIN, 0, 1, axes, constant);                              \
     }
 LEX_EACH(MAKE_PASSES)
 
@@ -42,4 +47,15 @@ double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, 
                             .s = s};
     struct sums sums = LEX_PICK(advance, GRID)(A, &call);
     return v_sum_lanes(sums.square);
+}
+
+double SV_TABLE(grid_natural_begin)(const struct sv_operand *A, double omega, const double *b, const double *x,
+                                    double *r, double *v, double *rho)
+{
+    const struct sv_ssor_vectors s = {.x = (double *)x, .v = v};
+    struct lex_call call = {.omega = omega, .rhs = b, .t = r, .x = r, .d = r, .s = &s};
+    clear_between(GRID, r), clear_between(GRID, v);
+    struct sums sums = LEX_PICK(begin, GRID)(A, &call);
+    *rho = v_sum_lanes(sums.square) + sums.ends[1];
+    return sums.total + v_sum_lanes(sums.product);
 }

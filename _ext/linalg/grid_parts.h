@@ -28,6 +28,9 @@ double SV_TABLE(grid_natural_eisenstat)(const struct sv_operand *A, double omega
 double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, double alpha, double beta,
                                       const struct sv_ssor_vectors *s);
 
+double SV_TABLE(grid_natural_begin)(const struct sv_operand *A, double omega, const double *b, const double *x,
+                                    double *r, double *v, double *rho);
+
 /* grid_redblack_solves.c. */
 void SV_TABLE(grid_redblack_lower)(const struct sv_operand *A, double omega, const double *rhs, double *out);
 void SV_TABLE(grid_redblack_upper)(const struct sv_operand *A, double omega, const double *rhs, double *out);

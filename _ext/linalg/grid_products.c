@@ -5,8 +5,6 @@
  */
 #include "grid_parts.h"
 
-enum { SUM_BLOCKS = 64, BLOCK_CELLS = 1 << 14 };
-
 enum product { MULTIPLY, RESIDUAL, JACOBI };
 
 struct product_call {
@@ -48,8 +46,7 @@ INLINE void product_block(struct product_call *call, size_t block, enum product 
 {
     const struct sv_grid *g = call->A->matrix;
     ptrdiff_t rows = g->n[1] * g->n[2], colours = g->half ? 2 : 1;
-    ptrdiff_t from = (ptrdiff_t)(block * (size_t)rows / call->blocks);
-    ptrdiff_t to = (ptrdiff_t)((block + 1) * (size_t)rows / call->blocks);
+    ptrdiff_t from = block_start(block, rows, call->blocks), to = block_start(block + 1, rows, call->blocks);
     vreal total = v_set1(0), coupling[3];
     load_couplings(g, coupling);
     for (ptrdiff_t row = from; row < to; row++)
@@ -85,9 +82,7 @@ GRID_EACH(MAKE_PRODUCT)
 static double product_of(struct product_call *call, sv_task task)
 {
     const struct sv_grid *g = call->A->matrix;
-    size_t rows = (size_t)(g->n[1] * g->n[2]), blocks = g->size / BLOCK_CELLS;
-    blocks = blocks < rows ? blocks : rows;
-    call->blocks = blocks < 1 ? 1 : blocks > SUM_BLOCKS ? SUM_BLOCKS : blocks;
+    call->blocks = sum_blocks(g);
     clear_between(g, call->out);
     sv_parallel_for(call->A->threads, call->blocks, task, call);
     double total = 0;

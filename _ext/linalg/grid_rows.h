@@ -60,6 +60,20 @@ INLINE struct around look_around(const struct sv_grid *g, const real *x, ptrdiff
     return a;
 }
 
+/* The blocks of rows over which products sum, and where each begins. */
+enum { SUM_BLOCKS = 64, BLOCK_CELLS = 1 << 14 };
+
+INLINE size_t sum_blocks(const struct sv_grid *g)
+{
+    const size_t rows = (size_t)(g->n[1] * g->n[2]), fit = g->size / BLOCK_CELLS, blocks = fit < rows ? fit : rows;
+    return blocks < 1 ? 1 : blocks > SUM_BLOCKS ? SUM_BLOCKS : blocks;
+}
+
+INLINE ptrdiff_t block_start(size_t block, ptrdiff_t rows, size_t blocks)
+{
+    return (ptrdiff_t)(block * (size_t)rows / blocks);
+}
+
 INLINE vreal kept(vreal v, ptrdiff_t left) { return left < SV_W ? v_keep(v, (size_t)left, 0) : v; }
 
 /* start + sum of coupling times neighbour, for a vector of cells. */

@@ -229,12 +229,12 @@ static int step_cg(struct solve *s, int most)
     struct sv_cg state = {s->x, s->r, s->v, s->kept, &s->numbers.cg, s->measure, OUTCOME_GOING_ON};
     const int plain = s->options->method == SV_CG;
     int done;
-    if (s->nit == 0)
+    if (s->nit == 0 && plain) {
         state.residual = sqrt(A->does->residual(A, s->right, s->x, s->r));
-    if (s->nit == 0 && plain)
         sv_linalg_cg_start(A, M, &state);
-    else if (s->nit == 0)
-        sv_linalg_ssor_cg_start(A, s->omega, &state);
+    } else if (s->nit == 0) {
+        sv_linalg_ssor_cg_start(A, s->omega, s->right, &state);
+    }
     state.residual = s->measure;
     if (plain)
         done = sv_linalg_cg(A, M, s->right, &state, s->tol, s->floor, (int)s->nit, most, s->work);

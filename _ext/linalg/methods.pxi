@@ -6,6 +6,8 @@ cdef extern from "monitor.h" nogil:
 
     struct sv_monitor:
         double first
+        double best
+        double kept
 
 cdef extern from "sor.h" nogil:
     enum sv_sweep:
@@ -80,8 +82,15 @@ cdef extern from "cg.h" nogil:
     void sv_linalg_cg_start(const sv_operand *, const sv_preconditioner *, sv_cg *)
     int sv_linalg_cg(const sv_operand *, const sv_preconditioner *, const double *, sv_cg *, double, double, int, int,
                      double *)
-    void sv_linalg_ssor_cg_start(const sv_operand *, double, sv_cg *)
+    void sv_linalg_ssor_cg_start(const sv_operand *, double, const double *, sv_cg *)
     int sv_linalg_ssor_cg(const sv_operand *, double, const double *, sv_cg *, double, double, int, int, double *)
+
+#: Norms of a right-hand side are usually between this and 1 over it: see `_units`.
+SMALLEST = 2.0**-400
+cdef double USUAL = SMALLEST
+#: The part of norm(b) below which rounding leaves nothing of a residual that a recurrence tells.
+cdef double NOTHING = 2.0**-54
+ROUNDING = NOTHING
 
 #: The kinds of SOR sweeps.
 SWEEPS = {"forward": SV_SWEEP_FORWARD, "backward": SV_SWEEP_BACKWARD, "symmetric": SV_SWEEP_SYMMETRIC}
@@ -305,14 +314,14 @@ cdef class ConjugateGradients:
         return NULL if self.M is None else &self.M.preconditioner
 
     def start(self, double residual, double omega=0):
-        """v and the numbers from r = b - A x, of this norm; in Eisenstat's variables, r too, with an omega."""
+        """v and the numbers from r = b - A x, of this norm; with an omega in Eisenstat's variables, r among them."""
         cdef const sv_preconditioner *M = self.preconditioner()
         self.state.residual = residual
         with nogil:
             if omega == 0:
                 sv_linalg_cg_start(&self.A.operand, M, &self.state)
             else:
-                sv_linalg_ssor_cg_start(&self.A.operand, omega, &self.state)
+                sv_linalg_ssor_cg_start(&self.A.operand, omega, self.b, &self.state)
         if self.M is not None:
             self.M.raise_error()
 
@@ -330,3 +339,36 @@ cdef class ConjugateGradients:
         if self.M is not None:
             self.M.raise_error()
         return done, self.state.residual, <int>self.state.outcome
+
+
+def ssor_cg(Operand A, double omega, b, x0, double rtol, double atol, int most):
+    """The first iterations from the user's b and x0 (None: zero) at once: what the class above makes of them.
+
+    (norm of the residual at x0, that of b, iterations, the last norm, outcome, vectors by name, numbers); None where one
+    of these norms is not of the usual size, or the start good enough.
+    """
+    cdef size_t unknowns = A.unknowns_of(), n = A.operand.n
+    cdef const double *right = doubles(b, unknowns, "b")
+    cdef const double *begun = NULL if x0 is None else doubles(x0, unknowns, "x0")
+    cdef double size = sv_linalg_norm(unknowns, right), at_start, goal = max(rtol * size, atol)
+    if not USUAL <= size <= 1 / USUAL:
+        return None
+    vectors = {"x": A.room(), "r": A.room(), "v": A.room(), "kept": A.room()}
+    numbers = np.zeros(CG_NUMBERS)
+    cdef Room packed = Room.__new__(Room, n * sizeof(double), False), work = A.workspace(2)
+    cdef ConjugateGradients loop = ConjugateGradients.__new__(
+        ConjugateGradients, A, None, vectors["x"], *vectors.values(), numbers
+    )
+    cdef sv_cg *state = &loop.state
+    cdef int done = 0
+    with nogil:
+        right = A.taken(right, <double *>packed.at)
+        A.start(begun, state.x)
+        sv_linalg_ssor_cg_start(&A.operand, omega, right, state)
+        at_start = state.residual
+        if goal < at_start < INFINITY:
+            state.numbers.monitor.first = state.numbers.monitor.best = state.numbers.monitor.kept = at_start
+            done = sv_linalg_ssor_cg(&A.operand, omega, right, state, goal, NOTHING * size, 0, most, <double *>work.at)
+            if state.numbers.monitor.kept == at_start:  # none since
+                A.start(begun, state.kept)
+    return (at_start, size, done, state.residual, <int>state.outcome, vectors, numbers) if done else None

@@ -58,7 +58,8 @@ struct sv_operand_kernels {
      * Eisenstat's product with the preconditioned matrix, in one read of A. */
     double (*eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t, double *q);
 
-    /* out = (K + L) r; returns out'out: the true residual of one in Eisenstat's variables. */
+    /* out = (K + L) r; returns out'out: the true residual of one in Eisenstat's variables. Where there is an `advance`
+     * out may be NULL: the sum alone. */
     double (*lower_product)(const struct sv_operand *A, double omega, const double *r, double *out);
 
     /* `count` sweeps at once, for less memory traffic than one by one and to the same bits; NULL where there is no such
@@ -73,6 +74,11 @@ struct sv_operand_kernels {
                              double *square);
     double (*advance)(const struct sv_operand *A, double omega, double alpha, double beta,
                       const struct sv_ssor_vectors *s);
+
+    /* What comes before them: r = (K + L)^-1 (b - A x) and v = D r in one pass, which takes r'D r too. Returns the square
+     * of b - A x with the bits of `residual`. */
+    double (*begin)(const struct sv_operand *A, double omega, const double *b, const double *x, double *r, double *v,
+                    double *rho);
 };
 
 #endif

@@ -316,6 +316,14 @@ cdef class Sell(Operand):
         self.operand.does = sv_sell_kernels(narrow)
         self.kept, self.narrow, self.known = (stored, packed, inverse), narrow, None
 
+    cdef size_t unknowns_of(self):
+        return self.unknowns
+
+    cdef const double *taken(self, const double *given, double *room) noexcept nogil:
+        memset(room, 0, self.operand.n * sizeof(double))
+        sv_linalg_pack(self.unknowns, 0, self.place, given, 1, room)
+        return room
+
     def pack(self, values):
         """A new vector in the operand's order, padded by 0, from one in the user's."""
         given = np.asarray(values, np.float64)

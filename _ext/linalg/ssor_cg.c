@@ -19,20 +19,26 @@
 #define NEAR 3
 #define CANCELLED 1e-6
 
-/* r, v, rho and the ratio of norms for the residual b - A x in `residual`, which may be r, of norm state->residual. */
-static void begin(const struct sv_operand *A, double omega, const double *residual, struct sv_cg *state)
+/* r, v, the residual's norm, rho and the ratio of norms from x. */
+static void begin(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state)
 {
-    const struct vector_kernels *vectors = sv_linalg_vectors();
-    A->does->lower_solve(A, omega, residual, state->r);
-    vectors->times(A->n, A->diagonal, state->r, state->v);
-    state->numbers->rho = vectors->dot(A->n, state->r, state->v);
-    state->numbers->ratio = state->residual / sqrt(state->numbers->rho);
+    struct sv_cg_numbers *numbers = state->numbers;
+    if (A->does->begin) {
+        state->residual = sqrt(A->does->begin(A, omega, b, state->x, state->r, state->v, &numbers->rho));
+    } else {
+        const struct vector_kernels *vectors = sv_linalg_vectors();
+        state->residual = sqrt(A->does->residual(A, b, state->x, state->r));
+        A->does->lower_solve(A, omega, state->r, state->r);
+        vectors->times(A->n, A->diagonal, state->r, state->v);
+        numbers->rho = vectors->dot(A->n, state->r, state->v);
+    }
+    numbers->ratio = state->residual / sqrt(numbers->rho);
 }
 
-void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, struct sv_cg *state)
+void sv_linalg_ssor_cg_start(const struct sv_operand *A, double omega, const double *b, struct sv_cg *state)
 {
     state->numbers->verified = INFINITY;
-    begin(A, omega, state->r, state);
+    begin(A, omega, b, state);
 }
 
 static double size_by_diagonal(const struct sv_operand *A, double omega, const double *v)
@@ -103,7 +109,7 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
             break;
         done++, fresh = 0;
         if (state->residual <= NEAR * target) {
-            state->residual = sqrt(A->does->lower_product(A, omega, state->r, q));
+            state->residual = sqrt(A->does->lower_product(A, omega, state->r, A->does->advance ? NULL : q));
             numbers->ratio = state->residual / sqrt(numbers->rho);
         }
         state->outcome = sv_watch(&numbers->monitor, state->residual, target, nit + done, sv_cg_patience(A->n), A->n,
@@ -113,7 +119,7 @@ int sv_linalg_ssor_cg(const struct sv_operand *A, double omega, const double *b,
         double exact = sqrt(A->does->residual(A, b, state->x, q));
         state->outcome = sv_cg_verified(state, exact, goal, nit + done);
         if (state->outcome == OUTCOME_GOING_ON)
-            begin(A, omega, q, state), fresh = 1;
+            begin(A, omega, b, state), fresh = 1;
     }
     return done;
 }

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.method import Method, register
+from .._base.state import made
 from . import _kernels
 from ._precondition import preconditioner
-from ._problem import IterationState, Iterative, LinearProblem, LinearResult, following, widened
+from ._problem import IterationState, Iterative, LinearProblem, LinearResult, following
 from ._symmetry import objection
 
 Array = npt.NDArray[Any]
@@ -57,11 +58,17 @@ def require_spd(problem: LinearProblem, method: str) -> None:
 def started(problem: LinearProblem, ordering: str) -> CgState:
     """The state at x0. r and v are those of nothing done: the first step makes them from x."""
     vectors, at_start = _residual_at(problem, problem.x0, problem.operand(ordering))
-    state = problem.start(_kernels.CG_NUMBERS, at_start)
-    nothing = np.ndarray(len(state.x), np.float64, bytes(8), strides=(0,))
-    first = widened(state, CgState, r=nothing, v=nothing)
+    first = begun(problem.x0, at_start)
     problem.keep_packed(first, vectors)
     return first
+
+
+def begun(x0: Array, at_start: float) -> CgState:
+    """The same, of a start whose residual has this norm."""
+    numbers = np.zeros(_kernels.CG_NUMBERS)
+    numbers[0] = numbers[1] = numbers[3] = at_start  # first, best, kept
+    nothing = np.ndarray(len(x0), np.float64, bytes(8), strides=(0,))
+    return made(CgState, x=x0, kept=x0, numbers=numbers, outcome=0, nit=0, measure=at_start, r=nothing, v=nothing)
 
 
 def _residual_at(problem: LinearProblem, at: Array, operand: _kernels.Operand) -> tuple[dict[str, Array], float]:

@@ -383,6 +383,8 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
 
 def _checked_spacing(spacing: Any, axes: int) -> tuple[float, ...]:
     same = isinstance(spacing, float) or np.ndim(spacing) == 0
+    if not isinstance(spacing, (float, int)):  # float() would read text
+        real_array(spacing, "spacing", ndim=0 if same else 1)
     values = tuple(map(float, (spacing,) if same else spacing))
     if len(values) != (1 if same else axes) or not all(h > 0 and TINY <= h * h < 1 / TINY for h in values):
         raise ValueError(f"spacing must be positive, with a finite square, one number or {axes}, not {spacing!r}")

@@ -121,6 +121,13 @@ class ConjugateGradients:
         self, goal: float, floor: float, residual: float, nit: int, most: int, omega: float = 0
     ) -> tuple[int, float, int]: ...
 
+SMALLEST: float
+ROUNDING: float
+
+def ssor_cg(
+    A: Operand, omega: float, b: Array, x0: Array | None, rtol: float, atol: float, most: int
+) -> tuple[float, float, int, float, int, dict[str, Array], Array] | None: ...
+
 class Blocks:
     group: Array
     groups: int

@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 STEP_WORK = 50_000_000
 
 #: The part of norm(b) below which rounding leaves nothing of a residual that a recurrence tells.
-ROUNDING = 2.0**-54
+ROUNDING = _kernels.ROUNDING
 
 #: Orders in which the unknowns can be swept; "auto" is the fastest with the result of "natural".
 ORDERINGS = ("natural", "wavefront", "multicolor", "redblack", "blocks", "auto")
@@ -53,6 +53,11 @@ def fastest(ordering: str, A: Matrix) -> str:
     if ordering != "auto":
         return ordering
     return "wavefront" if A.capability == "sparse-matrix" else "natural"
+
+
+def a_step(A: Matrix) -> int:
+    """Iterations that a step may make where nobody looks at them one by one."""
+    return max(1, STEP_WORK // (A.entries + 8 * A.size))
 
 
 def norm(vector: Array) -> float:
@@ -141,6 +146,8 @@ class LinearProblem:
     unit: float = 1.0
     #: Of a column that was solved together with others: `x`, the `measure` of it, and `nit`.
     known: Any = None
+    #: The states before and after a first step that was made already, where one was.
+    begun: Any = None
     _memory: dict[str, Any] = field(default_factory=dict)
     _operands: dict[str, _kernels.Operand] = field(default_factory=dict)
 
@@ -174,8 +181,7 @@ class LinearProblem:
 
     def most(self, nit: int) -> int:
         """Iterations that the next step may make."""
-        fits = 1 if self.every else max(1, STEP_WORK // (self.A.entries + 8 * self.A.size))
-        return min(fits, self.max_iter - nit)
+        return min(1 if self.every else a_step(self.A), self.max_iter - nit)
 
     def operand(self, ordering: str) -> _kernels.Operand:
         """The matrix as the kernels take it."""
@@ -285,17 +291,24 @@ def widened(base: IterationState, kind: type[State], **more: Any) -> State:
 def following(
     state: State, operand: _kernels.Operand, done: int, measure: float, outcome: int, **vectors: Array
 ) -> State:
-    """The state after an iteration in the operand's order; the old vectors where that left the finite numbers.
-
-    After the last iteration on a grid, as the outcome says, the vectors but x stay as they are until somebody looks at
-    them: few solves go on from there. (A sparse matrix's operand, several vectors long, is not kept for that.)
-    """
+    """The state after an iteration in the operand's order; the old vectors where that left the finite numbers."""
     changed: dict[str, Any] = {"nit": state.nit + done, "measure": measure, "outcome": outcome}
     if outcome == NOT_FINITE:
         return replace(state, **changed)
     changed["numbers"] = vectors.pop("numbers")
     changed["x"] = operand.unpack(vectors.pop("x"))
-    if outcome and isinstance(operand, _kernels.Grid):
+    if outcome:
         known = {name: value for name, value in state.__dict__.items() if name not in vectors}
-        return made(type(state), **{**known, **changed, "_packed": (operand, vectors)})
+        return made(type(state), **{**known, **changed, **at_rest(operand, vectors)})
     return replace(state, **changed, **{name: operand.unpacked(vector) for name, vector in vectors.items()})
+
+
+def at_rest(operand: _kernels.Operand, vectors: dict[str, Array]) -> dict[str, Any]:
+    """What a last state has of vectors in the operand's order.
+
+    Those of a grid stay as they are until somebody looks at them: few solves go on from there. (A sparse matrix's
+    operand, several vectors long, is not kept for that.)
+    """
+    if isinstance(operand, _kernels.Grid):
+        return {"_packed": (operand, vectors)}
+    return {name: operand.unpacked(vector) for name, vector in vectors.items()}

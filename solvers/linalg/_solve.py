@@ -24,6 +24,7 @@ from ._complex import ComplexPlan, ComplexProblem, in_parts
 from ._multilevel_cg import needed_nullspace, serves
 from ._multilevel_many import Known, together
 from ._nullspace import centred, explained, without_constants
+from ._plain import plain
 from ._plan import plan
 from ._problem import LinearProblem, LinearResult, Matrix, norm
 from ._symmetry import objection
@@ -163,6 +164,15 @@ def solve(
         matrix = matrix.parts
     elif getattr(getattr(b, "dtype", None), "kind", "") == "c":
         raise TypeError("b must be real numbers, not complex: A is real, so give two columns, b.real and b.imag")
+    elif method == "ssor-cg" and not verbose and M is None and nullspace is None and rng is None and resume is None:
+        watched = callback is not None or time_limit is not None
+        found = (
+            None
+            if watched
+            else plain(matrix, b, x0, rtol, atol, reference, options, assume_symmetric, max_iter, threads)
+        )
+        if found is not None:
+            return found
     control = Control(max_iter, time_limit, callback, verbose, resume)
     if rng is not None:
         as_generator(rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -28,10 +29,14 @@ class SsorCg(Iterative):
     ordering: str = option("auto", "order of the unknowns; colours spoil an omega above 1", choices=ORDERINGS)
 
     def init(self, problem: LinearProblem) -> CgState:
+        if problem.begun is not None:
+            return cast(CgState, problem.begun[0])
         require_spd(problem, "ssor-cg")
         return started(problem, self.ordering)
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
+        if problem.begun is not None and state is problem.begun[0]:
+            return cast(CgState, problem.begun[1])
         return iterated(problem, state, self.ordering, None, self._omega(problem))
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
@@ -40,16 +45,14 @@ class SsorCg(Iterative):
 
     def _omega(self, problem: LinearProblem) -> float:
         if self.omega == "auto":
-            omega: float = problem.remember("omega", lambda: _row_sum_omega(problem, self.ordering))
-            return omega
+            operand = problem.operand(self.ordering)
+            return float(problem.remember("omega", lambda: row_sum_omega(operand, problem.A.size)))
         return float(self.omega)
 
 
-def _row_sum_omega(problem: LinearProblem, ordering: str) -> float:
+def row_sum_omega(operand: _kernels.Operand, size: int) -> float:
     """The omega of the Rayleigh quotient of the constant vector, from 1 to 1.95; of each matrix but once."""
-    operand, size = problem.operand(ordering), problem.A.size
-    omega: float = operand.once("omega", lambda: _kernels.row_sum_omega(operand, operand.pack(np.ones(size))))
-    return omega
+    return float(operand.once("omega", lambda: _kernels.row_sum_omega(operand, operand.pack(np.ones(size)))))
 
 
 METHOD = register(

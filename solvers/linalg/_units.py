@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .._base.result import SolveResult, Status
+from . import _kernels
 from ._problem import LinearResult, Matrix, norm
 
 Array = npt.NDArray[Any]
 Result = TypeVar("Result", bound=LinearResult)
 
 #: Norms of a right-hand side between which the squares of its numbers, and of those of small residuals, are exact.
-SMALLEST, LARGEST = 2.0**-400, 2.0**400
+SMALLEST, LARGEST = _kernels.SMALLEST, 1 / _kernels.SMALLEST
 
 
 def unit_of(b: Array, size: float) -> float:

@@ -153,3 +153,11 @@ def test_a_failed_update_changes_nothing():
         with pytest.raises(ValueError):
             grid.update(**bad)
     assert np.array_equal(grid.diagonal(), before)
+
+
+@pytest.mark.parametrize(
+    "spacing", ["1", ["1", "2"], b"1", np.array("2"), 1j, None, np.ma.masked_array([1.0, 2.0], [0, 1])]
+)
+def test_a_spacing_that_is_no_number_is_refused_by_name(spacing):
+    with pytest.raises(TypeError, match="spacing"):
+        GridOperator((3, 4), spacing=spacing)
