@@ -194,28 +194,24 @@ int sv_gala_exact_step(struct gala *w)
     return code;
 }
 
-/* Whether the step of least norm to the rows' linear models at tv leaves more of the violation than CURVED, and is to be made:
- * there is a violation. */
+/* Whether there is a violation of which the step of least norm to the rows' linear models leaves more than CURVED. */
 static int rows_curve(struct gala *w, double *violation, int *curve)
 {
     int64_t n = w->n, negative, zero;
     *curve = 0;
-    int code = w->nlp->values(w->nlp->data, w->tv, NULL, w->tc);
-    if (code || (code = w->nlp->slopes(w->nlp->data, w->tv, NULL)))
-        return code;
     for (int64_t i = 0; i < n; i++)
         w->diagonal[i] = 1, w->rhs[i] = 0;
     for (int64_t j = 0; j < w->m; j++)
-        w->dc[j] = 0, w->rhs[n + j] = w->v[n + j] - w->tc[j];
+        w->dc[j] = 0, w->rhs[n + j] = w->v[n + j] - w->c[j];
     *violation = vector_largest(w->m, w->rhs + n);
     if (!(*violation > sqrt(w->s->options.tol)))
         return 0;
-    code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
+    int code = w->nlp->factor(w->nlp->data, 0, w->diagonal, w->dc, &negative, &zero);
     if (code == 0 && zero == 0)
         code = w->nlp->solve(w->nlp->data, w->rhs, 1e-6, w->sol);
     if (code || zero)
         return code == SV_STOP ? code : 0;
-    vector_combine(n, w->tv, 1, w->sol, w->point_x);
+    vector_combine(n, w->v, 1, w->sol, w->point_x);
     if ((code = w->nlp->values(w->nlp->data, w->point_x, NULL, w->tc)))
         return code;
     vector_combine(w->m, w->tc, -1, w->v + n, w->tc);
@@ -231,10 +227,10 @@ static int to_the_rows(struct gala *w, int *there)
     struct sv_restoration found;
     double violation;
     *there = 0;
-    vector_copy(w->N, w->v, w->tv);
     int curve, code = rows_curve(w, &violation, &curve);
     if (code || !curve)
         return code;
+    vector_copy(w->N, w->v, w->tv);
     code = sv_restore(w->nlp, &sides, 0, NEAR * violation, 1e-8, STEPS, w->tv, w->more, &found);
     *there = code == SV_RESTORED;
     return code == SV_STOP ? code : 0;
@@ -245,7 +241,7 @@ static int approach(struct gala *w)
 {
     double f;
     int there, finite = 0, code;
-    if (w->nlp->linear || w->n < MANY || w->n < FEW_ROWS * w->m)
+    if (w->m == 0 || w->nlp->linear || w->n < MANY || w->n < FEW_ROWS * w->m)
         return 0;
     if ((code = to_the_rows(w, &there)) || (there && (code = w->nlp->values(w->nlp->data, w->tv, &f, w->tc))))
         return code;
