@@ -136,14 +136,37 @@ def test_layers_of_several_strips(shape, variable):
 
 
 @pytest.mark.parametrize("ends", ["neumann", ["periodic", "dirichlet", "neumann"]])
-@pytest.mark.parametrize("shape", [(34, 62, 130), (6, 9, 1500)])
-def test_slanted_strips(shape, ends):
+@pytest.mark.parametrize("shape", [(34, 62, 130), (6, 9, 1500), (6, 210, 700)])
+@pytest.mark.parametrize("variable", [False, True])
+def test_slanted_strips(shape, ends, variable):
     """Planes too large for the cache: strips of rows, cut along layers for threads, and a strip as wide as a plane."""
     rng = np.random.default_rng(12)
-    grid = random_grid(rng, shape, ends, True)
+    grid = random_grid(rng, shape, ends, variable)
     b, x = rng.normal(size=(2, grid.size))
     expected = redblack_reference(grid, 1.4, b, x, 3)
     operand = grid.operand("redblack")
     for depth, threads in ((1, 1), (0, 1), (2, 2), (3, 1)):
         operand.sweeps(1.4, False, operand.pack(b), packed := operand.pack(x), 3, depth, threads)
         np.testing.assert_allclose(operand.unpack(packed), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("bc", ENDS)
+@pytest.mark.parametrize("shape", [(1, 70), (2, 64), (70, 66), (40, 1090), (3, 3, 64), (9, 8, 70), (2, 20, 36)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_pairs_of_half_sweeps(shape, bc, dtype):
+    """Rows amid the grid go through two half sweeps at once, those at its ends alone; whole vectors and rows' ends."""
+    if bc == "periodic":
+        shape = tuple(n + n % 2 for n in shape)
+    rng = np.random.default_rng(13)
+    grid = GridOperator(shape, 1.5, 0.2, 0.7, [bc] * len(shape))
+    operand = grid.operand("redblack", dtype=np.dtype(dtype))
+    b, x = rng.normal(size=(2, grid.size))
+    expected = redblack_reference(grid, 1.3, b, x, 4)
+    results = []
+    for depth, threads in ((1, 1), (2, 1), (0, 1), (3, 2)):
+        operand.sweeps(1.3, False, operand.pack(b), packed := operand.pack(x), 4, depth, threads)
+        results.append(operand.unpack(packed))
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(results[0], expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+    for result in results[1:]:
+        assert np.array_equal(result, results[0])
