@@ -152,9 +152,9 @@ static void lay_amid(struct pass *p)
     }
 }
 
-/* Half sweep `half` in a row of a layer, at the ends of the grid or amid it. */
+/* Half sweep `half` in a row of a layer, at the ends of the grid or amid it, with constant couplings. */
 INLINE void relax_row(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptrdiff_t row, ptrdiff_t low,
-                      ptrdiff_t high, int axes, int constant)
+                      ptrdiff_t high, int axes)
 {
     const struct sv_grid *g = p->grid;
     const vreal omega = v_set1((real)p->omega), keep = v_set1((real)(1 - p->omega));
@@ -164,11 +164,11 @@ INLINE void relax_row(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptr
     const ptrdiff_t colour = (p->first_colour + half) & 1, parity = parity_of((int)colour, j, k);
     const ptrdiff_t n = cells_of(g, parity), n_other = cells_of(g, 1 - parity);
     const ptrdiff_t own = place + colour * g->half, other = place + (1 - colour) * g->half;
-    const struct around a = look_around(g, p->x, j, k, own, other, parity - 1, axes, constant);
-    const real *inverse = constant ? inverse_row(g, j, k, parity) : (const real *)g->inverse + own;
+    const struct around a = look_around(g, p->x, j, k, own, other, parity - 1, axes, 1);
+    const real *inverse = inverse_row(g, j, k, parity);
     ptrdiff_t from = high, to = high;
     show_ends(g, p->x + other, n_other);
-    if (constant && n > SV_W + 1) {
+    if (n > SV_W + 1) {
         from = low > 0 ? low : uniform_from(inverse), to = high < n ? high : uniform_to(inverse, n);
         vreal scaled[4] = {v_set1(0), v_set1(0), v_set1(0), v_mul(omega, v_set1(inverse[SV_W]))};
         for (int axis = 0; axis < axes; axis++)
@@ -178,20 +178,19 @@ INLINE void relax_row(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptr
         parity ? relax_uniform(&line, 1, scaled, from, to, keep, 0, 0, 1, axes)
                : relax_uniform(&line, 1, scaled, from, to, keep, 0, 0, 0, axes);
     }
-    relax_part(&a, coupling, p->b + own, inverse, p->x + own, low, from, omega, keep, axes, constant);
-    relax_part(&a, coupling, p->b + own, inverse, p->x + own, to, high, omega, keep, axes, constant);
+    relax_part(&a, coupling, p->b + own, inverse, p->x + own, low, from, omega, keep, axes, 1);
+    relax_part(&a, coupling, p->b + own, inverse, p->x + own, to, high, omega, keep, axes, 1);
     hide_ends(g, p->x + other, n_other);
 }
 
-#define MAKE_ROW(axes, constant)                                                                                    \
-    static void relax_row_##axes##_##constant(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptrdiff_t row, \
-                                              ptrdiff_t low, ptrdiff_t high)                                        \
+#define MAKE_ROW(axes)                                                                                              \
+    static void relax_row_##axes(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptrdiff_t row,              \
+                                 ptrdiff_t low, ptrdiff_t high)                                                     \
     {                                                                                                               \
-        relax_row(p, half, layer, row, low, high, axes, constant);                                                  \
+        relax_row(p, half, layer, row, low, high, axes);                                                         \
     }
-GRID_EACH(MAKE_ROW)
-#define RELAX_ROW(axes, constant)                                                                                   \
-    (constant ? axes == 3 ? relax_row_3_1 : relax_row_2_1 : axes == 3 ? relax_row_3_0 : relax_row_2_0)
+MAKE_ROW(2)
+MAKE_ROW(3)
 
 /* Half sweeps [half, half + TOGETHER) in a row of as many layers, each with neighbours at all sides. A vector of cells
  * needs none but itself of the rows that are relaxed here. */
@@ -220,22 +219,39 @@ INLINE void relax_amid(const struct pass *p, const struct rows *r, ptrdiff_t hal
     for (int h = 0; h < TOGETHER; h++)
         hide_ends(g, line[h].beside, cells_of(g, 1 - parity));
     for (int h = 0; h < TOGETHER && r->low < from; h++)
-        RELAX_ROW(axes, 1)(p, half + h, layer - h, row, r->low, from);
+        (axes == 3 ? relax_row_3 : relax_row_2)(p, half + h, layer - h, row, r->low, from);
     for (int h = 0; h < TOGETHER && to < high; h++)
-        RELAX_ROW(axes, 1)(p, half + h, layer - h, row, to, high);
+        (axes == 3 ? relax_row_3 : relax_row_2)(p, half + h, layer - h, row, to, high);
+}
+
+/* With variable couplings too much is read to go through a row's half sweeps at once: one after another. */
+INLINE void relax_variable(const struct pass *p, const struct rows *r, const struct sv_grid *g, const real *b, real *x,
+                           int axes)
+{
+    const vreal w = v_set1((real)p->omega), keep = v_set1((real)(1 - p->omega));
+    const vreal none[3] = {v_set1(0), v_set1(0), v_set1(0)};
+    for (ptrdiff_t half = r->half, layer = r->layer; half < r->end; half++, layer--) {
+        const int colour = (p->first_colour + (int)half) & 1;
+        const ptrdiff_t low = r->low, most = r->high, last = r->last;
+        for (ptrdiff_t row = r->row; row < last; row++) {
+            ptrdiff_t j = axes == 3 ? row : layer, k = axes == 3 ? layer : 0, place = row_place(g, j, k);
+            ptrdiff_t parity = parity_of(colour, j, k), n = cells_of(g, parity);
+            ptrdiff_t own = place + colour * g->half, other = place + (1 - colour) * g->half;
+            struct around a = look_around(g, x, j, k, own, other, parity - 1, axes, 0);
+            show_ends(g, x + other, cells_of(g, 1 - parity));
+            relax_part(&a, none, b + own, (const real *)g->inverse + own, x + own, low, most < n ? most : n, w, keep,
+                       axes, 0);
+            hide_ends(g, x + other, cells_of(g, 1 - parity));
+        }
+    }
 }
 
 INLINE void relax_rows(const struct pass *p, const struct rows *r, int axes, int constant)
 {
-    /* with variable couplings too much is read to go through a row's half sweeps at once */
-    for (ptrdiff_t half = r->half; half < r->end && !constant; half++)
-        for (ptrdiff_t row = r->row, layer = r->layer - (half - r->half); row < r->last; row++) {
-            const ptrdiff_t n = cells_of(p->grid, parity_of((p->first_colour + (int)half) & 1, layer, row));
-            if (r->low < n)
-                RELAX_ROW(axes, 0)(p, half, layer, row, r->low, r->high < n ? r->high : n);
-        }
-    if (!constant)
+    if (!constant) {
+        relax_variable(p, r, p->grid, p->b, p->x, axes);
         return;
+    }
     const struct sv_grid *g = p->grid;
     const vreal keep = v_set1((real)(1 - p->omega));
     const vreal scaled[4] = {v_set1(p->scaled[0]), v_set1(p->scaled[1]), v_set1(p->scaled[2]), v_set1(p->scaled[3])};
@@ -251,7 +267,7 @@ INLINE void relax_rows(const struct pass *p, const struct rows *r, int axes, int
                        : relax_amid(p, r, half, row, scaled, keep, 0, axes);
                 half += TOGETHER, layer -= TOGETHER;
             } else {
-                RELAX_ROW(axes, 1)(p, half, layer, row, r->low, high);
+                (axes == 3 ? relax_row_3 : relax_row_2)(p, half, layer, row, r->low, high);
                 half++, layer--;
             }
         }
@@ -279,7 +295,18 @@ INLINE void relax_cells(const struct pass *p, ptrdiff_t front, ptrdiff_t first, 
     p->relax(p, &rows);
 }
 
-/* A strip's rows of a plane (3-D): row by row through all half sweeps, so that memory is read evenly. */
+/* A strip's rows of a plane (3-D), one half sweep after another. */
+INLINE void relax_planes(const struct pass *p, ptrdiff_t front, ptrdiff_t first, ptrdiff_t end, ptrdiff_t low)
+{
+    for (ptrdiff_t half = first; half < end; half++) {
+        const ptrdiff_t from = low - p->slanted * half, to = from + p->strip;
+        const struct rows rows = {.half = half, .end = half + 1, .layer = front - half, .row = from > 0 ? from : 0,
+                                  .last = to < p->width ? to : p->width, .high = p->grid->n[0]};
+        p->relax(p, &rows);
+    }
+}
+
+/* The same row by row through all half sweeps, so that memory is read evenly. */
 INLINE void relax_strip(const struct pass *p, ptrdiff_t front, ptrdiff_t first, ptrdiff_t end, ptrdiff_t low)
 {
     const ptrdiff_t high = low + p->strip, last = high < p->width ? high : p->width;
@@ -303,8 +330,12 @@ INLINE void relax_front(const struct pass *p, const struct reach *r, ptrdiff_t f
     if (r->cut_to)
         first = front < r->to ? 0 : end;
     first = first > 0 ? first : 0, end = end < p->halves ? end : p->halves;
-    if (first < end)
-        p->grid->axes == 3 ? relax_strip(p, front, first, end, low) : relax_cells(p, front, first, end, low);
+    if (first >= end)
+        return;
+    if (p->grid->axes < 3)
+        relax_cells(p, front, first, end, low);
+    else
+        p->grid->constant ? relax_strip(p, front, first, end, low) : relax_planes(p, front, first, end, low);
 }
 
 static void relax_block(void *context, size_t index)
