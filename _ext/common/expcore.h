@@ -3,8 +3,8 @@
  * Nothing is reconstructed, so no x of usable size overflows or underflows, and a sum of exponentials
  * needs no maximum first (Dukhan & Ablavatski, arXiv 2001.04438, section 4).
  *
- * The fits are good to 3.3e-9 (float32; 1.2e-9 beside a table, 3.1e-9 with short powers) and 7.7e-18 (float64; 2.9e-17 beside a table), a common
- * factor near 1 left aside; `fit_exp.py` derives the coefficients and tables.
+ * The fits are good to 3.3e-9 (float32; 1.2e-9 beside a table, 3.1e-9 with short powers) and 7.7e-18 (float64; 2.9e-17
+ * beside a table), a common factor near 1 left aside; `fit_exp.py` derives the coefficients and tables.
  *
  * Safe range: |x| <= SAFE_EXPONENT * ln2. It is 2^18 / 2^45 with FMA. Without FMA the product n * ln2_hi
  * must be exact by itself, so ln2_hi has trailing zero bits and the range shrinks to 2^11 / 2^21.
