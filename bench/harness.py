@@ -1,7 +1,7 @@
 """Timing of several callables against one another, fairly.
 
-All in one process and in turns: a round calls each callable once, and each round starts with another one, so
-that a slow minute of the machine, or a cache left warm by the one before, falls on all of them alike.
+All in one process and in turns: a round calls each callable once, and each round in another order, so that a slow
+minute of the machine, or a cache that the one before left warm, or full of its results, falls on all of them alike.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ctypes
 import gc
 import importlib
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -108,10 +109,10 @@ def interleave(
             del result
     wanted = {name: int(min(rounds, max(fewest, budget / max(first[name], 1e-9)))) for name in calls}
     samples: dict[str, list[float]] = {name: [] if wanted[name] else [first[name]] for name in calls}
-    names = list(calls)
+    names, rng = list(calls), random.Random(7)
     for turn in range(max(wanted.values())):
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
+        rng.shuffle(names)
+        for name in names:
             if turn < wanted[name]:
                 samples[name].append(_timed(calls[name])[0])
     return {name: Timing(tuple(values)) for name, values in samples.items()}

@@ -9,7 +9,8 @@ fits of the analytic remainder, so that the leading coefficients stay exact:
 All but one of the fits of e^t are free to be off by a common factor, of 2e-9 in float32 and 1e-17 in float64 at most;
 so is the shortest of 2^t, by 5e-15.
 The printed error is that of the rounded coefficients, measured in 60-digit arithmetic. Then come the tables of
-2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it.
+2^(k/16): the bits of each, k/16 taken off the exponent field, and what its rounding left, relative to it; at last the
+short ones, and the logarithm of what their rounding left.
 """
 
 import struct
@@ -37,14 +38,31 @@ def report(title, coefficients, error):
     print(",\n".join(f"    {float(c).hex()}" for c in coefficients))
 
 
+#: Of a short power, by the width of the type that it is kept in: see SHORT_BITS of expcore.h.
+SHORT_BITS = {32: 7, 64: 16}
+
+
+def bits_of_root(root, k, bits):
+    """Of root, near 2^(k/16), with k/16 taken off the exponent field."""
+    width, code, mantissa = ("I", "f", 23) if bits == 32 else ("Q", "d", 52)
+    (pattern,) = struct.unpack(width, struct.pack(code, root))
+    return f"0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}"
+
+
 def roots(bits):
     """ROOTS and ROOT_RESTS of one width."""
-    width, code, mantissa = ("I", "f", 23) if bits == 32 else ("Q", "d", 52)
     for k in range(16):
         exact = mp.power(2, mp.mpf(k) / 16)
         root = rounded(exact, bits)
-        (pattern,) = struct.unpack(width, struct.pack(code, root))
-        print(f"    0x{pattern - (k << (mantissa - 4)):0{bits // 4}x}  {rounded(exact / mp.mpf(root) - 1, bits).hex()}")
+        print(f"    {bits_of_root(root, k, bits)}  {rounded(exact / mp.mpf(root) - 1, bits).hex()}")
+
+
+def short_roots(bits):
+    """SHORT_ROOTS and SHORT_LOGS of one width, the latter in full."""
+    unit = mp.mpf(2) ** (1 - SHORT_BITS[bits])
+    exact = [mp.power(2, mp.mpf(k) / 16) for k in range(16)]
+    found = [mp.nint(root / unit) * unit for root in exact]
+    return found, [mp.log(whole / root) for whole, root in zip(exact, found, strict=True)]
 
 
 def fit_with_factor(half_width, degree, bits):
@@ -107,6 +125,7 @@ def main():
         (fit_beside_half, 32, 6, half),
         (fit_with_factor, 64, 11, half),
         (fit_with_factor, 32, 3, half / 16),
+        (fit_with_factor, 32, 3, half / 16 + max(abs(log) for log in short_roots(32)[1])),
     ):
         q, error = fitted(half_e, degree, bits)
         report(f"e^t but for a common factor, float{bits}, |t| <= {mp.nstr(half_e, 3)}, degree {degree}", q, error)
@@ -126,6 +145,9 @@ def main():
     for bits in (32, 64):
         print(f"/* 2^(k/16), float{bits} */")
         roots(bits)
+        print(f"/* 2^(k/16) in {SHORT_BITS[bits]} bits, float{bits} */")
+        for k, (root, log) in enumerate(zip(*short_roots(bits), strict=True)):
+            print(f"    {bits_of_root(float(root), k, bits)}  {rounded(log, bits).hex()}")
 
 
 if __name__ == "__main__":

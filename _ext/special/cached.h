@@ -91,25 +91,36 @@ INLINE void reach(struct ends *ends, vreal v)
     ends->least = v_min(v, ends->least);
 }
 
-/* What is known of a row before its terms are made. Plain is one that is so near its maximum that all its terms lie in
- * the window and their quotients, of rows of up to 2^30, are normal numbers: nothing needs to be clamped, masked or
- * raised, which are two operations of 23 with AVX-512 and five of 32 without. */
+/* How near the elements of a row lie to its maximum. Where it is PLAIN, all its terms lie in the window and their
+ * quotients, of rows of up to 2^30, are normal numbers: nothing needs to be clamped, masked or raised, which are two
+ * operations of 23 with AVX-512 and five of 32 without. Where it is NARROW, sums of short powers are exact too, and a sum
+ * that loses nothing takes two operations instead of five. */
+enum spread { WIDE, PLAIN, NARROW };
+
+/* What is known of a row before its terms are made. */
 struct outlook {
     real top;
-    int plain;
+    enum spread spread;
 };
 
 enum { PLAIN_EXPONENTS = R_EXPONENT_BIAS - 30 - R_MANTISSA_BITS - 3 };
 
-static inline int is_plain(real top, real least)
+/* Where up to 2^bits short powers are added at a time. The grid is what 0.0625 is for, with as much to spare. */
+static inline enum spread spread_of(real top, real least, int bits)
 {
-    return least > top - (real)((PLAIN_EXPONENTS - 2) * 0.69314718055994530942);
+#ifdef V_HAS_LOOKUP
+    if (least > top - (real)((R_MANTISSA_BITS + 1 - SHORT_BITS - bits - 0.125) * 0.69314718055994530942))
+        return NARROW;
+#else
+    (void)bits;
+#endif
+    return least > top - (real)((PLAIN_EXPONENTS - 2) * 0.69314718055994530942) ? PLAIN : WIDE;
 }
 
-static inline struct outlook outlook_of(struct ends ends)
+static inline struct outlook outlook_of(struct ends ends, int bits)
 {
     const real top = v_max_lanes(ends.top);
-    return (struct outlook){top, is_plain(top, -v_max_lanes(v_sub(v_set1(0), ends.least)))};
+    return (struct outlook){top, spread_of(top, -v_max_lanes(v_sub(v_set1(0), ends.least)), bits)};
 }
 
 static struct outlook look_at(const real *x, size_t n)
@@ -125,11 +136,33 @@ static struct outlook look_at(const real *x, size_t n)
         reach(&ends[0], v_load_some(x + i, n - i, x[0]));
     for (int k = 1; k < TOGETHER; k++)
         reach(&ends[0], ends[k].top), reach(&ends[0], ends[k].least);
-    return outlook_of(ends[0]);
+    return outlook_of(ends[0], NARROW_BITS);
 }
 
+#ifdef V_HAS_LOOKUP
+/* Adds the terms of `count` vectors (a constant at each call) of a narrow row, which become the terms: short powers to the
+ * sum, which loses nothing, and what they miss of the terms to what is lost. The last vector has `left` elements, and any
+ * others of the row behind them. */
+INLINE void add_narrow_terms(struct grid_sum *acc, vreal *v, size_t left, const struct window *window, int count)
+{
+    vreal s[TOGETHER], power[TOGETHER];
+    for (int k = 0; k < count; k++) {
+        vreal on_grid;
+        v_exp_split_short(window->to_grid, v[k], &s[k], &on_grid);
+        power[k] = v_exp_power(v_exp_short_base(), on_grid);
+        if (k == count - 1 && left < SV_W)
+            power[k] = v_keep(power[k], left, 0);
+        v[k] = v_fma(s[k], power[k], power[k]);
+    }
+    for (int k = 0; k < count; k++) {
+        acc->sum = v_add(acc->sum, power[k]);
+        acc->lost = v_fma(s[k], power[k], acc->lost);
+    }
+}
+#endif
+
 /* add_fine_term of `count` vectors of one row (a constant at each call), which become the terms; side by side, for the
- * steps of an exponential wait for each other. The same bits whether `plain` or not. */
+ * steps of an exponential wait for each other. The same bits whether plain or not. */
 INLINE void add_fine_terms(struct grid_sum *acc, vreal *least, vreal *v, const struct window *window, int plain,
                            int count)
 {
@@ -173,39 +206,84 @@ INLINE void add_fine_terms(struct grid_sum *acc, vreal *least, vreal *v, const s
 #endif
 }
 
+/* Terms of a row of this spread as by add_narrow_terms or add_fine_terms. Where `left` is less than a vector, what lies
+ * behind is `filler(x, spread)`. */
+INLINE void add_terms(struct grid_sum *acc, vreal *least, vreal *v, size_t left, const struct window *window,
+                      enum spread spread, int count)
+{
+#ifdef V_HAS_LOOKUP
+    if (spread == NARROW) {
+        add_narrow_terms(acc, v, left, window, count);
+        return;
+    }
+#endif
+    add_fine_terms(acc, least, v, window, spread != WIDE && left >= SV_W, count);
+}
+
+INLINE real filler(const real *x, enum spread spread) { return spread == NARROW ? x[0] : -INFINITY; }
+
+/* A block's sum starts here, and has so many vectors. */
+INLINE real start_of(enum spread spread) { return spread == NARROW ? 0 : raised(FINE_START); }
+
+INLINE size_t block_of(enum spread spread) { return (spread == NARROW ? NARROW_BLOCK : FINE_BLOCK) * SV_W; }
+
+/* What a narrow row's powers miss is less than their sum: one compensated addition serves for both. */
+INLINE void add_block(struct grid_sum block, enum spread spread, vreal *sum, vreal *error)
+{
+    if (spread != NARROW) {
+        add_grid_sum(block, start_of(spread), sum, error);
+        return;
+    }
+    const vreal both = v_add(block.sum, block.lost), low = v_sub(block.lost, v_sub(both, block.sum));
+    add_compensated(both, sum, error);
+    *error = v_add(*error, low);
+}
+
 /* The terms of `count` vectors (a constant at each call); x may be where they go. */
 INLINE void store_some_terms(const real *x, size_t left, const struct window *window, struct grid_sum *block,
-                             real *terms, vreal *least, int plain, int count)
+                             real *terms, vreal *least, enum spread spread, int count)
 {
     vreal v[TOGETHER];
     for (int k = 0; k < count; k++) {
         __builtin_prefetch((const char *)(terms + k * SV_W) + NEAR_BYTES, 1);
-        v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
+        v[k] = v_load_some(x + k * SV_W, left, filler(x, spread));
     }
-    add_fine_terms(block, least, v, window, plain, count);
+    add_terms(block, least, v, left, window, spread, count);
     for (int k = 0; k < count; k++)
         v_store_some(terms + k * SV_W, v[k], left);
 }
 
-/* The terms e^x_i in this window; returns their sum. *least is not that of the row where it is plain: what lies behind
- * its end may have come in. */
-INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least,
-                                     int plain)
+/* The terms e^x_i of a piece of a row in this window; returns their sum. *least is not that of the row where it is plain:
+ * what lies behind its end may have come in. */
+INLINE struct scaled_sum store_piece(const real *x, size_t n, struct window window, real *terms, vreal *least,
+                                     enum spread spread)
 {
-    const real start = raised(FINE_START);
     vreal sum = v_set1(0), error = v_set1(0);
-    for (size_t j = 0; j < n; j += FINE_BLOCK * SV_W) {
-        struct grid_sum block = empty_sum(start);
-        size_t i = j, end = n - j < FINE_BLOCK * SV_W ? n : j + FINE_BLOCK * SV_W;
+    for (size_t j = 0; j < n; j += block_of(spread)) {
+        struct grid_sum block = empty_sum(start_of(spread));
+        size_t i = j, end = n - j < block_of(spread) ? n : j + block_of(spread);
         for (; i + TOGETHER * SV_W <= end; i += TOGETHER * SV_W)
-            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, plain, TOGETHER);
+            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, spread, TOGETHER);
         for (; i + SV_W <= end; i += SV_W)
-            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, plain, 1);
+            store_some_terms(x + i, SV_W, &window, &block, terms + i, least, spread, 1);
         if (i < end)
-            store_some_terms(x + i, end - i, &window, &block, terms + i, least, 0, 1);
-        add_grid_sum(block, start, &sum, &error);
+            store_some_terms(x + i, end - i, &window, &block, terms + i, least, spread, 1);
+        add_block(block, spread, &sum, &error);
     }
     return over_lanes(sum, error, 0);
+}
+
+/* The same of a row, piece by piece: what sums of millions of elements lose would be rounded too. */
+INLINE struct scaled_sum store_terms(const real *x, size_t n, struct window window, real *terms, vreal *least,
+                                     enum spread spread)
+{
+    struct scaled_sum total = {0, 0, -INFINITY};
+    for (size_t i = 0; i < n; i += SUM_PIECE) {
+        const size_t count = n - i < SUM_PIECE ? n - i : SUM_PIECE;
+        const struct scaled_sum part = store_piece(x + i, count, window, terms + i, least, spread);
+        total = i ? sv_merge(total, part) : part;
+    }
+    return total;
 }
 
 /* What turns terms into quotients; where some may be subnormal, into quotients times 2^RAISED. */
@@ -265,14 +343,15 @@ INLINE struct outlook scale_terms(const real *terms, real *y, const real *next, 
         reach(&ends, v_load_n(next + i, n - i, next[0]));
         v_store_n(y + i, scaled(v_load_n(terms + i, n - i, 0), &scale), n - i);
     }
-    return outlook_of(ends);
+    return outlook_of(ends, NARROW_BITS);
 }
 
 /* A row of cached_rows; *row becomes what is known of the next one. 0 where there is a NaN. */
-INLINE int cached_row(const real *x, real *y, const real *next, size_t n, struct outlook *row, int plain)
+INLINE int cached_row(const real *x, real *y, const real *next, size_t n, struct outlook *row, enum spread spread)
 {
+    const int plain = spread != WIDE;
     vreal least = no_least();
-    const struct scaled_sum total = store_terms(x, n, terms_window(row->top), y, &least, plain);
+    const struct scaled_sum total = store_terms(x, n, terms_window(row->top), y, &least, spread);
     if (!(total.hi < INFINITY))
         return 0;
     *row = scale_terms(y, y, next, n, scale_by(total, plain ? no_least() : least), plain);
@@ -287,7 +366,9 @@ INLINE size_t cached_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_t 
     size_t r = 0;
     for (; r < rows && is_near(row.top); r++, x += x_stride, y += y_stride) {
         const real *next = r + 1 < rows ? x + x_stride : y;
-        if (!(row.plain ? cached_row(x, y, next, n, &row, 1) : cached_row(x, y, next, n, &row, 0)))
+        if (!(row.spread == NARROW  ? cached_row(x, y, next, n, &row, NARROW)
+              : row.spread == PLAIN ? cached_row(x, y, next, n, &row, PLAIN)
+                                    : cached_row(x, y, next, n, &row, WIDE)))
             break;
     }
     return r;
@@ -307,15 +388,15 @@ static inline ptrdiff_t called_ahead(int stream) { return stream == STREAMED_FRO
 
 /* `count` vectors of terms into `terms` (a constant at each call), and what they tell of the next row. */
 INLINE void step(const real *x, const real *next, size_t left, ptrdiff_t ahead, const struct window *window,
-                 struct grid_sum *block, real *terms, vreal *least, struct ends *ends, int plain, int count)
+                 struct grid_sum *block, real *terms, vreal *least, struct ends *ends, enum spread spread, int count)
 {
     vreal v[TOGETHER];
     for (int k = 0; k < count; k++) {
         reach(ends, v_load_some(next + k * SV_W, left, next[0]));
         __builtin_prefetch((const char *)(next + k * SV_W) + ahead);
-        v[k] = v_load_some(x + k * SV_W, left, -INFINITY);
+        v[k] = v_load_some(x + k * SV_W, left, filler(x, spread));
     }
-    add_fine_terms(block, least, v, window, plain, count);
+    add_terms(block, least, v, left, window, spread, count);
     for (int k = 0; k < count; k++)
         v_store(terms + k * SV_W, v[k]);
 }
@@ -336,33 +417,32 @@ INLINE void leave_terms(struct outflow *out, const real *from, size_t end, int c
  * run towards each other meet but once in the page, see follows_in_page. *ends become those of `next`. */
 INLINE struct scaled_sum step_row(const real *x, size_t n, struct window window, real *terms, const struct waiting *row,
                                   struct outflow *out, const real *next, ptrdiff_t ahead, vreal *least,
-                                  struct ends *ends, int plain)
+                                  struct ends *ends, enum spread spread, int plain)
 {
     enum { STEP = STEPS_TOGETHER * SV_W };
-    const real start = raised(FINE_START);
     const struct scale scale = row->scale;
     const size_t taken = complete(out, scaled(v_load(row->terms), &scale)), flows = (n - taken) / SV_W * SV_W;
     const real *from = row->terms + taken;
     vreal sum = v_set1(0), error = v_set1(0);
     *ends = no_ends();
-    for (size_t j = 0, left = flows; j < n; j += FINE_BLOCK * SV_W) {
-        struct grid_sum block = empty_sum(start);
-        size_t i = j, end = n - j < FINE_BLOCK * SV_W ? n : j + FINE_BLOCK * SV_W;
+    for (size_t j = 0, left = flows; j < n; j += block_of(spread)) {
+        struct grid_sum block = empty_sum(start_of(spread));
+        size_t i = j, end = n - j < block_of(spread) ? n : j + block_of(spread);
         for (; i + STEP <= end && left >= STEP; i += STEP, left -= STEP) {
-            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, plain, STEPS_TOGETHER);
+            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, spread, STEPS_TOGETHER);
             leave_terms(out, from, left, STEPS_TOGETHER, &scale, plain);
         }
         for (; i + SV_W <= end; i += SV_W) {
-            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, plain, 1);
+            step(x + i, next + i, SV_W, ahead, &window, &block, terms + i, least, ends, spread, 1);
             if (left)
                 leave_terms(out, from, left, 1, &scale, plain), left -= SV_W;
         }
         if (i < end) {
-            step(x + i, next + i, end - i, ahead, &window, &block, terms + i, least, ends, 0, 1);
+            step(x + i, next + i, end - i, ahead, &window, &block, terms + i, least, ends, spread, 1);
             if (left)
                 leave_terms(out, from, left, 1, &scale, 0), left -= SV_W;
         }
-        add_grid_sum(block, start, &sum, &error);
+        add_block(block, spread, &sum, &error);
     }
     out->to += flows;
     hold(out, scaled(v_load(from + flows), &scale), n - taken - flows);
@@ -394,15 +474,20 @@ static struct scaled_sum terms_beside(const real *x, size_t n, real *terms, cons
     struct scaled_sum total;
     struct ends ends;
     if (!before->terms) {
-        total = store_terms(x, n, window, terms, least, 0);
+        total = row->spread == NARROW ? store_terms(x, n, window, terms, least, NARROW)
+                                      : store_terms(x, n, window, terms, least, WIDE);
         *row = look_at(next, n);
         return total;
     }
-    if (row->plain && before->plain)
-        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, 1);
+    if (row->spread == NARROW && before->plain)
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, NARROW, 1);
+    else if (row->spread == NARROW)
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, NARROW, 0);
+    else if (row->spread == PLAIN && before->plain)
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, PLAIN, 1);
     else
-        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, 0);
-    *row = outlook_of(ends);
+        total = step_row(x, n, window, terms, before, out, next, ahead, least, &ends, WIDE, 0);
+    *row = outlook_of(ends, NARROW_BITS);
     return total;
 }
 
@@ -417,7 +502,7 @@ static size_t streamed_rows(const real *x, ptrdiff_t x_stride, real *y, ptrdiff_
     struct outlook row = look_at(x, n);
     size_t r = 0;
     for (; r < rows && is_near(row.top); r++, x += x_stride) {
-        const int plain = row.plain;
+        const int plain = row.spread != WIDE;
         real *terms = away_from(x, rooms + r % 2 * room);
         const real *next = r + 1 < rows ? x + x_stride : x;
         vreal least = no_least();

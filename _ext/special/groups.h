@@ -8,7 +8,7 @@
  * Bound, float32 with AVX-512, in operations of a vector of a row of 4: 2 for the two ends, 17 for the term and its sum,
  * 2 for the quotient, some 6 for what is one number a row (three folds over lanes among it, at two shuffles for each
  * join): 27, so 13.5 cycles at best where there are two pipes for them; Sapphire Rapids takes 18 in the first cache. The
- * sum without lost digits is 4 of the 27.
+ * sum without lost digits is 4 of the 27; where a group is narrow (see enum spread) there are 25.
  */
 #ifndef SOLVERS_SOFTMAX_GROUPS_H
 #define SOLVERS_SOFTMAX_GROUPS_H
@@ -123,8 +123,15 @@ INLINE vreal load_of(const real *row, size_t n, int k, int count) { return load_
 /* What is known of a group before its terms are made: the maximum of each row, and whether all rows are plain. */
 struct group {
     vreal top;
-    int plain;
+    enum spread spread;
 };
+
+/* Of the elements of a row, all lanes of which add up exactly in a narrow group. */
+INLINE int row_bits(int count)
+{
+    const int of_lane = SV_W == 16 ? 4 : 3;
+    return of_lane + (count > 4 ? 3 : count > 2 ? 2 : count > 1);
+}
 
 INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int count)
 {
@@ -140,25 +147,25 @@ INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int
         }
     }
     const vreal top = v_fold(tops, v_max);
-    return (struct group){top, outlook_of((struct ends){top, least}).plain};
+    return (struct group){top, outlook_of((struct ends){top, least}, row_bits(count)).spread};
 }
 
 /* The terms of a row's vectors from the k-th of `count` on, TOGETHER or what there is (constants at each call), one
  * vector leaving for each; lines of a row that comes later are called `ahead`. */
 INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *terms, const struct window *window,
-                          struct grid_sum *sum, vreal *least, struct drip *pending, const struct scale *by, int plain,
-                          int k, int count)
+                          struct grid_sum *sum, vreal *least, struct drip *pending, const struct scale *by,
+                          enum spread spread, int k, int count)
 {
     const int some = count - k < TOGETHER ? count - k : TOGETHER;
     vreal v[TOGETHER];
     if (some <= 0)
         return;
     for (int j = 0; j < some; j++)
-        v[j] = load_of(x, n, k + j, count);
-    if (plain && (k + some < count || n == (size_t)count * SV_W))
-        add_fine_terms(sum, least, v, window, 1, some);
+        v[j] = load_filled(x, n, k + j, count, filler(x, spread));
+    if (k + some < count || n == (size_t)count * SV_W)
+        add_terms(sum, least, v, SV_W, window, spread, some);
     else
-        add_fine_terms(sum, least, v, window, 0, some);
+        add_terms(sum, least, v, n - (size_t)(count - 1) * SV_W, window, spread, some);
     for (int j = 0; j < some; j++)
         v_store(terms + (k + j) * SV_W, v[j]);
     for (int j = 0; j < some; j++) {
@@ -169,10 +176,10 @@ INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *term
 
 /* The terms of a group of rows with these maxima, a vector leaving for each. */
 INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal top, real *terms, struct drip *pending,
-                                int plain, int count)
+                                enum spread spread, int count)
 {
     const struct window lanes = window_by_lane(top);
-    const real start = raised(GROUP_START);
+    const real start = spread == NARROW ? 0 : raised(GROUP_START);
     real to_grid[SV_W], lowest_x[SV_W], middle[SV_W];
     vreal sums[SV_W], lost[SV_W], least = no_least();
     v_store(to_grid, lanes.to_grid);
@@ -186,7 +193,7 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
         const struct scale by = scale_of_leaving(pending, count);
         struct grid_sum sum = empty_sum(start);
         /* no loop: what is indexed in one, even where compilers unroll it, stays in memory */
-#define STEP(k) step_of_group(row, ahead, n, to, &window, &sum, &least, pending, &by, plain, k, count)
+#define STEP(k) step_of_group(row, ahead, n, to, &window, &sum, &least, pending, &by, spread, k, count)
         STEP(0);
         STEP(TOGETHER);
 #undef STEP
@@ -229,9 +236,10 @@ INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows,
     struct group group = look_at_group(x, x_stride, n, count);
     for (; done + SV_W <= rows && all_near(group.top); done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
         real *terms = room + SV_W + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real) + SV_W);
-        const struct scale scale = group.plain
-                                       ? group_terms(x, x_stride, n, group.top, terms, &pending, 1, count)
-                                       : group_terms(x, x_stride, n, group.top, terms, &pending, 0, count);
+        const struct scale scale =
+            group.spread == NARROW  ? group_terms(x, x_stride, n, group.top, terms, &pending, NARROW, count)
+            : group.spread == PLAIN ? group_terms(x, x_stride, n, group.top, terms, &pending, PLAIN, count)
+                                    : group_terms(x, x_stride, n, group.top, terms, &pending, WIDE, count);
         if (done + 2 * SV_W <= rows)
             group = look_at_group(x + SV_W * x_stride, x_stride, n, count);
         struct scales *by = &scales[done / SV_W % 2];

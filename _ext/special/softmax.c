@@ -9,7 +9,7 @@
  * in float64), and the maximum of the chunk. Reached on Zen 5: sum 5.5 cycles a float32 vector in cache, divide 5, both
  * side by side, streamed, 10. Rows in cache, streamed: 21 operations a float32 vector (the two ends, term, sum, quotient),
  * at best 10.5 cycles where there are two a cycle; on Sapphire Rapids 13 are reached, in the first cache (cached.h,
- * groups.h); log_softmax takes 24 (the two largest, sum of the others, differences).
+ * groups.h); 19 where a row is narrow (enum spread); log_softmax takes 24 (the two largest, sum of the others, differences).
  * `make bench-softmax` prints what is reached.
  *
  * Accuracy: softmax within 1.75 ULP, whatever the length. Differs from the paper in:

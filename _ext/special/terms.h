@@ -9,6 +9,9 @@ enum {
     BLOCK = 64,     /* vectors that are summed on one grid */
     FINE_BLOCK = 12, /* and terms of at most 1 that are kept: what equal ones lose is rounded alike, the less the fewer */
     FINE_START = 32, /* the start of such a sum, which stays within a binade */
+    NARROW_BITS = 4, /* of the vectors of a narrow row, whose powers add up exactly */
+    NARROW_BLOCK = 1 << NARROW_BITS,
+    SUM_PIECE = 1 << 17, /* elements of a row whose blocks are added up in two words */
     CHUNK = 128,    /* blocks that share an exponent */
     PROBE = 1024,   /* elements whose maximum is the first guess of it */
     HEADROOM = 4,   /* how far terms may exceed the guess, in powers of two */

@@ -297,6 +297,33 @@ def test_one_large_among_equal_ones(method, gap, n, dtype):
         assert abs(mp.mpf(float(got)) - exact) <= 2 * mp.mpf(float(np.spacing(dtype(float(exact)))))
 
 
+@pytest.mark.parametrize("gap", [0.0, 8.5, 12.0])
+def test_one_large_among_sixteen_million_by_one_exponential(gap, dtype):
+    """What each block loses on the sum of a whole row is rounded as well."""
+    n, low = 2**24, float(dtype(0.3))
+    x = np.full(n, low, dtype)
+    x[5] += dtype(gap)
+    step = mp.mpf(float(x[5])) - mp.mpf(low)
+    total = mp.exp(step) + (n - 1)
+    y = softmax(x, method="one-exponential")[[5, 0, n - 1]]
+    check_softmax(y, split([mp.exp(step) / total, 1 / total, 1 / total], dtype), dtype)
+
+
+@needs_long_double
+@pytest.mark.parametrize("n", [64, 100, 1000, 4000])
+@pytest.mark.parametrize("span", [1.0, 6.8, 7.5, 8.5, 8.9, 10.4, 11.8, 16.0, 22.5, 28.0])
+def test_large_and_small_ones_that_share_a_lane(span, n, dtype):
+    """Short powers add up exactly in rows that span little; a plain sum of those that span more would lose as much each
+    time, in whatever order vectors and lanes are added."""
+    rng = np.random.default_rng(86028121)
+    rows = []
+    for period in (2, 16, 32, 48, 64, 128):
+        pattern = np.where(np.arange(period) < max(1, period // 4), 0.0, -span + rng.random(period) * 0.05)
+        rows += [np.resize(np.roll(pattern, k), n) for k in range(0, period, max(1, period // 8))]
+    x = (np.array(rows) + rng.choice([0.0, 0.3, -41.7], (len(rows), 1))).astype(dtype)
+    check_softmax(softmax(x, axis=1), split_long(long_softmax(x), dtype), dtype, slack=REFERENCE_ERROR)
+
+
 @pytest.mark.parametrize("where", [0, 0.5, 1], ids=["first", "middle", "last"])
 def test_one_large_among_four_million(where, dtype):
     """The sum is 1 + (n - 1) e^-16: plain summation in float32 would lose most of it."""

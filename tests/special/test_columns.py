@@ -196,6 +196,17 @@ def test_what_underflows_leaves_past_the_cache_with_the_same_bits(length, offset
     assert ((expected[5] > 0) & (expected[5] < np.finfo(dtype).tiny)).any()
 
 
+@pytest.mark.parametrize("length", [300, 1000, 5003])
+def test_a_row_has_its_own_bits_whatever_leaves_beside_it(length, dtype):
+    """Rows that span little, more, and so much that results are subnormal, in all orders, past the cache."""
+    rows = (9 << 20) // (length * np.dtype(dtype).itemsize) + 7
+    rng = np.random.default_rng(49979687)
+    x = (rng.random((rows, length)) * rng.choice([0, 3, 8, 25, 40, 100, 900], (rows, 1))).astype(dtype)
+    got = softmax(x, axis=1, method="one-exponential")
+    for k in (*range(40), rows - 1):
+        assert got[k].tobytes() == softmax(x[k], method="one-exponential").tobytes()
+
+
 @pytest.mark.parametrize("length", [20_001, 32_768, 50_257])
 @pytest.mark.parametrize("offset", [0, 1, 4])
 def test_a_batch_of_long_rows_is_each_row_alone(length, offset, dtype):
