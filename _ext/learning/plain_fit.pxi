@@ -1,4 +1,7 @@
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
@@ -14,12 +17,39 @@ cdef enum:
 cdef object new_array = np.empty
 
 
-def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int threads, double start):
-    """A whole fit from zero of `Compressed` columns, or a Fortran-ordered array, with the same `terms` for all columns: l1,
+def plain_terms(shares, penalty, lam, l1_ratio, bounds, ones, tol, max_iter):
+    """The l1 and l2 terms and the bounds of every column; None where these, or the other arguments, need a closer look."""
+    cdef double strength, ratio, low = -INFINITY, high = INFINITY
+    if not (type(tol) is float and type(max_iter) is int and type(ones) is bool and type(penalty) is str):
+        return None
+    if not (0 < <double>tol < INFINITY and max_iter >= 0 and penalty in shares):
+        return None
+    if not (isinstance(lam, (float, int)) and isinstance(l1_ratio, (float, int))):
+        return None
+    strength, ratio = lam, l1_ratio
+    if not (0 <= strength < INFINITY and 0 <= ratio <= 1) or (penalty == "none" and strength > 0):
+        return None
+    if bounds is not None:
+        if type(bounds) is not tuple or len(bounds) != 2:
+            return None
+        below, above = bounds
+        if not (isinstance(below, (float, int)) and isinstance(above, (float, int))):
+            return None
+        low, high = below, above
+        if not low <= 0 <= high:
+            return None
+    own = shares[penalty]
+    if own is not None:
+        ratio = own
+    return ratio * strength, (1 - ratio) * strength, low, high
+
+
+def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int threads, double start, bint flat=False):
+    """A whole fit from zero of `Compressed` columns, or an array, with the same `terms` for all columns: l1,
     l2, low, high. In one call with few objects: what is made and checked elsewhere takes longer than small fits.
 
     Returns None where the numbers need a closer look: what is not finite, targets that do not fit the loss, indices that
-    do not rise. Else the coefficients and the intercept; the objective, its bound, the violation and the measure there, of
+    do not rise; with `flat`, columns of more than one value (see sparse.h). Else the coefficients and the intercept; the objective, its bound, the violation and the measure there, of
     a pass over all columns; how many steps, and the number of the status that ends the fit, -1 to go on; and the rest,
     which `plain_state` explains."""
     cdef sv_fit fit
@@ -30,7 +60,11 @@ def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int th
     memset(&fit, 0, sizeof(fit))
     cdef bint dense = not isinstance(X, Compressed)
     if dense:
-        PyObject_GetBuffer(X, &entries, PyBUF_F_CONTIGUOUS)
+        PyObject_GetBuffer(X, &entries, PyBUF_STRIDES)
+        if not PyBuffer_IsContiguous(&entries, b"F"):
+            PyBuffer_Release(&entries)
+            X = np.asfortranarray(X)
+            PyObject_GetBuffer(X, &entries, PyBUF_F_CONTIGUOUS)
         fit.dense, fit.n, fit.d = <const double *>entries.buf, entries.shape[0], entries.shape[1]
         fit.stride, fit.ones = fit.n, ones
     else:
@@ -47,7 +81,7 @@ def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int th
                 raise MemoryError
             try:
                 fit.tol, fit.screening, fit.threads, fit.from_zero, fit.loss.kind = tol, 1, threads, 1, kind
-                return _plain_fit(&fit, <double *>block, <const double *>targets.buf, terms, most, start)
+                return _plain_fit(&fit, <double *>block, <const double *>targets.buf, terms, most, start, flat)
             finally:
                 if bytes_ <= HEAP:
                     PyMem_RawFree(block)
@@ -60,7 +94,8 @@ def plain_fit(X, y, int kind, terms, bint ones, double tol, int64_t most, int th
             PyBuffer_Release(&entries)
 
 
-cdef _plain_fit(sv_fit *fit, double *block, const double *y, terms, int64_t most, double start):
+cdef _plain_fit(sv_fit *fit, double *block, const double *y, terms, int64_t most, double start,
+                bint flat):
     """The fit in a block of memory that is there for it."""
     cdef size_t n = fit.n, d = fit.d, width = d + (fit.ones != 0), work = sv_fit_work(n, d), j, working = 0, alive = 0
     cdef double *rest = block + work
@@ -76,13 +111,14 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, terms, int64_t most
             rest[width + j], rest[2 * width + j], rest[3 * width + j], rest[4 * width + j] = l1, l2, low, high
         if fit.ones:
             rest[width + d], rest[2 * width + d], rest[3 * width + d], rest[4 * width + d] = 0, 0, -INFINITY, INFINITY
-        fits = sv_fit_norms(fit, rest)
+        fit.entries = sv_fit_norms(fit, rest)
+        fits = fit.entries != 0
         for j in range(d):
             fits = fits and rest[j] <= DBL_MAX
         fits = fits and sv_learning_targets(fit.loss.kind, n, y, rest + 5 * width)
         if fits:
             sv_fit_prepare(fit)
-    if not fits:
+    if not fits or (flat and not fit.flat):
         return None
     cdef sv_fit_state state
     cdef sv_fit_bounds at
@@ -106,7 +142,7 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, terms, int64_t most
         working += state.working[j]
         alive += state.alive[j]
     at.primal, at.dual, at.kkt = state.primal, state.dual, state.kkt
-    if alive < width:  # else the last step ended with such a pass
+    if alive < width and not fit.whole:  # else the last step ended with such a pass
         more = new_array(2 * n + width)
         _bound_apart(fit, state.w, more, &at)
         at.dual = sv_fit_better(fit, at.dual, state.dual)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
-from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -26,15 +25,12 @@ from .._base.threads import build_info, resolve
 from .._base.validate import FLOAT64
 from . import _kernels
 from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
-from ._design import is_slim, is_small
+from ._design import is_slim, is_small, may_be_flat
 from ._losses import LOSSES
 from ._penalty import SHARES
 from ._problem import GlmResult
 
 Array = npt.NDArray[Any]
-
-#: What strengths and bounds are.
-REAL = (float, int)
 
 #: The options of the method, none of which was given.
 OPTIONS = {option.name: option.default for option in METHOD.options}
@@ -52,51 +48,34 @@ def fitted(
     dense = type(X) is ndarray
     if not (dense or (scipy.sparse.issparse(X) and X.format == "csc")):
         return None
+    terms = _kernels.plain_terms(SHARES, penalty, lam, l1_ratio, bounds, ones, tol, max_iter)
+    model = LOSSES.get(loss) if type(loss) is str else None
+    if terms is None or model is None:
+        return None
     shape = X.shape
-    if not (X.dtype is FLOAT64 and len(shape) == 2 and type(ones) is bool and type(y) is ndarray):
+    if not (X.dtype is FLOAT64 and len(shape) == 2 and type(y) is ndarray):
         return None
     n, d = shape
     if not (n > 0 < d and y.dtype.kind in "if" and y.shape == (n,)):
         return None
-    if not (type(tol) is float and 0 < tol < inf and type(max_iter) is int and max_iter >= 0):
-        return None
-    terms = _terms(penalty, lam, l1_ratio, bounds)
-    model = LOSSES.get(loss) if type(loss) is str else None
-    if terms is None or model is None:
-        return None
-    if not (is_small(X.size, d + ones) or (dense and _selects(*terms) and is_slim(shape, _is_coercive(*terms)))):
-        return None
+    flat = False
+    if not is_small(X.size, d + ones):
+        flat = not dense and model.quadratic and may_be_flat(X.size, d)
+        if not (_selects(*terms) and (flat or (dense and is_slim(shape, _is_coercive(*terms))))):
+            return None
     if not (model.attained or _is_coercive(*terms)):  # it takes more to tell whether there is a minimum
         return None
     count = threads if type(threads) is int and threads > 0 else resolve(threads)
     targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, np.float64)
     columns = (
-        np.asfortranarray(X)
+        X
         if dense
         else _kernels.Compressed(
             X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n
         )
     )
-    fit = _kernels.plain_fit(columns, targets, model.kind, terms, ones, tol, max_iter, count, start)
+    fit = _kernels.plain_fit(columns, targets, model.kind, terms, ones, tol, max_iter, count, start, flat)
     return None if fit is None else _result(fit, tol, start, count, why)
-
-
-def _terms(penalty: Any, lam: Any, l1_ratio: Any, bounds: Any) -> tuple[float, float, float, float] | None:
-    """The l1 and l2 terms and the bounds of every column."""
-    if type(penalty) is not str or penalty not in SHARES or not (isinstance(lam, REAL) and 0 <= lam < inf):
-        return None
-    if not (isinstance(l1_ratio, REAL) and 0 <= l1_ratio <= 1) or (penalty == "none" and lam > 0):
-        return None
-    low, high = -inf, inf
-    if bounds is not None:
-        if type(bounds) is not tuple or len(bounds) != 2:
-            return None
-        low, high = bounds
-        if not (isinstance(low, REAL) and isinstance(high, REAL) and low <= 0 <= high):
-            return None
-    own = SHARES[penalty]
-    share = float(l1_ratio if own is None else own)
-    return share * lam, (1 - share) * lam, low, high
 
 
 def _selects(l1: float, l2: float, low: float, high: float) -> bool:
