@@ -2,7 +2,8 @@
  *
  * A scatter reads 12 bytes an entry and changes 8 at a place that the first or second cache holds. The Gram matrix is
  * the sum of the rows' outer products, upper triangle, then mirrored: a multiply-add a pair at a scattered place of a
- * row of the result, about one cycle where a row's places are neighbours. In NumPy:
+ * row of the result, about one cycle where a row's places are neighbours. Of columns of one value each it is the number of
+ * places that two have in common, and their values: 64 rows an instruction. In NumPy:
  *     np.add.at(out, index, np.repeat(factor, np.diff(starts)) * value)
  *     H = X[:, W].T @ (D[:, None] * X[:, W])
  */
@@ -31,27 +32,54 @@ void sv_compressed_scatter(const struct sv_compressed *matrix, size_t count, con
     }
 }
 
+static int is_flat(const struct sv_compressed X, size_t j)
+{
+    int differ = 0;
+    for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++)
+        differ |= sv_compressed_entry(&X, (size_t)e) != sv_compressed_entry(&X, (size_t)X.starts[j]);
+    return !differ;
+}
+
+static double squares_of_one(const struct sv_compressed X, size_t j)
+{
+    size_t from = (size_t)X.starts[j], count = (size_t)X.starts[j + 1] - from;
+    double value = count ? sv_compressed_entry(&X, from) : 0;
+    return (double)count * value * value;
+}
+
+static double sum_of_squares(const struct sv_compressed X, size_t j)
+{
+    size_t e = (size_t)X.starts[j], end = (size_t)X.starts[j + 1];
+    double sum[4] = {0, 0, 0, 0};
+    for (; e + 4 <= end; e += 4)
+        for (size_t c = 0; c < 4; c++)
+            sum[c] += sv_compressed_entry(&X, e + c) * sv_compressed_entry(&X, e + c);
+    for (; e < end; e++)
+        sum[0] += sv_compressed_entry(&X, e) * sv_compressed_entry(&X, e);
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 int sv_compressed_squares(const struct sv_compressed *matrix, size_t count, size_t width, double *by_segment,
                         double *by_index)
 {
     const struct sv_compressed X = *matrix;
+    int flat = 1;
     for (size_t j = 0; j < count; j++) {
-        int32_t last = -1, rising = X.starts[j] <= X.starts[j + 1];
-        double sum[4] = {0, 0, 0, 0};
-        for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++) {
-            rising &= X.index[e] > last;
-            last = X.index[e];
-            sum[e & 3] += sv_compressed_entry(&X, (size_t)e) * sv_compressed_entry(&X, (size_t)e);
-        }
-        if (!rising || (last >= 0 && (size_t)last >= width))
+        int32_t from = X.starts[j], end = X.starts[j + 1];
+        int rising = from <= end && (from == end || (X.index[from] >= 0 && (size_t)X.index[end - 1] < width));
+        for (int32_t e = from + 1; e < end; e++)
+            rising &= X.index[e] > X.index[e - 1];
+        if (!rising)
             return 0;
         if (by_index)
             for (int32_t e = X.starts[j]; e < X.starts[j + 1]; e++)
                 by_index[X.index[e]] += sv_compressed_entry(&X, (size_t)e) * sv_compressed_entry(&X, (size_t)e);
+        int same = is_flat(X, j);
+        flat &= same;
         if (by_segment)
-            by_segment[j] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+            by_segment[j] = same ? squares_of_one(X, j) : sum_of_squares(X, j);
     }
-    return 1;
+    return flat ? SV_FLAT : SV_MIXED;
 }
 
 void sv_compressed_csc_rows(const struct sv_compressed *matrix, size_t p, const int32_t *list, size_t n, int32_t *starts,
@@ -166,4 +194,52 @@ void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double
     for (size_t a = 0; a < p; a++)
         for (size_t b = 0; b < a; b++)
             H[a * stride + b] = H[b * stride + a];
+}
+
+int sv_compressed_is_flat(const struct sv_compressed *X, size_t count)
+{
+    for (size_t j = 0; j < count; j++)
+        if (!is_flat(*X, j))
+            return 0;
+    return 1;
+}
+
+/* The bits of a segment's places from `from` on, before `end`; *at: where it goes on. */
+static void set_bits(const struct sv_compressed *X, int32_t stop, size_t from, size_t end, int32_t *at, uint64_t *bits)
+{
+    int32_t e = *at;
+    while (e < stop && (size_t)X->index[e] < end) {
+        size_t word = ((size_t)X->index[e] - from) / 64, next = from + 64 * (word + 1);
+        uint64_t some = 0;
+        next = next < end ? next : end;
+        for (; e < stop && (size_t)X->index[e] < next; e++)
+            some |= (uint64_t)1 << (((size_t)X->index[e] - from) & 63);
+        bits[word] = some;
+    }
+    *at = e;
+}
+
+void sv_compressed_flat_gram(const struct sv_compressed *X, size_t n, size_t count, const int32_t *list, uint64_t *bits,
+                           size_t words, int32_t *cursor, double *H, size_t stride)
+{
+    for (size_t a = 0; a < count; a++) {
+        cursor[a] = X->starts[list ? (size_t)list[a] : a];
+        memset(H + a * stride + a, 0, (count - a) * sizeof *H);
+    }
+    words = words < (n + 63) / 64 ? words : (n + 63) / 64;
+    for (size_t from = 0; from < n; from += 64 * words) {
+        size_t end = from + 64 * words < n ? from + 64 * words : n;
+        memset(bits, 0, count * words * sizeof *bits);
+        for (size_t a = 0; a < count; a++)
+            set_bits(X, X->starts[(list ? (size_t)list[a] : a) + 1], from, end, cursor + a, bits + a * words);
+        for (size_t a = 0; a < count; a++)
+            kernel_table()->common(bits + a * words, bits + a * words, count - a, words, H + a * stride + a);
+    }
+    for (size_t a = 0; a < count; a++)
+        for (size_t b = a; b < count; b++) {
+            size_t left = list ? (size_t)list[a] : a, right = list ? (size_t)list[b] : b;
+            if (H[a * stride + b] > 0)
+                H[a * stride + b] *= sv_compressed_entry(X, (size_t)X->starts[left]) *
+                                     sv_compressed_entry(X, (size_t)X->starts[right]);
+        }
 }

@@ -28,9 +28,14 @@ SV_BINDING void sv_compressed_gather(const struct sv_compressed *X, size_t count
 SV_BINDING void sv_compressed_scatter(const struct sv_compressed *X, size_t count, const int32_t *list,
                                     const double *factor, double *out);
 
+/* What entries of segments may be: of one value in each of them (1 where a factor has a level, for one), or of several. */
+enum { SV_MIXED = 1, SV_FLAT };
+/* Whether each of the first `count` segments has one value at all its places. */
+SV_BINDING int sv_compressed_is_flat(const struct sv_compressed *X, size_t count);
+
 /* The sums of the squares of `count` segments, and of the entries of each of `width` indices, where they are not NULL
- * (by_index of zeros). Returns whether the indices of every segment rise and are below `width`; the sums are of no use
- * where they do not. */
+ * (by_index of zeros). Returns what the entries are, or 0 where the indices of a segment do not rise or are not below
+ * `width`; the sums are of no use then. */
 SV_BINDING int sv_compressed_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
                                    double *by_index);
 
@@ -58,8 +63,15 @@ SV_BINDING size_t sv_compressed_csr_rows(const struct sv_compressed *X, size_t n
 SV_BINDING void sv_compressed_gram(const struct sv_compressed *rows, size_t n, const double *weights, double *H,
                                  size_t stride, size_t p);
 
+/* The upper triangle of H (p x p, rows of `stride`) = X'X of the `count` columns W that `list` names, or the first ones, of
+ * an n-row CSC matrix that is flat. bits: count * words; cursor: count. */
+void sv_compressed_flat_gram(const struct sv_compressed *X, size_t n, size_t count, const int32_t *list, uint64_t *bits,
+                             size_t words, int32_t *cursor, double *H, size_t stride);
+
 struct sparse_kernels {
     void (*gather)(const struct sv_compressed *X, size_t count, const int32_t *list, const double *x, double *out);
+    /* sums[k] += how many bits of `own` the k-th of `count` rows of so many words has, too. */
+    void (*common)(const uint64_t *own, const uint64_t *rows, size_t count, size_t words, double *sums);
 };
 
 #endif

@@ -16,4 +16,20 @@ static void gather(const struct sv_compressed *X, size_t count, const int32_t *l
     }
 }
 
-const struct sparse_kernels SV_TABLE(sparse_kernels) = {gather};
+#ifndef V_HAS_COMMON
+INLINE int64_t v_common(const uint64_t *a, const uint64_t *b, size_t words)
+{
+    int64_t bits = 0;
+    for (size_t i = 0; i < words; i++)
+        bits += __builtin_popcountll(a[i] & b[i]);
+    return bits;
+}
+#endif
+
+static void common(const uint64_t *own, const uint64_t *rows, size_t count, size_t words, double *sums)
+{
+    for (size_t k = 0; k < count; k++, rows += words)
+        sums[k] += (double)v_common(own, rows, words);
+}
+
+const struct sparse_kernels SV_TABLE(sparse_kernels) = {gather, common};

@@ -92,6 +92,23 @@ static inline vreal v_load_n(const real *p, size_t k, real fill)
 {
     return _mm512_mask_loadu_pd(v_set1(fill), v_first(k), p);
 }
+/* How many bits two rows of words have in common: nibbles are looked up. */
+#define V_HAS_COMMON 1
+static inline int64_t v_common(const uint64_t *a, const uint64_t *b, size_t words)
+{
+    const __m512i bits = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+    const __m512i low = _mm512_set1_epi8(15), none = _mm512_setzero_si512();
+    __m512i sum = none;
+    for (size_t k = 0; k < words; k += 8) {
+        __mmask8 some = words - k < 8 ? v_first(words - k) : v_first(8);
+        __m512i both = _mm512_and_si512(_mm512_maskz_loadu_epi64(some, a + k), _mm512_maskz_loadu_epi64(some, b + k));
+        __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+        __m512i count = _mm512_add_epi8(_mm512_shuffle_epi8(bits, _mm512_and_si512(both, low)),
+                                        _mm512_shuffle_epi8(bits, high));
+        sum = _mm512_add_epi64(sum, _mm512_sad_epu8(count, none));
+    }
+    return _mm512_reduce_add_epi64(sum);
+}
 static inline vreal v_load_float(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 /* Eight loads: the gather instruction takes two to three times as long on many CPUs. */
 static inline __m256d v_gather_half(const real *p, const int32_t *at)

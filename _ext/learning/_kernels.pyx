@@ -279,6 +279,7 @@ cdef extern from "sparse.h" nogil:
     void sv_compressed_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
     void sv_compressed_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
     int sv_compressed_squares(const sv_compressed *, size_t, size_t, double *, double *) noexcept
+    int sv_compressed_is_flat(const sv_compressed *, size_t) noexcept
     void sv_compressed_csc_rows(const sv_compressed *, size_t, const int32_t *, size_t, int32_t *, int32_t *,
                               double *) noexcept
     void sv_compressed_spread(const sv_compressed *, size_t, const int32_t *, size_t, double *) noexcept
@@ -301,8 +302,12 @@ cdef class Compressed:
     def __init__(self, const int32_t[::1] starts, const int32_t[::1] index, value, size_t width):
         cdef const double[::1] entries
         cdef const float[::1] single
+        cdef size_t k
+        cdef bint rising = starts[0] == 0
         self.count, self.width, self.kept = starts.shape[0] - 1, width, (starts, index, value)
-        if starts[0] != 0 or starts[self.count] > index.shape[0] or starts[self.count] > len(value):
+        for k in range(self.count):
+            rising = rising and starts[k] <= starts[k + 1]
+        if not rising or starts[self.count] > index.shape[0] or starts[self.count] > len(value):
             raise ValueError("the starts of a sparse matrix do not fit its entries")
         self.X.starts = &starts[0]
         self.X.index = &index[0] if index.shape[0] else NULL
@@ -338,6 +343,10 @@ cdef class Compressed:
         if count and self.width:
             with nogil:
                 sv_compressed_scatter(&self.X, count, &segments[0] if segments is not None else NULL, &factor[0], &out[0])
+
+    def is_flat(self):
+        """Whether each segment has one value at all its places."""
+        return bool(sv_compressed_is_flat(&self.X, self.count))
 
     def squares(self, int by_index):
         """The sums of the squares of each segment, or of each index; None where indices do not rise or do not fit."""

@@ -75,6 +75,9 @@ void sv_fit_prepare(struct sv_fit *fit)
     for (size_t j = 0; j < fit->d; j++)
         fit->selects |= features.low[j] == 0 || features.high[j] == 0;
     fit->curvature = sv_learning_loss_traits(fit->loss.kind).curvature;
+    fit->whole = fit->d <= FEW;
+    fit->flat = !fit->dense && fit->loss.kind == SV_LOSS_SQUARED && !fit->loss.s &&
+                (fit->entries ? fit->entries == SV_FLAT : sv_compressed_is_flat(&fit->sparse, fit->d));
     fit->heaviest = fit->loss.s ? 0 : 1;
     for (size_t i = 0; fit->loss.s && i < fit->n; i++)
         fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
@@ -211,7 +214,7 @@ static void begin_walk(struct walk *walk, struct sv_fit *fit, struct sv_fit_stat
     walk->q = taken(&rest, n);
     walk->model = (struct sv_sweeps){
         .n = n, .p = p, .sparse = fit->sparse, .dense = fit->dense, .stride = fit->stride, .list = walk->list,
-        .ones = fit->ones, .l1 = l1, .l2 = l2, .low = low, .high = high, .w = walk->target, .q = walk->q,
+        .flat = fit->flat, .ones = fit->ones, .l1 = l1, .l2 = l2, .low = low, .high = high, .w = walk->target, .q = walk->q,
         .curvature = taken(&rest, all), .work = taken(&rest, 3 * all + n), .face = fit->places + fit->d + 1};
     for (size_t k = 0; k < p; k++)
         walk->entries += (double)sv_sweeps_entries(&walk->model, k);
@@ -473,7 +476,7 @@ static void newton(struct walk *walk)
 static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
 {
     struct sv_fit_bounds bounds;
-    sv_fit_bound(fit, state->w, state->alive, state->z, state->v, state->g, &bounds);
+    sv_fit_bound(fit, state->w, fit->whole ? NULL : state->alive, state->z, state->v, state->g, &bounds);
     if (fit->screening)
         sv_fit_screen(fit, state->w, state->g, &bounds, state->alive);
     state->primal = bounds.primal;
@@ -527,7 +530,7 @@ void sv_fit_step(struct sv_fit *fit, struct sv_fit_state *state)
     double primal = state->primal, measure = state->measure;
     begin_walk(&walk, fit, state);
     if (fit->loss.kind == SV_LOSS_SQUARED) {
-        memcpy(walk.v, state->v, fit->n * sizeof *walk.v);
+        walk.v = state->v;
         minimise_model(&walk, fit->loss.s, share_of_squares(&walk) * state->kkt);
         swap(&walk.w, &walk.target);
     } else {

@@ -29,12 +29,15 @@ struct sv_fit {
     double tol;
     int64_t first;               /* columns of the first working set; 0: chosen */
     int screening, threads;
+    int entries;                 /* SV_MIXED or SV_FLAT of sparse columns, as sv_fit_norms tells; 0: not known */
     int from_zero;               /* whether every fit starts at zero: what holds there is then left to sv_fit_begin */
     double *work;                /* sv_fit_work() doubles */
     int32_t *places;             /* 3 (d + 1) */
     /* By sv_fit_prepare. */
     struct sv_separable_kind kind; /* of the features' penalty */
     int selects;                 /* whether it may hold coefficients at zero */
+    int whole;                   /* whether passes look at screened columns, too: of few, that spares the last pass */
+    int flat;                    /* whether X is sparse, of columns of one value each, and its Gram matrix without weights */
     double curvature, heaviest;  /* the loss's greatest, infinity where there is none; the largest weight of a sample */
     double at_zero;              /* the objective at w = 0; NaN before the first pass where fits start there */
 };
@@ -60,8 +63,8 @@ struct sv_fit_bounds {
 
 SV_BINDING size_t sv_fit_work(size_t n, size_t d);
 
-/* Norms of the columns of X, that of ones included; sparse ones are added to what is there, zeros. Returns whether the
- * indices of sparse columns rise and fit. */
+/* Norms of the columns of X, that of ones included; sparse ones are added to what is there, zeros. Returns 0 where
+ * indices of sparse columns do not rise or fit, else what `entries` says of a fit. */
 SV_BINDING int sv_fit_norms(const struct sv_fit *fit, double *norms);
 /* What holds of the fit at all; all fields above are set. */
 SV_BINDING void sv_fit_prepare(struct sv_fit *fit);

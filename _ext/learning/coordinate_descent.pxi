@@ -13,9 +13,12 @@ cdef extern from "coordinate_descent.h" nogil:
         int64_t first
         int screening
         int threads
+        int entries
         int from_zero
         double *work
         int32_t *places
+        int whole
+        int flat
         double at_zero
 
     struct sv_fit_state:

@@ -259,7 +259,7 @@ void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, c
 
 int sv_fit_norms(const struct sv_fit *fit, double *norms)
 {
-    int fits = 1;
+    int fits = SV_MIXED;
     if (fit->dense)
         sv_columns_squares(fit->dense, fit->n, fit->stride, fit->d, norms);
     else

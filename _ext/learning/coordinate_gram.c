@@ -21,64 +21,38 @@ enum { PHASES = 200, FEW_FEATURES = 8 };
  * place, where dots take one an entry and column. */
 #define SPARSE 0.3
 
-/* What a sparse entry takes to be turned to its row, and a pair of them, where a sweep takes one. */
+/* What a sparse entry takes to be turned to its row, and a pair of them; to become a bit, and a word of bits of a pair of
+ * columns; where a sweep takes one. */
 #define TURNED 4
 #define SCATTERED 1.5
+#define SET 1
+#define WORDS 0.4
 
 /* What a move may seem to raise the objective by rounding, relative to its terms. */
 #define ROUNDING 1e-13
 
 /* ---- a factor ---- */
 
-/* a = L L', the rows of L for the lower triangle that lies in the rows of a (to Fortran, columns of an upper one). */
+/* To Fortran the rows of L are the columns of an upper triangle. */
 static void factor_rows(char *uplo, int *n, double *a, int *lda, int *info)
 {
-    double (*dot)(const double *, const double *, size_t) = kernel_table()->dot;
-    size_t stride = (size_t)*lda;
     (void)uplo;
-    *info = 0;
-    for (size_t j = 0; j < (size_t)*n && *info == 0; j++) {
-        double *row = a + j * stride;
-        for (size_t k = 0; k < j; k++)
-            row[k] = (row[k] - dot(row, a + k * stride, k)) / a[k * stride + k];
-        double pivot = row[j] - dot(row, row, j);
-        if (!(pivot > 0))
-            *info = (int)j + 1;
-        row[j] = sqrt(fmax(pivot, 0));
-    }
+    *info = kernel_table()->factor(a, (size_t)*n, (size_t)*lda);
 }
 
 /* L x = b ('T') or L'x = b ('N'), in place. */
 static void solve_rows(char *uplo, char *trans, char *diag, int *n, double *a, int *lda, double *x, int *incx)
 {
-    double (*dot)(const double *, const double *, size_t) = kernel_table()->dot;
-    size_t stride = (size_t)*lda, size = (size_t)*n;
     (void)uplo, (void)diag, (void)incx;
-    if (*trans == 'T') {
-        for (size_t k = 0; k < size; k++)
-            x[k] = (x[k] - dot(a + k * stride, x, k)) / a[k * stride + k];
-        return;
-    }
-    for (size_t k = size; k-- > 0;) {
-        const double *row = a + k * stride;
-        x[k] /= row[k];
-        for (size_t i = 0; i < k; i++)
-            x[i] -= x[k] * row[i];
-    }
+    kernel_table()->solve(a, (size_t)*n, (size_t)*lda, x, *trans == 'N');
 }
 
-int sv_gram_factor(double *a, size_t n)
-{
-    int size = (int)n, info;
-    factor_rows("U", &size, a, &size, &info);
-    return info == 0;
-}
+int sv_gram_factor(double *a, size_t n) { return kernel_table()->factor(a, n, n) == 0; }
 
 void sv_gram_solve(const double *a, size_t n, double *x)
 {
-    int size = (int)n, one = 1;
-    solve_rows("U", "T", "N", &size, (double *)a, &size, x, &one);
-    solve_rows("U", "N", "N", &size, (double *)a, &size, x, &one);
+    kernel_table()->solve(a, n, n, x, 0);
+    kernel_table()->solve(a, n, n, x, 1);
 }
 
 /* ---- the matrix ---- */
@@ -117,10 +91,27 @@ static double density(const struct sv_sweeps *s, size_t features)
     return entries / ((double)s->n * (double)features);
 }
 
+/* What the matrix takes by bits, in sweeps. */
+static double costs_of_bits(const struct sv_sweeps *s, size_t features)
+{
+    double pairs = 0.5 * (double)features * (double)features, share = density(s, features);
+    return SET + WORDS * pairs / (64 * share * (double)features);
+}
+
+/* The same by rows. */
+static double costs_of_rows(const struct sv_sweeps *s, size_t features)
+{
+    return TURNED + 0.5 * SCATTERED * density(s, features) * (double)features;
+}
+
 double sv_gram_costs(const struct sv_sweeps *s)
 {
-    double share = density(s, s->p - (s->ones != 0)), pairs = 0.5 * (double)s->p;
-    return share < SPARSE ? TURNED + SCATTERED * share * pairs : pairs;
+    size_t features = s->p - (s->ones != 0);
+    double sweeps = 0.5 * (double)s->p;
+    if (s->dense || features == 0)
+        return sweeps;
+    sweeps = density(s, features) < SPARSE ? costs_of_rows(s, features) : sweeps;
+    return s->flat ? fmin(sweeps, costs_of_bits(s, features)) : sweeps;
 }
 
 /* The same of sparse features, as the sum of the rows' outer products: some rows at a time, turned from columns into the
@@ -156,12 +147,12 @@ static void form_by_rows(const struct sv_sweeps *s, size_t features, double *buf
         const struct sv_compressed rows = {starts, place, buffer, NULL};
         sv_compressed_gram(&rows, end - from, s->weights ? s->weights + from : NULL, H, s->p, 0);
     }
-    for (size_t a = 0; s->ones && a < features; a++) {
-        double sum = 0;
-        for (int32_t e = X.starts[sv_sweeps_column(s, a)]; e < X.starts[sv_sweeps_column(s, a) + 1]; e++)
-            sum += (s->weights ? s->weights[X.index[e]] : 1) * X.value[e];
-        H[a * s->p + s->p - 1] = sum;
-    }
+}
+
+/* The same of flat columns, which are written as bits into the buffer, some rows at a time. */
+static void form_by_bits(const struct sv_sweeps *s, size_t features, double *buffer, int32_t *cursor, double *H)
+{
+    sv_compressed_flat_gram(&s->sparse, s->n, features, s->list, (uint64_t *)buffer, s->p, cursor, H, s->p);
 }
 
 /* The same by dots of a scattered column with those after it. */
@@ -176,10 +167,20 @@ static void form_by_dots(const struct sv_sweeps *s, size_t features, double *sca
             scaled[i] = s->weights ? s->weights[i] * s->sparse.value[e] : s->sparse.value[e];
         }
         sv_compressed_gather(&s->sparse, features - a, s->list + a, scaled, row + a);
-        if (s->ones)
-            row[s->p - 1] = sum_of(scaled, s->n);
         for (int32_t e = starts[0]; e < starts[1]; e++)
             scaled[s->sparse.index[e]] = 0;
+    }
+}
+
+/* The products of sparse features with the ones. */
+static void add_ones(const struct sv_sweeps *s, size_t features, double *H)
+{
+    const struct sv_compressed X = s->sparse;
+    for (size_t a = 0; a < features; a++) {
+        double sum = 0;
+        for (int32_t e = X.starts[sv_sweeps_column(s, a)]; e < X.starts[sv_sweeps_column(s, a) + 1]; e++)
+            sum += (s->weights ? s->weights[X.index[e]] : 1) * X.value[e];
+        H[a * s->p + s->p - 1] = sum;
     }
 }
 
@@ -187,12 +188,17 @@ static void form_by_dots(const struct sv_sweeps *s, size_t features, double *sca
 static void form(const struct sv_sweeps *s, double *scaled, double *H, double *buffer, int32_t *cursor)
 {
     size_t p = s->p, features = p - (s->ones != 0);
+    int by_rows = !s->dense && features >= FEW_FEATURES && density(s, features) < SPARSE;
     if (s->dense)
         form_dense(s, features, scaled, H);
-    else if (features >= FEW_FEATURES && density(s, features) < SPARSE)
+    else if (s->flat && features > 0 && !(by_rows && costs_of_rows(s, features) < costs_of_bits(s, features)))
+        form_by_bits(s, features, buffer, cursor, H);
+    else if (by_rows)
         form_by_rows(s, features, buffer, cursor, H);
     else
         form_by_dots(s, features, scaled, H);
+    if (s->ones && !s->dense)
+        add_ones(s, features, H);
     if (s->ones)
         H[p * p - 1] = s->weights ? sum_of(s->weights, s->n) : (double)s->n;
     for (size_t a = 0; a < p; a++) {

@@ -1,4 +1,7 @@
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject_GenericSetAttr
@@ -18,7 +21,7 @@ cdef enum:
     HEAP = 65536
 
 # As names of this module: to look them up elsewhere takes longer.
-cdef object new_array = np.empty, by_columns = np.asfortranarray, ndarray = np.ndarray, FLOAT64 = np.dtype(np.float64)
+cdef object new_array = np.empty, ndarray = np.ndarray, FLOAT64 = np.dtype(np.float64)
 cdef object new_object = object.__new__
 
 
@@ -51,13 +54,14 @@ cdef class PlainFits:
     """Calls of `glm` that one call of the kernels serves: see solvers/learning/_small.py, which tells what they need."""
 
     cdef dict losses, shares
-    cdef object small, slim, threads, result, name, converged, status, message
+    cdef object small, slim, flat, threads, result, name, converged, status, message
 
-    def __init__(self, dict losses, dict shares, small, slim, threads, result, name, converged, status, message):
-        """`losses`: name -> number and whether there is always a least value; `shares`: penalty -> that of its l1 terms;
-        `small`, `slim`: of which sizes the fits are; `threads`: of a call that does not say; `result`, `name`: of what is
+    def __init__(self, dict losses, dict shares, small, slim, flat, threads, result, name, converged, status, message):
+        """`losses`: name -> number, whether there is always a least value, whether it is quadratic; `shares`: penalty ->
+        that of its l1 terms; `small`, `slim`, `flat`: of which sizes the fits are; `threads`: of a call that does not say; `result`, `name`: of what is
         made, a class that keeps its fields in its dict; `converged`, `status`, `message`: how a fit ended."""
-        self.losses, self.shares, self.small, self.slim, self.threads = losses, shares, small, slim, threads
+        self.losses, self.shares, self.threads = losses, shares, threads
+        self.small, self.slim, self.flat = small, slim, flat
         self.result, self.name, self.converged, self.status, self.message = result, name, converged, status, message
 
     def fit(self, X, y, loss, penalty, lam, l1_ratio, bounds, ones, tol, max_iter, threads, why):
@@ -65,7 +69,7 @@ cdef class PlainFits:
         cdef double start = perf_counter(), goal
         cdef double terms[4]
         cdef int64_t most, count
-        cdef bint dense = type(X) is ndarray, bounded, coercive
+        cdef bint dense = type(X) is ndarray, bounded, coercive, selects, flat = False
         if not (dense or (issparse(X) and X.format == "csc")):
             return None
         if not (X.dtype is FLOAT64 and X.ndim == 2 and type(ones) is bool and type(y) is ndarray):
@@ -77,12 +81,13 @@ cdef class PlainFits:
             return None
         if type(loss) is not str or loss not in self.losses or not self.place_terms(penalty, lam, l1_ratio, bounds, terms):
             return None
-        kind, attained = self.losses[loss]
+        kind, attained, quadratic = self.losses[loss]
         bounded = isfinite(terms[2]) and isfinite(terms[3])
         coercive = terms[0] > 0 or terms[1] > 0 or bounded
         if not self.small(X.size, d + ones):
             selects = terms[0] > 0 or terms[2] == 0 or terms[3] == 0
-            if not (dense and selects and self.slim((n, d), coercive)):
+            flat = not dense and quadratic and self.flat(X.size, d)
+            if not (selects and (flat or (dense and self.slim((n, d), coercive)))):
                 return None
         if not (attained or coercive):  # it takes more to tell whether there is a minimum
             return None
@@ -90,9 +95,9 @@ cdef class PlainFits:
             count = self.threads(threads)
         goal = tol
         targets = y if y.dtype is FLOAT64 and y.flags.c_contiguous else np.ascontiguousarray(y, FLOAT64)
-        columns = by_columns(X) if dense else Compressed(
+        columns = X if dense else Compressed(
             X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data, n)
-        fit = _whole_fit(columns, targets, kind, terms, ones, goal, most, <int>count, start)
+        fit = _whole_fit(columns, targets, kind, terms, ones, goal, most, <int>count, start, flat)
         return None if fit is None else self.made(fit, goal, start, count, why)
 
     cdef int place_terms(self, penalty, lam, l1_ratio, bounds, double *terms) except -1:
@@ -131,14 +136,15 @@ cdef class PlainFits:
         return result
 
 
-cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int64_t most, int threads, double start):
-    """A whole fit from zero of `Compressed` columns, or a Fortran-ordered array, with the same `terms` for all columns: l1,
-    l2, low, high. In one call with few objects: what is made and checked elsewhere takes longer than small fits.
+cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int64_t most, int threads, double start,
+                bint flat):
+    """A whole fit from zero of `Compressed` columns, or an array, with the same `terms` for all columns: l1, l2, low,
+    high. In one call with few objects: what is made and checked elsewhere takes longer than small fits.
 
     Returns None where the numbers need a closer look: what is not finite, targets that do not fit the loss, indices that
-    do not rise. Else the coefficients and the intercept; the objective, its bound, the violation and the measure there, of
-    a pass over all columns; how many steps, and the number of the status that ends the fit, -1 to go on; and the rest,
-    which `plain_state` explains."""
+    do not rise; with `flat`, columns of more than one value (see sparse.h). Else the coefficients and the intercept; the
+    objective, its bound, the violation and the measure there, of a pass over all columns; how many steps, and the number
+    of the status that ends the fit, -1 to go on; and the rest, which `plain_state` explains."""
     cdef sv_fit fit
     cdef Py_buffer entries, targets
     cdef size_t bytes_, width
@@ -147,7 +153,11 @@ cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int6
     memset(&fit, 0, sizeof(fit))
     cdef bint dense = not isinstance(X, Compressed)
     if dense:
-        PyObject_GetBuffer(X, &entries, PyBUF_F_CONTIGUOUS)
+        PyObject_GetBuffer(X, &entries, PyBUF_STRIDES)
+        if not PyBuffer_IsContiguous(&entries, b"F"):
+            PyBuffer_Release(&entries)
+            X = np.asfortranarray(X)
+            PyObject_GetBuffer(X, &entries, PyBUF_F_CONTIGUOUS)
         fit.dense, fit.n, fit.d = <const double *>entries.buf, entries.shape[0], entries.shape[1]
         fit.stride, fit.ones = fit.n, ones
     else:
@@ -164,7 +174,7 @@ cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int6
                 raise MemoryError
             try:
                 fit.tol, fit.screening, fit.threads, fit.from_zero, fit.loss.kind = tol, 1, threads, 1, kind
-                return _plain_fit(&fit, <double *>block, <const double *>targets.buf, terms, most, start)
+                return _plain_fit(&fit, <double *>block, <const double *>targets.buf, terms, most, start, flat)
             finally:
                 if bytes_ <= HEAP:
                     PyMem_RawFree(block)
@@ -177,7 +187,7 @@ cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int6
             PyBuffer_Release(&entries)
 
 
-cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms, int64_t most, double start):
+cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms, int64_t most, double start, bint flat):
     """The fit in a block of memory that is there for it."""
     cdef size_t n = fit.n, d = fit.d, width = d + (fit.ones != 0), work = sv_fit_work(n, d), j, working = 0, alive = 0
     cdef double *rest = block + work
@@ -193,13 +203,14 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms
             rest[width + j], rest[2 * width + j], rest[3 * width + j], rest[4 * width + j] = l1, l2, low, high
         if fit.ones:
             rest[width + d], rest[2 * width + d], rest[3 * width + d], rest[4 * width + d] = 0, 0, -INFINITY, INFINITY
-        fits = sv_fit_norms(fit, rest)
+        fit.entries = sv_fit_norms(fit, rest)
+        fits = fit.entries != 0
         for j in range(d):
             fits = fits and rest[j] <= DBL_MAX
         fits = fits and sv_learning_targets(fit.loss.kind, n, y, rest + 5 * width)
         if fits:
             sv_fit_prepare(fit)
-    if not fits:
+    if not fits or (flat and not fit.flat):
         return None
     cdef sv_fit_state state
     cdef sv_fit_bounds at
@@ -223,7 +234,7 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms
         working += state.working[j]
         alive += state.alive[j]
     at.primal, at.dual, at.kkt = state.primal, state.dual, state.kkt
-    if alive < width:  # else the last step ended with such a pass
+    if alive < width and not fit.whole:  # else the last step ended with such a pass
         more = new_array(2 * n + width)
         _bound_apart(fit, state.w, more, &at)
         at.dual = sv_fit_better(fit, at.dual, state.dual)

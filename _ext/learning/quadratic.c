@@ -26,7 +26,7 @@ SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 /* A share in a dependency that is rounding: along it a coordinate would meet its end at 1e16. */
 #define FAINT 1e-7
 #define ROUNDING 1e-15
-#define OUTSIDE -1
+#define NORMAL 1e-290
 
 /* More first sweeps pay on large faces, where each change of the face costs as much as a sweep. */
 enum { FIRST_SWEEPS = 10, MORE_SWEEPS = 30, COORDINATES_A_SWEEP = 50, MOST_IDLE = 4, FIRST_ENTRIES = 16, MOST_EXCHANGES = 3 };
@@ -72,6 +72,13 @@ static void enter(struct sv_quadratic *q, size_t j)
     q->updates++;
 }
 
+/* hypot, which takes longer, where squares would not be normal numbers. */
+static double length_of(double x, double y)
+{
+    double square = x * x + y * y;
+    return square > NORMAL && square < 1 / NORMAL ? sqrt(square) : hypot(x, y);
+}
+
 /* Takes the k-th coordinate out of the face: its row goes, and rotations make the rest triangular again. */
 static void leave(struct sv_quadratic *q, size_t k)
 {
@@ -87,7 +94,7 @@ static void leave(struct sv_quadratic *q, size_t k)
             row[i] = cosine[i] * carried + sine[i] * next;
             carried = cosine[i] * next - sine[i] * carried;
         }
-        double length = hypot(carried, row[r + 1]);
+        double length = length_of(carried, row[r + 1]);
         cosine[r] = carried / length;
         sine[r] = row[r + 1] / length;
         row[r] = length;

@@ -49,6 +49,11 @@ struct quadratic_kernels {
     /* g += H (w - from) over the coordinates that differ. */
     void (*follow)(struct sv_quadratic *q);
     double (*dot)(const double *x, const double *y, size_t n);
+    /* The rows of L for the lower triangle of the n rows of a, `stride` apart, in its place: a = L L'. Returns 0, or k where
+     * the k-th pivot, from 1 on, is not positive. */
+    int (*factor)(double *a, size_t n, size_t stride);
+    /* L x = b, or L' x = b where `transposed`, in place. */
+    void (*solve)(const double *factor, size_t n, size_t stride, double *x, int transposed);
 };
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "quadratic.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 #include "simd.h"
@@ -135,4 +136,77 @@ static double dot(const double *x, const double *y, size_t n)
     return v_sum_lanes(v_add(even, odd));
 }
 
-const struct quadratic_kernels SV_TABLE(quadratic_kernels) = {sweep, violation, greedy_step, follow, dot};
+/* Rows that are taken at once, so that none waits for the sum over the lanes of another one. */
+enum { AT_ONCE = 4 };
+
+INLINE size_t some_rows(size_t n, size_t from) { return n - from < AT_ONCE ? n - from : AT_ONCE; }
+
+/* The dots of the first n entries of rows from `from` on with y; of fewer than four rows the last one again. */
+INLINE void row_dots(const double *a, size_t stride, size_t from, size_t rows, const double *y, size_t n, double *out)
+{
+    vreal sum[AT_ONCE];
+    for (size_t c = 0; c < AT_ONCE; c++)
+        sum[c] = v_set1(0);
+    for (size_t k = 0; k < n; k += SV_W) {
+        vreal here = v_load_some(y + k, n - k, 0);
+        for (size_t c = 0; c < AT_ONCE; c++)
+            sum[c] = v_fma(v_load_some(a + (from + (c < rows ? c : rows - 1)) * stride + k, n - k, 0), here, sum[c]);
+    }
+    for (size_t c = 0; c < AT_ONCE; c++)
+        out[c] = v_sum_lanes(sum[c]);
+}
+
+static int factor(double *a, size_t n, size_t stride)
+{
+    double sum[AT_ONCE];
+    for (size_t from = 0; from < n; from += AT_ONCE) {
+        size_t rows = some_rows(n, from);
+        for (size_t k = 0; k < from; k++) {
+            row_dots(a, stride, from, rows, a + k * stride, k, sum);
+            for (size_t c = 0; c < rows; c++)
+                a[(from + c) * stride + k] = (a[(from + c) * stride + k] - sum[c]) / a[k * stride + k];
+        }
+        for (size_t j = from; j < from + rows; j++) {
+            double *row = a + j * stride;
+            for (size_t k = from; k < j; k++)
+                row[k] = (row[k] - dot(row, a + k * stride, k)) / a[k * stride + k];
+            double pivot = row[j] - dot(row, row, j);
+            if (!(pivot > 0))
+                return (int)j + 1;
+            row[j] = sqrt(pivot);
+        }
+    }
+    return 0;
+}
+
+static void solve(const double *factor, size_t n, size_t stride, double *x, int transposed)
+{
+    double sum[AT_ONCE];
+    for (size_t from = 0; !transposed && from < n; from += AT_ONCE) {
+        size_t rows = some_rows(n, from);
+        row_dots(factor, stride, from, rows, x, from, sum);
+        for (size_t c = 0; c < rows; c++) {
+            const double *row = factor + (from + c) * stride + from;
+            double rest = x[from + c] - sum[c];
+            for (size_t k = 0; k < c; k++)
+                rest -= row[k] * x[from + k];
+            x[from + c] = rest / row[c];
+        }
+    }
+    for (size_t end = n; transposed && end > 0;) {
+        size_t from = (end - 1) / AT_ONCE * AT_ONCE;
+        const double *row[AT_ONCE];
+        for (size_t k = end; k-- > from;) {
+            double rest = x[k];
+            for (size_t later = k + 1; later < end; later++)
+                rest -= factor[later * stride + k] * x[later];
+            x[k] = rest / factor[k * stride + k];
+            row[k - from] = factor + k * stride;
+            sum[k - from] = -x[k];
+        }
+        add_rows(x, from, row, sum, (int)(end - from));
+        end = from;
+    }
+}
+
+const struct quadratic_kernels SV_TABLE(quadratic_kernels) = {sweep, violation, greedy_step, follow, dot, factor, solve};

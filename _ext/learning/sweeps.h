@@ -22,6 +22,7 @@ struct sv_sweeps {
     const double *dense;         /* columns of n entries that begin `stride` apart */
     const float *single;         /* the same, stored in single precision: they are widened as they are read */
     size_t stride;
+    int flat;                    /* whether sparse columns have one value each: see sparse.h */
     const int32_t *list;         /* the column of each feature; NULL: its number */
     int ones;                    /* whether the last coordinate's column is of ones, and stored nowhere */
     const double *weights;       /* D >= 0; NULL: ones */

@@ -38,7 +38,7 @@ SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
 #: It does so for larger dense ones, too, with few columns or few samples, where coefficients are held at zero: no more
 #: than either can be in use, and few equations need no BLAS. Without a penalty, where nothing can be screened, of
 #: more columns too.
-SLIM_ENTRIES, SLIM = 1_000_000, 256
+SLIM_ENTRIES, SLIM, FLAT = 1_000_000, 256, 128
 
 
 def is_small(entries: int, width: int) -> bool:
@@ -50,6 +50,12 @@ def is_slim(shape: tuple[int, ...], penalised: bool) -> bool:
     """The same of a dense matrix in double precision, for fits that hold coefficients at zero."""
     n, d = shape
     return n * d <= SLIM_ENTRIES and (min(shape) <= SLIM or (not penalised and d <= min(n, SMALL_WIDTH)))
+
+
+def may_be_flat(entries: int, d: int) -> bool:
+    """The same of a CSC matrix in double precision, if its columns have one value each and the loss is that of least
+    squares without weights: then bits make the Gram matrix."""
+    return entries <= SLIM_ENTRIES and d <= FLAT
 
 
 class Design(ABC):
@@ -69,6 +75,10 @@ class Design(ABC):
 
     def is_slim(self, penalised: bool) -> bool:
         """The same of fits that hold coefficients at zero."""
+        return False
+
+    def is_flat(self) -> bool:
+        """The same of those of least squares without weights."""
         return False
 
     @cached_property
@@ -275,6 +285,10 @@ class Sparse(Matrix):
             X.indptr.astype(np.int32, copy=False), X.indices.astype(np.int32, copy=False), X.data,
             self.n if self.by_columns else self.d,
         )  # fmt: skip
+
+    def is_flat(self) -> bool:
+        served = self.by_columns and self.X.dtype == np.float64 and may_be_flat(self.X.nnz, self.d)
+        return served and self.compressed.is_flat()
 
     @cached_property
     def _counts(self) -> Array:

@@ -206,8 +206,10 @@ def _usual(problem: GlmProblem) -> tuple[str, str]:
     if problem.across is not SERIAL:
         return USUAL["sharded"]
     (kind,) = problem.needs
-    small = problem.design.small or (problem.selects and problem.design.is_slim(problem.has_dual))
-    return USUAL["small" if kind == "glm" and small else kind]
+    design, loss = problem.design, problem.loss
+    small = design.small or (problem.selects and design.is_slim(problem.has_dual))
+    flat = problem.selects and loss.quadratic and loss.uniform
+    return USUAL["small" if kind == "glm" and (small or (flat and design.is_flat())) else kind]
 
 
 def _bits(values: Any) -> Any:

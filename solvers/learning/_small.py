@@ -20,7 +20,7 @@ from .._base.result import Status
 from .._base.threads import build_info, resolve
 from . import _kernels
 from ._coordinate_descent import METHOD, DescentState, counts_of, state_of
-from ._design import is_slim, is_small
+from ._design import is_slim, is_small, may_be_flat
 from ._losses import LOSSES
 from ._penalty import SHARES
 from ._problem import GlmResult
@@ -85,7 +85,7 @@ def _status(ended: int, measure: float, tol: float) -> Status:
 #: A fit by positional arguments of `glm`: X, y, loss, penalty, lam, l1_ratio, bounds, fit_intercept, tol, max_iter,
 #: threads, and what the message says of the method. The result; None where the arguments need a closer look.
 fitted = _kernels.PlainFits(
-    losses={name: (loss.kind, loss.attained) for name, loss in LOSSES.items()}, shares=SHARES, small=is_small,
-    slim=is_slim, threads=resolve, result=SmallResult, name=METHOD.name, converged=Status.CONVERGED, status=_status,
-    message=_message,
+    losses={name: (loss.kind, loss.attained, loss.quadratic) for name, loss in LOSSES.items()}, shares=SHARES,
+    small=is_small, slim=is_slim, flat=may_be_flat, threads=resolve, result=SmallResult, name=METHOD.name,
+    converged=Status.CONVERGED, status=_status, message=_message,
 ).fit  # fmt: skip

@@ -251,3 +251,20 @@ def test_gram_matrices_of_many_rows(seed, loss, d, density):
         assert ours.success
         assert ours.stats["grams"] > 0
         np.testing.assert_allclose(ours.coef, other.coef, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 700, 9000])
+@pytest.mark.parametrize("d", [1, 3, 40])
+@pytest.mark.parametrize("density", [0.3, 0.9])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_columns_of_one_value_each(seed, n, d, density, intercept):
+    """Their Gram matrix comes from bits, of more rows than a buffer holds, too; an empty column among them."""
+    rng = np.random.default_rng(seed)
+    X = (rng.random((n, d)) < density) * rng.normal(size=d)
+    X[:, d // 2] *= d < 3
+    y = X @ rng.normal(size=d) + rng.normal(size=n)
+    keywords = {"lam": strongest(X, y, "squared") / 100, "tol": 1e-13, "fit_intercept": intercept}
+    ours, other = glm(scipy.sparse.csc_array(X), y, **keywords), glm(X, y, method="working-set", **keywords)
+    assert ours.success
+    assert (ours.method, ours.stats["grams"] > 0) == (NAME, ours.nit > 0)
+    np.testing.assert_allclose(ours.coef, other.coef, rtol=1e-8, atol=1e-10)

@@ -187,3 +187,18 @@ def test_slim_matrices_are_small_where_coefficients_are_held_at_zero(monkeypatch
     assert glm(form(wide), y_wide, lam=5.0).method == "working-set"
     assert glm(form(X), y, lam=5.0, penalty="l2").method == "working-set"
     assert glm(form(X).astype(np.float32), y, lam=5.0).method == "working-set"
+
+
+def test_larger_matrices_of_levels_are_small(monkeypatch):
+    """Columns of one value each, for least squares without weights; else the usual way."""
+    rng = np.random.default_rng(5)
+    X = scipy.sparse.csc_array((rng.random((9000, 30)) < 0.5) * rng.uniform(0.5, 2, 30))
+    y = X @ rng.normal(size=30) + rng.normal(size=9000)
+    result, long_way = both(monkeypatch, X, y, lam=50.0, tol=1e-10)
+    np.testing.assert_array_equal(result.coef, long_way.coef)
+    assert (result.method, long_way.method) == ("coordinate-descent", "coordinate-descent")
+    monkeypatch.undo()
+    assert glm(X, y, lam=50.0, sample_weight=rng.uniform(1, 2, 9000)).method == "working-set"
+    assert glm(X, np.sign(y), loss="logistic", lam=50.0).method == "working-set"
+    X.data[-1] *= 2
+    assert glm(X, y, lam=50.0).method == "working-set"

@@ -163,6 +163,8 @@ def test_kernels_refuse_what_does_not_fit():
         _kernels.LossTerms(0, np.ones(3)).evaluate(np.ones(3), np.ones(2))
     with pytest.raises(ValueError, match="do not fit"):
         _kernels.Compressed(np.array([0, 5], np.int32), np.zeros(2, np.int32), np.ones(2), 3)
+    with pytest.raises(ValueError, match="do not fit"):
+        _kernels.Compressed(np.array([0, 9, 2], np.int32), np.zeros(2, np.int32), np.ones(2), 3)
 
 
 # ---- screening ------------------------------------------------------------------------------------
