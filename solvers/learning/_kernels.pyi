@@ -101,8 +101,8 @@ class PlainFits:
     def __init__(
         self, losses: dict[str, tuple[int, bool, bool]], shares: dict[str, float | None],
         small: Callable[[int, int], bool], slim: Callable[[tuple[int, ...], bool], bool],
-        flat: Callable[[int, int], bool], threads: Callable[[int | None], int], result: type[GlmResult], name: str, converged: Status,
-        status: Callable[[int, float, float], Status], message: Callable[[Status, str], str],
+        flat: Callable[[int, int], bool], threads: Callable[[int | None], int], result: type[GlmResult], name: str,
+        converged: Status, status: Callable[[int, float, float], Status], message: Callable[[Status, str], str],
     ) -> None: ...  # fmt: skip
     def fit(
         self, X: Any, y: Any, loss: Any, penalty: Any, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any,
