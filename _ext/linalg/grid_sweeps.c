@@ -26,7 +26,7 @@
  * One sweep a pass waits for memory: its four streams, two rows of either colour, are asked for a row ahead, since none
  * lasts for more than two pages. Large boxes ask for each line four times, which spares a seventh of the time; in the
  * plane, and in the caches, once is better. Bare loops at 2048^2: x = a x + b of whole vectors 1.5 of the triad, rows
- * of both colours without neighbours 1.2, with the loads of their neighbours 1.05.
+ * of both colours without neighbours 1.2, with the loads of their neighbours 0.8 to 1.1.
  * Accuracy: each cell within 2 axes + 4 roundings of its largest term.
  * In NumPy, 1-D: for c in (0, 1): x[c::2] += omega * ((b - A @ x) / diagonal)[c::2]
  */
