@@ -17,7 +17,7 @@ from .._base.iterate import Row
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
-from . import _kernels
+from . import _elsewhere, _kernels
 from ._problem import NonlinearProblem
 from ._result import MinimizeResult, of_numbers
 from ._routes import ROUTES, route
@@ -53,6 +53,8 @@ class GalaState:
     before: npt.NDArray[np.uint8] = field(default_factory=lambda: NOTHING)
     #: 0: the first, 1: on active sets, 2 and 3: the same from the best point.
     route: int = 0
+    #: Further starts so far on the rows alone; beyond `_elsewhere.STARTS`: one of them met the rows, or none is left.
+    starts: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Gala:
         most = min(FIRST, max_iter) if changes else max_iter
         measure, state = self._begun(problem, 0 if problem.every else most)
         rows = [(0, measure, elapsed)] if state.nit else []
-        state = self._rerouted(problem, state) if changes else state
+        state = self._onward(problem, self._rerouted(problem, state) if changes else state)
         while state.status == -1 and state.nit < max_iter:
             rows.append((state.nit, state.measure, perf_counter() - start))
             state = self.step(problem, state)
@@ -143,10 +145,36 @@ class Gala:
 
     def step(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """Some iterations: one where each is asked for, else as many as a slice of time allows."""
-        changes = self._may_change_route(problem)
+        if 0 < state.starts <= _elsewhere.STARTS:
+            return self._started_elsewhere(problem, state)
+        changes = self._may_change_route(problem) and not state.starts
         most = min(state.spent + self._most(state), problem.max_iter) if changes else problem.max_iter
         state = self._run(problem, state, 1 if problem.every else max(1, most - state.nit))
-        return self._rerouted(problem, state) if changes else state
+        return self._onward(problem, self._rerouted(problem, state) if changes else state)
+
+    def _onward(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """The state; running, where its rows cannot be met near x0 and other starts are to be tried on them."""
+        ended = state.status == Status.LOCALLY_INFEASIBLE and not state.starts
+        if not ended or state.nit >= problem.max_iter or not _elsewhere.worthwhile(problem):
+            return state
+        return replace(state, status=-1, starts=1, core=self._best(problem, state), before=NOTHING, spent=state.nit)
+
+    def _started_elsewhere(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """The next start on the rows alone: where it meets them, a solve begins there; none left: the old verdict."""
+        nlp = self._served(problem)[0]
+        most = _elsewhere.limit(state.spent, problem.max_iter)
+        x0, steps = _elsewhere.sought(problem, nlp, state.starts, most - state.nit)
+        nit = state.nit + steps
+        if x0 is not None and nit < problem.max_iter:
+            exact = 0 if nlp.carried and self.merit == "auto" and self._exact == 1 else self._exact
+            begun = self._started(nlp, problem, x0, exact)
+            if begun is not None:
+                core, _, status, measure, x = begun[1]
+                starts = _elsewhere.STARTS + 1
+                return GalaState(nit, measure, x, core, status, nit, NOTHING, LAST_ROUTE, starts)
+        over = state.starts == _elsewhere.STARTS or nit >= most
+        status = int(Status.LOCALLY_INFEASIBLE) if over else -1
+        return replace(state, nit=nit, status=status, starts=state.starts + 1)
 
     @staticmethod
     def _most(state: GalaState) -> int:
@@ -202,7 +230,8 @@ class Gala:
     def _run(self, problem: NonlinearProblem, state: GalaState, iterations: int) -> GalaState:
         nlp = self._served(problem)[0]
         core, nit, status, measure, x = _kernels.gala_run(nlp, state.core, iterations, SLICE)
-        return GalaState(state.spent + nit, measure, x, core, status, state.spent, state.before, state.route)
+        nit += state.spent
+        return GalaState(nit, measure, x, core, status, state.spent, state.before, state.route, state.starts)
 
     def _served(self, problem: NonlinearProblem) -> tuple[_kernels.NLP, str]:
         """The problem's linear algebra: made once."""

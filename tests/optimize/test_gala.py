@@ -9,7 +9,7 @@ from scipy.optimize import Bounds, LinearConstraint, NonlinearConstraint
 from solvers import minimize
 from solvers._base.iterate import Control, run
 from solvers._base.result import Status
-from solvers.optimize import _gala
+from solvers.optimize import _elsewhere, _gala
 from solvers.optimize._kernels import PythonNLP
 from solvers.optimize._nlp import Program
 from solvers.optimize._problem import NonlinearProblem
@@ -168,7 +168,7 @@ def test_steps_of_any_length_give_the_same_bits():
     assert rest.x.tobytes() == whole.x.tobytes()
 
 
-def test_the_second_route_can_be_resumed():
+def test_the_second_route_can_be_resumed(monkeypatch):
     """The active-set route begins where the interior point found nothing feasible: |x|^2 + x_0 + 1 <= 0."""
     disc = NonlinearConstraint(
         lambda x: x @ x + x[0] + 1, -INF, 0, jac=lambda x: 2 * x + [1, 0], hess=lambda x, v: 2 * v[0] * np.eye(2)
@@ -179,6 +179,7 @@ def test_the_second_route_can_be_resumed():
             lambda x: x @ x, [1.0, 2.0], jac=lambda x: 2 * x, hess=lambda x: 2 * np.eye(2), constraints=disc, **more
         )
 
+    monkeypatch.setattr(_elsewhere, "worthwhile", lambda problem: False)
     whole = solve()
     part = solve(max_iter=whole.state.spent + 3)
     assert whole.status is Status.LOCALLY_INFEASIBLE
