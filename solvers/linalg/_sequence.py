@@ -38,7 +38,7 @@ REMEMBERED = 100_000
 TURN = 1e-4
 #: After so many solves that went as expected an arm is chosen for two solves at once, after twice as many for three,
 #: and so on up to the second number: the choice takes time too.
-SETTLED, LONGEST_RUN = 4, 8
+SETTLED, LONGEST_RUN = 8, 8
 #: A trial that took no more than so many times what the best arm takes is made once more: with the caches warm.
 NEAR = 1.5
 #: The factor up to which a solve's time is as expected.
