@@ -159,7 +159,7 @@ def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any)
     """`solve` with this method."""
     from ._solve import solve
 
-    limited = np.isfinite(task.limit)
+    limited = math.isfinite(task.limit)
     result = solve(
         task.system.operator, task.b, x0=task.x0, rtol=0.0, atol=task.tolerance, method=method, options=options,
         time_limit=task.limit if limited else None, max_iter=task.iterations, check_finite=False, threads=task.threads,

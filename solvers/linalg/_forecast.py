@@ -194,7 +194,9 @@ def _prior(families: list[tuple[str, float]], features: int) -> Array:
     """The covariance before anything is known: a quantity is the set-up (even) or the solve (odd) of an arm."""
     names = [f"{name} set-up" if k == 0 else name for name, _ in families for k in (0, 1)]
     places = np.repeat([place for _, place in families], 2)
-    same = np.array([[a == b for b in names] for a in names])
+    numbers = {name: k for k, name in enumerate(names)}
+    kinds = np.array([numbers[name] for name in names])
+    same = kinds[:, None] == kinds
     related = same * np.exp(-0.5 * ((places[:, None] - places) / RELATED) ** 2)
     own = np.eye(len(names))
     covariance = np.zeros((len(names), features, len(names), features))

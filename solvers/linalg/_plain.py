@@ -7,6 +7,7 @@ What is checked, done and returned is what the long way makes of the same argume
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, cast
 
@@ -41,11 +42,13 @@ def plain(
     options: Any,
     assume_symmetric: bool,
     max_iter: Any,
+    time_limit: Any,
     threads: int | None,
 ) -> LinearResult | None:
     """The result; None where the arguments are of another kind, or wrong, or the start good enough."""
     start = perf_counter()
     limits = _tolerance(rtol) and _tolerance(atol) and rtol + atol > 0 and type(max_iter) is int and max_iter > 0
+    limits = limits and (time_limit is None or (type(time_limit) in (float, int) and time_limit > 0))
     if not (
         limits and reference == "b" and _vector(b, A.size) and (x0 is None or _vector(x0, A.size)) and _numbers(options)
     ):
@@ -58,6 +61,8 @@ def plain(
         return None
     omega = row_sum_omega(operand, A.size) if solver.omega == "auto" else float(solver.omega)
     elapsed = perf_counter() - start
+    if time_limit is not None and elapsed >= time_limit:
+        return None
     found = _kernels.ssor_cg(operand, omega, b, x0, rtol, atol, min(a_step(A), max_iter))
     if found is None:
         return None
@@ -69,7 +74,11 @@ def plain(
             A, b, first.x, max(rtol * size, atol), max_iter, False, count, assume_symmetric=assume_symmetric,
             size_of_b=size, begun=(first, state),
         )  # fmt: skip
-        return explained(cast(LinearResult, run(METHOD, problem, Control(max_iter), options, start=start)), problem)
+        control = Control(max_iter, time_limit, resume=None if time_limit is None else state)
+        result = cast(LinearResult, run(METHOD, problem, control, options, start=start))
+        if time_limit is not None:  # it went on from the state, which the clock must not take away
+            result = result.changed(history=_with_first(result.history, at_start, elapsed))
+        return explained(result, problem)
     x = operand.unpack(vectors.pop("x"))
     state = made(CgState, x=x, numbers=numbers, outcome=outcome, nit=nit, measure=measure, **at_rest(operand, vectors))
     history = columns([(0, at_start, elapsed), (nit, measure, perf_counter() - start)])
@@ -83,6 +92,12 @@ def plain(
         "history": dict(zip(("nit", "measure", "seconds"), history, strict=True)), "state": state,
         "residual_norm": measure, "columns": (),
     })  # fmt: skip
+
+
+def _with_first(history: Mapping[str, Array], at_start: float, elapsed: float) -> dict[str, Array]:
+    """The history with the row of the start."""
+    rows = zip((0, at_start, elapsed), history.values(), strict=True)
+    return {name: np.concatenate(([first], column)) for name, (first, column) in zip(history, rows, strict=True)}
 
 
 def _tolerance(value: Any) -> bool:

@@ -200,8 +200,7 @@ class SequenceSolver:
         _threads.resolve(threads)
         self.cost, self.context, self.rtol, self.atol, self.threads = cost, context, rtol, atol, threads
         self._arms = _resolve(arms, cost)
-        # looking for a constant stencil is most of what a choice takes
-        self._transforms = any(isinstance(arm, _arms.Transform) for arm in self._arms)
+        self._transforms = {k for k, arm in enumerate(self._arms) if isinstance(arm, _arms.Transform)}
         self._reuse = np.array([arm.reuse for arm in self._arms], dtype=np.float64)
         self._first = np.array([arm.first for arm in self._arms], dtype=np.float64)
         self._places = {arm.name: k for k, arm in enumerate(self._arms)}
@@ -440,7 +439,7 @@ class SequenceSolver:
     def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
         system = self._system
         numbers, estimates = self._estimate(digits)
-        if not any(map(math.isfinite, numbers[1].tolist())):
+        if not any(estimates):
             return None, estimates
         features = self._features(b, context)
         if self._rule is None:
@@ -451,7 +450,14 @@ class SequenceSolver:
             if place is not None and kept.pattern == system.pattern:
                 due[place] = kept.due(system, self._arms[place].reuse)
         lifetime = self._reuse * system.run
-        return self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features)), estimates
+        question = self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features))
+        if not self._transforms.isdisjoint((question.arm, question.best)) and system.box is None:
+            # that the stencil is constant was taken for granted: to look takes longer than all else of a choice
+            numbers, estimates = self._estimate(digits)
+            if not any(estimates):
+                return None, estimates
+            question = self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features))
+        return question, estimates
 
     def _new_rule(self, features: int) -> Forecast:
         families = [(arm.family, arm.place) for arm in self._arms]
@@ -460,15 +466,17 @@ class SequenceSolver:
     def _estimate(self, digits: float) -> tuple[Array, list[Estimate | None]]:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
-        served = system.pattern, system.definite, self._transforms and system.box is not None
+        served = system.pattern, system.definite, bool(self._transforms) and system.boxed
         if self._served != served or len(self._estimates) > MOST_ESTIMATES:
-            self._serving, self._served = [arm.serves(system) for arm in self._arms], served
+            self._serving = [arm.serves(system) for arm in self._arms]
+            self._served = *served[:2], bool(self._transforms) and system.boxed  # by now it has been looked at
             self._estimates.clear()
         key = system.usual_condition, round(digits)
         if key not in self._estimates:
             pairs = zip(self._arms, self._serving, strict=True)
             found = [arm.estimate(system, float(key[1])) if serves else None for arm, serves in pairs]
             rows = [(np.inf, np.inf) if e is None else _units(self.cost, e.setup, e) for e in found]
+            found = [e if math.isfinite(row[1]) else None for e, row in zip(found, rows, strict=True)]
             self._estimates[key] = np.ascontiguousarray(np.array(rows).T), found
         self._costs, estimates = self._estimates[key]
         return self._costs, estimates
@@ -563,9 +571,9 @@ class SequenceSolver:
             logs = np.log(numbers[1]) + (self._rule.mean @ z)[1::2]
         deviations = np.sqrt(np.maximum(self._rule.variances(z)[1::2], 0.0))
         return {
-            name: (float(np.exp(log)), float(np.exp(deviation)))
-            for name, log, deviation in zip(self.arms, logs, deviations, strict=True)
-            if np.isfinite(log)
+            arm.name: (float(np.exp(log)), float(np.exp(deviation)))
+            for k, (arm, log, deviation) in enumerate(zip(self._arms, logs, deviations, strict=True))
+            if np.isfinite(log) and (k not in self._transforms or arm.serves(self._system))
         }
 
     def state_dict(self) -> dict[str, Any]:

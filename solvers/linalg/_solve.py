@@ -159,18 +159,14 @@ def solve(
     (True, [1.0, 1.0, 1.0, 1.0])
     """
     matrix = A if callable(getattr(A, "operand", None)) else plan(A, check_finite=check_finite)
+    usual = not verbose and M is None and nullspace is None and rng is None and resume is None and callback is None
     if isinstance(matrix, ComplexPlan):
         b, x0 = in_parts(b, "b", matrix, check_finite), x0 if x0 is None else in_parts(x0, "x0", matrix, check_finite)
         matrix = matrix.parts
     elif getattr(getattr(b, "dtype", None), "kind", "") == "c":
         raise TypeError("b must be real numbers, not complex: A is real, so give two columns, b.real and b.imag")
-    elif method == "ssor-cg" and not verbose and M is None and nullspace is None and rng is None and resume is None:
-        watched = callback is not None or time_limit is not None
-        found = (
-            None
-            if watched
-            else plain(matrix, b, x0, rtol, atol, reference, options, assume_symmetric, max_iter, threads)
-        )
+    elif method == "ssor-cg" and usual:
+        found = plain(matrix, b, x0, rtol, atol, reference, options, assume_symmetric, max_iter, time_limit, threads)
         if found is not None:
             return found
     control = Control(max_iter, time_limit, callback, verbose, resume)

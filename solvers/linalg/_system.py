@@ -53,6 +53,7 @@ class System:
         self._numbers: tuple[Any, ...] = ()  # of a grid: what its entries are made of
         self.indefinite = False
         self._layout: Layout | None = None
+        self._was_box = False  # the last matrix of the pattern that was looked at
         self._sample: tuple[Array, Array, Array] | None = None
         self._pairs: tuple[Array, Array] | None = None
         self._facts: dict[str, Any] = {}
@@ -124,9 +125,14 @@ class System:
         found: Box | None = self._fact("box", self._box)
         return found
 
+    @property
+    def boxed(self) -> bool:
+        """Whether it may be such a stencil: as the last one was that was looked at, in hundreds of places."""
+        return (self._was_box and self._layout is not None) or self.box is not None
+
     def no_box(self) -> None:
         """What seemed to be a box is none."""
-        self._layout, self._facts["box"] = None, None
+        self._layout, self._facts["box"], self._was_box = None, None, False
 
     def residual(self, b: Array, x: Array) -> Array:
         """b - A x in float64."""
@@ -165,6 +171,7 @@ class System:
         self.pattern += 1
         self._new_values()
         self._layout = self._sample = self._pairs = None
+        self._was_box = False
 
     def _take(self, matrix: scipy.sparse.csr_array) -> None:
         """Keep the values aside: the user may write the next ones into the same array."""
@@ -207,7 +214,9 @@ class System:
     def _box(self) -> Box | None:
         if self.matrix is None:
             return _grid_box(self.operator)
-        return None if self._layout is None else self._layout.box(self._wide())
+        found = None if self._layout is None else self._layout.box(self._wide())
+        self._was_box = found is not None
+        return found
 
     def _condition(self) -> float:
         if self.size == 0:

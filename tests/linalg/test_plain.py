@@ -1,12 +1,14 @@
 """Solves by SSOR-CG with little around the loop: they are the long way's, to the last bit."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from solvers.linalg import GridOperator, OmegaTuner, _kernels, plan, solve
+from solvers import OptionError, Status
+from solvers.linalg import GridOperator, OmegaTuner, _kernels, _plain, _problem, plan, solve
 
 from .matrices import laplacian
 
@@ -35,8 +37,8 @@ SYSTEMS = systems()
 
 
 def both(A, b, **keywords):
-    """As it comes, and the long way: the clock is looked at."""
-    return (solve(A, b, method="ssor-cg", time_limit=limit, **keywords) for limit in (None, 1e6))
+    """As it comes, and the long way: a generator is checked."""
+    return (solve(A, b, method="ssor-cg", rng=rng, **keywords) for rng in (None, 0))
 
 
 def same(one, other):
@@ -56,7 +58,8 @@ def same(one, other):
 @pytest.mark.parametrize(
     "more",
     [{}, {"options": {"omega": 1.6}, "x0": True}, {"options": {"ordering": "natural"}, "rtol": 1e-3, "atol": 2},
-     {"max_iter": 3, "x0": True}, {"rtol": 1e-17}, {"threads": 2, "assume_symmetric": True}],
+     {"max_iter": 3, "x0": True}, {"rtol": 1e-17}, {"threads": 2, "assume_symmetric": True},
+     {"time_limit": 1e6}, {"time_limit": 1e6, "max_iter": 3}, {"time_limit": 1000, "rtol": 1e-17}],
 )  # fmt: skip
 def test_it_is_the_long_way(name, more, seed):
     A, rng = SYSTEMS[name], np.random.default_rng(seed)
@@ -65,6 +68,45 @@ def test_it_is_the_long_way(name, more, seed):
     same(one, other)
     left = np.linalg.norm(b - A @ one.x)
     assert one.measure == pytest.approx(left, rel=1e-3, abs=1e-13 * np.linalg.norm(b))
+
+
+@pytest.mark.parametrize("limit", [None, 1e6])
+def test_it_goes_on_where_the_first_run_ends(monkeypatch, limit):
+    for module in (_plain, _problem):
+        monkeypatch.setattr(module, "a_step", lambda A: 4)
+    one, other = both(HEAT, np.ones(HEAT.size), time_limit=limit, rtol=1e-12)
+    same(one, other)
+    assert one.success
+    np.testing.assert_array_equal(one.history["nit"][:3], [0, 4, 8])
+
+
+def test_a_limit_that_is_not_reached_is_no_long_way(monkeypatch):
+    monkeypatch.setattr(_plain, "run", None)
+    assert solve(HEAT, np.ones(HEAT.size), method="ssor-cg", time_limit=60).success
+
+
+def test_what_the_first_run_made_is_kept_when_the_time_is_over(monkeypatch):
+    monkeypatch.setattr(_plain, "a_step", lambda A: 4)
+    monkeypatch.setattr(_plain, "perf_counter", lambda: time.perf_counter() - 100)
+    b = np.ones(HEAT.size)
+    result, four = (solve(HEAT, b, method="ssor-cg", **more) for more in ({"time_limit": 10.0}, {"max_iter": 4}))
+    assert (result.status, result.nit) == (Status.TIME_LIMIT, 4)
+    np.testing.assert_array_equal(result.x, four.x)
+    np.testing.assert_array_equal(result.history["nit"], [0, 4])
+    np.testing.assert_array_equal(result.history["measure"], four.history["measure"])
+    assert result.residual_norm < np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("limit", [0, 1e-9])
+def test_no_time_is_no_iteration(limit):
+    result = solve(HEAT, np.ones(HEAT.size), method="ssor-cg", time_limit=limit)
+    assert (result.status, result.nit) == (Status.TIME_LIMIT, 0)
+
+
+@pytest.mark.parametrize("limit", [-1.0, "soon", np.nan])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(OptionError, match="time_limit"):
+        solve(HEAT, np.ones(HEAT.size), method="ssor-cg", time_limit=limit)
 
 
 def test_it_goes_on_from_its_state(seed):

@@ -533,6 +533,30 @@ def test_a_trial_that_comes_near_is_made_once_more_with_warm_caches(monkeypatch)
     assert [r.stats["trial"] for r in found[:12]].count(True) == sum(question.trial for question, _ in told)
 
 
+def test_a_stencil_is_looked_for_only_where_its_transform_may_be_taken(asked, monkeypatch):
+    looks, box = [], _system.Layout.box
+    monkeypatch.setattr(_system.Layout, "box", lambda layout, data: looks.append(1) or box(layout, data))
+    rng = np.random.default_rng(5)
+    sequence = SequenceSolver(arms=["transform", "cg", "ssor-cg(1)"], cost="iterations")
+    sequence._rule = sequence._new_rule(2)
+    played = []
+    for k in range(80):
+        # while it is forecast to be the dearest, nobody looks
+        sequence._rule.mean[1, 0] = 20.0 if k < 40 else -20.0
+        A, b = (variable(9, rng) if k in (30, 31, 60, 61) else laplacian(9) * (1 + k)), rng.normal(size=81)
+        before = len(looks)
+        result = sequence.solve(A, b)
+        assert right(A, result, b)
+        assert result.stats["failures"] == {}
+        assert (len(looks) > before) == (k == 0 or k >= 40)
+        played.append(result.arm)
+        if k in (60, 61):
+            assert "transform" not in [row["arm"] for row in sequence.report().rows if row["forecast"] > 0]
+    assert len(asked) >= 80
+    assert "transform" not in played[:40]
+    assert [k for k in range(40, 80) if played[k] != "transform"] == [60, 61]
+
+
 def test_a_transform_forms_its_residual_once(monkeypatch):
     A, b = laplacian(12), np.random.default_rng(1).normal(size=144)
     sequence = SequenceSolver(arms=["transform"], guess="zero")
