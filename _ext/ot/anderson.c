@@ -15,9 +15,9 @@ enum { DEPTH = OT_ANDERSON_DEPTH };
 /* A direction of which the ones before leave less than this share is none of its own. */
 static const double LEAST_PIVOT = 1e-10;
 
-size_t ot_anderson_worksize(size_t size) { return 2 * (DEPTH + 1) * size; }
+size_t sv_ot_anderson_worksize(size_t size) { return 2 * (DEPTH + 1) * size; }
 
-struct ot_anderson ot_anderson_at(double *work, size_t size)
+struct ot_anderson sv_ot_anderson_at(double *work, size_t size)
 {
     return (struct ot_anderson){.size = size, .answer = work, .move = work + size, .answers = work + 2 * size,
                                 .moves = work + (2 + DEPTH) * size};
@@ -67,7 +67,7 @@ static void solve(double (*matrix)[DEPTH], double *gamma, int size)
     }
 }
 
-void ot_anderson_next(struct ot_anderson *q, const double *answer, const double *move, const double *weights, double *next)
+void sv_ot_anderson_next(struct ot_anderson *q, const double *answer, const double *move, const double *weights, double *next)
 {
     const size_t size = q->size;
     const int known = q->steps < DEPTH ? q->steps : DEPTH;

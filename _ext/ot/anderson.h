@@ -14,12 +14,12 @@ struct ot_anderson {
     double *answers, *moves; /* DEPTH changes each, in a ring */
 };
 
-size_t ot_anderson_worksize(size_t size);
-struct ot_anderson ot_anderson_at(double *work, size_t size);
+size_t sv_ot_anderson_worksize(size_t size);
+struct ot_anderson sv_ot_anderson_at(double *work, size_t size);
 
 /* next becomes where the steps so far and this one lead: the combination of the answers, with coefficients of sum 1,
  * whose combined move is smallest in the norm sum weights move^2. next may be answer. */
-void ot_anderson_next(struct ot_anderson *memory, const double *answer, const double *move, const double *weights,
+void sv_ot_anderson_next(struct ot_anderson *memory, const double *answer, const double *move, const double *weights,
                       double *next);
 
 #endif

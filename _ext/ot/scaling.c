@@ -89,7 +89,7 @@ static void move_on(struct ot_anderson *memory, const double *b, double *y, cons
         move[j] = b[j] / c[j] - 1;
         y[j] *= b[j] / c[j];
     }
-    ot_anderson_next(memory, y, move, b, next);
+    sv_ot_anderson_next(memory, y, move, b, next);
     int near = 1;
     for (size_t j = 0; j < m; j++)
         near &= next[j] < FAR * y[j] && next[j] * FAR > y[j];
@@ -101,7 +101,7 @@ static void move_on(struct ot_anderson *memory, const double *b, double *y, cons
 
 size_t sv_ot_scaling_sweeps_worksize(size_t n, size_t m)
 {
-    return sv_ot_scaling_worksize(n, m) + ot_anderson_worksize(m) + 2 * m;
+    return sv_ot_scaling_worksize(n, m) + sv_ot_anderson_worksize(m) + 2 * m;
 }
 
 int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, double *x, double *y, double *c,
@@ -109,7 +109,7 @@ int sv_ot_scaling_sweeps(const struct sv_ot_stored_plan *plan, const double *b, 
 {
     const size_t m = plan->m;
     double *room = work + sv_ot_scaling_worksize(plan->n, m);
-    struct ot_anderson memory = ot_anderson_at(room + 2 * m, m);
+    struct ot_anderson memory = sv_ot_anderson_at(room + 2 * m, m);
     double error = l1_distance(b, c, m);
     const double first = error;
     int done = 0;
