@@ -29,7 +29,7 @@ from ._design import FEWEST
 from ._groups import Grouped
 from ._models import kept_gram
 from ._problem import FitState, GlmProblem, GlmResult
-from ._working_set import FIRST_PASSES, _line_search, look, may_be_nonzero
+from ._working_set import _line_search, look, may_be_nonzero, passes
 
 Array = npt.NDArray[Any]
 
@@ -128,9 +128,7 @@ class GroupWorkingSet:
         of_group = rank[penalty.group_of]
         new = np.flatnonzero((of_group >= 0) & ~state.working)
         both = np.concatenate([np.flatnonzero(state.working), new[np.argsort(of_group[new], kind="stable")]])
-        affordable = design.affordable(both, FIRST_PASSES * 3.0 ** min(state.nit, 30)) - int(
-            np.count_nonzero(state.working)
-        )
+        affordable = design.affordable(both, passes(state.nit)) - int(np.count_nonzero(state.working))
         # Twice as many as are in use are a guess of what lacks.
         return max(FEWEST, affordable, 2 * int(np.count_nonzero(state.w)))
 

@@ -102,7 +102,7 @@ class WorkingSet:
     def init(self, problem: GlmProblem) -> WorkingSetState:
         design, w0 = problem.design, _without_empty(problem)
         columns = np.arange(design.width)
-        room = self.first or max(FEWEST, design.affordable(columns, FIRST_PASSES))
+        room = self.first or max(FEWEST, design.affordable(columns, passes(0)))
         if design.width > room and problem.selects:
             used = w0 != 0 if problem.guess is None else problem.guess | (w0 != 0)
             used[design.d :] = True
@@ -142,7 +142,7 @@ class WorkingSet:
         room = self.first
         if not (room and state.nit == 0):
             both = np.concatenate([columns, candidates])
-            affordable = design.affordable(both, FIRST_PASSES * 3.0 ** min(state.nit, 30)) - len(columns)
+            affordable = design.affordable(both, passes(state.nit)) - len(columns)
             # No more than n are needed, but what is between two answers may have more.
             room = max(FEWEST, affordable, min(int(np.count_nonzero(state.w)), design.n))
         if not problem.has_dual:
@@ -193,6 +193,11 @@ def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
         known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
     problem.remember(known)
     return known
+
+
+def passes(nit: int) -> float:
+    """What the Gram matrix of the columns may cost after so many steps, in passes over the data."""
+    return FIRST_PASSES * 3.0 ** min(nit, 30)
 
 
 def may_be_nonzero(problem: GlmProblem, known: Certificate) -> Array:
