@@ -19,14 +19,16 @@
  * strips reads (1 + 2 S / rows) as much. A triad a = b + s c counts 24 bytes an element too, but moves 32, since it
  * reads the lines that it writes: one sweep a pass can at most have 4/3 of its byte rate from memory.
  * Measured on one core, in parts of the triad's byte rate; AHEAD and the sizes of caches were chosen on the Zen 5:
- *             Zen 5                                  Sapphire Rapids, a virtual machine with slow memory, before pairs
- *   256^2     one sweep a pass 1.1, four 1.5         one 1.3 to 1.4, as many as fit 1.6
- *   2048^2    one 0.8, four 1.8                      one 1.46, as many as fit 3.4
- *   192^3     one 0.8, four 1.1                      one 1.1 to 1.3, as many as fit 1.8 (1.4 without strips)
+ *             Zen 5                               Sapphire Rapids, a virtual machine with slow memory, before pairs
+ *   256^2     one sweep a pass 1.1 to 1.6,        one 1.3 to 1.4, as many as fit 1.6
+ *             eight 1.2 to 2.0
+ *   2048^2    one 1.2 to 1.4, eight 2.2 to 2.5    one 1.46, as many as fit 3.4
+ *   192^3     one 0.9, as many as fit 1.2         one 1.1 to 1.3, as many as fit 1.8 (1.4 without strips)
  * One sweep a pass waits for memory: its four streams, two rows of either colour, are asked for a row ahead, since none
- * lasts for more than two pages. Large boxes ask for each line four times, which spares a seventh of the time; in the
- * plane, and in the caches, once is better. Bare loops at 2048^2: x = a x + b of whole vectors 1.5 of the triad, rows
- * of both colours without neighbours 1.2, with the loads of their neighbours 0.8 to 1.1.
+ * lasts for more than two pages. A core that can run some twelve vectors ahead of the oldest one gets less so: at 2048^2
+ * 0.9 with 512-bit vectors, where 128-bit ones, four to a line, had 1.2. Idle instructions that fill its window mend
+ * that, rows at other places in their pages do not; so beyond the caches full-line vectors are paced. In the caches that
+ * would cost a third. In place, x = a x + b on whole vectors has 1.5 to 1.8 of the triad.
  * Accuracy: each cell within 2 axes + 4 roundings of its largest term.
  * In NumPy, 1-D: for c in (0, 1): x[c::2] += omega * ((b - A @ x) / diagonal)[c::2]
  */
@@ -54,13 +56,21 @@ struct line {
     real *x;
 };
 
+/* i, which the core learns when v is there; `none` is 0, but not to the compiler. */
+INLINE ptrdiff_t once_known(ptrdiff_t i, vreal v, ptrdiff_t none)
+{
+    int64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return i + (bits & none);
+}
+
 /* relax_part amid the rows of one half sweep, or of two of which the second is a layer behind, with constant couplings,
  * where all cells have one diagonal: scaled[axis] = omega coupling / diagonal, scaled[3] = omega / diagonal. What the
  * first makes the second reads as its layer after, and the layer before of the first is the second's own: they stay in
  * registers. The neighbours along x are one aligned vector and the one before or after it: a 512-bit load across cache
- * lines would cost twice a shuffle. */
+ * lines would cost twice a shuffle. Paced, each vector waits for the first load of the one before. */
 INLINE void relax_uniform(const struct line *line, int count, const vreal scaled[4], ptrdiff_t from, ptrdiff_t to,
-                          vreal keep, ptrdiff_t ahead, ptrdiff_t asked, int parity, int axes)
+                          vreal keep, ptrdiff_t ahead, int paced, int parity, int axes)
 {
     const real *far = line[0].after;
     vreal last[TOGETHER];
@@ -69,13 +79,14 @@ INLINE void relax_uniform(const struct line *line, int count, const vreal scaled
         last[h] = v_load(line[h].beside + from - (parity ? 0 : SV_W));
     (void)last;
     for (ptrdiff_t i = from; i < to; i += SV_W) {
-        for (ptrdiff_t at = i + ahead; ahead && at < i + ahead + SV_W; at += axes == 3 ? asked : LINE) {
+        for (ptrdiff_t at = i + ahead; ahead && at < i + ahead + SV_W; at += LINE) {
             __builtin_prefetch(line[0].x + at);
             __builtin_prefetch(far + at);
             __builtin_prefetch(line[0].b + at);
             __builtin_prefetch(line[count - 1].b + at);
         }
-        vreal after = v_load(far + i), own = v_load(line[0].x + i);
+        const vreal first = v_load(line[0].x + i);
+        vreal after = v_load(far + i), own = first;
 #pragma GCC unroll 2
         for (int h = 0; h < count; h++) {
             vreal before = v_load(line[h].before + i);
@@ -94,6 +105,8 @@ INLINE void relax_uniform(const struct line *line, int count, const vreal scaled
             v_store(line[h].x + i, after);
             own = before;
         }
+        if (ahead && paced)
+            i = once_known(i, first, ahead & 1); /* even, as all pitches are */
     }
 }
 
@@ -109,7 +122,7 @@ struct pass {
     ptrdiff_t width, strip;  /* of a layer, and what of it is taken through all half sweeps at once */
     int slanted;     /* a strip goes through all fronts, each half sweep a row lower */
     ptrdiff_t ahead; /* from a row to the one that is asked for meanwhile; 0: all is in cache */
-    ptrdiff_t asked; /* 3-D: so far apart are the numbers that are asked for */
+    int paced;       /* vectors wait for one another, lest the core runs ahead of what it has asked for */
     int cut_around;  /* the last block and the first are neighbours */
     /* relax_uniform's cells in rows with neighbours at all sides, whose first has i = 0 or 1, and its numbers there */
     ptrdiff_t from[2], to[2];
@@ -213,7 +226,7 @@ INLINE void relax_amid(const struct pass *p, const struct rows *r, ptrdiff_t hal
         show_ends(g, beside, cells_of(g, 1 - parity));
     }
     if (p->ahead && half == 0)
-        relax_uniform(line, TOGETHER, scaled, from, to, keep, p->ahead, p->asked, parity, axes);
+        relax_uniform(line, TOGETHER, scaled, from, to, keep, p->ahead, p->paced, parity, axes);
     else
         relax_uniform(line, TOGETHER, scaled, from, to, keep, 0, 0, parity, axes);
     for (int h = 0; h < TOGETHER; h++)
@@ -435,7 +448,7 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
     p.width = g->axes == 3 ? g->n[1] : cells_of(g, 0);
     if (g->size * sizeof(real) > SECOND_CACHE)
         p.ahead = g->pitch * (g->pitch < AHEAD ? AHEAD / g->pitch : 1);
-    p.asked = g->size * sizeof(real) > THIRD_CACHE ? LINE / 4 : LINE;
+    p.paced = SV_W * sizeof(real) == 64 && g->size * sizeof(real) > THIRD_CACHE;
     lay_amid(&p);
     p.cut_around = g->periodic[g->axes - 1] && layers > 1;
     size_t fits = fitting_depth(g, &p.slanted);

@@ -170,3 +170,20 @@ def test_pairs_of_half_sweeps(shape, bc, dtype):
     np.testing.assert_allclose(results[0], expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
     for result in results[1:]:
         assert np.array_equal(result, results[0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((66, 16500), np.float64), ((20, 240, 241), np.float64), ((70, 32080), np.float32)]
+)
+def test_vectors_beyond_the_caches(shape, dtype):
+    """More than 8 MB each: rows are asked for ahead, and whole lines paced."""
+    rng = np.random.default_rng(14)
+    grid = GridOperator(shape, 1.5, 0.2, 0.7, ["neumann"] + ["dirichlet"] * (len(shape) - 1))
+    operand = grid.operand("redblack", dtype=np.dtype(dtype))
+    b, x = rng.normal(size=(2, grid.size))
+    expected = redblack_reference(grid, 1.3, b, x, 2)
+    tolerance = 1e-12 if dtype == np.float64 else 1e-5
+    for depth, threads in ((1, 1), (0, 2)):
+        operand.sweeps(1.3, False, operand.pack(b), packed := operand.pack(x), 2, depth, threads)
+        assert packed.nbytes > 8 << 20
+        np.testing.assert_allclose(operand.unpack(packed), expected, rtol=0, atol=tolerance * np.abs(expected).max())
