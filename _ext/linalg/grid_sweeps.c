@@ -121,7 +121,7 @@ struct pass {
     ptrdiff_t halves, layers, blocks;
     ptrdiff_t width, strip;  /* of a layer, and what of it is taken through all half sweeps at once */
     int slanted;     /* a strip goes through all fronts, each half sweep a row lower */
-    ptrdiff_t ahead; /* from a row to the one that is asked for meanwhile; 0: all is in cache */
+    ptrdiff_t ahead; /* from a row to the one that is asked for meanwhile; 0: all is near */
     int paced;       /* vectors wait for one another, lest the core runs ahead of what it has asked for */
     int cut_around;  /* the last block and the first are neighbours */
     /* relax_uniform's cells in rows with neighbours at all sides, whose first has i = 0 or 1, and its numbers there */
@@ -446,7 +446,7 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
     struct pass p = {.grid = g, .relax = GRID_PICK(relax_rows, g), .omega = omega, .first_colour = backward,
                      .layers = layers, .b = b, .x = x};
     p.width = g->axes == 3 ? g->n[1] : cells_of(g, 0);
-    if (g->size * sizeof(real) > SECOND_CACHE)
+    if (g->size * sizeof(real) > (g->axes == 3 ? SECOND_CACHE : SECOND_CACHE / 8)) /* else others' data seldom comes between */
         p.ahead = g->pitch * (g->pitch < AHEAD ? AHEAD / g->pitch : 1);
     p.paced = SV_W * sizeof(real) == 64 && g->size * sizeof(real) > THIRD_CACHE;
     lay_amid(&p);
