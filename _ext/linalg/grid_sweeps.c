@@ -137,12 +137,18 @@ struct rows {
     ptrdiff_t half, end, layer, row, last, low, high;
 };
 
-/* The cells of a row of n from where relax_uniform serves: a Neumann end has another diagonal, and what is no whole
- * vector ends in zeros. */
+/* The cells of a row of n from where relax_uniform serves, in whole vectors: a Neumann end has another diagonal. What it
+ * wrote past the row's end is then cleared. */
 INLINE ptrdiff_t uniform_from(const real *inverse) { return inverse[0] == inverse[SV_W] ? 0 : SV_W; }
 INLINE ptrdiff_t uniform_to(const real *inverse, ptrdiff_t n)
 {
-    return n % SV_W == 0 && inverse[n - 1] == inverse[SV_W] ? n : (n - 1) / SV_W * SV_W;
+    return (n - 1 + (inverse[n - 1] == inverse[SV_W] ? SV_W : 0)) / SV_W * SV_W;
+}
+
+INLINE void clear_past(real *x, ptrdiff_t n, ptrdiff_t to)
+{
+    if (to > n)
+        v_store(x + to - SV_W, v_keep(v_load(x + to - SV_W), (size_t)(n + SV_W - to), 0));
 }
 
 INLINE const real *inverse_row(const struct sv_grid *g, ptrdiff_t j, ptrdiff_t k, ptrdiff_t parity)
@@ -190,6 +196,7 @@ INLINE void relax_row(const struct pass *p, ptrdiff_t half, ptrdiff_t layer, ptr
                                   p->x + own};
         parity ? relax_uniform(&line, 1, scaled, from, to, keep, 0, 0, 1, axes)
                : relax_uniform(&line, 1, scaled, from, to, keep, 0, 0, 0, axes);
+        clear_past(p->x + own, n, to);
     }
     relax_part(&a, coupling, p->b + own, inverse, p->x + own, low, from, omega, keep, axes, 1);
     relax_part(&a, coupling, p->b + own, inverse, p->x + own, to, high, omega, keep, axes, 1);
@@ -229,8 +236,10 @@ INLINE void relax_amid(const struct pass *p, const struct rows *r, ptrdiff_t hal
         relax_uniform(line, TOGETHER, scaled, from, to, keep, p->ahead, p->paced, parity, axes);
     else
         relax_uniform(line, TOGETHER, scaled, from, to, keep, 0, 0, parity, axes);
-    for (int h = 0; h < TOGETHER; h++)
+    for (int h = 0; h < TOGETHER; h++) {
         hide_ends(g, line[h].beside, cells_of(g, 1 - parity));
+        clear_past(line[h].x, n, to);
+    }
     for (int h = 0; h < TOGETHER && r->low < from; h++)
         (axes == 3 ? relax_row_3 : relax_row_2)(p, half + h, layer - h, row, r->low, from);
     for (int h = 0; h < TOGETHER && to < high; h++)
@@ -446,7 +455,7 @@ static void sweeps(const struct sv_grid *g, double omega, int backward, size_t c
     struct pass p = {.grid = g, .relax = GRID_PICK(relax_rows, g), .omega = omega, .first_colour = backward,
                      .layers = layers, .b = b, .x = x};
     p.width = g->axes == 3 ? g->n[1] : cells_of(g, 0);
-    if (g->size * sizeof(real) > (g->axes == 3 ? SECOND_CACHE : SECOND_CACHE / 8)) /* else others' data seldom comes between */
+    if (g->size * sizeof(real) > SECOND_CACHE / 8) /* smaller ones are read again before others' data come between */
         p.ahead = g->pitch * (g->pitch < AHEAD ? AHEAD / g->pitch : 1);
     p.paced = SV_W * sizeof(real) == 64 && g->size * sizeof(real) > THIRD_CACHE;
     lay_amid(&p);
