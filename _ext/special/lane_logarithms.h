@@ -127,7 +127,7 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     }
 }
 
-/* Logarithms of the sums of SV_W rows or columns, as by log_near. */
+/* Logarithms of the sums of SV_W rows or columns, as by log_near; of NaN, whose bits log_near takes for a number's, NaN. */
 static void lane_logs(vreal sum, vreal error, vreal lower, double ln2, real *values)
 {
     real words[3][SV_W];
@@ -136,7 +136,7 @@ static void lane_logs(vreal sum, vreal error, vreal lower, double ln2, real *val
     v_store(words[2], lower);
     for (int k = 0; k < SV_W; k++) {
         const double total = (double)words[0][k] + words[1][k];
-        values[k] = (real)log_near(total, words[1][k] - (total - words[0][k]), words[2][k], ln2);
+        values[k] = (real)(log_near(total, words[1][k] - (total - words[0][k]), words[2][k], ln2) + (total - total));
     }
 }
 

@@ -26,7 +26,8 @@ SV_DISPATCH(textbook_kernels, textbook, NAME(textbook))
 enum {
     MAX_SEGMENTS = 64,
     ROWS_TASKS = 64,
-    LONE_ROW = 256 /* elements from which a row's bits depend on it alone: shorter ones go in groups */
+    LONE_ROW = 256, /* elements from which a row's bits depend on it alone: shorter ones go in groups */
+    GROUP = 16      /* rows of a group at most, and a multiple of all others: the lanes of a vector */
 };
 
 /* ---- one row, cut into segments ------------------------------------------------------------ */
@@ -270,21 +271,28 @@ struct batch {
     void (*some)(const struct batch *, size_t first, size_t last);
 };
 
+/* Rows that stay together whatever the threads: whole groups of short ones, for those that fill none take another way,
+ * four times as long. */
+static size_t together(const struct batch *batch) { return batch->length < LONE_ROW ? GROUP : 1; }
+
+static size_t parts(const struct batch *batch) { return (batch->rows + together(batch) - 1) / together(batch); }
+
 static void run_block(void *context, size_t k)
 {
     const struct batch *batch = context;
-    batch->some(batch, batch->rows * k / batch->tasks, batch->rows * (k + 1) / batch->tasks);
+    const size_t first = parts(batch) * k / batch->tasks * together(batch);
+    const size_t end = parts(batch) * (k + 1) / batch->tasks * together(batch);
+    batch->some(batch, first, end < batch->rows ? end : batch->rows);
 }
 
-/* Short rows fall into tasks by their number alone, since those that fill no group take another way. A task of longer
- * ones is as large as the threads allow: its first and its last row have no other beside them to hide the memory behind,
- * and two rows a task would take half as long again. */
+/* A task of long rows is as large as the threads allow: its first and its last row have no other beside them to hide the
+ * memory behind, and two rows a task would take half as long again. */
 static size_t tasks_of(const struct batch *batch, int threads)
 {
     if (threads <= 0)
         threads = sv_get_num_threads();
     const size_t most = batch->length < LONE_ROW ? ROWS_TASKS : threads == 1 ? 1 : 4 * (size_t)threads;
-    return batch->rows < most ? batch->rows : most;
+    return parts(batch) < most ? parts(batch) : most;
 }
 
 /* Few long rows: the threads share each row. Many rows: each thread takes whole rows. */
@@ -430,11 +438,11 @@ static void some_logsumexp(const struct batch *batch, size_t first, size_t last)
         }
         return;
     }
-    const int together = !batch->b && batch->length && batch->length < 2 * SEGMENT;
+    const int plain = !batch->b && batch->length && batch->length < 2 * SEGMENT;
     for (size_t r = first; r < last; r++) {
         const real *x = batch->x + (ptrdiff_t)r * batch->x_stride;
         real sign = 1;
-        if (together) {
+        if (plain) {
             size_t done = kernels()->logsumexp_rows(x, batch->x_stride, last - r, batch->length, batch->y + r);
             for (size_t k = r; batch->sign && k < r + done; k++)
                 batch->sign[k] = sign;

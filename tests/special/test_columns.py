@@ -144,6 +144,7 @@ def test_logarithms_of_a_batch_are_as_of_the_row_alone(length, rows, function, d
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e30, -1e30])
 @pytest.mark.parametrize("length", [2, 16, 40])
 def test_logarithms_of_a_batch_with_rows_that_need_the_safe_path(length, bad, function, dtype):
+    """Also in groups of as many as a vector has lanes, whose logarithms must not take a NaN for a number."""
     x = matrix((60, length), dtype)
     x[[5, 21, 59], length // 2] = bad
     x[40] = bad

@@ -79,8 +79,9 @@ def test_repeated_runs(function, dtype):
 @pytest.mark.parametrize("length", [1, 5, 64, 1000, 4097, LONG])
 @pytest.mark.parametrize("function", ALL)
 def test_a_row_of_a_batch_is_the_row_alone(function, length, dtype):
-    """However the work is split, and whether results are written past the cache or not."""
-    for rows in (1, 3, 9) if length == LONG else (2, 70):
+    """However the work is split, and whether results are written past the cache or not; short rows that fill a group of
+    16 take another way."""
+    for rows in (1, 3, 9) if length == LONG else (2, 15) if length < 256 else (2, 70):
         x = data((rows, length), dtype)
         batch = function(x, axis=1)
         for k in (0, rows // 2, rows - 1):
@@ -93,6 +94,16 @@ def test_a_row_of_a_batch_past_the_cache_is_the_row_alone(dtype):
     for threads in (1, 3):
         y = softmax(x, axis=1, threads=threads)
         assert all(same_bits(y[row], softmax(x[row])) for row in (0, 1, 60, 119))
+
+
+@pytest.mark.parametrize("rows", [16, 48, 64, 1008])
+@pytest.mark.parametrize("length", [2, 10, 64, 100])
+@pytest.mark.parametrize("function", [softmax, log_softmax, logsumexp])
+def test_whole_groups_of_short_rows_stay_together(function, length, rows, dtype):
+    """A few of them take the way of many: cut into tasks of a row or two, they would take four times as long."""
+    x = data((2048, length), dtype)
+    few, many = function(x[:rows], axis=1), function(x, axis=1)
+    assert same_bits(few, many[:rows])
 
 
 @pytest.mark.parametrize("padding", [0, 3])
