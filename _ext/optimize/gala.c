@@ -137,10 +137,13 @@ static int judge(struct gala *w)
         return 0;
     w->s->polished = at.measure;
     int improved = 0;
-    for (int wide = 0; wide <= solved && !improved; wide++)
-        if ((code = sv_polish(w->nlp, &sides, &scales, last ? 10 : 3, tol / 10, wide, w->more, &at, &improved)))
+    int holding = SV_POLISH_NEAR;
+    for (; holding <= (solved ? SV_POLISH_HELD : SV_POLISH_NEAR) && !improved; holding++)
+        if ((code = sv_polish(w->nlp, &sides, &scales, last ? 10 : 3, tol / 10, holding, w->more, &at, &improved)))
             return code;
     if (improved) {
+        if (holding > SV_POLISH_HELD) /* it counts for more than a smaller measure */
+            w->s->best = INFINITY;
         keep(w, &at);
         conclude(w, &at);
     } else if (solved) {

@@ -8,6 +8,8 @@
 #include "vectors.h"
 
 static const double AWAY = 1e20; /* on the diagonal of K: fixes a variable, frees a row */
+static const double SURE = 1e-2; /* a slack below this part of its multiplier belongs to a side that holds */
+static const double SOFT = 1e-8; /* on the diagonal of rows of which held variables may leave too little */
 
 /* What |multiplier| * slack lacks of 0: the slack to the side that the sign belongs to, 1 where there is none. */
 static double mismatch(double multiplier, double value, double lower, double upper)
@@ -118,10 +120,10 @@ static struct space divided(const sv_nlp *nlp, const struct sv_sides *sides, dou
 }
 
 /* The side that holds where a value is nearer to it than its multiplier, times `unit`, is to 0. */
-static double active(double multiplier, double unit, double value, double lower, double upper, int wide)
+static double active(double multiplier, double unit, double value, double lower, double upper, int holding)
 {
     double reach = fabs(multiplier) * unit;
-    if (wide && reach < 1) /* of a path where slack * multiplier = mu: slacks up to mu^(1/3) */
+    if (holding == SV_POLISH_WIDE && reach < 1) /* of a path where slack * multiplier = mu: slacks up to mu^(1/3) */
         reach = sqrt(reach);
     if (lower == upper || (multiplier < 0 && value - lower < reach))
         return lower;
@@ -136,18 +138,36 @@ static double plain(const struct sv_kkt_point *at)
 
 /* Multipliers count in the objective's own units: one that was scaled by its slope at a start far away has small ones, and
  * sides that hold all the same. */
-static void identify(struct space *s, const struct sv_scales *scales, const struct sv_kkt_point *at, int wide)
+static void identify(struct space *s, const struct sv_scales *scales, const struct sv_kkt_point *at, int holding)
 {
     const struct sv_sides *sides = s->sides;
-    double unit = 1 / scales->objective;
+    double unit = 1 / scales->objective, unit_x = holding == SV_POLISH_HELD ? SURE * unit : unit;
     for (int64_t j = 0; j < s->nlp->n; j++) {
-        s->side_x[j] = active(at->z[j], unit, at->x[j], sides->lower[j], sides->upper[j], wide);
+        s->side_x[j] = active(at->z[j], unit_x, at->x[j], sides->lower[j], sides->upper[j], holding);
+        if (holding == SV_POLISH_HELD && !isnan(s->side_x[j]))
+            s->side_x[j] = at->x[j];
         s->fixed[j] = isnan(s->side_x[j]) ? 0 : AWAY;
     }
     for (int64_t i = 0; i < s->nlp->m; i++) {
-        s->side_c[i] = active(at->y[i], unit, at->c[i], sides->row_lower[i], sides->row_upper[i], wide);
-        s->freed[i] = isnan(s->side_c[i]) ? AWAY : 0;
+        s->side_c[i] = active(at->y[i], unit, at->c[i], sides->row_lower[i], sides->row_upper[i], holding);
+        s->freed[i] = isnan(s->side_c[i]) ? AWAY : holding == SV_POLISH_HELD ? SOFT : 0;
     }
+}
+
+/* Rows of held variables alone are met as they are, and keep their multipliers. J is that of the point. */
+static int leave_held_rows(struct space *s, const struct sv_kkt_point *at)
+{
+    int64_t n = s->nlp->n, m = s->nlp->m;
+    double *some = s->step, *moved = s->step + n; /* along a direction of no row in particular */
+    for (int64_t j = 0; j < n; j++)
+        some[j] = isnan(s->side_x[j]) ? 1 + 0.5 * cos((double)(j + 1)) : 0;
+    int failed = m ? s->nlp->jacobian(s->nlp->data, some, moved) : 0;
+    for (int64_t i = 0; i < m && !failed; i++)
+        if (moved[i] == 0 && !isnan(s->side_c[i])) {
+            s->side_c[i] = at->c[i];
+            s->freed[i] = 1;
+        }
+    return failed;
 }
 
 static void copy(const sv_nlp *nlp, const struct sv_kkt_point *from, struct sv_kkt_point *to)
@@ -223,31 +243,41 @@ static int newton(struct space *s, struct sv_kkt_point *t)
     return evaluated(s, t);
 }
 
+/* Whether the trial after k steps is the better point. */
+static int better(const struct sv_kkt_point *t, const struct sv_kkt_point *at, int64_t k, double enough, int holding)
+{
+    if (holding != SV_POLISH_HELD)
+        return t->measure < at->measure;
+    return k > 0 && plain(t) <= 2 * enough && t->stationarity < at->stationarity;
+}
+
 int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps, double enough,
-              int wide, double *work, struct sv_kkt_point *at, int *improved)
+              int holding, double *work, struct sv_kkt_point *at, int *improved)
 {
     struct space s = divided(nlp, sides, work);
     struct sv_kkt_point *t = &s.trial;
     *improved = 0;
     copy(nlp, at, t);
-    identify(&s, scales, at, wide);
+    identify(&s, scales, at, holding);
     for (int64_t j = 0; j < nlp->n; j++)
         if (!isnan(s.side_x[j]))
             t->x[j] = s.side_x[j];
     for (int64_t i = 0; i < nlp->m; i++)
         if (isnan(s.side_c[i]))
             t->y[i] = 0;
-    int failed = evaluated(&s, t);
+    int failed = holding == SV_POLISH_HELD ? leave_held_rows(&s, at) : 0;
+    if (!failed)
+        failed = evaluated(&s, t);
     for (int64_t k = 0; k <= steps && !failed; k++) {
         if ((failed = sv_kkt_measure(nlp, sides, scales, s.work, t)))
             break;
-        if (t->measure < at->measure) {
+        if (better(t, at, k, enough, holding)) {
             copy(nlp, t, at);
             *improved = 1;
         } else if (k > 0 && !(t->measure < 1e3 * at->measure)) {
             break;
         }
-        if (plain(at) <= enough)
+        if (holding == SV_POLISH_HELD ? *improved && at->stationarity <= SURE * enough : plain(at) <= enough)
             break;
         if (k < steps)
             failed = newton(&s, t);

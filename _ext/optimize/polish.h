@@ -39,10 +39,14 @@ SV_BINDING void sv_kkt_numbers(int64_t n, int64_t m, const struct sv_sides *side
 
 SV_BINDING int64_t sv_polish_work(int64_t n, int64_t m);
 
-/* At most `steps` Newton steps, no more once stationarity, violation and complementarity are `enough`, on the sides that are
- * active at the point (multiplier larger than slack; where `wide`, than its square), which is replaced where, and only where,
- * its measure improves. Returns 0, or SV_STOP. J and H end as those of another point. */
+/* What holds at the point: sides whose multiplier is larger than the slack; than its square; or than 100 times the slack, and
+ * then the variables stay where they are, with what that leaves of complementarity: their sides need not be told apart. */
+enum { SV_POLISH_NEAR, SV_POLISH_WIDE, SV_POLISH_HELD };
+
+/* At most `steps` Newton steps, no more once stationarity, violation and complementarity are `enough`, on the sides that hold
+ * at the point, which is replaced where, and only where, its measure improves; of SV_POLISH_HELD, where stationarity does and
+ * the measure is at most twice `enough`. Returns 0, or SV_STOP. J and H end as those of another point. */
 SV_BINDING int sv_polish(const sv_nlp *nlp, const struct sv_sides *sides, const struct sv_scales *scales, int64_t steps,
-                         double enough, int wide, double *work, struct sv_kkt_point *at, int *improved);
+                         double enough, int holding, double *work, struct sv_kkt_point *at, int *improved);
 
 #endif

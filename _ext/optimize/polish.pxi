@@ -120,7 +120,7 @@ def restore(NLP nlp, Sides sides, x, double target, double tol, int64_t max_step
     return np.asarray(at), words[outcome], out
 
 
-def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=3):
+def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=3, double enough=0, int holding=0):
     """x, y, z after the polish, the measure before and after it; objective and rows: the scales in force."""
     cdef int64_t n = nlp.table.n, m = nlp.table.m
     cdef double[::1] at = np.zeros(3 * n + 2 * m + 1), work = np.empty(sv_polish_work(n, m) + 1), scale = numbers(rows, m)
@@ -140,6 +140,6 @@ def polish(NLP nlp, Sides sides, double objective, rows, x, y, z, int64_t steps=
     failed = failed or sv_kkt_measure(&nlp.table, &sides.sides, &scales, &work[0], &point)
     before = point.measure
     if not failed:
-        sv_polish(&nlp.table, &sides.sides, &scales, steps, 0, 0, &work[0], &point, &improved)
+        sv_polish(&nlp.table, &sides.sides, &scales, steps, enough, holding, &work[0], &point, &improved)
     nlp.check()
     return copied(point.x, n), copied(point.y, m), copied(point.z, n), before, point.measure

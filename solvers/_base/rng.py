@@ -8,7 +8,9 @@ RNG = None | int | np.random.Generator | np.random.SeedSequence
 
 
 def check_rng(rng: RNG) -> None:
-    """TypeError for what `as_generator` does not take."""
+    """TypeError or ValueError for what `as_generator` does not take."""
+    if isinstance(rng, int | np.integer) and rng < 0:
+        raise ValueError(f"rng must not be negative, not {rng}")
     if rng is None or type(rng) is int:
         return
     if isinstance(rng, np.random.RandomState):

@@ -14,7 +14,7 @@ from .._base import threads as _threads
 from .._base.compiled import address_of
 from .._base.result import Status
 from .._base.validate import check_finite, integer, positive, real_array
-from . import _kernels
+from . import _again, _kernels
 from ._constraints import box
 from ._curvature import is_strategy
 from ._gala import Gala
@@ -171,7 +171,8 @@ def minimize_batch(
     Notes
     -----
     Programs are not interleaved in the lanes of vectors: they take different steps from the second iteration on, and
-    the functions take one point. What is saved is Python, 25 microseconds a program and more.
+    the functions take one point. What is saved is Python, 25 microseconds a program and more. A program with Hessians
+    that ends where `minimize` has further starts is solved once more, by that.
 
     Examples
     --------
@@ -223,13 +224,37 @@ def minimize_batch(
     success, status = measure <= tol, counted[:, STATUS]
     status = np.where(success, Status.CONVERGED, np.where(np.isinf(measure), Status.NONFINITE, np.where(
         status == Status.CONVERGED, Status.STAGNATION, status)))  # fmt: skip
-    stats = {"threads": threads, "isa": _threads.build_info()["isa"], "seconds": time.perf_counter() - start}
-    return MinimizeBatchResult(
+    stats = {"threads": threads, "isa": _threads.build_info()["isa"]}
+    found = MinimizeBatchResult(
         x=x, fun=numbers[:, FUN], jac=g, multipliers=y, bound_multipliers=z, optimality=numbers[:, OPTIMALITY],
         constr_violation=numbers[:, VIOLATION], complementarity=numbers[:, COMPLEMENTARITY], measure=measure,
         success=success, status=status, nit=counted[:, NIT], nfev=counted[:, NFEV], njev=counted[:, NJEV],
         nhev=counted[:, NHEV], tol=tol, stats=stats, counts=counts, bounded=bounds is not None,
     )  # fmt: skip
+    if learned is None and counts:
+        given = list(zip(_several(constraints), counts, strict=True))
+        for k in _again.left(status, all(hasattr(one, "A") for one, _ in given)):
+            limits, rows = (
+                (low[k % len(low)], high[k % len(high)]) for low, high in ((lower, upper), (row_lower, row_upper))
+            )
+            own = None if told is None else told[k]
+            one = _again.alone((fun, jac, hess), points[k], own, limits, given, rows, tol=tol, max_iter=max_iter)
+            _put(found, k, one)
+    stats["seconds"] = time.perf_counter() - start
+    return found
+
+
+def _put(found: MinimizeBatchResult, k: int, one: MinimizeResult) -> None:
+    """The result of program k becomes that of its solve alone."""
+    for name in (
+        "x", "fun", "jac", "multipliers", "bound_multipliers", "optimality", "constr_violation", "complementarity",
+        "measure", "success", "status", "nit", "nfev", "njev", "nhev",
+    ):  # fmt: skip
+        getattr(found, name)[k] = getattr(one, name)
+
+
+def _several(constraints: Any) -> list[Any]:
+    return [constraints] if hasattr(constraints, "lb") else list(constraints or ())
 
 
 def _told(data: npt.ArrayLike, programs: int) -> Array:
@@ -273,7 +298,7 @@ def _functions(
     """All functions, the sides of all rows, and the rows of each constraint."""
     for given, name in ((fun, "fun"), (jac, "jac"), (hess, "hess")):
         _compiled(given, name, or_none=name == "hess")
-    several = [constraints] if hasattr(constraints, "lb") else list(constraints or ())
+    several = _several(constraints)
     blocks: list[Any] = []
     lows, highs = [np.zeros((1, 0))], [np.zeros((1, 0))]
     for k, one in enumerate(several):

@@ -17,7 +17,7 @@ from .._base.iterate import Row
 from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
-from . import _elsewhere, _kernels
+from . import _elsewhere, _kernels, _room
 from ._problem import NonlinearProblem
 from ._result import MinimizeResult, of_numbers
 from ._routes import ROUTES, route
@@ -51,7 +51,7 @@ class GalaState:
     #: Iterations of the routes before this one, and what the best of them carried at its end; empty: this is the first.
     spent: int = 0
     before: npt.NDArray[np.uint8] = field(default_factory=lambda: NOTHING)
-    #: 0: the first, 1: on active sets, 2 and 3: the same from the best point.
+    #: 0: the first, 1: on active sets, 2 and 3: the same from the best point, 4: with room about the equations.
     route: int = 0
     #: Further starts so far on the rows alone; beyond `_elsewhere.STARTS`: one of them met the rows, or none is left.
     starts: int = 0
@@ -115,9 +115,11 @@ class Gala:
         offered: Any = None,
         iterations: int = 0,
         onward: bool = False,
+        room: bool = False,
     ) -> tuple[float, tuple[npt.NDArray[np.uint8], int, int, float, Array]] | None:
-        settings = self.settings(problem.tol, exact, self._sequential(nlp), onward)
-        return _kernels.gala_init(nlp, x0, problem.program.sides, settings, offered, iterations, SLICE)
+        settings = self.settings(problem.tol, exact, self._sequential(nlp) and not room, onward)
+        sides = _room.sides(problem) if room else problem.program.sides
+        return _kernels.gala_init(nlp, x0, sides, settings, offered, iterations, SLICE)
 
     def settings(self, tol: float, exact: int, sequential: bool, onward: bool = False) -> dict[str, Any]:
         """What the loop is told (`sv_gala_options`)."""
@@ -184,15 +186,17 @@ class Gala:
     def _rerouted(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
         """The state of a route, or the start of the next one where this is to give way."""
         nlp = self._served(problem)[0]
+        if state.route > LAST_ROUTE:
+            return self._without_room(problem, state)
         if not _kernels.gala_gives_up(nlp, state.core, self._most(state), problem.max_iter - state.spent):
             return state
         if state.route == 1:
             first = _kernels.gala_best(nlp, state.before)[1]
             if Status.LOCALLY_INFEASIBLE in (first, state.status):
                 return replace(state, status=int(Status.LOCALLY_INFEASIBLE))
-        if state.route == LAST_ROUTE:
-            return state
         best = self._best(problem, state)
+        if state.route == LAST_ROUTE:
+            return self._with_room(problem, replace(state, core=best, before=NOTHING))
         x0 = _kernels.gala_answer(nlp, best, problem.program.sides)[0][0] if state.route else problem.program.x0
         exact = self._exact if state.route == 1 else 2
         begun = self._started(nlp, problem, x0, exact, onward=state.route + 1 == LAST_ROUTE)
@@ -200,6 +204,30 @@ class Gala:
             return state
         core, _, status, measure, x = begun[1]
         return GalaState(state.nit, measure, x, core, status, state.nit, best, state.route + 1)
+
+    def _with_room(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """The last start of all, where there is one: from x0, with equations that may be missed by a part of tol."""
+        nlp = self._served(problem)[0]
+        if state.status != Status.STAGNATION or state.nit >= problem.max_iter or not _room.worthwhile(problem):
+            return state
+        begun = self._started(nlp, problem, problem.program.x0, self._exact, room=True)
+        if begun is None:
+            return state
+        core, _, status, measure, x = begun[1]
+        return GalaState(state.nit, measure, x, core, status, state.nit, state.core, LAST_ROUTE + 1)
+
+    def _without_room(self, problem: NonlinearProblem, state: GalaState) -> GalaState:
+        """The state; at its end that of the point by the sides as they are, or what was best before."""
+        nlp, program = self._served(problem)[0], problem.program
+        if state.status == -1 and state.nit - state.spent < FIRST:
+            return state
+        if state.status == Status.CONVERGED:
+            x, y, z = _kernels.gala_answer(nlp, state.core, program.sides)[0]
+            begun = self._started(nlp, problem, x, self._exact, (y, z), onward=True)
+            if begun is not None and begun[1][2] == Status.CONVERGED:
+                core, _, status, measure, x = begun[1]
+                return GalaState(state.nit, measure, x, core, status, state.nit, NOTHING, state.route)
+        return replace(state, core=state.before, before=NOTHING, status=int(Status.STAGNATION))
 
     def _best(self, problem: NonlinearProblem, state: GalaState) -> npt.NDArray[np.uint8]:
         """What the route with the best point so far carries."""

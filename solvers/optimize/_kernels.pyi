@@ -110,7 +110,16 @@ def restore(
     nlp: NLP, sides: Sides, x: Array, target: float, tol: float, max_steps: int, *, curved: bool = ...
 ) -> tuple[Array, str, dict[str, float]]: ...
 def polish(
-    nlp: NLP, sides: Sides, objective: float, rows: Array, x: Array, y: Array, z: Array, steps: int = ...
+    nlp: NLP,
+    sides: Sides,
+    objective: float,
+    rows: Array,
+    x: Array,
+    y: Array,
+    z: Array,
+    steps: int = ...,
+    enough: float = ...,
+    holding: int = ...,
 ) -> tuple[Array, Array, Array, float, float]: ...
 
 class LDL:

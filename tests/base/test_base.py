@@ -96,6 +96,9 @@ def test_rng():
     for wrong in ("x", 1.5, True):
         with pytest.raises(TypeError, match="rng must be"):
             as_generator(wrong)
+    for negative in (-1, np.int64(-5)):
+        with pytest.raises(ValueError, match="rng must not be negative"):
+            as_generator(negative)
 
 
 # ---- threads and levels ------------------------------------------------------------------------

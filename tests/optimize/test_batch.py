@@ -89,6 +89,7 @@ def alone(k, bounds=None, low=None, high=None, linear=()):
 
 
 LINEAR = LinearConstraint([[1.0, 1.0, 1.0]], -0.5, 0.5)
+LINEAR_FAR = LinearConstraint([[1.0, 1.0, 1.0], [0, 1, 0]], -50, 50)
 CASES = {
     "free": (None, None, []),
     "bounds": (Bounds([-1, -1, 0], [1, 0.5, 0]), None, []),
@@ -176,6 +177,46 @@ def test_a_sequence_of_results():
     assert [r.fun for r in result[2:4]] == result.fun[2:4].tolist()
     with pytest.raises(IndexError):
         result[PROGRAMS]
+
+
+@compiled(None, ctypes.c_int, ctypes.c_int, DOUBLES, DOUBLES)
+def wells(n, m, x, c, at):
+    """Two wells along the first axis, the deeper one at its left."""
+    c[0] = (x[0] ** 2 - 1) ** 2 + 0.3 * x[0] + x[1] ** 2 + x[2] ** 2
+
+
+@compiled(None, ctypes.c_int, ctypes.c_int, DOUBLES, DOUBLES)
+def wells_jac(n, m, x, J, at):
+    J[0], J[1], J[2] = 4 * x[0] * (x[0] ** 2 - 1) + 0.3, 2 * x[1], 2 * x[2]
+
+
+@compiled(None, ctypes.c_int, ctypes.c_int, DOUBLES, DOUBLES, DOUBLES)
+def wells_hess(n, m, x, y, H, at):
+    H[0], H[n + 1], H[2 * n + 2] = y[0] * (12 * x[0] ** 2 - 4), 2 * y[0], 2 * y[0]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_further_starts_are_those_of_single_solves(threads):
+    """The left well alone reaches -0.2, and none -0.5; all start in the right one."""
+    sides, functions = np.array([[0.5], [-0.2], [-0.5], [-0.2]]), (wells, wells_jac, wells_hess)
+    starts, centres = np.tile([1.5, 0.2, 0.1], (4, 1)), CENTRES[:4]
+    result = minimize_batch(
+        fun, starts, centres, **OBJECTIVE, bounds=Bounds(-9, 9),
+        constraints=[LINEAR_FAR, ball(sides, sides, functions)],
+        threads=threads,
+    )  # fmt: skip
+    assert list(result.success) == [True, True, False, True]
+    assert result.status[2] == Status.LOCALLY_INFEASIBLE
+    for k, one in enumerate(result):
+        rows = ball(sides[k], sides[k], [told(f, k) for f in functions])
+        by_itself = minimize(
+            told(fun, k), starts[k], jac=told(jac, k), hess=told(hess, k), bounds=Bounds(-9, 9),
+            constraints=[LINEAR_FAR, rows],
+        )  # fmt: skip
+        for name in ("x", "multipliers", "bound_multipliers", "v"):
+            assert np.array_equal(np.hstack(one[name]), np.hstack(by_itself[name])), name
+        for name in ("fun", "nit", "measure", "status", "success", "nfev"):
+            assert one[name] == by_itself[name], name
 
 
 def test_no_programs():

@@ -163,3 +163,26 @@ def test_polish_leaves_what_it_cannot_improve():
     assert after == before == 0
     for part, same in zip((x, y, z), exact, strict=True):
         np.testing.assert_array_equal(part, same)
+
+
+def test_polish_of_variables_that_are_held_where_they_are():
+    """Slacks and multipliers of a path, all of product 1e-9: which of them are to vanish cannot be told by their sizes.
+
+    The first row has variables alone that are held; its multiplier is left as it is.
+    """
+    mu, held = 1e-9, np.array([2e-10, 3e-10])
+    problem = program(
+        [0.0] * 4, lambda x: x[0] ** 2 / 2 - x[0] + 1e4 * (x[1] - 2e-5) ** 2 + 5 * x[2] + 3 * x[3],
+        [lambda x: x[2] + x[3], lambda x: x[0] + x[1] + x[3]], lower=[0.0] * 4, row_lower=[0, 0.9], row_upper=[0, 0.9],
+    )  # fmt: skip
+    x = np.r_[0.9 - 2.2e-5 - held[1], 2.2e-5, held]
+    y = np.r_[-1.0, 0.1]
+    z = -mu / x
+    near = polish(*table(problem), 1.0, np.ones(2), x, y, z, 3, mu, 0)
+    x, y, z, before, after = polish(*table(problem), 1.0, np.ones(2), x, y, z, 3, mu, 2)
+    assert near[4] > 1e-3 < before  # the sides alone do not serve
+    np.testing.assert_array_equal(x[2:], held)
+    assert y[0] == -1
+    assert abs(problem.gradient(x) + problem.jacobian(x).T @ y + z).max() < 1e-13
+    np.testing.assert_array_equal(z[:2], 0)
+    assert after == pytest.approx(held[1] * 3, rel=2)

@@ -37,6 +37,19 @@ def test_columns_of_zeros_and_duplicates():
     assert y[2] == 0
 
 
+@pytest.mark.parametrize("d", [3e-5, 5.4e-5, 1e-4, -7e-5])
+def test_large_multipliers_that_cancel_leave_no_rounding_of_their_own(d):
+    """HS13 near its minimum, which has no multipliers: the row's and the bound's are 2 / (3 d^2)."""
+    program = NonlinearProgram(
+        lambda x: (x[0] - 2) ** 2 + x[1] ** 2, lambda x: np.array([2 * (x[0] - 2), 2 * x[1]]),
+        lambda x: np.array([(1 - x[0]) ** 3 - x[1]]), lambda x: np.array([[-3 * (1 - x[0]) ** 2, -1.0]]),
+        lower=[0.0, 0.0], row_lower=0.0, row_upper=INF,
+    )  # fmt: skip
+    report = kkt([1 + d, 0.0], program)
+    assert abs(report.multipliers[0]) > 6e7
+    assert report.stationarity < 1e-14
+
+
 def disc(sign=1.0, sparse=False):
     """min sum x in the disc of radius sqrt 2, with 0.5 <= x1 at the right end: every kind of side."""
     wrap = scipy.sparse.csr_array if sparse else np.array
