@@ -60,7 +60,7 @@ def add(result: Report, quick: bool) -> None:
 def _calls(costs: Array, weights: Array) -> dict[str, Callable[[], Any]]:
     calls: dict[str, Callable[[], Any]] = {
         "ours, solve_batch": lambda: solvers.ot.solve_batch(
-            costs, weights, weights, reg=REG, tol=LEVEL, threads=1
+            costs, weights, weights, reg=REG, tol=LEVEL, dense=True, threads=1
         ).plan.dense(),
         "ours, solve one by one": lambda: [
             solvers.ot.solve(cost, a, a, reg=REG, tol=LEVEL, threads=1).plan.dense()

@@ -31,6 +31,7 @@ static inline vreal v_sub(vreal a, vreal b) { return _mm256_sub_ps(a, b); }
 static inline vreal v_mul(vreal a, vreal b) { return _mm256_mul_ps(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm256_fnmadd_ps(a, b, c); }
+static inline vreal v_div(vreal a, vreal b) { return _mm256_div_ps(a, b); }
 static inline vreal v_max(vreal a, vreal b) { return _mm256_max_ps(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm256_min_ps(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
@@ -73,6 +74,7 @@ static inline vreal v_load_n(const real *p, size_t k, real fill)
     return _mm256_blendv_pd(v_set1(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask));
 }
 static inline vreal v_load_float(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline void v_store_float(float *p, vreal v) { _mm_storeu_ps(p, _mm256_cvtpd_ps(v)); }
 /* Four loads: the gather instruction takes longer on many CPUs. */
 static inline vreal v_gather(const real *p, const int32_t *at)
 {

@@ -26,6 +26,7 @@ static inline vreal v_sub(vreal a, vreal b) { return _mm512_sub_ps(a, b); }
 static inline vreal v_mul(vreal a, vreal b) { return _mm512_mul_ps(a, b); }
 static inline vreal v_fma(vreal a, vreal b, vreal c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vreal v_fnma(vreal a, vreal b, vreal c) { return _mm512_fnmadd_ps(a, b, c); }
+static inline vreal v_div(vreal a, vreal b) { return _mm512_div_ps(a, b); }
 static inline vreal v_max(vreal a, vreal b) { return _mm512_max_ps(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm512_min_ps(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
@@ -110,6 +111,7 @@ static inline int64_t v_common(const uint64_t *a, const uint64_t *b, size_t word
     return _mm512_reduce_add_epi64(sum);
 }
 static inline vreal v_load_float(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline void v_store_float(float *p, vreal v) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
 /* Eight loads: the gather instruction takes two to three times as long on many CPUs. */
 static inline __m256d v_gather_half(const real *p, const int32_t *at)
 {

@@ -35,6 +35,7 @@ static inline unsigned v_at_least(vreal v, vreal w) { return v >= w; }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no) { return v == value ? yes : no; }
 static inline vreal v_max(vreal a, vreal b) { return a > b ? a : b; }
 static inline vreal v_min(vreal a, vreal b) { return a < b ? a : b; }
+static inline vreal v_div(vreal a, vreal b) { return a / b; }
 #if SV_REAL == 32
 static inline vreal v_rint(vreal a) { return rintf(a); }
 #else
@@ -44,10 +45,10 @@ static inline vreal v_down(vreal v, vreal above, int k) { return (void)v, (void)
 static inline vreal v_first_lane(vreal v) { return v; }
 static inline vreal v_last_lane(vreal v) { return v; }
 static inline vreal v_load_float(const float *p) { return (real)*p; }
+static inline void v_store_float(float *p, vreal v) { *p = (float)v; }
 static inline vreal v_gather(const real *p, const int32_t *at) { return p[*at]; }
 static inline vreal v_sqrt(vreal a) { return sqrt(a); }
 static inline vreal v_abs(vreal a) { return fabs(a); }
-static inline vreal v_div(vreal a, vreal b) { return a / b; }
 static inline vreal v_exponent(vreal a) { return a > 0 ? ilogb(a) : -INFINITY; }
 static inline vreal v_mantissa(vreal a) { return a > 0 ? scalbn(a, -ilogb(a)) : 1; }
 #endif

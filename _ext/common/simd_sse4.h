@@ -12,6 +12,7 @@ static inline void v_stream(real *p, vreal v) { _mm_stream_ps(p, v); }
 static inline vreal v_add(vreal a, vreal b) { return _mm_add_ps(a, b); }
 static inline vreal v_sub(vreal a, vreal b) { return _mm_sub_ps(a, b); }
 static inline vreal v_mul(vreal a, vreal b) { return _mm_mul_ps(a, b); }
+static inline vreal v_div(vreal a, vreal b) { return _mm_div_ps(a, b); }
 static inline vreal v_max(vreal a, vreal b) { return _mm_max_ps(a, b); }
 static inline vreal v_min(vreal a, vreal b) { return _mm_min_ps(a, b); }
 static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
@@ -37,6 +38,7 @@ typedef __m128d vreal;
 static inline vreal v_set1(real x) { return _mm_set1_pd(x); }
 static inline vreal v_load(const real *p) { return _mm_loadu_pd(p); }
 static inline vreal v_load_float(const float *p) { return _mm_set_pd(p[1], p[0]); }
+static inline void v_store_float(float *p, vreal v) { _mm_storel_pi((__m64 *)p, _mm_cvtpd_ps(v)); }
 static inline vreal v_gather(const real *p, const int32_t *at)
 {
     return _mm_loadh_pd(_mm_load_sd(p + at[0]), p + at[1]);

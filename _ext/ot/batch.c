@@ -19,6 +19,7 @@
  */
 #include "batch_cost.h"
 #include "batch_newton.h"
+#include "batch_refine.h"
 
 #define SCALING_LIMIT 0x1p40 /* beyond it the scalings move into the potentials */
 #define LEVEL_SPAN 64.0      /* costs spanning this many reg need no levels */
@@ -26,10 +27,7 @@
 #define NEWTON_SHIFT_MIN 1e-6
 #define NEWTON_SHIFT_MAX 100.0
 
-enum { LARGEST_EXPONENT = 1020 /* 2 to this power is a number, and so is its inverse */ };
 enum { MAX_LEVELS = 24, FIRST_SINKHORN = 4, SINKHORN_FINISH = 6, SINKHORN_AFTER_REJECTION = 3, IDLE_MAX = 4 };
-/* Numbers of solvers.Status. */
-enum { STATUS_CONVERGED = 0, STATUS_MAX_ITER = 10, STATUS_STAGNATION = 13, STATUS_NONFINITE = 22 };
 
 /* Whether a scaling of a column of positive weight is out of range. */
 static int out_of_range(const struct solve *s)
@@ -202,16 +200,6 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
     return s;
 }
 
-/* The power of two that is the unit of the weights: their mass is from 1 to 2 of it. */
-static int mass_exponent(const double *weights, size_t size)
-{
-    vreal mass = v_set1(0);
-    for (size_t i = 0; i < size; i += SV_W)
-        mass = v_add(mass, v_load_some(weights + i, size - i, 0));
-    const int exponent = ilogb(v_sum_lanes(mass));
-    return exponent > -LARGEST_EXPONENT ? exponent : -LARGEST_EXPONENT;
-}
-
 static void take_weights(struct solve *s, const double *a, const double *b)
 {
     s->exponent = mass_exponent(a, s->n);
@@ -239,89 +227,21 @@ static void take_weights(struct solve *s, const double *a, const double *b)
     s->in_place = s->batch->cost.kind == SV_COST_FLOAT64 && v_max_lanes(v_sub(zero, least)) < 0;
 }
 
-/* p += log2 q for q >= 0; a subnormal q, of weights near the end of the numbers, by the library. */
-static void add_log2(double *p, const double *q, size_t size)
+static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot_tools *tools, double *work)
 {
-    for (size_t i = 0; i < size; i += SV_W) {
-        const vreal x = v_load_some(q + i, size - i, 1);
-        if (v_at_least(x, v_set1(0x1p-1022)) == v_at_least(v_set1(1), v_set1(1)))
-            v_store_some(p + i, v_add(v_load_some(p + i, size - i, 0), v_log2(x)), size - i);
-        else
-            for (size_t k = i; k < size && k < i + SV_W; k++)
-                p[k] += log2(q[k]);
-    }
-}
-
-static void give_potentials(const struct solve *s, double *u, double *v)
-{
-    for (size_t i = 0; s->rows < s->n && i < s->n; i++)
-        u[i] = -INFINITY;
-    add_log2(s->u, s->y, s->rows);
-    add_log2(s->v, s->x, s->m);
-    for (size_t i = 0; i < s->rows; i++)
-        u[s->kept[i]] = s->u[i] + s->exponent;
-    for (size_t j = 0; j < s->m; j++)
-        v[j] = s->b[j] > 0 ? s->v[j] : -INFINITY;
-}
-
-static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work)
-{
-    struct solve s = lay_out(batch, index, in_float, work);
+    struct solve s = lay_out(batch, index, tools->in_float, work);
     take_weights(&s, batch->a + (ptrdiff_t)index * batch->a_stride, batch->b + (ptrdiff_t)index * batch->b_stride);
+    if (solve_refined(&s, tools, index, LEVEL_SPAN * LOG2_E_DOUBLE / s.scale))
+        return;
     int *counts = batch->counts + SV_BATCH_COUNTS * index;
     counts[SV_BATCH_STATUS] = run_levels(&s);
     counts[SV_BATCH_SINKHORN] = s.sinkhorn;
     counts[SV_BATCH_NEWTON] = s.newton;
     counts[SV_BATCH_CG] = s.cg;
-    give_potentials(&s, batch->u + index * s.n, batch->v + index * s.m);
+    add_log2(s.u, s.y, s.rows);
+    add_log2(s.v, s.x, s.m);
+    put_potentials(&s, batch->u + index * s.n, batch->v + index * s.m);
+    certify(batch, index, tools, s.row, s.c);
 }
 
-/* ---- what is claimed of the answer ------------------------------------------------------------- */
-
-struct side {
-    double l1, squares, largest; /* of the gaps between sums and weights, in a unit of the mass: no square underflows */
-    double entropy;              /* sums_i (potential_i - log2 weight_i), added up */
-};
-
-static struct side side_of(const double *weights, const double *sums, const double *potentials, double unit,
-                           size_t size)
-{
-    const vreal zero = v_set1(0), vunit = v_set1(unit);
-    vreal l1 = zero, squares = zero, largest = zero, entropy = zero;
-    for (size_t i = 0; i < size; i += SV_W) {
-        const vreal weight = v_load_some(weights + i, size - i, 0), sum = v_load_some(sums + i, size - i, 0);
-        const vreal gap = v_mul(vunit, v_abs(v_sub(sum, weight)));
-        l1 = v_add(l1, gap);
-        squares = v_fma(gap, gap, squares);
-        largest = v_max(gap, largest);
-        const vreal logarithm = v_log2(v_if_equal(weight, zero, v_set1(1), weight));
-        const vreal term = v_mul(sum, v_sub(v_load_some(potentials + i, size - i, 0), logarithm));
-        entropy = v_add(entropy, v_if_equal(sum, zero, zero, term)); /* 0 times -inf at zero weights */
-    }
-    return (struct side){v_sum_lanes(l1), v_sum_lanes(squares), v_max_lanes(largest), v_sum_lanes(entropy)};
-}
-
-static void claim(const struct sv_ot_batch *batch, size_t index, const double *row_sums, const double *column_sums,
-                  double paid)
-{
-    const size_t n = batch->cost.n, m = batch->cost.m;
-    const double *offset = batch->offset + index * n;
-    const double *a = batch->a + (ptrdiff_t)index * batch->a_stride, *b = batch->b + (ptrdiff_t)index * batch->b_stride;
-    const int exponent = mass_exponent(a, n);
-    const double unit = ldexp(1, -exponent);
-    const struct side rows = side_of(a, row_sums, batch->u + index * n, unit, n);
-    const struct side columns = side_of(b, column_sums, batch->v + index * m, unit, m);
-    double offsets = 0, *claims = batch->claims + index * SV_BATCH_CLAIMS;
-    for (size_t i = 0; i < n; i++)
-        offsets += row_sums[i] * offset[i];
-    const double l1 = rows.l1 + columns.l1;
-    const double error = batch->norm == SV_NORM_L1 || !isfinite(l1) ? l1 /* a maximum may pass over NaN */
-                         : batch->norm == SV_NORM_L2                ? sqrt(rows.squares + columns.squares)
-                                                                    : fmax(rows.largest, columns.largest);
-    claims[SV_CLAIM_ERROR] = ldexp(error, exponent);
-    claims[SV_CLAIM_LINEAR] = paid + offsets;
-    /* log P = ln2 (u + v) - (C - offset) / reg: the costs cancel but for their offsets. 1 / scale is reg ln2. */
-    claims[SV_CLAIM_VALUE] = offsets + (rows.entropy + columns.entropy) / batch->scale[(ptrdiff_t)index * batch->scale_stride];
-}
-
-const struct ot_batch_kernel SV_TABLE(ot_batch) = {solve, claim};
+const struct ot_batch_kernel SV_TABLE(ot_batch) = {solve};

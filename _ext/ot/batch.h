@@ -2,6 +2,7 @@
 #ifndef SOLVERS_OT_BATCH_H
 #define SOLVERS_OT_BATCH_H
 
+#include "batch_front.h"
 #include "ot.h"
 
 enum sv_ot_norm { SV_NORM_L1, SV_NORM_L2, SV_NORM_LINF };
@@ -26,6 +27,7 @@ struct sv_ot_batch {
      * 2^(u_i + v_j - scale (C_ij - offset_i)), claims (enum above), counts. */
     double *u, *v, *offset, *claims;
     int *counts;
+    double *plans; /* (problems, n, m), or NULL */
 };
 
 /* Solves all problems, in parallel over them; the bits depend on the data alone. work: sv_ot_batch_worksize doubles. */
@@ -42,13 +44,42 @@ struct ot_float_kernel {
     void (*squares)(const float *matrix, size_t rows, size_t ld, const float *weight, float *sums);
 };
 
-/* solve: problem `index` up to its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes.
- * claim: what it claims, from its potentials, the sums of its plan and paid = sum_ij (C_ij - offset_i) P_ij. */
-struct ot_batch_kernel {
-    void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_float_kernel *in_float, double *work);
-    void (*claim)(const struct sv_ot_batch *batch, size_t index, const double *row_sums, const double *column_sums,
-                  double paid);
+/* The sums of a plan, sum_ij (C_ij - offset_i) P_ij (returned), and the plan, (n, m), unless NULL; past_cache: whether rows
+ * of whole vectors at aligned places leave past the cache. */
+struct ot_sums_kernel {
+    double (*sums)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *row_sums,
+                   double *column_sums, double *plan, int past_cache);
 };
+
+/* What a solve calls of other tables. */
+struct ot_tools {
+    const struct ot_sums_kernel *certificate;
+    const struct ot_float_kernel *in_float;
+    const struct ot_front_kernel *front;
+};
+
+/* Problem `index`, with its certificate. work: ot_batch_room doubles, at a multiple of 64 bytes. */
+struct ot_batch_kernel {
+    void (*solve)(const struct sv_ot_batch *batch, size_t index, const struct ot_tools *tools, double *work);
+};
+
+/* Plans of more bytes than this in all leave the cache before they are read. */
+enum { PAST_CACHE_BYTES = 8 << 20 };
+static inline int ot_batch_past_cache(const struct sv_ot_batch *batch)
+{
+    return batch->problems * batch->cost.n * batch->cost.m > PAST_CACHE_BYTES / sizeof(double);
+}
+
+/* The cost of a problem, its offsets included. */
+static inline struct sv_ot_cost ot_batch_cost(const struct sv_ot_batch *batch, size_t index)
+{
+    struct sv_ot_cost cost = batch->cost;
+    const ptrdiff_t first = (ptrdiff_t)index * batch->cost_stride;
+    cost.matrix = cost.kind == SV_COST_FLOAT64 ? (const void *)((const double *)cost.matrix + first)
+                                               : (const void *)((const float *)cost.matrix + first);
+    cost.offset = batch->offset + index * cost.n;
+    return cost;
+}
 
 /* Rows of the kernel start at a cache line and end at a whole number of vectors of either width. */
 enum { BATCH_ROW_MULTIPLE = 16, BATCH_COLUMN_VECTORS = 17, BATCH_ROW_VECTORS = 7 };

@@ -26,6 +26,7 @@ cdef extern from "batch.h" nogil:
         double *offset
         double *claims
         int *counts
+        double *plans
 
     size_t sv_ot_batch_worksize(const sv_ot_batch *, int)
     void sv_ot_batch_solve(const sv_ot_batch *, double *, int)
@@ -47,6 +48,14 @@ cdef double *out_of_each(double[:, ::1] values, Py_ssize_t problems, Py_ssize_t 
     if values.shape[0] != problems or values.shape[1] != length:
         raise ValueError(f"{name} has shape ({values.shape[0]}, {values.shape[1]}), not ({problems}, {length})")
     return &values[0, 0]
+
+
+cdef double *plans_of_each(double[:, :, ::1] plans, Py_ssize_t problems, Py_ssize_t n, Py_ssize_t m) except NULL:
+    if plans.shape[0] != problems or plans.shape[1] != n or plans.shape[2] != m:
+        raise ValueError(
+            f"plans has shape ({plans.shape[0]}, {plans.shape[1]}, {plans.shape[2]}), not ({problems}, {n}, {m})"
+        )
+    return &plans[0, 0, 0]
 
 
 cdef class _Matrices:
@@ -85,8 +94,10 @@ cdef void take_costs(sv_ot_batch *batch, _Matrices matrices, Py_ssize_t problems
 
 def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double[:, ::1] b,
                 const double[:, ::1] scale, double tol, str norm, int max_iter, double[:, ::1] u, double[:, ::1] v,
-                double[:, ::1] offset, double[:, ::1] claims, int[:, ::1] counts, int threads):
-    """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m))."""
+                double[:, ::1] offset, double[:, ::1] claims, int[:, ::1] counts, double[:, :, ::1] plans, int threads):
+    """Solve `problems` problems, in place; what has a first dimension of 1 is shared by all (costs: (k or 1, n, m)).
+
+    plans: (problems, n, m), or None where they are not wanted."""
     cdef _Matrices matrices = _Matrices(costs)
     cdef sv_ot_batch batch
     cdef Py_ssize_t n = matrices.view.shape[1], m = matrices.view.shape[2]
@@ -101,6 +112,8 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     if counts.shape[0] != problems or counts.shape[1] != 4:
         raise ValueError(f"counts has shape ({counts.shape[0]}, {counts.shape[1]}), not ({problems}, 4)")
     batch.counts = &counts[0, 0]
+    if plans is not None:
+        batch.plans = plans_of_each(plans, problems, n, m)
     cdef double *work = workspace(sv_ot_batch_worksize(&batch, threads))
     with nogil:
         sv_ot_batch_solve(&batch, work, threads)
@@ -117,9 +130,6 @@ def batch_plans(costs, Py_ssize_t problems, const double[:, ::1] scale, double[:
     batch.scale = of_each(scale, problems, 1, &batch.scale_stride, "scale")
     batch.u, batch.v = out_of_each(u, problems, n, "u"), out_of_each(v, problems, m, "v")
     batch.offset = out_of_each(offset, problems, n, "offset")
-    if plans.shape[0] != problems or plans.shape[1] != n or plans.shape[2] != m:
-        raise ValueError(
-            f"plans has shape ({plans.shape[0]}, {plans.shape[1]}, {plans.shape[2]}), not ({problems}, {n}, {m})"
-        )
+    cdef double *out = plans_of_each(plans, problems, n, m)
     with nogil:
-        sv_ot_batch_plans(&batch, &plans[0, 0, 0], threads)
+        sv_ot_batch_plans(&batch, out, threads)

@@ -3,10 +3,15 @@
 #define SOLVERS_OT_BATCH_STATE_H
 
 #include "batch.h"
+#include "expcore.h"
 #include "fused.h"
 
 #define COLUMN_MIN 1e-280 /* a column sum below this part of its weight may have lost digits */
 #define LOG2_E_DOUBLE 0x1.71547652b82fep+0
+
+enum { LARGEST_EXPONENT = 1020 /* 2 to this power is a number, and so is its inverse */ };
+/* Numbers of solvers.Status. */
+enum { STATUS_CONVERGED = 0, STATUS_MAX_ITER = 10, STATUS_STAGNATION = 13, STATUS_NONFINITE = 22 };
 
 struct solve {
     const struct sv_ot_batch *batch;
@@ -71,6 +76,30 @@ static void evaluate(struct solve *s)
     fetch_ahead(s);
     fused_product(s->K, s->rows, s->ld, s->x, s->a, s->y, s->c, 1);
     measure(s);
+}
+
+/* p += log2 q for q >= 0; a subnormal q, of weights near the end of the numbers, by the library. */
+static void add_log2(double *p, const double *q, size_t size)
+{
+    for (size_t i = 0; i < size; i += SV_W) {
+        const vreal x = v_load_some(q + i, size - i, 1);
+        if (v_at_least(x, v_set1(0x1p-1022)) == v_at_least(v_set1(1), v_set1(1)))
+            v_store_some(p + i, v_add(v_load_some(p + i, size - i, 0), v_log2(x)), size - i);
+        else
+            for (size_t k = i; k < size && k < i + SV_W; k++)
+                p[k] += log2(q[k]);
+    }
+}
+
+/* Potentials given out: those of the weights as given. */
+static void put_potentials(const struct solve *s, double *u, double *v)
+{
+    for (size_t i = 0; s->rows < s->n && i < s->n; i++)
+        u[i] = -INFINITY;
+    for (size_t i = 0; i < s->rows; i++)
+        u[s->kept[i]] = s->u[i] + s->exponent;
+    for (size_t j = 0; j < s->m; j++)
+        v[j] = s->b[j] > 0 ? s->v[j] : -INFINITY;
 }
 
 #endif

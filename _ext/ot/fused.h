@@ -53,11 +53,7 @@ INLINE void fused_rows(const real *matrix, const vreal *x, const real *weight, r
             sums[k] = v_fma(v_load(entries + j * SV_W), x[j], sums[k]);
     }
     const vreal sum = v_fold(sums, v_add), weights = v_load_some(weight, count, 0);
-#if SV_REAL == 64 /* in float32 nobody divides */
     v_store_some(row, divide ? v_div(weights, sum) : v_mul(weights, sum), count);
-#else
-    v_store_some(row, v_mul(weights, sum), count);
-#endif
     __asm__ volatile("" ::: "memory"); /* each factor is loaded to all lanes: to shuffle it there would hold up the sums */
 }
 

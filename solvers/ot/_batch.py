@@ -64,7 +64,7 @@ class TransportBatchResult(Sequence[TransportResult]):
         Sinkhorn iterations and Newton steps.
     plan : Plans
         A sequence: ``plan[k]`` is the plan of problem k, made on demand; ``plan.dense()`` all of them, (k, n, m), in
-        one compiled call.
+        one compiled call, or without one those of a solve with ``dense=True``.
     all_success : bool
         Whether every problem succeeded.
     stats : dict
@@ -85,6 +85,8 @@ class TransportBatchResult(Sequence[TransportResult]):
     u: Array
     v: Array
     offset: Array
+    #: The plans, where they were asked for.
+    plans: Array | None
 
     @cached_property
     def _potentials(self) -> tuple[Array, Array]:
@@ -184,8 +186,13 @@ class Plans(Sequence[Plan]):
         return self._result._plan(range(len(self))[index])
 
     def dense(self) -> Array:
-        """All plans, float64 of shape (k, n, m), in parallel over the problems; to the bits of each plan's `dense`."""
+        """All plans, float64 of shape (k, n, m), in parallel over the problems; to the bits of each plan's `dense`.
+
+        A solve with ``dense=True`` has made them: they are the same array at every call.
+        """
         result, batch = self._result, self._result.batch
+        if result.plans is not None:
+            return result.plans
         plans = _at_a_line(batch.shape)
         for some in _calls(batch):
             part = batch.part(some)
@@ -196,9 +203,10 @@ class Plans(Sequence[Plan]):
         return plans
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if copy is False:
+        made = self._result.plans is not None
+        if copy is False and not (made and np.dtype(dtype or np.float64) == np.float64):
             raise ValueError("the plans are made on demand: they cannot be viewed without a copy")
-        return self.dense().astype(dtype or np.float64, copy=False)
+        return self.dense().astype(dtype or np.float64, copy=made and bool(copy))
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +245,7 @@ def solve_batch(
     tol: float = 1e-9,
     norm: str = "l1",
     max_iter: int = 1000,
+    dense: bool = False,
     threads: int | None = None,
 ) -> TransportBatchResult:
     """Entropic optimal transport for many small problems of one shape, in one compiled call, parallel over problems.
@@ -258,6 +267,9 @@ def solve_batch(
         Norm of the marginal error ``(P 1 - a, P' 1 - b)``.
     max_iter : int, default 1000
         Sinkhorn iterations and Newton steps a problem at most.
+    dense : bool, default False
+        Write all plans, (k, n, m), beside their certificates, while the costs are in cache: for those who want them all
+        it spares ``result.plan.dense()`` a pass over the costs and an exponential an entry.
     threads : int, optional
         Threads for this call. The bits do not depend on it.
 
@@ -277,10 +289,11 @@ def solve_batch(
 
     Notes
     -----
-    A problem takes two exponentials an entry (its kernel and its certificate) where the costs span at most 64 reg, and
-    one more for each factor 4 beyond; a few Sinkhorn iterations in the kernel domain; then Newton steps in the
-    semi-dual by conjugate gradients, in float32 while that is enough. Memory: 12 n m bytes a thread and
-    8 (2 n + m) bytes a problem, and as many for the potentials f and g where they are asked for.
+    Where the costs span at most 64 reg a problem is first solved in float32: its kernel, a few Sinkhorn iterations, and
+    Newton steps in the semi-dual by conjugate gradients. Then follow, in float64 and from the costs, the sums of that
+    plan, one more Newton step, and the certificate. Problems for which that does not suffice, and those that span more,
+    one level of `reg` for each factor 4, are solved in float64. Memory: 12 n m bytes a thread and 8 (2 n + m) bytes a
+    problem, and as many for the potentials f and g where they are asked for; 8 n m bytes a problem if `dense`.
 
     References
     ----------
@@ -294,10 +307,12 @@ def solve_batch(
     >>> result.all_success, result.value.shape, result.plan[3].dense().shape
     (True, (100,), (20, 30))
     """
-    return run_batch(checked_batch(C, A, B, reg), tol, norm, max_iter, threads)
+    return run_batch(checked_batch(C, A, B, reg), tol, norm, max_iter, threads, dense)
 
 
-def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int | None) -> TransportBatchResult:
+def run_batch(
+    batch: Batch, tol: float, norm: str, max_iter: int, threads: int | None, dense: bool = False
+) -> TransportBatchResult:
     """Solve checked problems and certify the answers."""
     start = time.perf_counter()
     tol, threads = positive(tol, "tol"), _threads.resolve(threads)
@@ -307,11 +322,12 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     k, n, m = batch.shape
     u, v, offset = (np.empty((k, size)) for size in (n, m, n))
     claims, counts = np.empty((k, 3)), np.empty((k, 4), np.intc)
+    plans = _at_a_line(batch.shape) if dense else None
     for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
             part.costs, part.problems, part.a, part.b, part.scale, tol, norm, max_iter, u[some], v[some],
-            offset[some], claims[some], counts[some], threads,
+            offset[some], claims[some], counts[some], None if plans is None else plans[some], threads,
         )  # fmt: skip
     error, linear, value = claims[:, ERROR].copy(), claims[:, LINEAR].copy(), claims[:, VALUE].copy()
     if not np.isfinite(linear).all():
@@ -326,7 +342,7 @@ def run_batch(batch: Batch, tol: float, norm: str, max_iter: int, threads: int |
     }  # fmt: skip
     return TransportBatchResult(
         value, linear, error, status == Status.CONVERGED, status, counts[:, SINKHORN] + counts[:, NEWTON], tol,
-        norm, stats, batch, u, v, offset,
+        norm, stats, batch, u, v, offset, plans,
     )  # fmt: skip
 
 

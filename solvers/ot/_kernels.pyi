@@ -205,5 +205,6 @@ def solve_batch(
     offset: Array,
     claims: Array,
     counts: Array,
+    plans: Array | None,
     threads: int,
 ) -> None: ...

@@ -210,6 +210,34 @@ def test_all_plans_at_once_have_the_bits_of_each(dtype, shared, reg, seed, monke
         result.plan.__array__(copy=False)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("tol", [1e-2, 1e-9, 1e-13])
+@pytest.mark.parametrize(("n", "m"), [(64, 64), (33, 64), (19, 13), (1, 5), (70, 80)])
+@pytest.mark.parametrize("reg", [1.0, 0.02, 1e-4])
+def test_plans_asked_for_with_the_solve_are_those_of_the_potentials(dtype, tol, n, m, reg, seed, monkeypatch):
+    C, A, B = _problems(np.random.default_rng(seed), 5, n, m, zeros=True)
+    result = solve_batch(C.astype(dtype), A, B, reg=reg, tol=tol, dense=True)
+    plain = solve_batch(C.astype(dtype), A, B, reg=reg, tol=tol)
+    np.testing.assert_array_equal(result.plan.dense(), plain.plan.dense())
+    np.testing.assert_array_equal(result.plan.dense(), [plan.dense() for plan in result.plan])
+    np.testing.assert_array_equal(result.marginal_error, plain.marginal_error)
+    assert result.plan.dense() is result.plan.dense()
+    assert np.shares_memory(np.asarray(result.plan), result.plan.dense())
+    assert not np.shares_memory(np.array(result.plan, copy=True), result.plan.dense())
+    assert np.asarray(result.plan, np.float32).dtype == np.float32
+    monkeypatch.setattr("solvers.ot._batch.CALL_ENTRIES", 2 * n * m)
+    parts = solve_batch(C.astype(dtype), A, B, reg=reg, tol=tol, dense=True)
+    np.testing.assert_array_equal(parts.plan.dense(), plain.plan.dense())
+
+
+@pytest.mark.parametrize("m", [64, 61])
+def test_many_plans_asked_for_with_the_solve(m):
+    """Whole lines of them are written past the cache, to the same bits."""
+    C = np.random.default_rng(17).random((300, 64, m))
+    result = solve_batch(C, reg=0.02, dense=True)
+    np.testing.assert_array_equal(result.plan.dense(), solve_batch(C, reg=0.02).plan.dense())
+
+
 EXAMPLES = settings(max_examples=50, deadline=None, derandomize=True)
 
 
@@ -279,7 +307,7 @@ def test_binding_refuses_what_does_not_fit():
         "costs": np.ones((k, n, m)), "problems": k, "a": np.full((1, n), 1 / n), "b": np.full((k, m), 1 / m),
         "scale": np.ones((1, 1)), "tol": 1e-9, "norm": "l1", "max_iter": 9, "u": np.empty((k, n)),
         "v": np.empty((k, m)), "offset": np.empty((k, n)),
-        "claims": np.empty((k, 3)), "counts": np.empty((k, 4), np.intc), "threads": 1,
+        "claims": np.empty((k, 3)), "counts": np.empty((k, 4), np.intc), "plans": None, "threads": 1,
     }  # fmt: skip
     solve_kernel = solvers.ot._kernels.solve_batch
     solve_kernel(**good)
@@ -290,6 +318,10 @@ def test_binding_refuses_what_does_not_fit():
             solve_kernel(**{**good, name: np.ones((5, good[name].shape[1]))})
     with pytest.raises(ValueError, match="counts"):
         solve_kernel(**{**good, "counts": np.empty((k, 3), np.intc)})
+    solve_kernel(**{**good, "plans": np.empty((k, n, m))})
+    for shape in ((k, m, n), (1, n, m), (k, n, 7)):
+        with pytest.raises(ValueError, match="plans has shape"):
+            solve_kernel(**{**good, "plans": np.empty(shape)})
     with pytest.raises(ValueError, match="there are 2 costs for 3"):
         solve_kernel(**{**good, "problems": 3})
     for costs, match in (

@@ -1,0 +1,237 @@
+/* A small problem in float32: twice the lanes, half the bytes, and exponentials of half as many terms. It is solved as
+ * far as float32 goes easily, which is most of the way: what is left is a Newton step or two whose gradient comes from
+ * float64 (batch_refine.h). Sinkhorn iterations, then full Newton steps in the semi-dual by conjugate gradients with the
+ * diagonal as preconditioner. A step that does not halve the error ends the attempt: batch.c knows what to do then.
+ *
+ * In NumPy, with P = y[:, None] * K * x and c = P.sum(0):
+ *     step = np.linalg.solve(np.diag(c) - P.T @ (P / a[:, None]), b - c);   x *= np.exp(step);   y = a / (K @ x)
+ */
+#include "batch_front.h"
+#include "expcore.h"
+#include "fused.h"
+
+enum { FIRST_SINKHORN = 4, NEWTON_MAX = 6, CG_MAX = 40 };
+enum { LINE_BYTES = 64, LINES_AHEAD = 32 };
+
+#define LEAST_POWER (-90.0f)
+#define LEFT_MIN 1e-3f /* share of its column sum that a diagonal entry keeps at least, in the preconditioner */
+#define STEP_MAX 20.0f /* of log x */
+#define NEAR 0.01f     /* the largest step of a correction */
+#define LN2_FLOAT 0x1.62e430p-1f
+
+/* What a product has time for: some cache lines of the next problem's costs on their way from memory. */
+INLINE void fetch_ahead(struct ot_front *f)
+{
+    const char *last = f->ahead_end - f->ahead > LINES_AHEAD * LINE_BYTES ? f->ahead + LINES_AHEAD * LINE_BYTES : f->ahead_end;
+    for (; f->ahead < last; f->ahead += LINE_BYTES)
+        __builtin_prefetch(f->ahead, 0, 2);
+}
+
+INLINE vreal size_of(vreal v) { return v_max(v, v_sub(v_set1(0), v)); }
+
+INLINE vreal power_of(v_fractions base, vreal z)
+{
+    vreal s, on_grid;
+    v_exp_split(v_mul(v_max(z, v_set1(LEAST_POWER)), v_set1(LN2_FLOAT)), &s, &on_grid);
+    const vreal power = v_exp_power(base, on_grid);
+    return v_fma(power, s, power);
+}
+
+static void powers(float *z, size_t count)
+{
+    const v_fractions base = v_exp_base(0);
+    for (size_t j = 0; j < count; j += SV_W)
+        v_store(z + j, power_of(base, v_load(z + j)));
+}
+
+/* y, c and the l1 norm of b - c at x. */
+static float evaluate(struct ot_front *f)
+{
+    vreal sum = v_set1(0);
+    fetch_ahead(f);
+    fused_product(f->K, f->rows, f->ld, f->x, f->a, f->y, f->c, 1);
+    for (size_t j = 0; j < f->ld; j += SV_W) {
+        const vreal c = v_mul(v_load(f->c + j), v_load(f->x + j));
+        v_store(f->c + j, c);
+        sum = v_add(sum, size_of(v_sub(v_load(f->b + j), c)));
+    }
+    return v_sum_lanes(sum);
+}
+
+/* image = K' (weight * (K scaled)); row = weight * (K scaled) */
+static void normal(struct ot_front *f, const float *weight)
+{
+    fetch_ahead(f);
+    fused_product(f->K, f->rows, f->ld, f->scaled, weight, f->row, f->image, 0);
+}
+
+static void sinkhorn_iteration(struct ot_front *f)
+{
+    for (size_t j = 0; j < f->ld; j += SV_W) {
+        const vreal c = v_load(f->c + j), x = v_load(f->x + j), zero = v_set1(0);
+        v_store(f->x + j, v_if_equal(c, zero, zero, v_mul(x, v_div(v_load(f->b + j), c))));
+    }
+    f->sinkhorn++;
+}
+
+/* What P' diag(1/a) P takes of the diagonal, as a share of it: anew only at the first step, it is but for the
+ * preconditioner. */
+static void find_left(struct ot_front *f)
+{
+    for (size_t j = 0; j < f->ld; j += SV_W) {
+        vreal sum = v_set1(0);
+        for (size_t i = 0; i < f->rows; i++) {
+            const vreal entry = v_load(f->K + i * f->ld + j);
+            sum = v_fma(v_mul(entry, v_set1(f->weight[i])), entry, sum);
+        }
+        const vreal x = v_load(f->x + j), taken = v_div(v_mul(v_mul(x, x), sum), v_load(f->c + j));
+        v_store(f->left + j, v_max(v_sub(v_set1(1), taken), v_set1(LEFT_MIN)));
+    }
+}
+
+static void prepare(struct ot_front *f, float shift, int first)
+{
+    const vreal zero = v_set1(0), one = v_set1(1);
+    for (size_t i = 0; i < f->rows; i++)
+        f->weight[i] = f->y[i] * (f->y[i] / f->a[i]);
+    if (first)
+        find_left(f);
+    for (size_t j = 0; j < f->ld; j += SV_W) {
+        const vreal c = v_load(f->c + j), shifted = v_mul(v_set1(shift), v_load(f->b + j));
+        const vreal d = v_fma(v_load(f->left + j), c, shifted);
+        v_store(f->diagonal + j, v_add(c, shifted));
+        v_store(f->precondition + j, v_if_equal(v_max(d, zero), zero, zero, v_div(one, d)));
+    }
+}
+
+/* What conjugate gradients go through, in columns. */
+struct columns {
+    const float *x, *diagonal, *precondition;
+    float *residual, *direction, *image, *scaled, *step;
+};
+
+/* image = (diag(diagonal) - P' diag(1/a) P) direction; returns direction' image. */
+INLINE float apply(struct ot_front *f, const struct columns *v, size_t ld)
+{
+    vreal sum = v_set1(0);
+    normal(f, f->weight);
+    for (size_t j = 0; j < ld; j += SV_W) {
+        const vreal p = v_load(v->direction + j);
+        const vreal image = v_fnma(v_load(v->x + j), v_load(v->image + j), v_mul(v_load(v->diagonal + j), p));
+        v_store(v->image + j, image);
+        sum = v_fma(p, image, sum);
+    }
+    return v_sum_lanes(sum);
+}
+
+/* The step whose image is the residual, to rtol of it. */
+INLINE int conjugate_gradients_of(struct ot_front *f, float rtol, size_t ld)
+{
+    const struct columns v = {f->x, f->diagonal, f->precondition, f->residual, f->direction, f->image, f->scaled, f->step};
+    vreal start = v_set1(0), own = start;
+    for (size_t j = 0; j < ld; j += SV_W) {
+        const vreal r = v_load(v.residual + j), z = v_mul(v_load(v.precondition + j), r);
+        v_store(v.step + j, v_set1(0));
+        v_store(v.direction + j, z);
+        v_store(v.scaled + j, v_mul(v_load(v.x + j), z));
+        start = v_fma(r, z, start);
+        own = v_fma(r, r, own);
+    }
+    float rz = v_sum_lanes(start);
+    const float target = rtol * rtol * v_sum_lanes(own);
+    for (int k = 0; k < CG_MAX; k++) {
+        const float curvature = apply(f, &v, ld);
+        f->cg++;
+        if (!(curvature > 0))
+            return 0;
+        const vreal alpha = v_set1(rz / curvature);
+        vreal sum = v_set1(0), squares = sum;
+        for (size_t j = 0; j < ld; j += SV_W) {
+            const vreal r = v_fnma(alpha, v_load(v.image + j), v_load(v.residual + j));
+            v_store(v.step + j, v_fma(alpha, v_load(v.direction + j), v_load(v.step + j)));
+            v_store(v.residual + j, r);
+            squares = v_fma(r, r, squares);
+            sum = v_fma(r, v_mul(r, v_load(v.precondition + j)), sum);
+        }
+        if (v_sum_lanes(squares) <= target)
+            return 1;
+        const float next = v_sum_lanes(sum);
+        const vreal beta = v_set1(next / rz);
+        rz = next;
+        for (size_t j = 0; j < ld; j += SV_W) {
+            const vreal z = v_mul(v_load(v.residual + j), v_load(v.precondition + j));
+            const vreal direction = v_fma(beta, v_load(v.direction + j), z);
+            v_store(v.direction + j, direction);
+            v_store(v.scaled + j, v_mul(v_load(v.x + j), direction));
+        }
+    }
+    return 0;
+}
+
+static int conjugate_gradients(struct ot_front *f, float rtol)
+{
+    switch (f->ld) { /* constants: the columns are no loops then */
+    case 64: return conjugate_gradients_of(f, rtol, 64);
+    default: return conjugate_gradients_of(f, rtol, f->ld);
+    }
+}
+
+/* The largest of |step|. */
+static float length_of(const struct ot_front *f)
+{
+    vreal most = v_set1(0);
+    for (size_t j = 0; j < f->ld; j += SV_W)
+        most = v_max(size_of(v_load(f->step + j)), most);
+    return v_max_lanes(most);
+}
+
+static int begin(struct ot_front *f, float target)
+{
+    const v_fractions base = v_exp_base(0);
+    float l1 = evaluate(f);
+    for (int k = 0; k < FIRST_SINKHORN && l1 > target; k++) {
+        sinkhorn_iteration(f);
+        l1 = evaluate(f);
+    }
+    for (int k = 0; l1 > target; k++) {
+        const float before = l1;
+        prepare(f, 0.01f * (before < 1 ? before : 1), k == 0);
+        for (size_t j = 0; j < f->ld; j += SV_W)
+            v_store(f->residual + j, v_sub(v_load(f->b + j), v_load(f->c + j)));
+        const float useful = 0.3f * target / before, rtol = 2 * before > useful ? 2 * before : useful;
+        if (k == NEWTON_MAX || !conjugate_gradients(f, rtol < 0.1f ? rtol : 0.1f) || !(length_of(f) < STEP_MAX))
+            return 0;
+        for (size_t j = 0; j < f->ld; j += SV_W) {
+            const vreal factor = power_of(base, v_mul(v_load(f->step + j), v_set1(LOG2_E)));
+            v_store(f->x + j, v_mul(v_load(f->x + j), factor));
+        }
+        f->newton++;
+        l1 = evaluate(f);
+        if (!(l1 <= 0.5f * before))
+            return 0;
+    }
+    prepare(f, 0, f->newton == 0);
+    return l1 <= target; /* not if it is NaN */
+}
+
+static int correct(struct ot_front *f, float rtol)
+{
+    const size_t ld = f->ld;
+    for (size_t i = 0; i < f->rows; i++)
+        f->row[i] *= f->weight[i];
+    memcpy(f->scaled, f->x, ld * sizeof(float));
+    fused_product(f->K, f->rows, ld, f->scaled, f->row, f->row, f->image, 0);
+    for (size_t j = 0; j < ld; j += SV_W)
+        v_store(f->residual + j, v_fnma(v_load(f->x + j), v_load(f->image + j), v_load(f->residual + j)));
+    if (!conjugate_gradients(f, rtol) || !(length_of(f) < NEAR))
+        return 0;
+    for (size_t j = 0; j < ld; j += SV_W) { /* x (e^step - 1) */
+        const vreal t = v_load(f->step + j), half = v_fma(t, v_set1(1.0f / 6), v_set1(0.5f));
+        v_store(f->scaled + j, v_mul(v_load(f->x + j), v_fma(v_mul(t, t), half, t)));
+    }
+    normal(f, f->y);
+    f->newton++;
+    return 1;
+}
+
+const struct ot_front_kernel SV_TABLE(ot_front) = {powers, begin, correct};
