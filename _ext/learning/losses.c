@@ -1,7 +1,6 @@
 /* What holds of the losses, and the pick of the kernels for this CPU: see losses.h. */
 #include "losses.h"
 
-#include <float.h>
 #include <math.h>
 
 SV_DISPATCH(struct loss_kernels, kernel_table, loss_kernels_f64)
@@ -43,13 +42,10 @@ static int signs_of(size_t n, const double *y, double *out)
 
 int sv_learning_targets(int kind, size_t n, const double *y, double *out)
 {
-    double least = kind == SV_LOSS_POISSON ? 0 : -DBL_MAX;
-    size_t fitting = 0;
+    int fits = 1;
     if (kind == SV_LOSS_LOGISTIC || kind == SV_LOSS_SQUARED_HINGE)
         return signs_of(n, y, out);
-    for (size_t i = 0; i < n; i++) {
-        fitting += y[i] >= least && y[i] <= DBL_MAX;
-        out[i] = y[i];
-    }
-    return fitting == n;
+    for (size_t i = 0; kind == SV_LOSS_POISSON && i < n; i++)
+        fits &= y[i] >= 0;
+    return kernel_table()->copied(n, y, out) && fits;
 }

@@ -47,6 +47,8 @@ struct loss_kernels {
     void (*evaluate)(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
                      double *derivative, double *second, struct sv_loss_sums *sums);
     double (*conjugate)(const struct sv_loss *loss, const double *v, double share);
+    /* out = y; returns whether all are finite. */
+    int (*copied)(size_t n, const double *y, double *out);
 };
 
 #endif

@@ -74,6 +74,40 @@ INLINE void evaluate_kind(int kind, const struct sv_loss *loss, const double *z,
     *sums = (struct sv_loss_sums){kept(value), kept(square), kept(cross), kept(total)};
 }
 
+/* Squares without weights at z: the derivative and the sums, which is all that a pass over the data asks for. Two vectors
+ * at a time: nothing else is done beside their loads. */
+static void residuals(const struct sv_loss *loss, const double *z, double *derivative, struct sv_loss_sums *sums)
+{
+    enum { AT_ONCE = 2 };
+    const double *y = loss->y;
+    struct kept square = {0, 0}, cross = {0, 0}, total = {0, 0};
+    for (size_t from = 0; from < loss->n; from += BLOCK) {
+        size_t to = from + BLOCK < loss->n ? from + BLOCK : loss->n, k = from;
+        vreal squares[AT_ONCE], products[AT_ONCE], terms[AT_ONCE];
+        for (int c = 0; c < AT_ONCE; c++)
+            squares[c] = products[c] = terms[c] = v_set1(0);
+        for (; k + AT_ONCE * SV_W <= to; k += AT_ONCE * SV_W)
+            for (int c = 0; c < AT_ONCE; c++) {
+                vreal target = v_load(y + k + c * SV_W), v = v_sub(v_load(z + k + c * SV_W), target);
+                v_store(derivative + k + c * SV_W, v);
+                squares[c] = v_fma(v, v, squares[c]);
+                products[c] = v_fma(v, target, products[c]);
+                terms[c] = v_add(v, terms[c]);
+            }
+        for (; k < to; k += SV_W) {
+            vreal target = v_load_some(y + k, to - k, 0), v = v_sub(v_load_some(z + k, to - k, 0), target);
+            v_store_some(derivative + k, v, to - k);
+            squares[0] = v_fma(v, v, squares[0]);
+            products[0] = v_fma(v, target, products[0]);
+            terms[0] = v_add(v, terms[0]);
+        }
+        keep(&square, v_sum_lanes(v_add(squares[0], squares[1])));
+        keep(&cross, v_sum_lanes(v_add(products[0], products[1])));
+        keep(&total, v_sum_lanes(v_add(terms[0], terms[1])));
+    }
+    *sums = (struct sv_loss_sums){0.5 * kept(square), kept(square), kept(cross), kept(total)};
+}
+
 static void evaluate(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
                      double *derivative, double *second, struct sv_loss_sums *sums)
 {
@@ -91,8 +125,22 @@ static void evaluate(const struct sv_loss *loss, const double *z, const double *
         evaluate_kind(SV_LOSS_POISSON, loss, z, way, share, trial, derivative, second, sums);
         break;
     default:
-        evaluate_kind(SV_LOSS_SQUARED, loss, z, way, share, trial, derivative, second, sums);
+        if (derivative && !second && !way && !loss->s)
+            residuals(loss, z, derivative, sums);
+        else
+            evaluate_kind(SV_LOSS_SQUARED, loss, z, way, share, trial, derivative, second, sums);
     }
+}
+
+static int copied(size_t n, const double *y, double *out)
+{
+    vreal rest = v_set1(0);
+    for (size_t k = 0; k < n; k += SV_W) {
+        vreal here = v_load_some(y + k, n - k, 0);
+        v_store_some(out + k, here, n - k);
+        rest = v_add(rest, v_sub(here, here)); /* NaN where it is not finite */
+    }
+    return v_sum_lanes(rest) == 0;
 }
 
 INLINE double conjugate_kind(int poisson, const struct sv_loss *loss, const double *v, double share)
@@ -129,4 +177,4 @@ static double conjugate(const struct sv_loss *loss, const double *v, double shar
     return loss->kind == SV_LOSS_POISSON ? conjugate_kind(1, loss, v, share) : conjugate_kind(0, loss, v, share);
 }
 
-const struct loss_kernels SV_TABLE(loss_kernels) = {evaluate, conjugate};
+const struct loss_kernels SV_TABLE(loss_kernels) = {evaluate, conjugate, copied};

@@ -79,27 +79,48 @@ static double length_of(double x, double y)
     return square > NORMAL && square < 1 / NORMAL ? sqrt(square) : hypot(x, y);
 }
 
-/* Takes the k-th coordinate out of the face: its row goes, and rotations make the rest triangular again. */
+/* The rotations `from` to `to` - 1 on rows of L, each of which has its entry of the first one's column in `carried`. */
+static inline void rotated(double *const row[], double *carried, int rows, size_t from, size_t to, const double *cosine,
+                           const double *sine)
+{
+    for (size_t i = from; i < to; i++)
+        for (int c = 0; c < rows; c++) {
+            double next = row[c][i + 1];
+            row[c][i] = cosine[i] * carried[c] + sine[i] * next;
+            carried[c] = cosine[i] * next - sine[i] * carried[c];
+        }
+}
+
+/* Takes the k-th coordinate out of the face: its row goes, and rotations make the rest triangular again. Four rows at a
+ * time go through those before them, since each has to wait for its own last rotation. */
 static void leave(struct sv_quadratic *q, size_t k)
 {
+    enum { ROWS = 4 };
     double *cosine = q->step + q->p, *sine = cosine + q->p;
     size_t last = q->size - 1;
     q->place[q->face[k]] = -1;
-    for (size_t r = k; r < last; r++) {
-        double *row = row_of(q, r), carried;
-        memcpy(row, row_of(q, r + 1), (r + 2) * sizeof(double));
-        carried = row[k];
-        for (size_t i = k; i < r; i++) {
-            double next = row[i + 1];
-            row[i] = cosine[i] * carried + sine[i] * next;
-            carried = cosine[i] * next - sine[i] * carried;
+    for (size_t from = k; from < last; from += ROWS) {
+        int rows = last - from < ROWS ? (int)(last - from) : ROWS;
+        double *row[ROWS], carried[ROWS];
+        for (int c = 0; c < rows; c++) {
+            row[c] = row_of(q, from + (size_t)c);
+            memcpy(row[c], row_of(q, from + (size_t)c + 1), (from + (size_t)c + 2) * sizeof(double));
+            carried[c] = row[c][k];
         }
-        double length = length_of(carried, row[r + 1]);
-        cosine[r] = carried / length;
-        sine[r] = row[r + 1] / length;
-        row[r] = length;
-        q->face[r] = q->face[r + 1];
-        q->place[q->face[r]] = (int32_t)r;
+        if (rows == ROWS)
+            rotated(row, carried, ROWS, k, from, cosine, sine);
+        else
+            rotated(row, carried, rows, k, from, cosine, sine);
+        for (int c = 0; c < rows; c++) {
+            size_t r = from + (size_t)c;
+            rotated(row + c, carried + c, 1, from, r, cosine, sine);
+            double length = length_of(carried[c], row[c][r + 1]);
+            cosine[r] = carried[c] / length;
+            sine[r] = row[c][r + 1] / length;
+            row[c][r] = length;
+            q->face[r] = q->face[r + 1];
+            q->place[q->face[r]] = (int32_t)r;
+        }
     }
     q->size = last;
     q->updates++;
@@ -278,11 +299,41 @@ static void find_face(struct sv_quadratic *q)
         }
 }
 
+/* Whether the whole step, each coordinate stopped at its own end, lowers the objective by more than `share` of it does, which
+ * stops all at the first end met. Then `rest` is what is left of the right side there: the step leaves nothing, so that it is
+ * what the columns of those stopped make of what they lack. */
+static int stopping_each(struct sv_quadratic *q, double share, double *rest)
+{
+    size_t s = q->size;
+    double *made = q->step + q->p, all = 0, each = 0; /* of H */
+    memset(made, 0, s * sizeof(double));
+    for (size_t k = 0; k < s; k++) {
+        size_t j = (size_t)q->face[k];
+        all += rest[k] * q->step[k];
+        double end = end_of(q, j, q->step[k]), lacks = end - q->w[j] - q->step[k];
+        if (!(reach(q, j, q->step[k]) < 1))
+            continue;
+        const double *h = q->H + j * q->stride;
+        for (size_t i = 0; i < s; i++)
+            made[i] += lacks * h[q->face[i]];
+    }
+    for (size_t k = 0; k < s; k++) {
+        size_t j = (size_t)q->face[k];
+        int stops = reach(q, j, q->step[k]) < 1;
+        each += 0.5 * (stops ? end_of(q, j, q->step[k]) - q->w[j] : q->step[k]) * (rest[k] - made[k]);
+    }
+    if (!(each > (1 - 0.5 * share) * share * all))
+        return 0;
+    for (size_t k = 0; k < s; k++)
+        rest[k] = -made[k];
+    return 1;
+}
+
 /* One Newton step on the face, as far as it goes; `rest` is what is left of the right side, before and after.
  * Returns whether it went all the way; -1 where it makes no sense. */
 static int newton_step(struct sv_quadratic *q, double *rest)
 {
-    size_t s = q->size, blocking = s;
+    size_t s = q->size, blocking = s, ends = 0;
     double share = 1, largest = 0;
     memcpy(q->step, rest, s * sizeof(double));
     triangular(q, q->step, 0);
@@ -291,6 +342,7 @@ static int newton_step(struct sv_quadratic *q, double *rest)
     for (size_t k = 0; k < s; k++) {
         double part = reach(q, (size_t)q->face[k], q->step[k]);
         largest = fmax(largest, fabs(q->step[k]));
+        ends += part < 1;
         if (part < share) {
             share = part;
             blocking = k;
@@ -298,6 +350,8 @@ static int newton_step(struct sv_quadratic *q, double *rest)
     }
     if (!(largest < INFINITY))
         return -1;
+    if (ends > 1 && stopping_each(q, share, rest))
+        return advance(q, 1, s, rest) == 0;
     for (size_t k = 0; k < s; k++)
         rest[k] *= 1 - share;
     return advance(q, share, blocking, rest) == 0;

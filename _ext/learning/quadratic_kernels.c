@@ -179,28 +179,33 @@ static int factor(double *a, size_t n, size_t stride)
     return 0;
 }
 
+/* The pivots are divided by at once, so that no row waits for a division. */
 static void solve(const double *factor, size_t n, size_t stride, double *x, int transposed)
 {
-    double sum[AT_ONCE];
+    double sum[AT_ONCE], over[AT_ONCE];
     for (size_t from = 0; !transposed && from < n; from += AT_ONCE) {
         size_t rows = some_rows(n, from);
+        for (size_t c = 0; c < rows; c++)
+            over[c] = 1 / factor[(from + c) * (stride + 1)];
         row_dots(factor, stride, from, rows, x, from, sum);
         for (size_t c = 0; c < rows; c++) {
             const double *row = factor + (from + c) * stride + from;
             double rest = x[from + c] - sum[c];
             for (size_t k = 0; k < c; k++)
                 rest -= row[k] * x[from + k];
-            x[from + c] = rest / row[c];
+            x[from + c] = rest * over[c];
         }
     }
     for (size_t end = n; transposed && end > 0;) {
         size_t from = (end - 1) / AT_ONCE * AT_ONCE;
         const double *row[AT_ONCE];
+        for (size_t k = from; k < end; k++)
+            over[k - from] = 1 / factor[k * (stride + 1)];
         for (size_t k = end; k-- > from;) {
             double rest = x[k];
             for (size_t later = k + 1; later < end; later++)
                 rest -= factor[later * stride + k] * x[later];
-            x[k] = rest / factor[k * stride + k];
+            x[k] = rest * over[k - from];
             row[k - from] = factor + k * stride;
             sum[k - from] = -x[k];
         }

@@ -96,6 +96,20 @@ def test_no_minimum_is_told(seed):
     assert counts["newtons"] < 200
 
 
+def test_many_that_end_at_once_share_a_step():
+    """A Newton step goes on with the others where some come to zero: to stop at the first took 25 steps of each of these."""
+    steps = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(180, 60)) + 2 * rng.normal(size=(180, 1))
+        H, c = X.T @ X, X.T @ rng.normal(size=180)
+        weight = np.full(60, 1e-3 * np.abs(c).max())
+        w, _, _, counts = minimised(H, c, weight, *free(60))
+        assert violation(H, c, weight, *free(60), w) <= 1e-11 * np.abs(c).max()
+        steps += counts["newtons"]
+    assert steps <= 180
+
+
 def test_zero_columns_stay():
     H = np.diag([1.0, 0.0, 4.0])
     w = minimised(H, np.array([2.0, 0.0, 2.0]), np.zeros(3), *free(3))[0]

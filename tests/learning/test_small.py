@@ -202,3 +202,15 @@ def test_larger_matrices_of_levels_are_small(monkeypatch):
     assert glm(X, np.sign(y), loss="logistic", lam=50.0).method == "working-set"
     X.data[-1] *= 2
     assert glm(X, y, lam=50.0).method == "working-set"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n", [1, 7, 8, 17, 33])
+def test_a_target_that_is_not_finite_is_seen_anywhere(bad, n):
+    X = np.asfortranarray(np.random.default_rng(n).normal(size=(n, 2)))
+    for i in range(n):
+        y = np.ones(n)
+        y[i] = bad
+        for loss in ("squared", "huber"):
+            with pytest.raises(ValueError, match="y"):
+                glm(X, y, lam=0.1, loss=loss)
