@@ -45,7 +45,7 @@ static double size_by_diagonal(const struct sv_operand *A, double omega, const d
 {
     double size = 0;
     for (size_t i = 0; i < A->n; i++)
-        size += omega * v[i] * v[i] / A->diagonal[i];
+        size += omega * v[i] * v[i] / (A->diagonal ? A->diagonal[i] : A->entry);
     return size;
 }
 
@@ -58,6 +58,15 @@ static double advance(const struct sv_operand *A, double alpha, struct sv_cg *st
     return rho;
 }
 
+/* rho after the step alpha, by a pass of its own. */
+static double next_rho(const struct sv_operand *A, double alpha, const double *r, const double *q)
+{
+    double rho = 0;
+    for (size_t i = 0; i < A->n; i++)
+        rho += (A->diagonal ? A->diagonal[i] : A->entry) * (r[i] - alpha * q[i]) * (r[i] - alpha * q[i]);
+    return rho;
+}
+
 /* The same, and t = (K + U)^-1 v, in one pass. That needs the new rho beforehand, for v: since q is conjugate to the
  * direction before, it is alpha^2 q'D q - rho. What is returned, and goes on, is summed from r (Meurant 1987). */
 static double advance_at_once(const struct sv_operand *A, double omega, double alpha, double square,
@@ -65,11 +74,8 @@ static double advance_at_once(const struct sv_operand *A, double omega, double a
 {
     struct sv_cg_numbers *numbers = state->numbers;
     double rho = numbers->rho, next = alpha * alpha * square - rho;
-    if (!(next > CANCELLED * rho)) { /* little is left of the difference */
-        rho = advance(A, alpha, state, t, q);
-        A->does->upper_solve(A, omega, state->v, t);
-        return rho;
-    }
+    if (!(next > CANCELLED * rho)) /* little is left of the difference */
+        next = next_rho(A, alpha, state->r, q);
     int keep = sv_keeps(&numbers->monitor, numbers->ratio * sqrt(next));
     struct sv_ssor_vectors vectors = {state->x, state->r, state->v, t, q, keep ? state->kept : NULL};
     double sum = A->does->advance(A, omega, alpha, next / rho, &vectors);
