@@ -49,7 +49,7 @@ static double size_by_diagonal(const struct sv_operand *A, double omega, const d
     return size;
 }
 
-/* x, r and v by the step alpha, pass by pass; returns the new rho. */
+/* x, r and v by the step alpha, pass by pass; returns the new rho. Of operands with a diagonal. */
 static double advance(const struct sv_operand *A, double alpha, struct sv_cg *state, const double *t, const double *q)
 {
     const struct vector_kernels *vectors = sv_linalg_vectors();
