@@ -31,6 +31,7 @@ cdef extern from "operand.h" nogil:
         const sv_operand_kernels *does
         const void *matrix
         const double *diagonal
+        double entry
         int threads
 
     struct sv_operand_kernels:
@@ -210,6 +211,8 @@ cdef class Operand:
     @property
     def diagonal(self):
         """A new array of A's diagonal, in the operand's order."""
+        if self.operand.diagonal == NULL:
+            return np.full(self.operand.n, self.operand.entry)
         return np.array(<double[:self.operand.n]><double *>self.operand.diagonal)
 
     @property

@@ -6,8 +6,10 @@
  *
  *   natural      row (j, k) begins at lead + k plane + j pitch
  *   red-black    there too, in two halves: the red cells (i + j + k even) side by side, and `half` later the black ones
+ *   chains       the natural order, and a row in blocks of W chains of cells, W lanes of a vector: the m-th cell of the
+ *                block's l-th chain at m W + l, and zeros for the cells that the last block lacks
  *
- * Two zeros at least lie between rows, or halves; pitch, plane, half and lead are multiples of the longest vector.
+ * Two zeros at least lie between rows, or halves, but for chains; pitch, plane, half and lead are multiples of the longest vector.
  */
 #ifndef SOLVERS_LINALG_GRID_H
 #define SOLVERS_LINALG_GRID_H
@@ -19,6 +21,7 @@ struct sv_grid {
     ptrdiff_t n[3];                 /* cells along x, y, z; 1 past the last axis */
     ptrdiff_t lead, pitch, plane;
     ptrdiff_t half;                 /* 0: natural */
+    ptrdiff_t blocks, longer;       /* in chains: of a row; how many, the first ones, have chains of 5 cells, others 4 */
     size_t size;                    /* of the vectors */
     int periodic[3];
     /* Constant: one coupling an axis, and 16 rows of the diagonal and its inverse, `pitch` apart, for the rows that lie
@@ -27,6 +30,7 @@ struct sv_grid {
     int constant;
     int uniform; /* constant, with one number on the diagonal and no axis periodic */
     double coupling[3];
+    double entry; /* in chains, which are uniform: the number on the diagonal; there are no such rows as above */
     /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place
      * after a row's last cell repeats the first. */
     const void *faces[3];
@@ -48,6 +52,12 @@ SV_BINDING void sv_grid_constant_rows(struct sv_grid *grid, const double *rows, 
 SV_BINDING void sv_grid_wrap(const struct sv_grid *grid, void *faces);
 SV_BINDING void sv_grid_seen(const struct sv_grid *grid, const void *diagonal, double *seen);
 
+/* Cells of the shorter chains. */
+enum { SV_CHAIN = 4 };
+
+/* The layout in chains for vectors of `width` lanes; no axis periodic. */
+SV_BINDING void sv_grid_lay_chains(struct sv_grid *grid, const ptrdiff_t *n, int width);
+
 enum sv_grid_ordering { SV_GRID_NATURAL, SV_GRID_REDBLACK };
 
 /* The kernels of an operand with this matrix (float64). */
@@ -65,5 +75,15 @@ struct sv_grid_layout {
 };
 
 SV_BINDING const struct sv_grid_layout *sv_grid_layout(int single);
+
+/* What serves a grid in chains, as wide as the vectors of the level in use: grid_chains.c. Of the kernels those that
+ * SSOR-CG needs. */
+struct sv_grid_chains {
+    struct sv_grid_layout layout;
+    const struct sv_operand_kernels *kernels;
+    int width;
+};
+
+SV_BINDING const struct sv_grid_chains *sv_grid_in_chains(void);
 
 #endif

@@ -12,11 +12,13 @@ cdef extern from "grid.h" nogil:
         ptrdiff_t pitch
         ptrdiff_t plane
         ptrdiff_t half
+        ptrdiff_t blocks
         size_t size
         int periodic[3]
         int constant
         int uniform
         double coupling[3]
+        double entry
         const void *faces[3]
         const void *diagonal
         const void *inverse
@@ -28,7 +30,14 @@ cdef extern from "grid.h" nogil:
         void (*pack)(const sv_grid *, const void *, void *) noexcept nogil
         void (*unpack)(const sv_grid *, const void *, void *) noexcept nogil
 
+    struct sv_grid_chains:
+        sv_grid_layout layout
+        const sv_operand_kernels *kernels
+        int width
+
     const sv_operand_kernels *sv_grid_kernels(sv_grid_ordering)
+    const sv_grid_chains *sv_grid_in_chains()
+    void sv_grid_lay_chains(sv_grid *, const ptrdiff_t *, int)
     void sv_grid_lay_out(sv_grid *, const ptrdiff_t *, const int *, int, int)
     void sv_grid_constant_rows(sv_grid *, const double *, void *, void *, double *)
     void sv_grid_wrap(const sv_grid *, void *)
@@ -64,6 +73,7 @@ cdef extern from "interface_grid.h" nogil:
     void sv_grid_diagonal(const sv_grid_of_cells *, double *)
     double sv_grid_least_diagonal(const sv_grid_of_cells *)
     void sv_grid_constant_numbers(const sv_grid_of_cells *, double *, double *)
+    int sv_grid_uniform(const sv_grid_of_cells *, double *, double *)
 
 #: Bytes of a cache line.
 LINE = 64
@@ -104,6 +114,13 @@ cdef class GridNumbers:
         if mask is not None:
             g.mask = <const uint8_t *>vector_of(mask.reshape(-1), self.size, b"?", 1, "mask")
 
+    @property
+    def uniform(self):
+        """Whether the operator is one number on the diagonal and one an axis: what `Grid.set_uniform` takes."""
+        cdef double coupling[3]
+        cdef double entry
+        return bool(sv_grid_uniform(&self.grid, coupling, &entry))
+
     def coupling(self, int axis):
         """Each cell's coupling with the one before along an axis, flat; 0 where there is none."""
         if not 0 <= axis < self.grid.axes:
@@ -142,18 +159,28 @@ cdef class Grid(Operand):
     cdef const sv_grid_layout *layout
     cdef readonly object dtype
 
-    def __cinit__(self, shape, periodic, bint redblack, dtype=np.float64, int threads=1):
-        """shape: (nz, ny, nx), with ones in front of what has fewer axes than three; `set` must follow."""
+    def __cinit__(self, shape, periodic, str ordering, dtype=np.float64, int threads=1):
+        """shape: (nz, ny, nx), with ones in front of what has fewer axes than three; `set` must follow.
+
+        ordering: "natural", "redblack", or "chains" for what SSOR-CG needs of a uniform operator in natural order.
+        """
         cdef sv_grid *g = &self.grid
+        cdef bint redblack = ordering == "redblack"
+        cdef const sv_grid_chains *chains
         cdef ptrdiff_t n[3]
         cdef int wraps[3]
         self.dtype = np.dtype(dtype)
         for axis in range(3):
             n[axis], wraps[axis] = shape[2 - axis], bool(periodic[2 - axis])
-        sv_grid_lay_out(g, n, wraps, redblack, self.dtype.itemsize == 4)
-        self.layout = sv_grid_layout_of(g.single)
+        if ordering == "chains":
+            chains = sv_grid_in_chains()
+            sv_grid_lay_chains(g, n, chains.width)
+            self.layout, self.operand.does = &chains.layout, chains.kernels
+        else:
+            sv_grid_lay_out(g, n, wraps, redblack, self.dtype.itemsize == 4)
+            self.layout = sv_grid_layout_of(g.single)
+            self.operand.does = sv_grid_kernels(SV_GRID_REDBLACK if redblack else SV_GRID_NATURAL)
         self.operand.n, self.operand.threads, self.operand.matrix = g.size, threads, g
-        self.operand.does = sv_grid_kernels(SV_GRID_REDBLACK if redblack else SV_GRID_NATURAL)
         self.kept = {}
 
     cdef const void *hold(self, str name, values, Py_ssize_t length) except NULL:
@@ -183,6 +210,19 @@ cdef class Grid(Operand):
         self.kept = tables, seen
         self.operand.diagonal = <double *>seen.at
         self.known = {"least": numbers.least_diagonal()}
+
+    def set_uniform(self, GridNumbers numbers):
+        """Of an operator that is uniform, on a grid of this shape in chains."""
+        cdef sv_grid *g = &self.grid
+        cdef const sv_grid_of_cells *given = &numbers.grid
+        if given.shape[given.axes - 1] != <size_t>g.n[0] or numbers.size != <size_t>(g.n[0] * g.n[1] * g.n[2]):
+            raise ValueError("the numbers are those of another grid")
+        if not g.blocks or not sv_grid_uniform(given, g.coupling, &g.entry):
+            raise ValueError("chains are for a uniform operator")
+        cdef Room zeros = Room.__new__(Room, g.pitch * sizeof(double))
+        g.constant = g.uniform = 1
+        g.zeros, self.kept, self.operand.entry = zeros.at, zeros, g.entry
+        self.known = {"least": g.entry}
 
     def set_variable(self, faces, diagonal):
         """Couplings with the cell before along (z, y, x), each of the grid's shape; the diagonal likewise."""

@@ -35,10 +35,23 @@ void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const int *period
     }
     grid->half = redblack ? unaliased((n[0] + 1) / 2 + 2, width) : 0;
     grid->pitch = unaliased(redblack ? 2 * grid->half : n[0] + 2, width);
-    grid->lead = width;
+    grid->lead = width, grid->blocks = 0;
     grid->plane = unaliased(n[1] * grid->pitch, width);
     grid->size = (size_t)(2 * width + (n[2] - 1) * grid->plane + n[1] * grid->pitch);
     grid->single = single;
+}
+
+void sv_grid_lay_chains(struct sv_grid *grid, const ptrdiff_t *n, int width)
+{
+    static const int periodic[3];
+    ptrdiff_t vectors = (n[0] + width - 1) / width, longer = vectors % SV_CHAIN;
+    sv_grid_lay_out(grid, n, periodic, 0, 0);
+    if (longer * (SV_CHAIN + 1) > vectors) /* 1 to 3, 6, 7, 11 are no sums of 4 and 5 */
+        vectors += SV_CHAIN - longer, longer = 0;
+    grid->longer = longer, grid->blocks = (vectors - longer) / SV_CHAIN;
+    grid->lead = 0, grid->pitch = unaliased(vectors * width, width);
+    grid->plane = unaliased(n[1] * grid->pitch, width);
+    grid->size = (size_t)((n[2] - 1) * grid->plane + n[1] * grid->pitch);
 }
 
 static ptrdiff_t row_at(const struct sv_grid *grid, ptrdiff_t k, ptrdiff_t j)

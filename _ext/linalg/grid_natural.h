@@ -4,8 +4,6 @@
 
 #include "grid_parts.h"
 
-enum { STEPS = SV_W == 8 ? 3 : SV_W == 4 ? 2 : SV_W == 2 ? 1 : 0 };
-
 enum kind { SWEEP, MEASURED, TRIANGULAR, EISENSTAT, ADVANCE, BEGIN };
 
 /* How the coefficients are kept. UNIFORM: as CONSTANT, and all cells have one diagonal entry, which is not read. */
@@ -37,11 +35,6 @@ struct sums {
     vreal product, square;
     double ends[2], total;
 };
-
-INLINE vreal moved(vreal v, vreal from, int k, int down) { return down ? v_down(v, from, k) : v_up(v, from, k); }
-
-/* In all lanes, that from which the next vector of a row goes on. */
-INLINE vreal end_lane(vreal v, int down) { return down ? v_first_lane(v) : v_last_lane(v); }
 
 /* The recurrence over a vector, and what it carries on to the next: the bits of the result's end lane, but from one
  * multiply-add a vector, for which alone the next one has to wait. */

@@ -2,12 +2,9 @@
  *
  * Bytes a cell and iteration: 72 for x, r, v and t, read and written, and q, read; 24 for v and t, read, and q, written;
  * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 5 at
- * 99^2, from the second cache: 0.63 ns a cell for both on a uniform grid, whose diagonal is not read, else 0.72. That is
- * 17 cycles a vector of 8, and from the first cache it takes no less: some 16 operations a pass, multiply-adds and moves
- * between lanes, at two a cycle. Two rows at a time, a vector apart so that their chains overlap, were no faster.
- * On a Sapphire Rapids the same, 1.8 ns a cell for both from 24^2, in the first cache, to 99^2; with AVX2 twice that.
- * Without any recurrence, cells stored by anti-diagonals (a trial outside of this library), both take 1.7 there at 99^2 and at
- * 24^2: then the second cache limits them, 14 lines moved a vector, and at 24^2 the way from one diagonal to the next.
+ * 99^2, from the second cache: 0.72 ns a cell for both with constant couplings, and from the first cache no less: some 16
+ * operations a vector of 8 and pass, multiply-adds and moves between lanes, at two a cycle. Grids whose diagonal is one
+ * number have a layout with fewer of these: grid_chains.c.
  * In NumPy: x += alpha * t; r -= alpha * q; v = D @ r + beta * v; t = solve(K + U, v); q = eisenstat(v, t)
  */
 #include "grid_natural.h"
@@ -28,14 +25,14 @@
         return WIDE(GRID, constant) ? lex_rows(A, c, BEGIN, 0, 0, axes, constant)                               \
                                     : lex_rows(A, c, BEGIN, 0, 1, axes, constant);                              \
     }
-LEX_EACH(MAKE_PASSES)
+GRID_EACH(MAKE_PASSES)
 
 double SV_TABLE(grid_natural_eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t,
                                         double *q, double *square)
 {
     struct lex_call call = {.omega = omega, .rhs = v, .t = t, .x = q, .d = q};
     clear_between(GRID, q);
-    struct sums sums = LEX_PICK(eisenstat, GRID)(A, &call);
+    struct sums sums = GRID_PICK(eisenstat, GRID)(A, &call);
     *square = v_sum_lanes(sums.square) + sums.ends[1];
     return v_sum_lanes(sums.product) + sums.ends[0];
 }
@@ -45,7 +42,7 @@ double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, 
 {
     struct lex_call call = {.omega = omega, .alpha = alpha, .beta = beta, .rhs = s->v, .t = s->v, .x = s->t, .d = s->t,
                             .s = s};
-    struct sums sums = LEX_PICK(advance, GRID)(A, &call);
+    struct sums sums = GRID_PICK(advance, GRID)(A, &call);
     return v_sum_lanes(sums.square);
 }
 
@@ -55,7 +52,7 @@ double SV_TABLE(grid_natural_begin)(const struct sv_operand *A, double omega, co
     const struct sv_ssor_vectors s = {.x = (double *)x, .v = v};
     struct lex_call call = {.omega = omega, .rhs = b, .t = r, .x = r, .d = r, .s = &s};
     clear_between(GRID, r), clear_between(GRID, v);
-    struct sums sums = LEX_PICK(begin, GRID)(A, &call);
+    struct sums sums = GRID_PICK(begin, GRID)(A, &call);
     *rho = v_sum_lanes(sums.square) + sums.ends[1];
     return sums.total + v_sum_lanes(sums.product);
 }

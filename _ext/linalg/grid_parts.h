@@ -6,6 +6,14 @@
 
 #include "grid_rows.h"
 
+/* Steps of a prefix scheme over the lanes. */
+enum { STEPS = SV_W == 8 ? 3 : SV_W == 4 ? 2 : SV_W == 2 ? 1 : 0 };
+
+INLINE vreal moved(vreal v, vreal from, int k, int down) { return down ? v_down(v, from, k) : v_up(v, from, k); }
+
+/* In all lanes, that from which what follows in a row goes on. */
+INLINE vreal end_lane(vreal v, int down) { return down ? v_first_lane(v) : v_last_lane(v); }
+
 /* grid_products.c: both layouts. */
 double SV_TABLE(grid_multiply)(const struct sv_operand *A, const double *x, double *out);
 double SV_TABLE(grid_residual)(const struct sv_operand *A, const double *b, const double *x, double *r);

@@ -31,6 +31,7 @@ static int boxed(const sv_grid *grid, size_t size, struct sv_box **made)
         box->periodic[k] = axis >= 0 && grid->ends[axis][0] == SV_PERIODIC;
     }
     box->constant = sv_grid_constant(grid);
+    box->uniform = sv_grid_uniform(grid, box->coupling, &box->entry);
     if (box->constant) {
         if (!(box->rows = sv_zeros(16 * (size_t)box->n[0], sizeof(double))))
             return no_memory(size);
@@ -93,9 +94,25 @@ static int variable(const struct sv_box *box, struct sv_order *order)
     return diagonal && inverse && own ? SV_OK : no_memory(order->n);
 }
 
+static int in_chains(const struct sv_box *box, struct sv_order *order)
+{
+    struct sv_grid *g = &order->grid;
+    const struct sv_grid_chains *chains = sv_grid_in_chains();
+    sv_grid_lay_chains(g, box->n, chains->width);
+    g->constant = g->uniform = 1;
+    memcpy(g->coupling, box->coupling, sizeof g->coupling);
+    g->entry = order->operand.entry = box->entry;
+    order->layout = &chains->layout;
+    order->operand.n = g->size, order->operand.matrix = g, order->operand.does = chains->kernels;
+    g->zeros = order->stored = sv_zeros((size_t)g->pitch, sizeof(double));
+    return g->zeros ? SV_OK : no_memory(order->n);
+}
+
 int sv_box_order(const struct sv_box *box, int ordering, struct sv_order *order)
 {
     const int redblack = ordering == SV_ORDERING_REDBLACK;
+    if (ordering == SV_IN_CHAINS)
+        return in_chains(box, order);
     if (!redblack && ordering != SV_ORDERING_NATURAL)
         return sv_fail(SV_INVALID, "ordering: a grid takes the natural one, red-black, or the automatic one");
     for (int k = 0; k < 3 && redblack; k++)

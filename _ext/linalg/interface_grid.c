@@ -400,6 +400,21 @@ void sv_grid_constant_numbers(const sv_grid *g, double coupling[3], double *rows
         }
 }
 
+int sv_grid_uniform(const sv_grid *g, double coupling[3], double *entry)
+{
+    const int along = g->axes - 1;
+    int uniform = sv_grid_constant(g) && g->unknowns == SV_NODES;
+    *entry = g->mass;
+    for (int axis = 0; axis < g->axes; axis++)
+        uniform &= g->ends[axis][0] == SV_DIRICHLET && g->ends[axis][1] == SV_DIRICHLET;
+    for (int k = 1; k < 4 && uniform; k++) { /* y, z, x, as the diagonal is summed */
+        const int axis = along - k % 3;
+        coupling[k % 3] = axis >= 0 ? quotient(g, axis, g->coefficient) : 0;
+        *entry += axis >= 0 ? profile(g, axis, 0) : 0;
+    }
+    return uniform;
+}
+
 int sv_grid_read(sv_grid *grid, const sv_grid *given, size_t *size)
 {
     const sv_grid defaults = SV_GRID_INIT;

@@ -34,6 +34,10 @@ SV_BINDING void sv_grid_diagonal(const sv_grid *grid, double *out);
 /* Its least entry, where all cells take part. */
 SV_BINDING double sv_grid_least_diagonal(const sv_grid *grid);
 
+/* Whether, with constant coefficients, all cells have one number on the diagonal since all walls are of the same kind as
+ * a cell: then that, and the couplings along x, y and z. */
+SV_BINDING int sv_grid_uniform(const sv_grid *grid, double coupling[3], double *entry);
+
 /* Of constant coefficients: the couplings along x, y and z (the last axis first; 0 past the first), and the diagonal's 16
  * rows as sv_grid_constant_rows takes them. */
 SV_BINDING void sv_grid_constant_numbers(const sv_grid *grid, double coupling[3], double *rows);

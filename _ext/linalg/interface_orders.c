@@ -289,19 +289,29 @@ static int make(struct sv_linear *A, int ordering, struct sv_order **made)
     return SV_OK;
 }
 
+static int ordered(struct sv_linear *A, int ordering, struct sv_order **found)
+{
+    int status = A->orders[ordering] ? SV_OK : make(A, ordering, &A->orders[ordering]);
+    if (!status)
+        *found = A->orders[ordering];
+    return status;
+}
+
+int sv_linear_for_ssor_cg(struct sv_linear *A, int ordering, struct sv_order **found)
+{
+    const int natural = ordering == SV_ORDERING_DEFAULT || ordering == SV_ORDERING_AUTO || ordering == SV_ORDERING_NATURAL;
+    if (natural && A->box && A->box->uniform)
+        return ordered(A, SV_IN_CHAINS, found);
+    return sv_linear_order(A, ordering, SV_ORDERING_AUTO, found);
+}
+
 int sv_linear_order(struct sv_linear *A, int ordering, int otherwise, struct sv_order **found)
 {
     if (ordering == SV_ORDERING_DEFAULT)
         ordering = otherwise;
     if (ordering == SV_ORDERING_AUTO)
         ordering = A->box ? SV_ORDERING_NATURAL : SV_ORDERING_WAVEFRONT;
-    if (ordering < SV_ORDERING_NATURAL || ordering >= SV_ORDERINGS)
+    if (ordering < SV_ORDERING_NATURAL || ordering > SV_ORDERING_BLOCKS)
         return sv_fail(SV_INVALID, "ordering is %d, no enum sv_ordering", ordering);
-    if (!A->orders[ordering]) {
-        int status = make(A, ordering, &A->orders[ordering]);
-        if (status)
-            return status;
-    }
-    *found = A->orders[ordering];
-    return SV_OK;
+    return ordered(A, ordering, found);
 }

@@ -416,7 +416,8 @@ static int with_orders(struct solve *s, struct sv_watch *watch, double *x, sv_re
 {
     const int usual = methods[s->options->method].ordering;
     const int ordering = methods[s->options->method].fixed ? SV_ORDERING_DEFAULT : s->options->ordering;
-    int status = sv_linear_order(s->A, ordering, usual, &s->order);
+    int status = s->options->method == SV_SSOR_CG ? sv_linear_for_ssor_cg(s->A, ordering, &s->order)
+                                                  : sv_linear_order(s->A, ordering, usual, &s->order);
     if (!status)
         status = sv_linear_order(s->A, SV_ORDERING_NATURAL, SV_ORDERING_NATURAL, &s->natural);
     if (status)

@@ -9,7 +9,8 @@
 #include "precondition.h"
 #include "sell.h"
 
-enum { SV_ORDERINGS = SV_ORDERING_BLOCKS + 1 };
+/* Beside those of enum sv_ordering the layout of SSOR-CG on a uniform grid. */
+enum { SV_IN_CHAINS = SV_ORDERING_BLOCKS + 1, SV_ORDERINGS };
 
 /* The matrix in one order. */
 struct sv_order {
@@ -30,7 +31,8 @@ struct sv_order {
 /* A grid's operator: along x, y, z. */
 struct sv_box {
     ptrdiff_t n[3];
-    int periodic[3], constant;
+    int periodic[3], constant, uniform;
+    double entry;                       /* of a uniform one: on the diagonal */
     double coupling[3], *rows;          /* of constant coefficients: see sv_grid_constant_rows */
     double *faces[3], *diagonal;        /* of others, in the user's order */
 };
@@ -70,6 +72,9 @@ void sv_linear_forget(sv_linear *A);
 
 /* The order made, or found; ordering: as given to the call, where its own default is `otherwise`. */
 int sv_linear_order(struct sv_linear *A, int ordering, int otherwise, struct sv_order **found);
+
+/* The same in the layout that SSOR-CG has for it; by default the fastest with natural's result. */
+int sv_linear_for_ssor_cg(struct sv_linear *A, int ordering, struct sv_order **found);
 /* New values in an order that was made. */
 void sv_order_update(const struct sv_linear *A, struct sv_order *order);
 int sv_box_order(const struct sv_box *box, int ordering, struct sv_order *order);

@@ -17,7 +17,8 @@ struct sv_operand {
     size_t n;
     const struct sv_operand_kernels *does;
     const void *matrix;     /* as those kernels know it */
-    const double *diagonal; /* (n,), none of them 0 */
+    const double *diagonal; /* (n,), none of them 0; NULL: all are `entry` */
+    double entry;
     int threads;
 };
 

@@ -23,7 +23,9 @@ double sv_linalg_norm(size_t n, const double *x) { return sqrt(sv_linalg_vectors
 
 double sv_linalg_row_sum_omega(const struct sv_operand *A, const double *ones, double *work)
 {
-    double quotient = A->does->multiply(A, ones, work) / sv_linalg_vectors()->dot(A->n, ones, A->diagonal);
+    const double *other = A->diagonal ? A->diagonal : ones;
+    double sum = sv_linalg_vectors()->dot(A->n, ones, other) * (A->diagonal ? 1 : A->entry);
+    double quotient = A->does->multiply(A, ones, work) / sum;
     double omega = 2 / (1 + sqrt(2 * (quotient < 0 ? 0 : quotient)));
     return omega < LEAST_OMEGA ? LEAST_OMEGA : omega > LARGEST_OMEGA ? LARGEST_OMEGA : omega;
 }

@@ -45,16 +45,25 @@ static double size_by_diagonal(const struct sv_operand *A, double omega, const d
 {
     double size = 0;
     for (size_t i = 0; i < A->n; i++)
-        size += omega * v[i] * v[i] / A->diagonal[i];
+        size += omega * v[i] * v[i] / (A->diagonal ? A->diagonal[i] : A->entry);
     return size;
 }
 
-/* x, r and v by the step alpha, pass by pass; returns the new rho. */
+/* x, r and v by the step alpha, pass by pass; returns the new rho. Of operands with a diagonal. */
 static double advance(const struct sv_operand *A, double alpha, struct sv_cg *state, const double *t, const double *q)
 {
     const struct vector_kernels *vectors = sv_linalg_vectors();
     double rho = vectors->advance(A->n, alpha, t, q, A->diagonal, state->x, state->r);
     vectors->weighted_direction(A->n, rho / state->numbers->rho, A->diagonal, state->r, state->v);
+    return rho;
+}
+
+/* rho after the step alpha, by a pass of its own. */
+static double next_rho(const struct sv_operand *A, double alpha, const double *r, const double *q)
+{
+    double rho = 0;
+    for (size_t i = 0; i < A->n; i++)
+        rho += (A->diagonal ? A->diagonal[i] : A->entry) * (r[i] - alpha * q[i]) * (r[i] - alpha * q[i]);
     return rho;
 }
 
@@ -65,11 +74,8 @@ static double advance_at_once(const struct sv_operand *A, double omega, double a
 {
     struct sv_cg_numbers *numbers = state->numbers;
     double rho = numbers->rho, next = alpha * alpha * square - rho;
-    if (!(next > CANCELLED * rho)) { /* little is left of the difference */
-        rho = advance(A, alpha, state, t, q);
-        A->does->upper_solve(A, omega, state->v, t);
-        return rho;
-    }
+    if (!(next > CANCELLED * rho)) /* little is left of the difference */
+        next = next_rho(A, alpha, state->r, q);
     int keep = sv_keeps(&numbers->monitor, numbers->ratio * sqrt(next));
     struct sv_ssor_vectors vectors = {state->x, state->r, state->v, t, q, keep ? state->kept : NULL};
     double sum = A->does->advance(A, omega, alpha, next / rho, &vectors);

@@ -33,7 +33,7 @@ from .._base.result import Status
 from .._base.sparse import relative, short_indices
 from . import _kernels
 from ._precondition import ic0
-from ._problem import fastest, norm
+from ._problem import Matrix, fastest, for_ssor_cg, norm
 from ._system import System
 from ._tuner import OmegaTuner
 
@@ -144,7 +144,11 @@ class Method(Arm):
         importlib.import_module("._solve", __package__)
 
     def analyse(self, system: System) -> None:
-        system.operator.operand(fastest(self.ordering, system.operator))
+        system.operator.operand(self.order_of(system.operator))
+
+    def order_of(self, A: Matrix) -> str:
+        """That of the operand that serves."""
+        return fastest(self.ordering, A)
 
     def serves(self, system: System) -> bool:
         record = _registry.get(("linalg", self.method))
@@ -180,6 +184,9 @@ class ConjugateGradients(Method):
 @dataclass(frozen=True)
 class SsorCg(Method):
     ordering: ClassVar[str] = "auto"
+
+    def order_of(self, A: Matrix) -> str:
+        return for_ssor_cg(self.ordering, A)
 
     @property
     def omega(self) -> float:

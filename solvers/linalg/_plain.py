@@ -23,7 +23,7 @@ from .._base.state import made
 from . import _kernels
 from ._cg import RESTARTS, CgState, begun
 from ._nullspace import explained
-from ._problem import REACHED, LinearProblem, LinearResult, Matrix, a_step, at_rest, fastest, following
+from ._problem import REACHED, LinearProblem, LinearResult, Matrix, a_step, at_rest, following
 from ._ssor_cg import METHOD, SsorCg, row_sum_omega
 from ._symmetry import objection
 
@@ -55,7 +55,7 @@ def plain(
         return None
     count = _threads.resolve(threads)
     solver = build(SsorCg, METHOD.name, options)
-    operand = A.operand(fastest(solver.ordering, A))
+    operand = A.operand(solver.order_of(A))
     operand.threads = count
     if objection(A, assume_symmetric):
         return None

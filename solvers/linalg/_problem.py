@@ -55,6 +55,12 @@ def fastest(ordering: str, A: Matrix) -> str:
     return "wavefront" if A.capability == "sparse-matrix" else "natural"
 
 
+def for_ssor_cg(ordering: str, A: Matrix) -> str:
+    """The same, in the layout that SSOR-CG has for it."""
+    ordering = fastest(ordering, A)
+    return "chains" if ordering == "natural" and getattr(A, "uniform", False) else ordering
+
+
 def a_step(A: Matrix) -> int:
     """Iterations that a step may make where nobody looks at them one by one."""
     return max(1, STEP_WORK // (A.entries + 8 * A.size))

@@ -437,27 +437,28 @@ class SequenceSolver:
         self._last = _Choice(question, estimates, self._system.pattern, near) if self._left else None
 
     def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
-        system = self._system
-        numbers, estimates = self._estimate(digits)
-        if not any(estimates):
-            return None, estimates
         features = self._features(b, context)
         if self._rule is None:
             self._rule = self._new_rule(len(features))
+        question, estimates = self._question(digits, features)
+        leads = question is not None and not self._transforms.isdisjoint((question.arm, question.best))
+        # that the stencil is constant was taken for granted: to look takes longer than all else of a choice
+        if leads and self._system.box is None:
+            return self._question(digits, features)
+        return question, estimates
+
+    def _question(self, digits: float, features: Array) -> tuple[Question | None, list[Estimate | None]]:
+        """What the rule plays by the estimates as they are now, which come with it; None where no arm serves."""
+        system, rule = self._system, self._rule
+        numbers, estimates = self._estimate(digits)
+        if rule is None or not any(estimates):
+            return None, estimates
         due = self._first.copy()
         for name, kept in self._prepared.items():
             place = self._places.get(name)  # none of an arm that took over
             if place is not None and kept.pattern == system.pattern:
                 due[place] = kept.due(system, self._arms[place].reuse)
-        lifetime = self._reuse * system.run
-        question = self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features))
-        if not self._transforms.isdisjoint((question.arm, question.best)) and system.box is None:
-            # that the stencil is constant was taken for granted: to look takes longer than all else of a choice
-            numbers, estimates = self._estimate(digits)
-            if not any(estimates):
-                return None, estimates
-            question = self._rule.ask(Outlook(numbers[0], numbers[1], due, lifetime, features))
-        return question, estimates
+        return rule.ask(Outlook(numbers[0], numbers[1], due, self._reuse * system.run, features)), estimates
 
     def _new_rule(self, features: int) -> Forecast:
         families = [(arm.family, arm.place) for arm in self._arms]

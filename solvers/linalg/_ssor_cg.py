@@ -11,7 +11,7 @@ from .._base.method import Method, register
 from .._base.options import option
 from . import _kernels
 from ._cg import RESTARTS, CgState, iterated, require_spd, started
-from ._problem import ORDERINGS, Iterative, LinearProblem, LinearResult
+from ._problem import ORDERINGS, Iterative, LinearProblem, LinearResult, Matrix, for_ssor_cg
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,20 @@ class SsorCg(Iterative):
     )  # fmt: skip
     ordering: str = option("auto", "order of the unknowns; colours spoil an omega above 1", choices=ORDERINGS)
 
+    def order_of(self, A: Matrix) -> str:
+        """The ordering, by the name of the operand that serves."""
+        return for_ssor_cg(self.ordering, A)
+
     def init(self, problem: LinearProblem) -> CgState:
         if problem.begun is not None:
             return cast(CgState, problem.begun[0])
         require_spd(problem, "ssor-cg")
-        return started(problem, self.ordering)
+        return started(problem, self.order_of(problem.A))
 
     def step(self, problem: LinearProblem, state: CgState) -> CgState:
         if problem.begun is not None and state is problem.begun[0]:
             return cast(CgState, problem.begun[1])
-        return iterated(problem, state, self.ordering, None, self._omega(problem))
+        return iterated(problem, state, self.order_of(problem.A), None, self._omega(problem))
 
     def finish(self, problem: LinearProblem, state: CgState) -> LinearResult:
         stats = {"omega": self._omega(problem), "restarts": int(state.numbers[RESTARTS])}
@@ -45,7 +49,7 @@ class SsorCg(Iterative):
 
     def _omega(self, problem: LinearProblem) -> float:
         if self.omega == "auto":
-            operand = problem.operand(self.ordering)
+            operand = problem.operand(self.order_of(problem.A))
             return float(problem.remember("omega", lambda: row_sum_omega(operand, problem.A.size)))
         return float(self.omega)
 

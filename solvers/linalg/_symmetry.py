@@ -27,8 +27,9 @@ def objection(A: Matrix, assume_symmetric: bool = False) -> str | None:
         return None
     if A.capability == "complex-matrix":
         return "A is complex"
-    natural = A.operand("natural")
-    if not natural.least_diagonal > 0:
+    # that of a uniform grid operator is one number, which it has checked
+    natural = None if getattr(A, "uniform", False) else A.operand("natural")
+    if natural is not None and not natural.least_diagonal > 0:
         row = int(np.argmin(natural.unpack(natural.diagonal)))
         return f"A is not positive definite: its diagonal entry in row {row} is negative"
     if assume_symmetric or is_symmetric(A):

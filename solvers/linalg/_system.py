@@ -13,6 +13,7 @@ from . import _kernels
 from ._box import Box, Layout, layout
 from ._grid import GridOperator
 from ._matrix import Plan, planned
+from ._problem import for_ssor_cg
 
 Array = npt.NDArray[Any]
 
@@ -140,7 +141,7 @@ class System:
 
     def measure(self, b: Array, x: Array) -> float:
         """The 2-norm of b - A x."""
-        operand = self.operator.operand("natural")
+        operand = self.operator.operand(for_ssor_cg("natural", self.operator))
         return float(operand.residual_norm(operand.packed(b), x))
 
     def csr(self) -> scipy.sparse.csr_array:
