@@ -88,6 +88,41 @@ void control_stream(char *y, const char *x, size_t size)
 #endif
 }
 
+/* A copy of a matrix past the cache, each line of which waits in `room`, as elements would for the sums of their columns,
+ * until the panel of columns that it is in has been read; one panel is read while the one before it leaves. Of a row the
+ * bytes before y's first whole line, and behind the last one, are left out. */
+void control_panels(char *y, const char *x, size_t rows, size_t row_bytes, size_t panel, char *room)
+{
+    enum { ROWS_AHEAD = 4 };
+    const size_t head = (size_t)(-(uintptr_t)y % 64), whole = (row_bytes - head) / panel * panel;
+    char *next = room, *before = room + rows * panel;
+    for (size_t c = 0; c <= whole; c += panel) {
+        for (size_t i = 0; i < rows; i++) {
+            const char *from = x + i * row_bytes + head + c;
+            char *to = y + i * row_bytes + head + c - panel;
+            for (size_t k = 0; c < whole && k < panel; k += WIDTH) {
+                __builtin_prefetch((const char *)((uintptr_t)from + ROWS_AHEAD * row_bytes + k));
+                *(loose *)(next + i * panel + k) = (loose)load(from + k);
+            }
+            for (size_t k = 0; c && k < panel; k += WIDTH) {
+                const vector v = load(before + i * panel + k);
+#if defined(__AVX512F__)
+                _mm512_stream_si512((void *)(to + k), (__m512i)v);
+#elif defined(__AVX__)
+                _mm256_stream_si256((void *)(to + k), (__m256i)v);
+#else
+                *(loose *)(to + k) = (loose)v;
+#endif
+            }
+        }
+        char *other = next;
+        next = before, before = other;
+    }
+#if defined(__AVX__)
+    _mm_sfence();
+#endif
+}
+
 /* 12 steps multiply-adds of a vector, none waiting for another: what the core computes while no memory is touched. A copy
  * takes as long as ever where others' work shares the core's pipes, this does not. */
 float control_arithmetic(size_t steps)

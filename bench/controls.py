@@ -20,11 +20,18 @@ from .problems import Array
 HERE = Path(__file__).resolve().parent
 
 MEMORY = READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
+PANELS = "control copy by panels"
 TRIAD, STREAM_TRIAD = "control triad", "control NT triad"
 ARITHMETIC = "control arithmetic"
 
 #: Multiply-adds of a vector in one call of `ARITHMETIC`.
 MULTIPLY_ADDS = 12 * 25_000
+
+#: Bytes of a cache line.
+LINE = 64
+
+#: Bytes of a row in a panel: two panels of 1024 rows take half of a second cache of 1 MB.
+PANEL_BYTES = 256
 
 #: Bytes that a triad counts an element.
 TRIAD_BYTES = 24
@@ -47,6 +54,8 @@ def library() -> ctypes.CDLL | None:
     for name in ("stream", "memcpy", "copy"):
         function = getattr(found, f"control_{name}")
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], None
+    found.control_panels.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_size_t] * 3 + [ctypes.c_void_p]
+    found.control_panels.restype = None
     for name in ("triad", "stream_triad"):
         function = getattr(found, f"control_{name}")
         function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_double, ctypes.c_size_t]
@@ -68,6 +77,18 @@ def calls(x: Array, y: Array) -> dict[str, Callable[[], Any]]:
         MEMCPY: lambda: built.control_memcpy(target, source, size),
         COPY: lambda: built.control_copy(target, source, size),
     }
+
+
+def panels(x: Array, y: Array) -> dict[str, Callable[[], Any]]:
+    """A copy of the matrix x to y (contiguous, rows of whole cache lines) that reads x once, by panels of columns."""
+    built = library()
+    if built is None:
+        return {}
+    rows, row_bytes = x.shape[0], x.strides[0]
+    room = np.zeros(2 * rows * PANEL_BYTES + 64, np.uint8)
+    start = room.ctypes.data + -room.ctypes.data % 64
+    source, target = x.ctypes.data, y.ctypes.data
+    return {PANELS: lambda room=room: built.control_panels(target, source, rows, row_bytes, PANEL_BYTES, start)}
 
 
 def arithmetic() -> dict[str, Callable[[], Any]]:

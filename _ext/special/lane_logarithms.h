@@ -127,16 +127,19 @@ static void log1p_ratios(struct two tops, vreal sum, vreal error, vreal lower, r
     }
 }
 
-/* Logarithms of the sums of SV_W rows or columns, as by log_near; of NaN, whose bits log_near takes for a number's, NaN. */
+/* Logarithms of the sums of SV_W rows or columns, as by log_near; of NaN, whose bits log_near takes for a number's, NaN.
+ * The terms that count have exponents around lower + TERM_EXPONENT, each counted in ln2. */
 static void lane_logs(vreal sum, vreal error, vreal lower, double ln2, real *values)
 {
+    const double common = TERM_EXPONENT * (ln2 - LN2);
     real words[3][SV_W];
     v_store(words[0], sum);
     v_store(words[1], error);
     v_store(words[2], lower);
     for (int k = 0; k < SV_W; k++) {
-        const double total = (double)words[0][k] + words[1][k];
-        values[k] = (real)(log_near(total, words[1][k] - (total - words[0][k]), words[2][k], ln2) + (total - total));
+        const double total = (double)words[0][k] + words[1][k], nan = total - total;
+        const double value = log_near(total, words[1][k] - (total - words[0][k]), words[2][k], ln2);
+        values[k] = (real)(value + (common + nan));
     }
 }
 

@@ -217,6 +217,19 @@ def test_softmax_of_many_short_rows(n, scale, dtype):
 
 
 @needs_long_double
+@pytest.mark.parametrize("n", [2, 7, 16, 17, 39, 64, 100])
+def test_logsumexp_of_many_short_rows(n, dtype):
+    """Around 0, where a ULP is that of 1: no sum may bring along what its terms have in common."""
+    x = normal(3)(np.random.default_rng(32452843), 4096 * n).astype(dtype).reshape(-1, n)
+    x -= logsumexp(x, axis=1)[:, None] + np.linspace(-2, 2, 4096, dtype=dtype)[:, None]
+    wide = x.astype(np.longdouble)
+    exact = np.log(np.exp(wide).sum(axis=1))
+    unit = np.spacing(np.maximum(np.abs(exact), 1).astype(dtype))
+    for got in (logsumexp(x, axis=1), logsumexp(np.ascontiguousarray(x.T), axis=0)):
+        assert (np.abs(got - exact) / unit).max() <= 1
+
+
+@needs_long_double
 @pytest.mark.parametrize("n", [2, 3, 17, 64, 200])
 @pytest.mark.parametrize("scale", [0, 1, 10])
 def test_softmax_of_many_columns(n, scale, dtype):
