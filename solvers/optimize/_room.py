@@ -10,7 +10,7 @@ from ._kernels import Sides
 from ._problem import NonlinearProblem
 
 #: By which part of the tolerance an equation may be missed.
-PART = 0.1
+PART = 0.5
 
 
 def worthwhile(problem: NonlinearProblem) -> bool:

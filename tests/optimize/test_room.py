@@ -45,7 +45,7 @@ def test_what_has_no_inside_is_solved(monkeypatch):
     found, program = equilibrium()
     assert found.success
     assert check_minimum(found, program).kkt.solved(1e-8)
-    assert found.constr_violation <= 2 * _room.PART * 1e-8
+    assert found.constr_violation <= 1.1 * _room.PART * 1e-8
     monkeypatch.setattr(_room, "worthwhile", lambda problem: False)
     before, _ = equilibrium()
     assert before.status is Status.STAGNATION  # what it is good for
