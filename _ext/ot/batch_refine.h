@@ -168,7 +168,7 @@ static int solve_refined(struct solve *s, const struct ot_tools *tools, size_t i
         !find_exponents(s, easy_span))
         return 0;
     struct ot_front f = lay_out_front(s);
-    const double target = s->tol > 1e-5 ? 0.5 * s->tol : fmax(FRONT_TARGET, fmin(3e-5, sqrt(0.06 * s->tol)));
+    const double target = s->tol > 1e-5 ? 0.5 * s->tol : fmax(FRONT_TARGET, fmin(5e-5, sqrt(0.3 * s->tol)));
     tools->front->powers(f.K, f.rows * f.ld);
     if (!tools->front->begin(&f, (float)target) || !refine(s, tools, index, &f, target))
         return 0;

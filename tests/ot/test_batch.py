@@ -212,8 +212,8 @@ def test_all_plans_at_once_have_the_bits_of_each(dtype, shared, reg, seed, monke
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("tol", [1e-2, 1e-9, 1e-13])
-@pytest.mark.parametrize(("n", "m"), [(64, 64), (33, 64), (19, 13), (1, 5), (70, 80)])
-@pytest.mark.parametrize("reg", [1.0, 0.02, 1e-4])
+@pytest.mark.parametrize(("n", "m"), [(64, 64), (33, 64), (19, 13)])
+@pytest.mark.parametrize("reg", [0.02, 1e-4])
 def test_plans_asked_for_with_the_solve_are_those_of_the_potentials(dtype, tol, n, m, reg, seed, monkeypatch):
     C, A, B = _problems(np.random.default_rng(seed), 5, n, m, zeros=True)
     result = solve_batch(C.astype(dtype), A, B, reg=reg, tol=tol, dense=True)
