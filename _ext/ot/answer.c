@@ -67,24 +67,28 @@ static double missing_of(const double *weights, const double *sums, double *miss
 static double factor_of(double weight, double sum) { return weight / (sum > weight ? sum : weight); }
 
 /* Whether the columns, scaled by y before their sums were known, lost no more and hardly less than they had to; what
- * they exceed their weights by is then taken off the whole plan. */
+ * they and the rows, which the methods meet, exceed their weights by is then taken off the whole plan. */
 static int fits(const struct ot_problem *p, const struct ot_rounding *rounding, struct sums *s)
 {
     const double error = sv_ot_distance_l1(s->columns, p->b, p->m) + sv_ot_distance_l1(s->rows, p->a, p->n);
     const double loss = fmax(SMALL_LOSS * error, ROUNDED_SUMS * p->roundoff) / p->mass_a;
+    const double *y = rounding->column_scale;
     double theta = 1;
     for (size_t j = 0; j < p->m; j++) {
-        if (!(fabs(rounding->column_scale[j] / factor_of(p->b[j], s->columns[j]) - 1) <= loss))
+        if (!(fabs(y[j] / factor_of(p->b[j], s->columns[j]) - 1) <= loss))
             return 0;
+        s->below_columns[j] = y[j] * s->columns[j];
         theta = fmin(theta, factor_of(p->b[j], s->below_columns[j]));
     }
-    if (theta < 1) {
-        for (size_t i = 0; i < p->n; i++)
-            rounding->row_scale[i] *= theta, s->below_rows[i] *= theta;
-        for (size_t j = 0; j < p->m; j++)
-            s->below_columns[j] *= theta;
-        s->paid_below *= theta;
-    }
+    for (size_t i = 0; i < p->n; i++)
+        theta = fmin(theta, factor_of(p->a[i], s->below_rows[i]));
+    if (!(1 - theta <= loss))
+        return 0;
+    for (size_t i = 0; i < p->n; i++)
+        rounding->row_scale[i] = theta, s->below_rows[i] *= theta;
+    for (size_t j = 0; j < p->m; j++)
+        s->below_columns[j] *= theta;
+    s->paid_below *= theta;
     return 1;
 }
 
@@ -98,9 +102,9 @@ static int look_at(const struct ot_problem *p, const double *u, const double *v,
     double *y = rounding->column_scale;
     for (size_t j = 0; j < p->m; j++)
         y[j] = factor_of(p->b[j], known[j]);
-    struct ot_examined out = {.row_sums = s->rows, .column_sums = s->columns, .x = rounding->row_scale,
-                              .below_rows = s->below_rows, .below_columns = s->below_columns, .column_max = s->v};
-    if (p->passes->examine(p->cost, p->scale, p->a, u, v, y, &out, p->threads))
+    struct ot_examined out = {.row_sums = s->rows, .column_sums = s->columns, .below_rows = s->below_rows,
+                              .column_max = s->v};
+    if (p->passes->examine(p->cost, p->scale, u, v, y, &out, p->threads))
         return OT_GAVE_UP;
     s->paid = out.paid, s->paid_below = out.paid_below;
     s->examined = 1;

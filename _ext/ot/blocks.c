@@ -23,6 +23,7 @@ struct pass {
     int *columns;
     ptrdiff_t *counts;
     const struct ot_thinning *thinning;
+    const struct ot_storing *storing;
     double *sums, *lost, *leaf, *room; /* for each block m column sums, what they lost, a leaf's; room for two rows */
     double paid[MAX_BLOCKS], paid_below[MAX_BLOCKS];
     size_t kept[MAX_BLOCKS];
@@ -30,7 +31,7 @@ struct pass {
     struct ot_examined *examined;
 };
 
-size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (5 * m + 2 * ot_row_room(m)); }
+size_t sv_ot_worksize(size_t n, size_t m) { return blocks_of(n) * (4 * m + 2 * ot_row_room(m)); }
 
 static struct pass prepare(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, double *work)
 {
@@ -118,8 +119,8 @@ static void sweep_leaf(struct pass *pass, size_t block, double *sums, size_t fir
         thinning.values += place, thinning.columns += place;
     }
     kernels()->sweep(pass->cost, pass->scale, pass->a, pass->u, pass->v, sums,
-                     pass->room + block * 2 * ot_row_room(pass->cost->m), pass->thinning ? &thinning : NULL, first,
-                     last);
+                     pass->room + block * 2 * ot_row_room(pass->cost->m), pass->thinning ? &thinning : NULL,
+                     pass->storing, first, last);
     for (size_t i = first; pass->thinning && i < last; i++)
         pass->kept[block] += (size_t)pass->thinning->counts[i];
 }
@@ -151,6 +152,16 @@ void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const doub
         memmove(thinning->columns + kept, thinning->columns + place, count * sizeof(int));
         kept += count;
     }
+}
+
+void sv_ot_store(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                 const struct ot_storing *storing, double *column_sums, double *work, int threads)
+{
+    struct pass pass = prepare(cost, scale, u, v, work);
+    pass.a = a;
+    pass.storing = storing;
+    run(&pass, sweep_block, threads);
+    add_leaves(&pass, column_sums, NULL);
 }
 
 static void damped_block(void *context, size_t block)
@@ -237,23 +248,18 @@ int sv_ot_row_range(const struct sv_ot_cost *cost, double *least, double *larges
 }
 
 /* What a block has beside the sums of its leaves lies behind all rooms. */
-static double *below_columns_of(const struct pass *pass, size_t block)
+static double *column_max_of(const struct pass *pass, size_t block)
 {
     const size_t m = pass->cost->m;
     return pass->room + pass->blocks * 2 * ot_row_room(m) + block * m;
-}
-
-static double *column_max_of(const struct pass *pass, size_t block)
-{
-    return below_columns_of(pass, pass->blocks + block);
 }
 
 static void examine_leaf(struct pass *pass, size_t block, double *sums, size_t first, size_t last)
 {
     struct ot_examined of_leaf = *pass->examined;
     of_leaf.column_sums = sums, of_leaf.paid = of_leaf.paid_below = 0;
-    of_leaf.below_columns = below_columns_of(pass, block), of_leaf.column_max = column_max_of(pass, block);
-    certificates()->examine(pass->cost, pass->scale, pass->a, pass->u, pass->v, pass->y, &of_leaf,
+    of_leaf.column_max = column_max_of(pass, block);
+    certificates()->examine(pass->cost, pass->scale, pass->u, pass->v, pass->y, &of_leaf,
                             pass->room + block * 2 * ot_row_room(pass->cost->m), first, last);
     pass->paid[block] += of_leaf.paid;
     pass->paid_below[block] += of_leaf.paid_below;
@@ -262,28 +268,24 @@ static void examine_leaf(struct pass *pass, size_t block, double *sums, size_t f
 static void examine_block(void *context, size_t block)
 {
     struct pass *pass = context;
-    fill(below_columns_of(pass, block), pass->cost->m, 0);
     fill(column_max_of(pass, block), pass->cost->m, LEAST_EXPONENT);
     sum_leaves(pass, block, examine_leaf);
 }
 
-void sv_ot_examine(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
-                   const double *y, struct ot_examined *out, double *work, int threads)
+void sv_ot_examine(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
+                   struct ot_examined *out, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
     const size_t m = cost->m;
-    pass.a = a, pass.y = y, pass.examined = out;
+    pass.y = y, pass.examined = out;
     run(&pass, examine_block, threads);
     add_leaves(&pass, out->column_sums, NULL);
-    sum_blocks(below_columns_of(&pass, 0), pass.blocks, m, m, out->below_columns);
     fill(out->column_max, m, LEAST_EXPONENT);
     out->paid = out->paid_below = 0;
     for (size_t block = 0; block < pass.blocks; block++) {
         out->paid += pass.paid[block], out->paid_below += pass.paid_below[block];
         raise_to(out->column_max, column_max_of(&pass, block), m);
     }
-    for (size_t j = 0; j < m; j++)
-        out->below_columns[j] *= y[j];
 }
 
 static void column_max_block(void *context, size_t block)

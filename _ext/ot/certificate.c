@@ -2,11 +2,11 @@
  *
  *   scale_below  the plan scaled until no marginal is exceeded: the larger part of a rounded plan
  *   row_max      the c-transform of a potential, and a product C w
- *   examine      scale_below with the marginals of the plan and the c-transform of the other potential
+ *   examine      the marginals of the plan, those of its product with y, and the c-transform of the other potential
  *
  * scale_below reads C once and takes one exponential an entry, like a sweep: a row's terms wait in the first cache
  * until its sum, and with it its factor, is known. row_max takes no exponential: 8 bytes and 4 operations an entry,
- * so that reading C bounds it. examine takes 1.7 times as long as the marginals alone, and spares two passes; y must
+ * so that reading C bounds it. examine takes 1.2 times as long as the marginals alone, and spares two passes; y must
  * be known before, from what the solve knows of the column sums. Accuracy: as in kernels.c.
  *
  * In NumPy (u, v and C in units of reg ln2):
@@ -64,101 +64,122 @@ INLINE double scale_rows_below(const struct sv_ot_cost *cost, double scale, cons
     return total;
 }
 
-/* What is summed of a row: P, P y, and both times the cost. */
-struct row_totals {
-    vreal sum, below, paid, below_paid;
+/* A row's entries, its costs where they are not in memory, and what is summed of it: P, P y, and both times the cost. */
+struct examined_row {
+    struct row row;
+    vreal u, sum, below, paid, below_paid;
+    double *terms, *costs;
 };
 
-/* What a pass over one row or two reads and writes of their own. */
-struct examined_rows {
-    struct row rows[2];
-    vreal u[2];
-    struct row_totals totals[2];
-    double *terms[2];
-};
+INLINE int in_memory(int kind) { return kind == SV_COST_FLOAT64 || kind == SV_COST_FLOAT32; }
 
-/* The entries of the columns from j on, into the totals. All loads come before the stores of the terms. */
-INLINE void examine_columns(size_t j, int vectors, struct examined_rows *group, const struct sv_ot_cost *cost,
-                            const double *v, const double *y, struct ot_examined *out, int count, int kind, size_t d)
+INLINE void make_terms(size_t j, int vectors, struct examined_row *group, const struct sv_ot_cost *cost, const double *v,
+                       int count, int kind, size_t d)
 {
-    vreal costs[2 * TOGETHER], terms[2 * TOGETHER];
-    terms_at(group->rows, cost, group->u, v, j, count, vectors, costs, terms, 1, kind, d);
+    vreal costs[2 * TOGETHER], terms[2 * TOGETHER], u[2];
+    struct row rows[2];
+    for (int k = 0; k < count; k++)
+        rows[k] = group[k].row, u[k] = group[k].u;
+    terms_at(rows, cost, u, v, j, count, vectors, costs, terms, 1, kind, d);
+    for (int w = 0; w < vectors; w++)
+        for (int k = 0; k < count; k++) {
+            const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
+            v_store_some(group[k].terms + at, terms[k * vectors + w], left);
+            if (!in_memory(kind))
+                v_store_some(group[k].costs + at, costs[k * vectors + w], left);
+        }
+}
+
+/* The terms of the columns from j on, into the totals. */
+INLINE void add_examined(size_t j, int vectors, struct examined_row *group, const struct sv_ot_cost *cost, const double *y,
+                         double *column_sums, double *column_max, int count, int kind, size_t d)
+{
     for (int w = 0; w < vectors; w++) {
         const size_t at = j + (size_t)w * SV_W, left = left_of(cost, at, vectors);
         const vreal yj = v_load_some(y + at, left, 0);
-        vreal top = v_load_some(out->column_max + at, left, 0), sum = v_load_some(out->column_sums + at, left, 0);
+        vreal top = v_load_some(column_max + at, left, 0), sum = v_load_some(column_sums + at, left, 0);
         for (int k = 0; k < count; k++) {
-            struct row_totals *totals = &group->totals[k];
-            const vreal c = costs[k * vectors + w], p = fill_past(terms[k * vectors + w], left, 0), weighted = v_mul(p, yj);
-            top = v_max(v_fnma(group->rows[k].scale, c, group->u[k]), top);
-            totals->sum = v_add(totals->sum, p);
-            totals->below = v_add(totals->below, weighted);
-            totals->paid = v_fma(c, p, totals->paid);
-            totals->below_paid = v_fma(c, weighted, totals->below_paid);
+            struct examined_row *r = &group[k];
+            const vreal p = v_load_some(r->terms + at, left, 0), weighted = v_mul(p, yj);
+            const vreal c = in_memory(kind) ? cost_at(&r->row, cost, at, left, 1, kind, d)
+                                            : v_load_some(r->costs + at, left, 0);
+            top = v_max(v_fnma(r->row.scale, c, r->u), top);
+            r->sum = v_add(r->sum, p);
+            r->below = v_add(r->below, weighted);
+            r->paid = v_fma(c, p, r->paid);
+            r->below_paid = v_fma(c, weighted, r->below_paid);
             sum = v_add(sum, p);
-            v_store_some(group->terms[k] + at, p, left);
         }
-        v_store_some(out->column_sums + at, sum, left);
-        v_store_some(out->column_max + at, top, left);
+        v_store_some(column_sums + at, sum, left);
+        v_store_some(column_max + at, top, left);
     }
 }
 
-/* Rows i to i + count - 1: two at once load and store what belongs to the columns once. */
-INLINE void examine_group(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
-                          const double *y, struct ot_examined *out, double *room, size_t i, int count, int kind, size_t d)
+/* Rows i to i + count - 1: two at once load and store what belongs to the columns once. First the terms, then all sums of
+ * them: at once these would be more than the registers hold. */
+INLINE void examine_group(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
+                          struct ot_examined *out, double *room, size_t i, int count, int kind, size_t d)
 {
-    const size_t m = cost->m;
     const vreal zero = v_set1(0);
-    struct examined_rows group;
+    double *column_sums = out->column_sums, *column_max = out->column_max;
+    struct examined_row group[2];
     for (int k = 0; k < count; k++) {
-        group.rows[k] = row_of(cost, scale, i + k);
-        group.u[k] = v_set1(u[i + k]);
-        group.terms[k] = place_for(&group.rows[k], room + k * ot_row_room(m));
-        group.totals[k] = (struct row_totals){zero, zero, zero, zero};
+        const struct row row = row_of(cost, scale, i + k);
+        group[k] = (struct examined_row){row, v_set1(u[i + k]), zero, zero, zero, zero,
+                                         place_for(&row, room + k * ot_row_room(cost->m)), room + ot_row_room(cost->m)};
     }
-    FOR_COLUMNS(examine_columns, &group, cost, v, y, out, count, kind, d);
+    FOR_COLUMNS(make_terms, group, cost, v, count, kind, d);
+    FOR_COLUMNS(add_examined, group, cost, y, column_sums, column_max, count, kind, d);
     for (int k = 0; k < count; k++) {
-        const struct row_totals *totals = &group.totals[k];
-        const double below = v_sum_lanes(totals->below);
-        out->row_sums[i + k] = v_sum_lanes(totals->sum);
-        out->paid += v_sum_lanes(totals->paid);
-        out->x[i + k] = below > a[i + k] ? a[i + k] / below : 1;
-        out->below_rows[i + k] = out->x[i + k] * below;
-        out->paid_below += out->x[i + k] * v_sum_lanes(totals->below_paid);
+        out->row_sums[i + k] = v_sum_lanes(group[k].sum);
+        out->below_rows[i + k] = v_sum_lanes(group[k].below);
+        out->paid += v_sum_lanes(group[k].paid);
+        out->paid_below += v_sum_lanes(group[k].below_paid);
     }
-    if (count == 2)
-        add_two_scaled(out->below_columns, group.terms, out->x + i, m);
-    else
-        add_scaled(out->below_columns, group.terms[0], out->x[i], m);
 }
 
-INLINE void examine_rows(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
-                         const double *y, struct ot_examined *out, double *room, size_t first, size_t last, int kind,
-                         size_t d)
+INLINE void examine_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
+                         struct ot_examined *out, double *room, size_t first, size_t last, int kind, size_t d)
 {
     size_t i = first;
-    for (; i + 2 <= last; i += 2)
-        examine_group(cost, scale, a, u, v, y, out, room, i, 2, kind, d);
-    if (i < last)
-        examine_group(cost, scale, a, u, v, y, out, room, i, 1, kind, d);
+    for (; in_memory(kind) && i + 2 <= last; i += 2)
+        examine_group(cost, scale, u, v, y, out, room, i, 2, kind, d);
+    for (; i < last; i++)
+        examine_group(cost, scale, u, v, y, out, room, i, 1, kind, d);
+}
+
+/* Rows that row_max takes at once: v and w are loaded once for all, and the sums of one wait less for each other. */
+enum { ROWS = 4 };
+
+INLINE void row_max_group(const struct sv_ot_cost *cost, double scale, const double *v, const double *w, double *row_max,
+                          double *product, size_t i, int count, int kind, size_t d)
+{
+    const size_t m = cost->m;
+    struct row rows[ROWS];
+    vreal top[ROWS], sum[ROWS];
+    for (int k = 0; k < count; k++)
+        rows[k] = row_of(cost, scale, i + k), top[k] = v_set1(-INFINITY), sum[k] = v_set1(0);
+    for (size_t j = 0; j < m; j += SV_W) {
+        const size_t left = m - j;
+        const vreal vj = v_load_some(v + j, left, 0), wj = v_load_some(w + j, left, 0);
+        for (int k = 0; k < count; k++) {
+            const vreal c = cost_at(&rows[k], cost, j, left, 1, kind, d);
+            top[k] = v_max(fill_past(v_fnma(rows[k].scale, c, vj), left, -INFINITY), top[k]);
+            sum[k] = v_fma(c, wj, sum[k]);
+        }
+    }
+    for (int k = 0; k < count; k++)
+        row_max[i + k] = v_max_lanes(top[k]), product[i + k] = v_sum_lanes(sum[k]);
 }
 
 INLINE void row_max_of_rows(const struct sv_ot_cost *cost, double scale, const double *v, const double *w,
                             double *row_max, double *product, size_t first, size_t last, int kind, size_t d)
 {
-    const size_t m = cost->m;
-    for (size_t i = first; i < last; i++) {
-        struct row row = row_of(cost, scale, i);
-        vreal top = v_set1(-INFINITY), sum = v_set1(0);
-        for (size_t j = 0; j < m; j += SV_W) {
-            size_t left = m - j;
-            vreal c = cost_at(&row, cost, j, left, 1, kind, d);
-            top = v_max(fill_past(v_fnma(row.scale, c, v_load_some(v + j, left, 0)), left, -INFINITY), top);
-            sum = v_fma(c, v_load_some(w + j, left, 0), sum);
-        }
-        row_max[i] = v_max_lanes(top);
-        product[i] = v_sum_lanes(sum);
-    }
+    size_t i = first;
+    for (; in_memory(kind) && i + ROWS <= last; i += ROWS)
+        row_max_group(cost, scale, v, w, row_max, product, i, ROWS, kind, d);
+    for (; i < last; i++)
+        row_max_group(cost, scale, v, w, row_max, product, i, 1, kind, d);
 }
 
 static double scale_below(const struct sv_ot_cost *cost, double scale, const double *a, const double *u,
@@ -174,10 +195,10 @@ static void row_max(const struct sv_ot_cost *cost, double scale, const double *v
     FOR_COST(row_max_of_rows, cost, scale, v, w, out, product, first, last)
 }
 
-static void examine(const struct sv_ot_cost *cost, double scale, const double *a, const double *u, const double *v,
-                    const double *y, struct ot_examined *out, double *room, size_t first, size_t last)
+static void examine(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
+                    struct ot_examined *out, double *room, size_t first, size_t last)
 {
-    FOR_COST(examine_rows, cost, scale, a, u, v, y, out, room, first, last)
+    FOR_COST(examine_rows, cost, scale, u, v, y, out, room, first, last)
 }
 
 const struct ot_certificate_kernels SV_TABLE(ot_certificate_kernels) = {scale_below, row_max, examine};

@@ -1,6 +1,6 @@
 /* The fused passes of entropic optimal transport over blocks of rows.
  *
- *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry
+ *   sweep       a whole Sinkhorn iteration with one read of C and one exponential an entry; may store the plan as well
  *   marginals   row sums, column sums and <C, P> of the plan
  *   plan_rows   the plan itself
  *   large_entries  the plan's entries above a threshold, each row at its place in the full matrix
@@ -33,17 +33,33 @@
 #define SUM_MAX 1e250
 #define FACTOR_MIN 1e-300
 
+/* Terms whose places are looked at together: how many of them are large cannot be predicted, and each question costs as
+ * much as a few terms. */
+enum { WORD = 64 };
+
+/* A bit for each of the `count` <= WORD terms that is >= least. */
+INLINE uint64_t large_terms(const double *terms, size_t count, vreal least)
+{
+    uint64_t large = 0;
+    for (size_t j = 0; j < count; j += SV_W)
+        large |= (uint64_t)v_at_least(v_load_some(terms + j, count - j, -1), least) << j;
+    return large;
+}
+
 /* The terms >= least of a row, times factor, and their columns; returns how many. */
 INLINE size_t keep_large(const double *terms, double least, double factor, double *values, int *columns, size_t m)
 {
     const vreal bound = v_set1(least);
     size_t kept = 0;
-    for (size_t j = 0; j < m; j += SV_W)
-        for (unsigned large = v_at_least(v_load_some(terms + j, m - j, -1), bound); large; large &= large - 1) {
-            size_t at = j + (size_t)__builtin_ctz(large);
+    for (size_t first = 0; first < m; first += WORD) {
+        uint64_t large = m - first < WORD ? large_terms(terms + first, m - first, bound)
+                                          : large_terms(terms + first, WORD, bound);
+        for (; large; large &= large - 1) {
+            const size_t at = first + (size_t)__builtin_ctzll(large);
             values[kept] = terms[at] * factor;
             columns[kept++] = (int)at;
         }
+    }
     return kept;
 }
 
@@ -71,16 +87,19 @@ INLINE size_t thin_row(const struct ot_thinning *thinning, size_t used, const do
     return kept;
 }
 
-/* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. */
+/* Rows i to i + count - 1. Two at once load v once, and load and store the column sums once. What is stored are the terms,
+ * and u is then what they were made at. */
 INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                        double *column_sums, double *room, const struct ot_thinning *thinning, size_t *used, size_t i,
-                        int count, int careful, int kind, size_t d)
+                        double *column_sums, double *room, const struct ot_thinning *thinning,
+                        const struct ot_storing *storing, size_t *used, size_t i, int count, int careful, int kind,
+                        size_t d)
 {
     struct row rows[2];
     double *terms[2], sums[2], factor[2];
     for (int k = 0; k < count; k++) {
         rows[k] = row_of(cost, scale, i + k);
-        terms[k] = place_for(&rows[k], room + k * ot_row_room(cost->m));
+        terms[k] = storing ? storing->plan + (i + k) * storing->stride
+                           : place_for(&rows[k], room + k * ot_row_room(cost->m));
     }
     terms_of_rows(rows, cost, u + i, v, count, terms, sums, careful, kind, d);
     for (int k = 0; k < count; k++) {
@@ -90,7 +109,10 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
             sums[k] = terms_of(&rows[k], cost, *uk, v, terms[k], 1, kind, d);
         }
         factor[k] = a[i + k] / sums[k];
-        *uk += log2(factor[k]);
+        if (storing)
+            storing->x[i + k] = factor[k];
+        else
+            *uk += log2(factor[k]);
         if (thinning) {
             size_t kept = thin_row(thinning, *used, terms[k], sums[k], a[i + k], cost->m);
             thinning->counts[i + k] = (ptrdiff_t)kept;
@@ -104,14 +126,14 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
 }
 
 INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                       double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last,
-                       int careful, int kind, size_t d)
+                       double *column_sums, double *room, const struct ot_thinning *thinning,
+                       const struct ot_storing *storing, size_t first, size_t last, int careful, int kind, size_t d)
 {
     size_t i = first, used = 0;
     for (; i + 2 <= last; i += 2)
-        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, &used, i, 2, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, storing, &used, i, 2, careful, kind, d);
     if (i < last)
-        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, &used, i, 1, careful, kind, d);
+        sweep_group(cost, scale, a, u, v, column_sums, room, thinning, storing, &used, i, 1, careful, kind, d);
 }
 
 /* What the marginals add up over the columns of a row: its entries, and those times their costs. */
@@ -228,12 +250,13 @@ INLINE void column_max_of_rows(const struct sv_ot_cost *cost, double scale, cons
 }
 
 static void sweep(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last)
+                  double *column_sums, double *room, const struct ot_thinning *thinning,
+                  const struct ot_storing *storing, size_t first, size_t last)
 {
-    if (cost->offset)
-        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, first, last, 1)
+    if (cost->offset || storing)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, storing, first, last, 1)
     else
-        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, first, last, 0)
+        FOR_COST(sweep_rows, cost, scale, a, u, v, column_sums, room, thinning, NULL, first, last, 0)
 }
 
 static double marginals(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,

@@ -40,35 +40,74 @@ void sv_ot_forget_plan(struct sv_ot_newton *s)
     s->plan_made = 0;
 }
 
+/* Room for a plan. */
+static int take_plan(struct sv_ot_newton *s)
+{
+    const struct ot_problem *p = s->problem;
+    const size_t n = p->n, m = p->m, stride = sv_ot_scaling_stride(m);
+    if (s->plan_block)
+        return OT_DONE;
+    int used;
+    const size_t cg = sv_ot_scaling_cg_worksize(n, m), sweeps = sv_ot_scaling_sweeps_worksize(n, m);
+    const size_t work = cg > sweeps ? cg : sweeps;
+    s->plan_bytes = (n * stride + work + n + m) * sizeof(double);
+    s->plan_block = sv_scratch_take(s->plan_bytes, &used);
+    if (!s->plan_block)
+        return OT_NO_MEMORY;
+    s->plan = (struct sv_ot_stored_plan){.n = n, .m = m, .p = s->plan_block, .stride = stride, .a = p->a};
+    s->plan_work = s->plan_block + n * stride; /* at a cache line, as the stride is whole lines */
+    s->plan_u = s->plan_work + work;
+    s->plan_v = s->plan_u + n;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = m; j < stride; j++)
+            s->plan_block[i * stride + j] = 0;
+    return OT_DONE;
+}
+
+/* The plan in memory is that of (stored_u, stored_v). */
+static void note_plan(struct sv_ot_newton *s)
+{
+    memcpy(s->plan_u, s->state.stored_u, s->problem->n * sizeof(double));
+    memcpy(s->plan_v, s->state.stored_v, s->problem->m * sizeof(double));
+    s->plan_made = 1;
+}
+
 /* The plan at (stored_u, stored_v) in memory; nothing to do where it is there. */
 static int make_plan(struct sv_ot_newton *s)
 {
     const struct ot_problem *p = s->problem;
-    const size_t n = p->n, m = p->m, stride = sv_ot_scaling_stride(m);
-    const size_t rows = n * sizeof(double), columns = m * sizeof(double);
-    if (!s->plan_block) {
-        int used;
-        const size_t cg = sv_ot_scaling_cg_worksize(n, m), sweeps = sv_ot_scaling_sweeps_worksize(n, m);
-        const size_t work = cg > sweeps ? cg : sweeps;
-        s->plan_bytes = (n * stride + work + n + m) * sizeof(double);
-        s->plan_block = sv_scratch_take(s->plan_bytes, &used);
-        if (!s->plan_block)
-            return OT_NO_MEMORY;
-        s->plan = (struct sv_ot_stored_plan){.n = n, .m = m, .p = s->plan_block, .stride = stride, .a = p->a};
-        s->plan_work = s->plan_block + n * stride; /* at a cache line, as the stride is whole lines */
-        s->plan_u = s->plan_work + work;
-        s->plan_v = s->plan_u + n;
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = m; j < stride; j++)
-                s->plan_block[i * stride + j] = 0;
-    }
     const double *u = s->state.stored_u, *v = s->state.stored_v;
-    if (s->plan_made && !memcmp(s->plan_u, u, rows) && !memcmp(s->plan_v, v, columns))
+    if (take_plan(s))
+        return OT_NO_MEMORY;
+    if (s->plan_made && !memcmp(s->plan_u, u, p->n * sizeof(double)) && !memcmp(s->plan_v, v, p->m * sizeof(double)))
         return OT_DONE;
-    memcpy(s->plan_u, u, rows);
-    memcpy(s->plan_v, v, columns);
-    s->plan_made = !p->passes->plan_rows(p->cost, p->scale, u, v, s->plan_block, stride, p->threads);
-    return s->plan_made ? OT_DONE : OT_GAVE_UP;
+    s->plan_made = 0;
+    if (p->passes->plan_rows(p->cost, p->scale, u, v, s->plan_block, s->plan.stride, p->threads))
+        return OT_GAVE_UP;
+    note_plan(s);
+    return OT_DONE;
+}
+
+/* The same, and at y = 1 the x that meets the rows, and the column sums then. */
+static int make_plan_and_meet(struct sv_ot_newton *s)
+{
+    const struct ot_problem *p = s->problem;
+    struct sv_ot_newton_state *state = &s->state;
+    if (!p->passes->store) {
+        const int status = make_plan(s);
+        if (!status)
+            sv_ot_scaling_update(&s->plan, state->x, state->y, state->at.column_sums, s->plan_work, p->threads);
+        return status;
+    }
+    if (take_plan(s))
+        return OT_NO_MEMORY;
+    s->plan_made = 0;
+    const struct ot_storing storing = {s->plan_block, s->plan.stride, state->x};
+    if (p->passes->store(p->cost, p->scale, p->a, state->stored_u, state->stored_v, &storing, state->at.column_sums,
+                         p->threads))
+        return OT_GAVE_UP;
+    note_plan(s);
+    return OT_DONE;
 }
 
 /* The point at the scalings x, y of the stored plan, whose column sums are known. */
@@ -102,14 +141,13 @@ static int moved_far(const double *x, const double *from, size_t size, double fa
 static int started(struct sv_ot_newton *s)
 {
     struct sv_ot_newton_state *state = &s->state;
-    const struct ot_problem *p = s->problem;
-    int status = make_plan(s);
+    set_ones(state->y, s->problem->m);
+    const int status = make_plan_and_meet(s);
     if (status)
         return status;
-    set_ones(state->y, p->m);
-    sv_ot_scaling_update(&s->plan, state->x, state->y, state->at.column_sums, s->plan_work, p->threads);
     state->scaled = 1;
-    state->sinkhorn = state->passes = state->scalings = 1;
+    state->sinkhorn = state->passes = 1;
+    state->scalings = !s->problem->passes->store;
     state->sweeps_left = OT_RATE_SWEEPS + OT_PATIENCE;
     rescaled(s, state->at.measure);
     return OT_DONE;

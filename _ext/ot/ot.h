@@ -67,6 +67,18 @@ SV_BINDING void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale,
                                     const double *v, double *column_sums, double *rest,
                                     const struct ot_thinning *thinning, double *work, int threads);
 
+/* Where a plan goes, and what its rows are to be multiplied by. */
+struct ot_storing {
+    double *plan; /* rows `stride` entries apart */
+    size_t stride;
+    double *x; /* (n,) */
+};
+
+/* The plan at (u, v) stored, x_i = a_i over its row sum, and the column sums of diag(x) P: a sweep that leaves u, but for
+ * rows whose sum is out of range there: these are stored at minus their largest exponent. */
+SV_BINDING void sv_ot_store(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                            const struct ot_storing *storing, double *column_sums, double *work, int threads);
+
 /* The same where a row answers only in part: with q_i the base-2 logarithm of sum_j 2^(v_j - scale (C_ij - offset_i)),
  * u_i becomes base_i - damping * q_i; base = log2 a and damping = 1 would be the sweep above. q is handed out. */
 SV_BINDING void sv_ot_damped_sweep(const struct sv_ot_cost *cost, double scale, const double *base, double damping,
@@ -176,9 +188,10 @@ static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(d
 
 /* What a level provides: the same calls for the rows [first, last), sums being added to. `room`: that of two rows. */
 struct ot_kernels {
-    /* thinning: NULL, or where the entries of these rows go, and the counts of all rows. */
+    /* thinning: NULL, or where the entries of these rows go, and the counts of all rows. storing: NULL, or of all rows. */
     void (*sweep)(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                  double *column_sums, double *room, const struct ot_thinning *thinning, size_t first, size_t last);
+                  double *column_sums, double *room, const struct ot_thinning *thinning,
+                  const struct ot_storing *storing, size_t first, size_t last);
     double (*marginals)(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                         double *row_sums, double *column_sums, size_t first, size_t last);
     /* past_cache: whether rows of whole vectors at aligned places leave past the cache. */

@@ -43,6 +43,14 @@ static int plan_rows(void *context, double scale, const double *u, const double 
     return 0;
 }
 
+static int store(void *context, double scale, const double *a, double *u, const double *v,
+                 const struct ot_storing *storing, double *column_sums, int threads)
+{
+    struct ot_compiled *c = context;
+    sv_ot_store(&c->cost, scale, a, u, v, storing, column_sums, c->work, threads);
+    return 0;
+}
+
 static int column_max(void *context, double scale, const double *u, double *out, int threads)
 {
     struct ot_compiled *c = context;
@@ -66,15 +74,16 @@ static int scale_below(void *context, double scale, const double *a, const doubl
     return 0;
 }
 
-static int examine(void *context, double scale, const double *a, const double *u, const double *v, const double *y,
+static int examine(void *context, double scale, const double *u, const double *v, const double *y,
                    struct ot_examined *out, int threads)
 {
     struct ot_compiled *c = context;
-    sv_ot_examine(&c->cost, scale, a, u, v, y, out, c->work, threads);
+    sv_ot_examine(&c->cost, scale, u, v, y, out, c->work, threads);
     return 0;
 }
 
-const struct ot_passes sv_ot_compiled_passes = {sweep, marginals, plan_rows, column_max, row_max, scale_below, examine};
+const struct ot_passes sv_ot_compiled_passes = {sweep,      marginals, plan_rows,   store,
+                                                column_max, row_max,   scale_below, examine};
 
 void sv_ot_problem_ready(struct ot_problem *p)
 {

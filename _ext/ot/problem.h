@@ -21,14 +21,17 @@ struct ot_passes {
                      double *paid, int threads);
     int (*plan_rows)(void *cost, double scale, const double *u, const double *v, double *plan, size_t stride,
                      int threads); /* all rows */
+    /* NULL where plan_rows and a read of the plan are to do. */
+    int (*store)(void *cost, double scale, const double *a, double *u, const double *v, const struct ot_storing *storing,
+                 double *column_sums, int threads);
     int (*column_max)(void *cost, double scale, const double *u, double *out, int threads);
     int (*row_max)(void *cost, double scale, const double *v, const double *w, double *out, double *product,
                    int threads);
     int (*scale_below)(void *cost, double scale, const double *a, const double *u, const double *v, const double *y,
                        double *x, double *row_sums, double *column_sums, double *paid, int threads);
     /* NULL where marginals, column_max and scale_below are to be called one by one. */
-    int (*examine)(void *cost, double scale, const double *a, const double *u, const double *v, const double *y,
-                   struct ot_examined *out, int threads);
+    int (*examine)(void *cost, double scale, const double *u, const double *v, const double *y, struct ot_examined *out,
+                   int threads);
 };
 
 /* A cost that the kernels read or make themselves, with work space of sv_ot_worksize doubles. */

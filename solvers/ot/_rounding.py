@@ -10,7 +10,8 @@ With P the plan of the potentials (f, g), a and b the weights, M their mass:
     R = F + W,  W = p q' / sum(p)      p = a - F 1,  q = b - F' 1: the missing mass as a rank-one term
 
 R is feasible (Altschuler, Weed, Rigollet, 2017, arXiv 1705.09634, algorithm 2; here the columns are scaled before the
-rows, since then one pass over C does both: see `_ext/ot/certificate.c`).
+rows, since then one pass over C does both: see `_ext/ot/certificate.c`). Where the method has met the rows to rounding,
+x is one number for all: what the fullest row or column has too much.
 
 The entropic gap is that of R against the dual value of (f, g). With log P_ij = (f_i + g_j - C_ij) / reg it is
 

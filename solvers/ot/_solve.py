@@ -478,7 +478,7 @@ def at_strength(
         raise ValueError(f"the costs overflow in units of reg: they span up to {span:g}, reg is {reg:g}")
     cost = served.cost.with_offset(scale, across)
     return kind(
-        cost=cost, whole=served.whole, a=served.a, b=served.b, reg=reg, tol=tol, norm=norm,
+        cost=cost, whole=served.whole, a=served.a, b=served.b, reg=reg, tol=tol, norm=str(norm),
         threads=_threads.resolve(threads),
         u0=(f if cost.offset is None or warm_start is None else f - cost.offset) * scale,
         v0=(g if cost.column_offset is None or warm_start is None else g - cost.column_offset) * scale,

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from solvers import OptionError, Status
-from solvers.ot import solve, solve_sample
+from solvers.ot import solve, solve_sample, solve_unbalanced
 
 C = np.arange(12.0).reshape(3, 4)
 
@@ -260,6 +260,13 @@ def test_any_layout(layout, seed):
     }[layout]()
     given.flags.writeable = False
     np.testing.assert_array_equal(solve(given, reg=0.1).plan.dense(), solve(matrix, reg=0.1).plan.dense())
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_names_may_be_numpy_strings(norm):
+    theirs = np.str_(norm)
+    assert solve(C, reg=1, norm=theirs).marginal_error == solve(C, reg=1, norm=norm).marginal_error
+    assert solve_unbalanced(C, reg=1, reg_m=1, norm=theirs).success
 
 
 def test_operands_of_the_plan():
