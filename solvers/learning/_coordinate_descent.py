@@ -26,6 +26,9 @@ from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
+#: Steps that no fit takes, and the kernels can count.
+ENDLESS = 2**62
+
 #: The state's arrays and numbers as the kernels take them.
 ARRAYS = ("w", "z", "v", "g", "alive", "working")
 NUMBERS = (
@@ -83,7 +86,7 @@ class CoordinateDescent:
 
     def all_steps(self, problem: GlmProblem, max_iter: int, start: float) -> tuple[DescentState, list[Row]]:
         """The first state and all steps, in one call."""
-        arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), max_iter, start)
+        arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), min(max_iter, ENDLESS), start)
         return state_of(arrays, numbers), rows
 
     def done(self, problem: GlmProblem, state: DescentState) -> Status | None:
