@@ -6,8 +6,11 @@
  */
 #include "columns.h"
 
+#include <string.h>
+
 SV_DISPATCH(struct columns_kernels, kernel_table, columns_kernels_f64)
 SV_DISPATCH(struct columns_float_kernels, float_table, columns_float_kernels_f64)
+SV_DISPATCH(struct single_gram_kernels, single_table, single_gram_kernels_f32)
 
 void sv_columns_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                      double *out)
@@ -69,6 +72,38 @@ void sv_columns_gram(const double *X, size_t n, size_t stride, size_t p, const i
         kernel_table()->scaled_rows(X, stride, p, list, from, to, roots, work);
         add_products(work, to - from, to - from, p, from > 0, H, syrk);
     }
+    mirror(H, p);
+}
+
+/* Columns of a block in single precision, and its rows, so many that it stays in the second cache. */
+static size_t packed_columns(size_t p) { return (p + SV_SINGLE_COLUMNS - 1) / SV_SINGLE_COLUMNS * SV_SINGLE_COLUMNS; }
+
+static size_t packed_rows(size_t p)
+{
+    size_t rows = 131072 / (p ? p : 1);
+    return rows < 512 ? 512 : rows > 2048 ? 2048 : rows & ~(size_t)15;
+}
+
+size_t sv_columns_single_work(size_t p) { return packed_rows(p) * packed_columns(p); }
+
+void sv_columns_single_gram(const double *X, const float *single, size_t n, size_t stride, size_t p,
+                            const int32_t *list, const double *roots, const double *scale, double *H, float *work)
+{
+    size_t block = packed_rows(p), columns = packed_columns(p);
+    memset(H, 0, p * p * sizeof *H);
+    for (size_t from = 0; from < n; from += block) {
+        size_t rows = n - from < block ? n - from : block, padded = (rows + 15) & ~(size_t)15;
+        memset(work + p * padded, 0, (columns - p) * padded * sizeof *work);
+        for (size_t k = 0; k < p; k++) {
+            size_t place = (list ? (size_t)list[k] : k) * stride + from;
+            single_table()->pack(X ? X + place : NULL, X ? NULL : single + place, roots + from, scale[k], rows, padded,
+                                 work + k * padded);
+        }
+        single_table()->products(work, padded, p, H);
+    }
+    for (size_t a = 0; a < p; a++)
+        for (size_t b = a; b < p; b++)
+            H[a * p + b] /= scale[a] * scale[b];
     mirror(H, p);
 }
 

@@ -126,12 +126,11 @@ enum { ACROSS = SV_W >= 8 ? 4 : 2, PRODUCT_ROWS = 512 };
 
 /* sum[a][b] = x_a' D y_b over the rows; D of ones where `weights` is NULL. */
 INLINE void tile(const stored *const x[], const stored *const y[], const double *weights, size_t rows,
-                 double sum[COLUMNS][ACROSS])
+                 double sum[COLUMNS * ACROSS])
 {
-    vreal sums[COLUMNS][ACROSS];
-    for (int a = 0; a < COLUMNS; a++)
-        for (int b = 0; b < ACROSS; b++)
-            sums[a][b] = v_set1(0);
+    vreal sums[COLUMNS * ACROSS];
+    for (int k = 0; k < COLUMNS * ACROSS; k++)
+        sums[k] = v_set1(0);
     for (size_t k = 0; k < rows; k += SV_W) {
         vreal here[ACROSS];
         for (int b = 0; b < ACROSS; b++) {
@@ -142,12 +141,16 @@ INLINE void tile(const stored *const x[], const stored *const y[], const double 
         for (int a = 0; a < COLUMNS; a++) {
             vreal other = s_load_some(x[a] + k, rows - k);
             for (int b = 0; b < ACROSS; b++)
-                sums[a][b] = v_fma(other, here[b], sums[a][b]);
+                sums[a * ACROSS + b] = v_fma(other, here[b], sums[a * ACROSS + b]);
         }
     }
-    for (int a = 0; a < COLUMNS; a++)
-        for (int b = 0; b < ACROSS; b++)
-            sum[a][b] = v_sum_lanes(sums[a][b]);
+#ifdef V_HAS_TRANSPOSE
+    for (int k = 0; k < COLUMNS * ACROSS; k += SV_W)
+        v_store(sum + k, v_fold(sums + k, v_add));
+#else
+    for (int k = 0; k < COLUMNS * ACROSS; k++)
+        sum[k] = v_sum_lanes(sums[k]);
+#endif
 }
 
 /* A block of rows at a time, of which four columns stay in the first cache while the others pass by: 2 flops a product,
@@ -165,7 +168,7 @@ static void products(const stored *X, size_t n, size_t stride, size_t count, con
                 x[c] = column_of(X, stride, list, a + c < count ? a + c : count - 1) + from;
             for (size_t b = a; b < count; b += ACROSS) {
                 const stored *y[ACROSS];
-                double sum[COLUMNS][ACROSS];
+                double sum[COLUMNS * ACROSS];
                 for (size_t c = 0; c < ACROSS; c++)
                     y[c] = column_of(X, stride, list, b + c < count ? b + c : count - 1) + from;
                 if (weights)
@@ -174,7 +177,7 @@ static void products(const stored *X, size_t n, size_t stride, size_t count, con
                     tile(x, y, NULL, rows, sum);
                 for (size_t i = 0; i < COLUMNS && a + i < count; i++)
                     for (size_t j = 0; j < ACROSS && b + j < count; j++)
-                        H[(a + i) * order + b + j] += sum[i][j];
+                        H[(a + i) * order + b + j] += sum[i * ACROSS + j];
             }
         }
     }

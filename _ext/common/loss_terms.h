@@ -28,9 +28,18 @@ INLINE vreal v_log1p(vreal e)
     return v_mul(v_add(t, t), v_polynomial(series, 16, v_mul(t, t)));
 }
 
-/* What a sample adds, of weight 1. */
+/* The same for 0 <= e < 2^1000: 1 + e = 2^k m, and what the sum loses of e. */
+INLINE vreal v_log1p_large(vreal e)
+{
+    const vreal one = v_set1(1);
+    vreal whole = v_add(one, e), lost = v_sub(e, v_sub(whole, one)), k = v_exponent(whole), m = v_mantissa(whole);
+    vreal rest = v_add(v_sub(m, one), v_div(v_mul(lost, m), whole));
+    return v_fma(k, v_set1(0x1.62e42fefa39efp-1), v_log1p(rest));
+}
+
+/* What a sample adds, of weight 1. Of the logistic loss the value is also beyond + log(1 + odds). */
 struct term {
-    vreal value, slope, bend;
+    vreal value, slope, bend, beyond, odds;
 };
 
 INLINE struct term term_of(int kind, v_fractions base, vreal z, vreal y)
@@ -41,7 +50,9 @@ INLINE struct term term_of(int kind, v_fractions base, vreal z, vreal y)
         vreal m = v_mul(y, z), e = v_exp(base, v_max(v_set1(LEAST_X), v_sub(zero, v_abs(m))));
         vreal share = v_div(one, v_add(one, e)), small = v_mul(e, share);
         vreal u = v_if_equal(v_max(m, zero), m, small, share);
-        at.value = v_add(v_log1p(e), v_max(zero, v_sub(zero, m)));
+        at.odds = e;
+        at.beyond = v_max(zero, v_sub(zero, m));
+        at.value = v_add(v_log1p(e), at.beyond);
         at.slope = v_sub(zero, v_mul(y, u));
         at.bend = v_mul(small, share);
     } else if (kind == SV_LOSS_HUBER) {

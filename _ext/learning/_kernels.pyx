@@ -443,6 +443,9 @@ cdef extern from "columns.h" nogil:
     void sv_columns_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
                                 double *, sv_syrk) noexcept
     size_t sv_columns_gram_work(size_t) noexcept
+    void sv_columns_single_gram(const double *, const float *, size_t, size_t, size_t, const int32_t *, const double *,
+                                const double *, double *, float *) noexcept
+    size_t sv_columns_single_work(size_t) noexcept
     void sv_columns_float_dots(const float *, size_t, size_t, size_t, const int32_t *, const double *,
                                double *) noexcept
     void sv_columns_float_combine(const float *, size_t, size_t, size_t, const int32_t *, const double *,
@@ -536,6 +539,19 @@ cdef class Columns:
             with nogil:
                 sv_columns_gram(self.X, self.n, self.stride, self.count, self.list, weights, &into[0, 0], &work[0],
                                 dsyrk)
+        return H
+
+    def gram_in_single(self, const double[::1] roots, const double[::1] scale):
+        """The same in single precision, the columns times `scale`: wrong by about 1e-7 in units of their norms."""
+        if <size_t>roots.shape[0] != self.n or <size_t>scale.shape[0] < self.count:
+            raise ValueError("roots or scale does not fit X")
+        H = np.zeros((self.count, self.count))
+        cdef double[:, ::1] into = H
+        cdef float[::1] work = np.empty(sv_columns_single_work(self.count) + 1, np.float32)
+        if self.n and self.count:
+            with nogil:
+                sv_columns_single_gram(self.X, self.single, self.n, self.stride, self.count, self.list, &roots[0],
+                                       &scale[0], &into[0, 0], &work[0])
         return H
 
 

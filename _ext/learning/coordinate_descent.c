@@ -26,7 +26,7 @@
 #include "solvers.h"
 #include "sweeps.h"
 
-enum { FIRST = 128, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
+enum { FIRST = 128, FIRST_ANEW = 10, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
 /* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps, and else after a
  * share of that (half as many columns without kinks and bounds: conjugate gradients need no sweeps there); sweeps that are given
@@ -96,7 +96,8 @@ static void violations(const struct sv_fit *fit, const struct sv_fit_state *stat
 {
     sv_separable_violations(&fit->penalty, state->w, state->g, violation);
     for (size_t j = 0; j < width(fit); j++)
-        violation[j] /= fmax(fit->norms[j], TINY);
+        if (violation[j] != 0)
+            violation[j] /= fmax(fit->norms[j], TINY);
 }
 
 /* Before or after in the order of falling keys, then rising numbers. */
@@ -130,6 +131,13 @@ static void select_first(int32_t *list, size_t count, size_t room, const double 
     }
 }
 
+/* How many columns join at first. Few where each step has a Gram matrix of its own: the first ones are of models that are
+ * far from the loss. */
+static size_t first_of(const struct sv_fit *fit)
+{
+    return fit->first ? (size_t)fit->first : fit->loss.kind == SV_LOSS_SQUARED ? FIRST : FIRST_ANEW;
+}
+
 /* Columns with the largest violations join; screened ones leave, and those that rest at zero where there is no dual bound
  * or the model is another one next time. Returns whether the working set stayed as it was. */
 static int grow(struct sv_fit *fit, struct sv_fit_state *state)
@@ -154,7 +162,7 @@ static int grow(struct sv_fit *fit, struct sv_fit_state *state)
             list[candidates++] = (int32_t)j;
     }
     /* As many as are in use are a guess of what lacks. */
-    size_t first = fit->first ? (size_t)fit->first : FIRST, aim = 2 * support > first ? 2 * support : first;
+    size_t first = first_of(fit), aim = 2 * support > first ? 2 * support : first;
     size_t room = aim > count + support / 2 ? aim - count : support / 2;
     if (room < 10)
         room = 10;
@@ -505,8 +513,7 @@ static void start(struct sv_fit *fit, struct sv_fit_state *state)
 
 void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t *guess)
 {
-    size_t first = fit->first ? (size_t)fit->first : FIRST;
-    int all = !fit->selects || fit->d <= first;
+    int all = !fit->selects || fit->d <= first_of(fit);
     start(fit, state);
     for (size_t j = 0; j < width(fit); j++) {
         state->alive[j] = 1;

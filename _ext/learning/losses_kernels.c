@@ -38,7 +38,8 @@ INLINE double kept(struct kept sum)
     return isfinite(whole) ? whole : sum.sum;
 }
 
-INLINE void evaluate_kind(int kind, const struct sv_loss *loss, const double *z, const double *way, double share,
+/* `product`: of the logistic loss without weights, by one logarithm a block, of the product of its 1 + odds. */
+INLINE void evaluate_kind(int kind, int product, const struct sv_loss *loss, const double *z, const double *way, double share,
                           double *trial, double *derivative, double *second, struct sv_loss_sums *sums)
 {
     struct kept value = {0, 0}, square = {0, 0}, cross = {0, 0}, total = {0, 0};
@@ -46,6 +47,7 @@ INLINE void evaluate_kind(int kind, const struct sv_loss *loss, const double *z,
     for (size_t from = 0; from < loss->n; from += BLOCK) {
         size_t to = from + BLOCK < loss->n ? from + BLOCK : loss->n;
         vreal some_value = v_set1(0), some_square = v_set1(0), some_cross = v_set1(0), some_total = v_set1(0);
+        vreal grown = v_set1(0); /* the product less 1 */
         for (size_t k = from; k < to; k += SV_W) {
             size_t left = to - k;
             vreal at_z = v_load_some(z + k, left, 0), y = v_load_some(loss->y + k, left, 0);
@@ -61,11 +63,19 @@ INLINE void evaluate_kind(int kind, const struct sv_loss *loss, const double *z,
                 v_store_some(derivative + k, v, left);
             if (second)
                 v_store_some(second + k, v_mul(s, at.bend), left);
-            some_value = v_fma(s, at.value, some_value);
+            if (product) {
+                vreal odds = left < SV_W ? v_keep(at.odds, left, 0) : at.odds;
+                grown = v_fma(grown, odds, v_add(grown, odds));
+                some_value = v_fma(s, at.beyond, some_value);
+            } else {
+                some_value = v_fma(s, at.value, some_value);
+            }
             some_square = v_fma(v, at.slope, some_square);
             some_cross = v_fma(v, y, some_cross);
             some_total = v_add(v, some_total);
         }
+        if (product)
+            some_value = v_add(some_value, v_log1p_large(grown));
         keep(&value, v_sum_lanes(some_value));
         keep(&square, v_sum_lanes(some_square));
         keep(&cross, v_sum_lanes(some_cross));
@@ -113,22 +123,25 @@ static void evaluate(const struct sv_loss *loss, const double *z, const double *
 {
     switch (loss->kind) {
     case SV_LOSS_LOGISTIC:
-        evaluate_kind(SV_LOSS_LOGISTIC, loss, z, way, share, trial, derivative, second, sums);
+        if (loss->s)
+            evaluate_kind(SV_LOSS_LOGISTIC, 0, loss, z, way, share, trial, derivative, second, sums);
+        else
+            evaluate_kind(SV_LOSS_LOGISTIC, 1, loss, z, way, share, trial, derivative, second, sums);
         break;
     case SV_LOSS_HUBER:
-        evaluate_kind(SV_LOSS_HUBER, loss, z, way, share, trial, derivative, second, sums);
+        evaluate_kind(SV_LOSS_HUBER, 0, loss, z, way, share, trial, derivative, second, sums);
         break;
     case SV_LOSS_SQUARED_HINGE:
-        evaluate_kind(SV_LOSS_SQUARED_HINGE, loss, z, way, share, trial, derivative, second, sums);
+        evaluate_kind(SV_LOSS_SQUARED_HINGE, 0, loss, z, way, share, trial, derivative, second, sums);
         break;
     case SV_LOSS_POISSON:
-        evaluate_kind(SV_LOSS_POISSON, loss, z, way, share, trial, derivative, second, sums);
+        evaluate_kind(SV_LOSS_POISSON, 0, loss, z, way, share, trial, derivative, second, sums);
         break;
     default:
         if (derivative && !second && !way && !loss->s)
             residuals(loss, z, derivative, sums);
         else
-            evaluate_kind(SV_LOSS_SQUARED, loss, z, way, share, trial, derivative, second, sums);
+            evaluate_kind(SV_LOSS_SQUARED, 0, loss, z, way, share, trial, derivative, second, sums);
     }
 }
 

@@ -7,6 +7,8 @@
 
 static double violation_of(const struct sv_separable *p, const double *w, const double *g, size_t j)
 {
+    if (w[j] == 0 && fabs(g[j]) <= p->l1[j]) /* most of them */
+        return 0;
     double slope = g[j] + p->l2[j] * w[j], l1 = p->l1[j];
     if (isnan(slope))
         return slope;
@@ -45,7 +47,9 @@ void sv_separable_measure(const struct sv_separable *p, const double *w, const d
 {
     double sum = 0, kkt = 0, below = INFINITY, above = INFINITY;
     for (size_t j = 0; j < p->d; j++) {
-        double violation = violation_of(p, w, g, j);
+        double violation = violation_of(p, w, g, j), size = fabs(g[j]);
+        if (w[j] == 0 && !(violation > 0 || isnan(violation)) && !(size * above > p->l1[j] || size * below > p->l1[j]))
+            continue; /* most of them; a limit that is no less needs no division */
         kkt = violation > kkt || isnan(violation) ? violation : kkt;
         if (w[j] != 0)
             sum += p->l1[j] * fabs(w[j]) + 0.5 * p->l2[j] * w[j] * w[j];

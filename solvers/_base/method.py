@@ -104,6 +104,8 @@ def methods(family: str | None = None) -> list[Method]:
 
 def lookup(family: str, name: str, needs: Iterable[str] = ()) -> Method:
     """The method of that name, if it serves a problem that needs these capabilities."""
+    if not isinstance(name, str):
+        raise MethodError(f"method must be a name, not {name!r}")
     if (family, name) not in _registry:
         _load_plugins()
     if (family, name) not in _registry:

@@ -123,15 +123,15 @@ def as_mapping(options: Any) -> Mapping[str, Any]:
     """What a call has got as `options`, none of them for None."""
     if options is not None and not isinstance(options, Mapping):
         raise OptionError(f"options must map names to values, not {options!r}")
-    return options or {}
+    return {} if options is None else options
 
 
 def build(solver: type[T], method: str, given: Mapping[str, Any] | None) -> T:
     """A solver with the given options, all checked before anything is evaluated."""
     frozen = solver.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    given = as_mapping(given)
     if not given:
         return _default(solver) if frozen else solver()  # type: ignore[arg-type]
-    given = as_mapping(given)
     if frozen and all(type(value) in PLAIN for value in given.values()):
         known: T = _built(solver, method, tuple((n, type(v), v) for n, v in given.items()))  # type: ignore[arg-type]
         return known

@@ -10,6 +10,9 @@ from ._runtime import build_info as _build_info
 from ._runtime import get_num_threads
 from .validate import integer
 
+#: Threads that a C int can count.
+MOST = 2**31 - 1
+
 _ISA_WORDS = ("baseline", "avx2", "avx512")
 
 
@@ -32,7 +35,7 @@ def resolve(threads: int | None) -> int:
     if threads is None:
         count: int = get_num_threads()
         return count
-    return integer(threads, "threads", 1)
+    return integer(threads, "threads", 1, MOST)
 
 
 def _show_to_threadpoolctl() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -92,11 +93,27 @@ def nonnegative(value: Any, name: str) -> float:
     return number
 
 
-def integer(value: Any, name: str, least: int = 0) -> int:
-    """An integer of at least that."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}, not {value!r}")
+def integer(value: Any, name: str, least: int = 0, most: int | None = None) -> int:
+    """An integer of at least that, and at most."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        upper = "" if most is None else f" and <= {most}"
+        raise ValueError(f"{name} must be an integer >= {least}{upper}, not {value!r}")
     return int(value)
+
+
+def word(value: Any, name: str, words: Iterable[str]) -> str:
+    """One of the words."""
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}")
+    return value
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False, as an integer too; what else Python takes for one of them is a mistake."""
+    if not isinstance(value, bool | np.bool_ | int | np.integer):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
 
 
 def _number(value: Any, name: str) -> float:
@@ -105,5 +122,7 @@ def _number(value: Any, name: str) -> float:
         if isinstance(value, str | bytes):
             raise TypeError
         return float(value)
+    except OverflowError:  # an int beyond all floats, whose digits nobody wants to read
+        raise ValueError(f"{name} must be a number of at most 1.8e308") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, not {value!r}") from None

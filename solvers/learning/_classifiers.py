@@ -17,8 +17,9 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
 
+from .._base.validate import flag, word
 from . import _kernels
-from ._glm import glm
+from ._glm import PENALTIES, glm
 
 Array = npt.NDArray[Any]
 
@@ -96,14 +97,15 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold at least two classes with weight, not one class alone: {classes!r}")
-        if not self.C > 0:
+        if not isinstance(self.C, int | float | np.number) or not self.C > 0:
             raise ValueError(f"C must be positive, not {self.C!r}")
+        penalty = word(self.penalty, "penalty", PENALTIES)
         s = _check_sample_weight(sample_weight, X, dtype=np.float64, copy=True)
         s *= compute_class_weight(self.class_weight, classes=classes, y=y)[numbers]
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
         result = glm(
-            X, numbers, loss="logistic" if len(classes) == 2 else "multinomial", penalty=self.penalty,
-            lam=0.0 if self.penalty == "none" else 1 / self.C, l1_ratio=self.l1_ratio, sample_weight=s,
+            X, numbers, loss="logistic" if len(classes) == 2 else "multinomial", penalty=penalty,
+            lam=0.0 if penalty == "none" else 1 / self.C, l1_ratio=self.l1_ratio, sample_weight=s,
             fit_intercept=self.fit_intercept, tol=self.tol, max_iter=self.max_iter, x0=self._start(shape, classes),
         )  # fmt: skip
         if not result.success:
@@ -116,7 +118,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, shape: tuple[int, int], classes: Array) -> Array | None:
         """The last fit, where it is asked for, of that shape and for these classes."""
-        fitted = self.warm_start and hasattr(self, "coef_")
+        fitted = flag(self.warm_start, "warm_start") and hasattr(self, "coef_")
         if not (fitted and self.coef_.shape == shape and np.array_equal(self.classes_, classes)):
             return None
         start = np.column_stack([self.coef_, self.intercept_]) if self.fit_intercept else self.coef_

@@ -26,6 +26,9 @@ from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
 
+#: Steps that no fit takes, and the kernels can count.
+ENDLESS = 2**62
+
 #: The state's arrays and numbers as the kernels take them.
 ARRAYS = ("w", "z", "v", "g", "alive", "working")
 NUMBERS = (
@@ -59,7 +62,7 @@ class DescentState(FitState):
 class CoordinateDescent:
     """Coordinate descent on working sets."""
 
-    first: int = option(0, "columns that join the working set at first; 0: 128", low=0, high=2**31 - 1)
+    first: int = option(0, "columns that join at first; 0: 128, of losses not quadratic 10", low=0, high=2**31 - 1)
     screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def _fit(self, problem: GlmProblem) -> _kernels.Descent:
@@ -83,7 +86,7 @@ class CoordinateDescent:
 
     def all_steps(self, problem: GlmProblem, max_iter: int, start: float) -> tuple[DescentState, list[Row]]:
         """The first state and all steps, in one call."""
-        arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), max_iter, start)
+        arrays, numbers, rows = self._fit(problem).advance(problem.w0, _guess(problem), min(max_iter, ENDLESS), start)
         return state_of(arrays, numbers), rows
 
     def done(self, problem: GlmProblem, state: DescentState) -> Status | None:

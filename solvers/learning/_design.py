@@ -105,8 +105,11 @@ class Design(ABC):
         Where `swept`, in a form for sweeps, which there are where `costs` says so.
         """
 
-    def costs(self, columns: Array) -> tuple[float, float]:
-        """About how many nanoseconds the Gram matrix of these columns takes, and a sweep; infinity: there is none."""
+    def costs(self, columns: Array, single: bool = False) -> tuple[float, float]:
+        """About how many nanoseconds the Gram matrix of these columns takes, and a sweep; infinity: there is none.
+
+        `single`: where the matrix is in single precision if that takes less time.
+        """
         return 0.0, math.inf
 
     def gram(self, columns: Array, weights: Array | None) -> Array:
@@ -201,9 +204,9 @@ class Dense(Matrix):
         # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
         return int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
 
-    def costs(self, columns: Array) -> tuple[float, float]:
+    def costs(self, columns: Array, single: bool = False) -> tuple[float, float]:
         p = len(columns)
-        return 0.04 * self.n * p * p, 0.6 * self.n * p
+        return (0.01 if single else 0.04) * self.n * p * p, 0.6 * self.n * p
 
     @property
     def _columns_to_read(self) -> _kernels.Columns:
@@ -303,7 +306,7 @@ class Sparse(Matrix):
         costs = entries * (4 + 0.5 * entries / self.n)
         return int(np.searchsorted(costs, max(0.6 * passes * self.compressed.entries, 0.05 * CHEAP)))
 
-    def costs(self, columns: Array) -> tuple[float, float]:
+    def costs(self, columns: Array, single: bool = False) -> tuple[float, float]:
         entries = float(self._counts[columns[columns < self.d]].sum())
         return entries * (4 + 0.5 * entries / max(self.n, 1)), 1.3 * (entries + self.n * self.ones)
 

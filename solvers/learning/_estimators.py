@@ -16,6 +16,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError("the estimators of solvers.learning need scikit-learn: pip install scikit-learn") from error
 
+from .._base.validate import flag, nonnegative
 from ._glm import glm
 from ._path import glm_path
 from ._problem import GlmResult
@@ -33,6 +34,7 @@ class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fitted(self, X: Any, y: Any, sample_weight: Any, alpha: float, **keywords: Any) -> GlmResult:
         """The fit of ``sum_i s_i loss_i / sum_i s_i + alpha penalty``."""
+        alpha = nonnegative(alpha, "alpha")
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, dtype=FLOATS, y_numeric=True)
         s = None if sample_weight is None else _check_sample_weight(sample_weight, X, dtype=np.float64)
         total = len(y) if s is None else float(s.sum())
@@ -48,9 +50,15 @@ class _LinearModel(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _start(self, d: int) -> Array | None:
         """The last fit, where it is asked for and of that width."""
-        if not getattr(self, "warm_start", False) or getattr(self, "coef_", np.empty(0)).shape != (d,):
+        if not flag(getattr(self, "warm_start", False), "warm_start") or getattr(self, "coef_", np.empty(0)).shape != (
+            d,
+        ):
             return None
         return np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
+
+    def _bounds(self) -> tuple[float, float] | None:
+        """Those of the coefficients."""
+        return (0, np.inf) if flag(self.positive, "positive") else None
 
     def predict(self, X: Any) -> Array:
         """The linear predictor, shape (n,)."""
@@ -119,10 +127,9 @@ class ElasticNet(_LinearModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> ElasticNet:
         """Fit to X, shape (n, d), and y, shape (n,); weights of samples act as in scikit-learn."""
-        bounds = (0, np.inf) if self.positive else None
         self._fitted(
             X, y, sample_weight, self.alpha, penalty="elastic-net", l1_ratio=self.l1_ratio, weights=self.weights,
-            bounds=bounds,
+            bounds=self._bounds(),
         )  # fmt: skip
         return self
 
@@ -206,7 +213,7 @@ class LassoCV(_LinearModel):
         X, y = validate_data(self, X, y, accept_sparse=SPARSE[:2], dtype=FLOATS, y_numeric=True)
         s = _check_sample_weight(sample_weight, X, dtype=np.float64)
         keywords = {
-            "weights": self.weights, "bounds": (0, np.inf) if self.positive else None, "tol": self.tol,
+            "weights": self.weights, "bounds": self._bounds(), "tol": self.tol,
             "fit_intercept": self.fit_intercept, "max_iter": self.max_iter,
         }  # fmt: skip
         grid = self.alphas
@@ -288,10 +295,9 @@ class GroupLasso(_LinearModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GroupLasso:
         """Fit to X, shape (n, d), and y, shape (n,); weights of samples act as in scikit-learn."""
-        bounds = (0, np.inf) if self.positive else None
         self._fitted(
             X, y, sample_weight, self.alpha, penalty="sparse-group", l1_ratio=self.l1_ratio, groups=self.groups,
-            weights=self.weights, bounds=bounds,
+            weights=self.weights, bounds=self._bounds(),
         )  # fmt: skip
         return self
 

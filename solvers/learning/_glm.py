@@ -15,7 +15,7 @@ from .._base.iterate import Callback, Control
 from .._base.reducer import SERIAL, Reducer, agreed, as_reducer
 from .._base.rng import RNG, check_rng
 from .._base.state import made
-from .._base.validate import check_finite, nonnegative, positive, real_array
+from .._base.validate import check_finite, flag, nonnegative, positive, real_array, word
 from ._design import Design, design, is_small
 from ._groups import Grouped, group_labels, grouped
 from ._losses import LOSSES, TWO_CLASSES, Loss
@@ -179,7 +179,7 @@ def glm(
     across = as_reducer(comm)
     with agreed(across) as same:
         control = Control(max_iter, time_limit, callback, verbose, resume)
-        fit_intercept = bool(fit_intercept)
+        fit_intercept = flag(fit_intercept, "fit_intercept")
         samples = checked_samples(X, y, loss, sample_weight, fit_intercept)
         d = samples.design.d
         tol = positive(tol, "tol")
@@ -250,6 +250,7 @@ def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: b
 
 def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
     """The samples of weight > 0."""
+    word(loss, "loss", MODELS)
     matrix, copies = _matrix(X, fit_intercept, loss != "multinomial")
     targets, s = _targets(y, matrix.n, loss), filled(matrix.n, 1.0)
     labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
@@ -309,8 +310,6 @@ def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
 
 
 def _targets(y: Any, n: int, loss: str) -> Array:
-    if loss not in MODELS:
-        raise ValueError(f"loss must be one of {', '.join(map(repr, MODELS))}, not {loss!r}")
     targets = real_array(y, "y", ndim=1)
     if len(targets) != n:
         raise ValueError(f"y has length {len(targets)}, but X has {n} rows")
@@ -361,8 +360,7 @@ def penalty_terms(
     classes: int = 1,
 ) -> Separable | Grouped:
     """The penalty of the coefficients of every class, none for the intercepts."""
-    if penalty not in PENALTIES:
-        raise ValueError(f"penalty must be one of {', '.join(map(repr, PENALTIES))}, not {penalty!r}")
+    word(penalty, "penalty", PENALTIES)
     strength, given = nonnegative(lam, "lam"), nonnegative(l1_ratio, "l1_ratio")
     if penalty == "none" and strength > 0:
         raise ValueError(f"lam must be 0 with the penalty 'none', not {lam!r}")

@@ -161,10 +161,12 @@ def group_labels(groups: Any, d: int) -> Indices:
     if isinstance(groups, int | np.integer) and not isinstance(groups, bool):
         if groups < 1:
             raise ValueError(f"groups must be a size >= 1, not {groups}")
-        return np.arange(d) // int(groups)
+        return np.arange(d) // int(min(groups, max(d, 1)))
     if isinstance(groups, np.ndarray) and groups.ndim == 1 and groups.dtype != object:
         if len(groups) != d:
             raise ValueError(f"groups must hold a label for each of the {d} features, not {len(groups)}")
+        if np.any(groups != groups):  # NaN is as little a group's name as it is equal to itself
+            raise ValueError("groups must hold labels that are not NaN")
         return np.unique(groups, return_inverse=True)[1].astype(np.intp)
     if not isinstance(groups, Sequence | np.ndarray):
         raise TypeError(

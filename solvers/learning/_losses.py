@@ -52,6 +52,8 @@ class Loss:
     attained: ClassVar[bool] = True
     #: Whether no term is ever below zero.
     nonnegative: ClassVar[bool] = True
+    #: Whether there is a quadratic that touches the loss at z and lies nowhere below it, of the curvatures `above`.
+    has_above: ClassVar[bool] = False
     #: Whether the conjugate is known from the sums, without another look at the samples.
     by_sums: ClassVar[bool] = True
 
@@ -111,6 +113,10 @@ class Loss:
         """Weights of the samples: 0 where the derivative v has come down to this share of its largest size."""
         return (np.abs(v) > share * self.s).astype(np.float64)
 
+    def above(self, z: Array) -> Array:
+        """Curvatures of the quadratic that touches the loss at z and lies nowhere below it, where there is one."""
+        raise NotImplementedError
+
     def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:
         """A v near this one that sums to zero, where conjugate is finite: what an unpenalised intercept asks of it.
 
@@ -158,12 +164,10 @@ class Huber(Loss):
     """1/2 (z - y)^2 where \\|z - y\\| <= 1, else \\|z - y\\| - 1/2."""
 
     kind = 2
+    has_above = True
 
     def above(self, z: Array) -> Array:
-        """Curvatures of a quadratic that touches the loss at z and lies nowhere below it.
-
-        Of an even loss whose slope over the distance never rises, that quotient (reweighted least squares).
-        """
+        """Of an even loss whose slope over the distance never rises, that quotient (reweighted least squares)."""
         return self.s / np.maximum(1.0, np.abs(z - self.y))
 
     def balanced(self, v: Array, added: Adding = SERIAL.sum) -> Array:

@@ -35,8 +35,8 @@ MODEL_PHASES = 200
 SWEEPS, FEWER_SWEEPS = 40, 15
 
 #: Sweeps are given up when they have cost the Gram matrix and what follows; for least squares, which keep that matrix,
-#: this share of it.
-GIVEN = 0.5
+#: this share of it, and for one Newton step, of which there are few more, so many times.
+GIVEN, GIVEN_ANEW = 0.5, 4.0
 
 #: Columns whose Gram matrix is formed in any case.
 FEW = 50
@@ -62,6 +62,9 @@ LEAST = 1e-15
 
 #: The ridge that is tried where a model has no minimum, relative to its diagonal, and by how much it grows.
 RIDGE, STEEPER, LARGEST_RIDGE = 1e-14, 10.0, 1e4
+
+#: The norm that shorter columns count with in single precision.
+SMALLEST = 1e-290
 
 TINY = 1e-300
 
@@ -128,12 +131,19 @@ NO_HESSIAN = Hessian(np.empty(0, np.intp), np.empty(0), np.empty((0, 0)))
 
 
 class GramModel(Model):
-    """By the Gram matrix; `kept`: one of a step before, which may serve again."""
+    """By the Gram matrix; `kept`: one of a step before, which may serve again.
+
+    `single`: in single precision where that takes less time, which is enough for a step unless the columns all but
+    depend on one another.
+    """
 
     swept = False
 
-    def __init__(self, problem: GlmProblem, columns: Array, penalty: Any, kept: Hessian = NO_HESSIAN) -> None:
+    def __init__(
+        self, problem: GlmProblem, columns: Array, penalty: Any, kept: Hessian = NO_HESSIAN, single: bool = False
+    ) -> None:
         super().__init__(problem, columns, penalty)
+        self.scale = 1 / np.maximum(problem.norms[columns], SMALLEST) if single else None
         part = kept.part(columns)
         if part is not None and len(columns):
             self.hessian, self.D = part, part.D
@@ -143,12 +153,15 @@ class GramModel(Model):
             return kept_gram(self.problem).of(self.columns)
         if self.hessian.D is not self.D:
             assert self.D is not None
-            self.hessian = Hessian(self.columns, self.D, self.panel.gram(self.D))
+            self.hessian = Hessian(self.columns, self.D, self.panel.gram(self.D, self.scale))
         return self.hessian.H
 
     def minimum(self, w: Array, v: Array, g: Array, violation: float, share: float) -> Array | None:
         given = self.problem, self._hessian(), self.penalty, w, g, violation
         found, loss = least(*given), self.problem.loss
+        if found is None and self.scale is not None:
+            self.scale, self.hessian = None, NO_HESSIAN
+            return self.minimum(w, v, g, violation, share)
         if found is None and (loss.coupled or loss.curvature is None):  # of the others samples are given more curvature
             return least_with_ridge(*given)
         return found
@@ -207,11 +220,13 @@ class SweepModel(Model):
         return target
 
 
-def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool, kept: Hessian = NO_HESSIAN) -> Model:
-    """The model that promises to be minimised soonest; `kept`: the Hessian of a step before."""
+def model_of(
+    problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool, kept: Hessian = NO_HESSIAN, single: bool = False
+) -> Model:
+    """The model that promises to be minimised soonest; `kept`: the Hessian of a step before; `single`: see there."""
     if len(columns) <= FEW:
-        return GramModel(problem, columns, penalty, kept)
-    gram, sweep = problem.design.costs(columns)
+        return GramModel(problem, columns, penalty, kept, single)
+    gram, sweep = problem.design.costs(columns, single)
     p = float(len(columns))
     if problem.loss.quadratic and p:
         gram *= kept_gram(problem).lacking(columns) / p
@@ -225,8 +240,8 @@ def model_of(problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool,
     # nothing has a penalty any of the many answers will do.
     many = quadratic and p > 2 * problem.design.n and not problem.kind.has_l2 and problem.has_dual
     if may_sweep and not many and (SWEEPS if quadratic else FEWER_SWEEPS) * sweep < gram:
-        return SweepModel(problem, columns, penalty, (GIVEN if quadratic else 1.0) * gram)
-    return GramModel(problem, columns, penalty, kept)
+        return SweepModel(problem, columns, penalty, (GIVEN if quadratic else GIVEN_ANEW) * gram)
+    return GramModel(problem, columns, penalty, kept, single)
 
 
 def by_samples_pays(problem: GlmProblem) -> bool:

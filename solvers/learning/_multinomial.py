@@ -142,7 +142,7 @@ class ByClassPanel(Panel):
     def _dots(self, v: Array, out: Array) -> None:
         out[:] = self._design.transposed(v)[self._chosen]
 
-    def _gram(self, weights: Array | None) -> Array:
+    def _gram(self, weights: Array | None, scale: Array | None) -> Array:
         return self._design.hessian(self._chosen, weights)
 
 

@@ -18,7 +18,7 @@ slope of the loss over the residual as curvature, and lies above the objective (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,6 @@ from .._base.method import Method, register
 from .._base.options import option
 from .._base.result import Status
 from .._base.state import replace
-from ._losses import Huber
 from ._models import LARGEST_GRAM, LEAST, RIDGE, TINY, least, least_with_ridge
 from ._panels import Panel
 from ._problem import FitState, GlmProblem, GlmResult
@@ -76,17 +75,17 @@ class NewtonGram:
         here, there = problem.penalty.value(state.w), problem.penalty.value(target)
         slope = min(float(state.g @ way) + there - here, 0.0)
         noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
-        is_huber = isinstance(problem.loss, Huber)
+        has_above = problem.loss.has_above
         new = self._evaluated(
             problem, target, state, columns=columns, dual=state.dual, nit=state.nit + 1,
-            above=is_huber and not way.any(),
+            above=has_above and not way.any(),
         )  # fmt: skip
         refused = 0
         if not new.primal <= state.primal + ARMIJO * slope + noise:
             share, refused = _shortened(problem, state, way, slope, noise)
             new = self._evaluated(
                 problem, state.w + share * way, state, columns=columns, dual=state.dual, nit=state.nit + 1,
-                above=is_huber and share < SHORT,
+                above=has_above and share < SHORT,
             )  # fmt: skip
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         idle = not gained and np.array_equal(columns, state.columns)
@@ -101,7 +100,7 @@ class NewtonGram:
             return _minimum(problem, state, _square(state.H, len(state.w))), state.columns, 0
         D = None if problem.loss.quadratic and problem.loss.uniform else problem.loss.second(state.z)
         if state.above:
-            D = cast(Huber, problem.loss).above(state.z)
+            D = problem.loss.above(state.z)
         if _is_smooth(problem):
             target, products = _by_products(problem, state, D)
             return target, state.columns, products
@@ -128,7 +127,7 @@ class NewtonGram:
         if design.width <= self.whole and loss.quadratic and last is not None:
             H = last.H  # it does not change
         elif design.width <= self.whole:
-            bend = cast(Huber, loss).above(z) if above else D
+            bend = loss.above(z) if above else D
             H = _triangle(_panel(problem, columns).gram(None if loss.quadratic and loss.uniform else bend))
         kept = last is not None and H is last.H
         sums, g, more = problem.summed(sums, design.transposed(v), None if kept else H)

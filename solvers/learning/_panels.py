@@ -12,6 +12,9 @@ from . import _kernels
 
 Array = npt.NDArray[Any]
 
+#: In place of the largest of no numbers, or of zeros.
+TINY = 1e-150
+
 
 class Panel(ABC):
     """Chosen columns W of the matrix, in a form for repeated Hessians; `ones` tells whether the last one is of ones."""
@@ -24,7 +27,7 @@ class Panel(ABC):
     @abstractmethod
     def _dots(self, v: Array, out: Array) -> None: ...
     @abstractmethod
-    def _gram(self, weights: Array | None) -> Array:
+    def _gram(self, weights: Array | None, scale: Array | None) -> Array:
         """The Gram matrix, shape (p, p), of the stored columns; what belongs to the ones is still missing."""
 
     def product(self, w: Array) -> Array:
@@ -47,9 +50,12 @@ class Panel(ABC):
         """Sweeps over the columns: see there. A panel of `Design.panel` has them where that was asked for."""
         raise NotImplementedError
 
-    def gram(self, weights: Array | None) -> Array:
-        """X_W' D X_W; D of ones where `weights` is None."""
-        H = self._gram(weights)
+    def gram(self, weights: Array | None, scale: Array | None = None) -> Array:
+        """X_W' D X_W; D of ones where `weights` is None.
+
+        With weights and a `scale`, one over the columns' norms, it may be wrong by 1e-7 in units of these.
+        """
+        H = self._gram(weights, scale)
         if self.ones:
             H[-1] = H[:, -1] = self.transposed(np.ones(self.n) if weights is None else weights)
         return H
@@ -72,8 +78,14 @@ class DensePanel(Panel):
     def _dots(self, v: Array, out: Array) -> None:
         self._columns.dots(v, out)
 
-    def _gram(self, weights: Array | None) -> Array:
-        H = self._columns.gram(None if weights is None else np.sqrt(weights))
+    def _gram(self, weights: Array | None, scale: Array | None) -> Array:
+        if weights is None or scale is None:
+            H = self._columns.gram(None if weights is None else np.sqrt(weights))
+        else:
+            roots = np.sqrt(weights)
+            largest = roots.max(initial=TINY)
+            H = self._columns.gram_in_single(roots / largest, scale)
+            H *= largest**2
         if not self.ones:
             return H
         bordered = np.empty((self.p, self.p))
@@ -95,7 +107,7 @@ class SparsePanel(Panel):
         out[:] = 0
         self._rows.scatter(v, out)
 
-    def _gram(self, weights: Array | None) -> Array:
+    def _gram(self, weights: Array | None, scale: Array | None) -> Array:
         H = np.zeros((self.p, self.p))
         self._rows.gram(H, weights)
         return H
@@ -118,7 +130,7 @@ class SegmentPanel(Panel):
     def _dots(self, v: Array, out: Array) -> None:
         self._matrix.gather(v, out, self._chosen)
 
-    def _gram(self, weights: Array | None) -> Array:
+    def _gram(self, weights: Array | None, scale: Array | None) -> Array:
         H = self._matrix.cross(self._chosen, None, weights)
         if not self.ones:
             return H

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from .._base import threads as _threads
 from .._base.iterate import Control
 from .._base.method import lookup
+from .._base.options import as_mapping
 from .._base.progress import with_bar
-from .._base.validate import check_finite, integer, positive, real_array
-from ._glm import USUAL, checked_data, penalty_terms
+from .._base.validate import check_finite, flag, integer, nonnegative, positive, real_array, word
+from ._glm import PENALTIES, USUAL, checked_data, penalty_terms
 from ._gram import GramCache
 from ._gram_path import GramPath, pays
 from ._groups import Grouped
@@ -62,6 +63,9 @@ class GlmPath:
         """Whether all fits succeeded."""
         return all(result.success for result in self.results)
 
+
+#: Strengths of a path.
+MOST = 10**6
 
 #: What fits at other strengths may use again: Gram matrices of least squares, and copies of X.
 SHARED = ("gram", "panel", "all columns", "single")
@@ -152,9 +156,15 @@ def glm_path(
     >>> path.success, path.coefs.shape, [len(result.support) for result in path.results[:3]]
     (True, (5, 200), [0, 1, 2])
     """
-    if penalty == "none":
+    if word(penalty, "penalty", PENALTIES) == "none":
         raise ValueError("penalty must be one with a strength that a path can follow, not 'none'")
-    fit_intercept = bool(fit_intercept)
+    fit_intercept, max_iter = flag(fit_intercept, "fit_intercept"), integer(max_iter, "max_iter")
+    max_support = None if max_support is None else integer(max_support, "max_support")
+    if early_stop_deviance is not None:
+        early_stop_deviance = nonnegative(early_stop_deviance, "early_stop_deviance")
+    if method is not None:
+        lookup("learning", method)
+    options = as_mapping(options)
     data = checked_data(X, y, loss, sample_weight, fit_intercept)
     terms: Any = penalty_terms(
         1.0, penalty, l1_ratio, weights, bounds, data.features, fit_intercept, groups, data.classes
@@ -173,7 +183,7 @@ def glm_path(
     fits, points = _Fits(one, method, options, shared, null), None
     usual = _usual(one)
     if method in (None, usual) and not options and max_iter > 0 and pays(one, len(strengths), memory):
-        record, why = lookup("learning", usual, one.needs), "" if method else f"Chose {usual}, {WHY}."
+        record, why = lookup("learning", usual, one.needs), "" if method is not None else f"Chose {usual}, {WHY}."
         points = GramPath(dataclasses.replace(one, _memory=shared), record, why)
         points.start(null.w)
     found: dict[int, GlmResult] = {}
@@ -279,7 +289,7 @@ def _strengths(lams: Any, n_lams: Any, eps: Any, terms: Penalty, null: Certifica
             index = int(given.argmin())
             raise ValueError(f"lams must be >= 0; lams[{index}] is {given[index]}")
         return given
-    n_lams = integer(n_lams, "n_lams", 1)
+    n_lams = integer(n_lams, "n_lams", 1, MOST)
     if not 0 < (ratio := positive(eps, "eps")) < 1:
         raise ValueError(f"eps must be between 0 and 1, not {eps!r}")
     largest = _largest(terms, null.g)

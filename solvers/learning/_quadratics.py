@@ -17,7 +17,7 @@ from .._base.iterate import Callback, Control
 from .._base.method import lookup
 from .._base.result import Status
 from .._base.rng import RNG, seed_of
-from .._base.validate import positive
+from .._base.validate import flag, positive
 from ._quadratic import quadratic_of
 from ._solve import solved
 
@@ -121,7 +121,7 @@ def quadratic(
     >>> result.success, result.x.round(6).tolist()
     (True, [1.5, 0.0])
     """
-    smooth, copies = quadratic_of(Q, c, check_finite)
+    smooth, copies = quadratic_of(Q, c, flag(check_finite, "check_finite"))
     control = Control(max_iter, time_limit, callback, verbose, resume)
     count = smooth.size
     if count == 0:
@@ -142,7 +142,7 @@ def quadratic(
 
 def _nothing(method: str | None) -> BlockResult:
     """The minimum over no coordinates."""
-    status, name = Status.CONVERGED, lookup("learning", method or "bcd").name
+    status, name = Status.CONVERGED, lookup("learning", "bcd" if method is None else method).name
     empty = np.zeros(0)
     return BlockResult(
         x=empty, success=True, status=status, message=status.sentence, nit=0, measure=0.0, method=name, fun=0.0,

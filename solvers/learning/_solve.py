@@ -16,6 +16,6 @@ def solved(
     problem: Problem, method: str | None, usual: str, why: str, control: Control, options: Mapping[str, Any] | None
 ) -> SolveResult:
     """The problem solved by the method that was named, or by the usual one, and why it is that."""
-    record = lookup("learning", method or usual, problem.needs)
-    result = run(record, problem, control, options, "" if method else f"Chose {usual}, {why}.")
+    record = lookup("learning", usual if method is None else method, problem.needs)
+    result = run(record, problem, control, options, "" if method is not None else f"Chose {usual}, {why}.")
     return judged(problem, cast(GlmResult, result)) if isinstance(problem, GlmProblem) else result

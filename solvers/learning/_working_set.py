@@ -30,7 +30,7 @@ from .._base.result import Status
 from .._base.state import replace
 from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
-from ._losses import Huber, Loss
+from ._losses import Loss
 from ._models import LEAST, NO_HESSIAN, TINY, Hessian, Model, by_samples_pays, model_of, swept_model
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
@@ -41,6 +41,13 @@ NEWTON_STEPS = 3
 
 #: Steps in which columns that rest at zero leave the working set.
 LEAVING = 10
+
+#: Steps in which Hessians may be in single precision, unless one gains nothing: a fit that takes more may have columns
+#: so alike that these mislead it.
+IN_SINGLE = 10
+
+#: Columns of a pass that is not over all: a share of these, or some times as many as are worked on.
+NEAR, TIMES = 0.1, 3
 
 #: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
 SMOOTH_STEPS = 20
@@ -83,6 +90,8 @@ class WorkingSetState(FitState):
     floor: float = 0.0
     #: Whether sweeps may serve: so far they did what was asked for.
     may_sweep: bool = True
+    #: Whether Hessians are made in double precision from now on.
+    exact: bool = False
     #: The last Hessian of a model: its columns, the samples' curvatures, the matrix.
     modelled: Array = field(default_factory=lambda: NO_HESSIAN.columns)
     curvatures: Array = field(default_factory=lambda: NO_HESSIAN.D)
@@ -113,14 +122,39 @@ class WorkingSet:
     def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
         columns = self._grown(problem, state)
         found = _minimised(problem, state, columns)
+        near = _near(problem, state, columns)
+        if near is not None:
+            columns, found = self._once_more(problem, state, columns, found, near)
         new = self._evaluated(problem, found.w, columns, state.alive, state.left, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
-        idle = not gained and len(columns) == len(state.columns) and found.floor <= state.floor
+        exact = state.exact or not gained or state.nit + 1 >= IN_SINGLE
+        same = exact == state.exact and len(columns) == len(state.columns)
+        idle = not gained and same and found.floor <= state.floor
+        kept = found.hessian if exact == state.exact else NO_HESSIAN
         return replace(
             new, nit=state.nit + 1, newtons=state.newtons + found.newtons, hessians=state.hessians + found.hessians,
-            idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep, floor=found.floor,
+            idle=state.idle + 1 if idle else 0, may_sweep=found.may_sweep, floor=found.floor, exact=exact,
+            modelled=kept.columns, curvatures=kept.D, H=kept.H,
+        )  # fmt: skip
+
+    def _once_more(
+        self, problem: GlmProblem, state: WorkingSetState, columns: Array, found: _Minimised, near: Array
+    ) -> tuple[Array, _Minimised]:
+        """The working set grown from where a step has come, by a pass over the columns `near` alone, and the next step.
+
+        What that pass tells of the gap is of these columns, and goes no further.
+        """
+        among = self._evaluated(problem, found.w, columns, near, int(np.count_nonzero(near)), -np.inf)
+        if among.measure <= problem.tol:
+            return columns, found
+        among = replace(
+            among, nit=state.nit, may_sweep=found.may_sweep, floor=found.floor, exact=state.exact,
             modelled=found.hessian.columns, curvatures=found.hessian.D, H=found.hessian.H,
         )  # fmt: skip
+        columns = self._grown(problem, among)
+        next_ = _minimised(problem, among, columns)
+        newtons, hessians = found.newtons + next_.newtons, found.hessians + next_.hessians
+        return columns, next_._replace(newtons=newtons, hessians=hessians)
 
     def _grown(self, problem: GlmProblem, state: WorkingSetState) -> Array:
         """The working set with the columns that violate their conditions most, less those that were screened."""
@@ -182,6 +216,24 @@ def _without_empty(problem: GlmProblem) -> Array:
     return np.where(empty, 0.0, problem.w0)
 
 
+def _near(problem: GlmProblem, state: WorkingSetState, columns: Array) -> Array | None:
+    """Where a pass costs less over these than over all that are left: the columns that are worked on, and those that
+    were closest to joining at the last pass, some times as many."""
+    design, loss = problem.design, problem.loss
+    count = max(int(NEAR * design.d), TIMES * len(columns))
+    if count >= FEW_LEFT * design.d or state.left < FEW_LEFT * design.d or not (design.by_columns and problem.has_dual):
+        return None
+    if loss.quadratic or loss.coupled or not problem.selects:
+        return None
+    lacking = (problem.penalty.l1 - np.abs(state.g)) / np.maximum(design.norms, TINY)
+    lacking[~state.alive] = np.inf
+    near = np.zeros(design.width, bool)
+    near[np.argpartition(lacking, count)[:count]] = True
+    near &= state.alive
+    near[columns] = True
+    return near if np.count_nonzero(near) < FEW_LEFT * design.d else None
+
+
 def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
     """The certificate at w, remembered; where few columns are left, of the problem without the others."""
     design, seen = problem.design, None
@@ -227,7 +279,9 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _
     if _smooth.serves(problem):
         return _smooth_steps(problem, state, _smooth.Newton(problem))
     part = penalty if len(columns) == width else penalty.part(columns)
-    model = model_of(problem, columns, part, state.may_sweep, Hessian(state.modelled, state.curvatures, state.H))
+    kept = Hessian(state.modelled, state.curvatures, state.H)
+    single = not (state.exact or problem.loss.quadratic or problem.loss.coupled)
+    model = model_of(problem, columns, part, state.may_sweep, kept, single)
     walk = _Walk(problem, state, model)
     w = walk.quadratic() if problem.loss.quadratic else walk.newton()
     may_sweep = state.may_sweep and model.sufficed
@@ -271,7 +325,7 @@ class _Lift:
         """The samples' curvatures for the model after a short step, which led to z; None where there are no others."""
         if self._largest is None:
             return None
-        if isinstance(self.loss, Huber):
+        if self.loss.has_above:
             if self.above and share == 0:
                 return None
             self.above = True

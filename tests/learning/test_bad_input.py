@@ -142,3 +142,81 @@ def test_any_two_labels_will_do(labels):
     assert found.success
     expected = solvers.minimize(Logistic(X, y == labels[1]), np.zeros(3), tol=1e-8)
     np.testing.assert_array_equal(found.x, expected.x)
+
+
+# ---- each argument of each call, and what it should not be ------------------------------------------------
+
+RNG = np.random.default_rng(0)
+X, SIGNS = RNG.normal(size=(20, 4)), np.where(RNG.normal(size=20) > 0, 1.0, -1.0)
+STRANGE = {
+    "a list of texts": ["x"], "an empty list": [], "an int beyond floats": 10**400, "NaN": float("nan"), "a text": "x",
+    "a complex number": 1j, "objects": np.array([object(), None], dtype=object), "NaNs": np.full(4, np.nan),
+    "a structure": np.zeros(20, dtype=[("a", float)]), "dates": np.full(20, np.datetime64("2020-01-01")), "a set": {1},
+}  # fmt: skip
+
+#: What some arguments may be, strange as it looks.
+FITTING = {
+    (name, "an int beyond floats") for name in (
+        "max_iter", "time_limit", "blocks", "fit_intercept", "check_finite", "groups", "positive", "warm_start",
+        "max_support", "C",
+    )
+}  # fmt: skip
+
+
+def _glm(**given):
+    return solvers.learning.glm(**{"X": X, "y": SIGNS, "lam": 1.0, "loss": "logistic", **given})
+
+
+def _of_groups(**given):
+    return solvers.learning.glm(**{"X": X, "y": SIGNS, "lam": 1.0, "penalty": "group", "groups": 2, **given})
+
+
+def _path(**given):
+    return solvers.learning.glm_path(**{"X": X, "y": SIGNS, "n_lams": 3, **given})
+
+
+def _quadratic(**given):
+    return quadratic(**{"Q": Q, "c": C, **given})
+
+
+GLM = (
+    "X", "y", "lam", "loss", "penalty", "l1_ratio", "groups", "weights", "bounds", "sample_weight", "fit_intercept",
+    "x0", "tol", "method", "options", "max_iter", "time_limit", "threads",
+)  # fmt: skip
+CALLS = {
+    _glm: GLM, _of_groups: GLM,
+    _path: (*(name for name in GLM if name not in ("lam", "x0", "time_limit")), "lams", "n_lams", "eps", "max_support",
+            "early_stop_deviance", "memory"),
+    _quadratic: ("Q", "c", "penalty", "bounds", "blocks", "x0", "tol", "method", "options", "check_finite", "max_iter",
+                 "time_limit", "threads"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STRANGE)
+@pytest.mark.parametrize(("call", "name"), [(call, name) for call, names in CALLS.items() for name in names])
+def test_what_is_strange_is_refused_by_name(call, name, what):
+    if (name, what) in FITTING and (name != "groups" or call is _of_groups):
+        call(**{name: STRANGE[what]})
+        return
+    with pytest.raises((ValueError, TypeError), match=name):
+        call(**{name: STRANGE[what]})
+
+
+@pytest.mark.parametrize("what", STRANGE)
+@pytest.mark.parametrize(
+    ("estimator", "names"),
+    [
+        ("Lasso", ("alpha", "fit_intercept", "positive", "weights", "tol", "max_iter", "warm_start")),
+        ("ElasticNet", ("alpha", "l1_ratio")),
+        ("GroupLasso", ("alpha", "positive")),
+        ("NNLS", ("tol", "warm_start")),
+        ("LassoCV", ("positive", "fit_intercept", "tol")),
+        ("LogisticRegression", ("penalty", "C", "l1_ratio", "fit_intercept", "tol", "max_iter", "warm_start")),
+    ],
+)
+def test_estimators_refuse_it_too(estimator, names, what):
+    pytest.importorskip("sklearn")
+    for name in names:
+        if (name, what) not in FITTING:
+            with pytest.raises((ValueError, TypeError), match=name):
+                getattr(solvers.learning, estimator)(**{name: STRANGE[what]}).fit(X, SIGNS)

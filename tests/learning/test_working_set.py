@@ -9,7 +9,7 @@ import scipy.sparse
 from test_glm import LOSSES, loss_terms, problem, strongest
 
 from solvers import learning
-from solvers.learning import _kernels, _models
+from solvers.learning import _kernels, _models, _working_set
 from solvers.learning._design import design
 from solvers.learning._gram import GramCache
 from solvers.learning._losses import LOSSES as KINDS
@@ -300,3 +300,71 @@ def test_columns_at_rest_leave_where_hessians_are_made_anew(seed):
     result = glm(X, y, loss="logistic", lam=strongest(X, y, "logistic") / 10, tol=1e-10, options={"screening": "none"})
     assert result.success
     assert result.stats["working_set"] < 1.3 * len(result.support)
+
+
+@pytest.mark.parametrize(("n", "d", "p"), [(1, 1, 1), (5, 3, 2), (700, 61, 61), (2100, 40, 17)])
+@pytest.mark.parametrize(("order", "single"), [("F", False), ("F", True)])
+def test_gram_matrices_in_single_precision(seed, n, d, p, order, single):
+    """Whatever the columns' and the weights' sizes are; columns of zeros too."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-14, 15, d)
+    X[:, 0] = 0
+    X = np.asarray(X, np.float32 if single else np.float64, order=order)
+    columns = np.sort(rng.permutation(d)[:p])
+    matrix = design(X, False)
+    scale = 1 / np.maximum(matrix.norms[columns], _models.SMALLEST)
+    for size in (1.0, 1e-80, 1e80):
+        weights = size * rng.uniform(0, 1, n)
+        exact = matrix.panel(columns).gram(weights)
+        found = matrix.panel(columns).gram(weights, scale)
+        assert np.array_equal(found, found.T)
+        scaled = np.abs(found - exact) * scale[:, None] * scale
+        assert scaled.max() <= 1e-6 * size
+
+
+@pytest.mark.parametrize("shape", [(300, 3000), (3000, 400)])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_passes_over_near_columns_change_no_answer(seed, shape, intercept, monkeypatch):
+    rng = np.random.default_rng(seed)
+    X = np.asfortranarray(rng.normal(size=shape) @ np.diag(rng.uniform(0.1, 10, shape[1])))
+    y = np.where(X[:, :5].sum(axis=1) + rng.normal(size=shape[0]) > 0, 1.0, 0.0)
+    given = {"lam": 0.1 * np.abs(X.T @ (y - y.mean())).max(), "loss": "logistic", "tol": 1e-10}
+    sizes = []
+    look = _working_set.look
+    monkeypatch.setattr(_working_set, "look", lambda *a: sizes.append(a[3]) or look(*a))
+    with_them = glm(X, y, fit_intercept=intercept, **given)
+    assert min(sizes[: len(sizes) // 2 + 1]) < 0.3 * shape[1]  # there was such a pass
+    monkeypatch.setattr(_working_set, "_near", lambda *_: None)
+    without = glm(X, y, fit_intercept=intercept, **given)
+    assert with_them.success
+    assert without.success
+    np.testing.assert_allclose(with_them.coef, without.coef, atol=1e-4 * np.abs(without.coef).max())
+    assert abs(with_them.fun - without.fun) <= max(with_them.gap, without.gap) + 1e-13 * without.fun
+
+
+def test_columns_too_alike_for_single_precision(seed):
+    """They are told apart by a share of 1e-6 or 1e-4 of their size: the steps end in double precision."""
+    rng = np.random.default_rng(seed)
+    shared = rng.normal(size=(2000, 1))
+    apart = rng.normal(size=(2000, 60))
+    y = np.where(apart[:, 0] - apart[:, 1] + rng.normal(size=2000) > 0, 1, -1)
+    for penalty, lam, size in (("l1", 1e-4, 1e-4), ("elastic-net", 1e-9, 1e-6)):
+        X = np.asfortranarray(shared + size * apart)
+        result = glm(X, y, loss="logistic", penalty=penalty, lam=lam, tol=1e-7)
+        assert result.success
+
+
+@pytest.mark.parametrize("n", [5, 513, 3000])
+def test_logistic_sums_of_samples_that_are_apart(seed, n):
+    """The logarithm of a product of many terms near 1 keeps what each adds."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice([-1.0, 1.0], n)
+    for margin in (1e-3, 1.0, 30.0, 300.0, 800.0):
+        z = y * margin * rng.uniform(0.5, 1, n) * rng.choice([1.0, -1.0], n, p=[0.9, 0.1])
+        found = KINDS["logistic"](y, np.ones(n)).value(z)
+        assert found == pytest.approx(np.logaddexp(0, -y * z).sum(), rel=1e-14)
+        z = np.abs(z) * y
+        found = KINDS["logistic"](y, np.ones(n)).value(z)
+        assert found == pytest.approx(
+            np.exp(-np.abs(z)).sum() if margin > 100 else np.logaddexp(0, -y * z).sum(), rel=1e-13
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -191,7 +191,7 @@ def limits(bounds: Any, count: int) -> tuple[Array, Array]:
     if hasattr(bounds, "lb"):
         low, high = bounds.lb, bounds.ub
     else:
-        pairs = list(bounds)
+        pairs = list(bounds) if isinstance(bounds, Iterable) else []
         if len(pairs) != count or any(np.size(pair) != 2 for pair in pairs):
             raise ValueError(f"bounds must be {count} pairs, a pair for each coordinate")
         low = [-np.inf if pair[0] is None else pair[0] for pair in pairs]
