@@ -59,7 +59,7 @@ class DescentState(FitState):
 class CoordinateDescent:
     """Coordinate descent on working sets."""
 
-    first: int = option(0, "columns that join the working set at first; 0: 128", low=0, high=2**31 - 1)
+    first: int = option(0, "columns that join the working set at first; 0: chosen", low=0, high=2**31 - 1)
     screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def _fit(self, problem: GlmProblem) -> _kernels.Descent:
