@@ -29,10 +29,31 @@ void sv_columns_squares(const double *X, size_t n, size_t stride, size_t count, 
     kernel_table()->squares(X, n, stride, count, out);
 }
 
-void sv_columns_products(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
-                         const double *weights, double *H, size_t order)
+/* Products of columns, some rows of H a task: a multiple of the columns that are taken at once. */
+enum { ROWS_A_TASK = 16 };
+
+struct products {
+    const double *X, *weights;
+    size_t n, stride, rows, count, order;
+    const int32_t *list;
+    double *H;
+};
+
+static void some_products(void *context, size_t task)
 {
-    kernel_table()->products(X, n, stride, count, list, weights, H, order);
+    const struct products *p = context;
+    size_t first = task * ROWS_A_TASK, above = p->rows - first < ROWS_A_TASK ? p->rows : first + ROWS_A_TASK;
+    kernel_table()->products(p->X, p->n, p->stride, first, above, p->count, p->list, p->weights, p->H, p->order);
+}
+
+void sv_columns_products(const double *X, size_t n, size_t stride, size_t rows, size_t count, const int32_t *list,
+                         const double *weights, int threads, double *H, size_t order)
+{
+    struct products p = {X, weights, n, stride, rows, count, order, list, H};
+    if (threads > 1)
+        sv_parallel_for(threads, (rows + ROWS_A_TASK - 1) / ROWS_A_TASK, some_products, &p);
+    else
+        kernel_table()->products(X, n, stride, 0, rows, count, list, weights, H, order);
 }
 
 /* Rows of a block: their doubles fill half a mebibyte. */

@@ -19,10 +19,10 @@ SV_BINDING void sv_columns_combine(const double *X, size_t n, size_t stride, siz
 /* The sums of the squares of `count` columns. */
 SV_BINDING void sv_columns_squares(const double *X, size_t n, size_t stride, size_t count, double *out);
 
-/* H (rows `order` apart) = X_W' D X_W of the `count` columns W that `list` names, or the first ones, D the weights (NULL:
- * ones), without BLAS. The upper triangle; below the diagonal anything may be written. */
-SV_BINDING void sv_columns_products(const double *X, size_t n, size_t stride, size_t count, const int32_t *list,
-                                    const double *weights, double *H, size_t order);
+/* H (rows `order` apart) = the first `rows` rows of X_W' D X_W of the `count` columns W that `list` names, or the first ones,
+ * D the weights (NULL: ones), without BLAS. The upper triangle; below the diagonal anything may be written. */
+SV_BINDING void sv_columns_products(const double *X, size_t n, size_t stride, size_t rows, size_t count,
+                                    const int32_t *list, const double *weights, int threads, double *H, size_t order);
 
 /* BLAS's, as Fortran has it: handed in, since the library links none. */
 typedef void (*sv_syrk)(char *uplo, char *trans, int *n, int *k, double *alpha, double *a, int *lda, double *beta,
@@ -67,8 +67,9 @@ struct columns_kernels {
     void (*combine)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *factor,
                     double *z);
     void (*squares)(const double *X, size_t n, size_t stride, size_t count, double *out);
-    void (*products)(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *weights,
-                     double *H, size_t order);
+    /* Rows from `first` on of H, before `above`. */
+    void (*products)(const double *X, size_t n, size_t stride, size_t first, size_t above, size_t count,
+                     const int32_t *list, const double *weights, double *H, size_t order);
     void (*scaled_rows)(const double *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
                         const double *roots, double *out);
 };

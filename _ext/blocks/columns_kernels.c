@@ -122,7 +122,7 @@ static void squares(const stored *X, size_t n, size_t stride, size_t count, doub
 
 #ifndef STORED_FLOAT
 /* Four columns against as many as the registers have sums for: of 16 registers, eight sums. */
-enum { ACROSS = SV_W >= 8 ? 4 : 2, PRODUCT_ROWS = 512 };
+enum { ACROSS = SV_W >= 8 ? 4 : 2, PRODUCT_ROWS = 512, PASSING = 128 };
 
 /* sum[a][b] = x_a' D y_b over the rows; D of ones where `weights` is NULL. */
 INLINE void tile(const stored *const x[], const stored *const y[], const double *weights, size_t rows,
@@ -153,32 +153,42 @@ INLINE void tile(const stored *const x[], const stored *const y[], const double 
 #endif
 }
 
-/* A block of rows at a time, of which four columns stay in the first cache while the others pass by: 2 flops a product,
- * bound by the multipliers. */
-static void products(const stored *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *weights,
-                     double *H, size_t order)
+/* Four columns against those from `b` to `end`. */
+INLINE void products_of_four(const stored *X, size_t rows, size_t stride, size_t count, const int32_t *list,
+                             const double *weights, size_t a, size_t above, size_t b, size_t end, double *H, size_t order)
 {
-    for (size_t a = 0; a < count; a++)
+    const stored *x[COLUMNS];
+    for (size_t c = 0; c < COLUMNS; c++)
+        x[c] = column_of(X, stride, list, a + c < count ? a + c : count - 1);
+    for (; b < end; b += ACROSS) {
+        const stored *y[ACROSS];
+        double sum[COLUMNS * ACROSS];
+        for (size_t c = 0; c < ACROSS; c++)
+            y[c] = column_of(X, stride, list, b + c < count ? b + c : count - 1);
+        if (weights)
+            tile(x, y, weights, rows, sum);
+        else
+            tile(x, y, NULL, rows, sum);
+        for (size_t i = 0; i < COLUMNS && a + i < above; i++)
+            for (size_t j = 0; j < ACROSS && b + j < end; j++)
+                H[(a + i) * order + b + j] += sum[i * ACROSS + j];
+    }
+}
+
+/* A block of rows of some columns at a time, which stays in the second cache while four columns after the other stay in the
+ * first: 2 flops a product, bound by the multipliers. */
+static void products(const stored *X, size_t n, size_t stride, size_t first, size_t above, size_t count,
+                     const int32_t *list, const double *weights, double *H, size_t order)
+{
+    for (size_t a = first; a < above; a++)
         memset(H + a * order, 0, count * sizeof *H);
     for (size_t from = 0; from < n; from += PRODUCT_ROWS) {
         size_t rows = n - from < PRODUCT_ROWS ? n - from : PRODUCT_ROWS;
-        for (size_t a = 0; a < count; a += COLUMNS) {
-            const stored *x[COLUMNS];
-            for (size_t c = 0; c < COLUMNS; c++)
-                x[c] = column_of(X, stride, list, a + c < count ? a + c : count - 1) + from;
-            for (size_t b = a; b < count; b += ACROSS) {
-                const stored *y[ACROSS];
-                double sum[COLUMNS * ACROSS];
-                for (size_t c = 0; c < ACROSS; c++)
-                    y[c] = column_of(X, stride, list, b + c < count ? b + c : count - 1) + from;
-                if (weights)
-                    tile(x, y, weights + from, rows, sum);
-                else
-                    tile(x, y, NULL, rows, sum);
-                for (size_t i = 0; i < COLUMNS && a + i < count; i++)
-                    for (size_t j = 0; j < ACROSS && b + j < count; j++)
-                        H[(a + i) * order + b + j] += sum[i * ACROSS + j];
-            }
+        for (size_t b = first / PASSING * PASSING; b < count; b += PASSING) {
+            size_t end = count - b < PASSING ? count : b + PASSING;
+            for (size_t a = first; a < above && a < end; a += COLUMNS)
+                products_of_four(X + from, rows, stride, count, list, weights ? weights + from : NULL, a, above,
+                                 a > b ? a : b, end, H, order);
         }
     }
 }

@@ -440,6 +440,8 @@ cdef extern from "columns.h" nogil:
     void sv_columns_combine(const double *, size_t, size_t, size_t, const int32_t *, const double *,
                              double *) noexcept
     void sv_columns_squares(const double *, size_t, size_t, size_t, double *) noexcept
+    void sv_columns_products(const double *, size_t, size_t, size_t, size_t, const int32_t *, const double *, int,
+                             double *, size_t) noexcept
     void sv_columns_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
                                 double *, sv_syrk) noexcept
     size_t sv_columns_gram_work(size_t) noexcept
@@ -520,6 +522,21 @@ cdef class Columns:
             with nogil:
                 sv_columns_squares(self.X, self.n, self.stride, self.count, &sums[0])
         return out
+
+    def border(self, size_t rows, const double[::1] weights, int threads):
+        """The first rows of X' D X, of columns in double precision; D of ones where `weights` is None."""
+        if self.X == NULL or rows > self.count or (weights is not None and <size_t>weights.shape[0] != self.n):
+            raise ValueError("there are no such products")
+        H = np.empty((rows, self.count))
+        cdef double[:, ::1] into = H
+        cdef const double *D = &weights[0] if weights is not None else NULL
+        if rows:
+            with nogil:
+                sv_columns_products(self.X, self.n, self.stride, rows, self.count, self.list, D, threads, &into[0, 0],
+                                    self.count)
+        left = np.tril_indices(rows, -1)
+        H[left] = H[left[::-1]]
+        return H
 
     def gram(self, const double[::1] roots=None):
         """X' D X, D the squares of the roots."""

@@ -78,6 +78,8 @@ void sv_fit_prepare(struct sv_fit *fit)
     fit->whole = fit->d <= FEW;
     fit->flat = !fit->dense && fit->loss.kind == SV_LOSS_SQUARED && !fit->loss.s &&
                 (fit->entries ? fit->entries == SV_FLAT : sv_compressed_is_flat(&fit->sparse, fit->d));
+    fit->at_once = fit->flat && fit->selects && fit->d <= SV_GRAM_MOST && fit->d > 0 &&
+                   sv_gram_costs_by_bits(fit->n, fit->d, (double)(fit->sparse.starts[fit->d] - fit->sparse.starts[0])) <= CHEAP;
     fit->heaviest = fit->loss.s ? 0 : 1;
     for (size_t i = 0; fit->loss.s && i < fit->n; i++)
         fit->heaviest = fmax(fit->heaviest, fit->loss.s[i]);
@@ -90,6 +92,19 @@ void sv_fit_prepare(struct sv_fit *fit)
 }
 
 /* ---- the working set ---- */
+
+/* How many columns join at first. Few where each step has a Gram matrix of its own: the first ones are of models that are
+ * far from the loss. */
+static size_t usual_first(const struct sv_fit *fit)
+{
+    return fit->first ? (size_t)fit->first : fit->loss.kind == SV_LOSS_SQUARED ? FIRST : FIRST_ANEW;
+}
+
+/* The same, of columns whose Gram matrix bits make: all that may have one. */
+static size_t first_of(const struct sv_fit *fit)
+{
+    return fit->at_once && !fit->first ? SV_GRAM_MOST : usual_first(fit);
+}
 
 /* How far the equation of coordinate j is from being met, in units of its column's norm. */
 static void violations(const struct sv_fit *fit, const struct sv_fit_state *state, double *violation)
@@ -131,13 +146,6 @@ static void select_first(int32_t *list, size_t count, size_t room, const double 
     }
 }
 
-/* How many columns join at first. Few where each step has a Gram matrix of its own: the first ones are of models that are
- * far from the loss. */
-static size_t first_of(const struct sv_fit *fit)
-{
-    return fit->first ? (size_t)fit->first : fit->loss.kind == SV_LOSS_SQUARED ? FIRST : FIRST_ANEW;
-}
-
 /* Columns with the largest violations join; screened ones leave, and those that rest at zero where there is no dual bound
  * or the model is another one next time. Returns whether the working set stayed as it was. */
 static int grow(struct sv_fit *fit, struct sv_fit_state *state)
@@ -161,6 +169,11 @@ static int grow(struct sv_fit *fit, struct sv_fit_state *state)
         if (!state->working[j] && state->alive[j] && violation[j] > 0)
             list[candidates++] = (int32_t)j;
     }
+    /* Where most are violated all join: to make the matrix anew for those that lack would cost as much again. */
+    int all = fit->at_once && !fit->first && fit->kind.has_dual && 2 * (count + candidates) > fit->d;
+    for (size_t j = 0; all && j < fit->d; j++)
+        if (!state->working[j] && state->alive[j] && violation[j] == 0)
+            list[candidates++] = (int32_t)j;
     /* As many as are in use are a guess of what lacks. */
     size_t first = first_of(fit), aim = 2 * support > first ? 2 * support : first;
     size_t room = aim > count + support / 2 ? aim - count : support / 2;
@@ -297,7 +310,7 @@ static void minimise_model(struct walk *walk, const double *weights, double tol)
     double costs = sv_gram_costs(&walk->model), most = MOST_SWEEPS * walk->entries;
     int smooth = sv_sweeps_smooth(&walk->model), is_small = p <= (smooth ? FEW / 2 : FEW);
     double worth = (is_small ? SOON * costs : fmax(SOME_SWEEPS, costs)) * walk->entries;
-    int may = p <= SV_GRAM_MOST, at_once = (is_small && costs <= CHEAP) || state->crawls;
+    int may = p <= SV_GRAM_MOST, at_once = ((is_small || walk->fit->at_once) && costs <= CHEAP) || state->crawls;
     walk->model.weights = weights;
     state->newtons++;
     if (may && at_once && by_gram(walk))
@@ -513,7 +526,7 @@ static void start(struct sv_fit *fit, struct sv_fit_state *state)
 
 void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t *guess)
 {
-    int all = !fit->selects || fit->d <= first_of(fit);
+    int all = !fit->selects || fit->d <= usual_first(fit);
     start(fit, state);
     for (size_t j = 0; j < width(fit); j++) {
         state->alive[j] = 1;

@@ -38,6 +38,7 @@ struct sv_fit {
     int selects;                 /* whether it may hold coefficients at zero */
     int whole;                   /* whether passes look at screened columns, too: of few, that spares the last pass */
     int flat;                    /* whether X is sparse, of columns of one value each, and its Gram matrix without weights */
+    int at_once;                 /* whether that of all columns is cheap, too, by bits */
     double curvature, heaviest;  /* the loss's greatest, infinity where there is none; the largest weight of a sample */
     double at_zero;              /* the objective at w = 0; NaN before the first pass where fits start there */
 };

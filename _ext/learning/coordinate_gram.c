@@ -69,7 +69,7 @@ static double sum_of(const double *x, size_t n)
 static void form_dense(const struct sv_sweeps *s, size_t features, double *weights, double *H)
 {
     size_t p = s->p;
-    sv_columns_products(s->dense, s->n, s->stride, features, s->list, s->weights, H, p);
+    sv_columns_products(s->dense, s->n, s->stride, features, features, s->list, s->weights, 1, H, p);
     if (!s->ones)
         return;
     double *last = H + (p - 1) * p;
@@ -91,11 +91,15 @@ static double density(const struct sv_sweeps *s, size_t features)
     return entries / ((double)s->n * (double)features);
 }
 
-/* What the matrix takes by bits, in sweeps. */
+double sv_gram_costs_by_bits(size_t n, size_t columns, double entries)
+{
+    double pairs = 0.5 * (double)columns * (double)columns;
+    return SET + WORDS * pairs * (double)n / (64 * entries);
+}
+
 static double costs_of_bits(const struct sv_sweeps *s, size_t features)
 {
-    double pairs = 0.5 * (double)features * (double)features, share = density(s, features);
-    return SET + WORDS * pairs / (64 * share * (double)features);
+    return sv_gram_costs_by_bits(s->n, features, density(s, features) * (double)s->n * (double)features);
 }
 
 /* The same by rows. */

@@ -11,6 +11,8 @@ enum { SV_GRAM_MOST = 512 };
 int sv_gram_factor(double *a, size_t n);
 void sv_gram_solve(const double *a, size_t n, double *x);
 
+/* What the matrix of flat columns takes by bits, in sweeps over them. */
+double sv_gram_costs_by_bits(size_t n, size_t columns, double entries);
 /* About how many sweeps over the columns cost as much as the matrix does. */
 double sv_gram_costs(const struct sv_sweeps *model);
 

@@ -86,7 +86,7 @@ cdef class PlainFits:
         coercive = terms[0] > 0 or terms[1] > 0 or bounded
         if not self.small(X.size, d + ones):
             selects = terms[0] > 0 or terms[2] == 0 or terms[3] == 0
-            flat = not dense and quadratic and self.flat(X.size, d)
+            flat = not dense and quadratic and self.flat(X.size, (n, d))
             if not (selects and (flat or (dense and self.slim((n, d), coercive)))):
                 return None
         if not (attained or coercive):  # it takes more to tell whether there is a minimum

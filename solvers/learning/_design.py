@@ -38,7 +38,11 @@ SMALL_ENTRIES, SMALL_WIDTH = 120_000, 512
 #: It does so for larger dense ones, too, with few columns or few samples, where coefficients are held at zero: no more
 #: than either can be in use, and few equations need no BLAS. Without a penalty, where nothing can be screened, of
 #: more columns too.
-SLIM_ENTRIES, SLIM, FLAT = 1_000_000, 256, 128
+SLIM_ENTRIES, SLIM = 1_000_000, 256
+
+#: And for sparse ones of columns of one value each: so many, and more where the words of their pairs are no more than
+#: so many an entry, over 64.
+FLAT, PAIRS = 128, 10_000
 
 
 def is_small(entries: int, width: int) -> bool:
@@ -52,10 +56,11 @@ def is_slim(shape: tuple[int, ...], penalised: bool) -> bool:
     return n * d <= SLIM_ENTRIES and (min(shape) <= SLIM or (not penalised and d <= min(n, SMALL_WIDTH)))
 
 
-def may_be_flat(entries: int, d: int) -> bool:
+def may_be_flat(entries: int, shape: tuple[int, ...]) -> bool:
     """The same of a CSC matrix in double precision, if its columns have one value each and the loss is that of least
     squares without weights: then bits make the Gram matrix."""
-    return entries <= SLIM_ENTRIES and d <= FLAT
+    n, d = shape
+    return entries <= SLIM_ENTRIES and (d <= FLAT or (d <= SMALL_WIDTH and n * d * d <= PAIRS * entries))
 
 
 class Design(ABC):
@@ -119,6 +124,10 @@ class Design(ABC):
     @abstractmethod
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
         """X_left' D X_right, of features."""
+
+    def border(self, new: Array, old: Array, weights: Array | None, threads: int) -> Array:
+        """The rows of `new` in X' D X of the features `new` and then `old`."""
+        return self.cross(new, np.concatenate([new, old]), weights)
 
 
 class Matrix(Design):
@@ -265,6 +274,12 @@ class Dense(Matrix):
             panel *= weights[:, None]
         return panel.T @ self._taken(right)
 
+    def border(self, new: Array, old: Array, weights: Array | None, threads: int) -> Array:
+        if self._columns is None or self.X.dtype != np.float64:
+            return super().border(new, old, weights, threads)
+        columns = np.concatenate([new, old]).astype(np.int32)  # read in place, where BLAS wants copies
+        return _kernels.Columns(self.X, columns).border(len(new), weights, threads)
+
 
 def _by_columns(X: Array, dtype: type[np.floating[Any]] | None = None) -> Array:
     """The matrix in Fortran order, its precision kept unless another is named; a copy of some size is told."""
@@ -290,7 +305,7 @@ class Sparse(Matrix):
         )  # fmt: skip
 
     def is_flat(self) -> bool:
-        served = self.by_columns and self.X.dtype == np.float64 and may_be_flat(self.X.nnz, self.d)
+        served = self.by_columns and self.X.dtype == np.float64 and may_be_flat(self.X.nnz, (self.n, self.d))
         return served and self.compressed.is_flat()
 
     @cached_property

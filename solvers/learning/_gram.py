@@ -16,8 +16,8 @@ Indices = npt.NDArray[np.intp]
 class GramCache:
     """X' D X of a growing set of columns, in the order in which they came; `limit` is the most bytes it keeps."""
 
-    def __init__(self, design: Design, weights: Array | None, limit: float = np.inf) -> None:
-        self.design, self.weights, self.limit = design, weights, limit
+    def __init__(self, design: Design, weights: Array | None, threads: int, limit: float = np.inf) -> None:
+        self.design, self.weights, self.threads, self.limit = design, weights, threads, limit
         #: Where a column is among those that are kept, or -1.
         self._place = np.full(design.width, -1, np.intp)
         self._columns = np.empty(0, np.intp)
@@ -51,7 +51,7 @@ class GramCache:
         design, old = self.design, self._columns
         features = old[old < design.d]
         rows = np.empty((len(new), len(new) + len(old)))
-        rows[:, : len(new) + len(features)] = design.cross(new, np.concatenate([new, features]), self.weights)
+        rows[:, : len(new) + len(features)] = design.border(new, features, self.weights, self.threads)
         if design.ones:
             rows[:, -1] = design.transposed(np.ones(design.n) if self.weights is None else self.weights)[new]
         gram = np.empty((rows.shape[1], rows.shape[1]))

@@ -63,6 +63,7 @@ class Columns:
     def dots(self, v: _Floats, out: _Floats) -> None: ...
     def combine(self, factor: _Floats, z: _Floats) -> None: ...
     def squares(self) -> _Floats: ...
+    def border(self, rows: int, weights: _Floats | None, threads: int) -> _Floats: ...
     def gram(self, roots: _Floats | None = None) -> _Floats: ...
     def gram_in_single(self, roots: _Floats, scale: _Floats) -> _Floats: ...
 
@@ -102,8 +103,9 @@ class PlainFits:
     def __init__(
         self, losses: dict[str, tuple[int, bool, bool]], shares: dict[str, float | None],
         small: Callable[[int, int], bool], slim: Callable[[tuple[int, ...], bool], bool],
-        flat: Callable[[int, int], bool], threads: Callable[[int | None], int], result: type[GlmResult], name: str,
-        converged: Status, status: Callable[[int, float, float], Status], message: Callable[[Status, str], str],
+        flat: Callable[[int, tuple[int, ...]], bool], threads: Callable[[int | None], int], result: type[GlmResult],
+        name: str, converged: Status, status: Callable[[int, float, float], Status],
+        message: Callable[[Status, str], str],
     ) -> None: ...  # fmt: skip
     def fit(
         self, X: Any, y: Any, loss: Any, penalty: Any, lam: Any, l1_ratio: Any, bounds: Any, ones: Any, tol: Any,

@@ -261,5 +261,5 @@ def kept_gram(problem: GlmProblem) -> GramCache:
     """The Gram matrix that a quadratic loss keeps."""
     memory = problem._memory
     if "gram" not in memory:
-        memory["gram"] = GramCache(problem.design, None if problem.loss.uniform else problem.loss.s)
+        memory["gram"] = GramCache(problem.design, None if problem.loss.uniform else problem.loss.s, problem.threads)
     return memory["gram"]  # type: ignore[no-any-return]

@@ -97,7 +97,7 @@ def test_no_minimum_is_told(seed):
 
 
 def test_many_that_end_at_once_share_a_step():
-    """A Newton step goes on with the others where some come to zero: to stop at the first took 25 steps of each of these."""
+    """A Newton step goes on with the others where some come to zero; to stop at the first took 25 steps each."""
     steps = 0
     for seed in range(10):
         rng = np.random.default_rng(seed)

@@ -204,6 +204,25 @@ def test_larger_matrices_of_levels_are_small(monkeypatch):
     assert glm(X, y, lam=50.0).method == "working-set"
 
 
+def test_most_columns_of_levels_join_at_once(monkeypatch):
+    """Their Gram matrix by bits is made once, of hundreds of columns that would have come in three steps."""
+    rng = np.random.default_rng(7)
+    X = scipy.sparse.csc_array((rng.random((20_000, 200)) < 0.05).astype(float))
+    y = X @ rng.normal(size=200) + rng.normal(size=20_000)
+    for share in (0.5, 0.01):
+        lam = share * np.abs(X.T @ y).max()
+        result, long_way = both(monkeypatch, X, y, lam=lam, tol=1e-10)
+        np.testing.assert_array_equal(result.coef, long_way.coef)
+        assert (result.method, long_way.method, result.nit) == ("coordinate-descent", "coordinate-descent", 1)
+        wanted = glm(X, y, lam=lam, tol=1e-12, method="working-set")
+        np.testing.assert_allclose(result.coef, wanted.coef, rtol=1e-6, atol=1e-9)
+    monkeypatch.undo()
+    nonnegative = {"lam": 0, "penalty": "none", "bounds": (0, np.inf), "tol": 1e-10}
+    assert glm(X, y, **nonnegative).fun == pytest.approx(glm(X, y, method="working-set", **nonnegative).fun, rel=1e-9)
+    thin = scipy.sparse.csc_array((rng.random((30_000, 500)) < 0.01).astype(float))
+    assert glm(thin, rng.normal(size=30_000), lam=1.0).method == "working-set"
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("n", [1, 7, 8, 17, 33])
 def test_a_target_that_is_not_finite_is_seen_anywhere(bad, n):

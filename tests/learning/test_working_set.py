@@ -125,6 +125,22 @@ def test_products_of_a_design(seed, kind, ones, n):
                 full[:, features[:5]].T @ (full[:, right] if weights is None else s[:, None] * full[:, right]),
                 **close,
             )
+            rows = matrix.border(features[:5], features[5:], weights, 2)
+            np.testing.assert_allclose(rows, expected[: len(features), : len(features)][:5], **close)
+
+
+@pytest.mark.parametrize("shape", [(600, 300), (1037, 41), (3, 20)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_border_of_many_columns(shape, weighted):
+    """Blocks of rows and of columns, and tasks of threads, each to the same bits."""
+    rng = np.random.default_rng(shape[0])
+    X, order = np.asfortranarray(rng.normal(size=shape)), rng.permutation(shape[1])
+    weights = rng.random(shape[0]) if weighted else None
+    new, old = order[: shape[1] // 2 + 3], order[shape[1] // 2 + 3 :]
+    rows = design(X, False).border(new, old, weights, 1)
+    scaled = X if weights is None else weights[:, None] * X
+    np.testing.assert_allclose(rows, X[:, new].T @ scaled[:, order], atol=1e-11)
+    np.testing.assert_array_equal(design(X, False).border(new, old, weights, 2), rows)
 
 
 @pytest.mark.parametrize("ones", [False, True])
@@ -133,7 +149,7 @@ def test_a_growing_gram_matrix(seed, ones, limit):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(30, 40))
     full = np.column_stack([X, np.ones(30)]) if ones else X
-    cache = GramCache(design(np.asfortranarray(X), ones), None, limit)
+    cache = GramCache(design(np.asfortranarray(X), ones), None, 2, limit)
     for size in (3, 4, 6, 20, 5, 21, 40, 8):
         columns = np.sort(rng.choice(40, size, replace=False))
         columns = np.append(columns, 40) if ones else columns
