@@ -9,9 +9,10 @@
  *
  * For one coupling an axis, one number on the diagonal and no axis periodic. Bytes a cell and iteration as in
  * grid_natural_ssor.c. Measured on one core of a Zen 5 at 99^2: 0.52 to 0.55 ns a cell for both passes, where the natural
- * layout takes 0.60 to 0.65, and the same without any recurrence 0.35. What limits it is the way from one row to the next,
- * 100 cycles in each pass: what was just stored is loaded, goes along a chain of 4, over the lanes in 3 steps of 9 cycles,
- * and to the cells. Rows each a block behind the row before, solved in turns, took longer, chains of 13 as long.
+ * layout takes 0.60 to 0.65, and the same without any recurrence 0.35. A row takes 100 cycles in each pass. On the way from
+ * one row to the next latencies add up to some 75 (along a chain, over the lanes in 3 steps of 9, to the cells), beside
+ * the load of what was just stored. Fewer operations on that way made it no faster, nor did rows in turns, each a block
+ * behind the row before.
  * Accuracy: each cell within some 3 axes + 8 roundings of its largest term.
  * In NumPy, of a row: y = s.reshape(-1, chain).T.copy()
  *     for m in range(1, chain): y[m] += c * y[m - 1]
@@ -23,8 +24,8 @@
 
 enum kind { UPPER, EISENSTAT, ADVANCE, BEGIN };
 
-/* The powers of c that blocks with chains of some length take: with p that of the length, p^1, p^2, p^4; p^0 .. p^(SV_W - 1)
- * from the carry on; p^SV_W. */
+/* The powers of c that blocks with chains of some length take: with p that of the length, p^1, p^2, p^4; p^0 ..
+ * p^(SV_W - 1) from the carry on; p^SV_W. */
 struct powers {
     vreal steps[3], carried, across;
 };
@@ -37,7 +38,7 @@ struct constants {
     vreal step, along[SV_CHAIN + 1]; /* c; c^1, c^2 .. */
     struct powers of[2];           /* by the cells of a chain, less SV_CHAIN */
     vreal alpha, beta;             /* of ADVANCE */
-    ptrdiff_t inside, turn;        /* lanes of the last block's vectors that have a cell, up to the turn-th; then one less */
+    ptrdiff_t inside, turn;        /* lanes with a cell in the last block's vectors up to the turn-th; then one less */
 };
 
 /* The arrays of a call. */
@@ -98,7 +99,7 @@ INLINE struct constants constants_of(const struct sv_grid *g, const struct call 
     return K;
 }
 
-/* A vector of a row and its place there: the m-th of a block of `chain` vectors, which is the first or last of the row. */
+/* A vector of a row and its place there: the m-th of a block of `chain` vectors, the first or last of the row. */
 struct spot {
     ptrdiff_t at, m, chain;
     int first, last;
@@ -366,7 +367,8 @@ INLINE double product(const struct sv_operand *A, double omega, const real *b, c
         return solve_rows(A, c, kind, axes);                                                                         \
     }
 #define MAKE_PRODUCT(name, what, axes)                                                                               \
-    static double name##_##axes(const struct sv_operand *A, double omega, const double *b, const double *x, double *out) \
+    static double name##_##axes(const struct sv_operand *A, double omega, const double *b, const double *x,          \
+                                double *out)                                                                         \
     {                                                                                                                \
         return product(A, omega, b, x, out, what, axes);                                                             \
     }
@@ -422,7 +424,7 @@ static double eisenstat(const struct sv_operand *A, double omega, const double *
 static double advance(const struct sv_operand *A, double omega, double alpha, double beta,
                       const struct sv_ssor_vectors *s)
 {
-    const struct call call = {.omega = omega, .alpha = alpha, .beta = beta, .rhs = s->v, .t = s->t, .out = s->t, .s = s};
+    const struct call call = {omega, alpha, beta, s->v, s->t, s->t, s};
     const struct sums sums = PICK(advance, A, &call);
     return v_sum_lanes(sums.square);
 }
