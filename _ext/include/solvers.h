@@ -540,7 +540,7 @@ typedef struct sv_glm_options {
     const double *x0;  /* d coefficients to start from, or NULL: zeros; and the intercept; not used where zeros are
                           better */
     double intercept0;
-    int64_t first;     /* columns that join the working set at first; 0: 128, of losses other than squares 10 */
+    int64_t first;     /* columns that join the working set at first; 0: 128, of losses other than squares 12 */
     int screening;     /* whether columns that the gap proves to be zero are dropped */
 } sv_glm_options;
 #define SV_GLM_OPTIONS_INIT {sizeof(sv_glm_options), 1e-6, NULL, 0.0, 0, 1}

@@ -26,7 +26,7 @@
 #include "solvers.h"
 #include "sweeps.h"
 
-enum { FIRST = 128, FIRST_ANEW = 10, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
+enum { FIRST = 128, FIRST_ANEW = 12, NEWTON_STEPS = 3, SMOOTH_STEPS = 10, HALVINGS = 60, MOST_SWEEPS = 300, MOST_IDLE = 3, LEAVING = 10 };
 
 /* Working sets whose Gram matrix is formed without further ado, if it costs no more than so many sweeps, and else after a
  * share of that (half as many columns without kinks and bounds: conjugate gradients need no sweeps there); sweeps that are given

@@ -62,7 +62,7 @@ class DescentState(FitState):
 class CoordinateDescent:
     """Coordinate descent on working sets."""
 
-    first: int = option(0, "columns that join at first; 0: 128, of losses not quadratic 10", low=0, high=2**31 - 1)
+    first: int = option(0, "columns that join at first; 0: 128, of losses not quadratic 12", low=0, high=2**31 - 1)
     screening: str = option("gap-safe", "what drops columns that are zero at the optimum", choices=("gap-safe", "none"))
 
     def _fit(self, problem: GlmProblem) -> _kernels.Descent:
