@@ -20,7 +20,7 @@ from .problems import Array
 HERE = Path(__file__).resolve().parent
 
 MEMORY = READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
-TRIAD, STREAM_TRIAD = "control triad", "control NT triad"
+TRIAD, STREAM_TRIAD, UPDATE = "control triad", "control NT triad", "control update in place"
 ARITHMETIC = "control arithmetic"
 
 #: Multiply-adds of a vector in one call of `ARITHMETIC`.
@@ -47,7 +47,7 @@ def library() -> ctypes.CDLL | None:
     for name in ("stream", "memcpy", "copy"):
         function = getattr(found, f"control_{name}")
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], None
-    for name in ("triad", "stream_triad"):
+    for name in ("triad", "stream_triad", "update"):
         function = getattr(found, f"control_{name}")
         function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_double, ctypes.c_size_t]
         function.restype = None
@@ -116,6 +116,12 @@ def triads(a: Array, b: Array, c: Array, threads: int = 1) -> dict[str, Callable
         name: lambda kernel=kernel: list(pool.map(lambda part: _triad(kernel, *part), parts))
         for name, kernel in kernels.items()
     }
+
+
+def update(a: Array, b: Array) -> dict[str, Callable[[], Any]]:
+    """a = b + a / 3 in place, of the same kind."""
+    built = library()
+    return {} if built is None else {UPDATE: functools.partial(_triad, built.control_update, a, b, b)}
 
 
 def _triad(kernel: Any, a: Array, b: Array, c: Array) -> None:
