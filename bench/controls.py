@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 MEMORY = READ, STREAM, MEMCPY, COPY = "control read", "control NT copy", "control memcpy", "control copy"
 PANELS = "control copy by panels"
-TRIAD, STREAM_TRIAD = "control triad", "control NT triad"
+TRIAD, STREAM_TRIAD, UPDATE = "control triad", "control NT triad", "control update in place"
 ARITHMETIC = "control arithmetic"
 
 #: Multiply-adds of a vector in one call of `ARITHMETIC`.
@@ -56,7 +56,7 @@ def library() -> ctypes.CDLL | None:
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t], None
     found.control_panels.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_size_t] * 3 + [ctypes.c_void_p]
     found.control_panels.restype = None
-    for name in ("triad", "stream_triad"):
+    for name in ("triad", "stream_triad", "update"):
         function = getattr(found, f"control_{name}")
         function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_double, ctypes.c_size_t]
         function.restype = None
@@ -137,6 +137,12 @@ def triads(a: Array, b: Array, c: Array, threads: int = 1) -> dict[str, Callable
         name: lambda kernel=kernel: list(pool.map(lambda part: _triad(kernel, *part), parts))
         for name, kernel in kernels.items()
     }
+
+
+def update(a: Array, b: Array) -> dict[str, Callable[[], Any]]:
+    """a = b + a / 3 in place, of the same kind."""
+    built = library()
+    return {} if built is None else {UPDATE: functools.partial(_triad, built.control_update, a, b, b)}
 
 
 def _triad(kernel: Any, a: Array, b: Array, c: Array) -> None:

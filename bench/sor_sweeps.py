@@ -95,7 +95,9 @@ def measure(data: Data, peers: Peers, quick: bool) -> Outcome:
     count = 2 if quick else 8 if rows < 3e6 else 4
     few = count if rows < 3e5 else 1
     calls: dict[str, Callable[[], Any]] = {name: partial(kernel.run, count, 1) for name, kernel in mine.items()}
-    calls |= {name: partial(_times, count, triad) for name, triad in controls.triads(*_spare(rows)).items()}
+    a, b, c = _spare(rows)
+    memory = controls.triads(a, b, c) | controls.update(a, b)
+    calls |= {name: partial(_times, count, call) for name, call in memory.items()}
     per_call = dict.fromkeys(calls, count)
     theirs = sor_peers.sweeps(peers, data.A, data.reordered, data.b, data.x, few)
     once = sor_peers.triangular_solves(peers, data.A, data.b)

@@ -20,15 +20,15 @@
  * reads the lines that it writes: one sweep a pass can at most have 4/3 of its byte rate from memory.
  * Measured on one core, in parts of the triad's byte rate; AHEAD and the sizes of caches were chosen on the Zen 5:
  *             Zen 5                               Sapphire Rapids, a virtual machine with slow memory, before pairs
- *   256^2     one sweep a pass 1.1 to 1.6,        one 1.3 to 1.4, as many as fit 1.6
- *             eight 1.2 to 2.0
- *   2048^2    one 1.2 to 1.4, eight 2.2 to 2.5    one 1.46, as many as fit 3.4
+ *   256^2     one sweep a pass 1.2 to 1.4,        one 1.3 to 1.4, as many as fit 1.6
+ *             eight 1.8 to 2.0
+ *   2048^2    one 1.2 to 1.4, eight 2.2 to 2.9    one 1.46, as many as fit 3.4
  *   192^3     one 0.9, as many as fit 1.2         one 1.1 to 1.3, as many as fit 1.8 (1.4 without strips)
  * One sweep a pass waits for memory: its four streams, two rows of either colour, are asked for a row ahead, since none
  * lasts for more than two pages. A core that can run some twelve vectors ahead of the oldest one gets less so: at 2048^2
  * 0.9 with 512-bit vectors, where 128-bit ones, four to a line, had 1.2. Idle instructions that fill its window mend
  * that, rows at other places in their pages do not; so beyond the caches full-line vectors are paced. In the caches that
- * would cost a third. In place, x = a x + b on whole vectors has 1.5 to 1.8 of the triad.
+ * would cost a third. In place, x = b + a x on whole vectors has 1.4 to 1.6 of the triad.
  * Accuracy: each cell within 2 axes + 4 roundings of its largest term.
  * In NumPy, 1-D: for c in (0, 1): x[c::2] += omega * ((b - A @ x) / diagonal)[c::2]
  */

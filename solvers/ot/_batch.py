@@ -326,7 +326,7 @@ def run_batch(
     for some in _calls(batch):
         part = batch.part(some)
         _kernels.solve_batch(
-            part.costs, part.problems, part.a, part.b, part.scale, tol, norm, max_iter, u[some], v[some],
+            part.costs, part.problems, part.a, part.b, part.scale, tol, str(norm), max_iter, u[some], v[some],
             offset[some], claims[some], counts[some], None if plans is None else plans[some], threads,
         )  # fmt: skip
     error, linear, value = claims[:, ERROR].copy(), claims[:, LINEAR].copy(), claims[:, VALUE].copy()

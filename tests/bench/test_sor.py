@@ -159,6 +159,14 @@ def test_the_triads_add(bench):
             assert not whole[:, size + 1 :].any()
 
 
+def test_the_update_in_place(bench):
+    a, b = np.random.default_rng(0).standard_normal((2, 1001))
+    for call in bench("controls").update(a, b).values():
+        expected = b + a / 3
+        call()
+        assert np.allclose(a, expected)
+
+
 # ---- the command, tiny ---------------------------------------------------------------------------
 
 
