@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from solvers import OptionError, Status
-from solvers.ot import solve, solve_sample, solve_unbalanced
+from solvers.ot import solve, solve_batch, solve_sample, solve_unbalanced
 
 C = np.arange(12.0).reshape(3, 4)
 
@@ -267,6 +267,7 @@ def test_names_may_be_numpy_strings(norm):
     theirs = np.str_(norm)
     assert solve(C, reg=1, norm=theirs).marginal_error == solve(C, reg=1, norm=norm).marginal_error
     assert solve_unbalanced(C, reg=1, reg_m=1, norm=theirs).success
+    assert solve_batch(C[None], reg=1, norm=theirs).success.all()
 
 
 def test_operands_of_the_plan():
