@@ -50,6 +50,11 @@ cdef extern from "ot.h" nogil:
         int *columns
         Py_ssize_t *counts
 
+    struct ot_storing:
+        double *plan
+        size_t stride
+        double *x
+
     enum:
         OT_LEAF_ROWS
 
@@ -64,6 +69,8 @@ cdef extern from "ot.h" nogil:
     double sv_ot_marginals(const sv_ot_cost *, double, const double *, const double *, double *, double *, double *,
                            double *, int)
     void sv_ot_plan_rows(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double *, size_t, int)
+    void sv_ot_store(const sv_ot_cost *, double, const double *, double *, const double *, const ot_storing *, double *,
+                     double *, double *, int)
     void sv_ot_large_entries(const sv_ot_cost *, double, const double *, const double *, size_t, size_t, double,
                              double *, int *, Py_ssize_t *, int)
     void sv_ot_column_max(const sv_ot_cost *, double, const double *, double *, double *, int)
@@ -101,6 +108,14 @@ cdef const double *vector(const double[::1] values, Py_ssize_t length, str name)
 
 cdef double *out_vector(double[::1] values, Py_ssize_t length, str name) except NULL:
     return <double *>vector(values, length, name)
+
+
+cdef int fit_rows(double[:, :] plan, Py_ssize_t rows, Py_ssize_t m) except -1:
+    """Refuse what is not so many rows of m entries side by side."""
+    if (plan.shape[0] != rows or plan.shape[1] != m or plan.strides[0] % 8 or plan.strides[1] != 8
+            or plan.strides[0] < 8 * m):
+        raise ValueError("these rows of the plan do not fit")
+    return 0
 
 
 cdef double *workspace(size_t doubles) except NULL:
@@ -242,11 +257,31 @@ cdef class Cost:
         cdef Py_ssize_t n = self.cost.n, m = self.cost.m
         cdef const double *pu = vector(u, n, "u")
         cdef const double *pv = vector(v, m, "v")
-        if (not 0 <= first < last <= n or plan.shape[0] != last - first or plan.shape[1] != m or plan.strides[0] % 8
-                or plan.strides[1] != 8 or plan.strides[0] < 8 * m):
+        if not 0 <= first < last <= n:
             raise ValueError("these rows of the plan do not fit")
+        fit_rows(plan, last - first, m)
         with nogil:
             sv_ot_plan_rows(&self.cost, scale, pu, pv, first, last, &plan[0, 0], plan.strides[0] // 8, threads)
+
+    def store(self, double scale, const double[::1] a, double[::1] u, const double[::1] v, double[:, :] plan,
+              double[::1] x, double[::1] column_sums, int threads, double[::1] rest=None):
+        """The plan, x that makes its rows sum to a, and the column sums of diag(x) plan, all in place.
+
+        u changes where a row's sum is out of range there.
+        """
+        cdef Py_ssize_t n = self.cost.n, m = self.cost.m
+        cdef const double *pa = vector(a, n, "a")
+        cdef double *pu = out_vector(u, n, "u")
+        cdef const double *pv = vector(v, m, "v")
+        cdef double *pc = out_vector(column_sums, m, "column_sums")
+        cdef double *pe = NULL if rest is None else out_vector(rest, m, "rest")
+        cdef ot_storing storing
+        fit_rows(plan, n, m)
+        storing.plan, storing.stride, storing.x = &plan[0, 0], plan.strides[0] // 8, out_vector(x, n, "x")
+        cdef double *work = workspace(sv_ot_worksize(n, m))
+        with nogil:
+            sv_ot_store(&self.cost, scale, pa, pu, pv, &storing, pc, pe, work, threads)
+        free(work)
 
     def large_entries(self, double scale, const double[::1] u, const double[::1] v, Py_ssize_t first, Py_ssize_t last,
                       double threshold, double[::1] values, int[::1] columns, Py_ssize_t[::1] counts, int threads):

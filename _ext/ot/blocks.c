@@ -155,13 +155,13 @@ void sv_ot_sweep_thinned(const struct sv_ot_cost *cost, double scale, const doub
 }
 
 void sv_ot_store(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                 const struct ot_storing *storing, double *column_sums, double *work, int threads)
+                 const struct ot_storing *storing, double *column_sums, double *rest, double *work, int threads)
 {
     struct pass pass = prepare(cost, scale, u, v, work);
     pass.a = a;
     pass.storing = storing;
     run(&pass, sweep_block, threads);
-    add_leaves(&pass, column_sums, NULL);
+    add_leaves(&pass, column_sums, rest);
 }
 
 static void damped_block(void *context, size_t block)

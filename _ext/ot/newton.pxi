@@ -20,6 +20,8 @@ cdef extern from "problem.h" nogil:
                      int) noexcept
         int (*marginals)(void *, double, const double *, const double *, double *, double *, double *, int) noexcept
         int (*plan_rows)(void *, double, const double *, const double *, double *, size_t, int) noexcept
+        int (*store)(void *, double, const double *, double *, const double *, const ot_storing *, double *,
+                     int) noexcept
         int (*column_max)(void *, double, const double *, double *, int) noexcept
         int (*row_max)(void *, double, const double *, const double *, double *, double *, int) noexcept
         int (*scale_below)(void *, double, const double *, const double *, const double *, const double *, double *,
@@ -206,6 +208,19 @@ cdef int made_plan_rows(void *cost, double scale, const double *u, const double 
     return c.raised is not None
 
 
+cdef int made_store(void *cost, double scale, const double *a, double *u, const double *v, const ot_storing *storing,
+                    double *column_sums, int threads) noexcept with gil:
+    cdef Making c = <Making>cost
+    cdef Py_ssize_t n = c.n, width = storing.stride
+    try:
+        rows = numpy.asarray(<double[:n, :width]>storing.plan)[:, :c.m]
+        c.kernel.store(scale, array_at(a, n), array_at(u, n), array_at(v, c.m), rows, array_at(storing.x, n),
+                       array_at(column_sums, c.m), threads)
+    except BaseException as raised:
+        c.raised = raised
+    return c.raised is not None
+
+
 cdef int made_column_max(void *cost, double scale, const double *u, double *out, int threads) noexcept with gil:
     cdef Making c = <Making>cost
     try:
@@ -239,7 +254,8 @@ cdef int made_scale_below(void *cost, double scale, const double *a, const doubl
 
 
 cdef ot_passes made_passes
-made_passes.sweep, made_passes.marginals, made_passes.plan_rows = made_sweep, made_marginals, made_plan_rows
+made_passes.sweep, made_passes.marginals = made_sweep, made_marginals
+made_passes.plan_rows, made_passes.store = made_plan_rows, made_store
 made_passes.column_max, made_passes.row_max, made_passes.scale_below = made_column_max, made_row_max, made_scale_below
 
 

@@ -93,12 +93,6 @@ static int make_plan_and_meet(struct sv_ot_newton *s)
 {
     const struct ot_problem *p = s->problem;
     struct sv_ot_newton_state *state = &s->state;
-    if (!p->passes->store) {
-        const int status = make_plan(s);
-        if (!status)
-            sv_ot_scaling_update(&s->plan, state->x, state->y, state->at.column_sums, s->plan_work, p->threads);
-        return status;
-    }
     if (take_plan(s))
         return OT_NO_MEMORY;
     s->plan_made = 0;
@@ -147,7 +141,6 @@ static int started(struct sv_ot_newton *s)
         return status;
     state->scaled = 1;
     state->sinkhorn = state->passes = 1;
-    state->scalings = !s->problem->passes->store;
     state->sweeps_left = OT_RATE_SWEEPS + OT_PATIENCE;
     rescaled(s, state->at.measure);
     return OT_DONE;

@@ -77,7 +77,8 @@ struct ot_storing {
 /* The plan at (u, v) stored, x_i = a_i over its row sum, and the column sums of diag(x) P: a sweep that leaves u, but for
  * rows whose sum is out of range there: these are stored at minus their largest exponent. */
 SV_BINDING void sv_ot_store(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
-                            const struct ot_storing *storing, double *column_sums, double *work, int threads);
+                            const struct ot_storing *storing, double *column_sums, double *rest, double *work,
+                            int threads);
 
 /* The same where a row answers only in part: with q_i the base-2 logarithm of sum_j 2^(v_j - scale (C_ij - offset_i)),
  * u_i becomes base_i - damping * q_i; base = log2 a and damping = 1 would be the sweep above. q is handed out. */

@@ -47,7 +47,7 @@ static int store(void *context, double scale, const double *a, double *u, const 
                  const struct ot_storing *storing, double *column_sums, int threads)
 {
     struct ot_compiled *c = context;
-    sv_ot_store(&c->cost, scale, a, u, v, storing, column_sums, c->work, threads);
+    sv_ot_store(&c->cost, scale, a, u, v, storing, column_sums, NULL, c->work, threads);
     return 0;
 }
 

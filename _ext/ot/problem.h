@@ -21,7 +21,6 @@ struct ot_passes {
                      double *paid, int threads);
     int (*plan_rows)(void *cost, double scale, const double *u, const double *v, double *plan, size_t stride,
                      int threads); /* all rows */
-    /* NULL where plan_rows and a read of the plan are to do. */
     int (*store)(void *cost, double scale, const double *a, double *u, const double *v, const struct ot_storing *storing,
                  double *column_sums, int threads);
     int (*column_max)(void *cost, double scale, const double *u, double *out, int threads);

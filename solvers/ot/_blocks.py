@@ -131,6 +131,24 @@ class BlockCost:
             count, place = rows.stop - rows.start, rows.start - first
             part.plan_rows(scale, u[rows], v, 0, count, plan[place : place + count], threads)
 
+    def store(
+        self,
+        scale: float,
+        a: Array,
+        u: Array,
+        v: Array,
+        plan: Array,
+        x: Array,
+        column_sums: Array,
+        threads: int,
+        rest: Array | None = None,
+    ) -> None:
+        total = LeafSums(v)
+        for rows, part in self._parts():
+            part.store(scale, a[rows], u[rows], v, plan[rows], x[rows], total.part, threads, total.part_lost)
+            total.add()
+        total.hand_out(column_sums, rest)
+
     def large_entries(
         self,
         scale: float,

@@ -62,6 +62,18 @@ class Cost:
         rest: Array | None = None,
     ) -> float: ...
     def plan_rows(self, scale: float, u: Array, v: Array, first: int, last: int, plan: Array, threads: int) -> None: ...
+    def store(
+        self,
+        scale: float,
+        a: Array,
+        u: Array,
+        v: Array,
+        plan: Array,
+        x: Array,
+        column_sums: Array,
+        threads: int,
+        rest: Array | None = None,
+    ) -> None: ...
     def large_entries(
         self,
         scale: float,

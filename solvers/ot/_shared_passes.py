@@ -154,9 +154,23 @@ class SharedPasses:
 
     def plan_rows(self, scale: float, u: Array, v: Array, first: int, last: int, plan: Array, threads: int) -> None:
         """All rows of the plan: first is 0 and last the number of rows."""
-        starts = np.cumsum([0, *self.counts])
         own = plan[self.mine]
         self.own.kernel.plan_rows(scale, u[self.mine], v, 0, len(own), own, threads)
+        self._tell_plan(plan)
+
+    def store(
+        self, scale: float, a: Array, u: Array, v: Array, plan: Array, x: Array, column_sums: Array, threads: int
+    ) -> None:
+        def store(piece: Piece, sums: Array, lost: Array) -> None:
+            rows = piece.rows
+            piece.kernel.store(scale, a[rows], u[rows], v, plan[rows], x[rows], sums, threads, lost)
+
+        self._told(self._summed(v, store), column_sums, u, x)
+        self._tell_plan(plan)
+
+    def _tell_plan(self, plan: Array) -> None:
+        """All ranks get all rows of the plan."""
+        starts, own = np.cumsum([0, *self.counts]), plan[self.mine]
         step = max(1, AT_A_TIME // self.shape[1])
         for begin in range(0, max(self.counts), step):
             counts = [min(max(count - begin, 0), step) for count in self.counts]
