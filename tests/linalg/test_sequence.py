@@ -645,6 +645,13 @@ def test_the_report():
     assert all(row["arm"] in str(report) for row in report.rows)
     figure = report.figure()
     assert len(figure.axes) == 2
+    figure.canvas.draw()
+    left, right = figure.axes
+    assert right.get_xlabel() == "milliseconds expected now"
+    expected = min(row["forecast"] for row in report.rows if row["forecast"] > 0)
+    assert min(right.lines[0].get_xdata()) == pytest.approx(1e3 * expected)
+    labels = [label.get_text() for label in left.yaxis.get_majorticklabels()]
+    assert all(float(label) > 0 for label in labels if label)
 
 
 # ---- what may be missing, and bad input -----------------------------------------------------------------
