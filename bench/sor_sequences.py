@@ -92,7 +92,8 @@ class Policy:
 
     def __init__(self, name: str, how: dict[str, Any], sequence: Sequence):
         self.name, self.how, self.sequence = name, how, sequence
-        self.left_out, self.steps = False, sequence.steps
+        #: Whether it was left out of the first race, and whether it took part in the rounds.
+        self.left_out, self.close = False, False
         #: Of each round: the seconds of each step, of these what the learner took, and the steps that were trials.
         self.rounds: list[Array] = []
         self.choices: list[Array] = []
@@ -137,7 +138,7 @@ class Policy:
     @property
     def total(self) -> float:
         """That of a usual round; infinite for an arm that never played all steps."""
-        return np.inf if self.left_out or self.steps < self.sequence.steps else float(np.median(self.totals))
+        return np.inf if self.left_out else float(np.median(self.totals))
 
 
 def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[Policy]:
@@ -154,12 +155,11 @@ def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[
     least = min(racer.total for racer in running if racer.name in arms)
     close = [r for r in running if r.name in policies or r.total <= NEAR * (least if r.name == "transform" else rest)]
     safe, counted = next(racer for racer in racers if racer.name == SAFE), min(PAID, sequence.steps)
-    soon = [racer.rounds[0][:counted].sum() for racer in (safe, *(r for r in running if r.name in arms))]
-    if safe not in close and soon[0] <= 2 * min(soon):  # else whoever learns has paid by then
-        safe.steps = counted
+    early = [racer.rounds[0][:counted].sum() for racer in (safe, *(r for r in running if r.name in arms))]
+    if safe not in close and early[0] <= 2 * min(early):  # else whoever learns has paid by then
         close.append(safe)
     for racer in close:
-        racer.rounds, racer.choices, racer.trials = [], [], []
+        racer.rounds, racer.choices, racer.trials, racer.left_out, racer.close = [], [], [], False, True
     begin = time.perf_counter()
     for number in range(ROUNDS[1]):
         if number >= ROUNDS[0] and time.perf_counter() - begin > SECONDS:
@@ -168,7 +168,7 @@ def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[
             racer = close[turn]
             racer.begin()
             gc.collect()
-            for _ in range(racer.steps):
+            for _ in range(sequence.steps):
                 racer.play()
             racer.end()
     gc.enable()
@@ -233,13 +233,13 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
     if sequence.separable:
         policies["auto, no transform"] = {"arms": rest}
     racers = race(sequence, arms, policies)
-    singles = [racer for racer in racers if racer.name in arms]
+    singles = [racer for racer in racers if racer.name in arms and racer.close]
     best = {
         "auto": min(singles, key=lambda racer: racer.total),
         "auto, no transform": min((r for r in singles if r.name in rest), key=lambda racer: racer.total),
     }
-    _table(result, sequence, racers, best["auto"])
     safe = next(racer for racer in racers if racer.name == SAFE)
+    _table(result, sequence, racers, best["auto"], safe)
     for racer in racers:
         if racer.name not in policies:
             continue
@@ -249,27 +249,41 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
         result.targets.append(Target(f"{label}, quicker than {SAFE} from solve", "<=", PAID, paid, ""))
         choice = 1e6 * float(np.mean(racer.choices))
         result.targets.append(Target(f"{label}, microseconds of a choice, mean", "<=", 100, choice, ""))
-        mine, its = (np.cumsum(np.median(one.rounds, axis=0)) for one in (racer, against))
+        mine, its = (np.cumsum(usual(one)) for one in (racer, against))
         for k in range(0, sequence.steps, 5):
             curves.add(racer.name, sequence.name, k + 1, float(mine[k] / its[k]))
 
 
-def _table(result: Report, sequence: Sequence, racers: list[Policy], best: Policy) -> None:
-    rounds = len(best.rounds)
+def _table(result: Report, sequence: Sequence, racers: list[Policy], best: Policy, safe: Policy) -> None:
+    rounds, name = len(best.rounds), f"first {min(PAID, sequence.steps)} over {SAFE}"
     table = result.table(
         f"{sequence.name}: {sequence.steps} solves, {len(sequence.start())} unknowns, median of {rounds} rounds"
     )
     for racer in sorted(racers, key=lambda racer: racer.total):
         row = {"policy": racer.name, "seconds": "left out"}
-        if np.isfinite(racer.total):
-            each = np.sort(racer.totals / best.totals) if len(racer.rounds) == rounds else racer.totals / best.total
+        if not racer.left_out:
+            each = np.sort(racer.totals / best.totals) if racer.close else racer.totals / best.total
             row = {
                 "policy": racer.name, "seconds": f"{racer.total:.3g}", "over the best arm": f"{np.median(each):.3f}",
                 "least to most": f"{each[0]:.3f} to {each[-1]:.3f}",
                 "ms a solve, median": 1e3 * float(np.median(racer.rounds)), "trials": float(np.mean(racer.trials)),
                 "us a choice, mean": 1e6 * float(np.mean(racer.choices)),
+                name: soon(usual(racer), safe) if racer.close else "",
             }  # fmt: skip
         table.rows.append({**row, "worst residual": f"{racer.worst:.1e}"})
+    arms = [usual(racer) for racer in racers if racer.close and racer.how.get("arms") == [racer.name]]
+    table.rows.append({"policy": "the quickest arm of each step", name: soon(np.min(arms, axis=0), safe)})
+
+
+def usual(racer: Policy) -> Array:
+    """Seconds of each step, medians over the rounds."""
+    return np.asarray(np.median(racer.rounds, axis=0))
+
+
+def soon(steps: Array, safe: Policy) -> float:
+    """The time of the first solves over that of the safe arm, by which learning should have paid."""
+    counted = min(PAID, len(steps))
+    return float(steps[:counted].sum() / usual(safe)[:counted].sum())
 
 
 def over(racer: Policy, against: Policy) -> float:
@@ -284,6 +298,6 @@ def even(racer: Policy, safe: Policy) -> float:
     have stayed.
     """
     played = len(safe.rounds[0])
-    mine, its = (np.cumsum(np.median(one.rounds, axis=0)[:played]) for one in (racer, safe))
+    mine, its = (np.cumsum(usual(one)[:played]) for one in (racer, safe))
     behind = np.flatnonzero(mine > its)
     return float(behind[-1] + 2 if len(behind) else 1)
