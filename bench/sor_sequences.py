@@ -1,11 +1,12 @@
 """`SequenceSolver(arms="auto")` against each of its arms alone, in hindsight, over whole sequences of systems.
 
-Every policy simulates for itself, each from its own solutions, and all go through the steps side by side, in turns, so
-that a slow minute of the machine falls on all alike. The order of a step is drawn: in a fixed one the transform would
-always come soon after "auto", and find what it needs in the caches. A time is a whole call: analysis, guesses, choice,
-set-ups and solve. An arm that has taken five times as long as the quickest one, the transform aside, is left out from
-there on; after twelve steps, one that has taken twice as long, after forty one and a half times. Its total is then the
-least that it can have been, marked >=. Each x is judged by its residual, computed here.
+First all go through the steps side by side, in turns whose order is drawn, which finds the arms that matter: one that
+has taken five times as long as the quickest one, the transform aside, is left out from there on; after twelve steps,
+one that has taken twice as long, after forty one and a half times. Then each policy, and each arm that came within 15 %
+of the best, simulates for itself from beginning to end as a program would, a new solver each time, in rounds whose
+order is drawn; a policy's figure is the median over the rounds of its total over that of the best arm in the same
+round, and the best arm is the one of least median total. A time is a whole call: analysis, guesses, choice, set-ups
+and solve. Each x is judged by its residual, computed here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ STEPS = 200
 #: tells when learning has paid, not before the target for that is passed.
 HOPELESS = ((3, 5.0), (12, 2.0), (40, 1.5))
 PAID = 50
+#: Rounds, as many as begin within so many seconds but at least the first and at most the second number; and how near to
+#: the best an arm must have come to take part.
+SECONDS, ROUNDS, NEAR = 40.0, (3, 11), 1.15
 RTOL = 1e-8
 SAFE = "ssor-cg(1)"
 
@@ -83,51 +87,106 @@ def brick(m: int, dt: float, steps: int = STEPS) -> Sequence:
     return Sequence(f"3-D heat {m}^3, coefficients 0.1 to 10, dt {dt:g}", lambda: np.ones(m**3), step, steps)
 
 
-@dataclass
 class Policy:
     """One way to solve a sequence, and how it goes."""
 
-    name: str
-    solver: SequenceSolver
-    u: Array
-    seconds: list[float] = field(default_factory=list)
-    #: What the learner took of each.
-    choices: list[float] = field(default_factory=list)
-    worst: float = 0.0
-    left_out: bool = False
+    def __init__(self, name: str, how: dict[str, Any], sequence: Sequence):
+        self.name, self.how, self.sequence = name, how, sequence
+        #: Whether it was left out of the first race, and whether it took part in the rounds.
+        self.left_out, self.close = False, False
+        #: Of each round: the seconds of each step, of these what the learner took, and the steps that were trials.
+        self.rounds: list[Array] = []
+        self.choices: list[Array] = []
+        self.trials: list[int] = []
+        self.worst = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """From the start, with a new solver."""
+        self._solver = SequenceSolver(rtol=RTOL, threads=1, **self.how)
+        self._u = self.sequence.start()
+        self._seconds: list[float] = []
+        self._choices: list[float] = []
+        self._trials = 0
+
+    def play(self) -> None:
+        """The next step."""
+        A, b = self.sequence.step(len(self._seconds), self._u)
+        start = time.perf_counter()
+        result = self._solver.solve(A, b, self._u)
+        self._seconds.append(time.perf_counter() - start)
+        self._choices.append(result.stats["choice_seconds"])
+        self._trials += result.stats["trial"]
+        self.worst = max(self.worst, float(np.linalg.norm(b - A @ result.x) / np.linalg.norm(b)))
+        self._u = result.x
+
+    def end(self) -> None:
+        """What was played is a round."""
+        self.rounds.append(np.array(self._seconds))
+        self.choices.append(np.array(self._choices))
+        self.trials.append(self._trials)
+
+    @property
+    def so_far(self) -> float:
+        return sum(self._seconds)
+
+    @property
+    def totals(self) -> Array:
+        """Seconds of each round."""
+        return np.array([seconds.sum() for seconds in self.rounds])
 
     @property
     def total(self) -> float:
-        return sum(self.seconds)
-
-    def play(self, sequence: Sequence, number: int) -> None:
-        A, b = sequence.step(number, self.u)
-        start = time.perf_counter()
-        result = self.solver.solve(A, b, self.u)
-        self.seconds.append(time.perf_counter() - start)
-        self.choices.append(result.stats["choice_seconds"])
-        self.worst = max(self.worst, float(np.linalg.norm(b - A @ result.x) / np.linalg.norm(b)))
-        self.u = result.x
+        """That of a usual round; infinite for an arm that never played all steps."""
+        return np.inf if self.left_out else float(np.median(self.totals))
 
 
 def race(sequence: Sequence, arms: list[str], policies: dict[str, Any]) -> list[Policy]:
-    """All policies and each arm alone, step by step in turns."""
+    """All policies and each arm alone: side by side, then those that matter one after another, again and again."""
     makers = {**policies, **{arm: {"arms": [arm]} for arm in arms}}
-    racers = [Policy(n, SequenceSolver(rtol=RTOL, threads=1, **how), sequence.start()) for n, how in makers.items()]
+    racers = [Policy(name, how, sequence) for name, how in makers.items()]
     turns = np.random.default_rng(0)
     gc.disable()
-    for number in range(sequence.steps):
-        running = [racer for racer in racers if not racer.left_out]
-        for turn in turns.permutation(len(running)):
-            running[turn].play(sequence, number)
-        least = min(racer.total for racer in running if racer.name in arms and racer.name != "transform")
-        for racer in running:
-            needed = racer.name in policies or (racer.name == SAFE and number <= PAID)
-            far = any(number >= after and racer.total > times * least for after, times in HOPELESS)
-            racer.left_out = far and not needed
-        gc.collect(0)
+    _side_by_side(racers, sequence.steps, policies, turns)
+    for racer in racers:
+        racer.end()
+    running = [racer for racer in racers if not racer.left_out]
+    rest = min(racer.total for racer in running if racer.name in arms and racer.name != "transform")
+    least = min(racer.total for racer in running if racer.name in arms)
+    close = [r for r in running if r.name in policies or r.total <= NEAR * (least if r.name == "transform" else rest)]
+    safe, counted = next(racer for racer in racers if racer.name == SAFE), min(PAID, sequence.steps)
+    early = [racer.rounds[0][:counted].sum() for racer in (safe, *(r for r in running if r.name in arms))]
+    if safe not in close and early[0] <= 2 * min(early):  # else whoever learns has paid by then
+        close.append(safe)
+    for racer in close:
+        racer.rounds, racer.choices, racer.trials, racer.left_out, racer.close = [], [], [], False, True
+    begin = time.perf_counter()
+    for number in range(ROUNDS[1]):
+        if number >= ROUNDS[0] and time.perf_counter() - begin > SECONDS:
+            break
+        for turn in turns.permutation(len(close)):
+            racer = close[turn]
+            racer.begin()
+            gc.collect()
+            for _ in range(sequence.steps):
+                racer.play()
+            racer.end()
     gc.enable()
     return racers
+
+
+def _side_by_side(racers: list[Policy], steps: int, policies: dict[str, Any], turns: np.random.Generator) -> None:
+    """One step of all after another; the hopeless are left out."""
+    for number in range(steps):
+        running = [racer for racer in racers if not racer.left_out]
+        for turn in turns.permutation(len(running)):
+            running[turn].play()
+        least = min(racer.so_far for racer in running if racer.name not in (*policies, "transform"))
+        for racer in running:
+            needed = racer.name in policies or (racer.name == SAFE and number <= PAID)
+            far = any(number >= after and racer.so_far > times * least for after, times in HOPELESS)
+            racer.left_out = far and not needed
+        gc.collect(0)
 
 
 def arms_for(sequence: Sequence) -> list[str]:
@@ -174,47 +233,71 @@ def _add(result: Report, curves: Lines, sequence: Sequence) -> None:
     if sequence.separable:
         policies["auto, no transform"] = {"arms": rest}
     racers = race(sequence, arms, policies)
-    table = result.table(f"{sequence.name}: {sequence.steps} solves, {len(sequence.start())} unknowns")
-    singles = [racer for racer in racers if racer.name in arms]
+    singles = [racer for racer in racers if racer.name in arms and racer.close]
     best = {
-        "auto": min(singles, key=_whole),
-        "auto, no transform": min((r for r in singles if r.name in rest), key=_whole),
+        "auto": min(singles, key=lambda racer: racer.total),
+        "auto, no transform": min((r for r in singles if r.name in rest), key=lambda racer: racer.total),
     }
-    for racer in sorted(racers, key=_whole):
-        at_least = ">= " if racer.left_out else ""
-        table.rows.append({
-            "policy": racer.name, "seconds": f"{at_least}{racer.total:.3g}",
-            "over the best arm": f"{at_least}{racer.total / best['auto'].total:.3g}",
-            "ms a solve, median": 1e3 * float(np.median(racer.seconds)),
-            "us a choice, median": 1e6 * float(np.median(racer.choices)), "worst residual": f"{racer.worst:.1e}",
-        })  # fmt: skip
     safe = next(racer for racer in racers if racer.name == SAFE)
+    _table(result, sequence, racers, best["auto"], safe)
     for racer in racers:
         if racer.name not in policies:
             continue
-        against = best[racer.name]
-        result.targets.append(
-            Target(f"{sequence.name}: {racer.name} over {against.name}", "<=", 1.1, racer.total / against.total)
-        )
-        result.targets.append(
-            Target(f"{sequence.name}: {racer.name}, quicker than {SAFE} from solve", "<=", PAID, _even(racer, safe), "")
-        )
-        choice = 1e6 * float(np.median(racer.choices))
-        result.targets.append(Target(f"{sequence.name}: {racer.name}, microseconds of a choice", "<=", 100, choice, ""))
-        mine, its = np.cumsum(racer.seconds), np.cumsum(against.seconds)
+        against, label = best[racer.name], f"{sequence.name}: {racer.name}"
+        result.targets.append(Target(f"{label} over {against.name}", "<=", 1.1, over(racer, against)))
+        paid = even(racer, safe)
+        result.targets.append(Target(f"{label}, quicker than {SAFE} from solve", "<=", PAID, paid, ""))
+        choice = 1e6 * float(np.mean(racer.choices))
+        result.targets.append(Target(f"{label}, microseconds of a choice, mean", "<=", 100, choice, ""))
+        mine, its = (np.cumsum(usual(one)) for one in (racer, against))
         for k in range(0, sequence.steps, 5):
             curves.add(racer.name, sequence.name, k + 1, float(mine[k] / its[k]))
 
 
-def _whole(racer: Policy) -> float:
-    return np.inf if racer.left_out else racer.total
+def _table(result: Report, sequence: Sequence, racers: list[Policy], best: Policy, safe: Policy) -> None:
+    rounds, name = len(best.rounds), f"first {min(PAID, sequence.steps)} over {SAFE}"
+    table = result.table(
+        f"{sequence.name}: {sequence.steps} solves, {len(sequence.start())} unknowns, median of {rounds} rounds"
+    )
+    for racer in sorted(racers, key=lambda racer: racer.total):
+        row = {"policy": racer.name, "seconds": "left out"}
+        if not racer.left_out:
+            each = np.sort(racer.totals / best.totals) if racer.close else racer.totals / best.total
+            row = {
+                "policy": racer.name, "seconds": f"{racer.total:.3g}", "over the best arm": f"{np.median(each):.3f}",
+                "least to most": f"{each[0]:.3f} to {each[-1]:.3f}",
+                "ms a solve, median": 1e3 * float(np.median(racer.rounds)), "trials": float(np.mean(racer.trials)),
+                "us a choice, mean": 1e6 * float(np.mean(racer.choices)),
+                name: soon(usual(racer), safe) if racer.close else "",
+            }  # fmt: skip
+        table.rows.append({**row, "worst residual": f"{racer.worst:.1e}"})
+    arms = [usual(racer) for racer in racers if racer.close and racer.how.get("arms") == [racer.name]]
+    table.rows.append({"policy": "the quickest arm of each step", name: soon(np.min(arms, axis=0), safe)})
 
 
-def _even(racer: Policy, safe: Policy) -> float:
+def usual(racer: Policy) -> Array:
+    """Seconds of each step, medians over the rounds."""
+    return np.asarray(np.median(racer.rounds, axis=0))
+
+
+def soon(steps: Array, safe: Policy) -> float:
+    """The time of the first solves over that of the safe arm, by which learning should have paid."""
+    counted = min(PAID, len(steps))
+    return float(steps[:counted].sum() / usual(safe)[:counted].sum())
+
+
+def over(racer: Policy, against: Policy) -> float:
+    """The total over that of the other, in a usual round."""
+    return float(np.median(racer.totals / against.totals))
+
+
+def even(racer: Policy, safe: Policy) -> float:
     """The number of solves from which on the total is below that of the safe arm; the steps where it never is.
 
-    Steps at which the safe arm was left out, twice behind the best, count as they would have stayed.
+    Medians of the rounds, step by step. Steps that the safe arm did not play, far behind by then, count as they would
+    have stayed.
     """
-    played = len(safe.seconds)
-    behind = np.flatnonzero(np.cumsum(racer.seconds[:played]) > np.cumsum(safe.seconds))
+    played = len(safe.rounds[0])
+    mine, its = (np.cumsum(usual(one)[:played]) for one in (racer, safe))
+    behind = np.flatnonzero(mine > its)
     return float(behind[-1] + 2 if len(behind) else 1)

@@ -13,6 +13,19 @@
 
 #define LARGEST_LOGARITHM 300.0
 
+void sv_forecast_estimate(size_t arms, const double *columns, double condition, double digits, double *out)
+{
+    for (size_t i = 0; i < arms; i++) {
+        const double *c = columns + i;
+        const double seen = fmax(c[SV_ESTIMATE_LEAST * arms] + c[SV_ESTIMATE_SLOPE * arms] * condition, 1);
+        const double rate = c[SV_ESTIMATE_SOME * arms] + c[SV_ESTIMATE_PER_DIGIT * arms] * digits;
+        const double nit = fmax(rate * pow(seen, c[SV_ESTIMATE_POWER * arms]), 1);
+        out[i] = c[SV_ESTIMATE_SETUP * arms];
+        out[arms + i] = c[SV_ESTIMATE_FIXED * arms] + c[SV_ESTIMATE_EACH * arms] * nit;
+        out[2 * arms + i] = nit;
+    }
+}
+
 static double dot(size_t n, const double *x, const double *y)
 {
     double sum = 0;
@@ -109,8 +122,9 @@ void sv_forecast_ask(const struct sv_forecast *f, const struct sv_outlook *o, st
         if (i == incumbent || !serves(o, i))
             continue;
         const struct costs c = costs_of(f, o, i);
-        /* What a trial costs beyond the incumbent's solve: a solve is broken off in time, a set-up is not. */
-        const double beyond = fmax(c.once * o->due[i] + fmin(c.run, o->patience * best) - best, 0);
+        /* What a trial costs beyond the incumbent's solve, which comes after one that is broken off; a set-up is not. */
+        const double solve = c.run < o->patience * best ? c.run - best : o->patience * best;
+        const double beyond = fmax(c.once * o->due[i] + solve, 0);
         const double price = beyond + fmin(o->turn, best / 4);
         if (price > 0 && !(price <= allowed))
             continue;

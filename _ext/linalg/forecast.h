@@ -40,6 +40,13 @@ struct sv_choice {
     double forecast; /* what the arm's solve is forecast to cost */
 };
 
+/* The coefficients of the estimates, arrays over the arms: see Estimate in solvers/linalg/_arms.py. */
+enum { SV_ESTIMATE_SETUP, SV_ESTIMATE_FIXED, SV_ESTIMATE_EACH, SV_ESTIMATE_SOME, SV_ESTIMATE_PER_DIGIT, SV_ESTIMATE_LEAST,
+       SV_ESTIMATE_SLOPE, SV_ESTIMATE_POWER, SV_ESTIMATE_COLUMNS };
+
+/* Set-ups, solves and iterations of all arms, (3, arms), from (SV_ESTIMATE_COLUMNS, arms). */
+SV_BINDING void sv_forecast_estimate(size_t arms, const double *columns, double condition, double digits, double *out);
+
 SV_BINDING void sv_forecast_ask(const struct sv_forecast *, const struct sv_outlook *, struct sv_choice *);
 
 /* A quantity was seen to be `seen`, with this variance: all that are related to it move. */

@@ -23,9 +23,21 @@ cdef extern from "forecast.h" nogil:
         size_t arm, incumbent
         double best, forecast
 
+    enum:
+        SV_ESTIMATE_COLUMNS
+    void sv_forecast_estimate(size_t, const double *, double, double, double *)
     void sv_forecast_ask(const sv_forecast *, const sv_outlook *, sv_choice *)
     void sv_forecast_update(const sv_forecast *, size_t, const double *, double, double)
     void sv_forecast_variances(const sv_forecast *, const double *, double *)
+
+
+def estimates(columns, double condition, double digits):
+    """(3, arms): set-ups, solves and iterations, from the coefficients (their number, arms)."""
+    cdef size_t arms = columns.shape[1]
+    out = np.empty((3, arms))
+    sv_forecast_estimate(arms, doubles(columns.reshape(-1), SV_ESTIMATE_COLUMNS * arms, "columns"), condition, digits,
+                         doubles(out.reshape(-1), 3 * arms, "out", True))
+    return out
 
 
 cdef class ForecastArrays:

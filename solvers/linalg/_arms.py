@@ -7,7 +7,7 @@ An arm of the user's own is any object with
   same pattern, or None;
 * ``solve(prepared, b, x0, tolerance)``: x, or ``(x, iterations)``, with ``norm(b - A @ x) <= tolerance`` if it can;
 * optionally ``reuse``, for how many matrices in a row a preparation may serve (1 where it is not given), and
-  ``estimate(A)``, a guess of (seconds to prepare, seconds to solve).
+  ``estimate(A)``, a guess of (seconds to prepare, seconds to solve) a matrix of this pattern.
 
 What it returns is checked; what it raises is caught and counted as a failure.
 """
@@ -45,6 +45,9 @@ MULTIPLY_ADD, CALL, STEP = 1e-9, 1e-4, 4e-5
 #: The first in our own iterations, as long as the matrix has no more entries: it then stays in the caches.
 CACHED, CACHED_ENTRIES = 2.5e-10, 1_500_000
 
+#: Iterations of an arm of the user's that tells how long it takes, and the least that it is believed.
+USUAL, LEAST = 50.0, 1e-9
+
 #: The range of the context by which omega is learned.
 LOG_CONDITIONS = (0.0, 8.0)
 
@@ -63,11 +66,49 @@ class Outcome(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """Seconds of a preparation and of a solve, and its iterations."""
+    """What an arm should cost on matrices of a pattern, crudely.
 
+    It makes (some + per_digit * digits) * max(least + slope * condition, 1) ** power iterations, at least one, where
+    digits is the natural logarithm of the factor by which the residual must fall.
+    """
+
+    #: Seconds of a preparation, of a solve without its iterations, and of an iteration.
     setup: float
-    solve: float
-    nit: float
+    fixed: float
+    each: float = 0.0
+    some: float = 1.0
+    per_digit: float = 0.0
+    least: float = 1.0
+    slope: float = 0.0
+    power: float = 0.5
+
+    @classmethod
+    def krylov(cls, setup: float, fixed: float, each: float, least: float, slope: float) -> Estimate:
+        """Conjugate gradients and the like; the condition that they see is least + slope * condition."""
+        return cls(setup, CALL + fixed, each, 0.35, 0.5, least, slope)
+
+
+class Expected(NamedTuple):
+    """Seconds of a preparation and of a solve, and its iterations; numbers, or arrays over the arms."""
+
+    setup: Any
+    solve: Any
+    nit: Any
+
+
+class Estimates:
+    """Those of all arms, None for one that does not serve: infinite."""
+
+    def __init__(self, each: list[Estimate | None]):
+        none = Estimate(np.inf, np.inf)
+        rows = [none if e is None or not math.isfinite(sum(e)) else e for e in each]
+        #: Whether one serves.
+        self.any = any(row is not none for row in rows)
+        self._columns = np.array(rows, dtype=np.float64).reshape(-1, len(none)).T.copy()
+
+    def at(self, condition: float, digits: float) -> Expected:
+        """What a solve should cost."""
+        return Expected(*_kernels.estimates(self._columns, condition, digits))
 
 
 class Task(NamedTuple):
@@ -106,8 +147,8 @@ class Arm(ABC):
         return self.definite is None or system.definite == self.definite
 
     @abstractmethod
-    def estimate(self, system: System, digits: float) -> Estimate:
-        """What a solve should cost; digits: natural logarithm of the factor by which the residual must fall."""
+    def estimate(self, system: System) -> Estimate:
+        """What matrices of this pattern should cost."""
 
     def load(self) -> None:  # noqa: B027 (most import nothing)
         """Import what it needs; the time for that is no part of what is learned."""
@@ -123,12 +164,9 @@ class Arm(ABC):
         """Solve one system with what `prepare` made."""
 
 
-def krylov(system: System, digits: float, condition: float, work: float, step: float = 0.0) -> tuple[float, float]:
-    """Iterations of conjugate gradients at this condition, and their seconds; work: multiply-adds of an iteration."""
-    nit = max(1.0, 0.5 * math.sqrt(max(condition, 1.0)) * (digits + 0.7))
-    # what steps in Python runs others' loops
-    each = CACHED if step == 0 and system.entries <= CACHED_ENTRIES else MULTIPLY_ADD
-    return nit, CALL + nit * (each * work + step)
+def multiply_add(system: System) -> float:
+    """Seconds, in our own iterations."""
+    return CACHED if system.entries <= CACHED_ENTRIES else MULTIPLY_ADD
 
 
 @dataclass(frozen=True)
@@ -176,9 +214,8 @@ def by_method(task: Task, method: str, options: dict[str, Any], **keywords: Any)
 
 @dataclass(frozen=True)
 class ConjugateGradients(Method):
-    def estimate(self, system: System, digits: float) -> Estimate:
-        nit, seconds = krylov(system, digits, system.usual_condition, system.entries + 6 * system.size)
-        return Estimate(0.0, seconds, nit)
+    def estimate(self, system: System) -> Estimate:
+        return Estimate.krylov(0.0, 0.0, multiply_add(system) * (system.entries + 6 * system.size), 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -192,13 +229,10 @@ class SsorCg(Method):
     def omega(self) -> float:
         return float(dict(self.options)["omega"])
 
-    def estimate(self, system: System, digits: float) -> Estimate:
+    def estimate(self, system: System) -> Estimate:
         # Axelsson's bound of the condition, its last term 0 as for Poisson's equation
-        omega = self.omega
-        narrow = 2 - omega
-        condition = 1 / narrow + narrow * system.usual_condition / (8 * omega)
-        nit, seconds = krylov(system, digits, condition, system.entries + 6 * system.size)
-        return Estimate(0.0, seconds, nit)
+        narrow, each = 2 - self.omega, multiply_add(system) * (system.entries + 6 * system.size)
+        return Estimate.krylov(0.0, 0.0, each, 1 / narrow, narrow / (8 * self.omega))
 
 
 @dataclass(frozen=True)
@@ -224,17 +258,16 @@ class LearnedSsorCg(SsorCg):
 class Chebyshev(Method):
     ordering: ClassVar[str] = "auto"
 
-    def estimate(self, system: System, digits: float) -> Estimate:
+    def estimate(self, system: System) -> Estimate:
         work = system.entries + 4 * system.size
-        nit, seconds = krylov(system, digits, 1.3 * system.usual_condition, work)
-        return Estimate(0.0, seconds + _kernels.LANCZOS * MULTIPLY_ADD * work, nit)  # for the bounds
+        bounds = _kernels.LANCZOS * MULTIPLY_ADD * work
+        return Estimate.krylov(0.0, bounds, multiply_add(system) * work, 0.0, 1.3)
 
 
 @dataclass(frozen=True)
 class Sor(Method):
-    def estimate(self, system: System, digits: float) -> Estimate:
-        nit = max(1.0, digits * system.usual_condition / 4)
-        return Estimate(0.0, CALL + nit * MULTIPLY_ADD * 1.5 * system.entries, nit)
+    def estimate(self, system: System) -> Estimate:
+        return Estimate(0.0, CALL, 1.5 * MULTIPLY_ADD * system.entries, 0.0, 1.0, 0.0, 0.25, 1.0)
 
 
 @dataclass(frozen=True)
@@ -244,9 +277,9 @@ class Ic0Cg(Method):
     def serves(self, system: System) -> bool:
         return super().serves(system) and system.matrix is not None
 
-    def estimate(self, system: System, digits: float) -> Estimate:
-        nit, seconds = krylov(system, digits, 1 + system.usual_condition / 9, 3 * system.entries + 8 * system.size)
-        return Estimate(2e-4 + 2e-8 * system.entries, seconds, nit)
+    def estimate(self, system: System) -> Estimate:
+        each = multiply_add(system) * (3 * system.entries + 8 * system.size)
+        return Estimate.krylov(2e-4 + 2e-8 * system.entries, 0.0, each, 1.0, 1 / 9)
 
     def prepare(self, system: System, previous: Any) -> Any:
         return ic0(system.operator)
@@ -301,10 +334,9 @@ class AmgCg(Arm):
     def serves(self, system: System) -> bool:
         return super().serves(system) and system.size >= 200 and available("pyamg")
 
-    def estimate(self, system: System, digits: float) -> Estimate:
-        nit = 1 + 0.7 * digits
+    def estimate(self, system: System) -> Estimate:
         cycle = 10 * system.entries * MULTIPLY_ADD + 5e-4
-        return Estimate(8e-3 + 400e-9 * system.entries, CALL + nit * cycle, nit)
+        return Estimate(8e-3 + 400e-9 * system.entries, CALL, cycle, 1.0, 0.7)
 
     def load(self) -> None:
         importlib.import_module("pyamg")
@@ -374,8 +406,8 @@ class Direct(Arm):
         importlib.import_module("scipy.sparse.linalg")
         cholmod()
 
-    def estimate(self, system: System, digits: float) -> Estimate:
-        return Estimate(*_factor_seconds(system, bool(self.definite)), 1.0)
+    def estimate(self, system: System) -> Estimate:
+        return Estimate(*_factor_seconds(system, bool(self.definite)))
 
     def prepare(self, system: System, previous: Any) -> Any:
         return factorise(system, bool(self.definite), previous)
@@ -395,10 +427,9 @@ class FactoredCg(Direct):
 
     iterates: ClassVar[bool] = True
 
-    def estimate(self, system: System, digits: float) -> Estimate:
+    def estimate(self, system: System) -> Estimate:
         setup, once = _factor_seconds(system, bool(self.definite))
-        nit = 1 + 0.2 * digits
-        return Estimate(setup, CALL + nit * (once + STEP), nit)
+        return Estimate(setup, CALL, once + STEP, 1.0, 0.2)
 
     def solve(self, prepared: Any, task: Task) -> Outcome:
         return by_scipy(task, "cg" if self.definite else "bicgstab", prepared.solve, 200)
@@ -413,8 +444,8 @@ class Transform(Arm):
     def serves(self, system: System) -> bool:
         return system.box is not None
 
-    def estimate(self, system: System, digits: float) -> Estimate:
-        return Estimate(0.0, 6e-5 + 1.1e-9 * system.size * math.log2(system.size + 1), 1.0)
+    def estimate(self, system: System) -> Estimate:
+        return Estimate(0.0, 6e-5 + 1.1e-9 * system.size * math.log2(system.size + 1))
 
     def solve(self, prepared: Any, task: Task) -> Outcome:
         box = task.system.box
@@ -439,11 +470,9 @@ class IluKrylov(Arm):
     definite: bool | None = False
     restart: int = 0
 
-    def estimate(self, system: System, digits: float) -> Estimate:
-        condition = 1 + system.usual_condition / 100
+    def estimate(self, system: System) -> Estimate:
         work = 12 * system.entries + (self.restart + 6) * system.size
-        nit, seconds = krylov(system, digits, condition, work, STEP)
-        return Estimate(1e-3 + 400e-9 * system.entries, seconds, nit)
+        return Estimate.krylov(1e-3 + 400e-9 * system.entries, 0.0, MULTIPLY_ADD * work + STEP, 1.0, 0.01)
 
     def prepare(self, system: System, previous: Any) -> Any:
         import scipy.sparse
@@ -465,13 +494,12 @@ class Foreign(Arm):
     definite: bool | None = None
     own: Any = None
 
-    def estimate(self, system: System, digits: float) -> Estimate:
+    def estimate(self, system: System) -> Estimate:
         if hasattr(self.own, "estimate"):
             setup, solve = self.own.estimate(system.given)
-            return Estimate(float(setup), float(solve), 50.0)
-        work = 2 * system.entries + 6 * system.size
-        nit, seconds = krylov(system, digits, system.usual_condition / 8 + 1, work, STEP)
-        return Estimate(20 * MULTIPLY_ADD * system.entries, seconds, nit)
+            return Estimate(max(float(setup), 0.0), 0.0, max(float(solve), LEAST) / USUAL, USUAL)
+        each = MULTIPLY_ADD * (2 * system.entries + 6 * system.size) + STEP
+        return Estimate.krylov(20 * MULTIPLY_ADD * system.entries, 0.0, each, 1.0, 1 / 8)
 
     def prepare(self, system: System, previous: Any) -> Any:
         return self.own.prepare(system.given, previous)

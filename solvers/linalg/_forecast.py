@@ -28,7 +28,7 @@ Array = npt.NDArray[Any]
 #: a family share, what an arm has alone; then of the coefficients of the other features, and of a measurement: any, an
 #: arm's first, the first of all, when memory and caches are still cold.
 SHARED, FAMILY, ALONE = 1.0, 0.4, 0.35
-SLOPE = 0.25
+SLOPE = 0.15
 NOISE, FIRST_NOISE, COLD_NOISE = 0.08, 0.25, 0.6
 #: The same of a trial where time is measured.
 TRIAL_NOISE = 0.16
@@ -38,10 +38,11 @@ DRIFT = 0.012**2
 RELATED = 0.6
 #: Solves over which an improvement is taken to last, at least: else as many as there have been.
 HORIZON = 50
-#: Trials may cost this many solves of the incumbent before their share is counted.
-FREE_TRIALS = 3.0
+#: Trials may cost this many solves of the incumbent before their share is counted: at first, in the end, and how many
+#: more a solve in between.
+FREE_TRIALS, MOST_FREE_TRIALS, FREE_TRIALS_A_SOLVE = 1.5, 3.0, 0.01
 #: A trial is broken off at this multiple of the incumbent's forecast cost.
-PATIENCE = 2.0
+PATIENCE = 1.5
 
 
 class Outlook(NamedTuple):
@@ -109,9 +110,10 @@ class Forecast:
         """The arm to play."""
         horizon = float(max(HORIZON, self.solves)) if self.solves else 0.0
         budget = self.explore_overhead * self.spent - self.excess if self.explore_overhead > 0 else math.nan
+        free = min(FREE_TRIALS + FREE_TRIALS_A_SOLVE * self.solves, MOST_FREE_TRIALS)
         arm, incumbent, best, forecast = self._arrays.ask(
             outlook.setup, outlook.solve, outlook.due, outlook.lifetime, outlook.features, horizon, PATIENCE, budget,
-            FREE_TRIALS, self.turn,
+            free, self.turn,
         )  # fmt: skip
         self._pending = self._asked = self._asked + 1
         made = outlook.setup[arm] * max(outlook.due[arm], 1.0)
@@ -123,11 +125,12 @@ class Forecast:
 
     def tell(
         self, question: Question, setup: float | None, solve: float, *, broken_off: bool = False, failed: bool = False,
-        warm: bool = False,
+        warm: bool = False, rescue: float = 0.0,
     ) -> None:  # fmt: skip
         """What the solve cost, and its set-up where there was one.
 
-        broken_off: the solve would have cost more. warm: the solve before was the same arm's.
+        broken_off: the solve would have cost more. warm: the solve before was the same arm's. rescue: what others took
+        to end what it left.
         """
         if question.number != self._pending:
             raise ValueError("tell without its ask: each question is answered once, and only the last one")
@@ -151,10 +154,10 @@ class Forecast:
         self.told[arm] += 1
         self.failing[arm] = failed
         self.solves += 1
-        self.spent += (setup or 0.0) + solve
+        self.spent += (setup or 0.0) + solve + rescue
         if question.trial:
             # where the machine was held up for a moment the trial is not to blame
-            once = min(solve, 2 * PATIENCE * question.incumbent)
+            once = min(solve, 2 * PATIENCE * question.incumbent) + min(rescue, PATIENCE * question.incumbent)
             self.excess += max(0.0, (setup or 0.0) + once - question.incumbent) + turn
 
     def ask_again(self, question: Question) -> None:

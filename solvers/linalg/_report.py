@@ -94,12 +94,25 @@ class SequenceReport:
             left.legend(fontsize=7, frameon=False)
         known = [row for row in self.rows if row["forecast"] > 0]
         known.sort(key=lambda row: row["forecast"])
-        values = np.array([row["forecast"] for row in known])
+        values = np.array([row["forecast"] for row in known]) * (1.0 if self.cost == "iterations" else 1e3)
         factors = np.array([row["factor"] for row in known])
         errors = np.stack([values - values / factors, values * factors - values]) if known else None
         right.errorbar(values, range(len(known)), xerr=errors, fmt="o", markersize=4, linewidth=1)
         right.set_yticks(range(len(known)), [row["arm"] for row in known], fontsize=7)
         right.set_xscale("log")
         right.invert_yaxis()
-        right.set_xlabel("iterations expected now" if self.cost == "iterations" else "seconds expected now")
+        right.set_xlabel("iterations expected now" if self.cost == "iterations" else "milliseconds expected now")
+        for axis in (left.yaxis, right.xaxis):
+            axis.set_major_formatter(_round_number)
+            axis.set_minor_formatter(_round_number)
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
         return figure
+
+
+def _round_number(value: float, place: int) -> str:
+    """The label of a mark on a logarithmic axis: 1, 2 and 5 times a power of ten have one."""
+    if not value > 0:
+        return ""
+    digit = round(value / 10.0 ** np.floor(np.log10(value) + 1e-9))
+    return f"{value:g}" if digit in (1, 2, 5) else ""

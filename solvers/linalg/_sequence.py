@@ -18,7 +18,7 @@ from .._base.errors import OptionError, nearest
 from .._base.result import Status
 from .._base.rng import RNG, as_generator
 from . import _arms
-from ._arms import Arm, Estimate, Foreign, Outcome, Task
+from ._arms import Arm, Estimates, Expected, Foreign, Outcome, Task
 from ._forecast import Forecast, Outlook, Question
 from ._guess import GUESSES, Guesses
 from ._problem import LinearResult, norm
@@ -38,15 +38,13 @@ REMEMBERED = 100_000
 TURN = 1e-4
 #: After so many solves that went as expected an arm is chosen for two solves at once, after twice as many for three,
 #: and so on up to the second number: the choice takes time too.
-SETTLED, LONGEST_RUN = 8, 8
+SETTLED, LONGEST_RUN = 4, 16
 #: A trial that took no more than so many times what the best arm takes is made once more: with the caches warm.
 NEAR = 1.5
 #: The factor up to which a solve's time is as expected.
 EXPECTED = 1.4
 #: Iterations that an arm may make.
 MAX_ITER = 10_000
-#: Conditions and numbers of digits for which the arms' estimates are kept.
-MOST_ESTIMATES = 200
 #: What takes over where an arm fails, in this order, as far as they serve the matrix.
 SAFEST = ("ssor-cg(1)", "cg", "cholesky", "ilu-gmres(30)", "lu", "ilu-bicgstab", "gauss-seidel")
 
@@ -86,7 +84,7 @@ class _Choice(NamedTuple):
     """A choice that holds for more solves: for a matrix of which pattern, and whether the learner is told of them."""
 
     question: Question
-    estimates: list[Estimate | None]
+    expected: Expected
     pattern: int
     told: bool = False
 
@@ -148,8 +146,8 @@ class SequenceSolver:
     Notes
     -----
     A solve takes the arm of least forecast cost, now and then another one to learn of it (see `_forecast`); a trial
-    that takes twice as long as the best is expected to is broken off. Where times go as forecast, no context is
-    given and the pattern stays, a choice holds for several solves, in the end for eight; a trial that came near is
+    that takes half as long again as the best is expected to is broken off. Where times go as forecast, no context is
+    given and the pattern stays, a choice holds for several solves, in the end for sixteen; a trial that came near is
     made twice. Whatever an arm returns, the residual is recomputed; where it is too large, or the arm raised, the
     best x so far goes to another arm, in the end to the safest ones, and all of it counts. The arms' set-ups are
     reused as far as each arm says, and until its age has cost as much as a new one.
@@ -209,12 +207,11 @@ class SequenceSolver:
         self._system = System()
         self._rule: Forecast | None = None
         self._prepared: dict[str, _Prepared] = {}
-        #: By what they depend on, of matrices that the same arms serve; and those of the last solve.
-        self._estimates: dict[tuple[Any, ...], tuple[Array, list[Estimate | None]]] = {}
-        self._costs = np.empty(0)
+        #: Of matrices of this pattern that the same arms serve; and what they say of the last solve, in units of cost.
+        self._estimates = Estimates([])
+        self._costs = Expected(np.empty(0), np.empty(0), np.empty(0))
         self._loaded: set[str] = set()
         self._patterns: set[tuple[str, int]] = set()  # what each family has analysed
-        self._serving: list[bool] = []
         self._served: Any = None
         self._reference, self._scale = 0.0, np.zeros(0)
         self._per_digit = 2.0
@@ -292,13 +289,13 @@ class SequenceSolver:
         digits = float(np.log(left / tolerance)) if tolerance > 0 else 36.0
         task = Task(system, right, guess, tolerance, np.inf, MAX_ITER, self.threads)
         before = time.perf_counter()
-        question, estimates = self._again(context) or self._ask(digits, right, context)
+        question, expected = self._again(context) or self._ask(digits, right, context)
         choice = time.perf_counter() - before
-        limited = self._limited(task, question, estimates)
+        limited = self._limited(task, question, expected)
         plays = self._attempt(task, limited, question, left)
         before = time.perf_counter()
         if question is not None and self._rule is not None:
-            self._learn(question, plays, estimates)
+            self._learn(question, plays, expected)
         last = plays[-1] if plays[-1].norm <= tolerance else min(plays, key=lambda play: play.norm)
         if last.status is Status.CONVERGED and plays[0].norm <= tolerance:
             self._count_digits(last, digits)
@@ -307,13 +304,12 @@ class SequenceSolver:
         nit = sum(play.nit for play in plays)
         return self._finish(start, plays, last.x, last.norm, last.arm.name, nit, last.status, guessed, trial, choice)
 
-    def _limited(self, task: Task, question: Question | None, estimates: list[Estimate | None]) -> Task:
+    def _limited(self, task: Task, question: Question | None, expected: Expected) -> Task:
         """The task with the limits of a trial."""
-        estimate = None if question is None else estimates[question.arm]
-        if self.cost != "time" or question is None or not question.trial or estimate is None:
+        if self.cost != "time" or question is None or not question.trial:
             return task
         # the forecast may be wrong in the count, in the speed, or in both
-        most = 1.5 * estimate.nit * max(question.limit / question.forecast, question.limit / estimate.solve)
+        most = 1.5 * expected.nit * max(question.limit / question.forecast, question.limit / expected.solve)
         return task._replace(limit=question.limit, iterations=int(np.clip(most, 5, MAX_ITER)))
 
     def _attempt(self, task: Task, limited: Task, question: Question | None, norm: float) -> list[_Play]:
@@ -405,7 +401,7 @@ class SequenceSolver:
 
     # ---- the learner ------------------------------------------------------------------------------
 
-    def _again(self, context: Any) -> tuple[Question, list[Estimate | None]] | None:
+    def _again(self, context: Any) -> tuple[Question, Expected] | None:
         """The last choice once more, where it was made for several solves and nothing speaks against it."""
         last = self._last
         if last is None or self._left == 0 or context is not None or last.pattern != self._system.pattern:
@@ -415,9 +411,9 @@ class SequenceSolver:
         assert self._rule is not None
         self._left -= 1
         self._rule.ask_again(last.question)
-        return last.question, last.estimates
+        return last.question, last.expected
 
-    def _learn(self, question: Question, plays: list[_Play], estimates: list[Estimate | None]) -> None:
+    def _learn(self, question: Question, plays: list[_Play], expected: Expected) -> None:
         """Tell the learner what the arm cost, and see for how many solves the choice holds."""
         assert self._rule is not None
         first, again = plays[0], self._last is not None and self._last.question is question
@@ -425,7 +421,7 @@ class SequenceSolver:
         if again and not first.failure and self._last is not None and not self._last.told:
             self._rule.pass_over(sum(_money((first.setup, first.solve))))
         else:
-            self._tell(question, plays, estimates[question.arm], warm=again)
+            self._tell(question, plays, expected, warm=again)
         self._calm = self._calm + 1 if calm or question.trial else self._calm // 2
         if again and calm:
             return
@@ -434,53 +430,48 @@ class SequenceSolver:
         near = question.trial and not again and not first.failure and first.solve <= NEAR * question.incumbent
         if near and self.cost == "time":
             self._left = 1
-        self._last = _Choice(question, estimates, self._system.pattern, near) if self._left else None
+        self._last = _Choice(question, expected, self._system.pattern, near) if self._left else None
 
-    def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, list[Estimate | None]]:
+    def _ask(self, digits: float, b: Array, context: Any) -> tuple[Question | None, Expected]:
         features = self._features(b, context)
         if self._rule is None:
             self._rule = self._new_rule(len(features))
-        question, estimates = self._question(digits, features)
+        question, expected = self._question(digits, features)
         leads = question is not None and not self._transforms.isdisjoint((question.arm, question.best))
         # that the stencil is constant was taken for granted: to look takes longer than all else of a choice
         if leads and self._system.box is None:
             return self._question(digits, features)
-        return question, estimates
+        return question, expected
 
-    def _question(self, digits: float, features: Array) -> tuple[Question | None, list[Estimate | None]]:
-        """What the rule plays by the estimates as they are now, which come with it; None where no arm serves."""
+    def _question(self, digits: float, features: Array) -> tuple[Question | None, Expected]:
+        """What the rule plays by the estimates as they are now, and that of its arm; None where no arm serves."""
         system, rule = self._system, self._rule
-        numbers, estimates = self._estimate(digits)
-        if rule is None or not any(estimates):
-            return None, estimates
+        costs = self._costs = self._estimate(digits)
+        if rule is None or not self._estimates.any:
+            return None, costs
         due = self._first.copy()
         for name, kept in self._prepared.items():
             place = self._places.get(name)  # none of an arm that took over
             if place is not None and kept.pattern == system.pattern:
                 due[place] = kept.due(system, self._arms[place].reuse)
-        return rule.ask(Outlook(numbers[0], numbers[1], due, self._reuse * system.run, features)), estimates
+        question = rule.ask(Outlook(costs.setup, costs.solve, due, self._reuse * system.run, features))
+        return question, Expected(*(float(numbers[question.arm]) for numbers in costs))
 
     def _new_rule(self, features: int) -> Forecast:
         families = [(arm.family, arm.place) for arm in self._arms]
         return Forecast(families, features, self._explore_overhead, TURN if self.cost == "time" else 0.0)
 
-    def _estimate(self, digits: float) -> tuple[Array, list[Estimate | None]]:
+    def _estimate(self, digits: float) -> Expected:
         """Estimates of set-up and solve of all arms, in units of the cost; infinite where an arm does not serve."""
         system = self._system
         served = system.pattern, system.definite, bool(self._transforms) and system.boxed
-        if self._served != served or len(self._estimates) > MOST_ESTIMATES:
-            self._serving = [arm.serves(system) for arm in self._arms]
+        if self._served != served:
+            found = [arm.estimate(system) if arm.serves(system) else None for arm in self._arms]
+            if self.cost == "iterations":
+                found = [e and e._replace(setup=0.0, fixed=0.0, each=1.0) for e in found]
+            self._estimates = Estimates(found)
             self._served = *served[:2], bool(self._transforms) and system.boxed  # by now it has been looked at
-            self._estimates.clear()
-        key = system.usual_condition, round(digits)
-        if key not in self._estimates:
-            pairs = zip(self._arms, self._serving, strict=True)
-            found = [arm.estimate(system, float(key[1])) if serves else None for arm, serves in pairs]
-            rows = [(np.inf, np.inf) if e is None else _units(self.cost, e.setup, e) for e in found]
-            found = [e if math.isfinite(row[1]) else None for e, row in zip(found, rows, strict=True)]
-            self._estimates[key] = np.ascontiguousarray(np.array(rows).T), found
-        self._costs, estimates = self._estimates[key]
-        return self._costs, estimates
+        return self._estimates.at(system.condition, digits)
 
     def _features(self, b: Array, context: Any) -> Array:
         """1, the logarithm of the condition relative to the first one's, the context over its largest size so far."""
@@ -503,25 +494,25 @@ class SequenceSolver:
         scaled = own / np.where(self._scale > 0, self._scale, 1.0)
         return np.concatenate([[1.0, condition - self._reference], scaled])
 
-    def _tell(self, question: Question, plays: list[_Play], estimate: Estimate | None, warm: bool) -> None:
+    def _tell(self, question: Question, plays: list[_Play], expected: Expected, warm: bool) -> None:
         first = plays[0]
-        assert estimate is not None
         assert self._rule is not None
-        setup, cost = self._cost(first, estimate)
+        setup, cost = self._cost(first, expected)
         late = first.status is Status.TIME_LIMIT
+        rescue = sum(sum(_money(self._cost(play, expected))) for play in plays[1:])
         if first.failure:
             # it costs what it wasted and what the rescue took, and once more for the risk
-            cost = 2 * (cost + sum(sum(_money(self._cost(play, estimate))) for play in plays[1:]))
-        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure), warm=warm)
+            cost, rescue = 2 * (cost + rescue), 0.0
+        self._rule.tell(question, setup, cost, broken_off=late, failed=bool(first.failure), warm=warm, rescue=rescue)
 
-    def _cost(self, play: _Play, estimate: Estimate) -> tuple[float | None, float]:
+    def _cost(self, play: _Play, expected: Expected) -> tuple[float | None, float]:
         """Set-up and solve in units of the cost."""
         if self.cost == "time":
             return play.setup, play.solve
         if self.cost == "iterations":
             return None, float(max(play.nit, 1))
-        setup = estimate.setup if play.setup is not None else None
-        return setup, estimate.solve / estimate.nit * max(play.nit, 1)
+        setup = expected.setup if play.setup is not None else None
+        return setup, expected.solve / expected.nit * max(play.nit, 1)
 
     def _count_digits(self, play: _Play, digits: float) -> None:
         """What a digit costs, in products with the matrix: the guesses are weighed by it."""
@@ -563,13 +554,12 @@ class SequenceSolver:
 
     def _forecasts(self) -> dict[str, tuple[float, float]]:
         """For each arm that serves, what a solve like the last is expected to cost, and the factor of 1 s.d."""
-        numbers = self._costs
-        if self._rule is None or not numbers.size:
+        if self._rule is None or not self._costs.solve.size:
             return {}
         z = np.zeros(self._rule.features)
         z[0], z[1] = 1.0, math.log(self._system.condition) - self._reference
         with np.errstate(divide="ignore"):
-            logs = np.log(numbers[1]) + (self._rule.mean @ z)[1::2]
+            logs = np.log(self._costs.solve) + (self._rule.mean @ z)[1::2]
         deviations = np.sqrt(np.maximum(self._rule.variances(z)[1::2], 0.0))
         return {
             arm.name: (float(np.exp(log)), float(np.exp(deviation)))
@@ -607,10 +597,6 @@ class SequenceSolver:
             raise ValueError(f"the state is damaged: {error!r}") from error
         self._rule, self._scale, self._guesses, self._last = rule, scale, guesses, None
         self._reference, self._per_digit = reference, per_digit
-
-
-def _units(cost: str, setup: float, estimate: Estimate) -> tuple[float, float]:
-    return (0.0, estimate.nit) if cost == "iterations" else (setup, estimate.solve)
 
 
 def _money(cost: tuple[float | None, float]) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -114,11 +113,6 @@ class System:
     def condition(self) -> float:
         """A crude estimate of the condition of the matrix with its diagonal scaled to 1."""
         return float(self._fact("condition", self._condition))
-
-    @property
-    def usual_condition(self) -> float:
-        """The same in steps of a fifth of a logarithm, by which arms are judged: an estimate serves many matrices."""
-        return float(self._fact("usual condition", lambda: math.exp(round(5 * math.log(self.condition)) / 5)))
 
     @property
     def box(self) -> Box | None:

@@ -197,6 +197,25 @@ def test_missing_peers_are_told(command, bench, tmp_path, monkeypatch, capsys):
     assert kernels <= {"ours", "scipy", "scipy.fft", "control"}
 
 
+def test_when_learning_has_paid(bench):
+    """By the medians of the rounds, step by step; what the safe arm did not play stays as it was."""
+    module = bench("sor_sequences")
+
+    class Racer:
+        def __init__(self, *rounds):
+            self.rounds = [np.array(seconds) for seconds in rounds]
+            self.totals = np.array([seconds.sum() for seconds in self.rounds])
+
+    safe = Racer([2.0, 2.0, 2.0, 2.0], [2.0, 2.0, 9.0, 2.0], [2.0, 2.0, 2.0, 2.0])
+    learner = Racer([5.0, 1.5, 1.0, 0.5], [5.0, 1.0, 1.0, 0.5], [5.0, 1.0, 1.0, 9.0])
+    assert module.even(learner, safe) == 4
+    assert module.even(safe, safe) == 1
+    assert module.even(learner, Racer([2.0, 2.0])) == 3
+    assert module.even(Racer([3.0] * 4), safe) == 5
+    assert module.soon(module.usual(learner), safe) == pytest.approx(7.5 / 8)
+    assert module.over(learner, safe) == pytest.approx(8.0 / 8)
+
+
 def test_smoke_of_sequences(command, tmp_path, capsys):
     assert command.main(["sor-sequences", "--quick", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out

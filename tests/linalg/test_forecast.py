@@ -73,6 +73,29 @@ def test_an_arm_is_not_held_to_what_cold_caches_took():
     np.testing.assert_allclose(rules[0].mean, rules[1].mean, rtol=1e-12)
 
 
+def test_a_trial_that_is_broken_off_is_charged_with_what_came_after():
+    rule = Forecast([("a", 0.0), ("b", 0.0)], 2, 0.03)
+    rule.tell(rule.ask(outlook(np.ones(2))), None, 1.0)
+    question = rule.ask(outlook(np.ones(2)))
+    assert question.trial
+    rule.tell(question, None, question.limit, broken_off=True, rescue=0.9)
+    assert rule.excess == pytest.approx(question.limit + 0.9 - question.incumbent)
+    assert rule.spent == pytest.approx(1.0 + question.limit + 0.9)
+
+
+@pytest.mark.parametrize(("estimate", "tried"), [(1.4, True), (1.6, False)])
+def test_what_would_be_broken_off_must_be_worth_all_of_it(estimate, tried):
+    """The solve that is broken off at 1.5 is in vain; one that goes through costs what it takes longer."""
+    rule = Forecast([("a", 0.0), ("b", 0.0)], 2, 0.03)
+    known = outlook(np.ones(2))
+    known.solve[1] = np.inf
+    rule.tell(rule.ask(known), None, 1.0)
+    known.solve[1] = estimate
+    rule.mean[:] = 0.0
+    rule.excess = 0.8  # there is 0.7 left, or a little more
+    assert rule.ask(known).trial == tried
+
+
 def test_follows_a_change_of_which_is_best(seed):
     rng = np.random.default_rng(seed)
     rule = Forecast([("a", 0.0), ("b", 0.0)], 2, 0.05)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 import scipy.sparse.linalg
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from solvers.linalg import SequenceSolver
@@ -31,6 +32,7 @@ OMEGAS = (1.0, 1.3, 1.6, 1.8, 1.9)
 
 #: All of the library's arms but the transform, which knows more of the problem than the others may.
 LEARNING, ALL, PEER = "SequenceSolver without transform", "SequenceSolver", "scipy cg"
+BEST = "best omega of each step"
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Run:
 
 def run(progress: Progress, threads: int) -> Row:
     """Every policy simulates for itself, step by step in turns."""
-    learned = SequenceSolver([arm for arm in SequenceSolver.known_arms() if arm != "transform"], threads=threads)
+    learned = SequenceSolver([arm for arm in SequenceSolver().arms if arm != "transform"], threads=threads)
     runs = [_sequence(LEARNING, learned), _sequence(ALL, SequenceSolver(threads=threads)), _run(PEER, scipy_cg)]
     fixed = [_sequence(f"ssor-cg({w:g})", SequenceSolver([f"ssor-cg({w:g})"], threads=threads)) for w in OMEGAS]
     everyone = [*runs, _sequence("cg", SequenceSolver(["cg"], threads=threads)), *fixed]
@@ -98,8 +100,9 @@ def run(progress: Progress, threads: int) -> Row:
 
 
 _COST = (
-    "Seconds so far, a line a policy, and the totals. The best fixed omega is known in hindsight alone; the best omega "
-    "of each step is the least time that any of the fixed ones took there."
+    "Seconds so far over those of the best omega of each step, the least that any of the fixed ones took there; grey: "
+    "CG and the fixed omegas. On the right the totals, and over that of the solver that learns. The best fixed omega "
+    "is known in hindsight alone."
 )
 
 
@@ -136,34 +139,48 @@ def scipy_cg(system: System) -> Array:
 def _costs(everyone: list[Run], instance: Array) -> Figure:
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    steps = BEGIN + PLATE.dt * np.arange(STEPS)
-    lines = {one.name: np.cumsum(one.seconds) for one in everyone} | {"best omega of each step": np.cumsum(instance)}
-    bold = {LEARNING: "#0b6e99", ALL: "#1c7c4a", PEER: "#c8553d", "best omega of each step": "#333333"}
-    for name, line in lines.items():
-        style = ":" if name.startswith("best") else "-"
-        left.plot(
-            steps, line, style, color=bold.get(name, "#b8c0c6"), linewidth=1.8 if name in bold else 1.0, label=name
-        )
+    steps, least = BEGIN + PLATE.dt * np.arange(STEPS), np.cumsum(instance)
+    bold = {LEARNING: "#0b6e99", ALL: "#1c7c4a", PEER: "#c8553d"}
+    for one in sorted(everyone, key=lambda one: one.name in bold):
+        ratio, color = np.cumsum(one.seconds) / least, bold.get(one.name, "#b8c0c6")
+        left.plot(steps, ratio, color=color, linewidth=1.8 if one.name in bold else 1.0, label=one.name)
+    left.axhline(1.0, color="#333333", linestyle=":", linewidth=1.2, label=BEST)
+    left.set_yscale("log")
+    for setter in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
+        setter(lambda value, _: f"{value:g}" if round(value, 6) in (0.5, 1, 1.5, 2, 3, 5, 10, 20) else "")
     left.set_xlabel("time of the simulation")
-    left.set_ylabel("seconds so far")
+    left.set_ylabel("seconds so far, over the best omega of each step")
     left.spines[["top", "right"]].set_visible(False)
-    left.legend([h for h in left.lines if h.get_label() in bold], [n for n in lines if n in bold], frameon=False)
-    right.set_axis_off()
-    first = lines[LEARNING][-1]
-    cells = [
-        [name, f"{line[-1]:.3g} s", f"{line[-1] / first:.2f}"]
-        for name, line in sorted(lines.items(), key=lambda item: item[1][-1])
-    ]
-    table = right.table(cells, colLabels=["policy", "total", "ratio"], loc="center", colWidths=[0.6, 0.2, 0.2])
+    named = [line for line in left.lines if line.get_label() in (*bold, BEST)]
+    left.legend(handles=named, frameon=False, loc="upper left")
+    _totals(right, {one.name: one.total for one in everyone} | {BEST: float(instance.sum())})
+    return figure
+
+
+def _totals(axes: Axes, totals: dict[str, float]) -> None:
+    """A table of all policies, the quickest first."""
+    axes.set_axis_off()
+    ordered = sorted(totals.items(), key=lambda item: item[1])
+    cells = [[name, f"{total:.3f} s", f"{total / totals[LEARNING]:.2f}"] for name, total in ordered]
+    heads = ["policy", "total", "ratio"]
+    table = axes.table(cells, colLabels=heads, loc="center", colWidths=[0.66, 0.2, 0.14], edges="horizontal")
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     table.scale(1, 1.3)
-    return figure
+    for (row, column), cell in table.get_celld().items():
+        cell.set_text_props(ha="right" if column else "left", weight="bold" if row == 0 else "normal")
+        cell.set_edgecolor("#d0d5d9")
+        cell.PAD = 0.04
 
 
 def _plate(u: Array) -> Figure:
     figure = Figure(figsize=(4, 3.4), layout="constrained")
     axes = figure.subplots()
     m = PLATE.nx - 1
-    figure.colorbar(axes.imshow(u.reshape(m, m).T, origin="lower", extent=(0, 1, 0, 1), cmap="inferno"))
+    image = axes.imshow(
+        u.reshape(m, m).T, origin="lower", extent=(0, 1, 0, 1), cmap="inferno", interpolation="bilinear", vmin=0.0
+    )
+    axes.set_xticks([0, 0.5, 1])
+    axes.set_yticks([0, 0.5, 1])
+    figure.colorbar(image, label="temperature", shrink=0.9)
     return figure
