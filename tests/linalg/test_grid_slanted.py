@@ -76,7 +76,9 @@ def test_coefficients_that_make_powers_vanish_cost_no_finiteness():
         assert np.abs(grid @ result.x - 1).max() <= 1e-8
 
 
-OTHERS = [{"bc": "neumann", "mass": 1.0}, {"bc": "periodic", "mass": 1.0}, {"unknowns": "cells"}, {"mass": np.ones(320)}]
+OTHERS = [
+    {"bc": "neumann", "mass": 1.0}, {"bc": "periodic", "mass": 1.0}, {"unknowns": "cells"}, {"mass": np.ones(320)},
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("keywords", OTHERS, ids=str)
