@@ -6,10 +6,13 @@
  *
  *   natural      row (j, k) begins at lead + k plane + j pitch
  *   red-black    there too, in two halves: the red cells (i + j + k even) side by side, and `half` later the black ones
- *   chains       the natural order, and a row in blocks of W chains of cells, W lanes of a vector: the m-th cell of the
- *                block's l-th chain at m W + l, and zeros for the cells that the last block lacks
+ *   slanted      the natural order, W rows at a time: a strip, the W lanes of vectors. The cell i of its row l is in lane
+ *                l, 1 + i + SV_LAG l vectors after the strip's place; the next strip's is n + 1 vectors on, so that a
+ *                lane has one zero between two rows. Zeros stand for rows that a layer's last strip lacks, and lie
+ *                between layers.
  *
- * Two zeros at least lie between rows, or halves, but for chains; pitch, plane, half and lead are multiples of the longest vector.
+ * Two zeros at least lie between rows, or halves, but for slanted ones; pitch, plane, half and lead are multiples of the
+ * longest vector.
  */
 #ifndef SOLVERS_LINALG_GRID_H
 #define SOLVERS_LINALG_GRID_H
@@ -21,7 +24,7 @@ struct sv_grid {
     ptrdiff_t n[3];                 /* cells along x, y, z; 1 past the last axis */
     ptrdiff_t lead, pitch, plane;
     ptrdiff_t half;                 /* 0: natural */
-    ptrdiff_t blocks, longer;       /* in chains: of a row; how many, the first ones, have chains of 5 cells, others 4 */
+    ptrdiff_t strips;               /* slanted: of a layer, pitch apart; 0: another layout */
     size_t size;                    /* of the vectors */
     int periodic[3];
     /* Constant: one coupling an axis, and 16 rows of the diagonal and its inverse, `pitch` apart, for the rows that lie
@@ -30,7 +33,7 @@ struct sv_grid {
     int constant;
     int uniform; /* constant, with one number on the diagonal and no axis periodic */
     double coupling[3];
-    double entry; /* in chains, which are uniform: the number on the diagonal; there are no such rows as above */
+    double entry; /* slanted, which are uniform: the number on the diagonal; there are no such rows as above */
     /* The coupling of each cell with the one before along an axis, 0 where there is none. With x periodic, the place
      * after a row's last cell repeats the first. */
     const void *faces[3];
@@ -52,11 +55,14 @@ SV_BINDING void sv_grid_constant_rows(struct sv_grid *grid, const double *rows, 
 SV_BINDING void sv_grid_wrap(const struct sv_grid *grid, void *faces);
 SV_BINDING void sv_grid_seen(const struct sv_grid *grid, const void *diagonal, double *seen);
 
-/* Cells of the shorter chains. */
-enum { SV_CHAIN = 4 };
+/* How many cells behind the row before it each row of a slanted strip is. From a vector to the next goes one
+ * multiply-add, from a row to the next a move between lanes too: 3 times the first take as long. */
+enum { SV_LAG = 3, SV_SLANTED_MOST = 4096 /* cells of a row at most */ };
 
-/* The layout in chains for vectors of `width` lanes; no axis periodic. */
-SV_BINDING void sv_grid_lay_chains(struct sv_grid *grid, const ptrdiff_t *n, int width);
+/* The slanted layout for vectors of `width` lanes, no axis periodic; and whether n is a shape for it: one that fills the
+ * strips, with rows long enough that a strip has begun before the next one does. */
+SV_BINDING void sv_grid_lay_slanted(struct sv_grid *grid, const ptrdiff_t *n, int width);
+SV_BINDING int sv_grid_slants(const ptrdiff_t *n);
 
 enum sv_grid_ordering { SV_GRID_NATURAL, SV_GRID_REDBLACK };
 
@@ -76,14 +82,14 @@ struct sv_grid_layout {
 
 SV_BINDING const struct sv_grid_layout *sv_grid_layout(int single);
 
-/* What serves a grid in chains, as wide as the vectors of the level in use: grid_chains.c. Of the kernels those that
+/* What serves a slanted grid, as wide as the vectors of the level in use: grid_slanted.c. Of the kernels those that
  * SSOR-CG needs. */
-struct sv_grid_chains {
+struct sv_grid_slanted {
     struct sv_grid_layout layout;
     const struct sv_operand_kernels *kernels;
     int width;
 };
 
-SV_BINDING const struct sv_grid_chains *sv_grid_in_chains(void);
+SV_BINDING const struct sv_grid_slanted *sv_grid_slanted(void);
 
 #endif

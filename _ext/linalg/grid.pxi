@@ -12,7 +12,7 @@ cdef extern from "grid.h" nogil:
         ptrdiff_t pitch
         ptrdiff_t plane
         ptrdiff_t half
-        ptrdiff_t blocks
+        ptrdiff_t strips
         size_t size
         int periodic[3]
         int constant
@@ -30,14 +30,15 @@ cdef extern from "grid.h" nogil:
         void (*pack)(const sv_grid *, const void *, void *) noexcept nogil
         void (*unpack)(const sv_grid *, const void *, void *) noexcept nogil
 
-    struct sv_grid_chains:
+    struct sv_grid_form "sv_grid_slanted":
         sv_grid_layout layout
         const sv_operand_kernels *kernels
         int width
 
     const sv_operand_kernels *sv_grid_kernels(sv_grid_ordering)
-    const sv_grid_chains *sv_grid_in_chains()
-    void sv_grid_lay_chains(sv_grid *, const ptrdiff_t *, int)
+    const sv_grid_form *sv_grid_slanted()
+    void sv_grid_lay_slanted(sv_grid *, const ptrdiff_t *, int)
+    int sv_grid_slants(const ptrdiff_t *)
     void sv_grid_lay_out(sv_grid *, const ptrdiff_t *, const int *, int, int)
     void sv_grid_constant_rows(sv_grid *, const double *, void *, void *, double *)
     void sv_grid_wrap(const sv_grid *, void *)
@@ -115,11 +116,15 @@ cdef class GridNumbers:
             g.mask = <const uint8_t *>vector_of(mask.reshape(-1), self.size, b"?", 1, "mask")
 
     @property
-    def uniform(self):
-        """Whether the operator is one number on the diagonal and one an axis: what `Grid.set_uniform` takes."""
+    def slants(self):
+        """Whether the operator is one number on the diagonal and one an axis, on a shape for the slanted layout."""
         cdef double coupling[3]
         cdef double entry
-        return bool(sv_grid_uniform(&self.grid, coupling, &entry))
+        cdef ptrdiff_t n[3]
+        cdef int axis
+        for axis in range(3):
+            n[axis] = self.grid.shape[self.grid.axes - 1 - axis] if axis < self.grid.axes else 1
+        return bool(sv_grid_slants(n) and sv_grid_uniform(&self.grid, coupling, &entry))
 
     def coupling(self, int axis):
         """Each cell's coupling with the one before along an axis, flat; 0 where there is none."""
@@ -162,20 +167,20 @@ cdef class Grid(Operand):
     def __cinit__(self, shape, periodic, str ordering, dtype=np.float64, int threads=1):
         """shape: (nz, ny, nx), with ones in front of what has fewer axes than three; `set` must follow.
 
-        ordering: "natural", "redblack", or "chains" for what SSOR-CG needs of a uniform operator in natural order.
+        ordering: "natural", "redblack", or "slanted" for what SSOR-CG needs, in natural order, of an operator that `slants`.
         """
         cdef sv_grid *g = &self.grid
         cdef bint redblack = ordering == "redblack"
-        cdef const sv_grid_chains *chains
+        cdef const sv_grid_form *form
         cdef ptrdiff_t n[3]
         cdef int wraps[3]
         self.dtype = np.dtype(dtype)
         for axis in range(3):
             n[axis], wraps[axis] = shape[2 - axis], bool(periodic[2 - axis])
-        if ordering == "chains":
-            chains = sv_grid_in_chains()
-            sv_grid_lay_chains(g, n, chains.width)
-            self.layout, self.operand.does = &chains.layout, chains.kernels
+        if ordering == "slanted":
+            form = sv_grid_slanted()
+            sv_grid_lay_slanted(g, n, form.width)
+            self.layout, self.operand.does = &form.layout, form.kernels
         else:
             sv_grid_lay_out(g, n, wraps, redblack, self.dtype.itemsize == 4)
             self.layout = sv_grid_layout_of(g.single)
@@ -212,13 +217,13 @@ cdef class Grid(Operand):
         self.known = {"least": numbers.least_diagonal()}
 
     def set_uniform(self, GridNumbers numbers):
-        """Of an operator that is uniform, on a grid of this shape in chains."""
+        """Of an operator that slants, on a grid of this shape."""
         cdef sv_grid *g = &self.grid
         cdef const sv_grid_of_cells *given = &numbers.grid
         if given.shape[given.axes - 1] != <size_t>g.n[0] or numbers.size != <size_t>(g.n[0] * g.n[1] * g.n[2]):
             raise ValueError("the numbers are those of another grid")
-        if not g.blocks or not sv_grid_uniform(given, g.coupling, &g.entry):
-            raise ValueError("chains are for a uniform operator")
+        if not g.strips or not numbers.slants or not sv_grid_uniform(given, g.coupling, &g.entry):
+            raise ValueError("the operator does not slant")
         cdef Room zeros = Room.__new__(Room, g.pitch * sizeof(double))
         g.constant = g.uniform = 1
         g.zeros, self.kept, self.operand.entry = zeros.at, zeros, g.entry

@@ -35,23 +35,34 @@ void sv_grid_lay_out(struct sv_grid *grid, const ptrdiff_t *n, const int *period
     }
     grid->half = redblack ? unaliased((n[0] + 1) / 2 + 2, width) : 0;
     grid->pitch = unaliased(redblack ? 2 * grid->half : n[0] + 2, width);
-    grid->lead = width, grid->blocks = 0;
+    grid->lead = width, grid->strips = 0;
     grid->plane = unaliased(n[1] * grid->pitch, width);
     grid->size = (size_t)(2 * width + (n[2] - 1) * grid->plane + n[1] * grid->pitch);
     grid->single = single;
 }
 
-void sv_grid_lay_chains(struct sv_grid *grid, const ptrdiff_t *n, int width)
+/* Vectors from a strip's place to where its last row begins. */
+static ptrdiff_t slope(int width) { return SV_LAG * (width - 1); }
+
+void sv_grid_lay_slanted(struct sv_grid *grid, const ptrdiff_t *n, int width)
 {
     static const int periodic[3];
-    ptrdiff_t vectors = (n[0] + width - 1) / width, longer = vectors % SV_CHAIN;
+    const ptrdiff_t per_line = LINE / (ptrdiff_t)sizeof(double);
     sv_grid_lay_out(grid, n, periodic, 0, 0);
-    if (longer * (SV_CHAIN + 1) > vectors) /* 1 to 3, 6, 7, 11 are no sums of 4 and 5 */
-        vectors += SV_CHAIN - longer, longer = 0;
-    grid->longer = longer, grid->blocks = (vectors - longer) / SV_CHAIN;
-    grid->lead = 0, grid->pitch = unaliased(vectors * width, width);
-    grid->plane = unaliased(n[1] * grid->pitch, width);
-    grid->size = (size_t)((n[2] - 1) * grid->plane + n[1] * grid->pitch);
+    grid->strips = (n[1] + width - 1) / width, grid->pitch = (n[0] + 1) * width;
+    grid->lead = (SV_LAG * width + per_line - 1) / per_line * per_line; /* what is read before the first vector */
+    const ptrdiff_t layer = grid->strips * grid->pitch + (slope(width) + 1) * width + grid->lead;
+    grid->plane = (layer + per_line - 1) / per_line * per_line;
+    while (n[2] > 1 && !(grid->plane * 8 % 4096 >= 2048 && grid->plane * 8 % 4096 <= 3776)) /* as in `unaliased` */
+        grid->plane += per_line;
+    grid->size = (size_t)(grid->lead + (n[2] - 1) * grid->plane + layer);
+}
+
+int sv_grid_slants(const ptrdiff_t *n)
+{
+    const int width = sv_grid_slanted()->width;
+    const ptrdiff_t rows = (n[1] + width - 1) / width * width;
+    return n[0] >= slope(width) + 8 && n[0] <= SV_SLANTED_MOST && 2 * rows <= 3 * n[1];
 }
 
 static ptrdiff_t row_at(const struct sv_grid *grid, ptrdiff_t k, ptrdiff_t j)

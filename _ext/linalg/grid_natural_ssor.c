@@ -4,7 +4,7 @@
  * where couplings vary 8 more a pass for each array of faces and for the diagonal. Measured on one core of a Zen 5 at
  * 99^2, from the second cache: 0.72 ns a cell for both with constant couplings, and from the first cache no less: some 16
  * operations a vector of 8 and pass, multiply-adds and moves between lanes, at two a cycle. Grids whose diagonal is one
- * number have a layout with fewer of these: grid_chains.c.
+ * number have a layout with fewer of these: grid_slanted.c.
  * In NumPy: x += alpha * t; r -= alpha * q; v = D @ r + beta * v; t = solve(K + U, v); q = eisenstat(v, t)
  */
 #include "grid_natural.h"
@@ -25,14 +25,14 @@
         return WIDE(GRID, constant) ? lex_rows(A, c, BEGIN, 0, 0, axes, constant)                               \
                                     : lex_rows(A, c, BEGIN, 0, 1, axes, constant);                              \
     }
-GRID_EACH(MAKE_PASSES)
+LEX_EACH(MAKE_PASSES)
 
 double SV_TABLE(grid_natural_eisenstat)(const struct sv_operand *A, double omega, const double *v, const double *t,
                                         double *q, double *square)
 {
     struct lex_call call = {.omega = omega, .rhs = v, .t = t, .x = q, .d = q};
     clear_between(GRID, q);
-    struct sums sums = GRID_PICK(eisenstat, GRID)(A, &call);
+    struct sums sums = LEX_PICK(eisenstat, GRID)(A, &call);
     *square = v_sum_lanes(sums.square) + sums.ends[1];
     return v_sum_lanes(sums.product) + sums.ends[0];
 }
@@ -42,7 +42,7 @@ double SV_TABLE(grid_natural_advance)(const struct sv_operand *A, double omega, 
 {
     struct lex_call call = {.omega = omega, .alpha = alpha, .beta = beta, .rhs = s->v, .t = s->v, .x = s->t, .d = s->t,
                             .s = s};
-    struct sums sums = GRID_PICK(advance, GRID)(A, &call);
+    struct sums sums = LEX_PICK(advance, GRID)(A, &call);
     return v_sum_lanes(sums.square);
 }
 
@@ -52,7 +52,7 @@ double SV_TABLE(grid_natural_begin)(const struct sv_operand *A, double omega, co
     const struct sv_ssor_vectors s = {.x = (double *)x, .v = v};
     struct lex_call call = {.omega = omega, .rhs = b, .t = r, .x = r, .d = r, .s = &s};
     clear_between(GRID, r), clear_between(GRID, v);
-    struct sums sums = GRID_PICK(begin, GRID)(A, &call);
+    struct sums sums = LEX_PICK(begin, GRID)(A, &call);
     *rho = v_sum_lanes(sums.square) + sums.ends[1];
     return sums.total + v_sum_lanes(sums.product);
 }

@@ -94,16 +94,16 @@ static int variable(const struct sv_box *box, struct sv_order *order)
     return diagonal && inverse && own ? SV_OK : no_memory(order->n);
 }
 
-static int in_chains(const struct sv_box *box, struct sv_order *order)
+static int slanted(const struct sv_box *box, struct sv_order *order)
 {
     struct sv_grid *g = &order->grid;
-    const struct sv_grid_chains *chains = sv_grid_in_chains();
-    sv_grid_lay_chains(g, box->n, chains->width);
+    const struct sv_grid_slanted *form = sv_grid_slanted();
+    sv_grid_lay_slanted(g, box->n, form->width);
     g->constant = g->uniform = 1;
     memcpy(g->coupling, box->coupling, sizeof g->coupling);
     g->entry = order->operand.entry = box->entry;
-    order->layout = &chains->layout;
-    order->operand.n = g->size, order->operand.matrix = g, order->operand.does = chains->kernels;
+    order->layout = &form->layout;
+    order->operand.n = g->size, order->operand.matrix = g, order->operand.does = form->kernels;
     g->zeros = order->stored = sv_zeros((size_t)g->pitch, sizeof(double));
     return g->zeros ? SV_OK : no_memory(order->n);
 }
@@ -111,8 +111,8 @@ static int in_chains(const struct sv_box *box, struct sv_order *order)
 int sv_box_order(const struct sv_box *box, int ordering, struct sv_order *order)
 {
     const int redblack = ordering == SV_ORDERING_REDBLACK;
-    if (ordering == SV_IN_CHAINS)
-        return in_chains(box, order);
+    if (ordering == SV_SLANTED)
+        return slanted(box, order);
     if (!redblack && ordering != SV_ORDERING_NATURAL)
         return sv_fail(SV_INVALID, "ordering: a grid takes the natural one, red-black, or the automatic one");
     for (int k = 0; k < 3 && redblack; k++)

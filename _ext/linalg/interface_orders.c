@@ -300,8 +300,8 @@ static int ordered(struct sv_linear *A, int ordering, struct sv_order **found)
 int sv_linear_for_ssor_cg(struct sv_linear *A, int ordering, struct sv_order **found)
 {
     const int natural = ordering == SV_ORDERING_DEFAULT || ordering == SV_ORDERING_AUTO || ordering == SV_ORDERING_NATURAL;
-    if (natural && A->box && A->box->uniform)
-        return ordered(A, SV_IN_CHAINS, found);
+    if (natural && A->box && A->box->uniform && sv_grid_slants(A->box->n))
+        return ordered(A, SV_SLANTED, found);
     return sv_linear_order(A, ordering, SV_ORDERING_AUTO, found);
 }
 

@@ -10,7 +10,7 @@
 #include "sell.h"
 
 /* Beside those of enum sv_ordering the layout of SSOR-CG on a uniform grid. */
-enum { SV_IN_CHAINS = SV_ORDERING_BLOCKS + 1, SV_ORDERINGS };
+enum { SV_SLANTED = SV_ORDERING_BLOCKS + 1, SV_ORDERINGS };
 
 /* The matrix in one order. */
 struct sv_order {

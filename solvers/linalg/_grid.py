@@ -180,9 +180,9 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
         return isinstance(self.coeff, float) and isinstance(self.mass, float) and self.mask is None
 
     @property
-    def uniform(self) -> bool:
-        """Whether, besides, all rows have the same number on the diagonal, and nothing is periodic."""
-        return self._numbers.uniform
+    def slants(self) -> bool:
+        """Whether, besides, all rows have one number on the diagonal, nothing is periodic, and strips of rows fit."""
+        return self._numbers.slants
 
     def __repr__(self) -> str:
         kind = "constant" if self.constant else "variable"
@@ -260,10 +260,10 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
     def operand(self, ordering: str, *, dtype: npt.DTypeLike = np.float64) -> _kernels.Grid:
         """The operator in one order, "natural" (lexicographic) or "redblack", as the kernels take it.
 
-        Kept for the next call, until an update. In float32 it has red-black sweeps alone. "chains", where it is
-        `uniform`, is the natural order in the layout in which SSOR-CG is fastest, with what that needs and no more.
+        Kept for the next call, until an update. In float32 it has red-black sweeps alone. "slanted", where it
+        `slants`, is the natural order in the layout in which SSOR-CG is fastest, with what that needs and no more.
         """
-        if not (ordering == "chains" and self.uniform):
+        if not (ordering == "slanted" and self.slants):
             _check_ordering(ordering)
         key = ordering, np.dtype(dtype).char
         if key not in self._operands:
@@ -358,7 +358,7 @@ class GridOperator(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]
                         'ordering: take "natural"'
                     )
         operand = _kernels.Grid(shape, periodic, ordering, dtype)
-        if ordering == "chains":
+        if ordering == "slanted":
             operand.set_uniform(self._numbers)
         elif self.constant:
             operand.set_constant(self._numbers)

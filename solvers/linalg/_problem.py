@@ -58,7 +58,7 @@ def fastest(ordering: str, A: Matrix) -> str:
 def for_ssor_cg(ordering: str, A: Matrix) -> str:
     """The same, in the layout that SSOR-CG has for it."""
     ordering = fastest(ordering, A)
-    return "chains" if ordering == "natural" and getattr(A, "uniform", False) else ordering
+    return "slanted" if ordering == "natural" and getattr(A, "slants", False) else ordering
 
 
 def a_step(A: Matrix) -> int:

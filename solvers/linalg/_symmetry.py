@@ -27,8 +27,8 @@ def objection(A: Matrix, assume_symmetric: bool = False) -> str | None:
         return None
     if A.capability == "complex-matrix":
         return "A is complex"
-    # that of a uniform grid operator is one number, which it has checked
-    natural = None if getattr(A, "uniform", False) else A.operand("natural")
+    # that of a grid operator that slants is one number, which it has checked
+    natural = None if getattr(A, "slants", False) else A.operand("natural")
     if natural is not None and not natural.least_diagonal > 0:
         row = int(np.argmin(natural.unpack(natural.diagonal)))
         return f"A is not positive definite: its diagonal entry in row {row} is negative"
