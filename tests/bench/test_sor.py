@@ -216,6 +216,20 @@ def test_when_learning_has_paid(bench):
     assert module.over(learner, safe) == pytest.approx(8.0 / 8)
 
 
+def test_halving_plays_each_arm_once_and_then_the_better_half(bench):
+    module = bench("sor_sequences")
+
+    class Racer:
+        def __init__(self, *beside):
+            self.beside = np.array(beside)
+
+    # four arms of 1, 2, 3 and 4 for eight steps: each once, the better two twice, the best of these once and again
+    arms = [Racer(*[float(k)] * 8) for k in (3, 1, 4, 2)]
+    assert module.halving(arms) == pytest.approx((10 + 3 + 1 + 1) / 8)
+    arms[2].beside = arms[2].beside[:3]  # left out
+    assert module.halving(arms) == pytest.approx((10 + 3 + 1 + 1) / 8)
+
+
 def test_smoke_of_sequences(command, tmp_path, capsys):
     assert command.main(["sor-sequences", "--quick", "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
