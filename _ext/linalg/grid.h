@@ -6,13 +6,13 @@
  *
  *   natural      row (j, k) begins at lead + k plane + j pitch
  *   red-black    there too, in two halves: the red cells (i + j + k even) side by side, and `half` later the black ones
- *   slanted      the natural order, W rows at a time: a strip, the W lanes of vectors. The cell i of its row l is in lane
- *                l, 1 + i + SV_LAG l vectors after the strip's place; the next strip's is n + 1 vectors on, so that a
- *                lane has one zero between two rows. Zeros stand for rows that a layer's last strip lacks, and lie
+ *   slanted      the natural order, W rows at a time: a strip, the W lanes of vectors. The cell i of its row l is in
+ *                lane l, 1 + i + SV_LAG l vectors after its place; the next strip's place is n + 1 vectors on, so that
+ *                a lane has one zero between two rows. Zeros stand for rows that a layer's last strip lacks, and lie
  *                between layers.
  *
- * Two zeros at least lie between rows, or halves, but for slanted ones; pitch, plane, half and lead are multiples of the
- * longest vector.
+ * Two zeros at least lie between rows, or halves, but for slanted ones; pitch, plane, half and lead are multiples of
+ * the longest vector.
  */
 #ifndef SOLVERS_LINALG_GRID_H
 #define SOLVERS_LINALG_GRID_H
@@ -59,8 +59,8 @@ SV_BINDING void sv_grid_seen(const struct sv_grid *grid, const void *diagonal, d
  * multiply-add, from a row to the next a move between lanes too: 3 times the first take as long. */
 enum { SV_LAG = 3, SV_SLANTED_MOST = 4096 /* cells of a row at most */ };
 
-/* The slanted layout for vectors of `width` lanes, no axis periodic; and whether n is a shape for it: one that fills the
- * strips, with rows long enough that a strip has begun before the next one does. */
+/* The slanted layout for vectors of `width` lanes, no axis periodic; and whether n is a shape for it: one that fills
+ * the strips, with rows long enough that a strip has begun before the next one does. */
 SV_BINDING void sv_grid_lay_slanted(struct sv_grid *grid, const ptrdiff_t *n, int width);
 SV_BINDING int sv_grid_slants(const ptrdiff_t *n);
 
