@@ -103,7 +103,7 @@ static int look_at(const struct ot_problem *p, const double *u, const double *v,
     for (size_t j = 0; j < p->m; j++)
         y[j] = factor_of(p->b[j], known[j]);
     struct ot_examined out = {.row_sums = s->rows, .column_sums = s->columns, .below_rows = s->below_rows,
-                              .column_max = s->v};
+                              .column_max = s->v, .least = ilogb(sv_ot_least(p->a, p->n)) - OT_LOST};
     if (p->passes->examine(p->cost, p->scale, u, v, y, &out, p->threads))
         return OT_GAVE_UP;
     s->paid = out.paid, s->paid_below = out.paid_below;

@@ -15,7 +15,7 @@
  *     row_max = (v - C).max(1); product = C @ w             # row_max
  */
 #include "certificate.h"
-#include "cost.h"
+#include "live.h"
 
 /* What is summed of a row: its terms, and those times their costs. */
 struct weighted {
@@ -115,6 +115,14 @@ INLINE void add_examined(size_t j, int vectors, struct examined_row *group, cons
     }
 }
 
+INLINE void add_row(struct ot_examined *out, const struct examined_row *row, size_t i)
+{
+    out->row_sums[i] = v_sum_lanes(row->sum);
+    out->below_rows[i] = v_sum_lanes(row->below);
+    out->paid += v_sum_lanes(row->paid);
+    out->paid_below += v_sum_lanes(row->below_paid);
+}
+
 /* Rows i to i + count - 1: two at once load and store what belongs to the columns once. First the terms, then all sums of
  * them: at once these would be more than the registers hold. */
 INLINE void examine_group(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
@@ -130,18 +138,36 @@ INLINE void examine_group(const struct sv_ot_cost *cost, double scale, const dou
     }
     FOR_COLUMNS(make_terms, group, cost, v, count, kind, d);
     FOR_COLUMNS(add_examined, group, cost, y, column_sums, column_max, count, kind, d);
-    for (int k = 0; k < count; k++) {
-        out->row_sums[i + k] = v_sum_lanes(group[k].sum);
-        out->below_rows[i + k] = v_sum_lanes(group[k].below);
-        out->paid += v_sum_lanes(group[k].paid);
-        out->paid_below += v_sum_lanes(group[k].below_paid);
-    }
+    for (int k = 0; k < count; k++)
+        add_row(out, &group[k], i + k);
+}
+
+/* The same of a row of which few terms count; returns 0 where it has to be done with all. */
+INLINE int examine_live_row(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
+                            struct ot_examined *out, double *room, size_t i, int kind)
+{
+    enum { d = 0 };
+    const struct row row = row_of(cost, scale, i);
+    const vreal zero = v_set1(0);
+    int *places = (int *)(room + ot_row_room(cost->m)); /* the second row's room */
+    const size_t count = live_places(&row, cost, u[i], v, out->least, out->column_max, places);
+    if (!few_live(count, cost->m))
+        return 0;
+    struct examined_row one = {row, v_set1(u[i]), zero, zero, zero, zero, place_for(&row, room), NULL};
+    FOR_PLACES(places, count, make_terms, &one, cost, v, 1, kind, d);
+    FOR_PLACES(places, count, add_examined, &one, cost, y, out->column_sums, out->column_max, 1, kind, d);
+    add_row(out, &one, i);
+    return 1;
 }
 
 INLINE void examine_rows(const struct sv_ot_cost *cost, double scale, const double *u, const double *v, const double *y,
                          struct ot_examined *out, double *room, size_t first, size_t last, int kind, size_t d)
 {
     size_t i = first;
+    /* The first row tells whether to ask at all. */
+    while (in_memory(kind) && !cost->offset && i < last
+           && examine_live_row(cost, scale, u, v, y, out, room, i, kind))
+        i++;
     for (; in_memory(kind) && i + 2 <= last; i += 2)
         examine_group(cost, scale, u, v, y, out, room, i, 2, kind, d);
     for (; i < last; i++)

@@ -17,10 +17,11 @@ struct ot_examined {
     double *below_rows;             /* row sums of F */
     double *column_max;             /* max_i u_i - scale * (C_ij - offset_i) */
     double paid, paid_below;        /* sum_ij (C_ij - offset_i) times the entries of P and of F */
+    double least;                   /* given: entries below 2 to this may be taken for 0 */
 };
 
 /* sv_ot_marginals, sv_ot_column_max and what F has, in one read of C with one exponential an entry; row and column sums,
- * the paid of P and the maxima are theirs to the bit. work: sv_ot_worksize(n, m) doubles. */
+ * the paid of P and the maxima are theirs to the bit, but for what is lost below 2^least. work: sv_ot_worksize(n, m) doubles. */
 SV_BINDING void sv_ot_examine(const struct sv_ot_cost *cost, double scale, const double *u, const double *v,
                               const double *y, struct ot_examined *out, double *work, int threads);
 

@@ -25,7 +25,7 @@
  *     s = P.sum(1)                                # sweep: u += log2(a / s), P *= a / s
  *     column_sums = P.sum(0)
  */
-#include "cost.h"
+#include "live.h"
 
 /* Sums outside are done again with the maximum as reference; inside, what was flushed to 0 is below 1e-50. So are sums
  * so far from a small weight that their ratio leaves the numbers. */
@@ -125,11 +125,75 @@ INLINE void sweep_group(const struct sv_ot_cost *cost, double scale, const doubl
         add_scaled(column_sums, terms[0], factor[0], cost->m);
 }
 
+/* A row of a sum below this part of its weight is done again with all terms. */
+static const double LEAST_LIVE = 0x1p-58;
+
+INLINE void add_scaled_at(size_t j, int vectors, const struct sv_ot_cost *cost, const double *terms, double factor,
+                          double *sums)
+{
+    for (size_t at = j; at < j + (size_t)vectors * SV_W; at += SV_W) {
+        const size_t left = left_of(cost, at, vectors);
+        const vreal sum = v_load_some(sums + at, left, 0);
+        v_store_some(sums + at, v_fma(v_set1(factor), v_load_some(terms + at, left, 0), sum), left);
+    }
+}
+
+/* thin_row where but some places count. */
+INLINE size_t thin_live_row(const struct ot_thinning *thinning, size_t used, const double *terms, double sum, double a,
+                            size_t m, const int *places, size_t count)
+{
+    double *values = thinning->values + used, share = thinning->share;
+    int *columns = thinning->columns + used;
+    size_t kept = 0;
+    for (size_t k = 0; k < count; k++) {
+        const size_t j = (size_t)places[k], width = m - j < PLACE ? m - j : PLACE;
+        const size_t more = keep_large(terms + j, share * sum, a / sum, values + kept, columns + kept, width);
+        for (const size_t last = kept + more; kept < last; kept++)
+            columns[kept] += (int)j;
+    }
+    while (kept > thinning->most)
+        kept = keep_larger((share *= 4) * a, values, columns, kept);
+    return kept;
+}
+
+/* A row of which few terms count; returns 0 where it has to be done with all. */
+INLINE int sweep_live_row(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
+                          double *column_sums, double *room, const struct ot_thinning *thinning, size_t *used, size_t i,
+                          int kind)
+{
+    enum { d = 0 };
+    const struct row row = row_of(cost, scale, i);
+    double *terms = place_for(&row, room);
+    int *places = (int *)(room + ot_row_room(cost->m)); /* the second row's room */
+    const size_t count = live_places(&row, cost, u[i], v, live_from(a[i]), NULL, places);
+    if (!few_live(count, cost->m))
+        return 0;
+    vreal added = v_set1(0);
+    const vreal vu = v_set1(u[i]);
+    FOR_PLACES(places, count, add_terms, &row, cost, &vu, v, 1, &terms, &added, 0, kind, d);
+    const double sum = v_sum_lanes(added), factor = a[i] / sum;
+    if (!(sum > LEAST_LIVE * a[i] && sum < SUM_MAX && factor > FACTOR_MIN))
+        return 0;
+    u[i] += log2(factor);
+    if (thinning) {
+        const size_t kept = thin_live_row(thinning, *used, terms, sum, a[i], cost->m, places, count);
+        thinning->counts[i] = (ptrdiff_t)kept;
+        *used += kept;
+    }
+    FOR_PLACES(places, count, add_scaled_at, cost, terms, factor, column_sums);
+    return 1;
+}
+
 INLINE void sweep_rows(const struct sv_ot_cost *cost, double scale, const double *a, double *u, const double *v,
                        double *column_sums, double *room, const struct ot_thinning *thinning,
                        const struct ot_storing *storing, size_t first, size_t last, int careful, int kind, size_t d)
 {
     size_t i = first, used = 0;
+    const int in_memory = kind == SV_COST_FLOAT64 || kind == SV_COST_FLOAT32;
+    /* The first row tells whether to ask at all. */
+    while (in_memory && !careful && i < last
+           && sweep_live_row(cost, scale, a, u, v, column_sums, room, thinning, &used, i, kind))
+        i++;
     for (; i + 2 <= last; i += 2)
         sweep_group(cost, scale, a, u, v, column_sums, room, thinning, storing, &used, i, 2, careful, kind, d);
     if (i < last)

@@ -104,11 +104,16 @@ struct sv_ot_newton *sv_ot_newton_create(const struct ot_problem *p, const struc
 {
     const size_t n = p->n, m = p->m;
     struct sv_ot_newton *s = calloc(1, sizeof *s);
-    double *place = calloc(2 * state_size(p) + 2 * (n + 2 * m) + (n + 3 * m) + (2 * n + 6 * m), sizeof(double));
-    if (!s || !place) {
-        free(s), free(place);
+    const size_t bytes = (2 * state_size(p) + 2 * (n + 2 * m) + (n + 3 * m) + (2 * n + 6 * m)) * sizeof(double);
+    int used;
+    double *place = s ? sv_scratch_take(bytes, &used) : NULL;
+    if (!place) {
+        free(s);
         return NULL;
     }
+    if (used)
+        memset(place, 0, bytes);
+    s->vectors_bytes = bytes;
     s->problem = p;
     s->options = *options;
     s->vectors = place;
@@ -157,7 +162,7 @@ void sv_ot_newton_destroy(struct sv_ot_newton *s)
     sv_ot_forget_plan(s);
     for (int k = 0; k < 2; k++)
         give_entries(&s->entries[k]);
-    free(s->vectors);
+    sv_scratch_give(s->vectors, s->vectors_bytes);
     free(s);
 }
 

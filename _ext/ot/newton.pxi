@@ -7,6 +7,10 @@ import numpy
 from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memcpy
 
+cdef extern from "runtime.h" nogil:
+    void *sv_scratch_take(size_t, int *)
+    void sv_scratch_give(void *, size_t)
+
 cdef extern from "problem.h" nogil:
     cdef enum sv_ot_norm_kind:
         SV_OT_NORM_L1
@@ -267,14 +271,19 @@ cdef class Passes:
     cdef Problem of
     cdef ot_problem problem
     cdef ot_compiled compiled
+    cdef size_t bytes
     cdef Making making
 
     def __cinit__(self, Problem of):
+        cdef int used
         self.of, self.problem = of, of.problem
         kernel = of.kernel
         if isinstance(kernel, Cost):
             self.compiled.cost = (<Cost>kernel).cost
-            self.compiled.work = workspace(sv_ot_worksize(self.problem.n, self.problem.m))
+            self.bytes = sv_ot_worksize(self.problem.n, self.problem.m) * sizeof(double)
+            self.compiled.work = <double *>sv_scratch_take(self.bytes, &used)
+            if self.compiled.work == NULL:
+                raise MemoryError
             self.problem.passes, self.problem.cost = &sv_ot_compiled_passes, &self.compiled
         else:
             self.making = Making()
@@ -282,7 +291,8 @@ cdef class Passes:
             self.problem.passes, self.problem.cost = &made_passes, <void *>self.making
 
     def __dealloc__(self):
-        free(self.compiled.work)
+        if self.compiled.work != NULL:
+            sv_scratch_give(self.compiled.work, self.bytes)
 
     cdef int check(self, int status) except -1:
         """Raise what a pass raised, or that there was no memory."""

@@ -37,6 +37,7 @@ struct sv_ot_newton {
     struct sv_ot_newton_state state;
     /* The vectors of the state lie in one block; `before` keeps a step's. */
     double *vectors, *before;
+    size_t vectors_bytes;
     struct ot_point trial, further;
     double *old_u, *old_v, *old_y; /* where a line search begins */
     double *direction;             /* (m,) */

@@ -183,6 +183,9 @@ enum { SV_PRICE_MOST = 64 };
 SV_BINDING void sv_ot_price(const struct sv_ot_cost *cost, const double *g, const double *limit, double *least,
                             int most, int *counts, int *columns, double *costs, int threads);
 
+/* What is below 2^-OT_LOST of a row's weight may be left out of a sweep (live.h). */
+#define OT_LOST 112
+
 /* Doubles for the terms of one row, with room to choose where within a page they begin. */
 #define OT_PAGE_BYTES 4096
 static inline size_t ot_row_room(size_t m) { return m + OT_PAGE_BYTES / sizeof(double); }

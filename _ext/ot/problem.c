@@ -6,8 +6,8 @@
 #include "solvers.h"
 #include "sums.h"
 
-/* A column sum below this may have lost digits to underflow: the column is summed again by itself. */
-static const double UNDERFLOW_SUM = 1e-280;
+/* A column sum below this, or this part of the mass, may have lost digits: the column is summed again by itself. */
+static const double UNDERFLOW_SUM = 1e-280, LOST_SUM = 0x1p-88;
 /* Potentials (base 2) whose mean is beyond this are shifted: a common part costs the digits of every exponent. */
 static const double LARGEST_MEAN = 64;
 /* Steps without progress after which, within so many times the rounding, a method has come as far as it can. */
@@ -129,7 +129,7 @@ int sv_ot_best_v(const struct ot_problem *p, const double *u, const double *v, c
                  double *best, double *work)
 {
     const size_t n = p->n, m = p->m;
-    if (sv_ot_least(column_sums, m) > UNDERFLOW_SUM) {
+    if (sv_ot_least(column_sums, m) > fmax(UNDERFLOW_SUM, LOST_SUM * p->mass_a)) {
         for (size_t j = 0; j < m; j++)
             best[j] = v[j] + stage * log2(p->b[j] / column_sums[j]);
     } else {
