@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 import scipy.sparse as sp
+from scipy.sparse.linalg import splu
 
 import solvers
 from solvers.demo.control import Control
 from solvers.optimize import _krylov, _sparse
+from solvers.optimize._sparse import SparseKKT
 
 from . import harness
 from .harness import ratio
@@ -60,6 +62,7 @@ def report(quick: bool = False) -> Report:
     with harness.threads(1):
         linear = _linear(result, curves, (3, 8, 16) if quick else (3, 12, 16, 32, 64, 128, 256), ipopt, quick)
         _semilinear(result, curves, (16,) if quick else (32, 64, 128, 256), ipopt, quick)
+        _factors(result, Control(32 if quick else 256), 3 if quick else 7)
         _largest(result, 32 if quick else 512)
     for name, goal in GOALS.items():
         result.targets.insert(0, Target(f"IPOPT / ours ({name}), linear, N=256", ">=", goal, linear.get(name)))
@@ -69,7 +72,7 @@ def report(quick: bool = False) -> Report:
         "objective on the surface of the equation, projected onto the bounds of the control; violation is the largest "
         "residual of the equation."
     )
-    result.header = harness.versions("cyipopt")
+    result.header = harness.versions("cyipopt", "qdldl")
     return result
 
 
@@ -209,6 +212,51 @@ def _semilinear(result: Report, curves: Lines, sizes: tuple[int, ...], ipopt: An
         for N in harness.progress(sizes, title):
             problem = Control(N, semilinear=True, low=sides[0], high=sides[1])
             _cells(table, curves, title.lower(), problem, ipopt, quick)
+
+
+def _factors(result: Report, problem: Control, rounds: int) -> None:
+    """One KKT matrix of the linear problem by libraries for sparse factors: the first of its pattern, and a further."""
+    n = problem.size
+    H, J = problem.hess(problem.x0), problem.linear
+    # no pivots are sought by qdldl: it needs a matrix that is quasidefinite
+    dx, dc = np.zeros(2 * n), np.full(n, 1e-8)
+    K = sp.csc_array(sp.block_array([[H, J.T], [J, -sp.diags_array(dc)]]))
+    b = np.random.default_rng(1).standard_normal(3 * n)
+    known = SparseKKT(2 * n, n)
+    known.factor(H, J, dx, dc)
+    calls: dict[str, Callable[[], Any]] = {
+        "ours": partial(_fresh, problem, H, J, dx, dc),
+        "ours, pattern known": partial(_again, known, H, J, dx, dc),
+        "SciPy's SuperLU": partial(splu, K, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True},
+                                   diag_pivot_thresh=1e-6),
+        "SciPy's SuperLU, as it comes": partial(splu, K),
+    }  # fmt: skip
+    if (qdldl := harness.peer("qdldl")) is not None:
+        upper = sp.csc_matrix(sp.triu(K))
+        kept = qdldl.Solver(upper, upper=True)
+        calls["qdldl"] = partial(qdldl.Solver, upper, upper=True)
+        calls["qdldl, pattern known"] = lambda: kept.update(upper, upper=True) or kept
+    solves: dict[str, Any] = {}
+    times = harness.interleave(calls, rounds, 30.0, lambda name, made: solves.update({name: _solution(made, b)}))
+    table = result.table(f"A KKT matrix of {3 * n:,} rows, {K.nnz:,} entries: its factors")
+    for name, time in times.items():
+        table.rows.append({
+            "library": name, "time": time, "ratio": f"{ratio(time, times['ours, pattern known']):.2f}",
+            "residual": f"{np.linalg.norm(b - K @ solves[name]) / np.linalg.norm(b):.0e}",
+        })  # fmt: skip
+
+
+def _fresh(problem: Control, *matrix: Any) -> SparseKKT:
+    return _again(SparseKKT(2 * problem.size, problem.size), *matrix)
+
+
+def _again(kkt: SparseKKT, *matrix: Any) -> SparseKKT:
+    kkt.factor(*matrix)
+    return kkt
+
+
+def _solution(factors: Any, b: Array) -> Array:
+    return np.asarray(factors.solve(b, 1e-12) if isinstance(factors, SparseKKT) else factors.solve(b))
 
 
 def _largest(result: Report, N: int) -> None:

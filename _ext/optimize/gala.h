@@ -38,6 +38,9 @@ enum { SV_FILTER_CAPACITY = 256, SV_GALA_SEQUENTIAL = 150 };
  * stagnate they are taken once more, from the best point so far. */
 enum { SV_GALA_FIRST = 140, SV_GALA_ROUTES = 4 };
 
+/* Where active sets in their turn give way to the interior point, its mu starts so many times as large: not as what failed. */
+enum { SV_GALA_LATER_MU = 10 };
+
 struct sv_gala_options {
     double tol, mu, push, max_shift;
     int64_t monotone;

@@ -1,7 +1,7 @@
 # The loop of method gala (gala.h): its state is an array of bytes.
 
 cdef extern from "gala.h" nogil:
-    enum: SV_GALA_FIRST, SV_GALA_ROUTES, SV_GALA_RUNNING
+    enum: SV_GALA_FIRST, SV_GALA_LATER_MU, SV_GALA_ROUTES, SV_GALA_RUNNING
 
     struct sv_gala_options:
         double tol
@@ -33,8 +33,8 @@ cdef extern from "gala.h" nogil:
     void sv_gala_answer(const sv_gala *, double *, double *, double *)
 
 
-#: A first route has so many iterations, a solve so many routes.
-FIRST, ROUTES = SV_GALA_FIRST, SV_GALA_ROUTES
+#: A first route has so many iterations, a solve so many routes; how much larger mu starts on the active sets of later ones.
+FIRST, ROUTES, LATER_MU = SV_GALA_FIRST, SV_GALA_ROUTES, SV_GALA_LATER_MU
 
 
 cdef int64_t state_bytes(NLP nlp):

@@ -142,7 +142,7 @@ static int travelled(const struct sv_gala_batch *batch, struct desk *desk, struc
     const double *from = k > 1 ? t->x : t->x0;
     sv_gala *state = k ? t->other : desk->first;
     if (k % 2)
-        options.exact = 2, options.push = 0;
+        options.exact = 2, options.push = 0, options.mu *= SV_GALA_LATER_MU;
     options.onward = k == SV_GALA_ROUTES - 1;
     if (k > 1)
         sv_gala_answer(t->best, t->x, t->y, t->z);

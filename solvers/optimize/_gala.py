@@ -30,7 +30,7 @@ ENDS = {int(status): status for status in Status}
 SLICE = 0.05
 #: The first route gives way to that on active sets when it stagnates, finds no feasible point, or after so many. Where
 #: both stagnate they are taken once more, from the best point so far.
-FIRST, LAST_ROUTE = _kernels.FIRST, _kernels.ROUTES - 1
+FIRST, LAST_ROUTE, LATER_MU = _kernels.FIRST, _kernels.ROUTES - 1, _kernels.LATER_MU
 #: What a first route has before it.
 NOTHING = np.zeros(0, np.uint8)
 NOTHING.flags.writeable = False
@@ -123,8 +123,10 @@ class Gala:
 
     def settings(self, tol: float, exact: int, sequential: bool, onward: bool = False) -> dict[str, Any]:
         """What the loop is told (`sv_gala_options`)."""
+        later = exact == 2 and self.inequality == "auto"  # on active sets after a route that failed
+        mu, push = self.mu * LATER_MU if later else self.mu, 0.0 if exact == 2 else self.push
         return {
-            "tol": tol, "mu": self.mu, "max_shift": 1e40, "push": 0.0 if exact == 2 else self.push,
+            "tol": tol, "mu": mu, "max_shift": 1e40, "push": push,
             "monotone": self.monotone, "exact": exact, "projected": self.merit_form == "projected",
             "window": self.window, "sequential": sequential, "onward": onward,
         }  # fmt: skip

@@ -52,6 +52,7 @@ def gala_init(
 def gala_run(nlp: NLP, state: Array, iterations: int, seconds: float) -> tuple[Array, int, int, float, Array]: ...
 
 FIRST: int
+LATER_MU: int
 ROUTES: int
 
 def gala_gives_up(nlp: NLP, state: npt.NDArray[Any], first: int, max_iter: int) -> bool: ...

@@ -20,6 +20,12 @@ def test_derivatives(semilinear, seed):
     np.testing.assert_allclose((problem.hess(x) + problem.equation_hess(x, y)).toarray(), curved, rtol=1e-4, atol=1e-4)
 
 
+def test_a_measure_for_each_iteration():
+    found, measures = row._ours(Control(6, semilinear=True, low=-30.0, high=30.0), 1)
+    assert len(measures) == found.nit
+    assert measures[-1] == found.measure
+
+
 def test_the_row(monkeypatch):
     class Silent:
         def stage(self, name):

@@ -23,6 +23,15 @@ def test_what_the_size_of_multipliers_alone_solves_goes_on_from_its_best_point()
     assert kkt(found.x, cutest("AVION2")).solved(1e-4)
 
 
+@pytest.mark.cutest
+def test_active_sets_after_a_route_that_failed_begin_with_a_larger_mu():
+    """CRESC50 has a valley without end beside its minimum, into which the interior point goes with the first mu."""
+    found = minimize(**cutest("CRESC50").arguments(), max_iter=500)
+    assert found.success
+    assert found.state.route == 1
+    assert kkt(found.x, cutest("CRESC50")).solved(1e-8)
+
+
 @pytest.mark.parametrize("inequality", ["auto", "interior", "active-set"])
 @pytest.mark.parametrize("power", [2, 4])
 def test_no_multiplier_of_an_infinite_side_balances_a_slope_without_end(power, inequality):

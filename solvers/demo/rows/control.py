@@ -94,7 +94,7 @@ def _ours(problem: Control, threads: int) -> tuple[Any, Array]:
         problem.fun, problem.x0, **problem.arguments(), method="gala", tol=TOL, threads=threads,
         callback=lambda state: measures.append(state.measure),
     )  # fmt: skip
-    return found, np.array([*measures, found.measure])
+    return found, np.array(measures)
 
 
 def _share(z: Array) -> float:
@@ -121,7 +121,7 @@ def _measure(measures: Array) -> Figure:
     figure = Figure(figsize=(4, 3.3), layout="constrained")
     axes = figure.subplots()
     shown = np.flatnonzero(measures > 0)
-    axes.semilogy(shown, measures[shown], "o-", color=OURS, markersize=3, linewidth=1.4)
+    axes.semilogy(shown + 1, measures[shown], "o-", color=OURS, markersize=3, linewidth=1.4)
     axes.axhline(TOL, color=PEER, linestyle=":", linewidth=1.2)
     axes.set_xlabel("iteration")
     axes.set_ylabel("measure")
