@@ -220,6 +220,8 @@ def _threads_table(result: Report, outcomes: list[Outcome]) -> None:
             table.rows.append({
                 "case": outcome.case.name, "kernel": name, "1 thread": one, f"{THREADS} threads": two,
                 "gain": speed(gain), "triad's gain": memory,
+                # where a host takes a core away now and then, the medians tell of the host
+                "least over least": speed(one.minimum / two.minimum),
             })  # fmt: skip
             result.timings.append(_record(outcome, name, two, THREADS))
             if name in outcome.kernels and memory is not None and memory >= GAIN:
