@@ -5,7 +5,7 @@
  *
  * Each entry of a chosen column is read once, 8 bytes for 2 flops; the vector (in blocks that stay in the first cache
  * where it is written) serves four columns a load. The bound is the memory's or the cache's bandwidth. In NumPy:
- *     out = X[:, list].T @ v;  z = X[:, list] @ factor;  panel = roots[:, None] * X[from:to, list]
+ *     out = X[:, list].T @ v;  z = X[:, list] @ factor;  block = roots[:, None] * X[from:to, list] * scale
  */
 #include "columns.h"
 
@@ -177,16 +177,16 @@ INLINE void products_of_four(const stored *X, size_t rows, size_t stride, size_t
 
 /* A block of rows of some columns at a time, which stays in the second cache while four columns after the other stay in the
  * first: 2 flops a product, bound by the multipliers. */
-static void products(const stored *X, size_t n, size_t stride, size_t first, size_t above, size_t count,
-                     const int32_t *list, const double *weights, double *H, size_t order)
+static void products(const stored *X, size_t n, size_t stride, size_t above, size_t count, const int32_t *list,
+                     const double *weights, double *H, size_t order)
 {
-    for (size_t a = first; a < above; a++)
+    for (size_t a = 0; a < above; a++)
         memset(H + a * order, 0, count * sizeof *H);
     for (size_t from = 0; from < n; from += PRODUCT_ROWS) {
         size_t rows = n - from < PRODUCT_ROWS ? n - from : PRODUCT_ROWS;
-        for (size_t b = first / PASSING * PASSING; b < count; b += PASSING) {
+        for (size_t b = 0; b < count; b += PASSING) {
             size_t end = count - b < PASSING ? count : b + PASSING;
-            for (size_t a = first; a < above && a < end; a += COLUMNS)
+            for (size_t a = 0; a < above && a < end; a += COLUMNS)
                 products_of_four(X + from, rows, stride, count, list, weights ? weights + from : NULL, a, above,
                                  a > b ? a : b, end, H, order);
         }
@@ -194,23 +194,67 @@ static void products(const stored *X, size_t n, size_t stride, size_t first, siz
 }
 #endif
 
-static void scaled_rows(const stored *X, size_t stride, size_t count, const int32_t *list, size_t from, size_t to,
-                        const double *roots, double *out)
+/* v[k], lane i becomes v[i], lane k. */
+INLINE void turned(vreal v[SV_W])
 {
-    size_t rows = to - from;
-    for (size_t k = 0; k < count; k++, out += rows) {
-        const stored *x = column_of(X, stride, list, k) + from;
+#ifdef V_HAS_TRANSPOSE
+    v_transpose(v);
+#else
+    double lane[SV_W][SV_W], row[SV_W];
+    for (size_t k = 0; k < SV_W; k++)
+        v_store(lane[k], v[k]);
+    for (size_t k = 0; k < SV_W; k++) {
+        for (size_t i = 0; i < SV_W; i++)
+            row[i] = lane[i][k];
+        v[k] = v_load(row);
+    }
+#endif
+}
+
+/* A panel of columns, `count` of them and then zeros, in double precision or in `single`. */
+INLINE void pack_panel(const stored *X, size_t stride, size_t count, const int32_t *list, size_t first, size_t rows,
+                       const double *roots, const double *scale, double *panel, float *single)
+{
+    const size_t width = SV_PANEL_BYTES / (single ? sizeof(float) : sizeof(double));
+    for (size_t c = 0; c < width; c += SV_W) {
+        const stored *x[SV_W];
+        for (size_t k = 0; k < SV_W; k++)
+            x[k] = c + k < count ? column_of(X, stride, list, first + c + k) : NULL;
         for (size_t i = 0; i < rows; i += SV_W) {
-            vreal here = s_load_some(x + i, rows - i);
-            if (roots)
-                here = v_mul(here, v_load_some(roots + from + i, rows - i, 0));
-            v_store_some(out + i, here, rows - i);
+            vreal v[SV_W], root = roots ? v_load_some(roots + i, rows - i, 0) : v_set1(1);
+            for (size_t k = 0; k < SV_W; k++) {
+                v[k] = x[k] ? s_load_some(x[k] + i, rows - i) : v_set1(0);
+                if (roots)
+                    v[k] = v_mul(v[k], root);
+                if (scale && x[k])
+                    v[k] = v_mul(v[k], v_set1(scale[first + c + k]));
+            }
+            turned(v);
+            for (size_t k = 0; k < SV_W && i + k < rows; k++) {
+                if (single)
+                    v_store_float(single + (i + k) * width + c, v[k]);
+                else
+                    v_store(panel + (i + k) * width + c, v[k]);
+            }
         }
     }
 }
 
+static void pack(const stored *X, size_t stride, size_t count, const int32_t *list, size_t rows, const double *roots,
+                 const double *scale, double *block, float *single)
+{
+    const size_t width = SV_PANEL_BYTES / (single ? sizeof(float) : sizeof(double));
+    for (size_t first = 0; first < count; first += width) {
+        size_t here = count - first < width ? count - first : width;
+        if (single)
+            pack_panel(X, stride, here, list, first, rows, roots, scale, NULL, single + first * rows);
+        else
+            pack_panel(X, stride, here, list, first, rows, roots, scale, block + first * rows, NULL);
+    }
+}
+
 #ifdef STORED_FLOAT
-const struct columns_float_kernels SV_TABLE(columns_float_kernels) = {dots, combine, squares, scaled_rows};
+const struct columns_float_kernels SV_TABLE(columns_float_kernels) = {dots, combine, squares, pack};
 #else
-const struct columns_kernels SV_TABLE(columns_kernels) = {dots, combine, squares, products, scaled_rows};
+const struct columns_kernels SV_TABLE(columns_kernels) = {dots, combine, squares, products, pack};
 #endif

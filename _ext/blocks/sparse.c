@@ -82,6 +82,29 @@ int sv_compressed_squares(const struct sv_compressed *matrix, size_t count, size
     return flat ? SV_FLAT : SV_MIXED;
 }
 
+/* Entries that are read twice in turn: they stay in the second cache. */
+enum { TWICE = 1 << 14 };
+
+int sv_compressed_squares_and_dots(const struct sv_compressed *X, size_t count, size_t width, const double *x,
+                                   double *squares, double *dots)
+{
+    int found = SV_FLAT;
+    if (!x)
+        return sv_compressed_squares(X, count, width, squares, NULL);
+    for (size_t from = 0, end; from < count; from = end) {
+        struct sv_compressed some = *X;
+        some.starts += from;
+        for (end = from + 1; end < count && X->starts[end] < (int64_t)X->starts[from] + TWICE;)
+            end++;
+        int these = sv_compressed_squares(&some, end - from, width, squares + from, NULL);
+        if (these == 0)
+            return 0;
+        found = these == SV_MIXED ? SV_MIXED : found;
+        sv_compressed_gather(&some, end - from, NULL, x, dots + from);
+    }
+    return found;
+}
+
 void sv_compressed_csc_rows(const struct sv_compressed *matrix, size_t p, const int32_t *list, size_t n, int32_t *starts,
                           int32_t *place, double *value)
 {

@@ -39,6 +39,10 @@ SV_BINDING int sv_compressed_is_flat(const struct sv_compressed *X, size_t count
 SV_BINDING int sv_compressed_squares(const struct sv_compressed *X, size_t count, size_t width, double *by_segment,
                                    double *by_index);
 
+/* The former, and segment k . x, in one pass over the memory; without x (NULL) the squares alone. */
+SV_BINDING int sv_compressed_squares_and_dots(const struct sv_compressed *X, size_t count, size_t width, const double *x,
+                                              double *squares, double *dots);
+
 /* The columns that `list` names, rising, of an n-row CSC matrix as the rows of a CSR one: starts of n + 1, place and
  * value of all their entries. */
 SV_BINDING void sv_compressed_csc_rows(const struct sv_compressed *X, size_t p, const int32_t *list, size_t n,

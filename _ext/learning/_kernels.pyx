@@ -11,7 +11,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from scipy.linalg.cython_blas cimport dsyrk, dtrsv
+from scipy.linalg.cython_blas cimport dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf, dsyevd
 
 cdef extern from "quadratic.h" nogil:
@@ -95,6 +95,8 @@ cdef class Quadratic:
 
 
 cdef extern from "losses.h" nogil:
+    int SV_LOSS_SQUARED
+
     struct sv_loss:
         int kind
         size_t n
@@ -279,6 +281,8 @@ cdef extern from "sparse.h" nogil:
     void sv_compressed_gather(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
     void sv_compressed_scatter(const sv_compressed *, size_t, const int32_t *, const double *, double *) noexcept
     int sv_compressed_squares(const sv_compressed *, size_t, size_t, double *, double *) noexcept
+    int sv_compressed_squares_and_dots(const sv_compressed *, size_t, size_t, const double *, double *,
+                                       double *) noexcept
     int sv_compressed_is_flat(const sv_compressed *, size_t) noexcept
     void sv_compressed_csc_rows(const sv_compressed *, size_t, const int32_t *, size_t, int32_t *, int32_t *,
                               double *) noexcept
@@ -347,6 +351,18 @@ cdef class Compressed:
     def is_flat(self):
         """Whether each segment has one value at all its places."""
         return bool(sv_compressed_is_flat(&self.X, self.count))
+
+    def squares_and_dots(self, const double[::1] x):
+        """The sums of the squares of each segment, and its product with x; None where indices do not rise or do not fit."""
+        if <size_t>x.shape[0] != self.width:
+            raise ValueError(f"x has length {x.shape[0]}, not {self.width}")
+        out = np.zeros((2, self.count))
+        cdef double[:, ::1] sums = out
+        cdef int fits = 1
+        if self.width and self.count:
+            with nogil:
+                fits = sv_compressed_squares_and_dots(&self.X, self.count, self.width, &x[0], &sums[0, 0], &sums[1, 0])
+        return out if fits else None
 
     def squares(self, int by_index):
         """The sums of the squares of each segment, or of each index; None where indices do not rise or do not fit."""
@@ -433,20 +449,18 @@ cdef class Compressed:
 
 
 cdef extern from "columns.h" nogil:
-    ctypedef void (*sv_syrk)(char *, char *, int *, int *, double *, double *, int *, double *, double *,
-                             int *) noexcept nogil
-
     void sv_columns_dots(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *) noexcept
     void sv_columns_combine(const double *, size_t, size_t, size_t, const int32_t *, const double *,
                              double *) noexcept
     void sv_columns_squares(const double *, size_t, size_t, size_t, double *) noexcept
-    void sv_columns_products(const double *, size_t, size_t, size_t, size_t, const int32_t *, const double *, int,
-                             double *, size_t) noexcept
+    void sv_columns_squares_and_dots(const double *, size_t, size_t, size_t, const double *, double *, double *) noexcept
+    void sv_columns_products(const double *, size_t, size_t, size_t, size_t, const int32_t *, const double *, double *,
+                             size_t, double *) noexcept
     void sv_columns_gram(const double *, size_t, size_t, size_t, const int32_t *, const double *, double *,
-                                double *, sv_syrk) noexcept
+                                double *) noexcept
     size_t sv_columns_gram_work(size_t) noexcept
-    void sv_columns_single_gram(const double *, const float *, size_t, size_t, size_t, const int32_t *, const double *,
-                                const double *, double *, float *) noexcept
+    void sv_columns_single_gram(const double *, const float *, size_t, size_t, size_t, size_t, const int32_t *,
+                                const double *, const double *, double *, float *) noexcept
     size_t sv_columns_single_work(size_t) noexcept
     void sv_columns_float_dots(const float *, size_t, size_t, size_t, const int32_t *, const double *,
                                double *) noexcept
@@ -454,7 +468,7 @@ cdef extern from "columns.h" nogil:
                                   double *) noexcept
     void sv_columns_float_squares(const float *, size_t, size_t, size_t, double *) noexcept
     void sv_columns_float_gram(const float *, size_t, size_t, size_t, const int32_t *, const double *, double *,
-                               double *, sv_syrk) noexcept
+                               double *) noexcept
 
 
 cdef class Columns:
@@ -523,17 +537,29 @@ cdef class Columns:
                 sv_columns_squares(self.X, self.n, self.stride, self.count, &sums[0])
         return out
 
-    def border(self, size_t rows, const double[::1] weights, int threads):
+    def squares_and_dots(self, const double[::1] v):
+        """The sums of the squares of all columns of X, in double precision, and X' v."""
+        if self.X == NULL or self.list != NULL or <size_t>v.shape[0] != self.n:
+            raise ValueError("v does not fit X")
+        out = np.zeros((2, self.count))
+        cdef double[:, ::1] sums = out
+        if self.n and self.count:
+            with nogil:
+                sv_columns_squares_and_dots(self.X, self.n, self.stride, self.count, &v[0], &sums[0, 0], &sums[1, 0])
+        return out
+
+    def border(self, size_t rows, const double[::1] weights):
         """The first rows of X' D X, of columns in double precision; D of ones where `weights` is None."""
         if self.X == NULL or rows > self.count or (weights is not None and <size_t>weights.shape[0] != self.n):
             raise ValueError("there are no such products")
         H = np.empty((rows, self.count))
+        cdef double[::1] work = np.empty(sv_columns_gram_work(self.count))
         cdef double[:, ::1] into = H
         cdef const double *D = &weights[0] if weights is not None else NULL
         if rows:
             with nogil:
-                sv_columns_products(self.X, self.n, self.stride, rows, self.count, self.list, D, threads, &into[0, 0],
-                                    self.count)
+                sv_columns_products(self.X, self.n, self.stride, rows, self.count, self.list, D, &into[0, 0],
+                                    self.count, &work[0])
         left = np.tril_indices(rows, -1)
         H[left] = H[left[::-1]]
         return H
@@ -544,30 +570,32 @@ cdef class Columns:
             raise ValueError(f"roots has length {roots.shape[0]}, not {self.n}")
         H = np.zeros((self.count, self.count))
         cdef double[:, ::1] into = H
-        # All columns as they are go to BLAS in place.
-        scaled = self.list != NULL or roots is not None or self.single != NULL
-        cdef double[::1] work = np.empty(sv_columns_gram_work(self.count) if scaled else 1)
+        cdef double[::1] work = np.empty(sv_columns_gram_work(self.count))
         cdef const double *weights = &roots[0] if roots is not None else NULL
         if self.single != NULL and self.n and self.count:
             with nogil:
                 sv_columns_float_gram(self.single, self.n, self.stride, self.count, self.list, weights, &into[0, 0],
-                                      &work[0], dsyrk)
+                                      &work[0])
         elif self.n and self.count:
             with nogil:
-                sv_columns_gram(self.X, self.n, self.stride, self.count, self.list, weights, &into[0, 0], &work[0],
-                                dsyrk)
+                sv_columns_gram(self.X, self.n, self.stride, self.count, self.list, weights, &into[0, 0], &work[0])
         return H
 
-    def gram_in_single(self, const double[::1] roots, const double[::1] scale):
-        """The same in single precision, the columns times `scale`: wrong by about 1e-7 in units of their norms."""
-        if <size_t>roots.shape[0] != self.n or <size_t>scale.shape[0] < self.count:
+    def gram_in_single(self, const double[::1] roots, const double[::1] scale, rows=None):
+        """The same in single precision, the columns times `scale`: wrong by about 1e-7 in units of their norms; or its
+        first rows."""
+        cdef size_t above = self.count if rows is None else rows
+        if (roots is not None and <size_t>roots.shape[0] != self.n) or <size_t>scale.shape[0] < self.count:
             raise ValueError("roots or scale does not fit X")
-        H = np.zeros((self.count, self.count))
+        if above > self.count:
+            raise ValueError("there are no such rows")
+        H = np.zeros((above, self.count))
         cdef double[:, ::1] into = H
-        cdef float[::1] work = np.empty(sv_columns_single_work(self.count) + 1, np.float32)
-        if self.n and self.count:
+        cdef float[::1] work = np.empty(sv_columns_single_work(self.count), np.float32)
+        cdef const double *D = &roots[0] if roots is not None else NULL
+        if self.n and above:
             with nogil:
-                sv_columns_single_gram(self.X, self.single, self.n, self.stride, self.count, self.list, &roots[0],
+                sv_columns_single_gram(self.X, self.single, self.n, self.stride, above, self.count, self.list, D,
                                        &scale[0], &into[0, 0], &work[0])
         return H
 

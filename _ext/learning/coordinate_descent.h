@@ -31,6 +31,7 @@ struct sv_fit {
     int screening, threads;
     int entries;                 /* SV_MIXED or SV_FLAT of sparse columns, as sv_fit_norms tells; 0: not known */
     int from_zero;               /* whether every fit starts at zero: what holds there is then left to sv_fit_begin */
+    double *with_targets;        /* room for X'y, which sv_fit_norms then makes, too: of least squares from zero; or NULL */
     double *work;                /* sv_fit_work() doubles */
     int32_t *places;             /* 3 (d + 1) */
     /* By sv_fit_prepare. */

@@ -15,6 +15,7 @@ cdef extern from "coordinate_descent.h" nogil:
         int threads
         int entries
         int from_zero
+        double *with_targets
         double *work
         int32_t *places
         int whole

@@ -75,6 +75,15 @@ static void gradient(struct sv_fit *fit, const double *v, double total, const ui
         g[fit->d] = total;
 }
 
+/* The same at w = 0, where v = -y. */
+static void gradient_at_zero(const struct sv_fit *fit, double total, double *g)
+{
+    for (size_t j = 0; j < fit->d; j++)
+        g[j] = -fit->with_targets[j];
+    if (fit->ones)
+        g[fit->d] = total;
+}
+
 /* z = X w. */
 static void predictors(struct sv_fit *fit, const double *w, double *z)
 {
@@ -213,7 +222,10 @@ void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, dou
     struct sv_separable_measures penalty;
     predictors(fit, w, z);
     sv_learning_loss(&fit->loss, z, NULL, 0, NULL, v, NULL, &bounds->sums);
-    gradient(fit, v, bounds->sums.total, alive, g);
+    if (fit->with_targets && isnan(fit->at_zero))
+        gradient_at_zero(fit, bounds->sums.total, g);
+    else
+        gradient(fit, v, bounds->sums.total, alive, g);
     sv_separable_measure(&fit->penalty, w, g, &penalty);
     bounds->primal = bounds->sums.value + penalty.value;
     bounds->kkt = penalty.kkt;
@@ -260,10 +272,11 @@ void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g, c
 int sv_fit_norms(const struct sv_fit *fit, double *norms)
 {
     int fits = SV_MIXED;
+    const double *y = fit->with_targets ? fit->loss.y : NULL;
     if (fit->dense)
-        sv_columns_squares(fit->dense, fit->n, fit->stride, fit->d, norms);
+        sv_columns_squares_and_dots(fit->dense, fit->n, fit->stride, fit->d, y, norms, fit->with_targets);
     else
-        fits = sv_compressed_squares(&fit->sparse, fit->d, fit->n, norms, NULL);
+        fits = sv_compressed_squares_and_dots(&fit->sparse, fit->d, fit->n, y, norms, fit->with_targets);
     if (fit->ones)
         norms[fit->d] = (double)fit->n;
     for (size_t j = 0; j < width(fit); j++)

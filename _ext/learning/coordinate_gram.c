@@ -15,7 +15,7 @@
 
 SV_DISPATCH(struct quadratic_kernels, kernel_table, quadratic_kernels_f64)
 
-enum { PHASES = 200, FEW_FEATURES = 8 };
+enum { PHASES = 200, FEW_FEATURES = 8, PACKED = 96 };
 
 /* Features of less than this share of entries are multiplied row by row: a product a pair of entries, each at a scattered
  * place, where dots take one an entry and column. */
@@ -65,11 +65,16 @@ static double sum_of(const double *x, size_t n)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* The upper triangle of X'D X of dense features, and the products with the ones. */
+/* The upper triangle of X'D X of dense features, and the products with the ones. Many columns are packed for it, where there
+ * is memory. */
 static void form_dense(const struct sv_sweeps *s, size_t features, double *weights, double *H)
 {
-    size_t p = s->p;
-    sv_columns_products(s->dense, s->n, s->stride, features, features, s->list, s->weights, 1, H, p);
+    size_t p = s->p, bytes = features >= PACKED ? sv_columns_gram_work(features) * sizeof *H : 0;
+    int used;
+    double *block = bytes ? sv_scratch_take(bytes, &used) : NULL;
+    sv_columns_products(s->dense, s->n, s->stride, features, features, s->list, s->weights, H, p, block);
+    if (block)
+        sv_scratch_give(block, bytes);
     if (!s->ones)
         return;
     double *last = H + (p - 1) * p;

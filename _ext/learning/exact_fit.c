@@ -42,7 +42,7 @@ static void form(const struct sv_fit *fit, size_t count, size_t turned, double *
             for (size_t i = 0; i < n; i++)
                 panel[i * turned + c] = x[i];
         }
-        sv_columns_products(panel, some, turned, n, n, NULL, NULL, 1, H, n);
+        sv_columns_products(panel, some, turned, n, n, NULL, NULL, H, n, NULL);
         for (size_t a = 0; a < n; a++)
             for (size_t b = a; b < n; b++)
                 K[b * n + a] += H[a * n + b];

@@ -168,7 +168,7 @@ cdef _whole_fit(X, y, int kind, const double *terms, bint ones, double tol, int6
             width = fit.d + ones
             if fit.n == 0 or fit.d == 0 or <size_t>targets.len != fit.n * sizeof(double):
                 raise ValueError("X has no entries, or y not its length")
-            bytes_ = sizeof(double) * (sv_fit_work(fit.n, fit.d) + 5 * width + fit.n) + 3 * sizeof(int32_t) * (fit.d + 1)
+            bytes_ = sizeof(double) * (sv_fit_work(fit.n, fit.d) + 6 * width + fit.n) + 3 * sizeof(int32_t) * (fit.d + 1)
             block = <char *>(PyMem_RawMalloc(bytes_) if bytes_ <= HEAP else sv_scratch_take(bytes_, &used))
             if block == NULL:
                 raise MemoryError
@@ -196,18 +196,20 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms
     fit.work, fit.norms = block, rest
     fit.penalty.d, fit.penalty.l1, fit.penalty.l2 = width, rest + width, rest + 2 * width
     fit.penalty.low, fit.penalty.high = rest + 3 * width, rest + 4 * width
-    fit.loss.n, fit.loss.y, fit.places = n, rest + 5 * width, <int32_t *>(rest + 5 * width + n)
+    fit.loss.n, fit.loss.y, fit.places = n, rest + 6 * width, <int32_t *>(rest + 6 * width + n)
+    if fit.loss.kind == SV_LOSS_SQUARED:
+        fit.with_targets = rest + 5 * width
     with nogil:
         for j in range(width):
             rest[j] = 0
             rest[width + j], rest[2 * width + j], rest[3 * width + j], rest[4 * width + j] = l1, l2, low, high
         if fit.ones:
             rest[width + d], rest[2 * width + d], rest[3 * width + d], rest[4 * width + d] = 0, 0, -INFINITY, INFINITY
-        fit.entries = sv_fit_norms(fit, rest)
+        fits = sv_learning_targets(fit.loss.kind, n, y, rest + 6 * width)
+        fit.entries = sv_fit_norms(fit, rest) if fits else 0
         fits = fit.entries != 0
         for j in range(d):
             fits = fits and rest[j] <= DBL_MAX
-        fits = fits and sv_learning_targets(fit.loss.kind, n, y, rest + 5 * width)
         if fits:
             sv_fit_prepare(fit)
     if not fits or (flat and not fit.flat):

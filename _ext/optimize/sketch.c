@@ -63,7 +63,7 @@ static void add_row(const struct sv_sketch *p, size_t i, double factor, double *
 static void gram_of_rows(struct sv_sketch *p, size_t q, const int32_t *list, double *gram)
 {
     if (p->dense) {
-        sv_columns_gram(p->dense, p->cols, p->cols, q, list, NULL, gram, p->work, p->lapack.syrk);
+        sv_columns_gram(p->dense, p->cols, p->cols, q, list, NULL, gram, p->work);
         return;
     }
     memset(p->step, 0, p->cols * sizeof *p->step);
@@ -277,7 +277,7 @@ static void onto_sketch(struct sv_sketch *p, uint64_t k)
     sv_columns_dots(p->W, p->cols, p->cols, q, NULL, start_of(p), along);
     for (size_t a = 0; a < q; a++)
         p->t[a] = along[a] - p->t[a];
-    sv_columns_gram(p->W, p->cols, p->cols, q, NULL, NULL, p->gram, p->work, p->lapack.syrk);
+    sv_columns_gram(p->W, p->cols, p->cols, q, NULL, NULL, p->gram, p->work);
     double *scale = p->gram + q * q;
     scaled(q, p->gram, scale);
     int32_t rank = factored(p, q, p->gram, p->factors, p->pivots);

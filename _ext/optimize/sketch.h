@@ -31,7 +31,6 @@ enum sv_sketch_carry { SV_CARRY_NOTHING, SV_CARRY_MOMENTUM, SV_CARRY_NESTEROV };
 
 /* BLAS's and LAPACK's, as Fortran has them: handed in, since the library links none. */
 struct sv_sketch_lapack {
-    sv_syrk syrk;
     void (*gemm)(char *, char *, int *, int *, int *, double *, double *, int *, double *, int *, double *, double *,
                  int *);
     void (*potrf)(char *, int *, double *, int *, int *);

@@ -1,7 +1,7 @@
 # Sketch and project (sketch.h). A `Sketch` holds the matrix, what is drawn, and the work space; its vectors x and v are the
 # caller's, who sets them before a run.
 
-from scipy.linalg.cython_blas cimport dgemm, dsyrk, dtrsv
+from scipy.linalg.cython_blas cimport dgemm, dtrsv
 from scipy.linalg.cython_lapack cimport dpotrf, dpstrf
 
 cdef extern from "sketch.h" nogil:
@@ -21,7 +21,6 @@ cdef extern from "sketch.h" nogil:
         uint32_t *alias
 
     struct sv_sketch_lapack:
-        void (*syrk)(char *, char *, int *, int *, double *, double *, int *, double *, double *, int *) noexcept nogil
         void (*gemm)(char *, char *, int *, int *, int *, double *, double *, int *, double *, int *, double *, double *,
                      int *) noexcept nogil
         void (*potrf)(char *, int *, double *, int *, int *) noexcept nogil
@@ -181,7 +180,7 @@ cdef class Sketch:
         self.p.work = self.doubles(np.empty(sv_sketch_work(q)))
         self.p.factors = self.doubles(np.empty(kept * q * q))
         self.p.pivots, self.p.rank = self.whole(np.empty(kept * q, np.int32)), self.whole(np.full(kept, -1, np.int32))
-        self.p.lapack.syrk, self.p.lapack.gemm, self.p.lapack.potrf = dsyrk, dgemm, dpotrf
+        self.p.lapack.gemm, self.p.lapack.potrf = dgemm, dpotrf
         self.p.lapack.pstrf, self.p.lapack.trsv = dpstrf, dtrsv
         if combined:
             self.sums = np.empty((q, self.p.cols)), np.empty(q)

@@ -9,7 +9,7 @@ import math
 import warnings
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ DENSE_ENOUGH = 0.2
 #: Columns that are worth a Gram matrix in any case, and operations that take less than what a step has beside them.
 FEWEST, CHEAP = 10, 4e6
 
+#: Operations of a Gram matrix in single precision in the time of an entry that a pass reads.
+SINGLE_A_PASS = 30.0
 
 #: Bytes beyond which a copy of X is told.
 LARGE_COPY = 1 << 30
@@ -77,6 +79,8 @@ class Design(ABC):
     by_columns: bool
     #: Whether fits take less time than what Python adds to them.
     small: bool
+    #: Whether Gram matrices in single precision take less time.
+    has_single: ClassVar[bool] = False
 
     def is_slim(self, penalised: bool) -> bool:
         """The same of fits that hold coefficients at zero."""
@@ -92,8 +96,9 @@ class Design(ABC):
         """2-norms of the columns."""
 
     @abstractmethod
-    def affordable(self, columns: Array, passes: float) -> int:
-        """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes."""
+    def affordable(self, columns: Array, passes: float, single: bool = False) -> int:
+        """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes;
+        `single`: in single precision where that takes less time and there are enough samples."""
 
     @abstractmethod
     def product(self, w: Array) -> Array:
@@ -117,16 +122,16 @@ class Design(ABC):
         """
         return 0.0, math.inf
 
-    def gram(self, columns: Array, weights: Array | None) -> Array:
-        """X_W' D X_W, once; columns as of `panel`."""
-        return self.panel(columns).gram(weights)
+    def gram(self, columns: Array, weights: Array | None, scale: Array | None = None) -> Array:
+        """X_W' D X_W, once; columns as of `panel`, `scale` as of `Panel.gram`."""
+        return self.panel(columns).gram(weights, scale)
 
     @abstractmethod
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
         """X_left' D X_right, of features."""
 
-    def border(self, new: Array, old: Array, weights: Array | None, threads: int) -> Array:
-        """The rows of `new` in X' D X of the features `new` and then `old`."""
+    def border(self, new: Array, old: Array, weights: Array | None, scale: Array | None = None) -> Array:
+        """The rows of `new` in X' D X of the features `new`, then `old`; `scale` as of `Panel.gram`, of all columns."""
         return self.cross(new, np.concatenate([new, old]), weights)
 
 
@@ -135,6 +140,8 @@ class Matrix(Design):
 
     def __init__(self, X: Any, ones: bool) -> None:
         self.X = X
+        #: Targets y and X'y: see `learn`.
+        self.learned: tuple[Array, Array] | None = None
         self.n, self.d = X.shape
         self.ones = ones
         self.width = self.d + ones
@@ -143,12 +150,33 @@ class Matrix(Design):
 
     @cached_property
     def norms(self) -> Array:
-        squares = self._squares()
-        return np.sqrt(np.append(squares, self.n) if self.ones else squares)
+        self.place_norms(self._squares())
+        return self.__dict__["norms"]  # type: ignore[no-any-return]
+
+    def place_norms(self, squares: Array) -> None:
+        """Keeps the norms, whose squares these are."""
+        self.__dict__["norms"] = np.sqrt(np.append(squares, self.n) if self.ones else squares)
+
+    def learn(self, y: Array) -> bool:
+        """Computes the norms and X'y in one pass over contiguous columns; whether these are in order."""
+        found = self._squares_and_dots(y)
+        if found is None:
+            return False
+        self.place_norms(found[0])
+        self.learned = y, found[1]
+        return True
+
+    def known_product(self, y: Array) -> Array | None:
+        """X'y of the features, where it was computed for this very y."""
+        return self.learned[1] if self.learned is not None and self.learned[0] is y else None
 
     @abstractmethod
     def _squares(self) -> Array:
         """Sums of the squares of the features' columns."""
+
+    @abstractmethod
+    def _squares_and_dots(self, y: Array) -> Array | None:
+        """These, and X'y below them, of contiguous columns in double precision; None where they are not in order."""
 
     @abstractmethod
     def _combine(self, w: Array) -> Array:
@@ -198,6 +226,8 @@ class Matrix(Design):
 class Dense(Matrix):
     """In either order. Kernels read Fortran order; of C order BLAS makes the products, and panels are copies."""
 
+    has_single = True
+
     def __init__(self, X: Any, ones: bool) -> None:
         super().__init__(X, ones)
         self.by_columns = X.flags.f_contiguous
@@ -209,13 +239,15 @@ class Dense(Matrix):
     def is_slim(self, penalised: bool) -> bool:
         return self.X.dtype == np.float64 and is_slim(self.X.shape, penalised)
 
-    def affordable(self, columns: Array, passes: float) -> int:
-        # n p^2 operations by BLAS, and about 300 p^2 in the model, against n d by bandwidth for a pass.
-        return int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
+    def affordable(self, columns: Array, passes: float, single: bool = False) -> int:
+        # n p^2 operations, and about 300 p^2 in the model, against n d by bandwidth for a pass.
+        count = int(math.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
+        more = int(math.sqrt(SINGLE_A_PASS * passes * self.n * self.d / (self.n + 1000)))
+        return max(count, min(more, self.n // 2)) if single else count
 
     def costs(self, columns: Array, single: bool = False) -> tuple[float, float]:
         p = len(columns)
-        return (0.01 if single else 0.04) * self.n * p * p, 0.6 * self.n * p
+        return (0.01 if single else 0.02) * self.n * p * p, 0.6 * self.n * p
 
     @property
     def _columns_to_read(self) -> _kernels.Columns:
@@ -225,6 +257,10 @@ class Dense(Matrix):
 
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X, dtype=np.float64)
+
+    def _squares_and_dots(self, y: Array) -> Array | None:
+        assert self._columns is not None
+        return self._columns.squares_and_dots(y)
 
     def _combine(self, w: Array) -> Array:
         used = w[: self.d].nonzero()[0].astype(np.int32)
@@ -274,11 +310,14 @@ class Dense(Matrix):
             panel *= weights[:, None]
         return panel.T @ self._taken(right)
 
-    def border(self, new: Array, old: Array, weights: Array | None, threads: int) -> Array:
+    def border(self, new: Array, old: Array, weights: Array | None, scale: Array | None = None) -> Array:
         if self._columns is None or self.X.dtype != np.float64:
-            return super().border(new, old, weights, threads)
+            return super().border(new, old, weights)
         columns = np.concatenate([new, old]).astype(np.int32)  # read in place, where BLAS wants copies
-        return _kernels.Columns(self.X, columns).border(len(new), weights, threads)
+        chosen = _kernels.Columns(self.X, columns)
+        if scale is None or weights is not None:
+            return chosen.border(len(new), weights)
+        return chosen.gram_in_single(None, scale[columns], len(new))
 
 
 def _by_columns(X: Array, dtype: type[np.floating[Any]] | None = None) -> Array:
@@ -315,7 +354,7 @@ class Sparse(Matrix):
             return np.diff(self.X.indptr)
         return np.bincount(self.X.indices, minlength=self.d)
 
-    def affordable(self, columns: Array, passes: float) -> int:
+    def affordable(self, columns: Array, passes: float, single: bool = False) -> int:
         # To turn e entries to rows costs 4 e, their products e^2 / 2n, in units of which a pass costs half an entry.
         entries = np.cumsum(self._counts[columns[columns < self.d]], dtype=float)
         costs = entries * (4 + 0.5 * entries / self.n)
@@ -329,6 +368,9 @@ class Sparse(Matrix):
         squares = self.compressed.squares(not self.by_columns)
         assert squares is not None  # `design` has looked
         return squares
+
+    def _squares_and_dots(self, y: Array) -> Array | None:
+        return self.compressed.squares_and_dots(y)
 
     def _combine(self, w: Array) -> Array:
         if not self.by_columns:
@@ -391,10 +433,10 @@ class Sparse(Matrix):
     def _swept(self, features: Array) -> Panel:
         return SegmentPanel(self._by_columns, features, self.ones)
 
-    def gram(self, columns: Array, weights: Array | None) -> Array:
+    def gram(self, columns: Array, weights: Array | None, scale: Array | None = None) -> Array:
         if self.by_columns and not self.ones and len(columns) <= 2 * FEWEST:
             return self.compressed.cross(columns.astype(np.int32), None, weights)
-        return super().gram(columns, weights)
+        return super().gram(columns, weights, scale)
 
     def cross(self, left: Array, right: Array, weights: Array | None) -> Array:
         """By dots of few columns with all others, else by the Gram matrix of both."""
@@ -405,18 +447,23 @@ class Sparse(Matrix):
         return H[np.ix_(np.searchsorted(columns, left), np.searchsorted(columns, right))]
 
 
-def design(X: Any, ones: bool) -> Matrix:
-    """The matrix as the methods want it."""
+def design(X: Any, ones: bool, y: Array | None = None) -> Matrix:
+    """The matrix as the methods want it; with y, its product with y comes from the same pass as the norms."""
     if not scipy.sparse.issparse(X):
-        return Dense(X, ones)
+        dense = Dense(X, ones)
+        if y is not None and X.dtype == np.float64 and dense.by_columns:
+            dense.learn(y)
+        return dense
     if X.format not in ("csc", "csr"):
         X = X.tocsc()
     made = Sparse(X, ones)
+    if y is not None and made.by_columns and made.learn(y):
+        return made
     squares = made.compressed.squares(not made.by_columns)
     if squares is None:  # indices in disorder, or several entries of one place
         X = X.copy()
         X.check_format(full_check=True)
         X.sum_duplicates()
         return Sparse(X, ones)
-    made.__dict__["norms"] = np.sqrt(np.append(squares, made.n) if ones else squares)
+    made.place_norms(squares)
     return made

@@ -251,7 +251,7 @@ def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: b
 def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
     """The samples of weight > 0."""
     word(loss, "loss", MODELS)
-    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial")
+    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial", y if loss == "squared" else None)
     targets, s = _targets(y, matrix.n, loss), filled(matrix.n, 1.0)
     labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
     if sample_weight is not None:
@@ -284,8 +284,11 @@ def _model(samples: Samples, loss: str, targets: Array) -> Loss:
     return model
 
 
-def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
-    """The checked matrix, and how many copies of it were made; large ones in single precision are read in place."""
+def _matrix(X: Any, ones: bool, keep_float32: bool, y: Any = None) -> tuple[Design, int]:
+    """The checked matrix, and how many copies of it were made; large ones in single precision are read in place.
+
+    With y, not yet checked, the pass over X may make its product with y too.
+    """
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
             raise TypeError(f"X must be real numbers, not {X.dtype}")
@@ -303,7 +306,8 @@ def _matrix(X: Any, ones: bool, keep_float32: bool) -> tuple[Design, int]:
         entries = checked
     if checked.shape[0] == 0:
         raise ValueError("X has no samples")
-    matrix = design(checked, ones)
+    fits = type(y) is np.ndarray and y.dtype == np.float64 and y.shape == checked.shape[:1] and y.flags.c_contiguous
+    matrix = design(checked, ones, y if fits else None)
     if not (matrix.by_columns and math.isfinite(matrix.norms.sum())):  # which spare a pass of their own
         check_finite(entries, "X")
     return matrix, int(matrix.X is not X)

@@ -51,6 +51,9 @@ BY_SQUARE, BY_CUBE = 12.0, 0.03 / 8
 #: of those in use: nanoseconds.
 CLOSE, BY_EXCHANGES = 0.75, 0.2
 
+#: A pass over the columns, as a share of a sweep.
+A_PASS = 0.3
+
 #: Nanoseconds of an entry that is read in sweeps.
 NS_AN_ENTRY = 1.0
 
@@ -143,14 +146,14 @@ class GramModel(Model):
         self, problem: GlmProblem, columns: Array, penalty: Any, kept: Hessian = NO_HESSIAN, single: bool = False
     ) -> None:
         super().__init__(problem, columns, penalty)
-        self.scale = 1 / np.maximum(problem.norms[columns], SMALLEST) if single else None
+        self.scale = scale_of(problem)[columns] if single else None
         part = kept.part(columns)
         if part is not None and len(columns):
             self.hessian, self.D = part, part.D
 
     def _hessian(self) -> Array:
         if self.problem.loss.quadratic:
-            return kept_gram(self.problem).of(self.columns)
+            return kept_gram(self.problem, self.scale is not None).of(self.columns)
         if self.hessian.D is not self.D:
             assert self.D is not None
             self.hessian = Hessian(self.columns, self.D, self.panel.gram(self.D, self.scale))
@@ -175,9 +178,10 @@ def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, viola
     tol = tolerance(problem.kind, g, violation)
     before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
     endless = np.isinf(model.minimise(tol, PHASES if problem.loss.quadratic else MODEL_PHASES))
-    # What rounding makes of a matrix that is all but singular may lie above w.
-    smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
-    rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
+    # What rounding makes of a matrix that is all but singular may lie above w, or so far off that squares overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
+        rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
     return None if endless or not rise <= 1e-13 * sizes else target
 
 
@@ -224,12 +228,14 @@ def model_of(
     problem: GlmProblem, columns: Array, penalty: Any, may_sweep: bool, kept: Hessian = NO_HESSIAN, single: bool = False
 ) -> Model:
     """The model that promises to be minimised soonest; `kept`: the Hessian of a step before; `single`: see there."""
+    if problem.loss.quadratic:
+        single = single and single_pays(problem, columns)
     if len(columns) <= FEW:
         return GramModel(problem, columns, penalty, kept, single)
     gram, sweep = problem.design.costs(columns, single)
     p = float(len(columns))
     if problem.loss.quadratic and p:
-        gram *= kept_gram(problem).lacking(columns) / p
+        gram *= kept_gram(problem, single).lacking(columns) / p
     gram += p * p * (BY_SQUARE + BY_CUBE * p)
     if not problem.has_dual and p > CLOSE * problem.design.n:
         gram += BY_EXCHANGES * p * min(p, problem.design.n) ** 2
@@ -257,9 +263,37 @@ def swept_model(model: Model) -> SweepModel:
     return SweepModel(model.problem, model.columns, model.penalty, 10 * SWEEPS * sweep)
 
 
-def kept_gram(problem: GlmProblem) -> GramCache:
-    """The Gram matrix that a quadratic loss keeps."""
+def may_be_single(problem: GlmProblem, exact: bool) -> bool:
+    """Whether there is a Gram matrix of least squares in single precision, and none in double, kept or to be shared."""
+    has_single = problem.design.has_single and problem.has_dual and problem.loss.quadratic
+    return has_single and not exact and "gram" not in problem._memory
+
+
+def single_pays(problem: GlmProblem, columns: Array) -> bool:
+    """Whether a Gram matrix of least squares in single precision saves more than another step costs.
+
+    Another one it takes, since what is in error by 1e-7 is no exact model any more. Near as many columns as samples are
+    too close to depend on one another for that.
+    """
+    design = problem.design
+    if 2 * len(columns) > design.n or not may_be_single(problem, False):
+        return False
+    saved = design.costs(columns)[0] - design.costs(columns, True)[0]
+    return saved > A_PASS * design.costs(np.arange(design.width))[1]
+
+
+def scale_of(problem: GlmProblem) -> Array:
+    """One over the norms of the columns, for Gram matrices in single precision."""
     memory = problem._memory
-    if "gram" not in memory:
-        memory["gram"] = GramCache(problem.design, None if problem.loss.uniform else problem.loss.s, problem.threads)
-    return memory["gram"]  # type: ignore[no-any-return]
+    if "scale" not in memory:
+        memory["scale"] = 1 / np.maximum(problem.norms, SMALLEST)
+    return memory["scale"]  # type: ignore[no-any-return]
+
+
+def kept_gram(problem: GlmProblem, single: bool = False) -> GramCache:
+    """The Gram matrix that a quadratic loss keeps; that in single precision is another one."""
+    memory, name = problem._memory, "gram in single" if single else "gram"
+    if name not in memory:
+        weights, scale = None if problem.loss.uniform else problem.loss.s, scale_of(problem) if single else None
+        memory[name] = GramCache(problem.design, weights, scale=scale)
+    return memory[name]  # type: ignore[no-any-return]

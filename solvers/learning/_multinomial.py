@@ -167,7 +167,7 @@ class ByClass(Design):
             [np.tile(own[: self.inner.d], self.classes), np.repeat(own[self.inner.d :], self.classes)]
         )
 
-    def affordable(self, columns: npt.NDArray[Any], passes: float) -> int:
+    def affordable(self, columns: npt.NDArray[Any], passes: float, single: bool = False) -> int:
         # As for one class; the products of p columns with one another are made over all samples.
         return int(np.sqrt(max(12.5 * passes * self.n * self.d, CHEAP) / (self.n + 300)))
 

@@ -53,7 +53,7 @@ class Panel(ABC):
     def gram(self, weights: Array | None, scale: Array | None = None) -> Array:
         """X_W' D X_W; D of ones where `weights` is None.
 
-        With weights and a `scale`, one over the columns' norms, it may be wrong by 1e-7 in units of these.
+        With a `scale`, one over the columns' norms, it may be wrong by 1e-7 in units of these.
         """
         H = self._gram(weights, scale)
         if self.ones:
@@ -79,8 +79,10 @@ class DensePanel(Panel):
         self._columns.dots(v, out)
 
     def _gram(self, weights: Array | None, scale: Array | None) -> Array:
-        if weights is None or scale is None:
+        if scale is None:
             H = self._columns.gram(None if weights is None else np.sqrt(weights))
+        elif weights is None:
+            H = self._columns.gram_in_single(None, scale)
         else:
             roots = np.sqrt(weights)
             largest = roots.max(initial=TINY)

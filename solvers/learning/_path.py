@@ -179,7 +179,7 @@ def glm_path(
     shared: dict[str, Any] = {}
     if data.loss.quadratic:
         weighted = None if data.loss.uniform else data.loss.s
-        shared["gram"] = GramCache(data.design, weighted, one.threads, positive(memory, "memory"))
+        shared["gram"] = GramCache(data.design, weighted, positive(memory, "memory"))
     fits, points = _Fits(one, method, options, shared, null), None
     usual = _usual(one)
     if method in (None, usual) and not options and max_iter > 0 and pays(one, len(strengths), memory):

@@ -31,7 +31,18 @@ from .._base.state import replace
 from . import _by_samples, _kernels, _smooth
 from ._design import FEWEST
 from ._losses import Loss
-from ._models import LEAST, NO_HESSIAN, TINY, Hessian, Model, by_samples_pays, model_of, swept_model
+from ._models import (
+    LEAST,
+    NO_HESSIAN,
+    TINY,
+    GramModel,
+    Hessian,
+    Model,
+    by_samples_pays,
+    may_be_single,
+    model_of,
+    swept_model,
+)
 from ._problem import Certificate, FitState, GlmProblem, GlmResult
 
 Array = npt.NDArray[Any]
@@ -41,6 +52,10 @@ NEWTON_STEPS = 3
 
 #: Steps in which columns that rest at zero leave the working set.
 LEAVING = 10
+
+#: Where this share of the columns that are worked on are in use, many more are likely to be: as many join as a step
+#: later, where Gram matrices of least squares are in single precision.
+MOSTLY = 0.7
 
 #: Steps in which Hessians may be in single precision, unless one gains nothing: a fit that takes more may have columns
 #: so alike that these mislead it.
@@ -127,6 +142,8 @@ class WorkingSet:
             columns, found = self._once_more(problem, state, columns, found, near)
         new = self._evaluated(problem, found.w, columns, state.alive, state.left, state.dual)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
+        if found.rough and new.primal - state.primal > NOISE * abs(state.primal):
+            return replace(state, nit=state.nit + 1, newtons=state.newtons + found.newtons, exact=True)
         exact = state.exact or not gained or state.nit + 1 >= IN_SINGLE
         same = exact == state.exact and len(columns) == len(state.columns)
         idle = not gained and same and found.floor <= state.floor
@@ -174,9 +191,11 @@ class WorkingSet:
         candidates = candidates[np.argsort(-violation[candidates], kind="stable")]
         # The costs of a step may be a few times those of all before; as many as are in use are a guess of what lacks.
         room = self.first
+        single = may_be_single(problem, state.exact)
         if not (room and state.nit == 0):
             both = np.concatenate([columns, candidates])
-            affordable = design.affordable(both, passes(state.nit)) - len(columns)
+            steps = state.nit + int(single and np.count_nonzero(state.w) > MOSTLY * len(columns))
+            affordable = design.affordable(both, passes(steps), single) - len(columns)
             # No more than n are needed, but what is between two answers may have more.
             room = max(FEWEST, affordable, min(int(np.count_nonzero(state.w)), design.n))
         if not problem.has_dual:
@@ -242,7 +261,7 @@ def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
     if problem.warm is not None and problem.warm.w is w:
         known = problem.certificate_again(problem.warm)
     else:
-        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
+        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen, not w.any())
     problem.remember(known)
     return known
 
@@ -280,12 +299,14 @@ def _minimised(problem: GlmProblem, state: WorkingSetState, columns: Array) -> _
         return _smooth_steps(problem, state, _smooth.Newton(problem))
     part = penalty if len(columns) == width else penalty.part(columns)
     kept = Hessian(state.modelled, state.curvatures, state.H)
-    single = not (state.exact or problem.loss.quadratic or problem.loss.coupled)
+    single = not (state.exact or problem.loss.coupled)
     model = model_of(problem, columns, part, state.may_sweep, kept, single)
     walk = _Walk(problem, state, model)
     w = walk.quadratic() if problem.loss.quadratic else walk.newton()
     may_sweep = state.may_sweep and model.sufficed
-    return _Minimised(_spread(w, columns, width), walk.steps, model.made, may_sweep, walk.lift.floor, model.hessian)
+    rough = problem.loss.quadratic and isinstance(model, GramModel) and model.scale is not None
+    w = _spread(w, columns, width)
+    return _Minimised(w, walk.steps, model.made, may_sweep, walk.lift.floor, model.hessian, rough)
 
 
 class _Minimised(NamedTuple):
@@ -296,6 +317,8 @@ class _Minimised(NamedTuple):
     may_sweep: bool
     floor: float
     hessian: Hessian = NO_HESSIAN
+    #: Whether least squares were taken for a matrix in single precision, whose minimum may lie above the start.
+    rough: bool = False
 
 
 class _Lift:

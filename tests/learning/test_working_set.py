@@ -125,22 +125,21 @@ def test_products_of_a_design(seed, kind, ones, n):
                 full[:, features[:5]].T @ (full[:, right] if weights is None else s[:, None] * full[:, right]),
                 **close,
             )
-            rows = matrix.border(features[:5], features[5:], weights, 2)
+            rows = matrix.border(features[:5], features[5:], weights)
             np.testing.assert_allclose(rows, expected[: len(features), : len(features)][:5], **close)
 
 
 @pytest.mark.parametrize("shape", [(600, 300), (1037, 41), (3, 20)])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_border_of_many_columns(shape, weighted):
-    """Blocks of rows and of columns, and tasks of threads, each to the same bits."""
+    """Several blocks of rows; panels of columns, the last of which is not full."""
     rng = np.random.default_rng(shape[0])
     X, order = np.asfortranarray(rng.normal(size=shape)), rng.permutation(shape[1])
     weights = rng.random(shape[0]) if weighted else None
     new, old = order[: shape[1] // 2 + 3], order[shape[1] // 2 + 3 :]
-    rows = design(X, False).border(new, old, weights, 1)
+    rows = design(X, False).border(new, old, weights)
     scaled = X if weights is None else weights[:, None] * X
     np.testing.assert_allclose(rows, X[:, new].T @ scaled[:, order], atol=1e-11)
-    np.testing.assert_array_equal(design(X, False).border(new, old, weights, 2), rows)
 
 
 @pytest.mark.parametrize("ones", [False, True])
@@ -149,7 +148,7 @@ def test_a_growing_gram_matrix(seed, ones, limit):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(30, 40))
     full = np.column_stack([X, np.ones(30)]) if ones else X
-    cache = GramCache(design(np.asfortranarray(X), ones), None, 2, limit)
+    cache = GramCache(design(np.asfortranarray(X), ones), None, limit)
     for size in (3, 4, 6, 20, 5, 21, 40, 8):
         columns = np.sort(rng.choice(40, size, replace=False))
         columns = np.append(columns, 40) if ones else columns
@@ -329,13 +328,56 @@ def test_gram_matrices_in_single_precision(seed, n, d, p, order, single):
     columns = np.sort(rng.permutation(d)[:p])
     matrix = design(X, False)
     scale = 1 / np.maximum(matrix.norms[columns], _models.SMALLEST)
-    for size in (1.0, 1e-80, 1e80):
-        weights = size * rng.uniform(0, 1, n)
+    for size in (0.0, 1.0, 1e-80, 1e80):
+        weights = size * rng.uniform(0, 1, n) if size else None
+        size = size or 1.0
         exact = matrix.panel(columns).gram(weights)
         found = matrix.panel(columns).gram(weights, scale)
         assert np.array_equal(found, found.T)
         scaled = np.abs(found - exact) * scale[:, None] * scale
         assert scaled.max() <= 1e-6 * size
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-5, 0.0])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_least_squares_by_a_gram_matrix_in_single_precision(seed, apart, intercept, monkeypatch):
+    """Where columns are too much alike for it, the one in double precision follows, and the objective never rises."""
+    rng = np.random.default_rng(seed)
+    X = np.asfortranarray(rng.normal(size=(2000, 300)))
+    X[:, 150:] = X[:, :150] + apart * X[:, 150:]
+    y = X @ rng.normal(size=300) + rng.normal(size=2000)
+    lam = 1e-3 * np.abs(X.T @ y).max()
+    given = {"lam": lam, "tol": 1e-12, "fit_intercept": intercept}
+    in_single, objectives, whole = [], [], GramCache._whole
+    monkeypatch.setattr(
+        GramCache, "_whole", lambda cache, columns: in_single.append(cache.scale is not None) or whole(cache, columns)
+    )
+    found = glm(
+        X, y, callback=lambda at: objectives.append(((X @ at.x - y) ** 2).sum() / 2 + lam * np.abs(at.x).sum()), **given
+    )
+    assert found.success
+    assert in_single[0]
+    assert apart == 0 or all(in_single) == (apart == 1)
+    assert intercept or (np.diff(objectives) <= 1e-13 * objectives[0]).all()
+    monkeypatch.setattr(_working_set, "may_be_single", lambda *_: False)
+    monkeypatch.setattr(_models, "may_be_single", lambda *_: False)
+    assert found.fun == pytest.approx(glm(X, y, **given).fun, rel=1e-11)
+    assert not in_single[-1]
+
+
+@pytest.mark.parametrize("ones", [False, True])
+def test_one_pass_makes_the_norms_and_the_products_with_the_targets(seed, ones):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(9000, 37)) * (rng.random((9000, 37)) < 0.4)
+    y = rng.normal(size=9000)
+    for given in (np.asfortranarray(X), scipy.sparse.csc_matrix(X)):
+        matrix = design(given, ones, y)
+        np.testing.assert_array_equal(matrix.norms, design(given, ones).norms)
+        np.testing.assert_array_equal(matrix.known_product(y), design(given, ones).transposed(y)[:37])
+        assert matrix.known_product(y.copy()) is None
+    assert design(X, ones, y).known_product(y) is None
+    twice = scipy.sparse.csc_matrix((np.ones(2), np.array([1, 0]), np.array([0, 2])), (2, 1))  # not in order
+    assert design(twice, ones, np.ones(2)).known_product(y) is None
 
 
 @pytest.mark.parametrize("shape", [(300, 3000), (3000, 400)])
