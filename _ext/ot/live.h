@@ -51,7 +51,7 @@ static __attribute__((noinline)) size_t live_places(const struct row *row, const
 }
 
 /* Whether so few places count that it pays to know them. */
-INLINE int few_live(size_t count, size_t m) { return 2 * PLACE * count < m; }
+INLINE int few_live(size_t count, size_t m) { return 4 * PLACE * count < m; }
 
 /* FOR_COLUMNS at `count` places; uses `cost`, `kind` and `d`. */
 #define FOR_PLACES(places, count, part, ...)                                                        \

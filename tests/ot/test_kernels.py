@@ -109,30 +109,30 @@ def test_sweep_is_a_row_logsumexp(start, seed):
     np.testing.assert_allclose(column_sums, np.exp2(exact[:, None] + v - scale * C).sum(0), rtol=1e-12)
 
 
-@pytest.mark.parametrize("m", range(288, 306))
+@pytest.mark.parametrize("m", range(384, 402))
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_sweep_leaves_out_what_is_next_to_nothing(m, dtype, seed):
     """Where few terms of a row count the others are not made: an offset of zeros asks for all."""
     rng = np.random.default_rng(seed)
-    n, scale = 70, 20_000.0
+    n, scale = 70, 60_000.0
     C, a, v = rng.random((n, m)).astype(dtype), rng.dirichlet(np.ones(n)), rng.normal(size=m)
     lost = slice(m // 2 - 16, m // 2 + 16)
     C[:, lost] = 2
-    C[:, lost] = C.min(axis=1, keepdims=True) + 0.02  # gets some 2^-400
+    C[:, lost] = C.min(axis=1, keepdims=True) + 0.006  # gets some 2^-360
     exact = np.log2(a) - logsumexp((v - scale * C.astype(float)) * LN2, axis=1) / LN2
     answers = []
     for offset in (None, np.zeros(n)):
         u, sums = exact + rng.normal(size=n), np.empty(m)
         values, columns, counts = np.empty(n * m + 16 * m), np.empty(n * m + 16 * m, np.intc), np.empty(n, np.intp)
         Cost(matrix=C, offset=offset).sweep_thinned(scale, a, u, v, sums, 1e-12, m, values, columns, counts, 1)
-        np.testing.assert_allclose(u, exact, rtol=0, atol=5e-11)  # |exponents| up to 20,000: their rounding
+        np.testing.assert_allclose(u, exact, rtol=0, atol=2e-10)  # |exponents| up to 60,000: their rounding
         answers.append((u, sums, counts, columns[: counts.sum()], values[: counts.sum()]))
     few, all_ = answers
-    np.testing.assert_allclose(few[1], all_[1], rtol=5e-11, atol=2.0**-112)
+    np.testing.assert_allclose(few[1], all_[1], rtol=2e-10, atol=2.0**-112)
     assert all_[1][m // 2] > few[1][m // 2] == 0
     np.testing.assert_array_equal(few[2], all_[2])
     np.testing.assert_array_equal(few[3], all_[3])
-    np.testing.assert_allclose(few[4], all_[4], rtol=5e-11)
+    np.testing.assert_allclose(few[4], all_[4], rtol=2e-10)
 
 
 @pytest.mark.parametrize("far", [1e-3, 0.075, 0.09, 0.11, 0.3])
