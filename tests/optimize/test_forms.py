@@ -181,7 +181,9 @@ def test_products_with_the_hessian_of_more_variables():
 
 
 def test_there_is_no_difference_by_a_fixed_variable():
-    found = minimize(lambda x: (x[0] - x[1]) ** 2 + x[2] ** 2, [3.0, 1.0, 2.0], bounds=[(None, None), (1, 1), (0, None)])
+    found = minimize(
+        lambda x: (x[0] - x[1]) ** 2 + x[2] ** 2, [3.0, 1.0, 2.0], bounds=[(None, None), (1, 1), (0, None)]
+    )
     assert found.success
     np.testing.assert_allclose(found.x, [1, 1, 0], atol=1e-6)
     assert found.jac[1] == found.bound_multipliers[1] == 0
