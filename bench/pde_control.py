@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def report(quick: bool = False) -> Report:
         "objective on the surface of the equation, projected onto the bounds of the control; violation is the largest "
         "residual of the equation."
     )
-    result.header = harness.versions("cyipopt", "qdldl")
+    result.header = harness.versions("cyipopt")
     return result
 
 
@@ -234,6 +235,7 @@ def _factors(result: Report, problem: Control, rounds: int) -> None:
     if (qdldl := harness.peer("qdldl")) is not None:
         upper = sp.csc_matrix(sp.triu(K))
         kept = qdldl.Solver(upper, upper=True)
+        result.notes.append(f"qdldl is its release {version('qdldl')}.")
         calls["qdldl"] = partial(qdldl.Solver, upper, upper=True)
         calls["qdldl, pattern known"] = lambda: kept.update(upper, upper=True) or kept
     solves: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from ..optimize._scipy_names import KEYWORDS
 
 #: What results there and here have under the same name.
 SHARED = ("x", "fun", "jac", "success", "message", "nit", "nfev", "njev", "nhev", "constr_violation", "optimality",
-          "complementarity", "v")  # fmt: skip
+          "complementarity", "v", "inner")  # fmt: skip
 
 
 def gala(
@@ -50,7 +50,7 @@ def gala(
     -------
     OptimizeResult
         `x, fun, jac, success, status, message, nit, nfev, njev, nhev, maxcv, constr_violation, optimality,
-        complementarity, v`. `status` is a number of `solvers.Status`.
+        complementarity, v, inner`. `status` is a number of `solvers.Status`, `inner` the linear algebra that served.
 
     Raises
     ------

@@ -81,7 +81,7 @@ def minimize(
     jac : callable, bool or str, optional
         The gradient ``jac(x, *args)``; compiled: ``void (int n, double *x, double *g, void *user_data)``. True: fun
         returns it, too, and is called once a point. "2-point", "3-point" (the default) and "cs" are differences, within
-        the bounds.
+        the bounds: by a variable that these fix there is none, and 0 is returned, also for its multiplier.
     hess : callable, str or HessianUpdateStrategy, optional
         ``hess(x, *args)``, a dense or sparse matrix or a LinearOperator; or differences of jac; or SciPy's `BFGS`,
         `SR1`; or "gauss-newton", which makes ``|fun(x)|^2 / 2`` the objective: fun returns residuals, jac their

@@ -35,6 +35,7 @@ def test_result():
     np.testing.assert_array_equal(result.v[0], ours.v[0])
     assert (result.fun, result.nit, result.nfev, result.njev) == (ours.fun, ours.nit, ours.nfev, ours.njev)
     assert result.maxcv == ours.constr_violation <= 1e-8
+    assert result.inner == ours.inner == "dense"
 
 
 @pytest.mark.parametrize("given", [{}, {"hess": rosen_hess}, {"hessp": lambda x, p: rosen_hess(x) @ p}])

@@ -180,6 +180,15 @@ def test_products_with_the_hessian_of_more_variables():
     np.testing.assert_allclose(result.fun, expected.fun, rtol=1e-9)
 
 
+def test_there_is_no_difference_by_a_fixed_variable():
+    found = minimize(
+        lambda x: (x[0] - x[1]) ** 2 + x[2] ** 2, [3.0, 1.0, 2.0], bounds=[(None, None), (1, 1), (0, None)]
+    )
+    assert found.success
+    np.testing.assert_allclose(found.x, [1, 1, 0], atol=1e-6)
+    assert found.jac[1] == found.bound_multipliers[1] == 0
+
+
 def test_complex_steps_are_exact():
     result = minimize(lambda x: np.sum(x**4 - 3 * x), np.full(3, 2.0), jac="cs")
     np.testing.assert_allclose(result.x, 0.75 ** (1 / 3), rtol=1e-9)
