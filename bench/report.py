@@ -229,10 +229,16 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
     figure, panels = pyplot.subplots(
         1, count, figsize=(6 * count, 4.5), sharey=True, squeeze=False, layout="constrained"
     )
+    # a curve has one colour in all panels, whichever others are beside it, and one line of the legend
+    numbers = {curve: k for k, curve in enumerate(dict.fromkeys(c for curves in lines.panels.values() for c in curves))}
+    drawn: dict[str, Any] = {}
     for axes, (panel, curves) in zip(panels[0], lines.panels.items(), strict=True):
-        for number, (curve, points) in enumerate(curves.items()):
-            mark, style = None if lines.even else "o", "-" if number < 10 else "--"  # there are ten colours
-            axes.plot(*zip(*points, strict=True), style, marker=mark, markersize=3, linewidth=1.2, label=curve)
+        for curve, points in curves.items():
+            number, mark = numbers[curve], None if lines.even else "o"
+            look = {"color": f"C{number}", "linestyle": "-" if number < 10 else "--"}  # there are ten colours
+            (drawn[curve],) = axes.plot(
+                *zip(*points, strict=True), marker=mark, markersize=3, linewidth=1.2, label=curve, **look
+            )
         if not lines.even:
             axes.set_xscale("log", base=2)
         axes.set_yscale("linear" if lines.linear else "log")
@@ -240,7 +246,7 @@ def _lines(pyplot: Any, lines: Lines) -> Any:
         axes.set_xlabel(lines.axes[0])
         axes.set_title(panel, fontsize=10)
     panels[0, 0].set_ylabel(lines.axes[1])
-    panels[0, -1].legend(fontsize=8)
+    panels[0, -1].legend(handles=[drawn[curve] for curve in numbers], fontsize=8)
     figure.suptitle(lines.title, fontsize=11)
     return figure
 

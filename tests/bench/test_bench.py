@@ -71,6 +71,19 @@ def test_a_loss_is_shown(bench, tmp_path):
     assert float(rows[0]["ours median s"]) == 2.0
 
 
+def test_a_curve_has_one_colour_and_one_line_of_the_legend(bench):
+    pyplot, report = pytest.importorskip("matplotlib.pyplot"), bench("report")
+    lines = report.Lines("times", "Seconds", ("size", "seconds"))
+    for panel, curves in (("one", ("ours", "special", "peer")), ("two", ("ours", "peer"))):
+        for curve in curves:
+            lines.add(panel, curve, 1.0, 2.0)
+    figure = report._lines(pyplot, lines)
+    first, second = ({line.get_label(): line.get_color() for line in axes.lines} for axes in figure.axes)
+    assert second == {curve: first[curve] for curve in ("ours", "peer")}
+    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["ours", "special", "peer"]
+    pyplot.close(figure)
+
+
 def test_targets_are_judged_on_the_right_side(bench):
     target = bench("report").Target
     assert target("a", ">=", 1.5, 1.5).met
