@@ -199,18 +199,30 @@ static struct solve lay_out(const struct sv_ot_batch *batch, size_t index, const
     return s;
 }
 
-static void take_weights(struct solve *s, const double *a, const double *b)
+/* The rows of positive weight. */
+static void keep_rows(struct solve *s, const double *a, double unit)
 {
-    s->exponent = mass_exponent(a, s->n);
-    const double unit = ldexp(1, -s->exponent);
-    s->tol = s->batch->tol * unit;
-    for (size_t i = 0; i < s->n; i++) {
+    size_t positive = 0;
+    for (size_t i = 0; i < s->n; i++)
+        positive += a[i] > 0;
+    for (size_t i = 0; positive == s->n && i < s->n; i++)
+        s->kept[i] = (int)i, s->a[i] = a[i] * unit;
+    for (size_t i = 0; positive < s->n && i < s->n; i++) {
         s->offset[i] = 0;
         if (a[i] > 0) {
             s->kept[s->rows] = (int)i;
             s->a[s->rows++] = a[i] * unit;
         }
     }
+    s->rows = positive;
+}
+
+static void take_weights(struct solve *s, const double *a, const double *b)
+{
+    s->exponent = mass_exponent(a, s->n);
+    const double unit = ldexp(1, -s->exponent);
+    s->tol = s->batch->tol * unit;
+    keep_rows(s, a, unit);
     vreal mass = v_set1(0);
     for (size_t i = 0; i < s->rows; i += SV_W)
         mass = v_add(mass, v_load_some(s->a + i, s->rows - i, 0));
@@ -240,7 +252,7 @@ static void solve(const struct sv_ot_batch *batch, size_t index, const struct ot
     add_log2(s.u, s.y, s.rows);
     add_log2(s.v, s.x, s.m);
     put_potentials(&s, batch->u + index * s.n, batch->v + index * s.m);
-    certify(batch, index, tools, s.row, s.c);
+    certify(&s, index, tools, s.row, s.c);
 }
 
 const struct ot_batch_kernel SV_TABLE(ot_batch) = {solve};

@@ -34,6 +34,9 @@ struct sv_ot_batch {
 SV_BINDING size_t sv_ot_batch_worksize(const struct sv_ot_batch *batch, int threads);
 SV_BINDING void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int threads);
 
+/* The mass of each row of weights, (problems, size); returns the least weight. What is no number shows in the masses. */
+SV_BINDING double sv_ot_batch_masses(const double *weights, size_t problems, size_t size, double *masses);
+
 /* The plans of solved problems, (problems, n, m), from u, v and offset; -inf potentials give zeros. */
 SV_BINDING void sv_ot_batch_plans(const struct sv_ot_batch *batch, double *plans, int threads);
 

@@ -30,6 +30,7 @@ cdef extern from "batch.h" nogil:
 
     size_t sv_ot_batch_worksize(const sv_ot_batch *, int)
     void sv_ot_batch_solve(const sv_ot_batch *, double *, int)
+    double sv_ot_batch_masses(const double *, size_t, size_t, double *)
     void sv_ot_batch_plans(const sv_ot_batch *, double *, int)
 
 cdef dict NORM_NUMBERS = {"l1": SV_NORM_L1, "l2": SV_NORM_L2, "linf": SV_NORM_LINF}
@@ -118,6 +119,14 @@ def solve_batch(costs, Py_ssize_t problems, const double[:, ::1] a, const double
     with nogil:
         sv_ot_batch_solve(&batch, work, threads)
     free(work)
+
+
+def batch_masses(const double[:, ::1] weights, double[::1] masses):
+    """The mass of each row of weights, in place; returns the least weight."""
+    if not weights.shape[1]:
+        raise ValueError("weights are empty")
+    return sv_ot_batch_masses(&weights[0, 0], weights.shape[0], weights.shape[1],
+                              out_vector(masses, weights.shape[0], "masses"))
 
 
 def batch_plans(costs, Py_ssize_t problems, const double[:, ::1] scale, double[:, ::1] u, double[:, ::1] v,

@@ -13,12 +13,11 @@
 enum { FIRST_SINKHORN = 4, NEWTON_MAX = 6, CG_MAX = 40 };
 enum { LINE_BYTES = 64, LINES_AHEAD = 32 };
 
-#define LEAST_POWER (-90.0f)
 #define LEFT_MIN 1e-3f /* share of its column sum that a diagonal entry keeps at least, in the preconditioner */
 #define STEP_MAX 20.0f /* of log x */
 #define SLOW 0.1f      /* where an iteration leaves less of the error, it is not over-relaxed */
 #define NEAR 0.01f     /* the largest step of a correction */
-#define LN2_FLOAT 0x1.62e430p-1f
+#define SURE 0.5f      /* share of a target that a step is to reach for sure */
 
 /* What a product has time for: some cache lines of the next problem's costs on their way from memory. */
 INLINE void fetch_ahead(struct ot_front *f)
@@ -30,19 +29,13 @@ INLINE void fetch_ahead(struct ot_front *f)
 
 INLINE vreal size_of(vreal v) { return v_max(v, v_sub(v_set1(0), v)); }
 
-INLINE vreal power_of(v_fractions base, vreal z)
+/* e^t for |t| < STEP_MAX */
+INLINE vreal exponential(v_fractions base, vreal t)
 {
     vreal s, on_grid;
-    v_exp_split(v_mul(v_max(z, v_set1(LEAST_POWER)), v_set1(LN2_FLOAT)), &s, &on_grid);
+    v_exp_split(t, &s, &on_grid);
     const vreal power = v_exp_power(base, on_grid);
     return v_fma(power, s, power);
-}
-
-static void powers(float *z, size_t count)
-{
-    const v_fractions base = v_exp_base(0);
-    for (size_t j = 0; j < count; j += SV_W)
-        v_store(z + j, power_of(base, v_load(z + j)));
 }
 
 /* y, c and the l1 norm of b - c at x. */
@@ -94,13 +87,14 @@ static void find_left(struct ot_front *f)
     }
 }
 
-static void prepare(struct ot_front *f, float shift, int first)
+static void prepare(struct ot_front *f, float shift)
 {
     const vreal zero = v_set1(0), one = v_set1(1);
     for (size_t i = 0; i < f->rows; i++)
         f->weight[i] = f->y[i] * (f->y[i] / f->a[i]);
-    if (first)
+    if (!f->has_left)
         find_left(f);
+    f->has_left = 1;
     for (size_t j = 0; j < f->ld; j += SV_W) {
         const vreal c = v_load(f->c + j), shifted = v_mul(v_set1(shift), v_load(f->b + j));
         const vreal d = v_fma(v_load(f->left + j), c, shifted);
@@ -115,21 +109,31 @@ struct columns {
     float *residual, *direction, *image, *scaled, *step;
 };
 
-/* image = (diag(diagonal) - P' diag(1/a) P) direction; returns direction' image. */
-INLINE float apply(struct ot_front *f, const struct columns *v, size_t ld)
+/* Products with the image of a direction: with itself and with the residual, the preconditioner between, and with the
+ * direction. */
+struct products {
+    float own, residual, curvature;
+};
+
+/* image = (diag(diagonal) - P' diag(1/a) P) direction. */
+INLINE struct products apply(struct ot_front *f, const struct columns *v, size_t ld)
 {
-    vreal sum = v_set1(0);
+    vreal own = v_set1(0), residual = own, curvature = own;
     normal(f, f->weight);
     for (size_t j = 0; j < ld; j += SV_W) {
         const vreal p = v_load(v->direction + j);
         const vreal image = v_fnma(v_load(v->x + j), v_load(v->image + j), v_mul(v_load(v->diagonal + j), p));
+        const vreal z = v_mul(v_load(v->precondition + j), image);
         v_store(v->image + j, image);
-        sum = v_fma(p, image, sum);
+        own = v_fma(z, image, own);
+        residual = v_fma(z, v_load(v->residual + j), residual);
+        curvature = v_fma(p, image, curvature);
     }
-    return v_sum_lanes(sum);
+    return (struct products){v_sum_lanes(own), v_sum_lanes(residual), v_sum_lanes(curvature)};
 }
 
-/* The step whose image is the residual, to rtol of it. */
+/* The step whose image is the residual, to rtol of it. How large the next residual is, in the preconditioner, is known
+ * from products with the present one, well enough for a direction: to sum that up anew would hold it up. */
 INLINE int conjugate_gradients_of(struct ot_front *f, float rtol, size_t ld)
 {
     const struct columns v = {f->x, f->diagonal, f->precondition, f->residual, f->direction, f->image, f->scaled, f->step};
@@ -145,30 +149,27 @@ INLINE int conjugate_gradients_of(struct ot_front *f, float rtol, size_t ld)
     float rz = v_sum_lanes(start);
     const float target = rtol * rtol * v_sum_lanes(own);
     for (int k = 0; k < CG_MAX; k++) {
-        const float curvature = apply(f, &v, ld);
+        const float inverse = 1 / rz;
+        const struct products at = apply(f, &v, ld);
         f->cg++;
-        if (!(curvature > 0))
+        if (!(at.curvature > 0))
             return 0;
-        const vreal alpha = v_set1(rz / curvature);
+        const float length = rz / at.curvature, next = rz - length * (2 * at.residual - length * at.own);
+        const vreal alpha = v_set1(length), beta = v_set1(next * inverse);
         vreal sum = v_set1(0), squares = sum;
         for (size_t j = 0; j < ld; j += SV_W) {
-            const vreal r = v_fnma(alpha, v_load(v.image + j), v_load(v.residual + j));
-            v_store(v.step + j, v_fma(alpha, v_load(v.direction + j), v_load(v.step + j)));
+            const vreal p = v_load(v.direction + j), r = v_fnma(alpha, v_load(v.image + j), v_load(v.residual + j));
+            const vreal z = v_mul(r, v_load(v.precondition + j)), direction = v_fma(beta, p, z);
+            v_store(v.step + j, v_fma(alpha, p, v_load(v.step + j)));
             v_store(v.residual + j, r);
+            v_store(v.direction + j, direction);
+            v_store(v.scaled + j, v_mul(v_load(v.x + j), direction));
+            sum = v_fma(r, z, sum);
             squares = v_fma(r, r, squares);
-            sum = v_fma(r, v_mul(r, v_load(v.precondition + j)), sum);
         }
         if (v_sum_lanes(squares) <= target)
             return 1;
-        const float next = v_sum_lanes(sum);
-        const vreal beta = v_set1(next / rz);
-        rz = next;
-        for (size_t j = 0; j < ld; j += SV_W) {
-            const vreal z = v_mul(v_load(v.residual + j), v_load(v.precondition + j));
-            const vreal direction = v_fma(beta, v_load(v.direction + j), z);
-            v_store(v.direction + j, direction);
-            v_store(v.scaled + j, v_mul(v_load(v.x + j), direction));
-        }
+        rz = v_sum_lanes(sum);
     }
     return 0;
 }
@@ -190,11 +191,22 @@ static float length_of(const struct ot_front *f)
     return v_max_lanes(most);
 }
 
+/* What the columns lack, less what they get when the rows are met. */
+static void meet_rows(struct ot_front *f)
+{
+    for (size_t i = 0; i < f->rows; i++)
+        f->row[i] *= f->weight[i];
+    memcpy(f->scaled, f->x, f->ld * sizeof(float));
+    fused_product(f->K, f->rows, f->ld, f->scaled, f->row, f->row, f->image, 0);
+    for (size_t j = 0; j < f->ld; j += SV_W)
+        v_store(f->residual + j, v_fnma(v_load(f->x + j), v_load(f->image + j), v_load(f->residual + j)));
+}
+
 static int begin(struct ot_front *f, float target)
 {
     const v_fractions base = v_exp_base(0);
     static const float more[FIRST_SINKHORN] = {0, 0.4f, 0.8f, 1};
-    float l1 = evaluate(f), fast = SLOW * l1;
+    float l1 = evaluate(f), fast = SLOW * l1, bend = INFINITY;
     for (int k = 0; k < FIRST_SINKHORN && l1 > target; k++) {
         sinkhorn_iteration(f, l1 > fast ? more[k] : 0);
         fast *= SLOW;
@@ -202,37 +214,34 @@ static int begin(struct ot_front *f, float target)
     }
     for (int k = 0; l1 > target; k++) {
         const float before = l1;
-        prepare(f, 0.01f * (before < 1 ? before : 1), k == 0);
+        prepare(f, 0.01f * (before < 1 ? before : 1));
         for (size_t j = 0; j < f->ld; j += SV_W)
             v_store(f->residual + j, v_sub(v_load(f->b + j), v_load(f->c + j)));
-        const float useful = 0.3f * target / before, rtol = 6 * before > useful ? 6 * before : useful;
-        if (k == NEWTON_MAX || !conjugate_gradients(f, rtol < 0.1f ? rtol : 0.1f) || !(length_of(f) < STEP_MAX))
+        const float useful = 0.3f * target / before, wanted = 6 * before > useful ? 6 * before : useful;
+        const float rtol = wanted < 0.1f ? wanted : 0.1f;
+        if (k == NEWTON_MAX || !conjugate_gradients(f, rtol) || !(length_of(f) < STEP_MAX))
             return 0;
-        for (size_t j = 0; j < f->ld; j += SV_W) {
-            const vreal factor = power_of(base, v_mul(v_load(f->step + j), v_set1(LOG2_E)));
-            v_store(f->x + j, v_mul(v_load(f->x + j), factor));
-        }
+        for (size_t j = 0; j < f->ld; j += SV_W)
+            v_store(f->x + j, v_mul(v_load(f->x + j), exponential(base, v_load(f->step + j))));
         f->newton++;
+        if (before * (bend * before + rtol) <= SURE * target) /* as far as the last step tells of this one */
+            return 1;
         l1 = evaluate(f);
         if (!(l1 <= 0.5f * before))
             return 0;
+        bend = l1 / (before * before);
     }
-    prepare(f, 0, f->newton == 0);
     return l1 <= target; /* not if it is NaN */
 }
 
-static int correct(struct ot_front *f, float rtol)
+static int correct(struct ot_front *f, float rtol, int met)
 {
-    const size_t ld = f->ld;
-    for (size_t i = 0; i < f->rows; i++)
-        f->row[i] *= f->weight[i];
-    memcpy(f->scaled, f->x, ld * sizeof(float));
-    fused_product(f->K, f->rows, ld, f->scaled, f->row, f->row, f->image, 0);
-    for (size_t j = 0; j < ld; j += SV_W)
-        v_store(f->residual + j, v_fnma(v_load(f->x + j), v_load(f->image + j), v_load(f->residual + j)));
+    prepare(f, 0);
+    if (!met)
+        meet_rows(f);
     if (!conjugate_gradients(f, rtol) || !(length_of(f) < NEAR))
         return 0;
-    for (size_t j = 0; j < ld; j += SV_W) { /* x (e^step - 1) */
+    for (size_t j = 0; j < f->ld; j += SV_W) { /* x (e^step - 1) */
         const vreal t = v_load(f->step + j), half = v_fma(t, v_set1(1.0f / 6), v_set1(0.5f));
         v_store(f->scaled + j, v_mul(v_load(f->x + j), v_fma(v_mul(t, t), half, t)));
     }
@@ -241,4 +250,4 @@ static int correct(struct ot_front *f, float rtol)
     return 1;
 }
 
-const struct ot_front_kernel SV_TABLE(ot_front) = {powers, begin, correct};
+const struct ot_front_kernel SV_TABLE(ot_front) = {begin, correct};

@@ -11,21 +11,20 @@ struct ot_front {
     float *K;
     float *a, *y, *weight, *row;
     float *b, *x, *c, *left, *diagonal, *precondition, *residual, *direction, *image, *scaled, *step;
+    int has_left; /* it is found once: it is but for the preconditioner */
     int sinkhorn, newton, cg;
     const char *ahead, *ahead_end; /* the costs of the next problem that are still to be fetched */
 };
 
-enum { FRONT_ROW_VECTORS = 4, FRONT_COLUMN_VECTORS = 11 };
+enum { FRONT_COLUMN_VECTORS = 11 };
 
 struct ot_front_kernel {
-    /* Each of z becomes 2^z, and where z is below -90 what it is there. */
-    void (*powers)(float *z, size_t count);
-    /* The scalings from x = 1 on, until the l1 norm of b - c is at most `target`; returns 0 where that is not to be had
-     * easily. Then the operator of a Newton step is prepared. */
+    /* x, from 1 on, until the l1 norm of b - c is at most about `target`; returns 0 where that is not to be had easily. */
     int (*begin)(struct ot_front *front, float target);
-    /* A Newton step from near the answer. In: residual = b - c and, in `row`, how much of itself each row sum lacks.
-     * Out: step, of log x, and in `row` what is added to each row sum by it. Returns 0 where it fails. */
-    int (*correct)(struct ot_front *front, float rtol);
+    /* A Newton step from near the answer. In: x, y, c; residual = b - c and, in `row`, how much of itself each row sum
+     * lacks, which is nothing if the rows are `met`. Out: step, of log x, and in `row` what is added to each row sum by it.
+     * Returns 0 where it fails. */
+    int (*correct)(struct ot_front *front, float rtol, int met);
 };
 
 #endif

@@ -1,4 +1,5 @@
 /* A batch of problems as tasks of the pool, the certificate of each, and the plans of all. */
+#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ SV_DISPATCH(struct ot_float_kernel, float_kernel, ot_float_f32)
 SV_DISPATCH(struct ot_sums_kernel, certificate, ot_sums_f64)
 SV_DISPATCH(struct ot_front_kernel, front_kernel, ot_front_f32)
 
-enum { MAX_SLOTS = 256, TASK_ENTRIES = 8192 /* entries of a task at least: some 20 microseconds */, ALIGNMENT = 8 };
+enum { MAX_SLOTS = 256, TASK_ENTRIES = 8192 /* entries of a task at least: some 20 microseconds */, ALIGNMENT = 8, LANES = 8 };
 
 struct run {
     const struct sv_ot_batch *batch;
@@ -58,6 +59,30 @@ void sv_ot_batch_solve(const struct sv_ot_batch *batch, double *work, int thread
     for (size_t slot = 0; slot < run.slots; slot++)
         atomic_flag_clear(&run.taken[slot]);
     sv_parallel_for((int)run.slots, (batch->problems + run.per_task - 1) / run.per_task, solve_some, &run);
+}
+
+double sv_ot_batch_masses(const double *weights, size_t problems, size_t size, double *masses)
+{
+    double least[LANES];
+    for (int l = 0; l < LANES; l++)
+        least[l] = INFINITY;
+    for (size_t k = 0; k < problems; k++, weights += size) {
+        double sums[LANES] = {0};
+        size_t i = 0;
+        for (; i + LANES <= size; i += LANES)
+            for (int l = 0; l < LANES; l++) {
+                sums[l] += weights[i + (size_t)l];
+                least[l] = weights[i + (size_t)l] < least[l] ? weights[i + (size_t)l] : least[l];
+            }
+        for (; i < size; i++) {
+            sums[0] += weights[i];
+            least[0] = weights[i] < least[0] ? weights[i] : least[0];
+        }
+        masses[k] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+    }
+    for (int l = 1; l < LANES; l++)
+        least[0] = least[l] < least[0] ? least[l] : least[0];
+    return least[0];
 }
 
 struct making {

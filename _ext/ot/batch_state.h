@@ -94,9 +94,9 @@ static void add_log2(double *p, const double *q, size_t size)
 /* Potentials given out: those of the weights as given. */
 static void put_potentials(const struct solve *s, double *u, double *v)
 {
-    for (size_t i = 0; s->rows < s->n && i < s->n; i++)
-        u[i] = -INFINITY;
-    for (size_t i = 0; i < s->rows; i++)
+    for (size_t i = 0; i < s->n; i++)
+        u[i] = s->rows < s->n ? -INFINITY : s->u[i] + s->exponent;
+    for (size_t i = 0; s->rows < s->n && i < s->rows; i++)
         u[s->kept[i]] = s->u[i] + s->exponent;
     for (size_t j = 0; j < s->m; j++)
         v[j] = s->b[j] > 0 ? s->v[j] : -INFINITY;

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -387,7 +387,8 @@ def checked_batch(
     if not (in_rows and costs.flags.aligned):
         costs, copied = costs.copy("C"), True
     n, m = costs.shape[1:]
-    a, b = _weights_of_each(A, names[0], n, costs.shape), _weights_of_each(B, names[1], m, costs.shape)
+    a, mass_a = _weights_of_each(A, names[0], n, costs.shape)
+    b, mass_b = _weights_of_each(B, names[1], m, costs.shape)
     regs = _regs(reg)
     given = {"C": (costs, C, 3), "A": (a, A, 2), "B": (b, B, 2), "reg": (regs, reg, 1)}
     sizes = {name: len(x) for name, (x, raw, ndim) in given.items() if raw is not None and np.ndim(raw) == ndim}
@@ -395,7 +396,8 @@ def checked_batch(
         listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise ValueError(f"the numbers of problems differ: {listed}")
     problems = next(iter(sizes.values()), 1)
-    return Batch(costs, a, _equal_masses(a, b, names), 1.0 / (regs[:, None] * LN2), regs, int(copied), problems)
+    b = _equal_masses(mass_a, b, mass_b, names)
+    return Batch(costs, a, b, 1.0 / (regs[:, None] * LN2), regs, int(copied), problems)
 
 
 def _regs(reg: npt.ArrayLike) -> Array:
@@ -413,35 +415,42 @@ def _regs(reg: npt.ArrayLike) -> Array:
     return regs
 
 
-def _weights_of_each(weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[int, ...]) -> Array:
-    """Weights of shape (k or 1, size)."""
+def _weights_of_each(
+    weights: npt.ArrayLike | None, name: str, size: int, shape: tuple[int, ...]
+) -> tuple[Array, Array]:
+    """Weights of shape (k or 1, size), and their masses."""
     if weights is None:
-        return np.full((1, size), 1.0 / size)
-    array = np.ascontiguousarray(real_array(weights, name))
+        array = np.full((1, size), 1.0 / size)
+    else:
+        array = np.require(real_array(weights, name), requirements=["C", "ALIGNED"])
     if array.ndim not in (1, 2) or array.shape[-1] != size or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}, which does not fit the costs' shape {shape}")
+    rows = array.reshape(-1, size)
+    masses = np.empty(len(rows))
+    least = _kernels.batch_masses(rows, masses)
+    if not (least >= 0 and 0 < masses.min() <= masses.max() < math.inf):
+        _refuse(array, name, masses)
+    return rows, masses
+
+
+def _refuse(array: Array, name: str, masses: Array) -> NoReturn:
+    """Say what is wrong with weights."""
     check_finite(array, name)
     if array.min() < 0:
         place = tuple(int(x) for x in np.unravel_index(array.argmin(), array.shape))
         raise ValueError(f"{name} must be >= 0; {name}{list(place)} is {array[place]}")
-    array = array.reshape(-1, size)
-    with np.errstate(over="ignore"):
-        masses = array.sum(axis=1)
-    if not (masses > 0).all():
+    if not masses.min() > 0:
         raise ValueError(f"{name} has no mass in problem {int(masses.argmin())}")
-    if not np.isfinite(masses).all():
-        raise ValueError(f"{name} has infinite mass in problem {int(masses.argmax())}")
-    return array
+    raise ValueError(f"{name} has infinite mass in problem {int(masses.argmax())}")
 
 
-def _equal_masses(a: Array, b: Array, names: tuple[str, str]) -> Array:
+def _equal_masses(mass_a: Array, b: Array, mass_b: Array, names: tuple[str, str]) -> Array:
     """b, rescaled to the masses of a where they differ slightly."""
-    mass_a, mass_b = a.sum(axis=1), b.sum(axis=1)
-    if len(a) > 1 and len(b) > 1 and len(a) != len(b):
+    if len(mass_a) > 1 and len(b) > 1 and len(mass_a) != len(b):
         return b  # refused by the caller, who knows the shapes as given
     difference = np.abs(mass_a - mass_b) / np.maximum(mass_a, mass_b)
     worst = int(difference.argmax())
-    own_a, own_b = float(mass_a[worst % len(a)]), float(mass_b[worst % len(b)])
+    own_a, own_b = float(mass_a[worst % len(mass_a)]), float(mass_b[worst % len(b)])
     masses = f"{names[0]} sums to {own_a!r}, {names[1]} to {own_b!r} in problem {worst}"
     if difference[worst] > MASS_WARNED:
         raise ValueError(f"the weights of a problem must have the same mass: {masses}")

@@ -102,6 +102,17 @@ def test_weights_far_apart():
     np.testing.assert_allclose(result.plan[0].dense().sum(0), B[0], rtol=1e-6)
 
 
+def test_value_of_a_mass_near_the_end_of_the_numbers(seed):
+    """Sums of the plan times potentials overflow there, while the value does not."""
+    C = np.random.default_rng(seed).random((2, 5, 5))
+    weights, mass, reg = np.full(5, 0.2), 1e308, 1e-3
+    plain = solve_batch(C, weights, weights, reg=reg)
+    heavy = solve_batch(C, weights * mass, weights * mass, reg=reg, tol=1e299)
+    assert heavy.all_success
+    np.testing.assert_allclose(heavy.value / mass, plain.value - reg * np.log(mass), rtol=1e-7)
+    np.testing.assert_allclose(heavy.value_linear / mass, plain.value_linear, rtol=1e-7)
+
+
 def test_bits_do_not_depend_on_threads_nor_on_neighbours(seed):
     rng = np.random.default_rng(seed)
     C, A, B = _problems(rng, 40, 23, 17)
