@@ -97,7 +97,7 @@ def main() -> None:
         for dtype in ("float32", "float64"):
             crossings = [row_crossing(dtype, level, rows, rounds, batch) for batch in (0, BATCH_BYTES)]
             meaning = ", ".join(str(found or "SIZE_MAX /* never slower here */") for found in crossings)
-            constants.append(f"one_exponential_max_bytes {{{meaning}}} ({dtype}, {level})")
+            constants.append(f"one_exponential_max_bytes, alike for a row and a batch: {meaning} ({dtype}, {level})")
     found = stream_crossing(outputs, rounds)
     constants.append(f"STREAM_MIN_BYTES {found or 'SIZE_MAX /* never faster here */'}")
     print("\nFor _ext/special/softmax.c and shares.h:")

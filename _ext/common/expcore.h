@@ -248,17 +248,34 @@ static const real SHORT_LOGS[16] = {
     -0x1.e843fda5ced1ap-23, -0x1.2d587eccebe75p-19, -0x1.f217d6e84cb3dp-19, 0x1.053df09e3a7f4p-17};
 #endif
 
-/* e^x = (1 + s) times a short power. */
-static inline void v_exp_split_short(vreal to_grid, vreal x, vreal *s, vreal *on_grid)
+/* e^x = (1 + s) times a short power, of `count` vectors (a constant at each call). The operations of the vectors alternate:
+ * each waits long for the one before it, and a processor holds few that wait. In float32 exponents are counted in LN2_HI,
+ * which saves an operation: two terms whose exponents differ by d come out 2^-29 d too far apart. */
+INLINE void v_exp_split_short(vreal to_grid, const vreal *x, vreal *s, vreal *on_grid, int count)
 {
-    *on_grid = v_fma(x, v_set1(LOG2_E), to_grid);
-    const vreal k = v_sub(*on_grid, to_grid), rest = v_fnma(k, v_set1(LN2_LO), v_pick(v_load_table(SHORT_LOGS), *on_grid));
-    const vreal t = v_add(v_fnma(k, v_set1(LN2_HI), x), rest);
-#if SV_REAL == 32 /* a fit for |t| < 0.0278, but for a common factor */
-    *s = v_fma(v_mul(t, t), v_fma(v_set1(0x1.5558b0p-3f), t, v_set1(0x1.000432p-1f)), t);
-#else
-    *s = v_fma(v_mul(t, t), v_exp_tail(t), t);
+    enum { MOST = 4 };
+    vreal t[MOST], rest[MOST];
+    for (int j = 0; j < count; j++)
+        on_grid[j] = v_fma(x[j], v_set1(LOG2_E), to_grid);
+    for (int j = 0; j < count; j++) {
+        const vreal k = v_sub(on_grid[j], to_grid);
+        t[j] = v_fnma(k, v_set1(LN2_HI), x[j]);
+        rest[j] = v_pick(v_load_table(SHORT_LOGS), on_grid[j]);
+#if SV_REAL == 64
+        rest[j] = v_fnma(k, v_set1(LN2_LO), rest[j]);
 #endif
+    }
+    for (int j = 0; j < count; j++)
+        t[j] = v_add(t[j], rest[j]);
+#if SV_REAL == 32 /* a fit for |t| < 0.0278, but for a common factor */
+    for (int j = 0; j < count; j++)
+        s[j] = v_fma(v_set1(0x1.5558b0p-3f), t[j], v_set1(0x1.000432p-1f));
+#else
+    for (int j = 0; j < count; j++)
+        s[j] = v_exp_tail(t[j]);
+#endif
+    for (int j = 0; j < count; j++)
+        s[j] = v_fma(v_mul(t[j], t[j]), s[j], t[j]);
 }
 
 static inline v_fractions v_exp_short_base(void)

@@ -22,6 +22,9 @@
  *   v_not_below(v, w)         where V_HAS_LOOKUP: a v_mask of the lanes where not v < w, NaNs among them; with it
  *       v_masked(v, mask)     0 in the other lanes,
  *       v_min_where(mask, a, b)  a there,
+ *       v_with_strays(strays, v, w)  strays and the bits in which v and w differ,
+ *       v_strays_above(strays, k)  a bit for each lane: whether there are any but the lowest k,
+ *       v_stray_where(mask, strays)  all bits there,
  *       v_ldexp_where(mask, p, d)  float64: 0 there, and no time lost on what would underflow
  *       v_add_down(a, b), v_above_sixteenth(a)  float64: a + b rounded down, and a less the next 1/16 below it
  *   v_lookup(table, bits)     where V_HAS_LOOKUP: the entry of 16 that the low four bits of each lane name

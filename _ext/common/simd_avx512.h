@@ -36,6 +36,19 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_ps_mask(v, w, _CMP_GE_OQ); }
 typedef __mmask16 v_mask;
 static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_NLT_UQ); }
+static inline vreal v_with_strays(vreal strays, vreal v, vreal w)
+{
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(strays), _mm512_castps_si512(v),
+                                                         _mm512_castps_si512(w), 0xF6));
+}
+static inline unsigned v_strays_above(vreal strays, int bits)
+{
+    return _mm512_test_epi32_mask(_mm512_castps_si512(strays), _mm512_set1_epi32(-1 << bits));
+}
+static inline vreal v_stray_where(v_mask mask, vreal strays)
+{
+    return _mm512_mask_mov_ps(strays, mask, _mm512_castsi512_ps(_mm512_set1_epi32(-1)));
+}
 static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_ps(mask, v); }
 static inline vreal v_min_where(v_mask mask, vreal a, vreal b) { return _mm512_mask_min_ps(a, mask, a, b); }
 static inline vreal v_up(vreal v, vreal below, int k)
@@ -140,6 +153,19 @@ static inline vreal v_if_equal(vreal v, vreal value, vreal yes, vreal no)
 static inline unsigned v_at_least(vreal v, vreal w) { return _mm512_cmp_pd_mask(v, w, _CMP_GE_OQ); }
 typedef __mmask8 v_mask;
 static inline v_mask v_not_below(vreal v, vreal bound) { return _mm512_cmp_pd_mask(v, bound, _CMP_NLT_UQ); }
+static inline vreal v_with_strays(vreal strays, vreal v, vreal w)
+{
+    return _mm512_castsi512_pd(_mm512_ternarylogic_epi64(_mm512_castpd_si512(strays), _mm512_castpd_si512(v),
+                                                         _mm512_castpd_si512(w), 0xF6));
+}
+static inline unsigned v_strays_above(vreal strays, int bits)
+{
+    return _mm512_test_epi64_mask(_mm512_castpd_si512(strays), _mm512_set1_epi64(-1LL << bits));
+}
+static inline vreal v_stray_where(v_mask mask, vreal strays)
+{
+    return _mm512_mask_mov_pd(strays, mask, _mm512_castsi512_pd(_mm512_set1_epi64(-1)));
+}
 static inline vreal v_masked(vreal v, v_mask mask) { return _mm512_maskz_mov_pd(mask, v); }
 static inline vreal v_min_where(v_mask mask, vreal a, vreal b) { return _mm512_mask_min_pd(a, mask, a, b); }
 static inline vreal v_up(vreal v, vreal below, int k)

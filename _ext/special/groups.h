@@ -120,7 +120,9 @@ INLINE vreal load_filled(const real *row, size_t n, int k, int count, real fill)
 
 INLINE vreal load_of(const real *row, size_t n, int k, int count) { return load_filled(row, n, k, count, -INFINITY); }
 
-/* What is known of a group before its terms are made: the maximum of each row, and whether all rows are plain. */
+/* What is known of a group before its terms are made: the maximum of each row, and whether all rows are plain or narrow.
+ * To look at a group takes the pipes that have least to do, and brings all of it into the first cache at once: taken for
+ * narrow unseen, as longer rows are, groups from memory would take as long. */
 struct group {
     vreal top;
     enum spread spread;
@@ -135,7 +137,7 @@ INLINE int row_bits(int count)
 
 INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int count)
 {
-    vreal tops[SV_W], least = v_set1(INFINITY);
+    vreal tops[SV_W], leasts = v_set1(INFINITY);
     for (int r = 0; r < SV_W; r++) {
         const real *row = x + r * stride;
         tops[r] = load_of(row, n, 0, count);
@@ -143,17 +145,21 @@ INLINE struct group look_at_group(const real *x, ptrdiff_t stride, size_t n, int
         for (int k = 0; k < count; k++) {
             const vreal v = load_filled(row, n, k, count, row[0]);
             tops[r] = v_max(v, tops[r]);
-            least = v_min(v, least);
+            leasts = v_min(v, leasts);
         }
     }
     const vreal top = v_fold(tops, v_max);
-    return (struct group){top, outlook_of((struct ends){top, least}, row_bits(count)).spread};
+    const real highest = v_max_lanes(top), least = -v_max_lanes(v_sub(v_set1(0), leasts));
+    /* the grid is what 0.0625 is for, with as much to spare */
+    const double exact = R_MANTISSA_BITS + 1 - SHORT_BITS - row_bits(count) - 0.125;
+    const int narrow = least > highest - (real)(exact * 0.69314718055994530942);
+    return (struct group){top, narrow ? NARROW : spread_of(highest, least)};
 }
 
 /* The terms of a row's vectors from the k-th of `count` on, TOGETHER or what there is (constants at each call), one
  * vector leaving for each; lines of a row that comes later are called `ahead`. */
 INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *terms, const struct window *window,
-                          struct grid_sum *sum, vreal *least, struct drip *pending, const struct scale *by,
+                          struct grid_sum *sum, vreal *seen, struct drip *pending, const struct scale *by,
                           enum spread spread, int k, int count)
 {
     const int some = count - k < TOGETHER ? count - k : TOGETHER;
@@ -163,9 +169,9 @@ INLINE void step_of_group(const real *x, const real *ahead, size_t n, real *term
     for (int j = 0; j < some; j++)
         v[j] = load_filled(x, n, k + j, count, filler(x, spread));
     if (k + some < count || n == (size_t)count * SV_W)
-        add_terms(sum, least, v, SV_W, window, spread, some);
+        add_terms(sum, seen, v, SV_W, window, spread, some);
     else
-        add_terms(sum, least, v, n - (size_t)(count - 1) * SV_W, window, spread, some);
+        add_terms(sum, seen, v, n - (size_t)(count - 1) * SV_W, window, spread, some);
     for (int j = 0; j < some; j++)
         v_store(terms + (k + j) * SV_W, v[j]);
     for (int j = 0; j < some; j++) {
@@ -179,7 +185,7 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
                                 enum spread spread, int count)
 {
     const struct window lanes = window_by_lane(top);
-    const real start = spread == NARROW ? 0 : raised(GROUP_START);
+    const real start = raised(GROUP_START);
     real to_grid[SV_W], lowest_x[SV_W], middle[SV_W];
     vreal sums[SV_W], lost[SV_W], least = no_least();
     v_store(to_grid, lanes.to_grid);
@@ -201,6 +207,53 @@ INLINE struct scale group_terms(const real *x, ptrdiff_t stride, size_t n, vreal
         lost[r] = sum.lost;
     }
     return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add), least);
+}
+
+/* The narrow terms of a row's vectors from the k-th of `count` on, as by step_of_group. */
+INLINE void narrow_step_of_group(const real *x, const real *ahead, size_t n, real *terms, vreal to_grid, vreal *sum,
+                                 vreal *lost, struct drip *pending, const struct scale *by, int k, int count)
+{
+    const int some = count - k < TOGETHER ? count - k : TOGETHER, last = k + some == count;
+    vreal v[TOGETHER];
+    if (some <= 0)
+        return;
+    for (int j = 0; j < some; j++)
+        v[j] = load_filled(x, n, k + j, count, x[0]);
+    struct grid_sum acc = {*sum, *lost};
+    vreal strays = nothing_seen(NARROW); /* there are none */
+    if (!last || n == (size_t)count * SV_W)
+        add_narrow_terms(&acc, &strays, v, SV_W, to_grid, some);
+    else
+        add_narrow_terms(&acc, &strays, v, n - (size_t)(count - 1) * SV_W, to_grid, some);
+    *sum = acc.sum, *lost = acc.lost;
+    for (int j = 0; j < some; j++)
+        v_store(terms + (k + j) * SV_W, v[j]);
+    for (int j = 0; j < some; j++) {
+        __builtin_prefetch(ahead + (k + j) * SV_W);
+        drip(pending, by, k + j == count - 1, count);
+    }
+}
+
+/* The same of a narrow group. */
+INLINE struct scale narrow_group_terms(const real *x, ptrdiff_t stride, size_t n, vreal top, real *terms,
+                                       struct drip *pending, int count)
+{
+    const vreal exponent = v_rint(v_mul(top, v_set1((real)LOG2_E)));
+    real to_grid[SV_W];
+    vreal sums[SV_W], lost[SV_W];
+    v_store(to_grid, v_sub(v_set1(TO_GRID), exponent));
+    for (int r = 0; r < SV_W; r++) {
+        const real *row = x + r * stride, *ahead = row + 2 * SV_W * stride;
+        real *to = terms + r * count * SV_W;
+        const vreal grid = v_set1(to_grid[r]);
+        const struct scale by = scale_of_leaving(pending, count);
+        vreal total = v_set1(0), rest = v_set1(0);
+        narrow_step_of_group(row, ahead, n, to, grid, &total, &rest, pending, &by, 0, count);
+        narrow_step_of_group(row, ahead, n, to, grid, &total, &rest, pending, &by, TOGETHER, count);
+        sums[r] = total;
+        lost[r] = rest;
+    }
+    return scale_by_lane(v_fold(sums, v_add), v_fold(lost, v_add), no_least());
 }
 
 static inline struct scales scales_of(struct scale scale)
@@ -237,7 +290,7 @@ INLINE size_t groups_of(const real *x, ptrdiff_t x_stride, real *y, size_t rows,
     for (; done + SV_W <= rows && all_near(group.top); done += SV_W, x += SV_W * x_stride, y += SV_W * n) {
         real *terms = room + SV_W + done / SV_W % 2 * (ROOM_BYTES / 2 / sizeof(real) + SV_W);
         const struct scale scale =
-            group.spread == NARROW  ? group_terms(x, x_stride, n, group.top, terms, &pending, NARROW, count)
+            group.spread == NARROW  ? narrow_group_terms(x, x_stride, n, group.top, terms, &pending, count)
             : group.spread == PLAIN ? group_terms(x, x_stride, n, group.top, terms, &pending, PLAIN, count)
                                     : group_terms(x, x_stride, n, group.top, terms, &pending, WIDE, count);
         if (done + 2 * SV_W <= rows)

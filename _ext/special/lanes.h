@@ -49,14 +49,11 @@ INLINE struct scale lane_terms(real *x, ptrdiff_t stride, size_t length, vreal t
     return scale_by_lane(sum, error, least);
 }
 
+/* is_near for every lane; 0 where one is NaN. */
 static inline int all_near(vreal top)
 {
-    real tops[SV_W];
-    int near = 1;
-    v_store(tops, top);
-    for (int k = 0; k < SV_W; k++)
-        near &= is_near(tops[k]);
-    return near;
+    const unsigned all = (1u << SV_W) - 1;
+    return (v_at_least(v_set1((real)-0.999 * LOWEST_X), top) & v_at_least(top, v_set1((real)0.9 * LOWEST_X)) & all) == all;
 }
 
 #ifdef V_HAS_TRANSPOSE

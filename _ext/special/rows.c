@@ -328,7 +328,7 @@ static int wait_in_cache(const struct batch *batch)
     if (batch->method != SV_SOFTMAX_AUTO)
         return batch->method == SV_SOFTMAX_ONE_EXPONENTIAL;
     return batch->length < 2 * SEGMENT
-           && batch->length * sizeof(real) <= kernels()->one_exponential_max_bytes[batch->stream != 0];
+           && batch->length * sizeof(real) <= kernels()->one_exponential_max_bytes;
 }
 
 /* The last results before `end`, which wait for their line to fill. */

@@ -94,11 +94,10 @@ const struct softmax_kernels_f64 SV_TABLE(softmax_kernels) = {
     .leading = leading,
     .sum_others = sum_others,
     .subtract = subtract,
-#ifdef V_HAS_LOOKUP /* what the first cache holds: an exponential costs less than to wait for terms in the second. Without,
-                     * the arithmetic of the second one takes longer than that. */
-    .one_exponential_max_bytes = {24 << 10, 64 << 10},
+#ifdef V_HAS_LOOKUP /* past the cache two passes are ahead from here on: docs/special.md */
+    .one_exponential_max_bytes = 64 << 10,
 #else
-    .one_exponential_max_bytes = {SIZE_MAX, SIZE_MAX},
+    .one_exponential_max_bytes = SIZE_MAX,
 #endif
     .lowest_exponent = LOWEST_EXPONENT + NEGLIGIBLE_EXPONENT,
     .highest_exponent = SAFE_EXPONENT,

@@ -94,9 +94,8 @@ enum column_end { COLUMN_QUOTIENTS, COLUMN_DIFFERENCES, COLUMN_LOGARITHM };
         void (*leading)(const real *x, size_t n, real *top, real *next);                          \
         /* sum_i exp(x_i - shift) over all but those equal to `except`, the largest of which is `highest` */ \
         struct scaled_sum (*sum_others)(const real *x, size_t n, real except, real shift, real highest); \
-        /* of rows that take one exponential an element, longer ones taking two passes; the second number where results \
-         * leave past the cache: bench/tune_softmax.py */                                         \
-        size_t one_exponential_max_bytes[2];                                                      \
+        /* of rows that take one exponential an element, longer ones taking two passes: bench/tune_softmax.py */ \
+        size_t one_exponential_max_bytes;                                                         \
         /* y_i = (x_i - a) - b; stream: as in divide */                                           \
         void (*subtract)(const real *x, real *y, size_t n, real a, real b, int stream);           \
         /* below and above these exponents of the total the pair arithmetic is not safe */        \

@@ -88,12 +88,32 @@ def test_a_row_of_a_batch_is_the_row_alone(function, length, dtype):
             assert same_bits(batch[k], function(x[k]))
 
 
-def test_a_row_of_a_batch_past_the_cache_is_the_row_alone(dtype):
-    """Results of more than 8 MiB leave by other ways, which choose the same method for rows of this length."""
-    x = data((120, 20_000), dtype)
+@pytest.mark.parametrize("length", [9001, 20_000, 32_000])
+def test_a_row_of_a_batch_past_the_cache_is_the_row_alone(length, dtype):
+    """Results of more than 8 MiB leave by other ways, which choose the same method for rows of any length."""
+    rows = 2_400_000 // length
+    x = data((rows, length), dtype)
     for threads in (1, 3):
         y = softmax(x, axis=1, threads=threads)
-        assert all(same_bits(y[row], softmax(x[row])) for row in (0, 1, 60, 119))
+        assert all(same_bits(y[row], softmax(x[row])) for row in (0, 1, rows // 2, rows - 1))
+
+
+@pytest.mark.parametrize("length", [300, 1000, 9001])
+def test_rows_of_all_kinds_beside_each_other(length, dtype):
+    """A row is taken for a narrow one, which may prove wrong, or is looked at before: as the rows before it were."""
+    rng = np.random.default_rng(8)
+    rows = 2_400_000 // length
+    x = data((rows, length), dtype) * rng.choice([0.001, 0.12, 0.12, 0.12, 0.2, 1, 5], rows)[:, None].astype(dtype)
+    x[5::11, length // 2 :] = -np.inf
+    x[6::11, 100:] = 2.7 + x[6::11, :100].max(axis=1, keepdims=True)  # sums as large as they can be
+    x[7::31, -1] = np.nan
+    x[8::31, 0] = np.inf
+    x[9::31] += dtype(1e9)
+    y = softmax(x, axis=1)
+    for k in range(0, rows, 1 + rows // 300):
+        assert same_bits(y[k], softmax(x[k]))
+    within = x.copy()
+    assert same_bits(softmax(within, axis=1, out=within), y)
 
 
 @pytest.mark.parametrize("rows", [16, 48, 64, 1008])
