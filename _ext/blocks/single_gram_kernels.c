@@ -1,6 +1,6 @@
 /* The products of packed columns in single precision: see columns.h.
  *
- * Four columns stay in the first cache while the others pass by, tiles of them in registers: a flop in single precision
+ * Some columns stay in the first cache while the others pass by, four at a time, tiles of them in registers: a flop in single precision
  * takes half as long as one in double, and a tile of 4 x 4 needs half a load a product; bound by the multipliers. Sums run over
  * a block of rows in single precision, and over the blocks in double. In NumPy: H += block @ block.T
  */
@@ -9,6 +9,9 @@
 #include "simd.h"
 
 enum { COLUMNS = SV_SINGLE_COLUMNS, ACROSS = SV_W >= 16 ? 4 : 2 };
+
+/* Entries of the columns that stay: half of the first cache. */
+enum { HELD = 6144 };
 
 /* sum[a][b] = x_a . y_b, of columns `rows` apart. */
 INLINE void tile(const float *x, const float *y, size_t rows, real sum[COLUMNS * ACROSS])
@@ -35,16 +38,30 @@ INLINE void tile(const float *x, const float *y, size_t rows, real sum[COLUMNS *
 #endif
 }
 
+/* H += the products of four columns from a on with those from b on. */
+INLINE void add_tile(const float *block, size_t rows, size_t p, size_t a, size_t b, double *H)
+{
+    real sum[COLUMNS * ACROSS];
+    tile(block + a * rows, block + b * rows, rows, sum);
+    if (a + COLUMNS <= p && b + ACROSS <= p) {
+        for (size_t i = 0; i < COLUMNS; i++)
+            for (size_t j = 0; j < ACROSS; j++)
+                H[(a + i) * p + b + j] += sum[i * ACROSS + j];
+        return;
+    }
+    for (size_t i = 0; i < COLUMNS && a + i < p; i++)
+        for (size_t j = 0; j < ACROSS && b + j < p; j++)
+            H[(a + i) * p + b + j] += sum[i * ACROSS + j];
+}
+
 static void products(const float *block, size_t rows, size_t p, double *H)
 {
-    for (size_t a = 0; a < p; a += COLUMNS)
-        for (size_t b = a; b < p; b += ACROSS) {
-            real sum[COLUMNS * ACROSS];
-            tile(block + a * rows, block + b * rows, rows, sum);
-            for (size_t i = 0; i < COLUMNS && a + i < p; i++)
-                for (size_t j = 0; j < ACROSS && b + j < p; j++)
-                    H[(a + i) * p + b + j] += sum[i * ACROSS + j];
-        }
+    size_t held = HELD / rows & ~(size_t)(ACROSS - 1);
+    held = held < ACROSS ? ACROSS : held;
+    for (size_t from = 0; from < p; from += held)
+        for (size_t a = 0; a < p && a < from + held; a += COLUMNS)
+            for (size_t b = a > from ? a : from; b < p && b < from + held; b += ACROSS)
+                add_tile(block, rows, p, a, b, H);
 }
 
 /* block = (float)(factor roots x) of one column, zeros from `rows` to `padded`. */
