@@ -43,7 +43,7 @@ static inline vreal v_with_strays(vreal strays, vreal v, vreal w)
 }
 static inline unsigned v_strays_above(vreal strays, int bits)
 {
-    return _mm512_test_epi32_mask(_mm512_castps_si512(strays), _mm512_set1_epi32(-1 << bits));
+    return _mm512_test_epi32_mask(_mm512_castps_si512(strays), _mm512_set1_epi32((int)(~0U << bits)));
 }
 static inline vreal v_stray_where(v_mask mask, vreal strays)
 {
@@ -160,7 +160,7 @@ static inline vreal v_with_strays(vreal strays, vreal v, vreal w)
 }
 static inline unsigned v_strays_above(vreal strays, int bits)
 {
-    return _mm512_test_epi64_mask(_mm512_castpd_si512(strays), _mm512_set1_epi64(-1LL << bits));
+    return _mm512_test_epi64_mask(_mm512_castpd_si512(strays), _mm512_set1_epi64((long long)(~0ULL << bits)));
 }
 static inline vreal v_stray_where(v_mask mask, vreal strays)
 {

@@ -493,16 +493,20 @@ static void newton(struct walk *walk)
 
 /* ---- the steps of a fit ---- */
 
-/* All that is known at state->w. */
+/* All that is known at state->w, by a pass over the columns that are left; where that would do, over all of them: those that
+ * are zero at the optimum may bound the dual point here. */
 static void look_at_all(struct sv_fit *fit, struct sv_fit_state *state)
 {
     struct sv_fit_bounds bounds;
-    sv_fit_bound(fit, state->w, fit->whole ? NULL : state->alive, state->z, state->v, state->g, &bounds);
+    int some = !fit->whole && memchr(state->alive, 0, fit->d);
+    sv_fit_bound(fit, state->w, some ? state->alive : NULL, state->z, state->v, state->g, &bounds);
+    if (some && sv_fit_measure(fit, bounds.primal, bounds.dual) <= fit->tol)
+        sv_fit_bound(fit, state->w, NULL, state->z, state->v, state->g, &bounds);
     if (fit->screening)
         sv_fit_screen(fit, state->w, state->g, &bounds, state->alive);
     state->primal = bounds.primal;
     state->kkt = bounds.kkt;
-    state->dual = sv_fit_better(fit, bounds.dual, state->dual);
+    state->dual = bounds.dual;
     state->measure = sv_fit_measure(fit, state->primal, state->dual);
 }
 
@@ -532,7 +536,6 @@ void sv_fit_begin(struct sv_fit *fit, struct sv_fit_state *state, const uint8_t 
         state->alive[j] = 1;
         state->working[j] = all || state->w[j] != 0 || (guess && guess[j]) || j == fit->d;
     }
-    state->dual = -INFINITY;
     state->floor = 0;
     state->nit = state->idle = state->crawls = state->newtons = state->grams = state->sweeps = state->products = 0;
     look_at_all(fit, state);

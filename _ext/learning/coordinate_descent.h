@@ -85,10 +85,7 @@ SV_BINDING int sv_fit_separates(const struct sv_fit *fit, const double *w, const
 /* All of it computed from w; writes z, v and g, the latter in the coordinates that are alive (NULL: all), 0 elsewhere. */
 SV_BINDING void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, double *z, double *v, double *g,
                              struct sv_fit_bounds *bounds);
-/* The lower bound to go by, where there was another one before: one of all coefficients stays, one of those within reach of
- * others does not. */
-SV_BINDING double sv_fit_better(const struct sv_fit *fit, double dual, double before);
-/* The gap in units of the objective at zero. */
+/* The gap in units of the objective at zero: of one pass, so that whoever has the coefficients can compute the same. */
 SV_BINDING double sv_fit_measure(const struct sv_fit *fit, double primal, double dual);
 /* alive = 0 where the bounds tell that a coordinate is zero at the optimum. */
 SV_BINDING void sv_fit_screen(const struct sv_fit *fit, const double *w, const double *g,

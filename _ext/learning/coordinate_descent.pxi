@@ -57,7 +57,6 @@ cdef extern from "coordinate_descent.h" nogil:
     void sv_fit_step(sv_fit *, sv_fit_state *) noexcept
     int sv_fit_reached(const sv_fit *, const sv_fit_state *) noexcept
     void sv_fit_bound(sv_fit *, const double *, const uint8_t *, double *, double *, double *, sv_fit_bounds *) noexcept
-    double sv_fit_better(const sv_fit *, double, double) noexcept
     double sv_fit_measure(const sv_fit *, double, double) noexcept
 
 
@@ -200,10 +199,6 @@ cdef class Descent:
         with nogil:
             sv_fit_bound(&self.fit, at_w, NULL, &z[0], &v[0], gradient, &at)
         return (at.sums.value, at.sums.square, at.sums.cross, at.sums.total), (at.primal, at.dual, at.kkt, at.share)
-
-    def better(self, double dual, double before):
-        """The lower bound to go by."""
-        return sv_fit_better(&self.fit, dual, before)
 
     def measure(self, double primal, double dual):
         """What is compared with the tolerance."""

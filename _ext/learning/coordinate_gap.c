@@ -241,11 +241,6 @@ void sv_fit_bound(struct sv_fit *fit, const double *w, const uint8_t *alive, dou
         bounds->dual = fmax(bounds->dual, 0);
 }
 
-double sv_fit_better(const struct sv_fit *fit, double dual, double before)
-{
-    return fit->kind.has_dual ? fmax(dual, before) : dual;
-}
-
 double sv_fit_measure(const struct sv_fit *fit, double primal, double dual)
 {
     if (fit->at_zero == 0)

@@ -88,13 +88,13 @@ static int answer(sv_glm *glm, const struct sv_watch *watch, int status, double 
     struct sv_fit_state *state = &glm->state;
     struct sv_fit_bounds at;
     sv_fit_bound(&glm->fit, state->w, NULL, state->z, state->v, state->g, &at);
-    double dual = sv_fit_better(&glm->fit, at.dual, state->dual), measure = sv_fit_measure(&glm->fit, at.primal, dual);
+    double measure = sv_fit_measure(&glm->fit, at.primal, at.dual);
     if (sv_fit_separates(&glm->fit, state->w, state->z))
         measure = DBL_MAX; /* finite, since nothing was wrong with the arithmetic */
     memcpy(coef, state->w, glm->fit.d * sizeof *coef);
     if (result) {
         sv_glm_result full = {result->struct_size, glm->fit.ones ? state->w[glm->fit.d] : 0, at.primal,
-                              fmax(at.primal - dual, 0), at.kkt};
+                              fmax(at.primal - at.dual, 0), at.kkt};
         memcpy(result, &full, result->struct_size);
     }
     return sv_judged(watch, status, state->nit, measure, glm->fit.tol, report);

@@ -236,10 +236,9 @@ cdef _plain_fit(sv_fit *fit, double *block, const double *y, const double *terms
         working += state.working[j]
         alive += state.alive[j]
     at.primal, at.dual, at.kkt = state.primal, state.dual, state.kkt
-    if alive < width and not fit.whole:  # else the last step ended with such a pass
+    if alive < width and not fit.whole and state.measure > fit.tol:  # else the last step ended with such a pass
         more = new_array(2 * n + width)
         _bound_apart(fit, state.w, more, &at)
-        at.dual = sv_fit_better(fit, at.dual, state.dual)
     coef = new_array(d)
     cdef Py_buffer view
     PyObject_GetBuffer(coef, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)

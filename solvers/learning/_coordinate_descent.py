@@ -93,7 +93,7 @@ class CoordinateDescent:
         return None if state.ended < 0 else Status(state.ended)  # type: ignore[call-arg]
 
     def finish(self, problem: GlmProblem, state: DescentState) -> GlmResult:
-        fit, w, best = self._fit(problem), state.w, state.dual
+        fit, w = self._fit(problem), state.w
         z, v, g = np.empty(len(state.z)), np.empty(len(state.z)), np.empty(len(w))
         sums, (primal, dual, kkt, share) = fit.bound(w, z, v, g)
         problem.remember(
@@ -104,7 +104,7 @@ class CoordinateDescent:
         )  # fmt: skip
         working, alive = int(np.count_nonzero(state.working)), int(np.count_nonzero(state.alive))
         stats = counts_of(state, working, len(w) - alive)
-        return problem.certified(w, best, state.nit, stats, fit.measure(primal, fit.better(dual, best)))
+        return problem.certified(w, state.nit, stats, fit.measure(primal, dual))
 
 
 def _guess(problem: GlmProblem) -> Array | None:

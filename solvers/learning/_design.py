@@ -95,6 +95,15 @@ class Design(ABC):
     def norms(self) -> Array:
         """2-norms of the columns."""
 
+    @property
+    def begins(self) -> bool:
+        """Whether one pass may bring norms and products together."""
+        return False
+
+    def begin(self, v: Array) -> None:
+        """Makes X' v, which will be asked for soon, by one pass with the norms, where it `begins`."""
+        raise NotImplementedError
+
     @abstractmethod
     def affordable(self, columns: Array, passes: float, single: bool = False) -> int:
         """How many of these columns, from the first on, have a Gram matrix that costs about as much as the passes;
@@ -147,6 +156,9 @@ class Matrix(Design):
         self.width = self.d + ones
         entries = X.nnz if scipy.sparse.issparse(X) else X.size
         self.small = is_small(entries, self.width)
+        #: Whether norms and products may come from one pass; v and X' v, which did, until another v is asked for.
+        self._at_once = False
+        self._begun: tuple[Array, Array] | None = None
 
     @cached_property
     def norms(self) -> Array:
@@ -205,6 +217,16 @@ class Matrix(Design):
         columns = self._columns_to_read
         return columns, _kernels.column_norms(columns, self.ones)
 
+    @property
+    def begins(self) -> bool:
+        return self._at_once and "norms" not in self.__dict__
+
+    def begin(self, v: Array) -> None:
+        found = self._squares_and_dots(v)
+        assert found is not None  # of entries in order, as all dense ones are
+        self.place_norms(found[0])
+        self._begun = v, np.append(found[1], v.sum()) if self.ones else found[1]
+
     def product(self, w: Array) -> Array:
         z = self._combine(w)
         if self.ones:
@@ -212,6 +234,10 @@ class Matrix(Design):
         return z
 
     def transposed(self, v: Array, columns: Array | None = None) -> Array:
+        if columns is None and self._begun is not None:
+            if np.array_equal(v, self._begun[0]):
+                return self._begun[1].copy()
+            self._begun = None
         out = np.empty(self.width) if columns is None else np.zeros(self.width)
         self._dots(v, out, columns)
         if self.ones:
@@ -232,6 +258,7 @@ class Dense(Matrix):
         super().__init__(X, ones)
         self.by_columns = X.flags.f_contiguous
         self._columns = _kernels.Columns(X) if self.by_columns else None
+        self._at_once = self.by_columns and X.dtype == np.float64 and not self.small
         #: In single precision BLAS would have to convert all of X: its rows are read like columns.
         by_rows = not self.by_columns and X.dtype == np.float32
         self._rows = _kernels.Columns(np.ascontiguousarray(X).T) if by_rows else None

@@ -180,7 +180,7 @@ def glm(
     with agreed(across) as same:
         control = Control(max_iter, time_limit, callback, verbose, resume)
         fit_intercept = flag(fit_intercept, "fit_intercept")
-        samples = checked_samples(X, y, loss, sample_weight, fit_intercept)
+        samples = checked_samples(X, y, loss, sample_weight, fit_intercept, across is SERIAL)
         d = samples.design.d
         tol = positive(tol, "tol")
         if across is not SERIAL:
@@ -245,13 +245,14 @@ class Data(NamedTuple):
 
 def checked_data(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Data:
     """The samples of weight > 0, and their loss."""
-    return labelled(checked_samples(X, y, loss, sample_weight, fit_intercept), loss)
+    return labelled(checked_samples(X, y, loss, sample_weight, fit_intercept, True), loss)
 
 
-def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool) -> Samples:
-    """The samples of weight > 0."""
+def checked_samples(X: Any, y: Any, loss: str, sample_weight: Any, fit_intercept: bool, later: bool = False) -> Samples:
+    """The samples of weight > 0; `later`: `labelled` may check entries of X."""
     word(loss, "loss", MODELS)
-    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial", y if loss == "squared" else None)
+    later &= sample_weight is None and loss != "multinomial"
+    matrix, copies = _matrix(X, fit_intercept, loss != "multinomial", later, y if loss == "squared" else None)
     targets, s = _targets(y, matrix.n, loss), filled(matrix.n, 1.0)
     labels = np.unique(targets) if loss in TWO_CLASSES else np.empty(0)
     if sample_weight is not None:
@@ -273,7 +274,11 @@ def labelled(samples: Samples, loss: str, across: Reducer = SERIAL) -> Data:
     elif loss == "multinomial":
         targets, classes = _numbered(targets)
         matrix = ByClass(matrix, classes)
-    return Data(matrix, _model(samples, loss, targets), samples.copies, samples.design.d, classes)
+    model = _model(samples, loss, targets)
+    if loss != "multinomial" and samples.design.begins:  # with the gradient at zero, which is where most fits start
+        samples.design.begin(model.derivative(np.zeros(samples.design.n)))
+        _check_entries(samples.design)
+    return Data(matrix, model, samples.copies, samples.design.d, classes)
 
 
 def _model(samples: Samples, loss: str, targets: Array) -> Loss:
@@ -284,10 +289,11 @@ def _model(samples: Samples, loss: str, targets: Array) -> Loss:
     return model
 
 
-def _matrix(X: Any, ones: bool, keep_float32: bool, y: Any = None) -> tuple[Design, int]:
+def _matrix(X: Any, ones: bool, keep_float32: bool, later: bool = False, y: Any = None) -> tuple[Design, int]:
     """The checked matrix, and how many copies of it were made; large ones in single precision are read in place.
 
-    With y, not yet checked, the pass over X may make its product with y too.
+    `later`: entries of one that `begins` are checked with its norms. With y, not yet checked, the pass over X may make its
+    product with y too.
     """
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
@@ -298,19 +304,23 @@ def _matrix(X: Any, ones: bool, keep_float32: bool, y: Any = None) -> tuple[Desi
             raise ValueError(f"X may have 2^31 - 1 rows, columns and entries; its shape is {X.shape}, of {X.nnz}")
         single = keep_float32 and X.dtype == np.float32 and not is_small(X.nnz, X.shape[1] + ones)
         checked: Any = X.astype(np.float32 if single else np.float64, copy=False)
-        entries = checked.data
     else:
         checked = real_array(X, "X", ndim=2, keep_float32=keep_float32)
         if checked.dtype == np.float32 and is_small(checked.size, checked.shape[1] + ones):
             checked = checked.astype(np.float64)
-        entries = checked
     if checked.shape[0] == 0:
         raise ValueError("X has no samples")
     fits = type(y) is np.ndarray and y.dtype == np.float64 and y.shape == checked.shape[:1] and y.flags.c_contiguous
     matrix = design(checked, ones, y if fits else None)
-    if not (matrix.by_columns and math.isfinite(matrix.norms.sum())):  # which spare a pass of their own
-        check_finite(entries, "X")
+    if not matrix.begins or not later:
+        _check_entries(matrix)
     return matrix, int(matrix.X is not X)
+
+
+def _check_entries(matrix: Design) -> None:
+    """That the entries of X are finite; where norms are and will be wanted, these spare a pass of their own."""
+    if not (matrix.by_columns and math.isfinite(matrix.norms.sum())):
+        check_finite(matrix.X.data if scipy.sparse.issparse(matrix.X) else matrix.X, "X")
 
 
 def _targets(y: Any, n: int, loss: str) -> Array:

@@ -75,15 +75,14 @@ class GramPath:
         begins, self._fresh = int(not self._fresh), False  # the number of the first step: there may be none to take
         kind = Kind(*terms.kind(self.problem.design.d))
         self.passes.penalise(terms)
-        kkt, best = terms.measure(self.w, self.g)[1], -np.inf
+        kkt = terms.measure(self.w, self.g)[1]
         rows: list[Row] = []
         # At the first strength nothing needs to be done: zero stays zero to the last bit.
         while len(rows) <= ROUNDS and (not (rows or begins) or self._minimised(penalty, kind, kkt)):
             sums, (primal, dual, kkt, _) = self.passes.bound(self.w, self.z, self.v, self.g)
-            best = self.passes.better(dual, best)
-            rows.append((len(rows) + begins, self.passes.measure(primal, best), time.perf_counter() - begun))
+            rows.append((len(rows) + begins, self.passes.measure(primal, dual), time.perf_counter() - begun))
             if rows[-1][1] <= self.problem.tol:
-                return self._result(primal, primal - best, kkt, rows), sums[0]
+                return self._result(primal, primal - dual, kkt, rows), sums[0]
         self.start(before)
         return None
 

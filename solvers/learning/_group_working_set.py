@@ -88,13 +88,13 @@ class GroupWorkingSet:
         if problem.guess is not None:
             working |= problem.guess
         working[design.d :] = True
-        return self._evaluated(problem, problem.w0, working, np.ones(design.width, bool), 0, 0, 0.0, -np.inf)
+        return self._evaluated(problem, problem.w0, working, np.ones(design.width, bool), 0, 0, 0.0)
 
     def step(self, problem: GlmProblem, state: GroupState) -> GroupState:
         working = self._grown(problem, state)
         solve = _least_squares if problem.loss.quadratic else _minimised
         w, newtons, floor = solve(problem, state, working)
-        so_far = state.alive, state.nit + 1, state.newtons + newtons, floor, state.dual
+        so_far = state.alive, state.nit + 1, state.newtons + newtons, floor
         new = self._evaluated(problem, w, working, *so_far)
         if not new.primal <= state.primal + _noise(problem, state):
             new = self._evaluated(problem, _shortened(problem, state, w), working, *so_far)
@@ -134,17 +134,15 @@ class GroupWorkingSet:
 
     def _evaluated(
         self, problem: GlmProblem, w: Array, working: Array, alive: Array, nit: int, newtons: int, floor: float,
-        dual: float,
     ) -> GroupState:  # fmt: skip
         """The state at w, its certificate computed from w, and the columns that are left."""
         known = look(problem, w, alive, int(np.count_nonzero(alive)))
         if self.screening == "gap-safe" and not working.all():
             alive = alive & may_be_nonzero(problem, known)
-        dual = problem.better(known.dual, dual)
-        measure = problem.measure(known, dual)
+        measure = problem.measure(known)
         return GroupState(
-            w=w, z=known.z, g=known.g, working=working, alive=alive, primal=known.primal, dual=dual, kkt=known.kkt,
-            nit=nit, measure=measure, newtons=newtons, floor=floor,
+            w=w, z=known.z, g=known.g, working=working, alive=alive, primal=known.primal, dual=known.dual,
+            kkt=known.kkt, nit=nit, measure=measure, newtons=newtons, floor=floor,
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: GroupState) -> Status | None:
@@ -155,7 +153,7 @@ class GroupWorkingSet:
             "newton_steps": state.newtons, "working_set": int(state.working.sum()),
             "screened": len(state.w) - int(np.count_nonzero(state.alive)),
         }  # fmt: skip
-        return problem.certified(state.w, state.dual, state.nit, stats)
+        return problem.certified(state.w, state.nit, stats)
 
 
 def _penalty(problem: GlmProblem) -> Grouped:

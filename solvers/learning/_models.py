@@ -178,11 +178,11 @@ def least(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, viola
     tol = tolerance(problem.kind, g, violation)
     before, model = gradient.copy(), _kernels.Quadratic(H, penalty.l1, penalty.low, penalty.high, target, gradient)
     endless = np.isinf(model.minimise(tol, PHASES if problem.loss.quadratic else MODEL_PHASES))
-    # What rounding makes of a matrix that is all but singular may lie above w, or so far off that squares overflow.
+    # What rounding makes of a matrix that is all but singular may lie above w, or next to infinitely far away.
     with np.errstate(over="ignore", invalid="ignore"):
         smooth, bent = 0.5 * (before + gradient) * (target - w), penalty.l1 * (np.abs(target) - np.abs(w))
         rise, sizes = float((smooth + bent).sum()), float((np.abs(smooth) + np.abs(bent)).sum())
-    return None if endless or not rise <= 1e-13 * sizes else target
+    return None if endless or not rise <= 1e-13 * sizes < np.inf else target
 
 
 def least_with_ridge(problem: GlmProblem, H: Array, penalty: Any, w: Array, g: Array, violation: float) -> Array | None:

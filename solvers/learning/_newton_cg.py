@@ -57,7 +57,7 @@ class NewtonCG:
 
     def init(self, problem: MultinomialProblem) -> NewtonCGState:
         z = problem.design.product(problem.w0)
-        return _evaluated(problem, problem.w0, z, z, -np.inf, 0, 0)
+        return _evaluated(problem, problem.w0, z, z, 0, 0)
 
     def step(self, problem: MultinomialProblem, state: NewtonCGState) -> NewtonCGState:
         gradient = np.where(problem.moves, state.g + problem.penalty.l2 * state.w, 0.0)
@@ -77,7 +77,7 @@ class NewtonCG:
         w = state.w + share * way
         if state.nit % 10 == 9:
             z = problem.design.product(w)
-        new = _evaluated(problem, w, z, anchor, state.dual, state.nit + 1, state.products + products)
+        new = _evaluated(problem, w, z, anchor, state.nit + 1, state.products + products)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         return replace(new, idle=0 if gained else state.idle + 1)
 
@@ -106,7 +106,7 @@ class NewtonCG:
 
     def finish(self, problem: MultinomialProblem, state: NewtonCGState) -> GlmResult:
         stats = {"hessian_products": state.products}
-        return problem.certified(state.w, state.dual, state.nit, stats)
+        return problem.certified(state.w, state.nit, stats)
 
 
 def _forcing(problem: MultinomialProblem, state: NewtonCGState, gradient: Array) -> float:
@@ -118,14 +118,13 @@ def _forcing(problem: MultinomialProblem, state: NewtonCGState, gradient: Array)
 
 
 def _evaluated(
-    problem: MultinomialProblem, w: Array, z: Array, anchor: Array, dual: float, nit: int, products: int
+    problem: MultinomialProblem, w: Array, z: Array, anchor: Array, nit: int, products: int
 ) -> NewtonCGState:
     """The state at w, its certificate recomputed."""
     known = problem.certificate(w, z)
-    dual = problem.better(known.dual, dual)
     return NewtonCGState(
-        w=w, z=z, g=known.g, anchor=anchor, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
-        measure=problem.measure(known, dual), products=products,
+        w=w, z=z, g=known.g, anchor=anchor, primal=known.primal, dual=known.dual, kkt=known.kkt, nit=nit,
+        measure=problem.measure(known), products=products,
     )  # fmt: skip
 
 

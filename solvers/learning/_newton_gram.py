@@ -67,7 +67,7 @@ class NewtonGram:
     def init(self, problem: GlmProblem) -> NewtonGramState:
         every = np.arange(problem.design.width)
         columns = every if len(every) <= self.whole or not problem.selects else np.flatnonzero(problem.w0)
-        return self._evaluated(problem, problem.w0, None, columns=columns, dual=-np.inf, nit=0)
+        return self._evaluated(problem, problem.w0, None, columns=columns, nit=0)
 
     def step(self, problem: GlmProblem, state: NewtonGramState) -> NewtonGramState:
         target, columns, products = self._target(problem, state)
@@ -77,14 +77,14 @@ class NewtonGram:
         noise = NOISE * max(abs(problem.at_zero), abs(state.primal))
         has_above = problem.loss.has_above
         new = self._evaluated(
-            problem, target, state, columns=columns, dual=state.dual, nit=state.nit + 1,
+            problem, target, state, columns=columns, nit=state.nit + 1,
             above=has_above and not way.any(),
         )  # fmt: skip
         refused = 0
         if not new.primal <= state.primal + ARMIJO * slope + noise:
             share, refused = _shortened(problem, state, way, slope, noise)
             new = self._evaluated(
-                problem, state.w + share * way, state, columns=columns, dual=state.dual, nit=state.nit + 1,
+                problem, state.w + share * way, state, columns=columns, nit=state.nit + 1,
                 above=has_above and share < SHORT,
             )  # fmt: skip
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
@@ -115,7 +115,6 @@ class NewtonGram:
         last: NewtonGramState | None,
         *,
         columns: Array,
-        dual: float,
         nit: int,
         above: bool = False,
     ) -> NewtonGramState:
@@ -133,10 +132,9 @@ class NewtonGram:
         sums, g, more = problem.summed(sums, design.transposed(v), None if kept else H)
         known = problem.bounded(w, z, v, D, g, sums)
         problem.remember(known)
-        dual = problem.better(known.dual, dual)
         return NewtonGramState(
-            w=w, z=z, g=g, primal=known.primal, dual=dual, kkt=known.kkt, nit=nit,
-            measure=problem.measure(known, dual), columns=columns, H=H if more is None else more.copy(), above=above,
+            w=w, z=z, g=g, primal=known.primal, dual=known.dual, kkt=known.kkt, nit=nit,
+            measure=problem.measure(known), columns=columns, H=H if more is None else more.copy(), above=above,
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: NewtonGramState) -> Status | None:
@@ -144,7 +142,7 @@ class NewtonGram:
 
     def finish(self, problem: GlmProblem, state: NewtonGramState) -> GlmResult:
         stats = {"passes": state.passes, "hessian_products": state.products, "refused": state.refused}
-        return problem.certified(state.w, state.dual, state.nit, stats)
+        return problem.certified(state.w, state.nit, stats)
 
 
 def _is_smooth(problem: GlmProblem) -> bool:

@@ -106,7 +106,7 @@ class FitState:
     z: Array
     g: Array
     primal: float
-    #: The lower bound to go by: see `GlmProblem.better`.
+    #: A lower bound of the least objective, from the pass over the data at w and no other: see `Certificate`.
     dual: float
     kkt: float
     nit: int
@@ -293,10 +293,6 @@ class GlmProblem:
         """The largest weight of a sample."""
         return float(self.across.max(np.array([self.loss.s.max(initial=0.0)]))[0])
 
-    def better(self, dual: float, before: float) -> float:
-        """The lower bound to go by, where there was another one before: one of all coefficients stays."""
-        return max(dual, before) if self.has_dual else dual
-
     def _balanced(self, v: Array, g: Array, sums: Sums, alive: Array | None) -> tuple[Array, Sums, Array, Array]:
         """A dual point that sums to zero, its sums, its products with the columns, and by how much these may differ."""
         balanced = self.loss.balanced(v, self.across.sum)
@@ -310,15 +306,17 @@ class GlmProblem:
             slack = kept
         return balanced, Sums(sums.value, square, cross, 0.0), g, slack
 
-    def measure(self, certificate: Certificate, dual: float) -> float:
+    def measure(self, certificate: Certificate) -> float:
         """The gap in units of the objective at zero.
 
+        It is of this certificate alone: what an earlier pass knew is not taken, though it may be a better bound, so
+        that whoever has the coefficients can compute the same.
         Poisson's objective has no least value of its own: where it is far below zero, that is the unit. No gap is known
         to be smaller than the rounding of the objective, whatever the difference of the two numbers is.
         """
         if self.at_zero == 0:
             return 0.0 if certificate.primal <= 0 else np.inf
-        gap = max(certificate.primal - dual, EPSILON * abs(certificate.primal))
+        gap = max(certificate.primal - certificate.dual, EPSILON * abs(certificate.primal))
         return gap / max(abs(self.at_zero), -certificate.primal)
 
     def status(self, state: FitState) -> Status | None:
@@ -347,20 +345,23 @@ class GlmProblem:
         last: Certificate | None = self._memory.get("certificate")
         return last if last is not None and last.w is w else None
 
-    def certified(
-        self, w: Array, best_dual: float, nit: int, stats: dict[str, Any], measure: float | None = None
-    ) -> GlmResult:
+    def whole(self, w: Array) -> Certificate:
+        """The certificate at w of all columns, computed from w unless it is known, and remembered."""
+        known = self.known(w)
+        if known is None or known.alive is not None:
+            z = self.design.product(w) if known is None else known.z
+            known = self.certificate(w, z, not self.loss.quadratic)
+            self.remember(known)
+        return known
+
+    def certified(self, w: Array, nit: int, stats: dict[str, Any], measure: float | None = None) -> GlmResult:
         """The result at w, all of it computed from w and the data; its measure, where the method has it already."""
-        certificate = self.known(w)
-        if certificate is None or certificate.alive is not None:
-            certificate = self.certificate(w, self.design.product(w), not self.loss.quadratic)
-            self.remember(certificate)
-        dual = self.better(certificate.dual, best_dual)
+        certificate = self.whole(w)
         coef, intercept = self.split(w)
         return GlmResult.of(
             x=coef, coef=coef, intercept=intercept, fun=certificate.primal,
-            gap=max(certificate.primal - dual, 0.0), kkt=certificate.kkt,
+            gap=max(certificate.primal - certificate.dual, 0.0), kkt=certificate.kkt,
             support=coef.nonzero()[0] if coef.ndim == 1 else np.nonzero(coef.any(axis=0))[0],
-            measure=self.measure(certificate, dual) if measure is None else measure,
+            measure=self.measure(certificate) if measure is None else measure,
             success=False, status=Status.MAX_ITER, message="", nit=nit, stats=stats,
         )  # fmt: skip

@@ -64,6 +64,9 @@ IN_SINGLE = 10
 #: Columns of a pass that is not over all: a share of these, or some times as many as are worked on.
 NEAR, TIMES = 0.1, 3
 
+#: How many of those come before the next one over all, unless one finds nothing to do; where more are worked on, one.
+NEAR_STEPS = 3
+
 #: The same without an l1 part, where all columns are worked on and a Hessian serves several steps.
 SMOOTH_STEPS = 20
 
@@ -132,15 +135,22 @@ class WorkingSet:
             used[design.d :] = True
             columns = used.nonzero()[0]
         alive = np.ones(design.width, bool)
-        return self._evaluated(problem, w0, columns, alive, design.width, -np.inf)
+        return self._evaluated(problem, w0, columns, alive, design.width)
 
     def step(self, problem: GlmProblem, state: WorkingSetState) -> WorkingSetState:
         columns = self._grown(problem, state)
         found = _minimised(problem, state, columns)
         near = _near(problem, state, columns)
-        if near is not None:
-            columns, found = self._once_more(problem, state, columns, found, near)
-        new = self._evaluated(problem, found.w, columns, state.alive, state.left, state.dual)
+        for k in range(NEAR_STEPS):
+            if near is None or (
+                k > 0 and TIMES * len(columns) > NEAR * problem.design.d
+            ):  # steps cost more than they tell
+                break
+            further = self._once_more(problem, state, columns, found, near)
+            if further is None:
+                break
+            columns, found = further
+        new = self._evaluated(problem, found.w, columns, state.alive, state.left)
         gained = state.primal - new.primal > NOISE * abs(state.primal) or new.measure < 0.5 * state.measure
         if found.rough and new.primal - state.primal > NOISE * abs(state.primal):
             return replace(state, nit=state.nit + 1, newtons=state.newtons + found.newtons, exact=True)
@@ -156,14 +166,14 @@ class WorkingSet:
 
     def _once_more(
         self, problem: GlmProblem, state: WorkingSetState, columns: Array, found: _Minimised, near: Array
-    ) -> tuple[Array, _Minimised]:
+    ) -> tuple[Array, _Minimised] | None:
         """The working set grown from where a step has come, by a pass over the columns `near` alone, and the next step.
 
-        What that pass tells of the gap is of these columns, and goes no further.
+        What that pass tells of the gap is of these columns, and goes no further; None where it is small enough.
         """
-        among = self._evaluated(problem, found.w, columns, near, int(np.count_nonzero(near)), -np.inf)
+        among = self._evaluated(problem, found.w, columns, near, int(np.count_nonzero(near)))
         if among.measure <= problem.tol:
-            return columns, found
+            return None
         among = replace(
             among, nit=state.nit, may_sweep=found.may_sweep, floor=found.floor, exact=state.exact,
             modelled=found.hessian.columns, curvatures=found.hessian.D, H=found.hessian.H,
@@ -202,18 +212,15 @@ class WorkingSet:
             room = max(FEWEST, min(room, design.n // 4))
         return np.sort(np.concatenate([columns, candidates[:room]]))
 
-    def _evaluated(
-        self, problem: GlmProblem, w: Array, columns: Array, alive: Array, left: int, dual: float
-    ) -> WorkingSetState:
+    def _evaluated(self, problem: GlmProblem, w: Array, columns: Array, alive: Array, left: int) -> WorkingSetState:
         """The state at w, its certificate computed from w, and the columns that are left."""
         known = look(problem, w, alive, left)
         if self.screening == "gap-safe" and len(columns) < problem.design.width:
             alive = alive & may_be_nonzero(problem, known)
             left = int(np.count_nonzero(alive))
-        dual = problem.better(known.dual, dual)
         return WorkingSetState(
-            w=w, z=known.z, g=known.g, columns=columns, alive=alive, left=left, primal=known.primal, dual=dual,
-            kkt=known.kkt, nit=0, measure=problem.measure(known, dual),
+            w=w, z=known.z, g=known.g, columns=columns, alive=alive, left=left, primal=known.primal, dual=known.dual,
+            kkt=known.kkt, nit=0, measure=problem.measure(known),
         )  # fmt: skip
 
     def done(self, problem: GlmProblem, state: WorkingSetState) -> Status | None:
@@ -224,7 +231,7 @@ class WorkingSet:
             "newton_steps": state.newtons, "hessians": state.hessians,
             "working_set": len(state.columns), "screened": len(state.w) - state.left,
         }  # fmt: skip
-        return problem.certified(state.w, state.dual, state.nit, stats)
+        return problem.certified(state.w, state.nit, stats)
 
 
 def _without_empty(problem: GlmProblem) -> Array:
@@ -254,7 +261,13 @@ def _near(problem: GlmProblem, state: WorkingSetState, columns: Array) -> Array 
 
 
 def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
-    """The certificate at w, remembered; where few columns are left, of the problem without the others."""
+    """The certificate at w, remembered; where few columns are left, of the problem without the others.
+
+    Where that one would do it is of all columns: those that are zero at the optimum may bound the dual point here.
+    """
+    known = problem.known(w)
+    if known is not None and known.alive is None:
+        return known
     design, seen = problem.design, None
     if design.by_columns and left < FEW_LEFT * design.d:
         seen = alive[: design.d].nonzero()[0].astype(np.int32)
@@ -263,7 +276,7 @@ def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
     else:
         known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen, not w.any())
     problem.remember(known)
-    return known
+    return problem.whole(w) if seen is not None and problem.measure(known) <= problem.tol else known
 
 
 def passes(nit: int) -> float:

@@ -156,6 +156,23 @@ def test_conditions_hold_at_the_answer(loss, penalty, intercept, sparse):
     )
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("method", ["coordinate-descent", "working-set", "newton-gram"])
+def test_what_is_reported_is_of_the_coefficients_alone(seed, method, loss, intercept):
+    """A fit that begins and ends at them knows no more: no bound of an earlier pass is left in the gap."""
+    X, y = problem(seed, 60, 90, loss)
+    given = {"loss": loss, "lam": strongest(X, y, loss) / 30, "fit_intercept": intercept, "method": method}
+    unit = learning.glm(X, y, **given, max_iter=0).fun
+    for first, steps in itertools.product((2, 9, 17), range(1, 9)):
+        options = {} if method == "newton-gram" else {"first": first}
+        found = learning.glm(X, y, **given, tol=1e-9, max_iter=steps, options=options)
+        start = np.append(found.coef, found.intercept) if intercept else found.coef
+        again = learning.glm(X, y, **given, x0=start, tol=1e-9, max_iter=0)
+        assert found.gap == pytest.approx(again.gap, rel=1e-6, abs=1e-13 * unit)
+        assert found.success == (again.gap <= 1e-9 * max(unit, -again.fun)) == (found.measure <= 1e-9)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("intercept", [False, True])
 def test_the_gap_bounds_the_distance_on_the_way(seed, loss, intercept):
@@ -498,3 +515,18 @@ def test_many_columns_that_do_not_fit_exactly(seed):
     assert result.success
     assert result.fun == pytest.approx(0.5 * scipy.optimize.nnls(X, y)[1] ** 2, rel=1e-10)
     assert result.fun > 0.01 * np.sum(y**2)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "multinomial"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_entries_that_are_checked_with_the_norms(loss, weighted, bad):
+    """Of matrices of some size in Fortran order one pass brings the norms, the gradient at zero and this."""
+    rng = np.random.default_rng(3)
+    X, y = np.asfortranarray(rng.normal(size=(5000, 530))), np.arange(5000.0) % 2
+    s = np.where(np.arange(5000) == 4990, 0.0, 1.0) if weighted else None
+    whole = glm(X, y, lam=500.0, loss=loss, sample_weight=s, max_iter=1)
+    np.testing.assert_allclose(whole.coef, glm(X.copy("C"), y, lam=500.0, loss=loss, sample_weight=s, max_iter=1).coef)
+    X[4990, 529] = bad
+    with pytest.raises(ValueError, match="X"):
+        glm(X, y, lam=500.0, loss=loss, sample_weight=s)
