@@ -292,8 +292,8 @@ def _model(samples: Samples, loss: str, targets: Array) -> Loss:
 def _matrix(X: Any, ones: bool, keep_float32: bool, later: bool = False, y: Any = None) -> tuple[Design, int]:
     """The checked matrix, and how many copies of it were made; large ones in single precision are read in place.
 
-    `later`: entries of one that `begins` are checked with its norms. With y, not yet checked, the pass over X may make its
-    product with y too.
+    `later`: entries of one that `begins` are checked with its norms. With y, not yet checked, the pass over X may make
+    its product with y too.
     """
     if scipy.sparse.issparse(X):
         if X.dtype.kind not in "biuf":
