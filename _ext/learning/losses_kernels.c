@@ -84,9 +84,9 @@ INLINE void evaluate_kind(int kind, int product, const struct sv_loss *loss, con
     *sums = (struct sv_loss_sums){kept(value), kept(square), kept(cross), kept(total)};
 }
 
-/* Squares without weights at z: the derivative and the sums, which is all that a pass over the data asks for. Two vectors
- * at a time: nothing else is done beside their loads. */
-static void residuals(const struct sv_loss *loss, const double *z, double *derivative, struct sv_loss_sums *sums)
+/* Squares without weights at z: the sums, which have the same bits with the derivative and without, and the derivative
+ * unless it is NULL. Two vectors at a time: nothing else is done beside their loads. */
+INLINE void residuals(const struct sv_loss *loss, const double *z, double *derivative, struct sv_loss_sums *sums)
 {
     enum { AT_ONCE = 2 };
     const double *y = loss->y;
@@ -99,14 +99,16 @@ static void residuals(const struct sv_loss *loss, const double *z, double *deriv
         for (; k + AT_ONCE * SV_W <= to; k += AT_ONCE * SV_W)
             for (int c = 0; c < AT_ONCE; c++) {
                 vreal target = v_load(y + k + c * SV_W), v = v_sub(v_load(z + k + c * SV_W), target);
-                v_store(derivative + k + c * SV_W, v);
+                if (derivative)
+                    v_store(derivative + k + c * SV_W, v);
                 squares[c] = v_fma(v, v, squares[c]);
                 products[c] = v_fma(v, target, products[c]);
                 terms[c] = v_add(v, terms[c]);
             }
         for (; k < to; k += SV_W) {
             vreal target = v_load_some(y + k, to - k, 0), v = v_sub(v_load_some(z + k, to - k, 0), target);
-            v_store_some(derivative + k, v, to - k);
+            if (derivative)
+                v_store_some(derivative + k, v, to - k);
             squares[0] = v_fma(v, v, squares[0]);
             products[0] = v_fma(v, target, products[0]);
             terms[0] = v_add(v, terms[0]);
@@ -138,10 +140,14 @@ static void evaluate(const struct sv_loss *loss, const double *z, const double *
         evaluate_kind(SV_LOSS_POISSON, 0, loss, z, way, share, trial, derivative, second, sums);
         break;
     default:
-        if (derivative && !second && !way && !loss->s)
-            residuals(loss, z, derivative, sums);
-        else
+        if (!second && !way && !loss->s) {
+            if (derivative)
+                residuals(loss, z, derivative, sums);
+            else
+                residuals(loss, z, NULL, sums);
+        } else {
             evaluate_kind(SV_LOSS_SQUARED, 0, loss, z, way, share, trial, derivative, second, sums);
+        }
     }
 }
 
