@@ -15,7 +15,7 @@ SV_DISPATCH(struct packed_gram_kernels, packed_doubles, packed_gram_kernels_f64)
 SV_DISPATCH(struct packed_gram_kernels, packed_singles, packed_gram_kernels_f32)
 
 /* Rows of a packed block; in single precision, whose sums are of no more than these, the fewest. */
-enum { FEWEST_ROWS = 256, MOST_ROWS = 2048 };
+enum { FEWEST_ROWS = 256, MOST_ROWS = 2048, BLOCK_BYTES = 1 << 19 };
 
 void sv_columns_dots(const double *X, size_t n, size_t stride, size_t count, const int32_t *list, const double *v,
                      double *out)
@@ -49,22 +49,26 @@ void sv_columns_squares_and_dots(const double *X, size_t n, size_t stride, size_
     }
 }
 
-/* Rows of a block: it fills half a mebibyte, so that it stays in the second cache. */
-static size_t rows_of(size_t p, size_t entry)
-{
-    size_t rows = ((size_t)1 << 19) / ((p + 1) * entry);
-    return rows < FEWEST_ROWS || entry == sizeof(float) ? FEWEST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
-}
-
 static size_t packed_columns(size_t p, size_t entry)
 {
     size_t width = SV_PANEL_BYTES / entry;
     return (p + width - 1) / width * width;
 }
 
+/* Rows of a block: it fills half a mebibyte, so that it stays in the second cache. */
+static size_t rows_of(size_t p, size_t entry)
+{
+    size_t rows = BLOCK_BYTES / (packed_columns(p + 1, entry) * entry);
+    return rows < FEWEST_ROWS || entry == sizeof(float) ? FEWEST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
+}
+
+/* Enough for fewer columns, too, whose blocks have more rows. */
 static size_t packed_bytes(size_t p, size_t entry)
 {
-    return rows_of(p, entry) * packed_columns(p, entry) * entry + SV_PANEL_BYTES;
+    size_t row = packed_columns(p, entry) * entry, bytes = FEWEST_ROWS * row;
+    if (entry == sizeof(double) && bytes < BLOCK_BYTES)
+        bytes = MOST_ROWS * row < BLOCK_BYTES ? MOST_ROWS * row : BLOCK_BYTES;
+    return bytes + SV_PANEL_BYTES;
 }
 
 /* The first line of a cache within. */

@@ -118,6 +118,17 @@ def test_a_block_of_all_rows_is_a_solve(seed):
     np.testing.assert_allclose(loop.x, x, atol=1e-12)
 
 
+@pytest.mark.parametrize(("rows", "size"), [(113, 40), (300, 256)])
+def test_a_last_block_of_fewer_rows(rows, size):
+    """Its Gram matrix takes more columns at a time than the others', in the same room."""
+    rng = np.random.default_rng(7)
+    matrix = rng.standard_normal((rows, 3000))
+    b = matrix @ rng.standard_normal(3000)
+    result = sketch_solve(matrix, b, sketch="block", options={"size": size})
+    assert result.success
+    assert np.linalg.norm(matrix @ result.x - b) <= 1e-6 * np.linalg.norm(b)
+
+
 def test_every_row_is_in_one_block(seed):
     """One pass over the partition of an orthogonal matrix solves it."""
     rng = np.random.default_rng(seed)
