@@ -84,8 +84,8 @@ INLINE void evaluate_kind(int kind, int product, const struct sv_loss *loss, con
     *sums = (struct sv_loss_sums){kept(value), kept(square), kept(cross), kept(total)};
 }
 
-/* Squares without weights at z: the sums, which have the same bits with the derivative and without, and the derivative
- * unless it is NULL. Two vectors at a time: nothing else is done beside their loads. */
+/* Squares without weights at z: the sums, which have the same bits for a trial and with the derivative or without, and
+ * the derivative unless it is NULL. Two vectors at a time: nothing else is done beside their loads. */
 INLINE void residuals(const struct sv_loss *loss, const double *z, double *derivative, struct sv_loss_sums *sums)
 {
     enum { AT_ONCE = 2 };
@@ -120,6 +120,15 @@ INLINE void residuals(const struct sv_loss *loss, const double *z, double *deriv
     *sums = (struct sv_loss_sums){0.5 * kept(square), kept(square), kept(cross), kept(total)};
 }
 
+/* trial = z + share way */
+static void move(size_t n, const double *z, const double *way, double share, double *trial)
+{
+    for (size_t k = 0; k < n; k += SV_W) {
+        vreal step = v_load_some(way + k, n - k, 0);
+        v_store_some(trial + k, v_fma(v_set1(share), step, v_load_some(z + k, n - k, 0)), n - k);
+    }
+}
+
 static void evaluate(const struct sv_loss *loss, const double *z, const double *way, double share, double *trial,
                      double *derivative, double *second, struct sv_loss_sums *sums)
 {
@@ -140,11 +149,13 @@ static void evaluate(const struct sv_loss *loss, const double *z, const double *
         evaluate_kind(SV_LOSS_POISSON, 0, loss, z, way, share, trial, derivative, second, sums);
         break;
     default:
-        if (!second && !way && !loss->s) {
+        if (!second && !loss->s) {
+            if (way)
+                move(loss->n, z, way, share, trial);
             if (derivative)
-                residuals(loss, z, derivative, sums);
+                residuals(loss, way ? trial : z, derivative, sums);
             else
-                residuals(loss, z, NULL, sums);
+                residuals(loss, way ? trial : z, NULL, sums);
         } else {
             evaluate_kind(SV_LOSS_SQUARED, 0, loss, z, way, share, trial, derivative, second, sums);
         }
