@@ -100,9 +100,9 @@ class Design(ABC):
         """Whether one pass may bring norms and products together."""
         return False
 
-    def begin(self, v: Array) -> None:
-        """Makes X' v, which will be asked for soon, by one pass with the norms, where it `begins`."""
-        raise NotImplementedError
+    def begin(self, v: Array) -> bool:
+        """Makes X' v, which will be asked for soon, by one pass with the norms; whether that could be done."""
+        return False
 
     @abstractmethod
     def affordable(self, columns: Array, passes: float, single: bool = False) -> int:
@@ -149,8 +149,6 @@ class Matrix(Design):
 
     def __init__(self, X: Any, ones: bool) -> None:
         self.X = X
-        #: Targets y and X'y: see `learn`.
-        self.learned: tuple[Array, Array] | None = None
         self.n, self.d = X.shape
         self.ones = ones
         self.width = self.d + ones
@@ -169,26 +167,13 @@ class Matrix(Design):
         """Keeps the norms, whose squares these are."""
         self.__dict__["norms"] = np.sqrt(np.append(squares, self.n) if self.ones else squares)
 
-    def learn(self, y: Array) -> bool:
-        """Computes the norms and X'y in one pass over contiguous columns; whether these are in order."""
-        found = self._squares_and_dots(y)
-        if found is None:
-            return False
-        self.place_norms(found[0])
-        self.learned = y, found[1]
-        return True
-
-    def known_product(self, y: Array) -> Array | None:
-        """X'y of the features, where it was computed for this very y."""
-        return self.learned[1] if self.learned is not None and self.learned[0] is y else None
-
     @abstractmethod
     def _squares(self) -> Array:
         """Sums of the squares of the features' columns."""
 
     @abstractmethod
-    def _squares_and_dots(self, y: Array) -> Array | None:
-        """These, and X'y below them, of contiguous columns in double precision; None where they are not in order."""
+    def _squares_and_dots(self, v: Array) -> Array | None:
+        """These, and X'v below them, of contiguous columns in double precision; None where they are not in order."""
 
     @abstractmethod
     def _combine(self, w: Array) -> Array:
@@ -221,11 +206,13 @@ class Matrix(Design):
     def begins(self) -> bool:
         return self._at_once and "norms" not in self.__dict__
 
-    def begin(self, v: Array) -> None:
+    def begin(self, v: Array) -> bool:
         found = self._squares_and_dots(v)
-        assert found is not None  # of entries in order, as all dense ones are
+        if found is None:
+            return False
         self.place_norms(found[0])
         self._begun = v, np.append(found[1], v.sum()) if self.ones else found[1]
+        return True
 
     def product(self, w: Array) -> Array:
         z = self._combine(w)
@@ -285,9 +272,9 @@ class Dense(Matrix):
     def _squares(self) -> Array:
         return self._columns.squares() if self._columns else np.einsum("ij,ij->j", self.X, self.X, dtype=np.float64)
 
-    def _squares_and_dots(self, y: Array) -> Array | None:
+    def _squares_and_dots(self, v: Array) -> Array | None:
         assert self._columns is not None
-        return self._columns.squares_and_dots(y)
+        return self._columns.squares_and_dots(v)
 
     def _combine(self, w: Array) -> Array:
         used = w[: self.d].nonzero()[0].astype(np.int32)
@@ -396,8 +383,8 @@ class Sparse(Matrix):
         assert squares is not None  # `design` has looked
         return squares
 
-    def _squares_and_dots(self, y: Array) -> Array | None:
-        return self.compressed.squares_and_dots(y)
+    def _squares_and_dots(self, v: Array) -> Array | None:
+        return self.compressed.squares_and_dots(v)
 
     def _combine(self, w: Array) -> Array:
         if not self.by_columns:
@@ -475,16 +462,16 @@ class Sparse(Matrix):
 
 
 def design(X: Any, ones: bool, y: Array | None = None) -> Matrix:
-    """The matrix as the methods want it; with y, its product with y comes from the same pass as the norms."""
+    """The matrix as the methods want it; with y, least squares' gradient at zero comes with the norms."""
     if not scipy.sparse.issparse(X):
         dense = Dense(X, ones)
         if y is not None and X.dtype == np.float64 and dense.by_columns:
-            dense.learn(y)
+            dense.begin(-y)
         return dense
     if X.format not in ("csc", "csr"):
         X = X.tocsc()
     made = Sparse(X, ones)
-    if y is not None and made.by_columns and made.learn(y):
+    if y is not None and made.by_columns and made.begin(-y):
         return made
     squares = made.compressed.squares(not made.by_columns)
     if squares is None:  # indices in disorder, or several entries of one place

@@ -213,17 +213,14 @@ class GlmProblem:
         """The objective at w = 0."""
         return float(self.across.sum(np.array([self.loss.value(np.zeros(self.predictors))]))[0])
 
-    def certificate(
-        self, w: Array, z: Array, second: bool = False, alive: Array | None = None, at_zero: bool = False
-    ) -> Certificate:
-        """The objective, a dual bound and the violation at w, where z = X w; `at_zero`: at w = 0.
+    def certificate(self, w: Array, z: Array, second: bool = False, alive: Array | None = None) -> Certificate:
+        """The objective, a dual bound and the violation at w, where z = X w.
 
         With `alive`, int32, the gradient in those coordinates alone: all is then of the problem without the others.
         """
         v, D = np.empty(len(z)), np.empty(len(z)) if second else None
         sums = self.loss.evaluate(z, v, D)
-        known = self._with_targets if at_zero else None
-        g = self.design.transposed(v, alive) if known is None else np.append(-known, sums.total)[: self.design.width]
+        g = self.design.transposed(v, alive)
         if self.across.size > 1:
             sums, g, _ = self.summed(sums, g)
         return self.bounded(w, z, v, D, g, sums, alive)
@@ -234,12 +231,6 @@ class GlmProblem:
         total = self.across.sum(np.concatenate(parts))
         ends = len(sums), len(sums) + len(g)
         return Sums(*map(float, total[: ends[0]])), total[ends[0] : ends[1]], None if more is None else total[ends[1] :]
-
-    @property
-    def _with_targets(self) -> Array | None:
-        """Minus the gradient at zero of least squares, where the pass that made the norms has made it, too."""
-        known = getattr(self.design, "known_product", None)
-        return known(self.loss.y) if known is not None and self.loss.quadratic and self.loss.uniform else None
 
     @cached_property
     def norms(self) -> Array:

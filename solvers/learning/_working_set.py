@@ -274,7 +274,7 @@ def look(problem: GlmProblem, w: Array, alive: Array, left: int) -> Certificate:
     if problem.warm is not None and problem.warm.w is w:
         known = problem.certificate_again(problem.warm)
     else:
-        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen, not w.any())
+        known = problem.certificate(w, design.product(w), not problem.loss.quadratic, seen)
     problem.remember(known)
     return problem.whole(w) if seen is not None and problem.measure(known) <= problem.tol else known
 
